@@ -1,0 +1,308 @@
+//! What goes into a [`Shard`](crate::Shard) and what comes out: plain data.
+//!
+//! The driver hands in one [`Input`], then drains effects until there is none. Everything that
+//! touches the world (sockets, clocks, password hashing, other shards) is on the driver's side of
+//! these types.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::access::AccessRules;
+use crate::limits::{Limits, ListenerSettings};
+use crate::mail::Mail;
+use crate::outcome::Outcome;
+
+/// A connection, as the driver numbers it.
+///
+/// The index may be used again once the connection is closed; the generation tells the users
+/// apart, so that a late answer never reaches the wrong connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId {
+    /// Slot in the driver's table; small and dense, the shard indexes by it.
+    pub index: u32,
+    /// Which user of the slot.
+    pub generation: u32,
+}
+
+/// A shard of the broker, counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShardId(pub u16);
+
+impl ShardId {
+    /// The shard as an index.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A listener, counted from 0 in the order of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListenerId(pub u16);
+
+/// The time, read once per tick.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// Milliseconds since the broker started; never goes back. All timers go by it.
+    pub mono_ms: u64,
+    /// Milliseconds since 1970; may jump. For people only.
+    pub unix_ms: u64,
+}
+
+/// The other end of a connection, as the listener knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its address; `None` for a Unix socket.
+    pub addr: Option<SocketAddr>,
+    /// Where it came in.
+    pub listener: ListenerId,
+    /// The identity that its verified client certificate gives it, if the listener takes one.
+    pub certificate: Option<Arc<str>>,
+}
+
+impl Peer {
+    /// Whether the peer is on this machine.
+    pub fn is_local(&self) -> bool {
+        self.addr.is_none_or(|addr| addr.ip().to_canonical().is_loopback())
+    }
+}
+
+impl std::fmt::Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.addr {
+            Some(addr) => write!(f, "{}:{}", addr.ip().to_canonical(), addr.port()),
+            None => f.write_str("unix"),
+        }
+    }
+}
+
+/// Why a connection ended, as the driver saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseCause {
+    /// The peer closed its side.
+    Peer,
+    /// The network or the transport failed (reset, TLS alert, WebSocket rule).
+    Transport,
+    /// The shard asked for it with [`Effect::Close`].
+    Broker,
+}
+
+/// Everything that can happen to a shard.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A listener accepted a connection; its transport handshake is done.
+    Accepted {
+        /// The connection.
+        conn: ConnectionId,
+        /// Who.
+        peer: Peer,
+    },
+    /// Another shard read the CONNECT and found that this shard is the client's home.
+    Adopted {
+        /// The connection, as this shard's driver numbers it.
+        conn: ConnectionId,
+        /// What the other shard knows.
+        handover: Box<Handover>,
+    },
+    /// Bytes arrived, cut anywhere.
+    Received {
+        /// From whom.
+        conn: ConnectionId,
+        /// The bytes.
+        bytes: &'a [u8],
+    },
+    /// The driver passed on this many bytes of the connection's output.
+    Sent {
+        /// To whom.
+        conn: ConnectionId,
+        /// How many.
+        len: usize,
+    },
+    /// The connection is gone. Ends every connection exactly once, whoever asked for it.
+    Closed {
+        /// Which.
+        conn: ConnectionId,
+        /// Why.
+        cause: CloseCause,
+    },
+    /// The answer to [`Effect::Authenticate`].
+    Authenticated {
+        /// Whose.
+        conn: ConnectionId,
+        /// The answer.
+        verdict: AuthVerdict,
+    },
+    /// A batch from another shard, in the order it was sent.
+    Mail {
+        /// The sender.
+        from: ShardId,
+        /// Its letters.
+        batch: Vec<Mail>,
+    },
+    /// The time that [`Shard::next_deadline`](crate::Shard::next_deadline) told has come.
+    DeadlineReached,
+    /// Somebody in charge wants something.
+    Command(Command),
+}
+
+/// What a shard wants done.
+#[derive(Debug)]
+pub enum Effect {
+    /// The connection has output ([`Shard::output`](crate::Shard::output)). Told once until the
+    /// driver reports [`Input::Sent`].
+    Transmit {
+        /// Whose.
+        conn: ConnectionId,
+    },
+    /// Send what output there is, then close; read no more. [`Input::Closed`] follows.
+    Close {
+        /// Which.
+        conn: ConnectionId,
+    },
+    /// Check credentials off the shard's thread; [`Input::Authenticated`] follows.
+    Authenticate {
+        /// For whom.
+        conn: ConnectionId,
+        /// What to check.
+        request: Box<AuthRequest>,
+    },
+    /// Move the connection to its home shard. The shard has forgotten it; no `Closed` follows here.
+    Handover {
+        /// The connection, as this shard's driver numbers it.
+        conn: ConnectionId,
+        /// Its home.
+        to: ShardId,
+        /// For [`Input::Adopted`] there.
+        handover: Box<Handover>,
+    },
+    /// Letters for another shard, in order.
+    Mail {
+        /// The receiver.
+        to: ShardId,
+        /// The letters.
+        batch: Vec<Mail>,
+    },
+    /// Something that an operator may want to read. The driver logs it.
+    Report(Report),
+}
+
+/// A connection on its way from the shard that accepted it to its home.
+#[derive(Debug)]
+pub struct Handover {
+    /// Who.
+    pub peer: Peer,
+    /// All bytes received so far: a whole CONNECT and perhaps more.
+    pub bytes: Vec<u8>,
+}
+
+/// Credentials to check.
+#[derive(Debug)]
+pub struct AuthRequest {
+    /// Who asks.
+    pub peer: Peer,
+    /// The client id, as assigned if it came empty.
+    pub client_id: Arc<str>,
+    /// The user name, if given.
+    pub user_name: Option<String>,
+    /// The password, if given.
+    pub password: Option<Vec<u8>>,
+}
+
+/// The answer to an [`AuthRequest`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuthVerdict {
+    /// Let in.
+    Allow {
+        /// The user that the access rules see.
+        user: Option<Arc<str>>,
+        /// The groups of the user.
+        groups: Arc<[Arc<str>]>,
+    },
+    /// Refused: user unknown or password wrong. Not told apart to the peer.
+    BadCredentials,
+    /// Refused: the check itself failed (too busy, backend unreachable).
+    Unavailable,
+}
+
+/// What an operator or the driver can ask for.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Use other access rules from now on.
+    SetAccess(Arc<AccessRules>),
+    /// Use other limits from now on. What is over a lowered limit stays until it ends by itself.
+    SetLimits(Arc<Limits>),
+    /// Use other listener settings from now on.
+    SetListeners(Arc<[ListenerSettings]>),
+    /// End the session of a client, or only its connection.
+    Disconnect {
+        /// Whose.
+        client_id: Arc<str>,
+        /// Whether the session ends too.
+        end_session: bool,
+    },
+    /// What the process uses, for `$SYS`.
+    Process {
+        /// Bytes of heap in use.
+        heap_bytes: u64,
+        /// The most it has been.
+        heap_bytes_max: u64,
+    },
+    /// First step of a shutdown: take no connection any more and publish every Will.
+    PublishWills,
+    /// Second step: tell the clients and close.
+    Shutdown,
+}
+
+/// Something worth a line in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// What happened.
+    pub event: ReportEvent,
+    /// The client, if known.
+    pub client_id: Option<Arc<str>>,
+    /// Its address, if connected.
+    pub peer: Option<Peer>,
+}
+
+/// What happened, for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReportEvent {
+    /// A client is connected.
+    Connected {
+        /// The protocol.
+        version: columba_codec::Version,
+        /// Whether a session was resumed.
+        session_present: bool,
+        /// Keep alive in force.
+        keep_alive_secs: u16,
+        /// The user it logged in as.
+        user: Option<Arc<str>>,
+    },
+    /// A connection was refused before it was established.
+    Refused {
+        /// Why.
+        outcome: Outcome,
+        /// In words, with the facts.
+        detail: String,
+    },
+    /// An established connection ended.
+    Disconnected {
+        /// Why.
+        outcome: Outcome,
+        /// In words, with the facts.
+        detail: String,
+    },
+    /// A publish, a subscription or a delivery was denied, dropped or delayed.
+    Withheld {
+        /// Why.
+        outcome: Outcome,
+        /// Topic or filter.
+        topic: String,
+        /// In words, with the facts.
+        detail: String,
+    },
+    /// Reports were left out because there were too many.
+    Suppressed {
+        /// How many.
+        count: u64,
+    },
+}

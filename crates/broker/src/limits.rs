@@ -1,0 +1,138 @@
+//! Every bound of the core in one place, with defaults that suit a Raspberry Pi and a server.
+
+/// What happens to a message that finds its session's queue full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum QueuePolicy {
+    /// The oldest queued message makes room.
+    #[default]
+    DropOldest,
+    /// The new message is dropped.
+    DropNewest,
+}
+
+/// How the member of a `$share` group that gets a message is chosen, among the members that are
+/// online and have room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ShareStrategy {
+    /// In turn.
+    #[default]
+    RoundRobin,
+    /// By chance.
+    Random,
+    /// The member with the fewest messages in flight and queued.
+    LeastInflight,
+    /// The same member for the same publishing client, as long as it can.
+    Sticky,
+}
+
+/// The bounds of one broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Milliseconds that a new connection has to send its CONNECT.
+    pub connect_timeout_ms: u64,
+    /// Highest keep alive in seconds; a client that asks for more, or for none, is told this one
+    /// (MQTT 5) or held to its own (MQTT 3). 0 for no limit.
+    pub keep_alive_secs_max: u16,
+    /// Seconds that a session of MQTT 3 with clean session 0 outlives its connection;
+    /// `u32::MAX` for ever.
+    pub session_expiry_v3_secs: u32,
+    /// Longest session expiry in seconds that an MQTT 5 client gets; `u32::MAX` for no limit.
+    pub session_expiry_secs_max: u32,
+    /// Sessions in all, connected or not, per shard.
+    pub sessions_max: usize,
+    /// Largest packet in bytes that a client may send.
+    pub packet_bytes_max: u32,
+    /// QoS 1 and 2 messages that a client may have unacknowledged (the server's Receive Maximum).
+    pub receive_maximum: u16,
+    /// QoS 1 and 2 messages that the server has unacknowledged at one client at most; the
+    /// client's own Receive Maximum may be lower.
+    pub inflight_max: u16,
+    /// Topic aliases per connection that a client may set.
+    pub topic_alias_maximum: u16,
+    /// Topic aliases per connection that the server sets, if the client allows.
+    pub topic_alias_out_max: u16,
+    /// Messages that wait in a session at most.
+    pub queue_messages_max: usize,
+    /// Bytes (topics, properties and payloads) that wait in a session at most.
+    pub queue_bytes_max: usize,
+    /// What happens above that.
+    pub queue_policy: QueuePolicy,
+    /// Whether QoS 0 messages wait for clients that are offline.
+    pub queue_qos0: bool,
+    /// Output bytes that wait for one connection's socket before QoS 0 messages to it are dropped
+    /// and others stay in its queue.
+    pub output_bytes_max: usize,
+    /// Subscriptions per client.
+    pub subscriptions_max: usize,
+    /// Levels of a topic or filter.
+    pub topic_levels_max: usize,
+    /// Retained messages per shard.
+    pub retained_messages_max: usize,
+    /// Bytes of retained messages per shard.
+    pub retained_bytes_max: usize,
+    /// Entries of the match cache per shard.
+    pub match_cache_max: usize,
+    /// How shared subscriptions choose.
+    pub share_strategy: ShareStrategy,
+    /// Milliseconds between two updates of `$SYS`; 0 turns it off.
+    pub sys_interval_ms: u64,
+    /// Lines per second and shard that drops and denials may put into the log.
+    pub reports_per_sec_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connect_timeout_ms: 10_000,
+            keep_alive_secs_max: 0,
+            session_expiry_v3_secs: 7 * 24 * 3600,
+            session_expiry_secs_max: u32::MAX,
+            sessions_max: 1_000_000,
+            packet_bytes_max: 16 * 1024 * 1024,
+            receive_maximum: u16::MAX,
+            inflight_max: 128,
+            topic_alias_maximum: 32,
+            topic_alias_out_max: 32,
+            queue_messages_max: 10_000,
+            queue_bytes_max: 16 * 1024 * 1024,
+            queue_policy: QueuePolicy::DropOldest,
+            queue_qos0: false,
+            output_bytes_max: 1024 * 1024,
+            subscriptions_max: 10_000,
+            topic_levels_max: 128,
+            retained_messages_max: 1_000_000,
+            retained_bytes_max: 1024 * 1024 * 1024,
+            match_cache_max: 65_536,
+            share_strategy: ShareStrategy::RoundRobin,
+            sys_interval_ms: 10_000,
+            reports_per_sec_max: 50,
+        }
+    }
+}
+
+/// Who may connect without credentials.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Anonymous {
+    /// Nobody.
+    Never,
+    /// Peers on this machine.
+    #[default]
+    Loopback,
+    /// Everybody.
+    Always,
+}
+
+/// What a shard needs to know of one listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerSettings {
+    /// Its name in the configuration and the log.
+    pub name: String,
+    /// Who may come in without credentials.
+    pub anonymous: Anonymous,
+    /// Connections at most, over all shards; 0 for no limit. Enforced by the driver.
+    pub connections_max: usize,
+    /// Largest packet in bytes, if lower than the broker's limit.
+    pub packet_bytes_max: Option<u32>,
+    /// Whether the identity in a verified client certificate is the user name.
+    pub certificate_is_user: bool,
+}

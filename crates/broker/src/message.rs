@@ -1,0 +1,111 @@
+//! An application message as the broker keeps it: one allocation, shared by all who wait for it.
+
+use columba_codec::QoS;
+use triomphe::ThinArc;
+
+/// The fixed part of a [`Message`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Length of the topic in bytes.
+    topic_len: u16,
+    /// The QoS it was published with.
+    pub qos: QoS,
+    /// Whether it was published with RETAIN.
+    pub retain: bool,
+    /// Length of the properties in bytes.
+    properties_len: u32,
+    /// When it expires, in milliseconds of the broker's clock; `u64::MAX` for never.
+    pub expires_at_ms: u64,
+    /// Which client published it, as a hash of its client id that is the same on every shard.
+    pub publisher: u64,
+}
+
+/// A message: topic, properties that are passed on, payload, expiry and origin.
+///
+/// Cloning counts a reference. The properties hold what every subscriber gets (payload format,
+/// content type, response topic, correlation data, user properties) in the order of receipt
+/// (`MQTT-3.3.2-18`), and none of what differs from subscriber to subscriber.
+#[derive(Clone, Debug)]
+pub struct Message(ThinArc<Head, u8>);
+
+/// What a [`Message`] is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct MessageParts<'a> {
+    /// The topic name.
+    pub topic: &'a str,
+    /// Encoded properties to pass on, in pieces.
+    pub properties: &'a [&'a [u8]],
+    /// The payload.
+    pub payload: &'a [u8],
+    /// The QoS it was published with.
+    pub qos: QoS,
+    /// Whether it was published with RETAIN.
+    pub retain: bool,
+    /// When it expires; `u64::MAX` for never.
+    pub expires_at_ms: u64,
+    /// Hash of the publishing client's id.
+    pub publisher: u64,
+}
+
+/// No expiry.
+pub const NEVER_MS: u64 = u64::MAX;
+
+impl Message {
+    /// Copies the parts into one allocation.
+    pub fn new(parts: MessageParts<'_>) -> Self {
+        let properties_len: usize = parts.properties.iter().map(|piece| piece.len()).sum();
+        let head = Head {
+            // A topic that came in a packet has at most 65,535 bytes.
+            topic_len: parts.topic.len() as u16,
+            qos: parts.qos,
+            retain: parts.retain,
+            properties_len: properties_len as u32,
+            expires_at_ms: parts.expires_at_ms,
+            publisher: parts.publisher,
+        };
+        let len = parts.topic.len() + properties_len + parts.payload.len();
+        if properties_len == 0 && parts.payload.is_empty() {
+            return Self(ThinArc::from_header_and_slice(head, parts.topic.as_bytes()));
+        }
+        let mut bytes = Vec::with_capacity(len);
+        bytes.extend_from_slice(parts.topic.as_bytes());
+        for piece in parts.properties {
+            bytes.extend_from_slice(piece);
+        }
+        bytes.extend_from_slice(parts.payload);
+        Self(ThinArc::from_header_and_slice(head, &bytes))
+    }
+
+    /// The fixed part.
+    pub fn head(&self) -> &Head {
+        &self.0.header.header
+    }
+
+    /// The topic name.
+    pub fn topic(&self) -> &str {
+        let bytes = self.0.slice.get(..usize::from(self.head().topic_len)).unwrap_or_default();
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+
+    /// The encoded properties to pass on.
+    pub fn properties(&self) -> &[u8] {
+        let start = usize::from(self.head().topic_len);
+        self.0.slice.get(start..start + self.head().properties_len as usize).unwrap_or_default()
+    }
+
+    /// The payload.
+    pub fn payload(&self) -> &[u8] {
+        let start = usize::from(self.head().topic_len) + self.head().properties_len as usize;
+        self.0.slice.get(start..).unwrap_or_default()
+    }
+
+    /// Bytes of topic, properties and payload: what queue limits count.
+    pub fn size_bytes(&self) -> usize {
+        self.0.slice.len()
+    }
+
+    /// Whether it has expired at a time.
+    pub fn is_expired(&self, now_ms: u64) -> bool {
+        self.head().expires_at_ms <= now_ms
+    }
+}

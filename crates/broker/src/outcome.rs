@@ -1,0 +1,222 @@
+//! THE reason vocabulary: every accept, drop, denial and delay has one variant here. Counters,
+//! `$SYS`, logs and whatever explains a lost message later use these names and no others.
+
+/// What an outcome means for the message, packet or connection concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effectively {
+    /// It went on its way.
+    Accepted,
+    /// It was refused, and whoever sent it could be told.
+    Denied,
+    /// It was lost on purpose.
+    Dropped,
+    /// It waits.
+    Delayed,
+    /// A connection or session ended.
+    Ended,
+}
+
+macro_rules! outcomes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $effectively:ident;)*) => {
+        /// One way that a publish, a delivery, a subscription or a connection can go.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        #[non_exhaustive]
+        pub enum Outcome { $($(#[$doc])* $name,)* }
+
+        impl Outcome {
+            /// All outcomes.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The stable dotted name: `stage.reason`.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// What it means.
+            pub const fn effectively(self) -> Effectively {
+                match self { $(Self::$name => Effectively::$effectively,)* }
+            }
+        }
+    };
+}
+
+outcomes! {
+    // A PUBLISH that a client sent, or a Will.
+    /// Accepted, and at least one subscription matched.
+    PublishAccepted = "publish.accepted", Accepted;
+    /// Accepted, but nobody subscribes.
+    PublishNoMatch = "publish.no_match", Accepted;
+    /// A QoS 2 PUBLISH came again before its PUBREL; acknowledged, not published twice.
+    PublishDuplicate = "publish.duplicate", Dropped;
+    /// The access rules deny it.
+    PublishDeniedAcl = "publish.denied_acl", Denied;
+    /// More unacknowledged QoS 1 and 2 messages than the server's Receive Maximum.
+    PublishReceiveMaximum = "publish.receive_maximum", Denied;
+    /// Larger than the server's Maximum Packet Size.
+    PublishTooLarge = "publish.too_large", Denied;
+    /// A topic that cannot be published to (wildcard, empty, `$`-topic of the server, too deep).
+    PublishBadTopic = "publish.bad_topic", Denied;
+    /// A topic alias of 0, above the maximum, or never set.
+    PublishAliasInvalid = "publish.alias_invalid", Denied;
+    /// The payload is not the UTF-8 that its format indicator promises.
+    PublishPayloadInvalid = "publish.payload_invalid", Denied;
+    /// No room for another retained message.
+    PublishRetainQuota = "publish.retain_quota", Denied;
+    /// Arrived with a Message Expiry Interval of 0 and nobody online to take it.
+    PublishExpired = "publish.expired", Dropped;
+
+    // One copy of a message for one subscriber.
+    /// A QoS 0 copy was handed to the connection.
+    DeliverSent = "deliver.sent", Accepted;
+    /// A QoS 1 or 2 copy was acknowledged to the end.
+    DeliverAcked = "deliver.acked", Accepted;
+    /// A QoS 1 or 2 copy was refused by the client with a reason code of 0x80 or above.
+    DeliverRefused = "deliver.refused", Dropped;
+    /// The client's Receive Maximum is used up; the copy waits.
+    DeliverInflightFull = "deliver.inflight_full", Delayed;
+    /// The client's socket takes no more; the copy waits.
+    DeliverSocketFull = "deliver.socket_full", Delayed;
+    /// The client is offline; the copy waits in its session.
+    DeliverOffline = "deliver.offline", Delayed;
+    /// The access rules do not let the client receive it.
+    DeliverDeniedRead = "deliver.denied_read", Dropped;
+    /// The subscriber is the publisher and asked for No Local.
+    DeliverNoLocal = "deliver.no_local", Dropped;
+    /// QoS 0, and the client is offline.
+    DeliverQos0Offline = "deliver.qos0_offline", Dropped;
+    /// The session's queue was full.
+    DeliverQueueFull = "deliver.queue_full", Dropped;
+    /// The Message Expiry Interval passed while it waited.
+    DeliverExpired = "deliver.expired_message", Dropped;
+    /// The session ended while it waited.
+    DeliverSessionEnded = "deliver.session_ended", Dropped;
+    /// Larger than the client's Maximum Packet Size.
+    DeliverTooLarge = "deliver.too_large_for_client", Dropped;
+    /// QoS 0, and the client's socket takes no more.
+    DeliverSocketCongested = "deliver.socket_congested", Dropped;
+    /// A member of the shared group left; another member got the copy.
+    DeliverOtherSharedMember = "deliver.other_shared_member", Accepted;
+    /// A shared group had no member that could take the copy.
+    DeliverNoSharedMember = "deliver.no_shared_member", Dropped;
+
+    // SUBSCRIBE, one filter.
+    /// Granted.
+    SubscribeGranted = "subscribe.granted", Accepted;
+    /// The access rules deny it.
+    SubscribeDeniedAcl = "subscribe.denied_acl", Denied;
+    /// Not a valid filter.
+    SubscribeBadFilter = "subscribe.bad_filter", Denied;
+    /// Too many subscriptions of one client.
+    SubscribeQuota = "subscribe.quota", Denied;
+    /// Unsubscribed.
+    UnsubscribeDone = "unsubscribe.done", Accepted;
+    /// Nothing to unsubscribe.
+    UnsubscribeUnknown = "unsubscribe.unknown", Accepted;
+
+    // Retained messages and Wills.
+    /// Stored.
+    RetainedSet = "retained.set", Accepted;
+    /// Removed by an empty retained message.
+    RetainedCleared = "retained.cleared", Accepted;
+    /// Removed because its Message Expiry Interval passed.
+    RetainedExpired = "retained.expired", Dropped;
+    /// Published.
+    WillPublished = "will.published", Accepted;
+    /// Discarded: the client said goodbye.
+    WillDiscarded = "will.discarded", Dropped;
+    /// Discarded: the client came back before the Will Delay Interval passed.
+    WillCancelled = "will.cancelled", Dropped;
+
+    // CONNECT.
+    /// Connected.
+    ConnectAccepted = "connect.accepted", Accepted;
+    /// Wrong user name or password.
+    ConnectBadCredentials = "connect.bad_credentials", Denied;
+    /// No credentials, and the listener wants some.
+    ConnectAnonymousRefused = "connect.anonymous_refused", Denied;
+    /// The credentials could not be checked.
+    ConnectAuthUnavailable = "connect.auth_unavailable", Denied;
+    /// An authentication method that is not supported.
+    ConnectAuthMethod = "connect.auth_method", Denied;
+    /// A client id that is not accepted.
+    ConnectClientId = "connect.client_id", Denied;
+    /// A version that is not supported.
+    ConnectVersion = "connect.version", Denied;
+    /// Bytes that are no CONNECT.
+    ConnectMalformed = "connect.malformed", Denied;
+    /// Bytes of another protocol (HTTP, TLS, ...).
+    ConnectWrongProtocol = "connect.wrong_protocol", Denied;
+    /// No CONNECT in time.
+    ConnectTimeout = "connect.timeout", Denied;
+    /// Sessions or connections are at their limit.
+    ConnectQuota = "connect.quota", Denied;
+    /// The access rules deny the Will.
+    ConnectWillDenied = "connect.will_denied", Denied;
+    /// The broker stops.
+    ConnectShuttingDown = "connect.shutting_down", Denied;
+
+    // The end of a connection.
+    /// The client said goodbye.
+    DisconnectByClient = "disconnect.by_client", Ended;
+    /// The client said goodbye and wants its Will published.
+    DisconnectWithWill = "disconnect.with_will", Ended;
+    /// The client closed the socket without a word.
+    DisconnectPeerClosed = "disconnect.peer_closed", Ended;
+    /// The network or the transport failed.
+    DisconnectTransport = "disconnect.transport", Ended;
+    /// Silent for longer than 1.5 times the keep alive.
+    DisconnectKeepAlive = "disconnect.keep_alive", Ended;
+    /// Another connection uses the client id.
+    DisconnectTakenOver = "disconnect.taken_over", Ended;
+    /// The client sent bytes that are no packet.
+    DisconnectMalformed = "disconnect.malformed", Ended;
+    /// The client broke a rule of the protocol.
+    DisconnectProtocol = "disconnect.protocol", Ended;
+    /// An operator closed it.
+    DisconnectAdmin = "disconnect.admin", Ended;
+    /// The broker stops.
+    DisconnectShuttingDown = "disconnect.shutting_down", Ended;
+    /// The client does not read what it is sent.
+    DisconnectSlow = "disconnect.slow", Ended;
+
+    // The end of a session.
+    /// Its expiry interval passed.
+    SessionExpired = "session.expired", Ended;
+    /// It was made to end with its connection.
+    SessionEndedWithConnection = "session.ended_with_connection", Ended;
+    /// The client asked for a clean start.
+    SessionReplaced = "session.replaced", Ended;
+    /// An operator ended it.
+    SessionEndedByAdmin = "session.ended_by_admin", Ended;
+}
+
+impl Outcome {
+    /// How many outcomes there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// Whether a copy of a message was lost for its subscriber.
+    pub fn is_dropped_copy(self) -> bool {
+        self.effectively() == Effectively::Dropped && self.name().starts_with("deliver.")
+    }
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_dotted() {
+        let mut names: Vec<_> = Outcome::ALL.iter().map(|outcome| outcome.name()).collect();
+        assert!(names.iter().all(|name| name.split('.').count() == 2));
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Outcome::COUNT);
+    }
+}
