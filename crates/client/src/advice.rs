@@ -1,0 +1,137 @@
+//! Reason codes as sentences: what the server answered, and what to do about it.
+
+use columba_codec::{ReasonCode, Version};
+
+use crate::outcome::Answer;
+
+/// The sentence for a refused connection. With MQTT 3 the return code is named as it was sent.
+pub fn refused_connection(answer: &Answer, version: Version) -> String {
+    let code = match answer.reason.to_v3_connack() {
+        Some(code) if !version.has_reason_codes() => {
+            format!("{} (return code {code})", answer.reason.name())
+        }
+        _ => answer.reason.to_string(),
+    };
+    let what = format!("the server refused the connection: {code}{}", said(answer));
+    match connect_advice(answer.reason) {
+        Some(advice) => format!("{what}; {advice}"),
+        None => what,
+    }
+}
+
+/// The sentence for a DISCONNECT by the server.
+pub fn disconnected(answer: &Answer) -> String {
+    let what = format!("the server disconnected: {}{}", answer.reason, said(answer));
+    match disconnect_advice(answer.reason) {
+        Some(advice) => format!("{what}; {advice}"),
+        None => what,
+    }
+}
+
+/// The sentence for a refused message.
+pub fn refused_publish(topic: &str, answer: &Answer) -> String {
+    let what = format!(
+        "the server refused the message to '{topic}': {}{}",
+        answer.reason,
+        said(answer)
+    );
+    match request_advice(answer.reason, "publish to") {
+        Some(advice) => format!("{what}; {advice}"),
+        None => what,
+    }
+}
+
+/// The sentence for a refused subscription.
+pub fn refused_filter(filter: &str, reason: ReasonCode, reason_string: Option<&str>) -> String {
+    let said = reason_string
+        .map(|text| format!(", it says: {text}"))
+        .unwrap_or_default();
+    let what = format!("the server refused the filter '{filter}': {reason}{said}");
+    match request_advice(reason, "subscribe to") {
+        Some(advice) => format!("{what}; {advice}"),
+        None => what,
+    }
+}
+
+fn said(answer: &Answer) -> String {
+    let mut text = String::new();
+    if let Some(reason_string) = &answer.reason_string {
+        text = format!(", it says: {reason_string}");
+    }
+    if let Some(server_reference) = &answer.server_reference {
+        text = format!("{text}, it names another server: {server_reference}");
+    }
+    text
+}
+
+fn connect_advice(reason: ReasonCode) -> Option<&'static str> {
+    Some(match reason {
+        ReasonCode::UnsupportedProtocolVersion => "choose another protocol version",
+        ReasonCode::ClientIdentifierNotValid => {
+            "choose another client id, or ask the administrator which ones are allowed"
+        }
+        ReasonCode::BadUserNameOrPassword => "check user name and password",
+        ReasonCode::NotAuthorized => {
+            "check user name and password, and whether this client may connect here"
+        }
+        ReasonCode::ServerUnavailable | ReasonCode::ServerBusy => "try again later",
+        ReasonCode::ConnectionRateExceeded => "connect less often",
+        ReasonCode::QuotaExceeded => "a limit of the server is reached; ask its administrator",
+        ReasonCode::Banned => "ask the administrator of the server",
+        ReasonCode::BadAuthenticationMethod => {
+            "choose an authentication method that the server has"
+        }
+        ReasonCode::TopicNameInvalid => "check the topic of the Will",
+        ReasonCode::PacketTooLarge => "make the Will or the user properties smaller",
+        ReasonCode::RetainNotSupported => "send the Will without RETAIN",
+        ReasonCode::QosNotSupported => "send the Will at a lower QoS",
+        ReasonCode::UseAnotherServer | ReasonCode::ServerMoved => "connect to the other server",
+        _ => return None,
+    })
+}
+
+fn disconnect_advice(reason: ReasonCode) -> Option<&'static str> {
+    Some(match reason {
+        ReasonCode::SessionTakenOver => {
+            "another client has connected with the same client id; give each client its own"
+        }
+        ReasonCode::KeepAliveTimeout => "the server heard nothing for 1.5 times the keep alive",
+        ReasonCode::NotAuthorized => "ask the administrator what this client may do",
+        ReasonCode::ServerBusy | ReasonCode::ServerShuttingDown => "connect again later",
+        ReasonCode::PacketTooLarge => "send smaller messages",
+        ReasonCode::MessageRateTooHigh => "send more slowly",
+        ReasonCode::ReceiveMaximumExceeded => "keep fewer messages unacknowledged",
+        ReasonCode::UseAnotherServer | ReasonCode::ServerMoved => "connect to the other server",
+        ReasonCode::RetainNotSupported => "publish without RETAIN",
+        ReasonCode::QosNotSupported => "publish at a lower QoS",
+        ReasonCode::SharedSubscriptionsNotSupported => "subscribe without $share",
+        ReasonCode::WildcardSubscriptionsNotSupported => "subscribe without wildcards",
+        ReasonCode::TopicFilterInvalid => "check the topic filters",
+        ReasonCode::TopicNameInvalid => "check the topic names",
+        ReasonCode::QuotaExceeded => "a limit of the server is reached; ask its administrator",
+        _ => return None,
+    })
+}
+
+fn request_advice(reason: ReasonCode, verb: &str) -> Option<String> {
+    Some(match reason {
+        ReasonCode::NotAuthorized => {
+            format!("ask the administrator which topics this client may {verb}")
+        }
+        ReasonCode::UnspecifiedError => format!(
+            "servers mostly mean that this client may not {verb} it; the server's log knows more"
+        ),
+        ReasonCode::QuotaExceeded => {
+            "a limit of the server is reached; ask its administrator".to_owned()
+        }
+        ReasonCode::PayloadFormatInvalid => {
+            "the payload is not the UTF-8 that its format indicator promises".to_owned()
+        }
+        ReasonCode::SharedSubscriptionsNotSupported => "subscribe without $share".to_owned(),
+        ReasonCode::WildcardSubscriptionsNotSupported => "subscribe without wildcards".to_owned(),
+        ReasonCode::SubscriptionIdentifiersNotSupported => {
+            "subscribe without a subscription identifier".to_owned()
+        }
+        _ => return None,
+    })
+}

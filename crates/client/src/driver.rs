@@ -1,0 +1,322 @@
+//! Drives a [`Session`] over a real transport with tokio.
+//!
+//! [`Client::connect`] opens the transport, waits for CONNACK and leaves a task behind that owns
+//! the connection. [`Client`] is the way in, [`Events`] the way out; both queues are bounded. When
+//! nobody takes events, the task stops reading from the server, and with it acknowledgements
+//! stop: take events while waiting for answers.
+
+mod task;
+mod tls;
+mod transport;
+mod websocket;
+
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use columba_codec::ReasonCode;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::message::{Incoming, Message};
+use crate::options::SessionOptions;
+use crate::outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer};
+use crate::session::{Session, Subscription};
+
+/// Where the server is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// Over the network.
+    Network {
+        /// Name or IP address.
+        host: String,
+        /// TCP port.
+        port: u16,
+        /// TLS, if wanted.
+        tls: Option<TlsOptions>,
+        /// WebSocket and the path to ask for, if wanted.
+        websocket_path: Option<String>,
+    },
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+/// How TLS is spoken.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsOptions {
+    /// PEM file with the certificates to trust; without it those of the operating system.
+    pub ca_file: Option<PathBuf>,
+    /// PEM files with the client's certificate and its key.
+    pub client_certificate: Option<(PathBuf, PathBuf)>,
+    /// Whether the server's certificate may name another host. It must still be signed by a
+    /// trusted authority.
+    pub accept_any_host_name: bool,
+}
+
+/// Everything [`Client::connect`] needs.
+#[derive(Clone, Debug)]
+pub struct ConnectOptions {
+    /// Where to.
+    pub address: Address,
+    /// As whom, and how.
+    pub session: SessionOptions,
+    /// Clean Start.
+    pub clean_start: bool,
+    /// How long name lookup, TCP, TLS and WebSocket may take together.
+    pub transport_timeout: Duration,
+    /// Most events that wait to be taken; at least 1.
+    pub events_max: usize,
+    /// Most requests that wait for the task; at least 1.
+    pub requests_max: usize,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// No transport to the server.
+    #[error("cannot connect to {address}: {source}{}", transport::advice(.source))]
+    Transport {
+        /// Where to.
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file or name that TLS needs is not usable.
+    #[error("{0}")]
+    TlsSetup(String),
+    /// The TLS handshake failed.
+    #[error("no TLS connection to {address}: {source}{}", tls::advice(.source))]
+    Tls {
+        /// Where to.
+        address: String,
+        /// What TLS said.
+        source: io::Error,
+    },
+    /// The WebSocket handshake failed.
+    #[error("no WebSocket connection to {address}: {message}")]
+    WebSocket {
+        /// Where to.
+        address: String,
+        /// What the handshake said.
+        message: String,
+    },
+    /// The transport was not there in time.
+    #[error("cannot connect to {address}: no answer in time; check host, port and firewall")]
+    Timeout {
+        /// Where to.
+        address: String,
+    },
+    /// The MQTT part of connecting failed.
+    #[error("{0}")]
+    Mqtt(CloseCause),
+}
+
+/// What happens without having been asked for.
+#[derive(Debug)]
+pub enum Event {
+    /// A message of a subscription.
+    Message(Box<Incoming>),
+    /// The server refused, or the connection lost, a request whose answer nobody waits for any
+    /// more; a sentence that says what and why.
+    Unanswered(String),
+    /// The connection is over. Always the last event.
+    Ended(Box<Ended>),
+}
+
+/// The end of a connection.
+#[derive(Debug)]
+pub struct Ended {
+    /// Why.
+    pub cause: CloseCause,
+    /// What the transport said, if it failed.
+    pub transport_error: Option<io::Error>,
+    /// The session, to go on with in [`Client::resume`].
+    pub session: Session,
+}
+
+/// A handle to a connection. Clones share it. The connection ends when all handles and the
+/// [`Events`] are gone.
+#[derive(Clone, Debug)]
+pub struct Client {
+    requests: mpsc::Sender<Request>,
+    accepted: std::sync::Arc<Accepted>,
+}
+
+/// The events of a connection, in order.
+#[derive(Debug)]
+pub struct Events {
+    receiver: mpsc::Receiver<Event>,
+}
+
+/// The answer to a request that is under way.
+#[derive(Debug)]
+pub struct Pending<T> {
+    receiver: oneshot::Receiver<Result<T, Failure>>,
+}
+
+type Reply<T> = oneshot::Sender<Result<T, Failure>>;
+
+#[derive(Debug)]
+enum Request {
+    Publish(Message, Reply<Answer>),
+    Subscribe(Subscription, Reply<FilterAnswer>),
+    Unsubscribe(Vec<String>, Reply<FilterAnswer>),
+    Disconnect {
+        reason: ReasonCode,
+        patience: Duration,
+        reply: oneshot::Sender<usize>,
+    },
+}
+
+impl ConnectOptions {
+    /// Options with small queues and ten seconds for the transport.
+    pub fn new(address: Address, session: SessionOptions) -> Self {
+        Self {
+            address,
+            session,
+            clean_start: true,
+            transport_timeout: Duration::from_secs(10),
+            events_max: 64,
+            requests_max: 64,
+        }
+    }
+}
+
+impl Client {
+    /// Connects with a new session.
+    ///
+    /// # Errors
+    /// [`ConnectError`], whose text is a sentence for people.
+    pub async fn connect(options: ConnectOptions) -> Result<(Self, Events), ConnectError> {
+        let session = Session::new(options.session.clone());
+        Self::resume(options, session).await
+    }
+
+    /// Connects with a session that an earlier connection left in [`Ended`]. The session's own
+    /// options stay in force; those in `options` are not looked at.
+    ///
+    /// # Errors
+    /// [`ConnectError`], whose text is a sentence for people.
+    pub async fn resume(
+        options: ConnectOptions,
+        session: Session,
+    ) -> Result<(Self, Events), ConnectError> {
+        session
+            .options()
+            .check()
+            .map_err(|failure| ConnectError::Mqtt(CloseCause::Options(failure)))?;
+        let transport = transport::open(&options.address, options.transport_timeout).await?;
+        let (requests, request_receiver) = mpsc::channel(options.requests_max.max(1));
+        let (events, receiver) = mpsc::channel(options.events_max.max(1));
+        let mut task = task::Task::new(session, transport, request_receiver, events);
+        let accepted = task
+            .connect(options.clean_start)
+            .await
+            .map_err(ConnectError::Mqtt)?;
+        tokio::spawn(task.run());
+        Ok((
+            Self {
+                requests,
+                accepted: std::sync::Arc::new(accepted),
+            },
+            Events { receiver },
+        ))
+    }
+
+    /// What the server said when it accepted the connection.
+    pub fn accepted(&self) -> &Accepted {
+        &self.accepted
+    }
+
+    /// Publishes and waits: at QoS 0 for the packet to be queued for the socket, else for the
+    /// server's answer, which may be a refusal.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn publish(&self, message: Message) -> Result<Answer, Failure> {
+        self.start_publish(message).await?.await
+    }
+
+    /// Publishes and waits only for room in the queue; the answer comes later.
+    ///
+    /// # Errors
+    /// [`Failure::NotConnected`].
+    pub async fn start_publish(&self, message: Message) -> Result<Pending<Answer>, Failure> {
+        self.request(|reply| Request::Publish(message, reply)).await
+    }
+
+    /// Subscribes and waits for the server's answer: a code per filter, some may be refusals.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn subscribe(&self, subscription: Subscription) -> Result<FilterAnswer, Failure> {
+        self.request(|reply| Request::Subscribe(subscription, reply))
+            .await?
+            .await
+    }
+
+    /// Unsubscribes and waits for the server's answer.
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn unsubscribe(&self, filters: Vec<String>) -> Result<FilterAnswer, Failure> {
+        self.request(|reply| Request::Unsubscribe(filters, reply))
+            .await?
+            .await
+    }
+
+    /// Leaves: waits until all earlier requests are answered, but no longer than `patience`, sends
+    /// DISCONNECT and waits until it is written. Returns how many messages at QoS 1 and 2 were
+    /// left without an answer.
+    pub async fn disconnect(&self, reason: ReasonCode, patience: Duration) -> usize {
+        let (reply, receiver) = oneshot::channel();
+        let request = Request::Disconnect {
+            reason,
+            patience,
+            reply,
+        };
+        match self.requests.send(request).await {
+            Ok(()) => receiver.await.unwrap_or_default(),
+            Err(_) => 0,
+        }
+    }
+
+    async fn request<T>(
+        &self,
+        request: impl FnOnce(Reply<T>) -> Request,
+    ) -> Result<Pending<T>, Failure> {
+        let (reply, receiver) = oneshot::channel();
+        let sent = self.requests.send(request(reply)).await;
+        sent.map_err(|_| Failure::NotConnected)?;
+        Ok(Pending { receiver })
+    }
+}
+
+impl Events {
+    /// The next event; `None` after [`Event::Ended`]. Cancel safe.
+    pub async fn next(&mut self) -> Option<Event> {
+        self.receiver.recv().await
+    }
+}
+
+impl<T> Future for Pending<T> {
+    type Output = Result<T, Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = Pin::new(&mut self.receiver).poll(context);
+        answer.map(|answer| answer.unwrap_or(Err(Failure::ConnectionLost)))
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Network { host, port, .. } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Network { host, port, .. } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "{}", path.display()),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! TLS with rustls: whom to trust, and as whom to speak.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::transport::Transport;
+use super::{Address, ConnectError, TlsOptions};
+
+pub(super) async fn open(
+    tcp: TcpStream,
+    host: &str,
+    address: &Address,
+    options: &TlsOptions,
+) -> Result<Transport, ConnectError> {
+    let name = ServerName::try_from(host.to_owned()).map_err(|_| {
+        ConnectError::TlsSetup(format!("'{host}' is no name that a certificate can have"))
+    })?;
+    let connector = TlsConnector::from(Arc::new(config(options)?));
+    let stream = connector.connect(name, tcp).await;
+    let stream = stream.map_err(|source| ConnectError::Tls {
+        address: address.to_string(),
+        source,
+    })?;
+    Ok(Box::new(stream))
+}
+
+/// What to do about a handshake that fails.
+pub(super) fn advice(error: &io::Error) -> &'static str {
+    let inner = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<Error>());
+    match inner {
+        Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            "; name the authority that signed the server's certificate with --cafile"
+        }
+        Some(Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        )) => "; use a host name that the certificate has, or --insecure for a test",
+        Some(Error::InvalidCertificate(
+            CertificateError::Expired | CertificateError::ExpiredContext { .. },
+        )) => "; the server's certificate must be renewed",
+        Some(Error::InvalidMessage(_)) => "; the server does not seem to speak TLS on this port",
+        _ if error.kind() == io::ErrorKind::UnexpectedEof => {
+            "; the server does not seem to speak TLS on this port"
+        }
+        _ => "",
+    }
+}
+
+fn config(options: &TlsOptions) -> Result<ClientConfig, ConnectError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let roots = Arc::new(roots(options)?);
+    let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
+        .build()
+        .map_err(|error| ConnectError::TlsSetup(format!("no certificates to trust: {error}")))?;
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| ConnectError::TlsSetup(error.to_string()))?;
+    let builder = if options.accept_any_host_name {
+        let verifier = AnyHostName { verifier, provider };
+        builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+    } else {
+        builder.with_webpki_verifier(verifier)
+    };
+    let Some((certificate, key)) = &options.client_certificate else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let key = PrivateKeyDer::from_pem_file(key)
+        .map_err(|error| unusable("the private key", key, &error))?;
+    builder
+        .with_client_auth_cert(certificates(certificate)?, key)
+        .map_err(|error| {
+            ConnectError::TlsSetup(format!(
+                "the certificate {} does not go with its key: {error}",
+                certificate.display()
+            ))
+        })
+}
+
+fn roots(options: &TlsOptions) -> Result<RootCertStore, ConnectError> {
+    let mut roots = RootCertStore::empty();
+    match &options.ca_file {
+        Some(path) => {
+            for certificate in certificates(path)? {
+                roots
+                    .add(certificate)
+                    .map_err(|error| unusable("a certificate", path, &error))?;
+            }
+        }
+        None => {
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+    }
+    Ok(roots)
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConnectError> {
+    let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect)
+        .map_err(|error| unusable("the certificates", path, &error))?;
+    if certificates.is_empty() {
+        let message = format!("{} holds no certificate in PEM form", path.display());
+        return Err(ConnectError::TlsSetup(message));
+    }
+    Ok(certificates)
+}
+
+fn unusable(what: &str, path: &Path, error: &dyn std::fmt::Display) -> ConnectError {
+    ConnectError::TlsSetup(format!("cannot use {what} in {}: {error}", path.display()))
+}
+
+/// Checks everything about a certificate but the host name in it.
+#[derive(Debug)]
+struct AnyHostName {
+    verifier: Arc<WebPkiServerVerifier>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for AnyHostName {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let verified = self.verifier.verify_server_cert(
+            end_entity,
+            intermediates,
+            server_name,
+            ocsp_response,
+            now,
+        );
+        // The name is the last thing that is looked at, so everything else was found good.
+        match verified {
+            Err(Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) => Ok(ServerCertVerified::assertion()),
+            other => other,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier
+            .verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.verifier
+            .verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}

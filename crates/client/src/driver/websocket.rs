@@ -1,0 +1,109 @@
+//! MQTT over WebSocket: binary frames as a stream of bytes (section 6 of the standard).
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_util::{Sink, Stream};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::{self, Bytes, Message};
+
+use super::transport::Transport;
+use super::{Address, ConnectError};
+
+pub(super) async fn open(
+    stream: Transport,
+    address: &Address,
+    path: &str,
+    is_tls: bool,
+) -> Result<Transport, ConnectError> {
+    let error = |error: tungstenite::Error| ConnectError::WebSocket {
+        address: address.to_string(),
+        message: error.to_string(),
+    };
+    let scheme = if is_tls { "wss" } else { "ws" };
+    let path = path.trim_start_matches('/');
+    let mut request = format!("{scheme}://{address}/{path}")
+        .into_client_request()
+        .map_err(error)?;
+    // MQTT-6.0.0-3
+    request
+        .headers_mut()
+        .insert("Sec-WebSocket-Protocol", HeaderValue::from_static("mqtt"));
+    let (stream, _response) = tokio_tungstenite::client_async(request, stream)
+        .await
+        .map_err(error)?;
+    Ok(Box::new(ByteStream {
+        stream,
+        unread: Bytes::new(),
+    }))
+}
+
+/// A WebSocket whose binary frames are one stream; frame borders mean nothing (`MQTT-6.0.0-2`).
+struct ByteStream {
+    stream: WebSocketStream<Transport>,
+    unread: Bytes,
+}
+
+impl AsyncRead for ByteStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.unread.is_empty() {
+            match ready!(Pin::new(&mut self.stream).poll_next(context)) {
+                Some(Ok(Message::Binary(bytes))) => self.unread = bytes,
+                // MQTT-6.0.0-1
+                Some(Ok(Message::Text(_))) => {
+                    let error = "the server sent a text frame, which MQTT does not use";
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
+                }
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                Some(Ok(Message::Close(_))) | None => return Poll::Ready(Ok(())),
+                Some(Err(error)) => return Poll::Ready(Err(io_error(error))),
+            }
+        }
+        let len = self.unread.len().min(buffer.remaining());
+        buffer.put_slice(&self.unread.split_to(len));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for ByteStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        ready!(Pin::new(&mut self.stream).poll_ready(context)).map_err(io_error)?;
+        let message = Message::Binary(Bytes::copy_from_slice(bytes));
+        Pin::new(&mut self.stream)
+            .start_send(message)
+            .map_err(io_error)?;
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream)
+            .poll_flush(context)
+            .map_err(io_error)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match ready!(Pin::new(&mut self.stream).poll_close(context)) {
+            Ok(()) | Err(tungstenite::Error::ConnectionClosed) => Poll::Ready(Ok(())),
+            Err(error) => Poll::Ready(Err(io_error(error))),
+        }
+    }
+}
+
+fn io_error(error: tungstenite::Error) -> io::Error {
+    match error {
+        tungstenite::Error::Io(error) => error,
+        other => io::Error::other(other),
+    }
+}

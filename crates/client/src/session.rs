@@ -1,0 +1,527 @@
+//! The client's side of MQTT as a state machine: bytes and requests in, bytes and outcomes out.
+//!
+//! ```text
+//!            TransportOpened               CONNACK accepts
+//!  Closed ------------------> Connecting -------------------> Open
+//!    ^                            |                             |
+//!    +---- refused, timeout ------+     DISCONNECT, lost, fault |
+//!    +----------------------------------------------------------+
+//! ```
+//!
+//! [`Session`] outlives its connections: what the standard calls the client's session state (sent
+//! and unacknowledged messages, received QoS 2 packet ids) stays in it and goes on with the next
+//! [`Input::TransportOpened`]. It does no IO and owns no clock.
+
+mod inbound;
+mod receive;
+mod request;
+mod window;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use columba_codec::packet::{Disconnect, Packet, SubscribeOptions};
+use columba_codec::{DecodeError, Decoded, PacketId, Properties, QoS, ReasonCode, Version, decode};
+
+use crate::message::{Incoming, Message};
+use crate::options::SessionOptions;
+use crate::outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer};
+use inbound::{IncomingAliases, OutgoingAliases, ReceivedIds};
+use request::Request;
+use window::{PacketIds, Window};
+
+/// A number that the caller gives a request, to know its outcome by.
+pub type Token = u64;
+
+/// What happens to a session. Time comes beside it, in milliseconds that never go back.
+#[derive(Clone, Debug)]
+pub enum Input<'a> {
+    /// A transport to the server is there: introduce yourself.
+    TransportOpened {
+        /// Clean Start (MQTT 3: Clean Session): drop the session on both sides.
+        clean_start: bool,
+    },
+    /// Bytes from the server, cut anywhere.
+    Received(&'a [u8]),
+    /// The transport is gone.
+    TransportClosed,
+    /// The time of [`Session::next_deadline`] has come.
+    DeadlineReached {
+        /// Whether received bytes are being passed on. If not, no answer of the server counts as
+        /// missing.
+        listening: bool,
+    },
+    /// Publish a message. Ends in [`Output::Published`] or [`Output::Failed`].
+    Publish {
+        /// Names the request.
+        token: Token,
+        /// The message. At QoS 1 and 2 it may be given without a connection.
+        message: Message,
+    },
+    /// Subscribe. Ends in [`Output::Subscribed`] or [`Output::Failed`].
+    Subscribe {
+        /// Names the request.
+        token: Token,
+        /// What to.
+        subscription: Subscription,
+    },
+    /// Unsubscribe. Ends in [`Output::Unsubscribed`] or [`Output::Failed`].
+    Unsubscribe {
+        /// Names the request.
+        token: Token,
+        /// The topic filters, at least one.
+        filters: Vec<String>,
+        /// User Properties (MQTT 5).
+        user_properties: Vec<(String, String)>,
+    },
+    /// Leave with a DISCONNECT.
+    Disconnect {
+        /// Success, or Disconnect with Will Message (MQTT 5).
+        reason: ReasonCode,
+    },
+}
+
+/// A SUBSCRIBE.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subscription {
+    /// The topic filters with their options, at least one.
+    pub filters: Vec<(String, SubscribeOptions)>,
+    /// Subscription Identifier (MQTT 5).
+    pub identifier: Option<u32>,
+    /// User Properties (MQTT 5).
+    pub user_properties: Vec<(String, String)>,
+}
+
+/// What a session has to say, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// CONNACK accepted.
+    Connected(Box<Accepted>),
+    /// A message came. Its acknowledgement, if any, is among the bytes to transmit; who wants to
+    /// have the message safe first, hands it over before writing them.
+    Message(Box<Incoming>),
+    /// QoS 0: the packet is among the bytes to transmit. QoS 1 and 2: the server took the message
+    /// or refused it (MQTT 5; see the code).
+    Published {
+        /// Of the request.
+        token: Token,
+        /// The server's word; Success at QoS 0.
+        answer: Answer,
+    },
+    /// The server's answer to a SUBSCRIBE; a code per filter, some may be refusals.
+    Subscribed {
+        /// Of the request.
+        token: Token,
+        /// The server's word.
+        answer: FilterAnswer,
+    },
+    /// The server's answer to an UNSUBSCRIBE.
+    Unsubscribed {
+        /// Of the request.
+        token: Token,
+        /// The server's word.
+        answer: FilterAnswer,
+    },
+    /// The request has no other outcome than this.
+    Failed {
+        /// Of the request.
+        token: Token,
+        /// Why.
+        failure: Failure,
+    },
+    /// The connection is over. Transmit what there is and close the transport.
+    Closed(CloseCause),
+}
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Session {
+    options: SessionOptions,
+    state: State,
+    timers: Timers,
+    packet_ids: PacketIds,
+    window: Window,
+    backlog: VecDeque<(Token, Message)>,
+    requests: BTreeMap<PacketId, Request>,
+    received_ids: ReceivedIds,
+    incoming_aliases: IncomingAliases,
+    outgoing_aliases: OutgoingAliases,
+    incoming: Vec<u8>,
+    outgoing: Vec<u8>,
+    outputs: VecDeque<Output>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Closed,
+    Connecting {
+        clean_start: bool,
+        deadline_millis: u64,
+    },
+    Open(Limits),
+}
+
+/// What the server allows on this connection, and this client itself.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    inflight_messages_max: usize,
+    packet_bytes_max: u32,
+    maximum_qos: QoS,
+    retain_available: bool,
+    wildcards_available: bool,
+    subscription_identifiers_available: bool,
+    shared_subscriptions_available: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Timers {
+    now_millis: u64,
+    last_sent_millis: u64,
+    last_received_millis: u64,
+    /// When the oldest unanswered PINGREQ was sent, or the last sign of life since.
+    ping_millis: Option<u64>,
+    /// Silence after which a PINGREQ goes out; 0 for never.
+    ping_after_millis: u64,
+}
+
+impl Session {
+    /// A session without a connection and without a past.
+    pub fn new(options: SessionOptions) -> Self {
+        Self {
+            options,
+            state: State::Closed,
+            timers: Timers::default(),
+            packet_ids: PacketIds::default(),
+            window: Window::default(),
+            backlog: VecDeque::new(),
+            requests: BTreeMap::new(),
+            received_ids: ReceivedIds::default(),
+            incoming_aliases: IncomingAliases::default(),
+            outgoing_aliases: OutgoingAliases::default(),
+            incoming: Vec::new(),
+            outgoing: Vec::new(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Takes one input. Drain [`Self::poll`] and [`Self::transmit`] after it.
+    pub fn handle(&mut self, now_millis: u64, input: Input<'_>) {
+        self.timers.now_millis = self.timers.now_millis.max(now_millis);
+        match input {
+            Input::TransportOpened { clean_start } => self.on_transport_opened(clean_start),
+            Input::Received(bytes) => self.on_received(bytes),
+            Input::TransportClosed => self.on_transport_closed(),
+            Input::DeadlineReached { listening } => self.on_deadline(listening),
+            Input::Publish { token, message } => self.publish(token, message),
+            Input::Subscribe {
+                token,
+                subscription,
+            } => self.subscribe(token, &subscription),
+            Input::Unsubscribe {
+                token,
+                filters,
+                user_properties,
+            } => {
+                self.unsubscribe(token, &filters, &user_properties);
+            }
+            Input::Disconnect { reason } => self.disconnect(reason),
+        }
+    }
+
+    /// The next thing the session has to say.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Moves the bytes for the server to the end of `out`.
+    pub fn transmit(&mut self, out: &mut Vec<u8>) {
+        out.append(&mut self.outgoing);
+    }
+
+    /// When [`Input::DeadlineReached`] is due, if nothing else happens.
+    pub fn next_deadline(&self) -> Option<u64> {
+        match self.state {
+            State::Closed => None,
+            State::Connecting {
+                deadline_millis, ..
+            } => Some(deadline_millis),
+            State::Open(_) => self.timers.next_deadline(self.response_millis()),
+        }
+    }
+
+    /// Whether the server has accepted the connection and it still stands.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, State::Open(_))
+    }
+
+    /// Whether a message at QoS 1 or 2 would be taken now.
+    pub fn has_room(&self) -> bool {
+        self.backlog.len() < self.options.backlog_messages_max
+            || self.options.backlog_messages_max == 0 && self.can_send_now().is_some()
+    }
+
+    /// Whether every request has had its outcome.
+    pub fn is_idle(&self) -> bool {
+        self.window.is_empty() && self.backlog.is_empty() && self.requests.is_empty()
+    }
+
+    /// Messages of this client at QoS 1 and 2 that have had no outcome yet.
+    pub fn unfinished_messages(&self) -> usize {
+        self.window.len() + self.backlog.len()
+    }
+
+    /// The options it was made from.
+    pub fn options(&self) -> &SessionOptions {
+        &self.options
+    }
+
+    fn on_transport_opened(&mut self, clean_start: bool) {
+        self.on_transport_closed();
+        self.outgoing.clear();
+        self.incoming.clear();
+        if clean_start {
+            self.drop_session();
+        }
+        if let Err(failure) = self.options.encode_connect(clean_start, &mut self.outgoing) {
+            self.close(CloseCause::Options(failure));
+            return;
+        }
+        self.timers.connected_at_now();
+        let deadline_millis = self
+            .timers
+            .now_millis
+            .saturating_add(self.response_millis());
+        self.state = State::Connecting {
+            clean_start,
+            deadline_millis,
+        };
+    }
+
+    fn on_transport_closed(&mut self) {
+        match self.state {
+            State::Closed => {}
+            State::Connecting { .. } => self.close(CloseCause::LostBeforeAccepted),
+            State::Open(_) => self.close(CloseCause::Lost),
+        }
+    }
+
+    fn on_received(&mut self, bytes: &[u8]) {
+        self.timers.heard();
+        self.incoming.extend_from_slice(bytes);
+        let incoming = std::mem::take(&mut self.incoming);
+        let mut rest = incoming.as_slice();
+        while !matches!(self.state, State::Closed) {
+            match self.decode(rest) {
+                Ok(Decoded::Packet(packet, len)) => {
+                    rest = rest.get(len..).unwrap_or_default();
+                    if let Err(violation) = self.on_packet(&packet) {
+                        self.fail(CloseCause::Violation(violation), violation.reason());
+                    }
+                }
+                Ok(Decoded::Incomplete { .. }) => break,
+                Err(error) => {
+                    let version = self.options.version;
+                    self.fail(CloseCause::Malformed { error, version }, error.reason());
+                }
+            }
+        }
+        if !matches!(self.state, State::Closed) {
+            self.incoming = rest.to_vec();
+            self.pump();
+        }
+    }
+
+    fn decode<'a>(&self, bytes: &'a [u8]) -> Result<Decoded<'a>, DecodeError> {
+        let version = self.options.version;
+        let limit = self.options.packet_bytes_max();
+        let decoded = decode(bytes, version, limit);
+        // A server without MQTT 5 refuses in the form of MQTT 3.1.1 (there: MQTT-3.1.2-2).
+        if decoded.is_err() && version == Version::V5 && !self.is_open() {
+            let older = decode(bytes, Version::V311, limit);
+            if let Ok(Decoded::Packet(Packet::ConnAck(connack), _)) = &older
+                && connack.reason.is_error()
+            {
+                return older;
+            }
+        }
+        decoded
+    }
+
+    fn on_deadline(&mut self, listening: bool) {
+        let now = self.timers.now_millis;
+        match self.state {
+            State::Closed => {}
+            State::Connecting {
+                deadline_millis, ..
+            } => {
+                if now >= deadline_millis {
+                    self.close(CloseCause::ConnectTimeout);
+                }
+            }
+            State::Open(_) => {
+                if !listening && self.timers.ping_millis.is_some() {
+                    self.timers.ping_millis = Some(now);
+                }
+                if self.timers.answer_is_missing(self.response_millis()) {
+                    self.close(CloseCause::PingTimeout);
+                } else if self.timers.ping_is_due() {
+                    self.timers.ping_millis.get_or_insert(now);
+                    self.send(&Packet::PingReq);
+                }
+            }
+        }
+    }
+
+    fn disconnect(&mut self, reason: ReasonCode) {
+        if self.is_open() {
+            self.send(&Packet::Disconnect(Disconnect {
+                reason,
+                properties: Properties::EMPTY,
+            }));
+        }
+        if !matches!(self.state, State::Closed) {
+            self.close(CloseCause::Requested);
+        }
+    }
+
+    /// Ends the connection over a fault of the server's, and tells it where MQTT can.
+    fn fail(&mut self, cause: CloseCause, reason: ReasonCode) {
+        if self.is_open() && self.options.version.has_reason_codes() {
+            self.send(&Packet::Disconnect(Disconnect {
+                reason,
+                properties: Properties::EMPTY,
+            }));
+        }
+        self.close(cause);
+    }
+
+    /// Ends the connection: what belongs to it goes, what belongs to the session stays.
+    fn close(&mut self, cause: CloseCause) {
+        self.state = State::Closed;
+        self.incoming.clear();
+        self.incoming_aliases.clear();
+        for (packet_id, request) in std::mem::take(&mut self.requests) {
+            self.packet_ids.free(packet_id);
+            self.fail_request(request.token, Failure::ConnectionLost);
+        }
+        self.outputs.push_back(Output::Closed(cause));
+    }
+
+    /// Forgets the session state (`MQTT-3.1.2-4`, `MQTT-3.2.2-5`). What was never sent is no part
+    /// of it and stays.
+    fn drop_session(&mut self) {
+        self.received_ids.clear();
+        for (packet_id, token) in self.window.clear() {
+            self.packet_ids.free(packet_id);
+            self.fail_request(token, Failure::SessionLost);
+        }
+    }
+
+    fn fail_request(&mut self, token: Token, failure: Failure) {
+        self.outputs.push_back(Output::Failed { token, failure });
+    }
+
+    /// Sends a packet of the protocol's own, which always has an encoding.
+    fn send(&mut self, packet: &Packet<'_>) {
+        let encoded = packet.encode(self.options.version, &mut self.outgoing);
+        assert!(encoded.is_ok(), "a packet without texts always encodes");
+        self.timers.last_sent_millis = self.timers.now_millis;
+    }
+
+    fn response_millis(&self) -> u64 {
+        u64::try_from(self.options.response_timeout.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn receive_maximum(&self) -> u16 {
+        self.options.properties.receive_maximum.unwrap_or(u16::MAX)
+    }
+}
+
+impl Limits {
+    fn new(options: &SessionOptions, accepted: &Accepted) -> Self {
+        Self {
+            inflight_messages_max: usize::from(
+                accepted
+                    .receive_maximum
+                    .min(options.inflight_messages_max)
+                    .max(1),
+            ),
+            packet_bytes_max: accepted.packet_bytes_max,
+            maximum_qos: accepted.maximum_qos,
+            retain_available: accepted.retain_available,
+            wildcards_available: accepted.wildcards_available,
+            subscription_identifiers_available: accepted.subscription_identifiers_available,
+            shared_subscriptions_available: accepted.shared_subscriptions_available,
+        }
+    }
+
+    /// Whether the server said that it takes such a message (`MQTT-3.2.2-11`, `MQTT-3.2.2-14`).
+    fn admit(&self, message: &Message) -> Result<(), Failure> {
+        if message.qos > self.maximum_qos {
+            return Err(Failure::QosAbove(self.maximum_qos));
+        }
+        if message.retain && !self.retain_available {
+            return Err(Failure::RetainNotAvailable);
+        }
+        Ok(())
+    }
+
+    fn admit_size(&self, size: usize) -> Result<(), Failure> {
+        if size as u64 > u64::from(self.packet_bytes_max) {
+            return Err(Failure::PacketTooLarge {
+                size,
+                limit: self.packet_bytes_max,
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Timers {
+    fn connected_at_now(&mut self) {
+        self.last_sent_millis = self.now_millis;
+        self.last_received_millis = self.now_millis;
+        self.ping_millis = None;
+        self.ping_after_millis = 0;
+    }
+
+    /// A tenth of the keep alive is left for the way to the server (`MQTT-3.1.2-20`).
+    fn keep_alive(&mut self, keep_alive_secs: u16) {
+        self.ping_after_millis = u64::from(keep_alive_secs) * 900;
+    }
+
+    fn heard(&mut self) {
+        self.last_received_millis = self.now_millis;
+        if self.ping_millis.is_some() {
+            self.ping_millis = Some(self.now_millis);
+        }
+    }
+
+    /// Silence of the server asks for a sign of life as well as our own, or a client that only
+    /// publishes at QoS 0 would never notice a dead connection.
+    fn ping_due_millis(&self) -> u64 {
+        let since = match self.ping_millis {
+            Some(_) => self.last_sent_millis,
+            None => self.last_sent_millis.min(self.last_received_millis),
+        };
+        since.saturating_add(self.ping_after_millis)
+    }
+
+    fn ping_is_due(&self) -> bool {
+        self.ping_after_millis > 0 && self.now_millis >= self.ping_due_millis()
+    }
+
+    fn answer_is_missing(&self, response_millis: u64) -> bool {
+        self.ping_millis
+            .is_some_and(|sent| self.now_millis >= sent.saturating_add(response_millis))
+    }
+
+    fn next_deadline(&self, response_millis: u64) -> Option<u64> {
+        if self.ping_after_millis == 0 {
+            return None;
+        }
+        let answer = self
+            .ping_millis
+            .map(|sent| sent.saturating_add(response_millis));
+        Some(self.ping_due_millis().min(answer.unwrap_or(u64::MAX)))
+    }
+}

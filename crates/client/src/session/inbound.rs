@@ -1,0 +1,140 @@
+//! Incoming messages: the QoS 2 ids that wait for PUBREL, and the server's topic aliases.
+
+use std::collections::BTreeMap;
+
+use columba_codec::PacketId;
+
+use crate::outcome::Violation;
+
+/// QoS 2 messages that were handed to the application and whose PUBREL has not come. Part of the
+/// session state: it survives the connection (`MQTT-4.3.3-10`).
+#[derive(Debug, Default)]
+pub(super) struct ReceivedIds {
+    /// Whether the PUBLISH came on this connection, and so counts against the receive maximum.
+    ids: BTreeMap<PacketId, bool>,
+    counted: usize,
+}
+
+impl ReceivedIds {
+    /// Notes a PUBLISH and says whether it is new.
+    ///
+    /// # Errors
+    /// [`Violation::ReceiveMaximum`].
+    pub(super) fn insert(&mut self, packet_id: PacketId, maximum: u16) -> Result<bool, Violation> {
+        let before = self.ids.insert(packet_id, true);
+        if before != Some(true) {
+            self.counted += 1;
+        }
+        if self.counted > usize::from(maximum) {
+            return Err(Violation::ReceiveMaximum);
+        }
+        Ok(before.is_none())
+    }
+
+    /// PUBREL: the id is free again. Says whether it was there.
+    pub(super) fn release(&mut self, packet_id: PacketId) -> bool {
+        let found = self.ids.remove(&packet_id);
+        if found == Some(true) {
+            self.counted -= 1;
+        }
+        found.is_some()
+    }
+
+    /// A new connection continues the session.
+    pub(super) fn resume(&mut self) {
+        self.counted = 0;
+        self.ids.values_mut().for_each(|counted| *counted = false);
+    }
+
+    /// The session is gone.
+    pub(super) fn clear(&mut self) {
+        self.ids.clear();
+        self.counted = 0;
+    }
+}
+
+/// The topics that the server's aliases stand for, on this connection (`MQTT-3.3.2-7`).
+#[derive(Debug, Default)]
+pub(super) struct IncomingAliases {
+    topics: BTreeMap<u16, String>,
+}
+
+impl IncomingAliases {
+    /// The topic of a PUBLISH.
+    ///
+    /// # Errors
+    /// An alias above `maximum`, or one that was never set.
+    pub(super) fn resolve(
+        &mut self,
+        topic: &str,
+        alias: Option<u16>,
+        maximum: u16,
+    ) -> Result<String, Violation> {
+        let Some(alias) = alias else {
+            return Ok(topic.to_owned());
+        };
+        if alias > maximum {
+            return Err(Violation::TopicAliasAboveMaximum);
+        }
+        if topic.is_empty() {
+            return self
+                .topics
+                .get(&alias)
+                .cloned()
+                .ok_or(Violation::TopicAliasUnknown);
+        }
+        self.topics.insert(alias, topic.to_owned());
+        Ok(topic.to_owned())
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.topics.clear();
+    }
+}
+
+/// The aliases that this client has given to topics, on this connection.
+#[derive(Debug, Default)]
+pub(super) struct OutgoingAliases {
+    aliases: BTreeMap<String, u16>,
+    maximum: u16,
+}
+
+/// How a PUBLISH names its topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Naming {
+    /// In full, without an alias.
+    Topic,
+    /// In full, and from now on by this alias.
+    Introduce(u16),
+    /// By this alias alone.
+    Alias(u16),
+}
+
+impl OutgoingAliases {
+    /// A new connection, on which the server takes this many.
+    pub(super) fn reset(&mut self, maximum: u16) {
+        self.aliases.clear();
+        self.maximum = maximum;
+    }
+
+    /// How to name a topic now. The first topics get the aliases and keep them.
+    pub(super) fn name(&self, topic: &str) -> Naming {
+        if let Some(alias) = self.aliases.get(topic) {
+            return Naming::Alias(*alias);
+        }
+        match u16::try_from(self.aliases.len()) {
+            Ok(taken) if taken < self.maximum => Naming::Introduce(taken + 1),
+            _ => Naming::Topic,
+        }
+    }
+
+    /// A PUBLISH named like this went out.
+    pub(super) fn sent(&mut self, topic: &str, naming: Naming) {
+        match naming {
+            Naming::Introduce(alias) => {
+                self.aliases.insert(topic.to_owned(), alias);
+            }
+            Naming::Topic | Naming::Alias(_) => {}
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! Requests of the application: PUBLISH, SUBSCRIBE and UNSUBSCRIBE on their way out.
+
+use columba_codec::packet::{
+    Packet, Publish, Subscribe, SubscribeFilters, Unsubscribe, UnsubscribeFilters,
+};
+use columba_codec::topic::{TopicFilter, TopicName};
+use columba_codec::{PacketId, PropertiesBuf, PropertyId, QoS, Value};
+
+use super::inbound::Naming;
+use super::window::Published;
+use super::{Limits, Output, Session, State, Subscription, Token};
+use crate::message::{Message, put_user_properties};
+use crate::outcome::{Answer, Failure};
+
+/// A SUBSCRIBE or UNSUBSCRIBE without its answer.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) token: Token,
+    pub(super) kind: RequestKind,
+    pub(super) filters: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RequestKind {
+    Subscribe,
+    Unsubscribe,
+}
+
+impl Session {
+    pub(super) fn publish(&mut self, token: Token, message: Message) {
+        if let Err(failure) = self.try_publish(token, message) {
+            self.fail_request(token, failure);
+        }
+    }
+
+    fn try_publish(&mut self, token: Token, message: Message) -> Result<(), Failure> {
+        TopicName::parse(&message.topic).map_err(Failure::Topic)?;
+        if !self.options.version.has_properties() && !message.properties.is_empty() {
+            return Err(Failure::NeedsVersion5("a message property"));
+        }
+        if let State::Open(limits) = self.state {
+            limits.admit(&message)?;
+            if message.qos == QoS::AtMostOnce {
+                self.encode_publish(&message, None, false, limits)?;
+                self.outputs.push_back(Output::Published {
+                    token,
+                    answer: Answer::SUCCESS,
+                });
+                return Ok(());
+            }
+        } else if message.qos == QoS::AtMostOnce {
+            return Err(Failure::NotConnected);
+        }
+        if let Some(limits) = self.can_send_now() {
+            return self.send_first_time(token, message, limits);
+        }
+        if self.backlog.len() >= self.options.backlog_messages_max {
+            return Err(Failure::BacklogFull(self.backlog.len()));
+        }
+        self.backlog.push_back((token, message));
+        Ok(())
+    }
+
+    /// Whether a new message at QoS 1 or 2 goes out at once (`MQTT-3.3.4-9`).
+    pub(super) fn can_send_now(&self) -> Option<Limits> {
+        match self.state {
+            State::Open(limits)
+                if self.backlog.is_empty()
+                    && !self.window.is_resending()
+                    && self.window.in_use() < limits.inflight_messages_max =>
+            {
+                Some(limits)
+            }
+            _ => None,
+        }
+    }
+
+    /// Sends what the window has room for: first what an earlier connection left, then what waits.
+    pub(super) fn pump(&mut self) {
+        let State::Open(limits) = self.state else {
+            return;
+        };
+        while self.window.in_use() < limits.inflight_messages_max && self.resend_one(limits) {}
+        while !self.window.is_resending() && self.window.in_use() < limits.inflight_messages_max {
+            let Some((token, message)) = self.backlog.pop_front() else {
+                return;
+            };
+            let sent = limits
+                .admit(&message)
+                .and_then(|()| self.send_first_time(token, message, limits));
+            if let Err(failure) = sent {
+                self.fail_request(token, failure);
+            }
+        }
+    }
+
+    /// Sends the next message of an earlier connection again, in first-sent order
+    /// (`MQTT-4.4.0-1`, `MQTT-4.6.0-1`), and says whether there was one.
+    fn resend_one(&mut self, limits: Limits) -> bool {
+        let Some(published) = self.window.next_resend() else {
+            return false;
+        };
+        let message = published.message.clone();
+        let packet_id = published.packet_id;
+        let sent = limits
+            .admit(&message)
+            .and_then(|()| self.encode_publish(&message, Some(packet_id), true, limits));
+        match sent {
+            Ok(()) => self.window.resent(),
+            Err(failure) => {
+                if let Some(dropped) = self.window.drop_resend() {
+                    self.packet_ids.free(dropped.packet_id);
+                    self.fail_request(dropped.token, failure);
+                }
+            }
+        }
+        true
+    }
+
+    fn send_first_time(
+        &mut self,
+        token: Token,
+        message: Message,
+        limits: Limits,
+    ) -> Result<(), Failure> {
+        let packet_id = self.packet_ids.take().ok_or(Failure::NoPacketId)?;
+        if let Err(failure) = self.encode_publish(&message, Some(packet_id), false, limits) {
+            self.packet_ids.free(packet_id);
+            return Err(failure);
+        }
+        self.window.push(Published {
+            packet_id,
+            token,
+            message,
+        });
+        Ok(())
+    }
+
+    fn encode_publish(
+        &mut self,
+        message: &Message,
+        packet_id: Option<PacketId>,
+        dup: bool,
+        limits: Limits,
+    ) -> Result<(), Failure> {
+        let mut properties = PropertiesBuf::new();
+        let naming = self.outgoing_aliases.name(&message.topic);
+        match naming {
+            Naming::Introduce(alias) | Naming::Alias(alias) => {
+                properties.push(PropertyId::TopicAlias, Value::U16(alias))?;
+            }
+            Naming::Topic => {}
+        }
+        message.properties.put(&mut properties)?;
+        let publish = Publish {
+            dup,
+            qos: message.qos,
+            retain: message.retain,
+            topic: if matches!(naming, Naming::Alias(_)) {
+                ""
+            } else {
+                &message.topic
+            },
+            packet_id,
+            properties: properties.as_properties(),
+            payload: &message.payload,
+        };
+        self.send_within(&Packet::Publish(publish), limits)?;
+        self.outgoing_aliases.sent(&message.topic, naming);
+        Ok(())
+    }
+
+    /// Sends a packet with contents of the application, if the server takes its size.
+    fn send_within(&mut self, packet: &Packet<'_>, limits: Limits) -> Result<(), Failure> {
+        let start = self.outgoing.len();
+        let size = packet.encode(self.options.version, &mut self.outgoing)?;
+        if let Err(failure) = limits.admit_size(size) {
+            self.outgoing.truncate(start);
+            return Err(failure);
+        }
+        self.timers.last_sent_millis = self.timers.now_millis;
+        Ok(())
+    }
+
+    pub(super) fn subscribe(&mut self, token: Token, subscription: &Subscription) {
+        if let Err(failure) = self.try_subscribe(token, subscription) {
+            self.fail_request(token, failure);
+        }
+    }
+
+    fn try_subscribe(&mut self, token: Token, subscription: &Subscription) -> Result<(), Failure> {
+        let State::Open(limits) = self.state else {
+            return Err(Failure::NotConnected);
+        };
+        if subscription.filters.is_empty() {
+            return Err(Failure::NoFilters);
+        }
+        let has_version_5 = self.options.version.has_properties();
+        let mut filters = Vec::new();
+        for (filter, options) in &subscription.filters {
+            limits.admit_filter(filter)?;
+            if !has_version_5 && options.as_u8() != options.qos.as_u8() {
+                return Err(Failure::NeedsVersion5(
+                    "a subscription option other than the QoS",
+                ));
+            }
+            SubscribeFilters::put(&mut filters, filter, *options)?;
+        }
+        let mut properties = PropertiesBuf::new();
+        if let Some(identifier) = subscription.identifier {
+            if !limits.subscription_identifiers_available {
+                return Err(Failure::NotAvailable(
+                    PropertyId::SubscriptionIdentifierAvailable,
+                ));
+            }
+            properties.push(PropertyId::SubscriptionIdentifier, Value::U32(identifier))?;
+        }
+        put_user_properties(&subscription.user_properties, &mut properties)?;
+        if !has_version_5 && !properties.as_properties().is_empty() {
+            return Err(Failure::NeedsVersion5("a property of SUBSCRIBE"));
+        }
+        let filters = SubscribeFilters::from_bytes(&filters, self.options.version)
+            .map_err(|_| Failure::NoFilters)?;
+        let request = Request {
+            token,
+            kind: RequestKind::Subscribe,
+            filters: subscription.filters.len(),
+        };
+        self.send_request(request, limits, |packet_id| {
+            let properties = properties.as_properties();
+            Packet::Subscribe(Subscribe {
+                packet_id,
+                properties,
+                filters,
+            })
+        })
+    }
+
+    pub(super) fn unsubscribe(
+        &mut self,
+        token: Token,
+        filters: &[String],
+        user_properties: &[(String, String)],
+    ) {
+        if let Err(failure) = self.try_unsubscribe(token, filters, user_properties) {
+            self.fail_request(token, failure);
+        }
+    }
+
+    fn try_unsubscribe(
+        &mut self,
+        token: Token,
+        filters: &[String],
+        user_properties: &[(String, String)],
+    ) -> Result<(), Failure> {
+        let State::Open(limits) = self.state else {
+            return Err(Failure::NotConnected);
+        };
+        if !self.options.version.has_properties() && !user_properties.is_empty() {
+            return Err(Failure::NeedsVersion5("a property of UNSUBSCRIBE"));
+        }
+        let mut bytes = Vec::new();
+        for filter in filters {
+            TopicFilter::parse(filter).map_err(Failure::Topic)?;
+            UnsubscribeFilters::put(&mut bytes, filter)?;
+        }
+        let mut properties = PropertiesBuf::new();
+        put_user_properties(user_properties, &mut properties)?;
+        let request = Request {
+            token,
+            kind: RequestKind::Unsubscribe,
+            filters: filters.len(),
+        };
+        let filters = UnsubscribeFilters::from_bytes(&bytes).map_err(|_| Failure::NoFilters)?;
+        self.send_request(request, limits, |packet_id| {
+            let properties = properties.as_properties();
+            Packet::Unsubscribe(Unsubscribe {
+                packet_id,
+                properties,
+                filters,
+            })
+        })
+    }
+
+    fn send_request<'a>(
+        &mut self,
+        request: Request,
+        limits: Limits,
+        packet: impl FnOnce(PacketId) -> Packet<'a>,
+    ) -> Result<(), Failure> {
+        let packet_id = self.packet_ids.take().ok_or(Failure::NoPacketId)?;
+        if let Err(failure) = self.send_within(&packet(packet_id), limits) {
+            self.packet_ids.free(packet_id);
+            return Err(failure);
+        }
+        self.requests.insert(packet_id, request);
+        Ok(())
+    }
+}
+
+impl Limits {
+    fn admit_filter(&self, filter: &str) -> Result<(), Failure> {
+        let parsed = TopicFilter::parse(filter).map_err(Failure::Topic)?;
+        if parsed.share().is_some() && !self.shared_subscriptions_available {
+            return Err(Failure::NotAvailable(
+                PropertyId::SharedSubscriptionAvailable,
+            ));
+        }
+        if parsed.has_wildcard() && !self.wildcards_available {
+            return Err(Failure::NotAvailable(
+                PropertyId::WildcardSubscriptionAvailable,
+            ));
+        }
+        Ok(())
+    }
+}

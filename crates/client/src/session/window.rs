@@ -1,0 +1,239 @@
+//! Outgoing messages at QoS 1 and 2 that the server has not finished acknowledging.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use columba_codec::{PacketId, QoS};
+
+use crate::message::Message;
+use crate::session::Token;
+
+/// Everything the client must remember of its own messages when a connection ends
+/// (`MQTT-3.1.2-23`: the client's part of the session state).
+#[derive(Debug, Default)]
+pub(super) struct Window {
+    /// Sent, and without PUBACK or PUBREC; in first-sent order (`MQTT-4.6.0-1`).
+    published: VecDeque<Published>,
+    /// PUBREC has come, PUBCOMP not; in the order of the PUBRECs (`MQTT-4.6.0-4`).
+    released: VecDeque<Released>,
+    /// How many of `published`, from the front, still wait to be sent again.
+    resend: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Published {
+    pub(super) packet_id: PacketId,
+    pub(super) token: Token,
+    pub(super) message: Message,
+}
+
+#[derive(Debug)]
+pub(super) struct Released {
+    pub(super) packet_id: PacketId,
+    pub(super) token: Token,
+}
+
+/// What an acknowledgement found.
+#[derive(Debug)]
+pub(super) enum Found<T> {
+    /// The exchange it belongs to.
+    It(T),
+    /// An exchange that takes another kind of acknowledgement now.
+    OtherKind,
+    /// Nothing.
+    Nothing,
+}
+
+impl Window {
+    /// Exchanges that are not finished.
+    pub(super) fn len(&self) -> usize {
+        self.published.len() + self.released.len()
+    }
+
+    /// Exchanges that count against the server's receive maximum on this connection.
+    pub(super) fn in_use(&self) -> usize {
+        self.len() - self.resend
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether messages of an earlier connection still go first.
+    pub(super) fn is_resending(&self) -> bool {
+        self.resend > 0
+    }
+
+    pub(super) fn push(&mut self, published: Published) {
+        assert!(
+            self.resend == 0,
+            "a new message never overtakes a resent one"
+        );
+        self.published.push_back(published);
+    }
+
+    /// A session goes on: all that was published is due again, with DUP.
+    pub(super) fn resume(&mut self) -> impl Iterator<Item = PacketId> {
+        self.resend = self.published.len();
+        self.released.iter().map(|released| released.packet_id)
+    }
+
+    /// The next message to send again.
+    pub(super) fn next_resend(&self) -> Option<&Published> {
+        let at = self.published.len().checked_sub(self.resend)?;
+        if self.resend == 0 {
+            None
+        } else {
+            self.published.get(at)
+        }
+    }
+
+    /// The message of [`Self::next_resend`] went out.
+    pub(super) fn resent(&mut self) {
+        self.resend = self.resend.saturating_sub(1);
+    }
+
+    /// The message of [`Self::next_resend`] cannot go out on this connection or any like it.
+    pub(super) fn drop_resend(&mut self) -> Option<Published> {
+        let at = self.published.len().checked_sub(self.resend)?;
+        let dropped = self.published.remove(at)?;
+        self.resend = self.resend.saturating_sub(1);
+        Some(dropped)
+    }
+
+    /// PUBACK ends a QoS 1 exchange.
+    pub(super) fn on_puback(&mut self, packet_id: PacketId) -> Found<Published> {
+        self.take_published(packet_id, QoS::AtLeastOnce)
+    }
+
+    /// PUBREC: the message is the server's. It leaves the window if the server refused it, or
+    /// else waits for PUBCOMP.
+    pub(super) fn on_pubrec(&mut self, packet_id: PacketId, refused: bool) -> Found<Token> {
+        match self.take_published(packet_id, QoS::ExactlyOnce) {
+            Found::It(Published { token, .. }) => {
+                if !refused {
+                    self.released.push_back(Released { packet_id, token });
+                }
+                Found::It(token)
+            }
+            Found::OtherKind => Found::OtherKind,
+            Found::Nothing => self.on_pubrec_again(packet_id, refused),
+        }
+    }
+
+    /// A second PUBREC for the same message: the PUBREL is sent again, or the refusal stands.
+    fn on_pubrec_again(&mut self, packet_id: PacketId, refused: bool) -> Found<Token> {
+        let Some(at) = self
+            .released
+            .iter()
+            .position(|entry| entry.packet_id == packet_id)
+        else {
+            return Found::Nothing;
+        };
+        let token = self.released.get(at).map(|entry| entry.token);
+        if refused {
+            self.released.remove(at);
+        }
+        token.map_or(Found::Nothing, Found::It)
+    }
+
+    /// PUBCOMP ends a QoS 2 exchange.
+    pub(super) fn on_pubcomp(&mut self, packet_id: PacketId) -> Found<Token> {
+        if let Some(at) = self
+            .released
+            .iter()
+            .position(|entry| entry.packet_id == packet_id)
+        {
+            return match self.released.remove(at) {
+                Some(released) => Found::It(released.token),
+                None => Found::Nothing,
+            };
+        }
+        if self
+            .published
+            .iter()
+            .any(|entry| entry.packet_id == packet_id)
+        {
+            Found::OtherKind
+        } else {
+            Found::Nothing
+        }
+    }
+
+    /// Forgets everything and says what it was.
+    pub(super) fn clear(&mut self) -> Vec<(PacketId, Token)> {
+        self.resend = 0;
+        let released = self
+            .released
+            .drain(..)
+            .map(|entry| (entry.packet_id, entry.token));
+        let published = self
+            .published
+            .drain(..)
+            .map(|entry| (entry.packet_id, entry.token));
+        released.chain(published).collect()
+    }
+
+    fn take_published(&mut self, packet_id: PacketId, qos: QoS) -> Found<Published> {
+        let sent = self.published.len() - self.resend;
+        let Some(at) = self
+            .published
+            .iter()
+            .position(|entry| entry.packet_id == packet_id)
+        else {
+            return Found::Nothing;
+        };
+        if self
+            .published
+            .get(at)
+            .is_none_or(|entry| entry.message.qos != qos)
+        {
+            return Found::OtherKind;
+        }
+        // An acknowledgement that overtakes the resending spares it.
+        if at >= sent {
+            self.resend -= 1;
+        }
+        match self.published.remove(at) {
+            Some(published) => Found::It(published),
+            None => Found::Nothing,
+        }
+    }
+}
+
+/// The packet ids that are taken, by messages and by requests alike.
+#[derive(Debug)]
+pub(super) struct PacketIds {
+    taken: BTreeSet<PacketId>,
+    next: u16,
+}
+
+impl Default for PacketIds {
+    fn default() -> Self {
+        Self {
+            taken: BTreeSet::new(),
+            next: 1,
+        }
+    }
+}
+
+impl PacketIds {
+    /// Takes a free id (`MQTT-2.2.1-3`), going round so that an id rests before it is used again.
+    pub(super) fn take(&mut self) -> Option<PacketId> {
+        if self.taken.len() >= usize::from(u16::MAX) {
+            return None;
+        }
+        loop {
+            let candidate = PacketId::new(self.next);
+            self.next = self.next.wrapping_add(1);
+            if let Some(packet_id) = candidate
+                && self.taken.insert(packet_id)
+            {
+                return Some(packet_id);
+            }
+        }
+    }
+
+    pub(super) fn free(&mut self, packet_id: PacketId) {
+        self.taken.remove(&packet_id);
+    }
+}
