@@ -6,7 +6,7 @@ use crate::packet::{
     Subscribe, UnsubAck, Unsubscribe,
 };
 use crate::version::Version;
-use crate::wire::{ReadError, Reader};
+use crate::wire::{ReadError, Reader, varint_len};
 
 /// The outcome of looking at the start of a byte stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,13 +35,45 @@ pub struct FixedHeader {
     pub total_len: usize,
 }
 
+impl FixedHeader {
+    /// The rules on which the versions differ.
+    #[inline]
+    fn check(self, version: Version) -> Result<(), DecodeError> {
+        let error = |at: u32, fault: Fault| {
+            Err(DecodeError {
+                packet: self.packet,
+                at,
+                fault,
+            })
+        };
+        if self.packet == PacketType::Auth && !version.has_auth() {
+            return error(0, Fault::UnknownPacketType(self.packet as u8));
+        }
+        if self.flags & 0b1000 != 0 && version.has_reserved_flags() {
+            match self.packet {
+                PacketType::Publish if self.flags & 0b0110 != 0 => {}
+                // MQTT-3.3.1-2. 3.1 says that DUP applies to QoS above 0 and forbids nothing.
+                PacketType::Publish => return error(0, Fault::DupAtQosZero),
+                _ => return error(0, Fault::FixedHeaderFlags(self.flags)),
+            }
+        }
+        let body_len = (self.total_len - self.header_len) as u32;
+        if self.header_len > 1 + varint_len(body_len) && version.has_shortest_varints() {
+            return error(1, Fault::VarintNotShortest);
+        }
+        Ok(())
+    }
+}
+
 /// Reads a fixed header, or `None` if it is not whole yet.
 ///
 /// Type, flags and length are checked as soon as their bytes are there, so a packet that is going
-/// to be refused is refused before its body arrives.
+/// to be refused is refused before its body arrives. The version is not known here; what one
+/// version allows passes, and [`decode()`] looks again before it waits for the body.
 ///
 /// # Errors
-/// Reserved type, wrong flags, a length that is malformed or above `packet_bytes_max`.
+/// Reserved type, flags or QoS 3 that no version has, a length that is malformed or above
+/// `packet_bytes_max`.
 #[inline]
 pub fn fixed_header(
     bytes: &[u8],
@@ -57,16 +89,16 @@ pub fn fixed_header(
         return error(0, Fault::UnknownPacketType(0));
     }
     match packet.fixed_flags() {
-        Some(expected) if expected != flags => return error(0, Fault::FixedHeaderFlags(flags)),
-        _ => {}
+        Some(expected) if expected == flags || packet.may_be_dup(flags) => {}
+        Some(_) => return error(0, Fault::FixedHeaderFlags(flags)),
+        // MQTT-3.3.1-4
+        None if flags & 0b0110 == 0b0110 => return error(0, Fault::QosThree),
+        None => {}
     }
     let mut value = 0u32;
     for (position, byte) in rest.iter().take(4).enumerate() {
         value |= u32::from(byte & 0x7F) << (7 * position);
         if byte & 0x80 == 0 {
-            if position > 0 && *byte == 0 {
-                return error(1, Fault::VarintNotShortest);
-            }
             let header_len = 2 + position;
             let size = value.saturating_add(header_len as u32);
             if size > packet_bytes_max {
@@ -112,13 +144,22 @@ pub fn decode(
             needed: bytes.len() + 1,
         });
     };
+    // CONNECT says only in its body which version's rules it has to keep.
+    if header.packet != PacketType::Connect {
+        header.check(version)?;
+    }
     let Some(body) = bytes.get(header.header_len..header.total_len) else {
         return Ok(Decoded::Incomplete {
             needed: header.total_len,
         });
     };
     match decode_body(body, header, version) {
-        Ok(packet) => Ok(Decoded::Packet(packet, header.total_len)),
+        Ok(packet) => {
+            if let Packet::Connect(connect) = &packet {
+                header.check(connect.version)?;
+            }
+            Ok(Decoded::Packet(packet, header.total_len))
+        }
         Err(ReadError { at, fault }) => {
             let at = at + header.header_len as u32;
             Err(DecodeError {
@@ -155,8 +196,8 @@ fn decode_body(
         PacketType::Unsubscribe => Packet::Unsubscribe(Unsubscribe::read(reader, version)?),
         PacketType::UnsubAck => Packet::UnsubAck(UnsubAck::read(reader, version)?),
         PacketType::Disconnect => Packet::Disconnect(Disconnect::read(reader, version)?),
-        PacketType::Auth if version.has_auth() => Packet::Auth(Auth::read(reader)?),
-        PacketType::Auth | PacketType::Reserved => {
+        PacketType::Auth => Packet::Auth(Auth::read(reader)?),
+        PacketType::Reserved => {
             return reader.fault(Fault::UnknownPacketType(packet_type as u8));
         }
     };

@@ -2,8 +2,11 @@
 
 use crate::packet::{Packet, PacketId, PacketType, QoS};
 use crate::property::Properties;
+use crate::reason::ReasonCode;
 use crate::version::Version;
-use crate::wire::{FIELD_BYTES_MAX, VARINT_MAX, put_binary, put_varint, varint_len};
+use crate::wire::{
+    FIELD_BYTES_MAX, PACKET_BYTES_MAX, VARINT_MAX, put_binary, put_varint, varint, varint_len,
+};
 
 /// A packet that has no encoding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +23,23 @@ pub enum EncodeError {
     /// A packet id at QoS 0, or none above.
     #[error("a packet id goes with QoS 1 and 2, and only with them")]
     PacketIdAndQos,
+    /// DUP at QoS 0 (`MQTT-3.3.1-2`).
+    #[error("DUP goes with QoS 1 and 2, and only with them")]
+    DupAtQosZero,
+    /// A string with U+0000 (`MQTT-1.5.4-2`).
+    #[error("a string holds the character U+0000")]
+    NulInString,
+    /// A reason code that the standard does not list for this packet.
+    #[error("{packet} may not carry the reason code {reason}")]
+    ReasonCode {
+        /// The packet.
+        packet: PacketType,
+        /// The code.
+        reason: ReasonCode,
+    },
+    /// CONNACK with a refusal and Session Present (`MQTT-3.2.2-6`).
+    #[error("a refusal cannot say that a session is present")]
+    SessionPresentOnRefusal,
 }
 
 /// Appends the body of a packet.
@@ -49,7 +69,22 @@ impl BodyWriter<'_> {
     }
 
     pub(crate) fn string(&mut self, text: &str) -> Result<(), EncodeError> {
+        if text.as_bytes().contains(&0) {
+            return Err(EncodeError::NulInString);
+        }
         self.binary(text.as_bytes())
+    }
+
+    pub(crate) fn reason(
+        &mut self,
+        reason: ReasonCode,
+        packet: PacketType,
+    ) -> Result<(), EncodeError> {
+        if !reason.is_allowed_in(packet) {
+            return Err(EncodeError::ReasonCode { packet, reason });
+        }
+        self.out.push(reason as u8);
+        Ok(())
     }
 
     /// Length and properties for MQTT 5, nothing before (`MQTT-2.2.2-1`).
@@ -105,15 +140,8 @@ impl Packet<'_> {
             Ok(len) if len <= VARINT_MAX => len,
             _ => return Err(EncodeError::PacketTooLong),
         };
-        let mut length = Vec::new();
-        if len < 0x80 {
-            if let Some(byte) = out.get_mut(start + 1) {
-                *byte = len as u8;
-            }
-        } else {
-            put_varint(&mut length, len);
-            out.splice(start + 1..start + 2, length);
-        }
+        let (length, length_len) = varint(len);
+        out.splice(start + 1..start + 2, length.into_iter().take(length_len));
         Ok(out.len() - start)
     }
 
@@ -125,7 +153,7 @@ impl Packet<'_> {
             Self::PubAck(packet)
             | Self::PubRec(packet)
             | Self::PubRel(packet)
-            | Self::PubComp(packet) => packet.write(version, out),
+            | Self::PubComp(packet) => packet.write(self.packet_type(), version, out),
             Self::Subscribe(packet) => packet.write(version, out),
             Self::SubAck(packet) => packet.write(version, out),
             Self::Unsubscribe(packet) => packet.write(version, out),
@@ -205,6 +233,12 @@ impl PublishTemplate {
     }
 
     /// Appends the packet for one subscriber.
+    ///
+    /// # Panics
+    /// If the packet id is not there for a template that has one, or is there for one that has
+    /// not; if a packet id or DUP comes with QoS 0, or no packet id with a higher one; if the
+    /// packet is longer than [`PACKET_BYTES_MAX`]. The caller compares [`Self::packet_len`] with
+    /// the receiver's Maximum Packet Size, which is never above that.
     #[inline]
     pub fn write(
         &self,
@@ -214,6 +248,15 @@ impl PublishTemplate {
         packet_id: Option<PacketId>,
         out: &mut Vec<u8>,
     ) {
+        assert!(
+            self.packet_id_at.is_some() == packet_id.is_some()
+                && (qos != QoS::AtMostOnce) == packet_id.is_some()
+                && (!dup || packet_id.is_some())
+                && self.packet_len <= PACKET_BYTES_MAX as usize,
+            "template and packet do not fit: {qos:?}, dup {dup}, packet id {packet_id:?}, \
+             {} bytes",
+            self.packet_len
+        );
         let start = out.len();
         out.extend_from_slice(&self.bytes);
         if let Some(first) = out.get_mut(start) {

@@ -59,7 +59,7 @@ pub enum Fault {
     /// A string with U+0000 (`MQTT-1.5.4-2`).
     #[error("a string holds the character U+0000")]
     NulInString,
-    /// QoS 3 (`MQTT-3.3.1-4`).
+    /// QoS 3 in a PUBLISH or a Will (`MQTT-3.3.1-4`, `MQTT-3.1.2-12`).
     #[error("QoS 3 does not exist")]
     QosThree,
     /// DUP on a QoS 0 PUBLISH (`MQTT-3.3.1-2`).
@@ -110,6 +110,15 @@ pub enum Fault {
     /// SUBSCRIBE or UNSUBSCRIBE without a filter (`MQTT-3.8.3-2`, `MQTT-3.10.3-2`).
     #[error("the packet has no topic filter")]
     NoFilters,
+    /// CONNACK with a refusal and Session Present (`MQTT-3.2.2-6`; 3.1.1: `MQTT-3.2.2-4`).
+    #[error("a refusal says that a session is present")]
+    SessionPresentOnRefusal,
+    /// AUTH with a reason code or properties but no Authentication Method (section 3.15.2.2.2).
+    #[error("AUTH has no Authentication Method")]
+    AuthenticationMethodMissing,
+    /// QoS 3 in a subscription (section 3.8.3.1; 3.1.1: `MQTT-3.8.3-4`).
+    #[error("a subscription asks for QoS 3, which does not exist")]
+    MaximumQosThree,
     /// Retain Handling 3.
     #[error("Retain Handling 3 does not exist")]
     RetainHandlingThree,
@@ -141,6 +150,9 @@ impl Fault {
             | Self::ReasonCode(_)
             | Self::Topic(_)
             | Self::NoFilters
+            | Self::SessionPresentOnRefusal
+            | Self::AuthenticationMethodMissing
+            | Self::MaximumQosThree
             | Self::RetainHandlingThree => ReasonCode::ProtocolError,
             Self::TooLarge { .. } => ReasonCode::PacketTooLarge,
             Self::ProtocolName | Self::ProtocolLevel(_) => ReasonCode::UnsupportedProtocolVersion,

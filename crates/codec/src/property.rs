@@ -14,6 +14,8 @@ pub enum Kind {
     U16,
     /// Two byte integer that is not 0.
     U16NotZero,
+    /// Two byte integer that is not 0, with a reason code of its own if it is.
+    Alias,
     /// Four byte integer.
     U32,
     /// Four byte integer that is not 0.
@@ -145,7 +147,7 @@ properties! {
     /// The highest topic alias that the sender of this takes.
     TopicAliasMaximum = 34, "Topic Alias Maximum", U16, CONNECT | CONNACK, 0;
     /// A number that stands for a topic.
-    TopicAlias = 35, "Topic Alias", U16, PUBLISH, 0;
+    TopicAlias = 35, "Topic Alias", Alias, PUBLISH, 0;
     /// The highest QoS that the server takes.
     MaximumQos = 36, "Maximum QoS", Flag, CONNACK, 0;
     /// Whether the server keeps retained messages.
@@ -173,7 +175,7 @@ impl std::fmt::Display for PropertyId {
 pub enum Value<'a> {
     /// [`Kind::Flag`].
     Flag(bool),
-    /// [`Kind::U16`] and [`Kind::U16NotZero`].
+    /// [`Kind::U16`], [`Kind::U16NotZero`] and [`Kind::Alias`].
     U16(u16),
     /// [`Kind::U32`], [`Kind::U32NotZero`] and [`Kind::VarintNotZero`].
     U32(u32),
@@ -353,6 +355,10 @@ fn read_one<'a>(reader: &mut Reader<'a>, all: &'a [u8]) -> Result<Property<'a>, 
             0 => return forbidden(reader),
             value => Value::U16(value),
         },
+        Kind::Alias => match reader.u16()? {
+            0 => return reader.fault_at(start, Fault::TopicAliasZero),
+            value => Value::U16(value),
+        },
         Kind::U32 => Value::U32(reader.u32()?),
         Kind::U32NotZero => match reader.u32()? {
             0 => return forbidden(reader),
@@ -427,15 +433,13 @@ impl PropertiesBuf {
 
 fn put_value(out: &mut Vec<u8>, kind: Kind, value: Value<'_>) -> Option<()> {
     let fits = |data: &[u8]| (data.len() <= FIELD_BYTES_MAX).then_some(());
-    let text = |text: &str| {
-        (!text.contains('\0'))
-            .then_some(())
-            .and(fits(text.as_bytes()))
-    };
+    let text = |text: &str| fits(text.as_bytes()).filter(|()| !text.contains('\0'));
     match (kind, value) {
         (Kind::Flag, Value::Flag(value)) => out.push(u8::from(value)),
-        (Kind::U16NotZero, Value::U16(0)) | (Kind::U32NotZero, Value::U32(0)) => return None,
-        (Kind::U16 | Kind::U16NotZero, Value::U16(value)) => {
+        (Kind::U16NotZero | Kind::Alias, Value::U16(0)) | (Kind::U32NotZero, Value::U32(0)) => {
+            return None;
+        }
+        (Kind::U16 | Kind::U16NotZero | Kind::Alias, Value::U16(value)) => {
             out.extend_from_slice(&value.to_be_bytes());
         }
         (Kind::U32 | Kind::U32NotZero, Value::U32(value)) => {

@@ -74,6 +74,25 @@ impl Version {
         matches!(self, Self::V5)
     }
 
+    /// Whether fixed header flags that a packet does not use have to be as listed
+    /// (`MQTT-2.2.2-1` of 3.1.1). MQTT 3.1 lets DUP stand on a PUBREL, SUBSCRIBE or UNSUBSCRIBE
+    /// that is sent again, and disregards connect flags that mean nothing.
+    pub const fn has_reserved_flags(self) -> bool {
+        !matches!(self, Self::V31)
+    }
+
+    /// Whether a variable byte integer has to be in its shortest form (`MQTT-1.5.5-1`). The older
+    /// versions only describe how it is read.
+    pub const fn has_shortest_varints(self) -> bool {
+        matches!(self, Self::V5)
+    }
+
+    /// Whether SUBACK can say that a subscription failed (`MQTT-3.9.3-2` of 3.1.1). In MQTT 3.1
+    /// "it must make a positive acknowledgement", and the client is not told.
+    pub const fn has_subscribe_failure(self) -> bool {
+        !matches!(self, Self::V31)
+    }
+
     /// Whether the receive quota and its flow control exist.
     pub const fn has_receive_maximum(self) -> bool {
         matches!(self, Self::V5)

@@ -5,6 +5,9 @@ use crate::error::Fault;
 /// The largest value of a variable byte integer, and so of a remaining length.
 pub const VARINT_MAX: u32 = 268_435_455;
 
+/// The longest packet in bytes: a first byte, a remaining length of four bytes, and a body.
+pub const PACKET_BYTES_MAX: u32 = VARINT_MAX + 5;
+
 /// The longest string or binary field in bytes.
 pub const FIELD_BYTES_MAX: usize = 65_535;
 
@@ -156,6 +159,21 @@ pub const fn varint_len(value: u32) -> usize {
         16_384..=2_097_151 => 3,
         _ => 4,
     }
+}
+
+/// A variable byte integer and how many of the bytes it takes. The caller has checked that it is
+/// at most [`VARINT_MAX`].
+#[inline]
+pub(crate) fn varint(value: u32) -> ([u8; 4], usize) {
+    let len = varint_len(value);
+    let more = |position: usize| if position + 1 < len { 0x80 } else { 0 };
+    let bytes = [
+        (value & 0x7F) as u8 | more(0),
+        (value >> 7 & 0x7F) as u8 | more(1),
+        (value >> 14 & 0x7F) as u8 | more(2),
+        (value >> 21 & 0x7F) as u8,
+    ];
+    (bytes, len)
 }
 
 /// Appends a variable byte integer. The caller has checked that it is at most [`VARINT_MAX`].

@@ -59,6 +59,7 @@ impl<'a> Acknowledgement<'a> {
 
     pub(crate) fn write(
         &self,
+        packet: PacketType,
         version: Version,
         out: &mut BodyWriter<'_>,
     ) -> Result<(), EncodeError> {
@@ -67,7 +68,7 @@ impl<'a> Acknowledgement<'a> {
         if !version.has_reason_codes() || is_plain {
             return Ok(());
         }
-        out.u8(self.reason as u8);
+        out.reason(self.reason, packet)?;
         if self.properties.is_empty() {
             Ok(())
         } else {

@@ -3,7 +3,7 @@
 use super::PacketType;
 use crate::encode::{BodyWriter, EncodeError};
 use crate::error::Fault;
-use crate::property::{Place, Properties};
+use crate::property::{Place, Properties, PropertyId};
 use crate::reason::ReasonCode;
 use crate::version::Version;
 use crate::wire::{ReadError, Reader};
@@ -34,6 +34,13 @@ impl<'a> Auth<'a> {
         if !reader.is_empty() {
             packet.properties = Properties::read(reader, Place::Packet(PacketType::Auth))?;
         }
+        if packet
+            .properties
+            .find(PropertyId::AuthenticationMethod)
+            .is_none()
+        {
+            return reader.fault(Fault::AuthenticationMethodMissing);
+        }
         Ok(packet)
     }
 
@@ -48,11 +55,7 @@ impl<'a> Auth<'a> {
         if self.reason == ReasonCode::Success && self.properties.is_empty() {
             return Ok(());
         }
-        out.u8(self.reason as u8);
-        if self.properties.is_empty() {
-            Ok(())
-        } else {
-            out.properties(version, self.properties)
-        }
+        out.reason(self.reason, PacketType::Auth)?;
+        out.properties(version, self.properties)
     }
 }

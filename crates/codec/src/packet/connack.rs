@@ -35,12 +35,15 @@ impl<'a> ConnAck<'a> {
         let Some(reason) = reason else {
             return reader.fault_at(code_at, Fault::ReasonCode(code));
         };
+        let session_present = version.has_session_present() && flags == 1;
+        if session_present && reason.is_error() {
+            return reader.fault_at(0, Fault::SessionPresentOnRefusal);
+        }
         let properties = if version.has_properties() {
             Properties::read(reader, Place::Packet(PacketType::ConnAck))?
         } else {
             Properties::EMPTY
         };
-        let session_present = version.has_session_present() && flags == 1;
         Ok(Self {
             session_present,
             reason,
@@ -53,11 +56,15 @@ impl<'a> ConnAck<'a> {
         version: Version,
         out: &mut BodyWriter<'_>,
     ) -> Result<(), EncodeError> {
+        // MQTT-3.2.2-6; 3.1.1: MQTT-3.2.2-4
+        if self.session_present && self.reason.is_error() {
+            return Err(EncodeError::SessionPresentOnRefusal);
+        }
         out.u8(u8::from(
             self.session_present && version.has_session_present(),
         ));
         if version.has_reason_codes() {
-            out.u8(self.reason as u8);
+            out.reason(self.reason, PacketType::ConnAck)?;
         } else {
             out.u8(self
                 .reason

@@ -8,11 +8,14 @@ use crate::topic::TopicName;
 use crate::version::Version;
 use crate::wire::{ReadError, Reader};
 
+const FLAG_RESERVED: u8 = 1;
 const FLAG_CLEAN_START: u8 = 1 << 1;
 const FLAG_WILL: u8 = 1 << 2;
 const FLAG_WILL_RETAIN: u8 = 1 << 5;
 const FLAG_PASSWORD: u8 = 1 << 6;
 const FLAG_USER_NAME: u8 = 1 << 7;
+/// Will QoS and Will Retain, which are 0 without a Will.
+const FLAGS_OF_WILL: u8 = 0b11 << 3 | FLAG_WILL_RETAIN;
 
 /// Some bridges set this bit in the protocol level to say that they are one.
 const LEVEL_BRIDGE: u8 = 0x80;
@@ -62,36 +65,47 @@ impl<'a> Connect<'a> {
         let (version, is_bridge) = read_version(reader)?;
         let flags_at = reader.at();
         let flags = reader.u8()?;
-        if flags & 1 != 0 {
-            return reader.fault_at(flags_at, Fault::ReservedBits("the connect flags"));
-        }
-        let Some(will_qos) = QoS::from_u8(flags >> 3 & 0b11) else {
-            return reader.fault_at(flags_at, Fault::QosThree);
-        };
         let has_will = flags & FLAG_WILL != 0;
-        let will_retain = flags & FLAG_WILL_RETAIN != 0;
-        if !has_will && (will_qos != QoS::AtMostOnce || will_retain) {
-            return reader.fault_at(flags_at, Fault::WillFlags);
-        }
         let has_password = flags & FLAG_PASSWORD != 0;
         let has_user_name = flags & FLAG_USER_NAME != 0;
+        if version.has_reserved_flags() {
+            if flags & FLAG_RESERVED != 0 {
+                return reader.fault_at(flags_at, Fault::ReservedBits("the connect flags"));
+            }
+            if !has_will && flags & FLAGS_OF_WILL != 0 {
+                return reader.fault_at(flags_at, Fault::WillFlags);
+            }
+        }
         if has_password && !has_user_name && !version.has_password_without_user_name() {
             return reader.fault_at(flags_at, Fault::PasswordWithoutUserName);
         }
+        let will_qos = match QoS::from_u8(flags >> 3 & 0b11) {
+            Some(qos) => qos,
+            None if has_will => return reader.fault_at(flags_at, Fault::QosThree),
+            None => QoS::AtMostOnce,
+        };
         let keep_alive_secs = reader.u16()?;
         let properties = read_properties(reader, version, Place::Packet(PacketType::Connect))?;
         let client_id = reader.string()?;
         let will = if has_will {
-            Some(Will::read(reader, version, will_qos, will_retain)?)
+            Some(Will::read(
+                reader,
+                version,
+                will_qos,
+                flags & FLAG_WILL_RETAIN != 0,
+            )?)
         } else {
             None
         };
-        let user_name = if has_user_name {
+        // In 3.1 "the Remaining Length field takes precedence over the User Name flag": the flag
+        // may be set and the string missing.
+        let may_be_missing = !version.has_reserved_flags();
+        let user_name = if has_user_name && !(may_be_missing && reader.is_empty()) {
             Some(reader.string()?)
         } else {
             None
         };
-        let password = if has_password {
+        let password = if has_password && !(may_be_missing && reader.is_empty()) {
             Some(reader.binary()?)
         } else {
             None
@@ -110,6 +124,12 @@ impl<'a> Connect<'a> {
     }
 
     pub(crate) fn write(&self, out: &mut BodyWriter<'_>) -> Result<(), EncodeError> {
+        if self.password.is_some()
+            && self.user_name.is_none()
+            && !self.version.has_password_without_user_name()
+        {
+            return Err(EncodeError::NotInThisVersion);
+        }
         out.string(self.version.protocol_name())?;
         out.u8(self.version.level() | if self.is_bridge { LEVEL_BRIDGE } else { 0 });
         let mut flags = if self.clean_start {

@@ -46,7 +46,7 @@ impl<'a> Disconnect<'a> {
         if !version.has_reason_codes() || is_plain {
             return Ok(());
         }
-        out.u8(self.reason as u8);
+        out.reason(self.reason, PacketType::Disconnect)?;
         if self.properties.is_empty() {
             Ok(())
         } else {

@@ -114,6 +114,12 @@ impl PacketType {
         }
     }
 
+    /// Whether these flags say that the packet is sent again: the listed flags with DUP, on the
+    /// packets that MQTT 3.1 gives a QoS of 1.
+    pub(crate) const fn may_be_dup(self, flags: u8) -> bool {
+        matches!(self, Self::PubRel | Self::Subscribe | Self::Unsubscribe) && flags == 0b1010
+    }
+
     /// The standard's name.
     pub const fn name(self) -> &'static str {
         match self {

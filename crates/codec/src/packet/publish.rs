@@ -37,10 +37,8 @@ impl<'a> Publish<'a> {
         let Some(qos) = QoS::from_u8(flags >> 1 & 0b11) else {
             return reader.fault_at(0, Fault::QosThree);
         };
-        let dup = flags & 0b1000 != 0;
-        if dup && qos == QoS::AtMostOnce {
-            return reader.fault_at(0, Fault::DupAtQosZero);
-        }
+        // At QoS 0 only 3.1 lets DUP pass, and there it means nothing.
+        let dup = flags & 0b1000 != 0 && qos != QoS::AtMostOnce;
         let topic_at = reader.at();
         let topic = reader.string()?;
         let packet_id = match qos {
@@ -52,13 +50,9 @@ impl<'a> Publish<'a> {
         } else {
             Properties::EMPTY
         };
-        let alias = properties.u16(PropertyId::TopicAlias);
-        if alias == Some(0) {
-            return reader.fault(Fault::TopicAliasZero);
-        }
         match TopicName::parse(topic) {
             Ok(_) => {}
-            Err(TopicFault::Empty) if alias.is_some() => {}
+            Err(TopicFault::Empty) if properties.u16(PropertyId::TopicAlias).is_some() => {}
             Err(fault) => return reader.fault_at(topic_at, fault.into()),
         }
         let retain = flags & 1 != 0;
@@ -83,6 +77,9 @@ impl<'a> Publish<'a> {
         version: Version,
         out: &mut BodyWriter<'_>,
     ) -> Result<(), EncodeError> {
+        if self.dup && self.qos == QoS::AtMostOnce {
+            return Err(EncodeError::DupAtQosZero);
+        }
         out.string(self.topic)?;
         match (self.qos, self.packet_id) {
             (QoS::AtMostOnce, None) => {}

@@ -16,7 +16,8 @@ pub struct SubAck<'a> {
     pub packet_id: PacketId,
     /// Properties, empty before MQTT 5.
     pub properties: Properties<'a>,
-    /// One reason code per filter, in order. Written to MQTT 3, every failure becomes 0x80.
+    /// One reason code per filter, in order. Written to MQTT 3.1.1,
+    /// every failure becomes 0x80; written to 3.1, which has no failure here, granted QoS 0.
     pub codes: &'a [u8],
 }
 
@@ -37,7 +38,7 @@ impl<'a> SubAck<'a> {
         let codes = if version.has_reason_codes() {
             read_codes(reader, PacketType::SubAck)?
         } else {
-            read_v3_codes(reader)?
+            read_v3_codes(reader, version)?
         };
         Ok(Self {
             packet_id,
@@ -56,8 +57,13 @@ impl<'a> SubAck<'a> {
         if version.has_reason_codes() {
             out.bytes(self.codes);
         } else {
+            let failure = if version.has_subscribe_failure() {
+                0x80
+            } else {
+                0
+            };
             for code in self.codes {
-                out.u8(if *code >= 0x80 { 0x80 } else { *code });
+                out.u8(if *code >= 0x80 { failure } else { *code });
             }
         }
         Ok(())
@@ -121,13 +127,14 @@ fn read_codes<'a>(reader: &mut Reader<'a>, packet: PacketType) -> Result<&'a [u8
     Ok(codes)
 }
 
-fn read_v3_codes<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], ReadError> {
+fn read_v3_codes<'a>(reader: &mut Reader<'a>, version: Version) -> Result<&'a [u8], ReadError> {
     let start = reader.at();
     let codes = reader.take_rest();
     if codes.is_empty() {
         return reader.fault(Fault::Truncated);
     }
-    match codes.iter().position(|code| !matches!(code, 0..=2 | 0x80)) {
+    let is_listed = |code: &u8| *code <= 2 || *code == 0x80 && version.has_subscribe_failure();
+    match codes.iter().position(|code| !is_listed(code)) {
         Some(position) => {
             let code = codes.get(position).copied().unwrap_or_default();
             reader.fault_at(start + position, Fault::ReasonCode(code))

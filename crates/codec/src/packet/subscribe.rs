@@ -80,7 +80,7 @@ impl SubscribeOptions {
             _ => return Err(Fault::RetainHandlingThree),
         };
         Ok(Self {
-            qos: QoS::from_u8(byte & 0b11).ok_or(Fault::QosThree)?,
+            qos: QoS::from_u8(byte & 0b11).ok_or(Fault::MaximumQosThree)?,
             no_local: byte & 1 << 2 != 0,
             retain_as_published: byte & 1 << 3 != 0,
             retain_handling,
