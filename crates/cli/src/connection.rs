@@ -1,0 +1,473 @@
+//! The options that every command which connects as a client shares, spelled as Mosquitto's
+//! clients spell them, and the connection that they make.
+
+mod property;
+mod url;
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use columba_client::driver::{Address, Client, ConnectError, ConnectOptions, Events, TlsOptions};
+use columba_client::{CloseCause, Message, SessionOptions, Will};
+use columba_codec::{QoS, ReasonCode, Version};
+
+pub(crate) use property::{PropertySets, parse_properties};
+
+/// Exit code of Mosquitto's clients: the connection was lost.
+pub(crate) const EXIT_LOST: u8 = 7;
+/// Exit code of Mosquitto's clients: `-W` ran out.
+pub(crate) const EXIT_TIMEOUT: u8 = 27;
+const EXIT_PROTOCOL: u8 = 2;
+const EXIT_USAGE: u8 = 3;
+const EXIT_TLS: u8 = 8;
+const EXIT_SYSTEM: u8 = 14;
+const EXIT_LOOKUP: u8 = 15;
+
+/// How to reach the server and as whom.
+#[derive(Args, Clone, Debug)]
+#[command(disable_help_flag = true, disable_version_flag = true)]
+pub struct ConnectionArgs {
+    /// Host to connect to
+    #[arg(
+        short = 'h',
+        long,
+        value_name = "HOST",
+        default_value = "localhost",
+        allow_hyphen_values = true
+    )]
+    host: String,
+    /// Port to connect to [default: 1883, or 8883 with TLS]
+    #[arg(short, long)]
+    port: Option<u16>,
+    /// Everything in one: mqtt[s]|ws[s]://[USER[:PASSWORD]@]HOST[:PORT][/TOPIC]
+    ///
+    /// With ws and wss the path is that of the WebSocket, not a topic.
+    #[arg(short = 'L', long, value_name = "URL", conflicts_with_all = ["host", "port", "unix"])]
+    url: Option<String>,
+    /// Unix socket to connect to
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["host", "port"])]
+    unix: Option<PathBuf>,
+    /// Connect over WebSocket
+    #[arg(long)]
+    ws: bool,
+    /// User name
+    #[arg(short = 'u', long, allow_hyphen_values = true)]
+    username: Option<String>,
+    /// Password
+    #[arg(
+        short = 'P',
+        long = "pw",
+        value_name = "PASSWORD",
+        allow_hyphen_values = true
+    )]
+    password: Option<String>,
+    /// Client id [default: the server makes one up]
+    #[arg(short = 'i', long, allow_hyphen_values = true)]
+    id: Option<String>,
+    /// Client id made from this and the process id
+    #[arg(
+        short = 'I',
+        long,
+        value_name = "PREFIX",
+        conflicts_with = "id",
+        allow_hyphen_values = true
+    )]
+    id_prefix: Option<String>,
+    /// Keep alive in seconds; 0 turns it off
+    #[arg(short = 'k', long, value_name = "SECONDS", default_value_t = 60)]
+    keepalive: u16,
+    /// Protocol version: 31, 311, 5 (or mqttv31, mqttv311, mqttv5)
+    ///
+    /// Without it: 5, and 3.1.1 if the server does not know 5, because only MQTT 5 says why a
+    /// message was refused. Called as mosquitto_pub or mosquitto_sub: 3.1.1, or 5 if -D or -x asks
+    /// for something that only 5 has.
+    #[arg(short = 'V', long, value_name = "VERSION", value_parser = parse_version)]
+    protocol_version: Option<Version>,
+    /// Keep the session on the server when leaving, and go on with one that is there; needs -i
+    #[arg(short = 'c', long)]
+    disable_clean_session: bool,
+    /// Seconds that the server keeps the session (MQTT 5); -1 or ∞ for ever
+    #[arg(short = 'x', long, value_name = "SECONDS", value_parser = parse_expiry, allow_hyphen_values = true)]
+    session_expiry_interval: Option<u32>,
+    /// Most messages in flight at QoS 1 and 2
+    #[arg(
+        short = 'M',
+        long = "max-inflight",
+        value_name = "COUNT",
+        default_value_t = 20
+    )]
+    max_inflight: u16,
+    /// Property of a packet (MQTT 5): connect|publish|subscribe|unsubscribe|will NAME VALUE [VALUE]
+    #[arg(
+        short = 'D',
+        long = "property",
+        num_args = 3..=4,
+        value_names = ["PACKET", "NAME", "VALUE", "VALUE"],
+        allow_negative_numbers = true,
+        action = clap::ArgAction::Append
+    )]
+    properties: Vec<String>,
+    /// Say on stderr what happens
+    #[arg(short, long)]
+    debug: bool,
+    /// Say nothing about errors
+    #[arg(long)]
+    quiet: bool,
+    /// TLS: PEM file with the certificates to trust
+    #[arg(long, value_name = "FILE")]
+    cafile: Option<PathBuf>,
+    /// TLS: trust the certificates of the operating system
+    #[arg(long)]
+    tls_use_os_certs: bool,
+    /// TLS: PEM file with the client's certificate
+    #[arg(long, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// TLS: PEM file with the key to --cert
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
+    /// TLS: accept a certificate that names another host, if its authority is trusted
+    #[arg(long)]
+    insecure: bool,
+    /// Send small packets at once; always so, accepted for compatibility
+    #[arg(long)]
+    nodelay: bool,
+    /// Topic of the Will
+    #[arg(long, value_name = "TOPIC", allow_hyphen_values = true)]
+    will_topic: Option<String>,
+    /// Payload of the Will
+    #[arg(
+        long,
+        value_name = "PAYLOAD",
+        requires = "will_topic",
+        allow_hyphen_values = true
+    )]
+    will_payload: Option<String>,
+    /// QoS of the Will
+    #[arg(long, value_name = "QOS", requires = "will_topic", value_parser = parse_qos, default_value = "0")]
+    will_qos: QoS,
+    /// Retain the Will
+    #[arg(long, requires = "will_topic")]
+    will_retain: bool,
+    /// Print this help
+    #[arg(long, action = clap::ArgAction::Help)]
+    help: Option<bool>,
+}
+
+/// A connection that was asked for, ready to be opened.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    options: ConnectOptions,
+    /// Whether to try MQTT 3.1.1 when the server does not know MQTT 5.
+    falls_back: bool,
+    /// The topic in `-L`.
+    pub(crate) url_topic: Option<String>,
+    /// The properties of the other packets.
+    pub(crate) properties: PropertySets,
+    /// Where messages for people go.
+    pub(crate) talk: Talk,
+}
+
+/// What is said on stderr.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Talk {
+    debug: bool,
+    quiet: bool,
+}
+
+/// A failure with its sentence and exit code.
+#[derive(Debug)]
+pub(crate) struct Trouble {
+    pub(crate) sentence: String,
+    pub(crate) exit: u8,
+}
+
+impl Trouble {
+    pub(crate) fn usage(sentence: impl Into<String>) -> Self {
+        Self {
+            sentence: sentence.into(),
+            exit: EXIT_USAGE,
+        }
+    }
+}
+
+impl Talk {
+    /// An error or refusal.
+    pub(crate) fn error(self, sentence: &str) {
+        if !self.quiet {
+            eprintln!("Error: {sentence}.");
+        }
+    }
+
+    /// Something that is no failure but should be known.
+    pub(crate) fn warning(self, sentence: &str) {
+        if !self.quiet {
+            eprintln!("Warning: {sentence}.");
+        }
+    }
+
+    /// What `-d` shows.
+    pub(crate) fn debug(self, sentence: impl FnOnce() -> String) {
+        if self.debug {
+            eprintln!("{}", sentence());
+        }
+    }
+}
+
+impl ConnectionArgs {
+    /// Where errors go, even those in the arguments themselves.
+    pub(crate) fn talk(&self) -> Talk {
+        Talk {
+            debug: self.debug,
+            quiet: self.quiet,
+        }
+    }
+
+    /// Checks the arguments against each other and makes a plan of them.
+    pub(crate) fn plan(&self) -> Result<Plan, Trouble> {
+        let mut properties = parse_properties(&self.properties).map_err(Trouble::usage)?;
+        if let Some(seconds) = self.session_expiry_interval {
+            properties.connect.session_expiry_secs = Some(seconds);
+        }
+        let needs_version_5 = !self.properties.is_empty() || self.session_expiry_interval.is_some();
+        let version = match self.protocol_version {
+            Some(version) => version,
+            None if is_drop_in() && !needs_version_5 => Version::V311,
+            None => Version::V5,
+        };
+        let url = self
+            .url
+            .as_deref()
+            .map(url::Url::parse)
+            .transpose()
+            .map_err(Trouble::usage)?;
+        let address = self.address(url.as_ref());
+        let mut session = self.session(version, &properties)?;
+        if let Some(url) = &url {
+            session.user_name = session.user_name.or_else(|| url.user_name.clone());
+            let password = url.password.clone().map(String::into_bytes);
+            session.password = session.password.or(password);
+        }
+        let mut options = ConnectOptions::new(address, session);
+        options.clean_start = !self.disable_clean_session;
+        Ok(Plan {
+            options,
+            falls_back: self.protocol_version.is_none()
+                && version == Version::V5
+                && !needs_version_5,
+            url_topic: url.and_then(|url| url.topic),
+            properties,
+            talk: self.talk(),
+        })
+    }
+
+    fn address(&self, url: Option<&url::Url>) -> Address {
+        if let Some(path) = &self.unix {
+            return Address::Unix(path.clone());
+        }
+        let wants_tls = self.cafile.is_some()
+            || self.cert.is_some()
+            || self.tls_use_os_certs
+            || self.insecure
+            || self.port == Some(8883);
+        let tls = TlsOptions {
+            ca_file: self.cafile.clone(),
+            client_certificate: self.cert.clone().zip(self.key.clone()),
+            accept_any_host_name: self.insecure,
+        };
+        if let Some(url) = url {
+            return Address::Network {
+                host: url.host.clone(),
+                port: url.port,
+                tls: url.is_tls.then_some(tls),
+                websocket_path: url.websocket_path.clone(),
+            };
+        }
+        Address::Network {
+            host: self.host.clone(),
+            port: self.port.unwrap_or(if wants_tls { 8883 } else { 1883 }),
+            tls: wants_tls.then_some(tls),
+            websocket_path: self.ws.then(|| "/mqtt".to_owned()),
+        }
+    }
+
+    fn session(&self, version: Version, sets: &PropertySets) -> Result<SessionOptions, Trouble> {
+        let client_id = match (&self.id, &self.id_prefix) {
+            (Some(id), _) => id.clone(),
+            (None, Some(prefix)) => format!("{prefix}{}", std::process::id()),
+            (None, None) if version.has_assigned_client_id() => String::new(),
+            (None, None) => format!("columba-{}", std::process::id()),
+        };
+        if self.disable_clean_session && self.id.is_none() && self.id_prefix.is_none() {
+            return Err(Trouble::usage(
+                "-c keeps a session, which needs a client id: add -i ID",
+            ));
+        }
+        let mut properties = sets.connect.clone();
+        if self.disable_clean_session && version.has_properties() {
+            // What Clean Session 0 means before MQTT 5.
+            properties.session_expiry_secs.get_or_insert(u32::MAX);
+        }
+        let will = self.will_topic.as_ref().map(|topic| {
+            let mut message = Message::new(topic, self.will_payload.clone().unwrap_or_default());
+            message.qos = self.will_qos;
+            message.retain = self.will_retain;
+            message.properties = sets.will.clone();
+            Will {
+                message,
+                delay_secs: sets.will_delay_secs,
+            }
+        });
+        Ok(SessionOptions {
+            version,
+            client_id,
+            keep_alive_secs: self.keepalive,
+            user_name: self.username.clone(),
+            password: self.password.clone().map(String::into_bytes),
+            will,
+            properties,
+            inflight_messages_max: self.max_inflight.max(1),
+            outgoing_topic_aliases_max: if sets.publish_with_alias { u16::MAX } else { 0 },
+            ..SessionOptions::default()
+        })
+    }
+}
+
+impl Plan {
+    /// Connects, with MQTT 3.1.1 if that is all that the server knows and nobody asked for more.
+    pub(crate) async fn connect(&mut self) -> Result<(Client, Events), Trouble> {
+        loop {
+            let version = self.options.session.version;
+            let address = &self.options.address;
+            self.talk
+                .debug(|| format!("Connecting to {address} with MQTT {version}"));
+            match Client::connect(self.options.clone()).await {
+                Ok((client, events)) => {
+                    let accepted = client.accepted();
+                    self.talk.debug(|| {
+                        format!(
+                            "Connected as '{}', session present: {}, keep alive: {} s",
+                            accepted.client_id, accepted.session_present, accepted.keep_alive_secs
+                        )
+                    });
+                    return Ok((client, events));
+                }
+                Err(ConnectError::Mqtt(CloseCause::Refused { answer, .. }))
+                    if self.falls_back
+                        && answer.reason == ReasonCode::UnsupportedProtocolVersion =>
+                {
+                    self.talk
+                        .debug(|| "The server does not know MQTT 5; trying 3.1.1".to_owned());
+                    self.falls_back = false;
+                    self.options.session.version = Version::V311;
+                    self.options.session.properties.session_expiry_secs = None;
+                }
+                Err(error) => return Err(connect_trouble(&error)),
+            }
+        }
+    }
+}
+
+/// The end of a connection that nobody asked for.
+pub(crate) fn close_trouble(cause: &CloseCause, error: Option<&std::io::Error>) -> Trouble {
+    let sentence = match error {
+        Some(error) => format!("{cause} ({error})"),
+        None => cause.to_string(),
+    };
+    let exit = match cause {
+        CloseCause::Refused { answer, version } => match answer.reason.to_v3_connack() {
+            Some(code) if !version.has_reason_codes() => code,
+            _ => answer.reason as u8,
+        },
+        CloseCause::ByServer(answer) if answer.reason.is_error() => answer.reason as u8,
+        CloseCause::Malformed { .. } | CloseCause::Violation(_) => EXIT_PROTOCOL,
+        CloseCause::Options(_) => EXIT_USAGE,
+        _ => EXIT_LOST,
+    };
+    Trouble { sentence, exit }
+}
+
+fn connect_trouble(error: &ConnectError) -> Trouble {
+    let exit = match error {
+        ConnectError::Mqtt(cause) => return close_trouble(cause, None),
+        ConnectError::Tls { .. } | ConnectError::TlsSetup(_) => EXIT_TLS,
+        ConnectError::Transport { source, .. } if source.raw_os_error().is_none() => EXIT_LOOKUP,
+        _ => EXIT_SYSTEM,
+    };
+    Trouble {
+        sentence: error.to_string(),
+        exit,
+    }
+}
+
+/// Runs a command to its end, with a thread of its own for the connection, so that a slow terminal
+/// or pipe does not cost it its keep alive.
+pub(crate) fn run_to_end(
+    talk: Talk,
+    command: impl Future<Output = Result<u8, Trouble>>,
+) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build();
+    let ended = match runtime {
+        Ok(runtime) => {
+            let ended = runtime.block_on(command);
+            runtime.shutdown_timeout(Duration::ZERO);
+            ended
+        }
+        Err(error) => Err(Trouble {
+            sentence: format!("cannot start: {error}"),
+            exit: EXIT_SYSTEM,
+        }),
+    };
+    match ended {
+        Ok(code) => ExitCode::from(code),
+        Err(trouble) => {
+            talk.error(&trouble.sentence);
+            ExitCode::from(trouble.exit)
+        }
+    }
+}
+
+/// Reads a whole file to send.
+pub(crate) fn read_file(path: &std::path::Path) -> Result<Vec<u8>, Trouble> {
+    fs::read(path).map_err(|error| Trouble {
+        sentence: format!("cannot read {}: {error}", path.display()),
+        exit: EXIT_SYSTEM,
+    })
+}
+
+pub(crate) fn parse_qos(text: &str) -> Result<QoS, String> {
+    let qos = text.parse().ok().and_then(QoS::from_u8);
+    qos.ok_or_else(|| "the QoS is 0, 1 or 2".to_owned())
+}
+
+fn parse_version(text: &str) -> Result<Version, String> {
+    match text {
+        "31" | "mqttv31" | "3.1" => Ok(Version::V31),
+        "311" | "mqttv311" | "3.1.1" => Ok(Version::V311),
+        "5" | "mqttv5" | "5.0" => Ok(Version::V5),
+        _ => Err("the versions are 31, 311 and 5".to_owned()),
+    }
+}
+
+fn parse_expiry(text: &str) -> Result<u32, String> {
+    match text {
+        "-1" | "∞" => Ok(u32::MAX),
+        _ => text
+            .parse()
+            .map_err(|_| "a number of seconds, or -1 for ever".to_owned()),
+    }
+}
+
+/// Whether the program was called by the name of one of Mosquitto's clients.
+fn is_drop_in() -> bool {
+    let name = std::env::args_os().next().map(PathBuf::from);
+    let name = name
+        .as_deref()
+        .and_then(|path| path.file_name()?.to_str().map(str::to_owned));
+    name.is_some_and(|name| name.starts_with("mosquitto_"))
+}

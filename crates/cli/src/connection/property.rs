@@ -1,0 +1,174 @@
+//! The `-D PACKET NAME VALUE [VALUE]` groups.
+
+use columba_client::{ConnectProperties, MessageProperties};
+
+/// What all `-D` of a command line say, by packet.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PropertySets {
+    pub(crate) connect: ConnectProperties,
+    pub(crate) publish: MessageProperties,
+    /// `topic-alias`: let the client give its topics aliases.
+    pub(crate) publish_with_alias: bool,
+    pub(crate) subscribe_identifier: Option<u32>,
+    pub(crate) subscribe_user_properties: Vec<(String, String)>,
+    pub(crate) will: MessageProperties,
+    pub(crate) will_delay_secs: Option<u32>,
+}
+
+/// Reads the groups, which come as one flat list: a user property has four words, others three.
+pub(crate) fn parse_properties(words: &[String]) -> Result<PropertySets, String> {
+    let mut sets = PropertySets::default();
+    let mut words = words.iter().map(String::as_str);
+    while let Some(packet) = words.next() {
+        let (Some(name), Some(value)) = (words.next(), words.next()) else {
+            return Err(format!("-D {packet} needs a name and a value"));
+        };
+        if name == "user-property" {
+            let second = words
+                .next()
+                .ok_or_else(|| format!("-D {packet} user-property needs a name and a value"))?;
+            let pair = (value.to_owned(), second.to_owned());
+            user_properties(&mut sets, packet)?.push(pair);
+        } else {
+            property(&mut sets, packet, name, value)?;
+        }
+    }
+    Ok(sets)
+}
+
+fn user_properties<'a>(
+    sets: &'a mut PropertySets,
+    packet: &str,
+) -> Result<&'a mut Vec<(String, String)>, String> {
+    Ok(match packet {
+        "connect" => &mut sets.connect.user_properties,
+        "publish" => &mut sets.publish.user_properties,
+        "subscribe" => &mut sets.subscribe_user_properties,
+        "will" => &mut sets.will.user_properties,
+        _ => return Err(unknown_packet(packet)),
+    })
+}
+
+fn property(sets: &mut PropertySets, packet: &str, name: &str, value: &str) -> Result<(), String> {
+    match packet {
+        "connect" => connect_property(&mut sets.connect, name, value),
+        "publish" if name == "topic-alias" => {
+            sets.publish_with_alias = number::<u16>(name, value)? > 0;
+            Ok(())
+        }
+        "publish" => message_property(&mut sets.publish, packet, name, value),
+        "subscribe" if name == "subscription-identifier" => {
+            sets.subscribe_identifier = Some(number(name, value)?);
+            Ok(())
+        }
+        "will" if name == "will-delay-interval" => {
+            sets.will_delay_secs = Some(number(name, value)?);
+            Ok(())
+        }
+        "will" => message_property(&mut sets.will, packet, name, value),
+        "subscribe" => Err(unknown_name(packet, name)),
+        _ => Err(unknown_packet(packet)),
+    }
+}
+
+fn connect_property(
+    properties: &mut ConnectProperties,
+    name: &str,
+    value: &str,
+) -> Result<(), String> {
+    match name {
+        "session-expiry-interval" => properties.session_expiry_secs = Some(number(name, value)?),
+        "receive-maximum" => properties.receive_maximum = Some(number(name, value)?),
+        "maximum-packet-size" => properties.packet_bytes_max = Some(number(name, value)?),
+        "topic-alias-maximum" => properties.topic_alias_maximum = Some(number(name, value)?),
+        "request-response-information" => {
+            properties.request_response_information = Some(flag(name, value)?);
+        }
+        "request-problem-information" => {
+            properties.request_problem_information = Some(flag(name, value)?);
+        }
+        "authentication-method" => properties.authentication_method = Some(value.to_owned()),
+        "authentication-data" => properties.authentication_data = Some(value.as_bytes().to_vec()),
+        _ => return Err(unknown_name("connect", name)),
+    }
+    Ok(())
+}
+
+fn message_property(
+    properties: &mut MessageProperties,
+    packet: &str,
+    name: &str,
+    value: &str,
+) -> Result<(), String> {
+    match name {
+        "payload-format-indicator" => properties.payload_is_utf8 = Some(flag(name, value)?),
+        "message-expiry-interval" => properties.message_expiry_secs = Some(number(name, value)?),
+        "content-type" => properties.content_type = Some(value.to_owned()),
+        "response-topic" => properties.response_topic = Some(value.to_owned()),
+        "correlation-data" => properties.correlation_data = Some(value.as_bytes().to_vec()),
+        _ => return Err(unknown_name(packet, name)),
+    }
+    Ok(())
+}
+
+fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, String> {
+    value
+        .parse()
+        .map_err(|_| format!("{name} takes a number in its range, not '{value}'"))
+}
+
+fn flag(name: &str, value: &str) -> Result<bool, String> {
+    match value {
+        "0" => Ok(false),
+        "1" => Ok(true),
+        _ => Err(format!("{name} is 0 or 1, not '{value}'")),
+    }
+}
+
+fn unknown_packet(packet: &str) -> String {
+    format!("-D {packet}: the packets are connect, publish, subscribe and will")
+}
+
+fn unknown_name(packet: &str, name: &str) -> String {
+    format!("-D {packet} {name}: {packet} has no such property")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(words: &str) -> Result<PropertySets, String> {
+        let words: Vec<_> = words.split(' ').map(str::to_owned).collect();
+        parse_properties(&words)
+    }
+
+    #[test]
+    fn groups_of_three_and_four_words_mix() {
+        let sets = check(
+            "publish user-property a b publish content-type text/plain \
+             connect receive-maximum 5 subscribe subscription-identifier 7",
+        )
+        .expect("all good");
+        assert_eq!(
+            sets.publish.user_properties,
+            [("a".to_owned(), "b".to_owned())]
+        );
+        assert_eq!(sets.publish.content_type.as_deref(), Some("text/plain"));
+        assert_eq!(sets.connect.receive_maximum, Some(5));
+        assert_eq!(sets.subscribe_identifier, Some(7));
+    }
+
+    #[test]
+    fn wrong_groups_are_refused() {
+        for words in [
+            "publish content-type",
+            "publish user-property a",
+            "publish receive-maximum 1",
+            "nothing content-type x",
+            "publish payload-format-indicator 2",
+            "publish content-type text/plain surplus",
+        ] {
+            assert!(check(words).is_err(), "{words}");
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The URL of `-L`.
+
+/// A server, and perhaps a topic, in one text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Url {
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) is_tls: bool,
+    pub(super) websocket_path: Option<String>,
+    pub(super) user_name: Option<String>,
+    pub(super) password: Option<String>,
+    pub(super) topic: Option<String>,
+}
+
+impl Url {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let wrong = |what: &str| format!("'{text}' is not a usable URL: {what}");
+        let (scheme, rest) = text
+            .split_once("://")
+            .ok_or_else(|| wrong("it starts with mqtt://, mqtts://, ws:// or wss://"))?;
+        let (is_tls, is_websocket, default_port) = match scheme {
+            "mqtt" => (false, false, 1883),
+            "mqtts" => (true, false, 8883),
+            "ws" => (false, true, 80),
+            "wss" => (true, true, 443),
+            _ => return Err(wrong("the schemes are mqtt, mqtts, ws and wss")),
+        };
+        let (authority, path) = match rest.split_once('/') {
+            Some((authority, path)) => (authority, Some(path)),
+            None => (rest, None),
+        };
+        let (credentials, host_and_port) = match authority.rsplit_once('@') {
+            Some((credentials, host)) => (Some(credentials), host),
+            None => (None, authority),
+        };
+        let (user_name, password) = match credentials.map(|text| text.split_once(':').ok_or(text)) {
+            Some(Ok((user_name, password))) => (Some(user_name), Some(password)),
+            Some(Err(user_name)) => (Some(user_name), None),
+            None => (None, None),
+        };
+        let decode = |part: Option<&str>| match part {
+            Some(part) => percent_decoded(part)
+                .map(Some)
+                .ok_or_else(|| wrong("a % stands before two hexadecimal digits")),
+            None => Ok(None),
+        };
+        let (host, port) = split_port(host_and_port);
+        let port = match port {
+            Some(port) => port
+                .parse()
+                .map_err(|_| wrong("the port is a number up to 65535"))?,
+            None => default_port,
+        };
+        if host.is_empty() {
+            return Err(wrong("there is no host in it"));
+        }
+        let topic = path
+            .filter(|path| !is_websocket && !path.is_empty())
+            .map(str::to_owned);
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+            is_tls,
+            websocket_path: is_websocket.then(|| format!("/{}", path.unwrap_or_default())),
+            user_name: decode(user_name)?,
+            password: decode(password)?,
+            topic,
+        })
+    }
+}
+
+/// Host and port apart; an IPv6 address stands in brackets.
+fn split_port(text: &str) -> (&str, Option<&str>) {
+    if let Some((address, rest)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return (address, rest.strip_prefix(':'));
+    }
+    match text.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (text, None),
+    }
+}
+
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = text.bytes();
+    let mut out = Vec::new();
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            let digit = |byte: u8| {
+                char::from(byte)
+                    .to_digit(16)
+                    .and_then(|d| u8::try_from(d).ok())
+            };
+            out.push(digit(bytes.next()?)? << 4 | digit(bytes.next()?)?);
+        } else {
+            out.push(byte);
+        }
+    }
+    String::from_utf8(out).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_name_server_user_and_topic() {
+        let url = Url::parse("mqtts://ann:p%40ss@[::1]:8884/a/b").expect("a URL");
+        assert_eq!(
+            (url.host.as_str(), url.port, url.is_tls),
+            ("::1", 8884, true)
+        );
+        assert_eq!(url.user_name.as_deref(), Some("ann"));
+        assert_eq!(url.password.as_deref(), Some("p@ss"));
+        assert_eq!(url.topic.as_deref(), Some("a/b"));
+    }
+
+    #[test]
+    fn the_path_of_a_websocket_is_no_topic() {
+        let url = Url::parse("ws://host/mqtt").expect("a URL");
+        assert_eq!((url.port, url.topic), (80, None));
+        assert_eq!(url.websocket_path.as_deref(), Some("/mqtt"));
+    }
+
+    #[test]
+    fn wrong_urls_are_refused() {
+        for text in [
+            "host",
+            "http://host",
+            "mqtt://",
+            "mqtt://host:x",
+            "mqtt://a%@host",
+        ] {
+            assert!(Url::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! `columba pub`: publishes messages, and says what became of them.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, Read};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{ArgGroup, Args};
+use columba_client::driver::{Client, Event, Events, Pending};
+use columba_client::{Answer, CloseCause, Failure, Message, advice};
+use columba_codec::{QoS, ReasonCode};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::connection::{
+    ConnectionArgs, EXIT_LOST, Plan, Trouble, close_trouble, parse_qos, read_file, run_to_end,
+};
+
+/// How long the server may take for the last acknowledgements.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Messages that may be on their way without their answers having been looked at.
+const UNSEEN_ANSWERS_MAX: usize = 1_000;
+const LINES_MAX: usize = 64;
+
+/// Publish messages. Exits with 0 if the server took all of them, else with the reason code of
+/// the first refusal.
+#[derive(Args, Clone, Debug)]
+#[command(disable_help_flag = true, disable_version_flag = true)]
+#[command(group = ArgGroup::new("payload").required(true)
+    .args(["message", "null_message", "file", "stdin_file", "stdin_line"]))]
+pub struct PublishArgs {
+    /// Topic to publish to
+    #[arg(
+        short,
+        long,
+        allow_hyphen_values = true,
+        required_unless_present = "url"
+    )]
+    topic: Option<String>,
+    /// The message
+    #[arg(short, long, allow_hyphen_values = true)]
+    message: Option<String>,
+    /// A message of no bytes; with -r it removes the retained one
+    #[arg(short, long)]
+    null_message: bool,
+    /// A file as the message
+    #[arg(short, long)]
+    file: Option<PathBuf>,
+    /// All of stdin as the message
+    #[arg(short, long)]
+    stdin_file: bool,
+    /// Every line of stdin as a message
+    #[arg(short = 'l', long)]
+    stdin_line: bool,
+    /// QoS: 0, 1 or 2
+    #[arg(short, long, value_parser = parse_qos, default_value = "0")]
+    qos: QoS,
+    /// Ask the server to keep the message for later subscribers
+    #[arg(short, long)]
+    retain: bool,
+    /// Publish the message this often; not with -l
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 1,
+        conflicts_with = "stdin_line"
+    )]
+    repeat: u32,
+    /// Seconds between two of --repeat
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
+    repeat_delay: f64,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+/// Runs the command.
+pub fn run(args: PublishArgs) -> ExitCode {
+    run_to_end(args.connection.talk(), async {
+        let plan = args.connection.plan()?;
+        publish(args, plan).await
+    })
+}
+
+async fn publish(args: PublishArgs, mut plan: Plan) -> Result<u8, Trouble> {
+    let topic = args.topic.clone().or_else(|| plan.url_topic.clone());
+    let topic = topic.ok_or_else(|| Trouble::usage("there is no topic: add -t TOPIC"))?;
+    let delay = Duration::try_from_secs_f64(args.repeat_delay)
+        .map_err(|_| Trouble::usage("--repeat-delay takes seconds of 0 or more"))?;
+    let payload = whole_payload(&args)?;
+    let (client, events) = plan.connect().await?;
+    let ended = tokio::spawn(watch(events, plan.talk));
+    let mut publisher = Publisher {
+        client,
+        plan,
+        args,
+        topic,
+        unseen: VecDeque::new(),
+        exit: 0,
+    };
+    let sent = match payload {
+        Some(payload) => publisher.repeat(payload, delay).await,
+        None => publisher.lines().await,
+    };
+    let sent = match sent {
+        Ok(()) => publisher.look_at_answers(0).await,
+        Err(failure) => Err(failure),
+    };
+    publisher.finish(sent, ended).await
+}
+
+/// The one message, or `None` for `-l`.
+fn whole_payload(args: &PublishArgs) -> Result<Option<Vec<u8>>, Trouble> {
+    if args.stdin_line {
+        return Ok(None);
+    }
+    if let Some(path) = &args.file {
+        return read_file(path).map(Some);
+    }
+    if args.stdin_file {
+        let mut payload = Vec::new();
+        let read = std::io::stdin().lock().read_to_end(&mut payload);
+        return match read {
+            Ok(_) => Ok(Some(payload)),
+            Err(error) => Err(Trouble::usage(format!("cannot read stdin: {error}"))),
+        };
+    }
+    Ok(Some(args.message.clone().unwrap_or_default().into_bytes()))
+}
+
+struct Publisher {
+    client: Client,
+    plan: Plan,
+    args: PublishArgs,
+    topic: String,
+    unseen: VecDeque<Pending<Answer>>,
+    exit: u8,
+}
+
+impl Publisher {
+    async fn repeat(&mut self, payload: Vec<u8>, delay: Duration) -> Result<(), Failure> {
+        for round in 0..self.args.repeat {
+            if round > 0 && !delay.is_zero() {
+                tokio::time::sleep(delay).await;
+            }
+            self.send(payload.clone()).await?;
+        }
+        Ok(())
+    }
+
+    async fn lines(&mut self) -> Result<(), Failure> {
+        let mut lines = stdin_lines();
+        while let Some(line) = lines.recv().await {
+            match line {
+                Ok(line) => self.send(line).await?,
+                Err(error) => {
+                    self.plan.talk.error(&format!("cannot read stdin: {error}"));
+                    self.exit = 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, payload: Vec<u8>) -> Result<(), Failure> {
+        let mut message = Message::new(&self.topic, payload);
+        message.qos = self.args.qos;
+        message.retain = self.args.retain;
+        message.properties = self.plan.properties.publish.clone();
+        self.plan.talk.debug(|| {
+            let bytes = message.payload.len();
+            format!(
+                "Publishing {bytes} bytes to '{}' at QoS {}",
+                message.topic,
+                message.qos.as_u8()
+            )
+        });
+        self.unseen
+            .push_back(self.client.start_publish(message).await?);
+        self.look_at_answers(UNSEEN_ANSWERS_MAX).await
+    }
+
+    /// Waits for the oldest answers until no more than `unseen_max` are left.
+    async fn look_at_answers(&mut self, unseen_max: usize) -> Result<(), Failure> {
+        while self.unseen.len() > unseen_max {
+            let Some(pending) = self.unseen.pop_front() else {
+                return Ok(());
+            };
+            let answer = pending.await?;
+            if answer.reason.is_error() {
+                self.plan
+                    .talk
+                    .error(&advice::refused_publish(&self.topic, &answer));
+                if self.exit == 0 {
+                    self.exit = answer.reason as u8;
+                }
+            } else if answer.reason == ReasonCode::NoMatchingSubscribers {
+                self.plan
+                    .talk
+                    .debug(|| "The server took it; nobody subscribes to it".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    async fn finish(
+        self,
+        sent: Result<(), Failure>,
+        ended: JoinHandle<Option<Trouble>>,
+    ) -> Result<u8, Trouble> {
+        let lost = matches!(sent, Err(Failure::ConnectionLost | Failure::NotConnected));
+        if !lost {
+            let unfinished = self.client.disconnect(ReasonCode::Success, PATIENCE).await;
+            if unfinished > 0 {
+                let sentence = format!("{unfinished} messages were left without an answer");
+                self.plan.talk.error(&sentence);
+            }
+        }
+        drop(self.client);
+        let trouble = ended.await.ok().flatten();
+        match (sent, trouble) {
+            (Err(failure), None) => {
+                let topic = &self.topic;
+                let sentence = format!("the message to '{topic}' was not published: {failure}");
+                let exit = if lost { EXIT_LOST } else { 1 };
+                Err(Trouble { sentence, exit })
+            }
+            (_, Some(trouble)) => Err(trouble),
+            (Ok(()), None) => Ok(self.exit),
+        }
+    }
+}
+
+/// Takes events until the connection ends; says why, if it was not this program that ended it.
+async fn watch(mut events: Events, talk: crate::connection::Talk) -> Option<Trouble> {
+    while let Some(event) = events.next().await {
+        match event {
+            // A kept session may still have subscriptions.
+            Event::Message(_) => {}
+            Event::Unanswered(sentence) => talk.warning(&sentence),
+            Event::Ended(ended) if ended.cause == CloseCause::Requested => return None,
+            Event::Ended(ended) => {
+                return Some(close_trouble(&ended.cause, ended.transport_error.as_ref()));
+            }
+        }
+    }
+    None
+}
+
+/// Reads stdin on a thread of its own, which ends with the program.
+fn stdin_lines() -> mpsc::Receiver<std::io::Result<Vec<u8>>> {
+    let (lines, receiver) = mpsc::channel(LINES_MAX);
+    std::thread::spawn(move || {
+        let mut stdin = std::io::stdin().lock();
+        loop {
+            let mut line = Vec::new();
+            let read = stdin.read_until(b'\n', &mut line);
+            let item = match read {
+                Ok(0) => return,
+                Ok(_) => Ok(line.strip_suffix(b"\n").map(<[u8]>::to_vec).unwrap_or(line)),
+                Err(error) => Err(error),
+            };
+            let is_error = item.is_err();
+            if lines.blocking_send(item).is_err() || is_error {
+                return;
+            }
+        }
+    });
+    receiver
+}

@@ -1,0 +1,353 @@
+//! `columba sub`: subscribes and prints what comes.
+
+mod format;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use columba_client::driver::{Client, Event, Events};
+use columba_client::{CloseCause, FilterAnswer, Incoming, Message, Subscription, advice};
+use columba_codec::packet::{RetainHandling, SubscribeOptions};
+use columba_codec::topic::matches;
+use columba_codec::{QoS, ReasonCode};
+use tokio::time::{Instant, sleep_until};
+
+use crate::connection::{
+    ConnectionArgs, EXIT_LOST, EXIT_TIMEOUT, Plan, Talk, Trouble, close_trouble, parse_qos,
+    run_to_end,
+};
+use format::Format;
+
+/// How long the server may take when leaving.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Subscribe and print the messages. Exits with 0 when told to stop or after -C messages, with 27
+/// when -W runs out, else with the code that the server gave.
+#[derive(Args, Clone, Debug)]
+#[command(disable_help_flag = true, disable_version_flag = true)]
+pub struct SubscribeArgs {
+    /// Topic filter to subscribe to; may be given more than once
+    #[arg(short, long, allow_hyphen_values = true, required_unless_present_any = ["url", "unsubscribe"])]
+    topic: Vec<String>,
+    /// Do not print messages whose topic matches this filter; may be given more than once
+    #[arg(short = 'T', long, value_name = "FILTER", allow_hyphen_values = true)]
+    filter_out: Vec<String>,
+    /// Topic filter to unsubscribe from; may be given more than once
+    #[arg(short = 'U', long, value_name = "FILTER", allow_hyphen_values = true)]
+    unsubscribe: Vec<String>,
+    /// Highest QoS to receive with: 0, 1 or 2
+    #[arg(short, long, value_parser = parse_qos, default_value = "0")]
+    qos: QoS,
+    /// Print the topic before the message
+    #[arg(short, long)]
+    verbose: bool,
+    /// How to print a message, for example '%t: %p'; see mosquitto_sub(1)
+    #[arg(short = 'F', long = "format", value_name = "FORMAT", value_parser = Format::parse, allow_hyphen_values = true)]
+    format: Option<Format>,
+    /// Leave after this many messages
+    #[arg(short = 'C', long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+    /// Leave after this many seconds
+    #[arg(short = 'W', long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: Option<u64>,
+    /// No line break after a message
+    #[arg(short = 'N')]
+    no_line_break: bool,
+    /// Leave as soon as the server has answered the subscriptions
+    #[arg(short = 'E')]
+    exit_after_subscribing: bool,
+    /// Do not print messages that come with RETAIN
+    #[arg(short = 'R', conflicts_with = "retained_only")]
+    no_retained: bool,
+    /// Print only messages that come with RETAIN; leave at the first without
+    #[arg(long)]
+    retained_only: bool,
+    /// Remove every retained message that comes
+    #[arg(long)]
+    remove_retained: bool,
+    /// Keep RETAIN as it was published (MQTT 5)
+    #[arg(long)]
+    retain_as_published: bool,
+    /// When retained messages are sent (MQTT 5): always, new or never
+    #[arg(long, value_name = "WHEN", value_parser = parse_retain_handling, default_value = "always")]
+    retain_handling: RetainHandling,
+    /// Do not receive what this client publishes itself (MQTT 5)
+    #[arg(long)]
+    no_local: bool,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+/// Runs the command.
+pub fn run(args: SubscribeArgs) -> ExitCode {
+    run_to_end(args.connection.talk(), async {
+        let plan = args.connection.plan()?;
+        subscribe(args, plan).await
+    })
+}
+
+async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Trouble> {
+    args.topic.extend(plan.url_topic.clone());
+    if args.topic.is_empty() && args.unsubscribe.is_empty() {
+        return Err(Trouble::usage("there is no topic filter: add -t FILTER"));
+    }
+    let deadline = args
+        .timeout
+        .map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let connected = match deadline {
+        Some(deadline) => tokio::time::timeout_at(deadline, plan.connect()).await,
+        None => Ok(plan.connect().await),
+    };
+    let Ok(connected) = connected else {
+        return Ok(EXIT_TIMEOUT);
+    };
+    let (client, events) = connected?;
+    let talk = plan.talk;
+    let requests = request(
+        client.clone(),
+        subscription(&args, &plan),
+        args.unsubscribe.clone(),
+        talk,
+    );
+    let printer = Printer {
+        args,
+        talk,
+        client: client.clone(),
+        printed: 0,
+    };
+    let outcome = receive(printer, events, requests, deadline).await;
+    let left = client.disconnect(ReasonCode::Success, PATIENCE).await;
+    talk.debug(|| format!("Disconnected, {left} messages unfinished"));
+    outcome
+}
+
+fn subscription(args: &SubscribeArgs, plan: &Plan) -> Subscription {
+    let options = SubscribeOptions {
+        qos: args.qos,
+        no_local: args.no_local,
+        retain_as_published: args.retain_as_published,
+        retain_handling: args.retain_handling,
+    };
+    Subscription {
+        filters: args
+            .topic
+            .iter()
+            .map(|filter| (filter.clone(), options))
+            .collect(),
+        identifier: plan.properties.subscribe_identifier,
+        user_properties: plan.properties.subscribe_user_properties.clone(),
+    }
+}
+
+/// Sends SUBSCRIBE and UNSUBSCRIBE and judges the answers.
+async fn request(
+    client: Client,
+    subscription: Subscription,
+    unsubscribe: Vec<String>,
+    talk: Talk,
+) -> Result<(), Trouble> {
+    let failed = |what: &str, failure: columba_client::Failure| {
+        let lost = failure == columba_client::Failure::ConnectionLost;
+        let exit = if lost { EXIT_LOST } else { 1 };
+        Trouble {
+            sentence: format!("cannot {what}: {failure}"),
+            exit,
+        }
+    };
+    if !subscription.filters.is_empty() {
+        let filters: Vec<_> = subscription
+            .filters
+            .iter()
+            .map(|(filter, _)| filter.clone())
+            .collect();
+        let answer = client.subscribe(subscription).await;
+        let answer = answer.map_err(|failure| failed("subscribe", failure))?;
+        judge(&filters, &answer, talk)?;
+    }
+    if !unsubscribe.is_empty() {
+        let answer = client.unsubscribe(unsubscribe.clone()).await;
+        let answer = answer.map_err(|failure| failed("unsubscribe", failure))?;
+        for (filter, code) in unsubscribe.iter().zip(&answer.codes) {
+            if code.is_error() {
+                talk.warning(&format!(
+                    "the server did not unsubscribe '{filter}': {code}"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Names every refusal; all refused is the end.
+fn judge(filters: &[String], answer: &FilterAnswer, talk: Talk) -> Result<(), Trouble> {
+    let mut first_refusal = None;
+    for (filter, code) in filters.iter().zip(&answer.codes) {
+        if code.is_error() {
+            let said = answer.reason_string.as_deref();
+            talk.warning(&advice::refused_filter(filter, *code, said));
+            first_refusal.get_or_insert(*code);
+        } else {
+            talk.debug(|| format!("Subscribed to '{filter}': {}", grant_name(*code)));
+        }
+    }
+    match first_refusal {
+        Some(code) if answer.codes.iter().all(|code| code.is_error()) => Err(Trouble {
+            sentence: "all subscriptions were refused".to_owned(),
+            exit: code as u8,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn grant_name(code: ReasonCode) -> &'static str {
+    match code {
+        ReasonCode::Success => "Granted QoS 0",
+        other => other.name(),
+    }
+}
+
+/// Prints what comes until there is a reason to leave.
+async fn receive(
+    mut printer: Printer,
+    mut events: Events,
+    requests: impl Future<Output = Result<(), Trouble>>,
+    deadline: Option<Instant>,
+) -> Result<u8, Trouble> {
+    let mut requests = std::pin::pin!(requests);
+    let mut requested = false;
+    let mut interrupt = std::pin::pin!(interrupted());
+    loop {
+        let event = tokio::select! {
+            result = &mut requests, if !requested => {
+                requested = true;
+                match result {
+                    Ok(()) if printer.args.exit_after_subscribing => return Ok(0),
+                    Ok(()) => continue,
+                    // The end of the connection comes as an event and knows more.
+                    Err(trouble) if trouble.exit == EXIT_LOST => continue,
+                    Err(trouble) => return Err(trouble),
+                }
+            }
+            event = events.next() => event,
+            () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
+                printer.talk.debug(|| "Timed out".to_owned());
+                return Ok(EXIT_TIMEOUT);
+            }
+            () = &mut interrupt => return Ok(0),
+        };
+        match event {
+            Some(Event::Message(incoming)) => {
+                if printer.on_message(&incoming).await? {
+                    return Ok(0);
+                }
+            }
+            Some(Event::Unanswered(sentence)) => printer.talk.warning(&sentence),
+            Some(Event::Ended(ended)) if ended.cause == CloseCause::Requested => return Ok(0),
+            Some(Event::Ended(ended)) => {
+                return Err(close_trouble(&ended.cause, ended.transport_error.as_ref()));
+            }
+            None => return Ok(EXIT_LOST),
+        }
+    }
+}
+
+struct Printer {
+    args: SubscribeArgs,
+    talk: Talk,
+    client: Client,
+    printed: u64,
+}
+
+impl Printer {
+    /// Prints a message, and says whether it is time to leave.
+    async fn on_message(&mut self, incoming: &Incoming) -> Result<bool, Trouble> {
+        let message = &incoming.message;
+        if self.args.retained_only && !message.retain {
+            return Ok(true);
+        }
+        if self.args.remove_retained && message.retain {
+            let removal = Message::new(&message.topic, Vec::new())
+                .retained()
+                .with_qos(QoS::AtLeastOnce);
+            match self.client.start_publish(removal).await {
+                // A refusal comes back as an event, because the answer is not waited for.
+                Ok(pending) => drop(pending),
+                Err(failure) => self.talk.warning(&format!("cannot remove: {failure}")),
+            }
+        }
+        let is_filtered = self
+            .args
+            .filter_out
+            .iter()
+            .any(|filter| matches(filter, &message.topic));
+        if is_filtered || self.args.no_retained && message.retain {
+            return Ok(false);
+        }
+        if let Err(error) = self.print(incoming) {
+            // Whoever reads the output has seen enough.
+            if error.kind() == io::ErrorKind::BrokenPipe {
+                return Ok(true);
+            }
+            return Err(Trouble {
+                sentence: format!("cannot print: {error}"),
+                exit: 1,
+            });
+        }
+        self.printed += 1;
+        Ok(self.args.count.is_some_and(|count| self.printed >= count))
+    }
+
+    fn print(&self, incoming: &Incoming) -> io::Result<()> {
+        let mut line = Vec::new();
+        match &self.args.format {
+            Some(format) => {
+                if let Err(sentence) =
+                    format.write(incoming, &jiff::ZonedDateTime::now(), &mut line)
+                {
+                    self.talk.error(&sentence);
+                    return Ok(());
+                }
+            }
+            None => {
+                if self.args.verbose {
+                    line.extend_from_slice(incoming.message.topic.as_bytes());
+                    line.push(b' ');
+                }
+                line.extend_from_slice(&incoming.message.payload);
+            }
+        }
+        if !self.args.no_line_break {
+            line.push(b'\n');
+        }
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(&line)?;
+        stdout.flush()
+    }
+}
+
+/// Waits for the signals that ask to leave.
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        // Without handlers the signals end the program by themselves.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+fn parse_retain_handling(text: &str) -> Result<RetainHandling, String> {
+    match text {
+        "0" | "always" => Ok(RetainHandling::Send),
+        "1" | "new" => Ok(RetainHandling::SendIfNew),
+        "2" | "never" => Ok(RetainHandling::DoNotSend),
+        _ => Err("one of always, new and never".to_owned()),
+    }
+}

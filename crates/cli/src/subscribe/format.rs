@@ -1,0 +1,312 @@
+//! The `-F` formats of `mosquitto_sub`.
+
+use columba_client::Incoming;
+use jiff::ZonedDateTime;
+use serde_json::{Map, Value};
+
+/// A format that was checked when the command line was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Format {
+    pieces: Vec<Piece>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Literal(Vec<u8>),
+    /// `%` and a letter, with flags, width and most characters.
+    Field {
+        letter: char,
+        left: bool,
+        zeros: bool,
+        width: usize,
+        most: Option<usize>,
+    },
+    /// `@` and a letter of strftime.
+    Time(char),
+}
+
+const LETTERS: &str = "%ACDEFIjJlmPpqRrStUxX";
+
+impl Format {
+    /// Reads a format.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let mut pieces = Vec::new();
+        let mut rest = text.chars();
+        while let Some(character) = rest.next() {
+            match character {
+                '%' => pieces.push(field(&mut rest)?),
+                '@' => match rest.next() {
+                    Some('@') => pieces.push(Piece::Literal(b"@".to_vec())),
+                    Some(letter) if letter.is_ascii_alphabetic() => {
+                        pieces.push(Piece::Time(letter))
+                    }
+                    _ => return Err("after @ comes a letter of strftime, or another @".to_owned()),
+                },
+                '\\' => pieces.push(Piece::Literal(vec![escape(rest.next())?])),
+                other => pieces.push(Piece::Literal(other.to_string().into_bytes())),
+            }
+        }
+        Ok(Self { pieces })
+    }
+
+    /// Appends a message as this format shows it.
+    pub(crate) fn write(
+        &self,
+        incoming: &Incoming,
+        now: &ZonedDateTime,
+        out: &mut Vec<u8>,
+    ) -> Result<(), String> {
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(bytes) => out.extend_from_slice(bytes),
+                Piece::Field {
+                    letter,
+                    left,
+                    zeros,
+                    width,
+                    most,
+                } => {
+                    let mut value = render(*letter, incoming, now)?;
+                    if let Some(most) = most {
+                        value.truncate(*most);
+                    }
+                    pad(value, *left, *zeros, *width, out);
+                }
+                Piece::Time('N') => {
+                    let nanoseconds = now.timestamp().subsec_nanosecond();
+                    out.extend_from_slice(format!("{nanoseconds:09}").as_bytes());
+                }
+                Piece::Time(letter) => {
+                    let text = jiff::fmt::strtime::format(format!("%{letter}"), now);
+                    let text = text.map_err(|error| format!("cannot print @{letter}: {error}"))?;
+                    out.extend_from_slice(text.as_bytes());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn field(rest: &mut std::str::Chars<'_>) -> Result<Piece, String> {
+    let (mut left, mut zeros, mut width, mut most) = (false, false, 0, None);
+    let mut next = rest.next();
+    while let Some(flag @ ('-' | '0' | ' ')) = next {
+        left |= flag == '-';
+        zeros |= flag == '0';
+        next = rest.next();
+    }
+    while let Some(digit) = next.and_then(|character| character.to_digit(10)) {
+        width = width * 10 + digit as usize;
+        if width > 10_000 {
+            return Err("a width is at most 10000".to_owned());
+        }
+        next = rest.next();
+    }
+    if next == Some('.') {
+        let mut value = 0;
+        next = rest.next();
+        while let Some(digit) = next.and_then(|character| character.to_digit(10)) {
+            value = (value * 10 + digit as usize).min(1_000_000);
+            next = rest.next();
+        }
+        most = Some(value);
+    }
+    match next {
+        Some(letter) if LETTERS.contains(letter) => Ok(Piece::Field {
+            letter,
+            left,
+            zeros,
+            width,
+            most,
+        }),
+        Some(letter) => Err(format!("%{letter} is not one of % followed by {LETTERS}")),
+        None => Err("the format ends with an unfinished %".to_owned()),
+    }
+}
+
+fn escape(character: Option<char>) -> Result<u8, String> {
+    match character {
+        Some('\\') => Ok(b'\\'),
+        Some('0') => Ok(0),
+        Some('a') => Ok(7),
+        Some('e') => Ok(27),
+        Some('n') => Ok(b'\n'),
+        Some('r') => Ok(b'\r'),
+        Some('t') => Ok(b'\t'),
+        Some('v') => Ok(11),
+        _ => Err("after \\ comes one of \\ 0 a e n r t v".to_owned()),
+    }
+}
+
+fn pad(value: Vec<u8>, left: bool, zeros: bool, width: usize, out: &mut Vec<u8>) {
+    let missing = width.saturating_sub(value.len());
+    let fill = if zeros && !left { b'0' } else { b' ' };
+    if left {
+        out.extend_from_slice(&value);
+        out.extend(std::iter::repeat_n(fill, missing));
+    } else {
+        out.extend(std::iter::repeat_n(fill, missing));
+        out.extend_from_slice(&value);
+    }
+}
+
+fn render(letter: char, incoming: &Incoming, now: &ZonedDateTime) -> Result<Vec<u8>, String> {
+    let message = &incoming.message;
+    let properties = &message.properties;
+    let text = match letter {
+        '%' => "%".to_owned(),
+        'A' => incoming
+            .topic_alias
+            .map(|alias| alias.to_string())
+            .unwrap_or_default(),
+        'C' => properties.content_type.clone().unwrap_or_default(),
+        'D' => return Ok(properties.correlation_data.clone().unwrap_or_default()),
+        'E' => properties
+            .message_expiry_secs
+            .map(|secs| secs.to_string())
+            .unwrap_or_default(),
+        'F' => properties
+            .payload_is_utf8
+            .map(|flag| u8::from(flag).to_string())
+            .unwrap_or_default(),
+        'I' => now.strftime("%Y-%m-%dT%H:%M:%S%z").to_string(),
+        'j' => json(incoming, now, None)?,
+        'J' => json(incoming, now, Some(payload_as_json(incoming)?))?,
+        'l' => message.payload.len().to_string(),
+        'm' => incoming
+            .packet_id
+            .map_or(0, std::num::NonZeroU16::get)
+            .to_string(),
+        'P' => {
+            let pairs = properties.user_properties.iter();
+            let pairs: Vec<_> = pairs
+                .map(|(name, value)| format!("{name}:{value}"))
+                .collect();
+            pairs.join(" ")
+        }
+        'p' => return Ok(message.payload.clone()),
+        'q' => message.qos.as_u8().to_string(),
+        'R' => properties.response_topic.clone().unwrap_or_default(),
+        'r' => u8::from(message.retain).to_string(),
+        'S' => {
+            let ids = incoming.subscription_identifiers.iter();
+            ids.map(u32::to_string).collect::<Vec<_>>().join(" ")
+        }
+        't' => message.topic.clone(),
+        'U' => {
+            let timestamp = now.timestamp();
+            format!(
+                "{}.{:09}",
+                timestamp.as_second(),
+                timestamp.subsec_nanosecond()
+            )
+        }
+        'x' => message
+            .payload
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+        'X' => message
+            .payload
+            .iter()
+            .map(|byte| format!("{byte:02X}"))
+            .collect(),
+        other => return Err(format!("%{other} has no meaning")),
+    };
+    Ok(text.into_bytes())
+}
+
+fn payload_as_json(incoming: &Incoming) -> Result<&serde_json::value::RawValue, String> {
+    serde_json::from_slice(&incoming.message.payload).map_err(|_| {
+        format!(
+            "the message on '{}' is not valid JSON",
+            incoming.message.topic
+        )
+    })
+}
+
+/// The object of `%j` and `%J`, member by member in Mosquitto's order.
+fn json(
+    incoming: &Incoming,
+    now: &ZonedDateTime,
+    payload: Option<&serde_json::value::RawValue>,
+) -> Result<String, String> {
+    let message = &incoming.message;
+    let payload = match payload {
+        Some(raw) => raw.get().to_owned(),
+        None => quoted(&String::from_utf8_lossy(&message.payload)),
+    };
+    let packet_id = incoming
+        .packet_id
+        .map(|id| format!("\"mid\":{id},"))
+        .unwrap_or_default();
+    Ok(format!(
+        "{{\"tst\":\"{}\",\"topic\":{},\"qos\":{},\"retain\":{},\"payloadlen\":{},{packet_id}{}\"payload\":{payload}}}",
+        now.strftime("%Y-%m-%dT%H:%M:%S.%6fZ%z"),
+        quoted(&message.topic),
+        message.qos.as_u8(),
+        u8::from(message.retain),
+        message.payload.len(),
+        json_properties(incoming),
+    ))
+}
+
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+fn json_properties(incoming: &Incoming) -> String {
+    let properties = &incoming.message.properties;
+    let mut members = Map::new();
+    let mut put = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            members.insert(name.to_owned(), value);
+        }
+    };
+    let flag = |flag: bool| Value::from(u8::from(flag));
+    put(
+        "payload-format-indicator",
+        properties.payload_is_utf8.map(flag),
+    );
+    put(
+        "message-expiry-interval",
+        properties.message_expiry_secs.map(Value::from),
+    );
+    put(
+        "content-type",
+        properties.content_type.clone().map(Value::from),
+    );
+    put(
+        "response-topic",
+        properties.response_topic.clone().map(Value::from),
+    );
+    let correlation = properties.correlation_data.as_deref();
+    put(
+        "correlation-data",
+        correlation.map(|data| Value::from(String::from_utf8_lossy(data))),
+    );
+    put("topic-alias", incoming.topic_alias.map(Value::from));
+    let ids = &incoming.subscription_identifiers;
+    put(
+        "subscription-identifier",
+        (!ids.is_empty()).then(|| match ids.as_slice() {
+            [one] => Value::from(*one),
+            more => Value::from(more),
+        }),
+    );
+    let pairs = &properties.user_properties;
+    put(
+        "user-properties",
+        (!pairs.is_empty()).then(|| {
+            let pairs = pairs
+                .iter()
+                .map(|(name, value)| (name.clone(), Value::from(value.as_str())));
+            Value::Object(pairs.collect())
+        }),
+    );
+    if members.is_empty() {
+        String::new()
+    } else {
+        format!("\"properties\":{},", Value::Object(members))
+    }
+}
