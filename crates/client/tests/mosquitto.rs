@@ -1,0 +1,455 @@
+//! The driver against Debian's Mosquitto: another implementation's reading of the standard.
+
+use std::io::Write;
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use columba_client::driver::{
+    Address, Client, ConnectError, ConnectOptions, Ended, Event, Events, TlsOptions,
+};
+use columba_client::{
+    CloseCause, Incoming, Message, MessageProperties, SessionOptions, Subscription, Will,
+};
+use columba_codec::packet::SubscribeOptions;
+use columba_codec::{QoS, ReasonCode, Version};
+
+/// No answer of a local server takes this long; a test that waits longer has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const ALL_QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
+
+/// A Mosquitto of its own for one test, with a directory for its files.
+struct Mosquitto {
+    process: Child,
+    port: u16,
+    directory: tempfile::TempDir,
+}
+
+impl Drop for Mosquitto {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way it is gone afterwards.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Mosquitto {
+    /// Starts a server that lets everybody in.
+    async fn start() -> Self {
+        Self::start_with(|port, _| format!("listener {port} 127.0.0.1\nallow_anonymous true\n"))
+            .await
+    }
+
+    /// Starts a server with the configuration that `config` makes of a port and a directory.
+    async fn start_with(config: impl Fn(u16, &std::path::Path) -> String) -> Self {
+        let directory = tempfile::tempdir().expect("a directory for the server's files");
+        // Another process may take the port before Mosquitto does; then the next one is tried.
+        for _ in 0..10 {
+            let probe = TcpListener::bind("127.0.0.1:0").expect("a free port");
+            let port = probe.local_addr().expect("its number").port();
+            drop(probe);
+            let path = directory.path().join("mosquitto.conf");
+            let mut file = std::fs::File::create(&path).expect("a configuration file");
+            file.write_all(config(port, directory.path()).as_bytes())
+                .expect("written");
+            let process = Command::new(binary())
+                .arg("-c")
+                .arg(&path)
+                .stderr(Stdio::null())
+                .spawn();
+            let process = process.expect("mosquitto starts");
+            let mut server = Self {
+                process,
+                port,
+                directory: tempfile::tempdir().expect("unused"),
+            };
+            if server.is_up().await {
+                server.directory = directory;
+                return server;
+            }
+        }
+        panic!("mosquitto did not start on any of ten ports");
+    }
+
+    /// Waits until the server listens, or has ended.
+    async fn is_up(&mut self) -> bool {
+        let up = async {
+            loop {
+                if tokio::net::TcpStream::connect(("127.0.0.1", self.port))
+                    .await
+                    .is_ok()
+                {
+                    return true;
+                }
+                if self.process.try_wait().expect("its state").is_some() {
+                    return false;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, up)
+            .await
+            .expect("mosquitto starts in time")
+    }
+
+    fn options(&self, version: Version, client_id: &str) -> ConnectOptions {
+        let address = Address::Network {
+            host: "127.0.0.1".to_owned(),
+            port: self.port,
+            tls: None,
+            websocket_path: None,
+        };
+        let client_id = client_id.to_owned();
+        ConnectOptions::new(
+            address,
+            SessionOptions {
+                version,
+                client_id,
+                ..SessionOptions::default()
+            },
+        )
+    }
+
+    async fn connect(&self, version: Version, client_id: &str) -> (Client, Events) {
+        Client::connect(self.options(version, client_id))
+            .await
+            .expect("connects")
+    }
+}
+
+fn binary() -> &'static str {
+    for candidate in ["/usr/sbin/mosquitto", "mosquitto"] {
+        let found = Command::new(candidate)
+            .arg("-h")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        if found.is_ok() {
+            return candidate;
+        }
+    }
+    panic!("these tests need the program mosquitto: apt-get install mosquitto");
+}
+
+async fn subscribe(client: &Client, filter: &str, qos: QoS) -> Vec<ReasonCode> {
+    let filters = vec![(filter.to_owned(), SubscribeOptions::from_qos(qos))];
+    let subscription = Subscription {
+        filters,
+        ..Subscription::default()
+    };
+    client
+        .subscribe(subscription)
+        .await
+        .expect("an answer")
+        .codes
+}
+
+async fn next(events: &mut Events) -> Event {
+    let event = tokio::time::timeout(PATIENCE, events.next()).await;
+    event
+        .expect("an event in time")
+        .expect("an event before the end")
+}
+
+async fn message(events: &mut Events) -> Incoming {
+    match next(events).await {
+        Event::Message(incoming) => *incoming,
+        other => panic!("expected a message, got {other:?}"),
+    }
+}
+
+async fn ended(events: &mut Events) -> Ended {
+    match next(events).await {
+        Event::Ended(ended) => *ended,
+        other => panic!("expected the end, got {other:?}"),
+    }
+}
+
+async fn leave(client: &Client) {
+    assert_eq!(client.disconnect(ReasonCode::Success, PATIENCE).await, 0);
+}
+
+#[tokio::test]
+async fn every_version_delivers_at_every_qos_in_order() {
+    let server = Mosquitto::start().await;
+    for version in Version::ALL {
+        let (subscriber, mut events) = server.connect(version, "subscriber").await;
+        subscribe(&subscriber, "a/+", QoS::ExactlyOnce).await;
+        let (publisher, _events) = server.connect(version, "publisher").await;
+        for qos in ALL_QOS {
+            for number in 0..200u8 {
+                let answer = publisher
+                    .publish(Message::new("a/b", [number]).with_qos(qos))
+                    .await;
+                assert!(!answer.expect("an answer").reason.is_error());
+            }
+            for number in 0..200u8 {
+                let incoming = message(&mut events).await;
+                assert_eq!(
+                    (incoming.message.payload, incoming.message.qos),
+                    (vec![number], qos)
+                );
+            }
+        }
+        leave(&publisher).await;
+        leave(&subscriber).await;
+        assert_eq!(ended(&mut events).await.cause, CloseCause::Requested);
+    }
+}
+
+#[tokio::test]
+async fn many_messages_in_flight_all_arrive_and_disconnect_waits_for_them() {
+    let server = Mosquitto::start().await;
+    let (subscriber, mut events) = server.connect(Version::V5, "subscriber").await;
+    subscribe(&subscriber, "load", QoS::AtLeastOnce).await;
+    let (publisher, _events) = server.connect(Version::V5, "publisher").await;
+    let published = tokio::spawn(async move {
+        for number in 0..5_000u32 {
+            let message = Message::new("load", number.to_be_bytes()).with_qos(QoS::AtLeastOnce);
+            drop(publisher.start_publish(message).await.expect("room"));
+        }
+        leave(&publisher).await;
+    });
+    for number in 0..5_000u32 {
+        assert_eq!(
+            message(&mut events).await.message.payload,
+            number.to_be_bytes()
+        );
+    }
+    published.await.expect("all published");
+}
+
+#[tokio::test]
+async fn a_retained_message_comes_with_retain() {
+    let server = Mosquitto::start().await;
+    let (client, mut events) = server.connect(Version::V311, "client").await;
+    let lamp = Message::new("lamp", "on")
+        .retained()
+        .with_qos(QoS::AtLeastOnce);
+    client.publish(lamp).await.expect("kept");
+    subscribe(&client, "lamp", QoS::AtMostOnce).await;
+    let incoming = message(&mut events).await;
+    assert!(incoming.message.retain);
+    assert_eq!(incoming.message.payload, b"on");
+}
+
+#[tokio::test]
+async fn the_will_is_published_when_the_client_asks_for_it() {
+    // MQTT-3.14.4-3 and reason code 0x04
+    let server = Mosquitto::start().await;
+    let (watcher, mut events) = server.connect(Version::V5, "watcher").await;
+    subscribe(&watcher, "wills/#", QoS::AtLeastOnce).await;
+    let mut options = server.options(Version::V5, "mortal");
+    options.session.will = Some(Will {
+        message: Message::new("wills/mortal", "gone"),
+        delay_secs: None,
+    });
+    let (mortal, _events) = Client::connect(options).await.expect("connects");
+    mortal
+        .disconnect(ReasonCode::DisconnectWithWill, PATIENCE)
+        .await;
+    assert_eq!(message(&mut events).await.message.payload, b"gone");
+}
+
+#[tokio::test]
+async fn a_kept_session_delivers_what_came_meanwhile() {
+    let server = Mosquitto::start().await;
+    for version in [Version::V311, Version::V5] {
+        let client_id = format!("sleeper-{version}");
+        let mut options = server.options(version, &client_id);
+        options.clean_start = false;
+        if version == Version::V5 {
+            options.session.properties.session_expiry_secs = Some(600);
+        }
+        let (sleeper, mut events) = Client::connect(options.clone()).await.expect("connects");
+        assert!(!sleeper.accepted().session_present);
+        subscribe(&sleeper, "news", QoS::ExactlyOnce).await;
+        leave(&sleeper).await;
+        let session = ended(&mut events).await.session;
+        let (publisher, _events) = server.connect(version, "publisher").await;
+        for payload in ["one", "two"] {
+            let news = Message::new("news", payload).with_qos(QoS::ExactlyOnce);
+            publisher.publish(news).await.expect("taken");
+        }
+        let (sleeper, mut events) = Client::resume(options, session).await.expect("connects");
+        assert!(sleeper.accepted().session_present);
+        assert_eq!(message(&mut events).await.message.payload, b"one");
+        assert_eq!(message(&mut events).await.message.payload, b"two");
+        leave(&sleeper).await;
+    }
+}
+
+#[tokio::test]
+async fn properties_travel_with_a_message() {
+    let server = Mosquitto::start().await;
+    let mut options = server.options(Version::V5, "client");
+    options.session.properties.topic_alias_maximum = Some(10);
+    options.session.outgoing_topic_aliases_max = 10;
+    let (client, mut events) = Client::connect(options).await.expect("connects");
+    let filters = vec![("p".to_owned(), SubscribeOptions::from_qos(QoS::AtLeastOnce))];
+    let identifier = Some(7);
+    let subscription = Subscription {
+        filters,
+        identifier,
+        ..Subscription::default()
+    };
+    client.subscribe(subscription).await.expect("granted");
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let properties = MessageProperties {
+        payload_is_utf8: Some(true),
+        message_expiry_secs: None,
+        content_type: Some("text/plain".to_owned()),
+        response_topic: Some("answer".to_owned()),
+        correlation_data: Some(vec![0, 1, 2]),
+        user_properties: vec![pair("a", "1"), pair("b", "2"), pair("a", "3")],
+    };
+    // The second one goes out under the topic alias of the first.
+    for payload in ["first", "second"] {
+        let mut sent = Message::new("p", payload).with_qos(QoS::AtLeastOnce);
+        sent.properties = properties.clone();
+        client.publish(sent.clone()).await.expect("taken");
+        let incoming = message(&mut events).await;
+        assert_eq!(incoming.message, sent);
+        assert_eq!(incoming.subscription_identifiers, [7]);
+    }
+}
+
+#[tokio::test]
+async fn refusals_are_answers_and_events() {
+    let server = Mosquitto::start_with(|port, directory| {
+        let rules = directory.join("acl");
+        std::fs::write(&rules, "topic read open/#\n").expect("a file with rules");
+        let rules = rules.display();
+        format!("listener {port} 127.0.0.1\nallow_anonymous true\nacl_file {rules}\n")
+    })
+    .await;
+    let (client, mut events) = server.connect(Version::V5, "client").await;
+    let secret = Message::new("secret", "x").with_qos(QoS::AtLeastOnce);
+    let answer = client.publish(secret.clone()).await.expect("an answer");
+    assert_eq!(answer.reason, ReasonCode::NotAuthorized);
+    drop(client.start_publish(secret).await.expect("room"));
+    match next(&mut events).await {
+        Event::Unanswered(sentence) => assert!(sentence.contains("Not authorized"), "{sentence}"),
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_refused_connection_says_why() {
+    let server = Mosquitto::start_with(|port, _| {
+        format!("listener {port} 127.0.0.1\nallow_anonymous false\n")
+    })
+    .await;
+    for version in Version::ALL {
+        match Client::connect(server.options(version, "client")).await {
+            Err(ConnectError::Mqtt(CloseCause::Refused { answer, .. })) => {
+                assert_eq!(answer.reason, ReasonCode::NotAuthorized);
+            }
+            other => panic!("expected a refusal, got {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_taken_over_session_ends_with_an_event() {
+    // MQTT-3.1.4-3
+    let server = Mosquitto::start().await;
+    let (_first, mut events) = server.connect(Version::V5, "same").await;
+    let (_second, _events) = server.connect(Version::V5, "same").await;
+    let cause = ended(&mut events).await.cause;
+    // Mosquitto 2.0 closes without the DISCONNECT of MQTT 5 in some of its releases.
+    assert!(
+        matches!(&cause, CloseCause::ByServer(answer) if answer.reason == ReasonCode::SessionTakenOver)
+            || cause == CloseCause::Lost,
+        "{cause}"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_dies_fails_what_waits() {
+    let mut server = Mosquitto::start().await;
+    let (client, mut events) = server.connect(Version::V311, "client").await;
+    server.process.kill().expect("killed");
+    assert_eq!(ended(&mut events).await.cause, CloseCause::Lost);
+    let failed = client
+        .publish(Message::new("a", "b").with_qos(QoS::AtLeastOnce))
+        .await;
+    assert!(failed.is_err());
+}
+
+#[tokio::test]
+async fn unix_sockets_and_websockets_carry_mqtt() {
+    // Started by root, Mosquitto becomes another user that cannot write here, unless told not to.
+    let server = Mosquitto::start_with(|port, directory| {
+        let socket = directory.join("socket");
+        let socket = socket.display();
+        format!(
+            "listener {port} 127.0.0.1\nprotocol websockets\nlistener 0 {socket}\n\
+             allow_anonymous true\nuser root\n"
+        )
+    })
+    .await;
+    let mut options = server.options(Version::V5, "over-websocket");
+    if let Address::Network { websocket_path, .. } = &mut options.address {
+        *websocket_path = Some("/mqtt".to_owned());
+    }
+    let (receiver, mut events) = Client::connect(options.clone()).await.expect("connects");
+    subscribe(&receiver, "x", QoS::AtLeastOnce).await;
+    options.address = Address::Unix(server.directory.path().join("socket"));
+    options.session.client_id = "over-unix".to_owned();
+    let (sender, _events) = Client::connect(options).await.expect("connects");
+    let large = Message::new("x", vec![7; 300_000]).with_qos(QoS::AtLeastOnce);
+    sender.publish(large).await.expect("taken");
+    assert_eq!(message(&mut events).await.message.payload.len(), 300_000);
+    leave(&receiver).await;
+}
+
+#[tokio::test]
+async fn tls_trusts_the_named_authority_and_no_other() {
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut authority = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority_certificate = authority.self_signed(&key).expect("a certificate");
+    let issuer = rcgen::Issuer::new(authority, key);
+    let server_key = rcgen::KeyPair::generate().expect("a key");
+    let names = vec!["localhost".to_owned()];
+    let params = rcgen::CertificateParams::new(names).expect("parameters");
+    let certificate = params
+        .signed_by(&server_key, &issuer)
+        .expect("a certificate");
+    let server = Mosquitto::start_with(|port, directory| {
+        let at = |name: &str| directory.join(name);
+        std::fs::write(at("ca.pem"), authority_certificate.pem()).expect("written");
+        std::fs::write(at("cert.pem"), certificate.pem()).expect("written");
+        std::fs::write(at("key.pem"), server_key.serialize_pem()).expect("written");
+        format!(
+            "listener {port} 127.0.0.1\nallow_anonymous true\ncafile {}\ncertfile {}\nkeyfile {}\n",
+            at("ca.pem").display(),
+            at("cert.pem").display(),
+            at("key.pem").display()
+        )
+    })
+    .await;
+    let ca_file = Some(server.directory.path().join("ca.pem"));
+    let connect = async |name: &str, ca_file, accept_any_host_name| {
+        let mut options = server.options(Version::V5, "client");
+        if let Address::Network { host, tls, .. } = &mut options.address {
+            *host = name.to_owned();
+            *tls = Some(TlsOptions {
+                ca_file,
+                client_certificate: None,
+                accept_any_host_name,
+            });
+        }
+        Client::connect(options).await
+    };
+    assert!(connect("localhost", ca_file.clone(), false).await.is_ok());
+    assert!(connect("127.0.0.1", ca_file.clone(), true).await.is_ok());
+    for (name, ca_file) in [("127.0.0.1", ca_file), ("localhost", None)] {
+        match connect(name, ca_file, false).await {
+            Err(ConnectError::Tls { .. } | ConnectError::TlsSetup(_)) => {}
+            other => panic!("expected TLS to refuse {name}, got {other:?}"),
+        }
+    }
+}
