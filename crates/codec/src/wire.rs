@@ -144,8 +144,10 @@ impl<'a> Reader<'a> {
             Ok(text) => text,
             Err(error) => return self.fault_at(start + error.valid_up_to(), Fault::NotUtf8),
         };
-        if let Some(nul) = bytes.iter().position(|byte| *byte == 0) {
-            return self.fault_at(start + nul, Fault::NulInString);
+        // Looked for without leaving the loop early, which lets the compiler take many bytes at once.
+        if bytes.iter().fold(false, |found, byte| found | (*byte == 0)) {
+            let before = bytes.iter().take_while(|byte| **byte != 0).count();
+            return self.fault_at(start + before, Fault::NulInString);
         }
         Ok(text)
     }

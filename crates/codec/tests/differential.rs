@@ -324,17 +324,21 @@ fn text(packet: &Packet<'_>, version: Version) -> String {
 }
 
 fn connect(packet: &Connect<'_>, props: &str) -> String {
-    let will = packet.will.map_or("-".to_owned(), |will| {
-        format!(
-            "{} {} [{}] {} {}",
-            will.qos.as_u8(),
-            u8::from(will.retain),
-            properties(will.properties),
-            hex(will.topic.as_bytes()),
-            hex(will.payload)
-        )
-    });
-    let optional = |data: Option<&[u8]>| data.map_or("-".to_owned(), |data| hex(data) + ".");
+    let will = packet.will.map_or_else(
+        || "-".to_owned(),
+        |will| {
+            format!(
+                "{} {} [{}] {} {}",
+                will.qos.as_u8(),
+                u8::from(will.retain),
+                properties(will.properties),
+                hex(will.topic.as_bytes()),
+                hex(will.payload)
+            )
+        },
+    );
+    let optional =
+        |data: Option<&[u8]>| data.map_or_else(|| "-".to_owned(), |data| hex(data) + ".");
     format!(
         "connect {} {} {} {} [{props}] {} {will} {} {}",
         packet.version.level(),

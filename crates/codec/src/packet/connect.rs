@@ -180,7 +180,7 @@ impl<'a> Will<'a> {
         let properties = read_properties(reader, version, Place::Will)?;
         let topic_at = reader.at();
         let topic = reader.string()?;
-        if let Err(fault) = TopicName::parse(topic) {
+        if let Err(fault) = TopicName::from_field(topic) {
             return reader.fault_at(topic_at, fault.into());
         }
         Ok(Self {

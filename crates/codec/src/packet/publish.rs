@@ -50,7 +50,7 @@ impl<'a> Publish<'a> {
         } else {
             Properties::EMPTY
         };
-        match TopicName::parse(topic) {
+        match TopicName::from_field(topic) {
             Ok(_) => {}
             Err(TopicFault::Empty) if properties.u16(PropertyId::TopicAlias).is_some() => {}
             Err(fault) => return reader.fault_at(topic_at, fault.into()),
