@@ -1,0 +1,449 @@
+//! A shard's thread: one readiness loop around one [`Shard`].
+//!
+//! A turn of the loop (a tick) takes what is ready: errands of other threads, letters of other
+//! shards, timers, then each readable socket once into a buffer that belongs to the shard. What
+//! the core wants done is done after each input. At the end of the tick letters are pushed, one
+//! batch for each shard, and each connection with output gets one vectored write, so that many
+//! small packets leave together.
+//!
+//! Sockets are registered once for both directions, edge triggered. A read that fills the buffer
+//! puts its connection on the list of the next tick, behind the others.
+
+mod checks;
+mod closing;
+mod connections;
+mod effects;
+mod reading;
+mod report;
+mod writing;
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::Duration;
+
+use columba_broker::event::{
+    AuthVerdict, CloseCause, Command, ConnectionId, Handover, ListenerId, Now, Peer,
+};
+use columba_broker::outcome::Outcome;
+use columba_broker::{Input, Shard};
+use mio::{Events, Interest, Poll, Token, Waker};
+
+pub(crate) use checks::Checks;
+use connections::{Connection, Connections, Phase};
+
+use crate::listener::socket::Socket;
+use crate::mailbox::{MailCount, Mailboxes, wake};
+use crate::runtime::Shared;
+use crate::transport::Buffers;
+
+/// What other threads want a shard's thread to do.
+#[derive(Debug)]
+pub(crate) enum Errand {
+    /// Serve a new connection.
+    Accepted {
+        socket: Socket,
+        listener: ListenerId,
+        address: Option<SocketAddr>,
+    },
+    /// Serve a connection that another shard handed over.
+    Moved {
+        connection: Box<Connection>,
+        handover: Box<Handover>,
+    },
+    /// Credentials were checked.
+    Verdict {
+        conn: ConnectionId,
+        verdict: AuthVerdict,
+    },
+    /// For the core.
+    Command(Command),
+    /// Tell at the end of the tick how many batches of mail went through.
+    CountMail(Sender<MailCount>),
+    /// End when all connections are closed, or after so many milliseconds.
+    Stop { within_ms: u64 },
+}
+
+/// Reaches a shard's thread.
+#[derive(Debug)]
+pub(crate) struct ShardHandle {
+    errands: Sender<Errand>,
+    waker: Arc<Waker>,
+}
+
+impl ShardHandle {
+    pub(crate) fn new(errands: Sender<Errand>, waker: Arc<Waker>) -> Self {
+        Self { errands, waker }
+    }
+
+    /// Leaves an errand and wakes the thread.
+    pub(crate) fn send(&self, errand: Errand) {
+        if self.send_quietly(errand) {
+            self.wake();
+        }
+    }
+
+    /// Leaves an errand; to be followed by a wake. `false` if the thread has ended.
+    pub(crate) fn send_quietly(&self, errand: Errand) -> bool {
+        self.errands.send(errand).is_ok()
+    }
+
+    /// Wakes the thread.
+    pub(crate) fn wake(&self) {
+        wake(&self.waker);
+    }
+}
+
+/// What a shard's thread is made with.
+pub(crate) struct DriverParts {
+    pub(crate) index: usize,
+    pub(crate) core: Shard,
+    pub(crate) poll: Poll,
+    pub(crate) errands: Receiver<Errand>,
+    pub(crate) shards: Arc<[ShardHandle]>,
+    pub(crate) mail: Mailboxes,
+    pub(crate) checks: Checks,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) connect_timeout_ms: u64,
+}
+
+/// A shard's thread.
+pub(crate) struct Driver {
+    index: usize,
+    core: Shard,
+    poll: Poll,
+    errands: Receiver<Errand>,
+    shards: Arc<[ShardHandle]>,
+    mail: Mailboxes,
+    checks: Checks,
+    shared: Arc<Shared>,
+    now: Now,
+    connections: Connections,
+    /// Connections to read.
+    ready: Vec<ConnectionId>,
+    /// The other of two lists that take turns, so that neither is allocated again.
+    ready_spare: Vec<ConnectionId>,
+    /// Connections to write.
+    dirty: Vec<ConnectionId>,
+    dirty_spare: Vec<ConnectionId>,
+    /// Connections whose peer is gone, to be closed at the end of the tick.
+    ended: Vec<ConnectionId>,
+    /// When greetings have to be done. All get the same time, so the queue is in order.
+    greetings: VecDeque<(u64, ConnectionId)>,
+    /// When connections that the broker closes are cut off; in order for the same reason.
+    closings: VecDeque<(u64, ConnectionId)>,
+    /// Answers that were there at once.
+    verdicts: Vec<(ConnectionId, AuthVerdict)>,
+    /// Whoever wants to know the mail count at the end of the tick.
+    mail_counters: Vec<Sender<MailCount>>,
+    connect_timeout_ms: u64,
+    /// Where sockets are read into.
+    input: Box<[u8]>,
+    buffers: Buffers,
+    /// Whether errands were left for the next tick.
+    has_errands: bool,
+    /// When to end at the latest.
+    stop_at_ms: Option<u64>,
+    /// Until when a stop waits for peers that have been told.
+    linger_until_ms: u64,
+}
+
+impl Driver {
+    pub(crate) fn new(parts: DriverParts) -> Self {
+        Self {
+            index: parts.index,
+            core: parts.core,
+            poll: parts.poll,
+            errands: parts.errands,
+            shards: parts.shards,
+            mail: parts.mail,
+            checks: parts.checks,
+            now: parts.shared.now(),
+            shared: parts.shared,
+            connections: Connections::default(),
+            ready: Vec::new(),
+            ready_spare: Vec::new(),
+            dirty: Vec::new(),
+            dirty_spare: Vec::new(),
+            ended: Vec::new(),
+            greetings: VecDeque::new(),
+            closings: VecDeque::new(),
+            verdicts: Vec::new(),
+            mail_counters: Vec::new(),
+            connect_timeout_ms: parts.connect_timeout_ms,
+            input: vec![0; INPUT_BYTES].into_boxed_slice(),
+            buffers: Buffers::default(),
+            has_errands: false,
+            stop_at_ms: None,
+            linger_until_ms: 0,
+        }
+    }
+
+    /// Runs until [`Errand::Stop`] is done.
+    pub(crate) fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS);
+        // Whatever the core wants done before anything happens.
+        self.drain();
+        while !self.is_done() {
+            let timeout = self.timeout();
+            if let Err(error) = self.poll.poll(&mut events, timeout)
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                // Cannot happen with a descriptor of our own; without events nothing else is left.
+                tracing::error!(%error, shard = self.index, "cannot wait for events");
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            self.now = self.shared.now();
+            self.note(&events);
+            self.tick();
+        }
+    }
+
+    fn tick(&mut self) {
+        self.do_errands();
+        self.take_mail();
+        self.fire_timers();
+        if !self.mail.count().has_waiting {
+            self.read_ready();
+        }
+        // Letters go first: other shards work on them while this one writes.
+        self.mail.push();
+        self.write_dirty();
+        self.close_ended();
+        self.answer_verdicts();
+        let count = self.mail.count();
+        for counter in self.mail_counters.drain(..) {
+            // Whoever asked may have stopped waiting.
+            let _ = counter.send(count);
+        }
+    }
+
+    /// How long the thread may sleep.
+    fn timeout(&self) -> Option<Duration> {
+        let has_work = !self.ended.is_empty() || !self.dirty.is_empty() || self.has_errands;
+        if has_work || (!self.ready.is_empty() && !self.mail.count().has_waiting) {
+            return Some(Duration::ZERO);
+        }
+        let mut next = self.core.next_deadline();
+        let others = [
+            self.greetings.front().map(|(at, _)| *at),
+            self.closings.front().map(|(at, _)| *at),
+            self.stop_at_ms,
+            // The thread that empties a full ring does not know that somebody waits for it.
+            self.mail
+                .count()
+                .has_waiting
+                .then_some(self.now.mono_ms + 1),
+            // The stop is over as soon as peers have closed, but no later than this.
+            self.stop_at_ms.map(|_| self.now.mono_ms + STOP_STEP_MS),
+        ];
+        for at in others.into_iter().flatten() {
+            next = Some(next.map_or(at, |next| next.min(at)));
+        }
+        next.map(|at| Duration::from_millis(at.saturating_sub(self.shared.now().mono_ms)))
+    }
+
+    /// Puts connections with events on their lists.
+    fn note(&mut self, events: &Events) {
+        for event in events {
+            let Some((id, connection)) = self.connections.at(event.token().0) else {
+                continue;
+            };
+            if event.is_readable() || event.is_read_closed() || event.is_error() {
+                connection.has_hung_up |= event.is_read_closed() || event.is_error();
+                mark(&mut connection.is_ready, &mut self.ready, id);
+            }
+            if event.is_writable() && connection.is_blocked {
+                connection.is_blocked = false;
+                mark(&mut connection.is_dirty, &mut self.dirty, id);
+            }
+        }
+    }
+
+    fn do_errands(&mut self) {
+        self.has_errands = true;
+        for _ in 0..ERRANDS {
+            let Ok(errand) = self.errands.try_recv() else {
+                self.has_errands = false;
+                return;
+            };
+            match errand {
+                Errand::Accepted {
+                    socket,
+                    listener,
+                    address,
+                } => {
+                    self.welcome(socket, listener, address);
+                }
+                Errand::Moved {
+                    connection,
+                    handover,
+                } => self.adopt(*connection, handover),
+                Errand::Verdict { conn, verdict } => self.pass_verdict(conn, verdict),
+                Errand::Command(command) => self.obey(command),
+                Errand::CountMail(counter) => self.mail_counters.push(counter),
+                Errand::Stop { within_ms } => self.stop(within_ms),
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        if let Command::SetLimits(limits) = &command {
+            // Those that wait already keep their time, so the queue may be out of order for once;
+            // nobody waits longer than the longer of the two times.
+            self.connect_timeout_ms = limits.connect_timeout_ms;
+        }
+        self.core.handle(self.now, Input::Command(command));
+        self.drain();
+    }
+
+    fn pass_verdict(&mut self, conn: ConnectionId, verdict: AuthVerdict) {
+        if self
+            .connections
+            .find(conn)
+            .is_some_and(|connection| connection.phase == Phase::Open)
+        {
+            self.core
+                .handle(self.now, Input::Authenticated { conn, verdict });
+            self.drain();
+        }
+    }
+
+    fn answer_verdicts(&mut self) {
+        while let Some((conn, verdict)) = self.verdicts.pop() {
+            self.pass_verdict(conn, verdict);
+        }
+    }
+
+    fn take_mail(&mut self) {
+        for ring in 0..self.mail.rings() {
+            // What comes in meanwhile waits for the next tick; its wake is already on its way.
+            for _ in 0..MAIL_BATCHES {
+                let Some((from, batch)) = self.mail.take(ring) else {
+                    break;
+                };
+                self.core.handle(self.now, Input::Mail { from, batch });
+                self.drain();
+            }
+        }
+    }
+
+    fn fire_timers(&mut self) {
+        if self
+            .core
+            .next_deadline()
+            .is_some_and(|at| at <= self.now.mono_ms)
+        {
+            self.core.handle(self.now, Input::DeadlineReached);
+            self.drain();
+        }
+        while let Some(&(at, id)) = self.greetings.front()
+            && at <= self.now.mono_ms
+        {
+            self.greetings.pop_front();
+            if self.is_greeting(id) {
+                let why = "no CONNECT, or no end of the TLS or WebSocket handshake, in time";
+                self.refuse(id, Outcome::ConnectTimeout, why);
+                self.close(id, CloseCause::Broker);
+            }
+        }
+        while let Some(&(at, id)) = self.closings.front()
+            && at <= self.now.mono_ms
+        {
+            self.closings.pop_front();
+            self.close(id, CloseCause::Broker);
+        }
+    }
+
+    fn is_greeting(&mut self, id: ConnectionId) -> bool {
+        self.connections
+            .find(id)
+            .is_some_and(|connection| connection.phase == Phase::Greeting)
+    }
+
+    fn welcome(&mut self, socket: Socket, listener: ListenerId, addr: Option<SocketAddr>) {
+        let peer = Box::new(Peer {
+            addr,
+            listener,
+            certificate: None,
+        });
+        let layers = match self.shared.listener(listener).layers() {
+            Ok(layers) => layers,
+            Err(error) => {
+                tracing::error!(%error, "cannot begin a TLS session");
+                self.shared.listener(listener).leave();
+                return;
+            }
+        };
+        let connection = Connection {
+            socket,
+            layers,
+            pending: Some(peer),
+            listener,
+            phase: Phase::Greeting,
+            is_ready: false,
+            is_dirty: false,
+            is_blocked: false,
+            has_hung_up: false,
+        };
+        if let Some(id) = self.register(connection) {
+            self.greetings
+                .push_back((self.now.mono_ms + self.connect_timeout_ms, id));
+        }
+    }
+
+    fn adopt(&mut self, mut connection: Connection, handover: Box<Handover>) {
+        connection.is_ready = false;
+        connection.is_dirty = false;
+        let Some(conn) = self.register(connection) else {
+            return;
+        };
+        self.core
+            .handle(self.now, Input::Adopted { conn, handover });
+        self.drain();
+    }
+
+    /// Gives a connection a place and watches its socket. What is readable already is told by the
+    /// first event.
+    fn register(&mut self, connection: Connection) -> Option<ConnectionId> {
+        let id = self.connections.insert(connection);
+        let connection = self.connections.find(id)?;
+        let token = Token(id.index as usize);
+        let both = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self
+            .poll
+            .registry()
+            .register(&mut connection.socket, token, both)
+        {
+            tracing::error!(%error, "cannot watch a socket");
+            let listener = connection.listener;
+            self.connections.remove(id);
+            self.shared.listener(listener).leave();
+            return None;
+        }
+        Some(id)
+    }
+}
+
+/// Puts a connection on a list, once.
+fn mark(is_on: &mut bool, list: &mut Vec<ConnectionId>, id: ConnectionId) {
+    if !*is_on {
+        *is_on = true;
+        list.push(id);
+    }
+}
+
+/// The token of a shard's waker; no connection has this index.
+pub(crate) const WAKER: Token = Token(usize::MAX);
+/// What one read takes at most.
+const INPUT_BYTES: usize = 64 * 1024;
+/// Events taken in one tick.
+const EVENTS: usize = 1024;
+/// Errands done in one tick.
+const ERRANDS: usize = 1024;
+/// Batches of mail taken in one tick from one shard.
+const MAIL_BATCHES: usize = 64;
+/// How often a stopping thread looks whether it is done.
+const STOP_STEP_MS: u64 = 20;

@@ -1,0 +1,53 @@
+//! What the core wants done.
+
+use columba_broker::Effect;
+use columba_broker::event::{ConnectionId, Handover, ShardId};
+
+use super::{Driver, Errand, mark, report};
+
+impl Driver {
+    /// Does everything that the core wants done.
+    pub(super) fn drain(&mut self) {
+        while let Some(effect) = self.core.poll() {
+            match effect {
+                Effect::Transmit { conn } => {
+                    if let Some(connection) = self.connections.find(conn) {
+                        mark(&mut connection.is_dirty, &mut self.dirty, conn);
+                    }
+                }
+                Effect::Close { conn } => self.begin_close(conn),
+                Effect::Authenticate { conn, request } => {
+                    if let Some(verdict) = self.checks.ask(self.index, conn, request) {
+                        self.verdicts.push((conn, verdict));
+                    }
+                }
+                Effect::Handover { conn, to, handover } => self.hand_over(conn, to, handover),
+                Effect::Mail { to, batch } => self.mail.collect(to, batch),
+                Effect::Report(report) => report::log(&report, &self.shared),
+            }
+        }
+    }
+
+    /// Moves a connection, transport and all, to its home.
+    fn hand_over(&mut self, id: ConnectionId, to: ShardId, handover: Box<Handover>) {
+        let Some(mut connection) = self.connections.remove(id) else {
+            return;
+        };
+        if let Err(error) = self.poll.registry().deregister(&mut connection.socket) {
+            tracing::error!(%error, "cannot stop watching a socket");
+        }
+        let listener = connection.listener;
+        let Some(shard) = self.shards.get(to.index()) else {
+            panic!("a connection handed over to {to:?}, which does not exist");
+        };
+        let connection = Box::new(connection);
+        if shard.send_quietly(Errand::Moved {
+            connection,
+            handover,
+        }) {
+            shard.wake();
+        } else {
+            self.shared.listener(listener).leave();
+        }
+    }
+}

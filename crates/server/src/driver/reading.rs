@@ -1,0 +1,226 @@
+//! From sockets to the core.
+
+use std::io::{self, Read};
+
+use columba_broker::Input;
+use columba_broker::event::{CloseCause, ConnectionId, Peer};
+use columba_broker::outcome::Outcome;
+
+use super::{Driver, Phase, mark};
+use crate::transport::greeting::Stranger;
+use crate::transport::{Flow, TransportError, WebSocketFault};
+
+impl Driver {
+    /// Reads each connection on the list once.
+    pub(super) fn read_ready(&mut self) {
+        let spare = std::mem::take(&mut self.ready_spare);
+        let mut list = std::mem::replace(&mut self.ready, spare);
+        for id in list.drain(..) {
+            self.read(id);
+        }
+        self.ready_spare = list;
+    }
+
+    fn read(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.find(id) else {
+            return;
+        };
+        connection.is_ready = false;
+        let discards = match connection.phase {
+            Phase::Greeting | Phase::Open => false,
+            Phase::Lingering => true,
+            Phase::Ended(_) | Phase::Closing { .. } => return,
+        };
+        match (&connection.socket).read(&mut self.input) {
+            Ok(0) => self.end(id, CloseCause::Peer),
+            Ok(len) => {
+                if len == self.input.len() || connection.has_hung_up {
+                    mark(&mut connection.is_ready, &mut self.ready, id);
+                }
+                if !discards {
+                    self.deliver(id, len);
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                mark(&mut connection.is_ready, &mut self.ready, id);
+            }
+            Err(_) => self.end(id, CloseCause::Transport),
+        }
+    }
+
+    /// Hands what was read to the core, through the transport if there is one.
+    fn deliver(&mut self, id: ConnectionId, len: usize) {
+        let Some(connection) = self.connections.find(id) else {
+            return;
+        };
+        let bytes = self.input.get(..len).unwrap_or_default();
+        if connection.layers.is_some() {
+            self.deliver_layered(id, len);
+            return;
+        }
+        if connection.phase == Phase::Greeting {
+            if let Some(stranger) = Stranger::recognise(bytes) {
+                self.answer_stranger(id, stranger);
+                return;
+            }
+            self.introduce(id);
+        }
+        self.pass_input(id, len);
+    }
+
+    fn pass_input(&mut self, id: ConnectionId, len: usize) {
+        // The core may have closed it or handed it over on being told of it.
+        if self
+            .connections
+            .find(id)
+            .is_none_or(|connection| connection.phase != Phase::Open)
+        {
+            return;
+        }
+        let bytes = self.input.get(..len).unwrap_or_default();
+        self.core
+            .handle(self.now, Input::Received { conn: id, bytes });
+        self.drain();
+    }
+
+    fn deliver_layered(&mut self, id: ConnectionId, len: usize) {
+        let Some(connection) = self.connections.find(id) else {
+            return;
+        };
+        let Some(layers) = &mut connection.layers else {
+            return;
+        };
+        let bytes = self.input.get(..len).unwrap_or_default();
+        self.buffers.app.clear();
+        self.buffers.wire.clear();
+        let received = layers.receive(bytes, &mut self.buffers);
+        let is_established = layers.is_established();
+        let is_greeting = connection.phase == Phase::Greeting;
+        let certificate = if is_greeting {
+            layers.certificate()
+        } else {
+            None
+        };
+        // Answers go out at once: they are rare, and handshakes wait for them.
+        let answered = self.write_wire(id);
+        if is_greeting && is_established {
+            if let Some(connection) = self.connections.find(id)
+                && let Some(peer) = &mut connection.pending
+            {
+                peer.certificate = certificate;
+            }
+            self.introduce(id);
+        }
+        if is_established && !self.buffers.app.is_empty() {
+            self.pass_app(id);
+        }
+        match received {
+            Ok(Flow::Open) if answered.is_ok() => {}
+            Ok(Flow::Open) => self.end(id, CloseCause::Transport),
+            Ok(Flow::Ended) => self.end(id, CloseCause::Peer),
+            Err(error) => self.fail(id, len, &error),
+        }
+    }
+
+    fn pass_app(&mut self, id: ConnectionId) {
+        if self
+            .connections
+            .find(id)
+            .is_none_or(|connection| connection.phase != Phase::Open)
+        {
+            return;
+        }
+        // Draining may need the buffers for another connection, so the bytes move out meanwhile.
+        let app = std::mem::take(&mut self.buffers.app);
+        self.core.handle(
+            self.now,
+            Input::Received {
+                conn: id,
+                bytes: &app,
+            },
+        );
+        self.drain();
+        self.buffers.app = app;
+    }
+
+    /// Tells the core of a connection.
+    fn introduce(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.find(id) else {
+            return;
+        };
+        let Some(peer) = connection.pending.take() else {
+            return;
+        };
+        connection.phase = Phase::Open;
+        self.core.handle(
+            self.now,
+            Input::Accepted {
+                conn: id,
+                peer: *peer,
+            },
+        );
+        self.drain();
+    }
+
+    fn answer_stranger(&mut self, id: ConnectionId, stranger: Stranger) {
+        self.refuse(id, Outcome::ConnectWrongProtocol, stranger.describe());
+        self.buffers.wire.clear();
+        let answer = stranger.answer(self.shared.websocket_at());
+        self.buffers.wire.extend_from_slice(&answer);
+        // A peer that does not take the answer does without.
+        let _ = self.write_wire(id);
+        self.begin_close(id);
+    }
+
+    /// The transport gave up on the peer. Its last words are written already.
+    fn fail(&mut self, id: ConnectionId, len: usize, error: &TransportError) {
+        if self.is_greeting(id) {
+            let first = self.input.get(..len).and_then(<[u8]>::first).copied();
+            let outcome = match error {
+                TransportError::WebSocket(
+                    WebSocketFault::NotHttp | WebSocketFault::BadRequest(_),
+                ) => Outcome::ConnectWrongProtocol,
+                TransportError::Tls(rustls::Error::InvalidMessage(_)) if first != Some(0x16) => {
+                    Outcome::ConnectWrongProtocol
+                }
+                TransportError::Tls(_) | TransportError::WebSocket(_) | TransportError::Flooded => {
+                    Outcome::DisconnectTransport
+                }
+            };
+            let hint = match (outcome, first) {
+                (Outcome::ConnectWrongProtocol, Some(MQTT_CONNECT)) => {
+                    " (the peer seems to speak plain MQTT on this port)"
+                }
+                _ => "",
+            };
+            self.refuse(id, outcome, &format!("{error}{hint}"));
+            self.begin_close(id);
+            return;
+        }
+        if let Some(connection) = self.connections.find(id) {
+            let listener = self.shared.listener(connection.listener).name();
+            tracing::info!(
+                listener,
+                "a connection breaks its transport's rules: {error}"
+            );
+        }
+        self.end(id, CloseCause::Transport);
+    }
+
+    /// Logs and counts a connection that the core never sees.
+    pub(super) fn refuse(&mut self, id: ConnectionId, outcome: Outcome, detail: &str) {
+        let Some(connection) = self.connections.find(id) else {
+            return;
+        };
+        let listener = connection.listener;
+        let addr = connection
+            .pending
+            .as_deref()
+            .and_then(|peer: &Peer| peer.addr);
+        self.shared.refused(outcome, listener, addr, detail);
+    }
+}
+
+/// The first byte of plain MQTT.
+const MQTT_CONNECT: u8 = 0x10;

@@ -1,0 +1,55 @@
+//! Reports of the core as lines of the log.
+
+use columba_broker::event::{Peer, Report, ReportEvent};
+use columba_broker::outcome::Effectively;
+
+use crate::runtime::Shared;
+
+/// Writes one line.
+pub(super) fn log(report: &Report, shared: &Shared) {
+    let client = report.client_id.as_deref().unwrap_or("");
+    let peer = report
+        .peer
+        .as_ref()
+        .map(Peer::to_string)
+        .unwrap_or_default();
+    let listener = report
+        .peer
+        .as_ref()
+        .map_or("", |peer| shared.listener(peer.listener).name());
+    match &report.event {
+        ReportEvent::Connected {
+            version,
+            session_present,
+            keep_alive_secs,
+            user,
+        } => {
+            let user = user.as_deref().unwrap_or("");
+            tracing::info!(
+                client, peer, listener, user, version = ?version, session_present, keep_alive_secs,
+                "connected"
+            );
+        }
+        ReportEvent::Refused { outcome, detail } => {
+            tracing::warn!(client, peer, listener, %outcome, "refused: {detail}");
+        }
+        ReportEvent::Disconnected { outcome, detail } => {
+            tracing::info!(client, peer, listener, %outcome, "disconnected: {detail}");
+        }
+        ReportEvent::Withheld {
+            outcome,
+            topic,
+            detail,
+        } => match outcome.effectively() {
+            Effectively::Denied | Effectively::Dropped => {
+                tracing::warn!(client, peer, %outcome, topic, "{detail}");
+            }
+            Effectively::Accepted | Effectively::Delayed | Effectively::Ended => {
+                tracing::info!(client, peer, %outcome, topic, "{detail}");
+            }
+        },
+        ReportEvent::Suppressed { count } => {
+            tracing::warn!(count, "reports left out, there were too many");
+        }
+    }
+}

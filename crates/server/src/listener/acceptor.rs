@@ -1,0 +1,305 @@
+//! The thread that accepts connections on all listeners and deals them to the shards in turn.
+//!
+//! A thread of its own: a shard under load accepts late, and with one queue per shard
+//! (`SO_REUSEPORT`) the kernel would let connections wait at a busy shard while others are idle.
+
+use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use columba_broker::event::ListenerId;
+use columba_broker::outcome::Outcome;
+use mio::net::{TcpListener, UnixListener};
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use super::descriptors::{Reserve, is_exhausted};
+use super::socket::{ListeningSocket, Socket};
+use super::{BoundAddress, ListenerConfig, ListenerKind};
+use crate::driver::{Errand, ShardHandle};
+use crate::runtime::Shared;
+
+/// A listener that is bound, but does not accept yet.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    socket: ListeningSocket,
+    pub(crate) address: BoundAddress,
+}
+
+impl Bound {
+    /// Binds it.
+    pub(crate) fn bind(config: &ListenerConfig) -> io::Result<Self> {
+        match &config.kind {
+            ListenerKind::Tcp { bind }
+            | ListenerKind::Tls { bind, .. }
+            | ListenerKind::Ws { bind, .. }
+            | ListenerKind::Wss { bind, .. } => {
+                let listener = TcpListener::bind(*bind)?;
+                let address = BoundAddress::Ip(listener.local_addr()?);
+                Ok(Self {
+                    socket: ListeningSocket::Tcp(listener),
+                    address,
+                })
+            }
+            ListenerKind::Unix { path, mode } => {
+                remove_stale(path)?;
+                let listener = UnixListener::bind(path)?;
+                std::fs::set_permissions(path, std::fs::Permissions::from_mode(*mode))?;
+                let address = BoundAddress::Unix(path.clone());
+                Ok(Self {
+                    socket: ListeningSocket::Unix(listener),
+                    address,
+                })
+            }
+        }
+    }
+}
+
+/// Removes a socket that nobody listens on any more. Other files stay, and binding fails on them.
+fn remove_stale(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.file_type().is_socket() => {}
+        Ok(_) | Err(_) => return Ok(()),
+    }
+    match std::os::unix::net::UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path)
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// What stops the thread.
+#[derive(Debug)]
+pub(crate) struct AcceptorHandle {
+    waker: Waker,
+    is_stopping: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+impl AcceptorHandle {
+    /// Closes all listeners, removes the sockets of the file system and waits for the thread.
+    pub(crate) fn stop(self) {
+        self.is_stopping.store(true, Ordering::Release);
+        crate::mailbox::wake(&self.waker);
+        if self.thread.join().is_err() {
+            tracing::error!("the thread that accepts connections panicked");
+        }
+    }
+}
+
+struct Acceptor {
+    poll: Poll,
+    sockets: Vec<ListeningSocket>,
+    paths: Vec<PathBuf>,
+    /// By listener: whether connections may wait that no event will tell of.
+    is_pending: Vec<bool>,
+    shards: Arc<[ShardHandle]>,
+    shared: Arc<Shared>,
+    next_shard: usize,
+    reserve: Reserve,
+    /// Connections turned away since descriptors ran out; logged once per burst.
+    turned_away: u64,
+    is_stopping: Arc<AtomicBool>,
+}
+
+/// Starts to accept.
+pub(crate) fn start(
+    bound: Vec<Bound>,
+    shards: Arc<[ShardHandle]>,
+    shared: Arc<Shared>,
+) -> io::Result<AcceptorHandle> {
+    let poll = Poll::new()?;
+    let waker = Waker::new(poll.registry(), WAKER)?;
+    let is_stopping = Arc::new(AtomicBool::new(false));
+    let mut sockets = Vec::new();
+    let mut paths = Vec::new();
+    for (index, mut bound) in bound.into_iter().enumerate() {
+        poll.registry()
+            .register(&mut bound.socket, Token(index), Interest::READABLE)?;
+        sockets.push(bound.socket);
+        if let BoundAddress::Unix(path) = bound.address {
+            paths.push(path);
+        }
+    }
+    let mut acceptor = Acceptor {
+        poll,
+        is_pending: vec![true; sockets.len()],
+        sockets,
+        paths,
+        shards,
+        shared,
+        next_shard: 0,
+        reserve: Reserve::new(),
+        turned_away: 0,
+        is_stopping: Arc::clone(&is_stopping),
+    };
+    let thread = std::thread::Builder::new()
+        .name("accept".to_owned())
+        .spawn(move || acceptor.run())?;
+    Ok(AcceptorHandle {
+        waker,
+        is_stopping,
+        thread,
+    })
+}
+
+impl Acceptor {
+    fn run(&mut self) {
+        let mut events = Events::with_capacity(64);
+        while !self.is_stopping.load(Ordering::Acquire) {
+            let is_pending = self.is_pending.iter().any(|pending| *pending);
+            let mut woken = vec![false; self.shards.len()];
+            let mut is_exhausted = false;
+            if is_pending {
+                for index in 0..self.sockets.len() {
+                    is_exhausted |= self.accept_burst(index, &mut woken);
+                }
+            }
+            self.wake(&woken);
+            let timeout = if is_exhausted {
+                Some(EXHAUSTED_PAUSE)
+            } else if self.is_pending.iter().any(|pending| *pending) {
+                Some(Duration::ZERO)
+            } else if self.turned_away > 0 {
+                Some(BURST_QUIET)
+            } else {
+                None
+            };
+            if let Err(error) = self.poll.poll(&mut events, timeout)
+                && error.kind() != io::ErrorKind::Interrupted
+            {
+                tracing::error!(%error, "cannot wait for connections");
+                std::thread::sleep(EXHAUSTED_PAUSE);
+            }
+            if events.is_empty() && self.turned_away > 0 && !is_exhausted {
+                self.end_burst();
+            }
+            for event in &events {
+                if let Some(pending) = self.is_pending.get_mut(event.token().0) {
+                    *pending = true;
+                }
+            }
+        }
+        self.sockets.clear();
+        for path in &self.paths {
+            // Whoever removed it before us did what we want.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
+    /// Accepts what waits at one listener, up to a bound. Whether descriptors ran out for good.
+    fn accept_burst(&mut self, index: usize, woken: &mut [bool]) -> bool {
+        for _ in 0..BURST {
+            let Some(listening) = self.sockets.get(index) else {
+                return false;
+            };
+            match listening.accept() {
+                Ok((socket, address)) => {
+                    self.reserve.refill();
+                    self.deal(index, socket, address, woken);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.is_pending[index] = false;
+                    return false;
+                }
+                Err(error) if is_exhausted(&error) => {
+                    if !self.turn_away(index, &error) {
+                        return true;
+                    }
+                }
+                // The peer of this one connection is gone already.
+                Err(error) => tracing::debug!(%error, "a connection ended before it was accepted"),
+            }
+        }
+        false
+    }
+
+    /// Accepts and hangs up, by means of the reserve. Whether that worked.
+    fn turn_away(&mut self, index: usize, error: &io::Error) -> bool {
+        if self.turned_away == 0 {
+            tracing::error!(
+                %error,
+                "no file descriptor left: new connections are turned away until others end; \
+                 raise the limit of open files (LimitNOFILE= in the service, or ulimit -n)"
+            );
+        }
+        self.turned_away += 1;
+        self.shared.count_refused(Outcome::ConnectQuota);
+        if !self.reserve.release() {
+            self.reserve.refill();
+            return false;
+        }
+        let Some(listening) = self.sockets.get(index) else {
+            return false;
+        };
+        let accepted = listening.accept();
+        let is_done = accepted.is_ok();
+        if matches!(&accepted, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+            self.is_pending[index] = false;
+        }
+        drop(accepted);
+        self.reserve.refill();
+        is_done
+    }
+
+    fn end_burst(&mut self) {
+        let count = self.turned_away;
+        tracing::warn!(
+            count,
+            "connections turned away for want of file descriptors"
+        );
+        self.turned_away = 0;
+    }
+
+    fn deal(
+        &mut self,
+        index: usize,
+        socket: Socket,
+        address: Option<std::net::SocketAddr>,
+        woken: &mut [bool],
+    ) {
+        let listener = ListenerId(index as u16);
+        let shared = self.shared.listener(listener);
+        if !shared.admit() {
+            self.shared.refused(
+                Outcome::ConnectQuota,
+                listener,
+                address,
+                "the listener has as many connections as it may have",
+            );
+            return;
+        }
+        socket.set_nodelay();
+        let shard = self.next_shard;
+        self.next_shard = (shard + 1) % self.shards.len();
+        let handle = &self.shards[shard];
+        if handle.send_quietly(Errand::Accepted {
+            socket,
+            listener,
+            address,
+        }) {
+            woken[shard] = true;
+        } else {
+            shared.leave();
+        }
+    }
+
+    fn wake(&self, woken: &[bool]) {
+        for (handle, woken) in self.shards.iter().zip(woken) {
+            if *woken {
+                handle.wake();
+            }
+        }
+    }
+}
+
+const WAKER: Token = Token(usize::MAX);
+/// Connections accepted at one listener before the others get their turn.
+const BURST: usize = 64;
+/// Pause after descriptors ran out and even the reserve is gone.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
+/// A burst of turned away connections ends after this long without one.
+const BURST_QUIET: Duration = Duration::from_secs(1);

@@ -1,0 +1,338 @@
+//! The running broker: shard threads, the thread that accepts, and what steers them.
+
+mod housekeeping;
+mod shared;
+pub mod signals;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use columba_broker::access::AccessRules;
+use columba_broker::event::{Command, ShardId};
+use columba_broker::limits::{Limits, ListenerSettings};
+use columba_broker::outcome::Outcome;
+use columba_broker::{Shard, ShardConfig};
+use mio::{Poll, Waker};
+
+pub(crate) use shared::Shared;
+
+use crate::auth::Authenticate;
+use crate::driver::{Checks, Driver, DriverParts, Errand, ShardHandle, WAKER};
+use crate::listener::acceptor::{self, AcceptorHandle, Bound};
+use crate::listener::{BoundAddress, Listener, ListenerConfig, TlsError, descriptors};
+use crate::mailbox::{MailCount, Mailboxes};
+use housekeeping::Housekeeping;
+
+/// All that a broker is started with.
+pub struct RuntimeConfig {
+    /// Shards, each with a thread; at least 1.
+    pub shards: u16,
+    /// Seeds hashing and choices. Secret in production, or peers can flood hash tables.
+    pub seed: u64,
+    /// The bounds.
+    pub limits: Arc<Limits>,
+    /// The listeners; their order numbers them.
+    pub listeners: Vec<ListenerConfig>,
+    /// Who may do what.
+    pub access: Arc<AccessRules>,
+    /// Who may log in.
+    pub authenticator: Arc<dyn Authenticate>,
+    /// Threads that check credentials; at least 1.
+    pub auth_threads: usize,
+    /// Credentials that wait for a check at most; who comes on top is told to try again later.
+    pub auth_queue_max: usize,
+    /// How long a shutdown may take, in milliseconds.
+    pub shutdown_timeout_ms: u64,
+}
+
+/// Why a broker does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A listener cannot be bound.
+    #[error("listener {listener}: cannot listen on {address}: {cause}")]
+    Bind {
+        /// Its name.
+        listener: String,
+        /// Where it should listen.
+        address: String,
+        /// Why not.
+        cause: io::Error,
+    },
+    /// The keys of a listener cannot be used.
+    #[error("listener {listener}: {cause}")]
+    Tls {
+        /// Its name.
+        listener: String,
+        /// Why not.
+        cause: Box<TlsError>,
+    },
+    /// There are more listeners than can be numbered.
+    #[error("{0} listeners are too many")]
+    TooManyListeners(usize),
+    /// The operating system gives no thread or no poll.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// A running broker. Dropping it without [`Broker::shutdown`] leaves its threads running.
+pub struct Broker {
+    shards: Arc<[ShardHandle]>,
+    shared: Arc<Shared>,
+    addresses: Vec<BoundAddress>,
+    acceptor: AcceptorHandle,
+    shard_threads: Vec<JoinHandle<()>>,
+    /// They end when the last shard's thread has ended.
+    auth_threads: Vec<JoinHandle<()>>,
+    housekeeping: Housekeeping,
+    shutdown_timeout: Duration,
+}
+
+impl Broker {
+    /// Binds all listeners and starts all threads.
+    pub fn start(config: RuntimeConfig) -> Result<Self, StartError> {
+        let descriptors = descriptors::raise_limit();
+        let listeners = load_listeners(&config.listeners)?;
+        let bound = bind_listeners(&config.listeners)?;
+        let addresses: Vec<_> = bound.iter().map(|bound| bound.address.clone()).collect();
+        let shared = Arc::new(Shared::new(listeners, &config.listeners, &addresses));
+        for (listener, address) in config.listeners.iter().zip(&addresses) {
+            let kind = listener.kind.name();
+            tracing::info!(listener = listener.settings.name, kind, %address, "listening");
+        }
+        let count = usize::from(config.shards.max(1));
+        tracing::info!(shards = count, descriptors, "starting");
+        let (shards, parts) = prepare(count)?;
+        let (checks, auth_threads) = Checks::start(
+            config.auth_threads,
+            config.auth_queue_max,
+            &config.authenticator,
+            &shards,
+        )?;
+        let settings: Arc<[ListenerSettings]> = config
+            .listeners
+            .iter()
+            .map(|listener| listener.settings.clone())
+            .collect();
+        let mut shard_threads = Vec::new();
+        for (index, (poll, errands, mail)) in parts.into_iter().enumerate() {
+            let core = ShardConfig {
+                id: ShardId(index as u16),
+                shards: count as u16,
+                seed: config.seed,
+                limits: Arc::clone(&config.limits),
+                listeners: Arc::clone(&settings),
+                access: Arc::clone(&config.access),
+            };
+            let parts = DriverParts {
+                index,
+                core: Shard::new(core, shared.now()),
+                poll,
+                errands,
+                shards: Arc::clone(&shards),
+                mail,
+                checks: checks.clone(),
+                shared: Arc::clone(&shared),
+                connect_timeout_ms: config.limits.connect_timeout_ms,
+            };
+            let thread = std::thread::Builder::new().name(format!("shard-{index}"));
+            shard_threads.push(thread.spawn(move || Driver::new(parts).run())?);
+        }
+        let acceptor = acceptor::start(bound, Arc::clone(&shards), Arc::clone(&shared))?;
+        let housekeeping = Housekeeping::start(
+            Arc::clone(&shards),
+            Arc::clone(&shared),
+            config.limits.sys_interval_ms,
+        )?;
+        signals::notify_ready();
+        Ok(Self {
+            shards,
+            shared,
+            addresses,
+            acceptor,
+            shard_threads,
+            auth_threads,
+            housekeeping,
+            shutdown_timeout: Duration::from_millis(config.shutdown_timeout_ms),
+        })
+    }
+
+    /// Where the listeners are, in the order of the configuration.
+    pub fn addresses(&self) -> &[BoundAddress] {
+        &self.addresses
+    }
+
+    /// Connections of a listener, counted from 0; 0 if there is no such listener.
+    pub fn connections(&self, listener: usize) -> usize {
+        self.shared
+            .listeners()
+            .get(listener)
+            .map_or(0, Listener::connections)
+    }
+
+    /// How often a connection was refused for this reason before the core knew of it.
+    pub fn refused_count(&self, outcome: Outcome) -> u64 {
+        self.shared.refused_count(outcome)
+    }
+
+    /// Hands a command to every shard.
+    pub fn command(&self, command: Command) {
+        tell_all(&self.shards, &command);
+    }
+
+    /// Uses other access rules from now on.
+    pub fn set_access(&self, access: Arc<AccessRules>) {
+        self.command(Command::SetAccess(access));
+    }
+
+    /// Uses other limits from now on.
+    pub fn set_limits(&self, limits: Arc<Limits>) {
+        self.housekeeping
+            .set_sys_interval_ms(limits.sys_interval_ms);
+        self.command(Command::SetLimits(limits));
+    }
+
+    /// Uses other listener settings from now on. They go by position; addresses and kinds stay
+    /// until a restart, and settings without a listener are ignored.
+    pub fn set_listeners(&self, settings: Arc<[ListenerSettings]>) {
+        for (listener, settings) in self.shared.listeners().iter().zip(settings.iter()) {
+            listener.set_connections_max(settings.connections_max);
+        }
+        self.command(Command::SetListeners(settings));
+    }
+
+    /// Reads the keys of all TLS listeners again; what went wrong, by name. A listener whose files
+    /// cannot be used goes on with the keys it has.
+    pub fn reload_tls(&self) -> Vec<(String, TlsError)> {
+        self.shared.reload_tls(|_| true)
+    }
+
+    /// Stops: publishes the Wills, tells the clients, closes and waits for all threads.
+    pub fn shutdown(self) {
+        signals::notify_stopping();
+        tracing::info!("stopping");
+        let deadline = Instant::now() + self.shutdown_timeout;
+        self.acceptor.stop();
+        tell_all(&self.shards, &Command::PublishWills);
+        if !drain_mail(&self.shards, deadline.min(Instant::now() + MAIL_TIMEOUT)) {
+            tracing::warn!("shards still have mail for each other; some Wills may not arrive");
+        }
+        tell_all(&self.shards, &Command::Shutdown);
+        let rest = deadline.saturating_duration_since(Instant::now());
+        for shard in self.shards.iter() {
+            shard.send(Errand::Stop {
+                within_ms: rest.as_millis() as u64,
+            });
+        }
+        for thread in self.shard_threads {
+            if thread.join().is_err() {
+                tracing::error!("a shard's thread panicked");
+            }
+        }
+        self.housekeeping.stop();
+        for thread in self.auth_threads {
+            // A check that hangs (a backend that does not answer) must not hold up the end.
+            if thread.is_finished() && thread.join().is_err() {
+                tracing::error!("a thread that checks credentials panicked");
+            }
+        }
+        tracing::info!("stopped");
+    }
+}
+
+impl std::fmt::Debug for Broker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Broker")
+            .field("shards", &self.shards.len())
+            .field("addresses", &self.addresses)
+            .finish_non_exhaustive()
+    }
+}
+
+fn tell_all(shards: &[ShardHandle], command: &Command) {
+    for shard in shards {
+        shard.send(Errand::Command(command.clone()));
+    }
+}
+
+/// What a shard's thread needs of its own: its poll, its errands and its mail.
+type ShardEnds = (Poll, Receiver<Errand>, Mailboxes);
+
+fn prepare(count: usize) -> io::Result<(Arc<[ShardHandle]>, Vec<ShardEnds>)> {
+    let polls = (0..count)
+        .map(|_| Poll::new())
+        .collect::<io::Result<Vec<_>>>()?;
+    let wakers = polls
+        .iter()
+        .map(|poll| Waker::new(poll.registry(), WAKER).map(Arc::new))
+        .collect::<io::Result<Vec<_>>>()?;
+    let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| channel()).unzip();
+    let mail = Mailboxes::connect(&wakers);
+    let handles = senders
+        .into_iter()
+        .zip(wakers)
+        .map(|(sender, waker)| ShardHandle::new(sender, waker));
+    let ends = polls.into_iter().zip(receivers).zip(mail);
+    let ends = ends
+        .map(|((poll, receiver), mail)| (poll, receiver, mail))
+        .collect();
+    Ok((handles.collect(), ends))
+}
+
+fn load_listeners(configs: &[ListenerConfig]) -> Result<Vec<Listener>, StartError> {
+    if configs.len() > usize::from(u16::MAX) {
+        return Err(StartError::TooManyListeners(configs.len()));
+    }
+    let load = |config: &ListenerConfig| {
+        Listener::load(config).map_err(|cause| StartError::Tls {
+            listener: config.settings.name.clone(),
+            cause: Box::new(cause),
+        })
+    };
+    configs.iter().map(load).collect()
+}
+
+fn bind_listeners(configs: &[ListenerConfig]) -> Result<Vec<Bound>, StartError> {
+    let bind = |config: &ListenerConfig| {
+        Bound::bind(config).map_err(|cause| StartError::Bind {
+            listener: config.settings.name.clone(),
+            address: config.kind.address().to_string(),
+            cause,
+        })
+    };
+    configs.iter().map(bind).collect()
+}
+
+/// Waits until all letters have been read: as many taken as pushed, and the same once more, since a
+/// letter may have led to another. Whether it came to that in time.
+fn drain_mail(shards: &[ShardHandle], deadline: Instant) -> bool {
+    let mut before = None;
+    loop {
+        let (sender, receiver) = channel();
+        for shard in shards {
+            shard.send(Errand::CountMail(sender.clone()));
+        }
+        drop(sender);
+        let mut sum = MailCount::default();
+        for _ in shards {
+            let rest = deadline.saturating_duration_since(Instant::now());
+            let Ok(count) = receiver.recv_timeout(rest) else {
+                return false;
+            };
+            sum.pushed += count.pushed;
+            sum.taken += count.taken;
+            sum.has_waiting |= count.has_waiting;
+        }
+        let is_even = sum.pushed == sum.taken && !sum.has_waiting;
+        if is_even && before == Some(sum) {
+            return true;
+        }
+        before = Some(sum);
+    }
+}
+
+/// How long a shutdown waits for mail between shards.
+const MAIL_TIMEOUT: Duration = Duration::from_secs(2);

@@ -1,0 +1,142 @@
+//! What all threads of a broker share: the clock, the listeners and the counters of refusals.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use columba_broker::event::{ListenerId, Now};
+use columba_broker::outcome::Outcome;
+
+use crate::listener::{BoundAddress, Listener, ListenerConfig, ListenerKind, TlsError};
+
+/// Shared by all threads; nothing in it is touched on a message's way.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    started: Instant,
+    listeners: Vec<Listener>,
+    /// Where WebSocket is served, to tell those that ask at the wrong port.
+    websocket_at: Option<String>,
+    /// By outcome.
+    refused: [AtomicU64; Outcome::COUNT],
+    /// The second that `lines` belongs to.
+    lines_second: AtomicU64,
+    lines: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        listeners: Vec<Listener>,
+        configs: &[ListenerConfig],
+        addresses: &[BoundAddress],
+    ) -> Self {
+        let websocket_at = configs.iter().zip(addresses).find_map(|(config, address)| {
+            let (scheme, websocket) = match &config.kind {
+                ListenerKind::Ws { websocket, .. } => ("ws", websocket),
+                ListenerKind::Wss { websocket, .. } => ("wss", websocket),
+                ListenerKind::Tcp { .. } | ListenerKind::Tls { .. } | ListenerKind::Unix { .. } => {
+                    return None;
+                }
+            };
+            let BoundAddress::Ip(address) = address else {
+                return None;
+            };
+            let path = websocket.path.as_deref().unwrap_or("/mqtt");
+            Some(format!("{scheme}, port {}, path {path}", address.port()))
+        });
+        Self {
+            started: Instant::now(),
+            listeners,
+            websocket_at,
+            refused: [const { AtomicU64::new(0) }; Outcome::COUNT],
+            lines_second: AtomicU64::new(0),
+            lines: AtomicU64::new(0),
+        }
+    }
+
+    /// The time.
+    pub(crate) fn now(&self) -> Now {
+        let unix = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Now {
+            mono_ms: self.started.elapsed().as_millis() as u64,
+            unix_ms: unix.as_millis() as u64,
+        }
+    }
+
+    /// All listeners.
+    pub(crate) fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
+    /// A listener. Ids are made by the broker itself, one for each listener.
+    pub(crate) fn listener(&self, id: ListenerId) -> &Listener {
+        &self.listeners[usize::from(id.0)]
+    }
+
+    /// Where WebSocket is served, in words.
+    pub(crate) fn websocket_at(&self) -> Option<&str> {
+        self.websocket_at.as_deref()
+    }
+
+    /// Counts a connection that the core never saw.
+    pub(crate) fn count_refused(&self, outcome: Outcome) {
+        self.refused[outcome as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts and logs a connection that the core never saw. A flood of them is counted in full,
+    /// but logged in part.
+    pub(crate) fn refused(
+        &self,
+        outcome: Outcome,
+        listener: ListenerId,
+        peer: Option<SocketAddr>,
+        detail: &str,
+    ) {
+        self.count_refused(outcome);
+        let second = self.started.elapsed().as_secs();
+        if self.lines_second.swap(second, Ordering::Relaxed) != second {
+            let count = self
+                .lines
+                .swap(0, Ordering::Relaxed)
+                .saturating_sub(LINES_PER_SEC);
+            if count > 0 {
+                tracing::warn!(count, "refused connections left out of the log, too many");
+            }
+        }
+        if self.lines.fetch_add(1, Ordering::Relaxed) >= LINES_PER_SEC {
+            return;
+        }
+        let peer = peer.map_or_else(|| "unix".to_owned(), |peer| peer.to_string());
+        let listener = self.listener(listener).name();
+        tracing::warn!(peer, listener, %outcome, "refused: {detail}");
+    }
+
+    /// How often.
+    pub(crate) fn refused_count(&self, outcome: Outcome) -> u64 {
+        self.refused[outcome as usize].load(Ordering::Relaxed)
+    }
+
+    /// Reads the keys again of the TLS listeners that are to be; what went wrong, by name.
+    pub(crate) fn reload_tls(&self, which: impl Fn(&Listener) -> bool) -> Vec<(String, TlsError)> {
+        let mut failed = Vec::new();
+        for listener in self.listeners.iter().filter(|listener| which(listener)) {
+            let Some(tls) = &listener.tls else { continue };
+            let name = listener.name();
+            match tls.reload() {
+                Ok(()) => tracing::info!(listener = name, "certificate loaded"),
+                Err(error) => {
+                    tracing::error!(
+                        listener = name, %error,
+                        "the new certificate cannot be used; the one in use stays"
+                    );
+                    failed.push((name.to_owned(), error));
+                }
+            }
+        }
+        failed
+    }
+}
+
+/// Lines of refused connections in one second.
+const LINES_PER_SEC: u64 = 20;

@@ -1,0 +1,190 @@
+//! What lies between the socket and MQTT: TLS, WebSocket, both or nothing.
+//!
+//! Everything here works on bytes in memory; sockets are the driver's business.
+
+mod certificate;
+pub(crate) mod greeting;
+mod tls;
+mod upgrade;
+mod websocket;
+
+use std::sync::Arc;
+
+pub use tls::TlsError;
+pub(crate) use tls::{Tls, TlsListener};
+pub use upgrade::WebSocketSettings;
+pub(crate) use websocket::{WebSocket, WebSocketFault};
+
+/// Why a transport gave up on its peer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TransportError {
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    #[error("WebSocket: {0}")]
+    WebSocket(#[from] WebSocketFault),
+    #[error("the peer does not read the answers of the transport")]
+    Flooded,
+}
+
+/// Whether more can come from the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// It can.
+    Open,
+    /// The peer said goodbye in the transport's own words.
+    Ended,
+}
+
+/// Scratch space that a shard lends to its transports.
+#[derive(Debug, Default)]
+pub(crate) struct Buffers {
+    /// Bytes for MQTT.
+    pub(crate) app: Vec<u8>,
+    /// Bytes for the socket.
+    pub(crate) wire: Vec<u8>,
+    /// Bytes between TLS and WebSocket.
+    middle: Vec<u8>,
+}
+
+/// The layers of one connection that is not plain TCP.
+#[derive(Debug, Default)]
+pub(crate) struct Layers {
+    tls: Option<Tls>,
+    websocket: Option<WebSocket>,
+    /// Bytes for the socket that it did not take yet.
+    unsent: Vec<u8>,
+    unsent_at: usize,
+}
+
+impl Layers {
+    /// The layers of a new connection.
+    pub(crate) fn new(tls: Option<Tls>, websocket: Option<WebSocket>) -> Self {
+        Self {
+            tls,
+            websocket,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the handshakes are done, so that MQTT may flow.
+    pub(crate) fn is_established(&self) -> bool {
+        self.tls.as_ref().is_none_or(Tls::is_established)
+            && self
+                .websocket
+                .as_ref()
+                .is_none_or(WebSocket::is_established)
+    }
+
+    /// The identity in the peer's verified certificate.
+    pub(crate) fn certificate(&self) -> Option<Arc<str>> {
+        self.tls.as_ref().and_then(Tls::certificate)
+    }
+
+    /// Takes bytes from the socket; what they hold for MQTT is appended to `buffers.app`, what is
+    /// to be answered to `buffers.wire`, also when this fails.
+    pub(crate) fn receive(
+        &mut self,
+        wire: &[u8],
+        buffers: &mut Buffers,
+    ) -> Result<Flow, TransportError> {
+        let Some(tls) = &mut self.tls else {
+            let Some(websocket) = &mut self.websocket else {
+                buffers.app.extend_from_slice(wire);
+                return Ok(Flow::Open);
+            };
+            return Ok(websocket.receive(wire, &mut buffers.app, &mut buffers.wire)?);
+        };
+        let Some(websocket) = &mut self.websocket else {
+            return Ok(tls.receive(wire, &mut buffers.app, &mut buffers.wire)?);
+        };
+        buffers.middle.clear();
+        let flow = tls.receive(wire, &mut buffers.middle, &mut buffers.wire)?;
+        let mut frames = Vec::new();
+        let inner = websocket.receive(&buffers.middle, &mut buffers.app, &mut frames);
+        if !frames.is_empty() {
+            tls.send(&frames, &mut buffers.wire);
+        }
+        Ok(if inner? == Flow::Ended {
+            Flow::Ended
+        } else {
+            flow
+        })
+    }
+
+    /// Wraps bytes of MQTT for the socket.
+    pub(crate) fn send(&mut self, app: &[u8], buffers: &mut Buffers) {
+        match (&mut self.tls, &self.websocket) {
+            (None, None) => buffers.wire.extend_from_slice(app),
+            (None, Some(_)) => WebSocket::send(app, &mut buffers.wire),
+            (Some(tls), None) => tls.send(app, &mut buffers.wire),
+            (Some(tls), Some(_)) => {
+                buffers.middle.clear();
+                WebSocket::send(app, &mut buffers.middle);
+                tls.send(&buffers.middle, &mut buffers.wire);
+            }
+        }
+    }
+
+    /// Says goodbye in the transport's own words.
+    pub(crate) fn close(&mut self, buffers: &mut Buffers) {
+        let mut farewell = Vec::new();
+        if let Some(websocket) = &mut self.websocket {
+            websocket.close(&mut farewell);
+        }
+        match &mut self.tls {
+            Some(tls) => {
+                if !farewell.is_empty() {
+                    tls.send(&farewell, &mut buffers.wire);
+                }
+                tls.close(&mut buffers.wire);
+            }
+            None => buffers.wire.extend_from_slice(&farewell),
+        }
+    }
+
+    /// Bytes for the socket from an earlier turn; they go out before anything else.
+    pub(crate) fn unsent(&self) -> &[u8] {
+        self.unsent.get(self.unsent_at..).unwrap_or_default()
+    }
+
+    /// Takes sent bytes off the front. The buffer is given back when nothing is left.
+    pub(crate) fn consume_unsent(&mut self, len: usize) {
+        self.unsent_at += len;
+        if self.unsent_at >= self.unsent.len() {
+            self.unsent = Vec::new();
+            self.unsent_at = 0;
+        }
+    }
+
+    /// Keeps bytes that the socket did not take.
+    pub(crate) fn keep_unsent(&mut self, wire: &[u8]) -> Result<(), TransportError> {
+        if self.unsent().len() + wire.len() > UNSENT_BYTES_MAX {
+            return Err(TransportError::Flooded);
+        }
+        self.unsent.extend_from_slice(wire);
+        Ok(())
+    }
+}
+
+/// More than one turn's output with its wrapping, so that only a peer that provokes answers (pings,
+/// key updates) without reading them gets here.
+const UNSENT_BYTES_MAX: usize = 512 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_that_nobody_reads_are_bounded() {
+        let mut layers = Layers::default();
+        assert!(layers.keep_unsent(&vec![0; UNSENT_BYTES_MAX]).is_ok());
+        assert!(matches!(
+            layers.keep_unsent(b"x"),
+            Err(TransportError::Flooded)
+        ));
+        layers.consume_unsent(UNSENT_BYTES_MAX - 1);
+        assert_eq!(layers.unsent().len(), 1);
+        layers.consume_unsent(1);
+        assert_eq!((layers.unsent.capacity(), layers.unsent_at), (0, 0));
+    }
+}
