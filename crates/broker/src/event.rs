@@ -62,7 +62,8 @@ pub struct Peer {
 impl Peer {
     /// Whether the peer is on this machine.
     pub fn is_local(&self) -> bool {
-        self.addr.is_none_or(|addr| addr.ip().to_canonical().is_loopback())
+        self.addr
+            .is_none_or(|addr| addr.ip().to_canonical().is_loopback())
     }
 }
 

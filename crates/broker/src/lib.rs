@@ -8,14 +8,20 @@
 #![warn(clippy::indexing_slicing)]
 
 pub mod access;
+mod connection;
 pub mod event;
+mod hash;
 pub mod limits;
 pub mod mail;
 pub mod message;
 pub mod outcome;
 pub mod output;
+mod retained;
+mod routing;
+mod session;
 pub mod shard;
 pub mod stats;
+mod timer;
 
 pub use event::{Effect, Input};
 pub use shard::{Shard, ShardConfig};

@@ -83,14 +83,21 @@ impl Message {
 
     /// The topic name.
     pub fn topic(&self) -> &str {
-        let bytes = self.0.slice.get(..usize::from(self.head().topic_len)).unwrap_or_default();
+        let bytes = self
+            .0
+            .slice
+            .get(..usize::from(self.head().topic_len))
+            .unwrap_or_default();
         std::str::from_utf8(bytes).unwrap_or_default()
     }
 
     /// The encoded properties to pass on.
     pub fn properties(&self) -> &[u8] {
         let start = usize::from(self.head().topic_len);
-        self.0.slice.get(start..start + self.head().properties_len as usize).unwrap_or_default()
+        self.0
+            .slice
+            .get(start..start + self.head().properties_len as usize)
+            .unwrap_or_default()
     }
 
     /// The payload.
@@ -102,6 +109,11 @@ impl Message {
     /// Bytes of topic, properties and payload: what queue limits count.
     pub fn size_bytes(&self) -> usize {
         self.0.slice.len()
+    }
+
+    /// Whether it is the same message, not only an equal one.
+    pub fn is_same(&self, other: &Self) -> bool {
+        std::ptr::eq(self.0.as_ptr(), other.0.as_ptr())
     }
 
     /// Whether it has expired at a time.

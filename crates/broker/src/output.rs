@@ -73,17 +73,26 @@ impl Output {
     /// Appends a message's payload by reference.
     pub(crate) fn push_payload(&mut self, message: Message) {
         self.shared_len += message.payload().len();
-        self.shared.push_back(Shared { position: self.bytes.len(), message, sent: 0 });
+        self.shared.push_back(Shared {
+            position: self.bytes.len(),
+            message,
+            sent: 0,
+        });
     }
 
     /// Takes sent bytes off the front. More than there are count as all.
     pub(crate) fn consume(&mut self, mut len: usize) {
         while len > 0 {
-            let plain_end = self.shared.front().map_or(self.bytes.len(), |next| next.position);
+            let plain_end = self
+                .shared
+                .front()
+                .map_or(self.bytes.len(), |next| next.position);
             let plain = len.min(plain_end - self.at);
             self.at += plain;
             len -= plain;
-            let Some(front) = self.shared.front_mut() else { break };
+            let Some(front) = self.shared.front_mut() else {
+                break;
+            };
             if len == 0 {
                 break;
             }
@@ -113,16 +122,17 @@ impl Output {
         self.at = 0;
     }
 
-    /// Gives an empty output a buffer to write into.
-    pub(crate) fn from_buffer(bytes: Vec<u8>) -> Self {
-        debug_assert!(bytes.is_empty());
-        Self { bytes, ..Self::default() }
+    /// Bytes of memory that its buffer holds.
+    pub(crate) fn capacity(&self) -> usize {
+        self.bytes.capacity()
     }
 
-    /// Takes the buffer out of an output that is done with.
-    pub(crate) fn into_buffer(mut self) -> Vec<u8> {
+    /// Forgets everything and keeps the memory.
+    pub(crate) fn clear(&mut self) {
         self.bytes.clear();
-        self.bytes
+        self.shared.clear();
+        self.at = 0;
+        self.shared_len = 0;
     }
 }
 

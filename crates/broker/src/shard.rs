@@ -1,19 +1,47 @@
-//! The only entrance to the core.
+//! The only entrance to the core: [`Shard::handle`], then [`Shard::poll`] until it is empty.
 
+mod acknowledge;
+mod connect;
+mod deliver;
+mod end;
+mod io;
+mod letters;
+mod publish;
+mod retain;
+mod share;
+mod subscribe;
+mod sys;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::access::AccessRules;
-use crate::event::{ConnectionId, Effect, Input, Now, ShardId};
+use columba_codec::PublishTemplate;
+use hashbrown::HashTable;
+use slab::Slab;
+
+use crate::access::{AccessRules, Action, Client, Decision};
+use crate::connection::Connection;
+use crate::event::{Command, ConnectionId, Effect, Input, Now, Peer, Report, ReportEvent, ShardId};
+use crate::hash::{Chance, Hashing, Map, hash_of};
 use crate::limits::{Limits, ListenerSettings};
+use crate::mail::{Letter, Mail};
+use crate::outcome::Outcome;
 use crate::output::Output;
+use crate::retained::RetainedStore;
+use crate::routing::{FilterId, FilterTable};
+use crate::session::{Identity, Session};
 use crate::stats::Stats;
+use crate::timer::{Timer, Timers};
+use deliver::Target;
+use subscribe::WaitingSubscribe;
+use sys::SysTree;
 
 /// What a shard is made with.
 #[derive(Clone, Debug)]
 pub struct ShardConfig {
     /// Which shard this is.
     pub id: ShardId,
-    /// How many there are.
+    /// How many there are; at most 64.
     pub shards: u16,
     /// Seeds hashing and choices. Secret in production, fixed in tests; the same for all shards.
     pub seed: u64,
@@ -26,35 +54,363 @@ pub struct ShardConfig {
 }
 
 /// One shard of the broker: a deterministic state machine.
+///
+/// The same configuration and the same inputs at the same times give the same effects, byte for
+/// byte.
 #[derive(Debug)]
-pub struct Shard {}
+pub struct Shard {
+    id: ShardId,
+    shards: u16,
+    hashing: Hashing,
+    chance: Chance,
+    limits: Arc<Limits>,
+    listeners: Arc<[ListenerSettings]>,
+    access: Arc<AccessRules>,
+    now: Now,
+    /// By the index of [`ConnectionId`].
+    connections: Vec<Option<Connection>>,
+    sessions: Slab<Session>,
+    /// Slots of `sessions` by client id.
+    by_client: HashTable<u32>,
+    next_serial: u32,
+    nobody: Arc<Identity>,
+    filters: FilterTable,
+    retained: RetainedStore,
+    /// When [`Timer::RetainedExpiry`] is set for.
+    retained_timer_ms: u64,
+    timers: Timers,
+    effects: VecDeque<Effect>,
+    /// Letters for the other shards, by their number.
+    outbox: Vec<Vec<Mail>>,
+    has_mail: bool,
+    waiting_subscribes: Map<u64, WaitingSubscribe>,
+    next_number: u64,
+    stats: Stats,
+    scratch: Scratch,
+    spare_outputs: Vec<Box<Output>>,
+    sys: SysTree,
+    report_budget: ReportBudget,
+    is_stopping: bool,
+}
+
+/// Buffers that are kept from message to message.
+#[derive(Debug, Default)]
+struct Scratch {
+    /// One template a variant: version below 5 or not, packet id or not; and one for copies that
+    /// are like no other.
+    templates: [PublishTemplate; 5],
+    /// Which of the first four are made from the present message.
+    is_made: [bool; 4],
+    filters: Vec<FilterId>,
+    targets: Vec<Target>,
+    /// Subscription Identifiers of targets, each with the position of the next one.
+    identifiers: Vec<(u32, u32)>,
+    /// For each session slot: the message it was last seen for, and its target.
+    marks: Vec<(u64, u32)>,
+    mark: u64,
+    properties: Vec<u8>,
+    forwarded: Vec<u8>,
+}
+
+/// Reports left for this second.
+#[derive(Debug, Default)]
+struct ReportBudget {
+    second: u64,
+    used: u32,
+    suppressed: u64,
+}
 
 impl Shard {
     /// A shard without clients.
-    pub fn new(_config: ShardConfig, _now: Now) -> Self {
-        Self {}
+    pub fn new(config: ShardConfig, now: Now) -> Self {
+        let hashing = Hashing::with_seed(config.seed);
+        let sys_interval_ms = config.limits.sys_interval_ms;
+        let mut timers = Timers::default();
+        if sys_interval_ms > 0 {
+            timers.set(now.mono_ms, Timer::Sys);
+        }
+        Self {
+            id: config.id,
+            shards: config.shards.clamp(1, 64),
+            hashing,
+            chance: Chance::new(config.seed ^ u64::from(config.id.0).rotate_left(48)),
+            listeners: config.listeners,
+            access: config.access,
+            now,
+            connections: Vec::new(),
+            sessions: Slab::new(),
+            by_client: HashTable::new(),
+            next_serial: 0,
+            nobody: Arc::default(),
+            filters: FilterTable::new(hashing, config.limits.match_cache_max),
+            retained: RetainedStore::default(),
+            retained_timer_ms: u64::MAX,
+            timers,
+            effects: VecDeque::new(),
+            outbox: (0..config.shards).map(|_| Vec::new()).collect(),
+            has_mail: false,
+            waiting_subscribes: Map::with_hasher(hashing),
+            next_number: 0,
+            stats: Stats::default(),
+            scratch: Scratch::default(),
+            spare_outputs: Vec::new(),
+            sys: SysTree::new(now),
+            report_budget: ReportBudget::default(),
+            is_stopping: false,
+            limits: config.limits,
+        }
     }
 
-    /// Takes one input. Drain [`poll`](Self::poll) before waiting for the next.
-    pub fn handle(&mut self, _now: Now, _input: Input<'_>) {}
+    /// Takes one input. Drain [`poll`](Self::poll) before waiting for the next; several inputs
+    /// may be handed in before, their effects keep their order.
+    pub fn handle(&mut self, now: Now, input: Input<'_>) {
+        self.now = now;
+        match input {
+            Input::Received { conn, bytes } => self.on_received(conn, bytes),
+            Input::Sent { conn, len } => self.on_sent(conn, len),
+            Input::Mail { from, batch } => {
+                for Mail(letter) in batch {
+                    self.on_letter(from, letter);
+                }
+            }
+            Input::Accepted { conn, peer } => self.on_accepted(conn, peer),
+            Input::Adopted { conn, handover } => self.on_adopted(conn, *handover),
+            Input::Closed { conn, cause } => self.on_closed(conn, cause),
+            Input::Authenticated { conn, verdict } => self.on_authenticated(conn, verdict),
+            Input::DeadlineReached => self.on_deadline(),
+            Input::Command(command) => self.on_command(command),
+        }
+    }
 
     /// The next thing to do, until `None`.
     pub fn poll(&mut self) -> Option<Effect> {
+        if let Some(effect) = self.effects.pop_front() {
+            return Some(effect);
+        }
+        if !self.has_mail {
+            return None;
+        }
+        for (to, outbox) in self.outbox.iter_mut().enumerate() {
+            if !outbox.is_empty() {
+                return Some(Effect::Mail {
+                    to: ShardId(to as u16),
+                    batch: std::mem::take(outbox),
+                });
+            }
+        }
+        self.has_mail = false;
         None
     }
 
     /// When [`Input::DeadlineReached`] is due, in `mono_ms`.
     pub fn next_deadline(&self) -> Option<u64> {
-        None
+        self.timers.next_ms()
     }
 
     /// What waits to be sent to a connection, if anything does.
-    pub fn output(&self, _conn: ConnectionId) -> Option<&Output> {
-        None
+    pub fn output(&self, conn: ConnectionId) -> Option<&Output> {
+        self.connection(conn)?.output.as_deref()
     }
 
     /// The counters.
-    pub fn stats(&self) -> &Stats {
-        unimplemented!()
+    pub const fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Copies that wait in sessions, counted one by one: what the books are checked against.
+    /// Takes time in proportion to the sessions.
+    pub fn pending_copies(&self) -> u64 {
+        self.sessions
+            .iter()
+            .map(|(_, session)| session.pending_copies() as u64)
+            .sum()
+    }
+
+    fn on_deadline(&mut self) {
+        while let Some(timer) = self.timers.pop_due(self.now.mono_ms) {
+            match timer {
+                Timer::Connect { index, generation } => {
+                    self.on_connect_timeout(ConnectionId { index, generation });
+                }
+                Timer::KeepAlive { index, generation } => {
+                    self.on_keep_alive(ConnectionId { index, generation });
+                }
+                Timer::SessionExpiry { slot, serial } => self.on_session_expiry(slot, serial),
+                Timer::WillDelay { slot, serial } => self.on_will_delay(slot, serial),
+                Timer::RetainedExpiry => self.on_retained_expiry(),
+                Timer::Sys => self.on_sys(),
+            }
+        }
+    }
+
+    fn on_command(&mut self, command: Command) {
+        match command {
+            Command::SetAccess(access) => self.access = access,
+            Command::SetLimits(limits) => {
+                if self.limits.sys_interval_ms == 0 && limits.sys_interval_ms > 0 {
+                    self.timers.set(self.now.mono_ms, Timer::Sys);
+                }
+                self.limits = limits;
+            }
+            Command::SetListeners(listeners) => self.listeners = listeners,
+            Command::Disconnect {
+                client_id,
+                end_session,
+            } => {
+                self.on_admin_disconnect(&client_id, end_session);
+            }
+            Command::Process {
+                heap_bytes,
+                heap_bytes_max,
+            } => {
+                self.sys.set_heap(heap_bytes, heap_bytes_max);
+            }
+            Command::PublishWills => self.on_publish_wills(),
+            Command::Shutdown => self.on_shutdown(),
+        }
+    }
+
+    fn connection(&self, id: ConnectionId) -> Option<&Connection> {
+        let connection = self.connections.get(id.index as usize)?.as_ref()?;
+        (connection.id == id).then_some(connection)
+    }
+
+    fn connection_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        let connection = self.connections.get_mut(id.index as usize)?.as_mut()?;
+        (connection.id == id).then_some(connection)
+    }
+
+    fn session(&self, slot: u32) -> Option<&Session> {
+        self.sessions.get(slot as usize)
+    }
+
+    fn session_mut(&mut self, slot: u32) -> Option<&mut Session> {
+        self.sessions.get_mut(slot as usize)
+    }
+
+    /// The connection of a session, if it is connected.
+    fn connection_of(&self, slot: u32) -> Option<&Connection> {
+        self.connection(self.session(slot)?.connection?)
+    }
+
+    /// The slot of a client's session.
+    fn slot_of(&self, client_id: &str) -> Option<u32> {
+        let hash = hash_of(&self.hashing, client_id);
+        let is_it = |slot: &u32| {
+            self.session(*slot)
+                .is_some_and(|session| *session.client_id == *client_id)
+        };
+        self.by_client.find(hash, is_it).copied()
+    }
+
+    /// Sends a letter; to this shard itself at once.
+    fn post(&mut self, to: ShardId, letter: Letter) {
+        if to == self.id {
+            return self.on_letter(to, letter);
+        }
+        if let Some(outbox) = self.outbox.get_mut(to.index()) {
+            outbox.push(Mail(letter));
+            self.has_mail = true;
+        }
+    }
+
+    /// The other shards.
+    fn others(&self) -> impl Iterator<Item = ShardId> + use<> {
+        let me = self.id;
+        (0..self.shards)
+            .map(ShardId)
+            .filter(move |shard| *shard != me)
+    }
+
+    /// A number that is never used again on this shard.
+    const fn new_number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    fn decide(&self, slot: u32, action: Action, topic: &str) -> Decision {
+        if self.access.allows_all() {
+            return Decision {
+                is_allowed: true,
+                rule: None,
+            };
+        }
+        let Some(session) = self.session(slot) else {
+            return Decision {
+                is_allowed: false,
+                rule: None,
+            };
+        };
+        let client = Client {
+            client_id: &session.client_id,
+            user: session.identity.user.as_deref(),
+            groups: &session.identity.groups,
+            addr: session.addr,
+        };
+        self.access.decide(&client, action, topic)
+    }
+
+    /// Names the rule behind a denial, for people.
+    fn explain(&self, decision: Decision) -> String {
+        match decision.rule {
+            Some(rule) => format!("denied by {}", self.access.describe(rule)),
+            None => "denied: no access rule allows it".to_owned(),
+        }
+    }
+
+    /// Says something about a client that lives here.
+    fn report_session(&mut self, slot: u32, event: ReportEvent) {
+        let Some(session) = self.session(slot) else {
+            return;
+        };
+        let client_id = Some(Arc::clone(&session.client_id));
+        let peer = self
+            .connection_of(slot)
+            .map(|connection| connection.peer.clone());
+        self.report(client_id, peer, event);
+    }
+
+    /// Says that something was withheld from a client, unless too much was said this second.
+    fn report_withheld(&mut self, slot: u32, outcome: Outcome, topic: &str, detail: &str) {
+        if self.may_report() {
+            let (topic, detail) = (topic.to_owned(), detail.to_owned());
+            self.report_session(
+                slot,
+                ReportEvent::Withheld {
+                    outcome,
+                    topic,
+                    detail,
+                },
+            );
+        }
+    }
+
+    /// Whether another report fits into this second; the rest is counted.
+    fn may_report(&mut self) -> bool {
+        let second = self.now.mono_ms / 1000;
+        let budget = &mut self.report_budget;
+        if budget.second != second {
+            budget.second = second;
+            budget.used = 0;
+            let count = std::mem::take(&mut budget.suppressed);
+            if count > 0 {
+                self.report(None, None, ReportEvent::Suppressed { count });
+            }
+        }
+        let budget = &mut self.report_budget;
+        if budget.used >= self.limits.reports_per_sec_max {
+            budget.suppressed += 1;
+            return false;
+        }
+        budget.used += 1;
+        true
+    }
+
+    fn report(&mut self, client_id: Option<Arc<str>>, peer: Option<Peer>, event: ReportEvent) {
+        self.effects.push_back(Effect::Report(Report {
+            event,
+            client_id,
+            peer,
+        }));
     }
 }

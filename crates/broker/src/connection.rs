@@ -1,0 +1,90 @@
+//! A network connection as the core sees it.
+
+use std::sync::Arc;
+
+use columba_codec::Version;
+
+use crate::event::{ConnectionId, Peer};
+use crate::output::Output;
+use crate::session::alias::Aliases;
+
+/// Where a connection is in its life.
+///
+/// ```text
+/// AwaitConnect --CONNECT--> Authenticating --verdict--> Open --> Closing
+///       |                          |                               ^
+///       +--- refused, timeout -----+-------------------------------+
+/// ```
+/// A client without credentials goes from `AwaitConnect` to `Open` at once. In `Closing` nothing
+/// is read any more; output is still sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    AwaitConnect,
+    Authenticating,
+    Open,
+    Closing,
+}
+
+/// What a connection needs besides its session's state. An idle one owns no buffer.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) id: ConnectionId,
+    pub(crate) peer: Peer,
+    pub(crate) state: State,
+    pub(crate) version: Version,
+    /// The client wants reason strings (`MQTT-3.1.2-29`).
+    pub(crate) wants_problem_information: bool,
+    /// The peer is a bridge that says so.
+    pub(crate) is_bridge: bool,
+    /// [`Effect::Transmit`](crate::event::Effect::Transmit) was told and not answered.
+    pub(crate) is_transmit_told: bool,
+    /// Messages wait in the session because the output is full.
+    pub(crate) is_output_full: bool,
+    /// The client's Receive Maximum, or ours if lower.
+    pub(crate) receive_maximum: u16,
+    /// Slot of the session, once open.
+    pub(crate) session: u32,
+    /// Largest packet that it may send, in bytes.
+    pub(crate) packet_bytes_max_in: u32,
+    /// Largest packet that it takes, in bytes.
+    pub(crate) packet_bytes_max_out: u32,
+    /// Silence that ends it, in milliseconds; 0 for none.
+    pub(crate) silence_max_ms: u64,
+    pub(crate) last_received_ms: u64,
+    /// The start of a packet that is not whole, or all input while authenticating.
+    pub(crate) partial: Vec<u8>,
+    pub(crate) output: Option<Box<Output>>,
+    pub(crate) aliases: Option<Box<Aliases>>,
+    /// The client id while authenticating, and whether the server made it up.
+    pub(crate) pending: Option<Box<(Arc<str>, bool)>>,
+}
+
+impl Connection {
+    pub(crate) fn new(id: ConnectionId, peer: Peer, packet_bytes_max_in: u32, now_ms: u64) -> Self {
+        Self {
+            id,
+            peer,
+            state: State::AwaitConnect,
+            version: Version::V311,
+            wants_problem_information: false,
+            is_bridge: false,
+            is_transmit_told: false,
+            is_output_full: false,
+            receive_maximum: u16::MAX,
+            session: u32::MAX,
+            packet_bytes_max_in,
+            packet_bytes_max_out: u32::MAX,
+            silence_max_ms: 0,
+            last_received_ms: now_ms,
+            partial: Vec::new(),
+            output: None,
+            aliases: None,
+            pending: None,
+        }
+    }
+
+    /// Bytes that wait for its socket.
+    pub(crate) fn output_len(&self) -> usize {
+        self.output.as_ref().map_or(0, |output| output.len())
+    }
+}

@@ -1,0 +1,123 @@
+//! What a client has at the broker, across its connections.
+
+pub(crate) mod alias;
+pub(crate) mod queue;
+pub(crate) mod replay;
+pub(crate) mod window;
+
+use std::sync::Arc;
+
+use columba_codec::QoS;
+
+use crate::event::{ConnectionId, ShardId};
+use crate::hash::{Map, Set};
+use crate::message::Message;
+use crate::routing::FilterId;
+use crate::routing::share::SessionRef;
+use queue::Queue;
+use replay::Replay;
+use window::Window;
+
+/// Who a client is, for the access rules.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) user: Option<Arc<str>>,
+    pub(crate) groups: Vec<Arc<str>>,
+}
+
+/// The state of one client id (section 4.1 of the standard).
+///
+/// Rarely used parts are boxed: a session that only publishes QoS 0 costs little more than its id.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// The client id: the key of the session (`MQTT-3.1.3-2`).
+    pub(crate) client_id: Arc<str>,
+    /// Hash of the client id.
+    pub(crate) hash: u64,
+    /// This session's name for other shards; the serial tells users of a slot apart.
+    pub(crate) me: SessionRef,
+    /// Who logged in last.
+    pub(crate) identity: Arc<Identity>,
+    /// The client's last address.
+    pub(crate) addr: Option<std::net::IpAddr>,
+    /// Its connection, if it is connected.
+    pub(crate) connection: Option<ConnectionId>,
+    /// Seconds that it outlives its connection; `u32::MAX` for ever.
+    pub(crate) expiry_secs: u32,
+    /// When it lost its connection.
+    pub(crate) disconnected_at_ms: u64,
+    /// Its Will, while there is one to publish.
+    pub(crate) will: Option<Box<Will>>,
+    /// Subscriptions: where the session stands in the filter's list.
+    pub(crate) subscriptions: Option<Box<Map<FilterId, u32>>>,
+    /// Shared subscriptions.
+    pub(crate) memberships: Vec<Membership>,
+    /// QoS 1 and 2 messages sent and not settled.
+    pub(crate) window: Option<Box<Window>>,
+    /// Messages that wait.
+    pub(crate) queue: Option<Box<Queue>>,
+    /// QoS 2 messages received and not released: their packet ids (`MQTT-4.3.3-10`).
+    pub(crate) received: Option<Box<Set<u16>>>,
+    /// Retained messages still to be sent.
+    pub(crate) replays: Option<Box<Vec<Replay>>>,
+}
+
+/// A shared subscription of a session.
+#[derive(Debug)]
+pub(crate) struct Membership {
+    /// Names it within the session; never used again. Not 0.
+    pub(crate) number: u32,
+    /// The filter without `$share/NAME/`.
+    pub(crate) filter: Arc<str>,
+    /// The share name.
+    pub(crate) group: Arc<str>,
+    /// The shard that owns the group.
+    pub(crate) owner: ShardId,
+    /// Granted QoS.
+    pub(crate) qos: QoS,
+    /// Retain As Published.
+    pub(crate) retain_as_published: bool,
+    /// Subscription Identifier; 0 for none.
+    pub(crate) identifier: u32,
+}
+
+/// A Will, kept until the connection ends badly or well (section 3.1.2.5).
+#[derive(Debug)]
+pub(crate) struct Will {
+    /// Topic, properties, payload, QoS and RETAIN; it does not age before it is published.
+    pub(crate) message: Message,
+    /// Message Expiry Interval in seconds, counted from its publication.
+    pub(crate) expiry_secs: Option<u32>,
+    /// Will Delay Interval in seconds.
+    pub(crate) delay_secs: u32,
+}
+
+impl Session {
+    /// Whether it is connected.
+    pub(crate) const fn is_online(&self) -> bool {
+        self.connection.is_some()
+    }
+
+    /// Whether it outlives its connection.
+    pub(crate) const fn is_persistent(&self) -> bool {
+        self.expiry_secs > 0
+    }
+
+    /// Its subscriptions, shared ones included.
+    pub(crate) fn subscription_count(&self) -> usize {
+        self.subscriptions.as_ref().map_or(0, |map| map.len()) + self.memberships.len()
+    }
+
+    /// Copies that are neither delivered nor dropped.
+    pub(crate) fn pending_copies(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.len())
+            + self.window.as_ref().map_or(0, |window| window.len())
+    }
+
+    /// The membership with a number.
+    pub(crate) fn membership(&self, number: u32) -> Option<&Membership> {
+        self.memberships
+            .iter()
+            .find(|membership| membership.number == number)
+    }
+}

@@ -1,0 +1,216 @@
+//! Messages that wait in a session, bounded by count and bytes.
+
+use std::collections::VecDeque;
+
+use columba_codec::QoS;
+
+use crate::limits::QueuePolicy;
+use crate::message::Message;
+
+/// Subscription Identifiers of all subscriptions that matched (`MQTT-3.3.4-4`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Identifiers {
+    /// None of them has one.
+    #[default]
+    None,
+    /// One has.
+    One(u32),
+    /// Several have.
+    Many(Box<[u32]>),
+}
+
+impl Identifiers {
+    pub(crate) fn from_slice(identifiers: &[u32]) -> Self {
+        match identifiers {
+            [] => Self::None,
+            [one] => Self::One(*one),
+            many => Self::Many(many.into()),
+        }
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u32] {
+        match self {
+            Self::None => &[],
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => many,
+        }
+    }
+}
+
+/// One copy of a message for one subscriber.
+#[derive(Clone, Debug)]
+pub(crate) struct Delivery {
+    /// The message.
+    pub(crate) message: Message,
+    /// The lower of published and granted QoS (`MQTT-3.8.4-8`).
+    pub(crate) qos: QoS,
+    /// RETAIN as the subscriber gets it.
+    pub(crate) retain: bool,
+    /// The shared subscription it came by; 0 for none.
+    pub(crate) membership: u32,
+    /// Subscription Identifiers.
+    pub(crate) identifiers: Identifiers,
+}
+
+/// First in, first out.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    deliveries: VecDeque<Delivery>,
+    bytes: usize,
+}
+
+/// How much may wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueueLimits {
+    pub(crate) messages_max: usize,
+    pub(crate) bytes_max: usize,
+    pub(crate) policy: QueuePolicy,
+}
+
+impl Queue {
+    pub(crate) fn len(&self) -> usize {
+        self.deliveries.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.deliveries.is_empty()
+    }
+
+    /// Bytes of the messages that wait.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Appends a delivery and gives back what had to go, the new one perhaps.
+    pub(crate) fn push(
+        &mut self,
+        delivery: Delivery,
+        limits: QueueLimits,
+        mut dropped: impl FnMut(Delivery),
+    ) {
+        let size = delivery.message.size_bytes();
+        let fits = |queue: &Self| {
+            queue.deliveries.len() < limits.messages_max && queue.bytes + size <= limits.bytes_max
+        };
+        if !fits(self) && limits.policy == QueuePolicy::DropNewest {
+            return dropped(delivery);
+        }
+        while !fits(self) {
+            match self.pop() {
+                Some(oldest) => dropped(oldest),
+                // Larger than the whole queue.
+                None => return dropped(delivery),
+            }
+        }
+        self.bytes += size;
+        self.deliveries.push_back(delivery);
+    }
+
+    pub(crate) fn front(&self) -> Option<&Delivery> {
+        self.deliveries.front()
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Delivery> {
+        let delivery = self.deliveries.pop_front()?;
+        self.bytes -= delivery.message.size_bytes();
+        if self.deliveries.is_empty() && self.deliveries.capacity() > 64 {
+            self.deliveries = VecDeque::new();
+        }
+        Some(delivery)
+    }
+
+    /// Takes out all deliveries that came by a shared subscription.
+    pub(crate) fn take_shared(&mut self, is_taken: impl Fn(u32) -> bool) -> Vec<Delivery> {
+        let mut taken = Vec::new();
+        if !self
+            .deliveries
+            .iter()
+            .any(|delivery| delivery.membership != 0)
+        {
+            return taken;
+        }
+        for delivery in std::mem::take(&mut self.deliveries) {
+            if delivery.membership != 0 && is_taken(delivery.membership) {
+                self.bytes -= delivery.message.size_bytes();
+                taken.push(delivery);
+            } else {
+                self.deliveries.push_back(delivery);
+            }
+        }
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{MessageParts, NEVER_MS};
+
+    fn delivery(payload: &str) -> Delivery {
+        let message = Message::new(MessageParts {
+            topic: "t",
+            properties: &[],
+            payload: payload.as_bytes(),
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            expires_at_ms: NEVER_MS,
+            publisher: 0,
+        });
+        let qos = QoS::AtLeastOnce;
+        Delivery {
+            message,
+            qos,
+            retain: false,
+            membership: 0,
+            identifiers: Identifiers::None,
+        }
+    }
+
+    fn fill(limits: QueueLimits, payloads: &[&str]) -> (Vec<String>, Vec<String>) {
+        let text =
+            |delivery: &Delivery| String::from_utf8_lossy(delivery.message.payload()).into_owned();
+        let mut queue = Queue::default();
+        let mut dropped = Vec::new();
+        for payload in payloads {
+            queue.push(delivery(payload), limits, |gone| dropped.push(text(&gone)));
+        }
+        let mut kept = Vec::new();
+        while let Some(delivery) = queue.pop() {
+            kept.push(text(&delivery));
+        }
+        assert_eq!(queue.bytes(), 0);
+        (kept, dropped)
+    }
+
+    #[test]
+    fn a_full_queue_drops_what_its_policy_says() {
+        // Cause 9: queue limit overflow.
+        let limits = |policy| QueueLimits {
+            messages_max: 2,
+            bytes_max: 100,
+            policy,
+        };
+        let (kept, dropped) = fill(limits(QueuePolicy::DropOldest), &["1", "2", "3"]);
+        assert_eq!(
+            (kept, dropped),
+            (vec!["2".into(), "3".into()], vec!["1".into()])
+        );
+        let (kept, dropped) = fill(limits(QueuePolicy::DropNewest), &["1", "2", "3"]);
+        assert_eq!(
+            (kept, dropped),
+            (vec!["1".into(), "2".into()], vec!["3".into()])
+        );
+    }
+
+    #[test]
+    fn bytes_are_a_limit_too() {
+        let limits = QueueLimits {
+            messages_max: 9,
+            bytes_max: 10,
+            policy: QueuePolicy::DropOldest,
+        };
+        let (kept, dropped) = fill(limits, &["1234", "1234", "12345678", "123456789012"]);
+        assert_eq!(kept, Vec::<String>::new());
+        assert_eq!(dropped, ["1234", "1234", "12345678", "123456789012"]);
+    }
+}

@@ -1,0 +1,360 @@
+//! Outgoing QoS 1 and 2 messages that the client has not settled.
+
+use std::collections::VecDeque;
+
+use columba_codec::{PacketId, QoS};
+
+use super::queue::Delivery;
+
+/// Sent and unsettled messages in first-sent order.
+///
+/// Packet ids are given out in a ring, so an id tells its place in the window: acknowledging is
+/// one index, in whatever order the client does it. The window spans at most 65,534 ids from its
+/// oldest message on, so an id is never used twice at a time (`MQTT-2.2.1-4`).
+///
+/// ```text
+/// QoS 1:  Sent --PUBACK--> settled
+/// QoS 2:  Sent --PUBREC--> Released (PUBREL sent) --PUBCOMP--> settled
+///              \-PUBREC >= 0x80--> settled
+/// ```
+///
+/// Survives the connection: on resume, messages and PUBRELs go out again in first-sent order
+/// (`MQTT-4.4.0-1`, `MQTT-4.6.0-1`).
+#[derive(Debug, Default)]
+pub(crate) struct Window {
+    slots: VecDeque<Slot>,
+    /// Number of the first slot, counted from the session's start.
+    first: u64,
+    /// Slots that are not settled.
+    open: usize,
+    /// Number of the first slot that was not sent on the present connection.
+    unsent: u64,
+    /// Unsettled slots that were sent on the present connection.
+    on_air: usize,
+}
+
+#[derive(Debug)]
+enum Slot {
+    Settled,
+    Sent(Delivery),
+    Released(Delivery),
+}
+
+/// The most slots that a window spans, so that ids stay unique.
+const SPAN_MAX: usize = 65_534;
+
+/// A step of the client that does not fit what was sent to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mismatch {
+    /// No message with this packet id is open.
+    UnknownId,
+    /// The message is at another step or another QoS.
+    WrongStep,
+}
+
+/// What is sent again on resume.
+#[derive(Debug)]
+pub(crate) enum Resend {
+    /// The PUBLISH, with DUP.
+    Publish(PacketId, Delivery),
+    /// The PUBREL.
+    PubRel(PacketId),
+}
+
+impl Window {
+    /// Messages that are not settled.
+    pub(crate) const fn len(&self) -> usize {
+        self.open
+    }
+
+    /// Whether another message may be sent to a client with this Receive Maximum
+    /// (`MQTT-3.3.4-9`): there is quota, and nothing older waits to be sent again.
+    pub(crate) fn has_room(&self, receive_maximum: u16) -> bool {
+        self.on_air < usize::from(receive_maximum)
+            && self.slots.len() < SPAN_MAX
+            && self.unsent == self.end()
+    }
+
+    /// Starts over on a new connection: everything open is to be sent again.
+    pub(crate) const fn reconnected(&mut self) {
+        self.unsent = self.first;
+        self.on_air = 0;
+    }
+
+    /// The next thing to send again, in first-sent order and within the client's Receive Maximum;
+    /// it counts as sent.
+    pub(crate) fn resend_next(&mut self, receive_maximum: u16) -> Option<Resend> {
+        if self.on_air >= usize::from(receive_maximum) {
+            return None;
+        }
+        while self.unsent < self.end() {
+            let position = (self.unsent - self.first) as usize;
+            let id = id_of(self.unsent);
+            self.unsent += 1;
+            let resend = match self.slots.get(position) {
+                Some(Slot::Sent(delivery)) => Resend::Publish(id, delivery.clone()),
+                Some(Slot::Released(_)) => Resend::PubRel(id),
+                Some(Slot::Settled) | None => continue,
+            };
+            self.on_air += 1;
+            return Some(resend);
+        }
+        None
+    }
+
+    fn end(&self) -> u64 {
+        self.first + self.slots.len() as u64
+    }
+
+    /// The id that the next message gets.
+    pub(crate) fn next_id(&self) -> PacketId {
+        id_of(self.first + self.slots.len() as u64)
+    }
+
+    /// Adds a message that is about to be sent with [`Self::next_id`].
+    pub(crate) fn push(&mut self, delivery: Delivery) -> PacketId {
+        let id = self.next_id();
+        self.slots.push_back(Slot::Sent(delivery));
+        self.open += 1;
+        self.on_air += 1;
+        self.unsent = self.end();
+        id
+    }
+
+    /// PUBACK: settles a QoS 1 message.
+    pub(crate) fn acknowledge(&mut self, id: PacketId) -> Result<Delivery, Mismatch> {
+        let slot = self.slot_mut(id)?;
+        match slot {
+            Slot::Sent(delivery) if delivery.qos == QoS::AtLeastOnce => self.settle(id),
+            Slot::Sent(_) | Slot::Released(_) => Err(Mismatch::WrongStep),
+            Slot::Settled => Err(Mismatch::UnknownId),
+        }
+    }
+
+    /// PUBREC without an error: the message is released. A PUBREC that comes again is answered
+    /// again.
+    pub(crate) fn release(&mut self, id: PacketId) -> Result<(), Mismatch> {
+        let slot = self.slot_mut(id)?;
+        match std::mem::replace(slot, Slot::Settled) {
+            Slot::Sent(delivery) if delivery.qos == QoS::ExactlyOnce => {
+                *slot = Slot::Released(delivery);
+                Ok(())
+            }
+            Slot::Released(delivery) => {
+                *slot = Slot::Released(delivery);
+                Ok(())
+            }
+            other @ Slot::Sent(_) => {
+                *slot = other;
+                Err(Mismatch::WrongStep)
+            }
+            Slot::Settled => Err(Mismatch::UnknownId),
+        }
+    }
+
+    /// PUBREC with an error: ends the exchange; no PUBREL follows, the id is free at once.
+    pub(crate) fn refuse(&mut self, id: PacketId) -> Result<Delivery, Mismatch> {
+        let slot = self.slot_mut(id)?;
+        match slot {
+            Slot::Sent(delivery) if delivery.qos == QoS::ExactlyOnce => self.settle(id),
+            Slot::Sent(_) | Slot::Released(_) => Err(Mismatch::WrongStep),
+            Slot::Settled => Err(Mismatch::UnknownId),
+        }
+    }
+
+    /// PUBCOMP: settles a released QoS 2 message.
+    pub(crate) fn complete(&mut self, id: PacketId) -> Result<Delivery, Mismatch> {
+        let slot = self.slot_mut(id)?;
+        match slot {
+            Slot::Released(_) => self.settle(id),
+            Slot::Sent(_) => Err(Mismatch::WrongStep),
+            Slot::Settled => Err(Mismatch::UnknownId),
+        }
+    }
+
+    /// All unsettled messages with whether they were released, oldest first.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = (Delivery, bool)> {
+        self.open = 0;
+        self.on_air = 0;
+        self.first = self.end();
+        self.unsent = self.first;
+        std::mem::take(&mut self.slots)
+            .into_iter()
+            .filter_map(|slot| match slot {
+                Slot::Settled => None,
+                Slot::Sent(delivery) => Some((delivery, false)),
+                Slot::Released(delivery) => Some((delivery, true)),
+            })
+    }
+
+    /// Takes out QoS 1 messages that came by a shared subscription.
+    pub(crate) fn take_shared(&mut self, is_taken: impl Fn(u32) -> bool) -> Vec<Delivery> {
+        let mut taken = Vec::new();
+        let sent = self.unsent - self.first;
+        for (position, slot) in self.slots.iter_mut().enumerate() {
+            let is_it = matches!(slot, Slot::Sent(delivery)
+                if delivery.qos == QoS::AtLeastOnce
+                    && delivery.membership != 0
+                    && is_taken(delivery.membership));
+            if is_it && let Slot::Sent(delivery) = std::mem::replace(slot, Slot::Settled) {
+                taken.push(delivery);
+                self.open -= 1;
+                self.on_air -= usize::from((position as u64) < sent);
+            }
+        }
+        self.trim();
+        taken
+    }
+
+    /// Ids run from 1 to 65,535 and around.
+    fn position(&self, id: PacketId) -> u32 {
+        let first_id = id_of(self.first).get();
+        (u32::from(id.get()) + 65_535 - u32::from(first_id)) % 65_535
+    }
+
+    fn slot_mut(&mut self, id: PacketId) -> Result<&mut Slot, Mismatch> {
+        let position = self.position(id);
+        self.slots
+            .get_mut(position as usize)
+            .ok_or(Mismatch::UnknownId)
+    }
+
+    fn settle(&mut self, id: PacketId) -> Result<Delivery, Mismatch> {
+        let was_sent = self.first + u64::from(self.position(id)) < self.unsent;
+        let slot = self.slot_mut(id)?;
+        match std::mem::replace(slot, Slot::Settled) {
+            Slot::Sent(delivery) | Slot::Released(delivery) => {
+                self.open -= 1;
+                self.on_air -= usize::from(was_sent);
+                self.trim();
+                Ok(delivery)
+            }
+            Slot::Settled => Err(Mismatch::UnknownId),
+        }
+    }
+
+    fn trim(&mut self) {
+        while matches!(self.slots.front(), Some(Slot::Settled)) {
+            self.slots.pop_front();
+            self.first += 1;
+        }
+        self.unsent = self.unsent.max(self.first);
+        if self.slots.is_empty() && self.slots.capacity() > 256 {
+            self.slots = VecDeque::new();
+        }
+    }
+}
+
+fn id_of(number: u64) -> PacketId {
+    PacketId::new((number % 65_535) as u16 + 1).unwrap_or(PacketId::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Message, MessageParts, NEVER_MS};
+    use crate::session::queue::Identifiers;
+
+    fn delivery(qos: QoS) -> Delivery {
+        let message = Message::new(MessageParts {
+            topic: "t",
+            properties: &[],
+            payload: b"",
+            qos,
+            retain: false,
+            expires_at_ms: NEVER_MS,
+            publisher: 0,
+        });
+        Delivery {
+            message,
+            qos,
+            retain: false,
+            membership: 0,
+            identifiers: Identifiers::None,
+        }
+    }
+
+    #[test]
+    fn ids_are_unique_and_come_around() {
+        // MQTT-2.2.1-4, MQTT-4.3.2-1
+        let mut window = Window::default();
+        let stuck = window.push(delivery(QoS::AtLeastOnce));
+        let mut last = stuck;
+        while window.has_room(u16::MAX) {
+            last = window.push(delivery(QoS::AtLeastOnce));
+            assert_ne!(last, stuck);
+            window.acknowledge(last).expect("open");
+        }
+        assert_eq!(window.len(), 1);
+        assert_eq!(last.get(), 65_534);
+        window.acknowledge(stuck).expect("open");
+        assert!(window.has_room(u16::MAX));
+        assert_eq!(window.push(delivery(QoS::AtLeastOnce)).get(), 65_535);
+        assert_eq!(window.push(delivery(QoS::AtLeastOnce)).get(), 1);
+    }
+
+    #[test]
+    fn acknowledgements_in_any_order_settle_their_own_message() {
+        let mut window = Window::default();
+        let ids: Vec<_> = (0..5)
+            .map(|_| window.push(delivery(QoS::AtLeastOnce)))
+            .collect();
+        for id in [ids[3], ids[0], ids[4], ids[2]] {
+            assert!(window.acknowledge(id).is_ok());
+            assert_eq!(window.acknowledge(id).err(), Some(Mismatch::UnknownId));
+        }
+        window.reconnected();
+        assert!(matches!(window.resend_next(9), Some(Resend::Publish(id, _)) if id == ids[1]));
+        assert!(window.resend_next(9).is_none());
+    }
+
+    #[test]
+    fn a_lower_receive_maximum_after_reconnecting_is_kept() {
+        // MQTT-4.4.0-1, MQTT-4.9.0-2
+        let mut window = Window::default();
+        let ids: Vec<_> = (0..3)
+            .map(|_| window.push(delivery(QoS::AtLeastOnce)))
+            .collect();
+        window.reconnected();
+        assert!(matches!(window.resend_next(1), Some(Resend::Publish(id, _)) if id == ids[0]));
+        assert!(window.resend_next(1).is_none());
+        assert!(!window.has_room(9), "older messages go first");
+        window.acknowledge(ids[0]).expect("open");
+        assert!(matches!(window.resend_next(1), Some(Resend::Publish(id, _)) if id == ids[1]));
+        window.acknowledge(ids[1]).expect("open");
+        assert!(matches!(window.resend_next(1), Some(Resend::Publish(id, _)) if id == ids[2]));
+        window.acknowledge(ids[2]).expect("open");
+        assert!(window.has_room(1));
+        assert_eq!(window.len(), 0);
+    }
+
+    #[test]
+    fn qos_2_goes_step_by_step() {
+        // MQTT-4.3.3-4, MQTT-4.3.3-5, MQTT-4.3.3-6
+        let mut window = Window::default();
+        let id = window.push(delivery(QoS::ExactlyOnce));
+        assert_eq!(window.acknowledge(id).err(), Some(Mismatch::WrongStep));
+        assert_eq!(window.complete(id).err(), Some(Mismatch::WrongStep));
+        assert_eq!(window.release(id), Ok(()));
+        assert_eq!(
+            window.release(id),
+            Ok(()),
+            "a repeated PUBREC is answered again"
+        );
+        window.reconnected();
+        assert!(matches!(window.resend_next(9), Some(Resend::PubRel(again)) if again == id));
+        assert!(window.complete(id).is_ok());
+        assert_eq!(window.complete(id).err(), Some(Mismatch::UnknownId));
+    }
+
+    #[test]
+    fn receive_maximum_is_a_bound() {
+        // MQTT-3.3.4-9, MQTT-4.9.0-2
+        let mut window = Window::default();
+        for _ in 0..3 {
+            assert!(window.has_room(3));
+            window.push(delivery(QoS::AtLeastOnce));
+        }
+        assert!(!window.has_room(3));
+    }
+}

@@ -1,0 +1,746 @@
+//! CONNECT: who may come in, and with which session.
+
+use std::sync::Arc;
+
+use columba_codec::packet::{ConnAck, Connect};
+use columba_codec::wire::VARINT_MAX;
+use columba_codec::{
+    DecodeError, Decoded, Fault, Packet, PropertiesBuf, PropertyId, ReasonCode, Value, Version,
+    decode,
+};
+
+use super::Shard;
+use crate::connection::State;
+use crate::event::{AuthRequest, AuthVerdict, ConnectionId, Effect, Handover, ReportEvent};
+use crate::hash::{hash_of, shard_of};
+use crate::limits::Anonymous;
+use crate::message::{Message, MessageParts, NEVER_MS};
+use crate::outcome::Outcome;
+use crate::routing::share::SessionRef;
+use crate::session::alias::Aliases;
+use crate::session::{Identity, Session, Will};
+use crate::timer::Timer;
+
+/// A CONNECT is at most this large, whatever other packets may be: nobody has been let in yet.
+const CONNECT_BYTES_MAX: u32 = 1024 * 1024;
+
+/// What a client may send behind its CONNECT while its credentials are checked.
+const EARLY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The largest packet that MQTT can express: nothing to announce.
+const PACKET_BYTES_UNLIMITED: u32 = VARINT_MAX + 5;
+
+/// Why a CONNECT is refused.
+struct Refusal {
+    reason: ReasonCode,
+    outcome: Outcome,
+    detail: String,
+}
+
+impl Refusal {
+    fn new(reason: ReasonCode, outcome: Outcome, detail: impl Into<String>) -> Self {
+        Self {
+            reason,
+            outcome,
+            detail: detail.into(),
+        }
+    }
+}
+
+/// A CONNECT that passed: what the new connection is established with.
+struct Admission<'a> {
+    connect: Connect<'a>,
+    client_id: Arc<str>,
+    is_assigned: bool,
+    identity: Arc<Identity>,
+}
+
+impl Shard {
+    /// Input of a connection that has not sent its whole CONNECT.
+    pub(super) fn on_received_first(&mut self, id: ConnectionId, bytes: &[u8]) {
+        let Some(connection) = self.connection_mut(id) else {
+            return;
+        };
+        if connection.partial.is_empty() {
+            let used = self.on_first_packet(id, bytes);
+            let used = used + self.consume_if_open(id, bytes.get(used..).unwrap_or_default());
+            self.keep_partial(id, bytes.get(used..).unwrap_or_default());
+        } else {
+            let mut partial = std::mem::take(&mut connection.partial);
+            partial.extend_from_slice(bytes);
+            let used = self.on_first_packet(id, &partial);
+            let used = used + self.consume_if_open(id, partial.get(used..).unwrap_or_default());
+            self.keep_partial(id, partial.get(used..).unwrap_or_default());
+        }
+    }
+
+    fn consume_if_open(&mut self, id: ConnectionId, bytes: &[u8]) -> usize {
+        match self.connection(id).map(|connection| connection.state) {
+            Some(State::Open) => self.consume(id, bytes),
+            Some(State::AwaitConnect) => 0,
+            Some(State::Authenticating | State::Closing) | None => bytes.len(),
+        }
+    }
+
+    /// Returns how many bytes were used up.
+    fn on_first_packet(&mut self, id: ConnectionId, bytes: &[u8]) -> usize {
+        let Some(connection) = self.connection(id) else {
+            return bytes.len();
+        };
+        let limit = connection.packet_bytes_max_in.min(CONNECT_BYTES_MAX);
+        match decode(bytes, Version::V311, limit) {
+            Ok(Decoded::Incomplete { .. }) => 0,
+            Ok(Decoded::Packet(Packet::Connect(connect), len)) => {
+                self.on_connect(id, &connect, bytes, len)
+            }
+            Ok(Decoded::Packet(packet, _)) => {
+                let detail = format!("the first packet was {}, not CONNECT", packet.packet_type());
+                self.refuse_silently(id, Outcome::ConnectMalformed, detail);
+                bytes.len()
+            }
+            Err(error) => {
+                self.refuse_undecodable(id, bytes, error);
+                bytes.len()
+            }
+        }
+    }
+
+    fn on_connect(
+        &mut self,
+        id: ConnectionId,
+        connect: &Connect<'_>,
+        bytes: &[u8],
+        len: usize,
+    ) -> usize {
+        if let Some(connection) = self.connection_mut(id) {
+            connection.version = connect.version;
+        }
+        if !connect.client_id.is_empty() {
+            let home = shard_of(hash_of(&self.hashing, connect.client_id), self.shards);
+            if home != self.id {
+                self.hand_over(id, home, bytes);
+                return bytes.len();
+            }
+        }
+        self.stats.connects_received += 1;
+        let (client_id, is_assigned) = match self.check_connect(connect) {
+            Ok(checked) => checked,
+            Err(refusal) => {
+                self.refuse(id, connect.client_id, &refusal);
+                return bytes.len();
+            }
+        };
+        if self.has_credentials(id, connect) {
+            self.ask_authentication(id, connect, client_id, is_assigned);
+            if let Some(connection) = self.connection_mut(id) {
+                connection.partial = bytes.to_vec();
+            }
+            return bytes.len();
+        }
+        if let Err(refusal) = self.check_anonymous(id) {
+            self.refuse(id, connect.client_id, &refusal);
+            return bytes.len();
+        }
+        let identity = Arc::clone(&self.nobody);
+        self.establish(
+            id,
+            Admission {
+                connect: *connect,
+                client_id,
+                is_assigned,
+                identity,
+            },
+        );
+        len
+    }
+
+    fn hand_over(&mut self, id: ConnectionId, to: crate::event::ShardId, bytes: &[u8]) {
+        if let Some(connection) = self.take_connection(id) {
+            let handover = Handover {
+                peer: connection.peer,
+                bytes: bytes.to_vec(),
+            };
+            self.effects.push_back(Effect::Handover {
+                conn: id,
+                to,
+                handover: Box::new(handover),
+            });
+        }
+    }
+
+    /// The client id to use, and whether the server made it up.
+    fn check_connect(&mut self, connect: &Connect<'_>) -> Result<(Arc<str>, bool), Refusal> {
+        if self.is_stopping {
+            return Err(Refusal::new(
+                ReasonCode::ServerUnavailable,
+                Outcome::ConnectShuttingDown,
+                "the broker is shutting down",
+            ));
+        }
+        if let Some(method) = connect.properties.string(PropertyId::AuthenticationMethod) {
+            // MQTT-4.12.0-1
+            return Err(Refusal::new(
+                ReasonCode::BadAuthenticationMethod,
+                Outcome::ConnectAuthMethod,
+                format!("authentication method {method:?} is not supported"),
+            ));
+        }
+        if !connect.client_id.is_empty() {
+            return Ok((connect.client_id.into(), false));
+        }
+        if !connect.version.has_assigned_client_id() {
+            return Err(Refusal::new(
+                ReasonCode::ClientIdentifierNotValid,
+                Outcome::ConnectClientId,
+                "MQTT 3.1 needs a client id",
+            ));
+        }
+        if !connect.clean_start && connect.version < Version::V5 {
+            // MQTT-3.1.3-8 of 3.1.1
+            return Err(Refusal::new(
+                ReasonCode::ClientIdentifierNotValid,
+                Outcome::ConnectClientId,
+                "an empty client id needs clean session 1",
+            ));
+        }
+        Ok((self.new_client_id(), true))
+    }
+
+    /// An id that nobody has and whose home is this shard (`MQTT-3.2.2-16`).
+    fn new_client_id(&mut self) -> Arc<str> {
+        loop {
+            let id = format!("columba-{:016x}", self.chance.next_u64());
+            let home = shard_of(hash_of(&self.hashing, id.as_str()), self.shards);
+            if home == self.id && self.slot_of(&id).is_none() {
+                return id.into();
+            }
+        }
+    }
+
+    fn has_credentials(&self, id: ConnectionId, connect: &Connect<'_>) -> bool {
+        if connect.user_name.is_some() || connect.password.is_some() {
+            return true;
+        }
+        let Some(connection) = self.connection(id) else {
+            return false;
+        };
+        let listener = self.listeners.get(usize::from(connection.peer.listener.0));
+        connection.peer.certificate.is_some()
+            && listener.is_some_and(|listener| listener.certificate_is_user)
+    }
+
+    fn check_anonymous(&self, id: ConnectionId) -> Result<(), Refusal> {
+        let Some(connection) = self.connection(id) else {
+            return Ok(());
+        };
+        let listener = self.listeners.get(usize::from(connection.peer.listener.0));
+        let is_allowed = match listener.map(|listener| listener.anonymous) {
+            Some(Anonymous::Always) => true,
+            Some(Anonymous::Loopback) => connection.peer.is_local(),
+            Some(Anonymous::Never) | None => false,
+        };
+        if is_allowed {
+            return Ok(());
+        }
+        let name = listener.map_or("?", |listener| listener.name.as_str());
+        Err(Refusal::new(
+            ReasonCode::NotAuthorized,
+            Outcome::ConnectAnonymousRefused,
+            format!("listener {name:?} wants a user name and a password from this address"),
+        ))
+    }
+
+    fn ask_authentication(
+        &mut self,
+        id: ConnectionId,
+        connect: &Connect<'_>,
+        client_id: Arc<str>,
+        is_assigned: bool,
+    ) {
+        let Some(connection) = self.connection_mut(id) else {
+            return;
+        };
+        connection.state = State::Authenticating;
+        connection.pending = Some(Box::new((Arc::clone(&client_id), is_assigned)));
+        let request = AuthRequest {
+            peer: connection.peer.clone(),
+            client_id,
+            user_name: connect.user_name.map(str::to_owned),
+            password: connect.password.map(<[u8]>::to_vec),
+        };
+        self.effects.push_back(Effect::Authenticate {
+            conn: id,
+            request: Box::new(request),
+        });
+    }
+
+    /// Input that comes while the credentials are checked waits, within a bound.
+    pub(super) fn on_received_early(&mut self, id: ConnectionId, bytes: &[u8]) {
+        let Some(connection) = self.connection_mut(id) else {
+            return;
+        };
+        if connection.partial.len() + bytes.len() > CONNECT_BYTES_MAX as usize + EARLY_BYTES_MAX {
+            let refusal = Refusal::new(
+                ReasonCode::QuotaExceeded,
+                Outcome::ConnectQuota,
+                "too many bytes came before the credentials were checked",
+            );
+            return self.refuse(id, "", &refusal);
+        }
+        connection.partial.extend_from_slice(bytes);
+    }
+
+    pub(super) fn on_authenticated(&mut self, id: ConnectionId, verdict: AuthVerdict) {
+        let Some(connection) = self.connection_mut(id) else {
+            return;
+        };
+        if connection.state != State::Authenticating {
+            return;
+        }
+        let bytes = std::mem::take(&mut connection.partial);
+        let Some(pending) = connection.pending.take() else {
+            return;
+        };
+        let (client_id, is_assigned) = *pending;
+        connection.state = State::AwaitConnect;
+        // The same bytes were decoded before.
+        let Ok(Decoded::Packet(Packet::Connect(connect), len)) =
+            decode(&bytes, Version::V311, u32::MAX)
+        else {
+            return;
+        };
+        let identity = match verdict {
+            AuthVerdict::Allow { user, groups } => Arc::new(Identity {
+                user,
+                groups: groups.to_vec(),
+            }),
+            AuthVerdict::BadCredentials => {
+                let user = connect.user_name.unwrap_or_default();
+                let refusal = Refusal::new(
+                    ReasonCode::BadUserNameOrPassword,
+                    Outcome::ConnectBadCredentials,
+                    format!("user name {user:?} or its password is wrong"),
+                );
+                return self.refuse(id, &client_id, &refusal);
+            }
+            AuthVerdict::Unavailable => {
+                let refusal = Refusal::new(
+                    ReasonCode::ServerBusy,
+                    Outcome::ConnectAuthUnavailable,
+                    "the credentials could not be checked now: try again",
+                );
+                return self.refuse(id, &client_id, &refusal);
+            }
+        };
+        if self.is_stopping {
+            let refusal = Refusal::new(
+                ReasonCode::ServerUnavailable,
+                Outcome::ConnectShuttingDown,
+                "the broker is shutting down",
+            );
+            return self.refuse(id, &client_id, &refusal);
+        }
+        self.establish(
+            id,
+            Admission {
+                connect,
+                client_id,
+                is_assigned,
+                identity,
+            },
+        );
+        let rest = bytes.get(len..).unwrap_or_default();
+        let used = self.consume_if_open(id, rest);
+        self.keep_partial(id, rest.get(used..).unwrap_or_default());
+    }
+
+    fn establish(&mut self, id: ConnectionId, admission: Admission<'_>) {
+        let connect = &admission.connect;
+        let existing = self.slot_of(&admission.client_id);
+        if existing.is_none() && self.sessions.len() >= self.limits.sessions_max {
+            let refusal = Refusal::new(
+                ReasonCode::QuotaExceeded,
+                Outcome::ConnectQuota,
+                format!(
+                    "the broker has its limit of {} sessions",
+                    self.limits.sessions_max
+                ),
+            );
+            return self.refuse(id, &admission.client_id, &refusal);
+        }
+        if let Some(slot) = existing {
+            self.take_over(slot, id);
+        }
+        // The session may have ended with the connection that was taken over.
+        let mut existing = self.slot_of(&admission.client_id);
+        if connect.clean_start
+            && let Some(slot) = existing.take()
+        {
+            self.end_session(slot, Outcome::SessionReplaced);
+        }
+        let session_present = existing.is_some();
+        let slot = existing.unwrap_or_else(|| self.new_session(&admission.client_id));
+        self.enter_session(slot, id, &admission);
+        self.enter_connection(slot, id, connect);
+        self.stats.count(Outcome::ConnectAccepted);
+        self.write_connack(id, slot, &admission, session_present);
+        let keep_alive_secs = self.keep_alive_secs(connect);
+        let event = ReportEvent::Connected {
+            version: connect.version,
+            session_present,
+            keep_alive_secs,
+            user: admission.identity.user.clone(),
+        };
+        self.report_session(slot, event);
+        self.tell_groups(slot);
+        self.pump(slot);
+    }
+
+    fn new_session(&mut self, client_id: &Arc<str>) -> u32 {
+        self.next_serial = self.next_serial.wrapping_add(1);
+        let hash = hash_of(&self.hashing, &**client_id);
+        let entry = self.sessions.vacant_entry();
+        let slot = entry.key() as u32;
+        entry.insert(Session {
+            client_id: Arc::clone(client_id),
+            hash,
+            me: SessionRef {
+                shard: self.id,
+                slot,
+                serial: self.next_serial,
+            },
+            identity: Arc::clone(&self.nobody),
+            addr: None,
+            connection: None,
+            expiry_secs: 0,
+            disconnected_at_ms: self.now.mono_ms,
+            will: None,
+            subscriptions: None,
+            memberships: Vec::new(),
+            window: None,
+            queue: None,
+            received: None,
+            replays: None,
+        });
+        let Self {
+            by_client,
+            sessions,
+            ..
+        } = self;
+        by_client.insert_unique(hash, slot, |slot| {
+            sessions
+                .get(*slot as usize)
+                .map_or(0, |session| session.hash)
+        });
+        self.stats.sessions += 1;
+        slot
+    }
+
+    fn enter_session(&mut self, slot: u32, id: ConnectionId, admission: &Admission<'_>) {
+        let will = self.will_of(&admission.connect, &admission.client_id);
+        let expiry_secs = self.session_expiry_secs(&admission.connect);
+        let addr = self
+            .connection(id)
+            .and_then(|connection| connection.peer.addr);
+        let Some(session) = self.session_mut(slot) else {
+            return;
+        };
+        session.identity = Arc::clone(&admission.identity);
+        session.addr = addr.map(|addr| addr.ip().to_canonical());
+        session.connection = Some(id);
+        session.expiry_secs = expiry_secs;
+        let old_will = std::mem::replace(&mut session.will, will);
+        if let Some(window) = &mut session.window {
+            window.reconnected();
+        }
+        if old_will.is_some() {
+            // MQTT-3.1.3-9
+            self.stats.count(Outcome::WillCancelled);
+        }
+        self.stats.clients_connected += 1;
+        self.stats.clients_connected_max = self
+            .stats
+            .clients_connected_max
+            .max(self.stats.clients_connected);
+    }
+
+    fn enter_connection(&mut self, slot: u32, id: ConnectionId, connect: &Connect<'_>) {
+        let properties = connect.properties;
+        let receive_maximum = properties
+            .u16(PropertyId::ReceiveMaximum)
+            .unwrap_or(u16::MAX)
+            .min(self.limits.inflight_max.max(1));
+        let packet_bytes_max = properties
+            .u32(PropertyId::MaximumPacketSize)
+            .unwrap_or(PACKET_BYTES_UNLIMITED);
+        let alias_maximum = properties
+            .u16(PropertyId::TopicAliasMaximum)
+            .unwrap_or(0)
+            .min(self.limits.topic_alias_out_max);
+        let silence_max_ms = u64::from(self.keep_alive_secs(connect)) * 1500;
+        let now_ms = self.now.mono_ms;
+        let aliases = Aliases::new(self.hashing, alias_maximum);
+        let Some(connection) = self.connection_mut(id) else {
+            return;
+        };
+        connection.state = State::Open;
+        connection.version = connect.version;
+        connection.is_bridge = connect.is_bridge;
+        connection.session = slot;
+        connection.receive_maximum = receive_maximum;
+        connection.packet_bytes_max_out = packet_bytes_max;
+        connection.wants_problem_information = properties
+            .flag(PropertyId::RequestProblemInformation)
+            .unwrap_or(true);
+        connection.aliases = aliases.has_outgoing().then(|| Box::new(aliases));
+        connection.silence_max_ms = silence_max_ms;
+        if silence_max_ms > 0 {
+            let timer = Timer::KeepAlive {
+                index: id.index,
+                generation: id.generation,
+            };
+            self.set_connection_timer(now_ms + silence_max_ms, timer);
+        }
+    }
+
+    /// The keep alive in force, in seconds (`MQTT-3.2.2-22`).
+    fn keep_alive_secs(&self, connect: &Connect<'_>) -> u16 {
+        let asked = connect.keep_alive_secs;
+        let most = self.limits.keep_alive_secs_max;
+        let can_be_told = connect.version >= Version::V5;
+        if most > 0 && can_be_told && (asked == 0 || asked > most) {
+            most
+        } else {
+            asked
+        }
+    }
+
+    fn session_expiry_secs(&self, connect: &Connect<'_>) -> u32 {
+        if connect.version >= Version::V5 {
+            let asked = connect
+                .properties
+                .u32(PropertyId::SessionExpiryInterval)
+                .unwrap_or(0);
+            return asked.min(self.limits.session_expiry_secs_max);
+        }
+        // Clean session 0 of MQTT 3 keeps the session, for as long as the broker is configured to.
+        if connect.clean_start {
+            0
+        } else {
+            self.limits.session_expiry_v3_secs
+        }
+    }
+
+    fn will_of(&mut self, connect: &Connect<'_>, client_id: &str) -> Option<Box<Will>> {
+        let will = connect.will?;
+        let mut forwarded = Vec::new();
+        for property in will.properties.iter() {
+            let is_ours = matches!(
+                property.id,
+                PropertyId::WillDelayInterval | PropertyId::MessageExpiryInterval
+            );
+            if !is_ours {
+                forwarded.extend_from_slice(property.bytes);
+            }
+        }
+        let message = Message::new(MessageParts {
+            topic: will.topic,
+            properties: &[&forwarded],
+            payload: will.payload,
+            qos: will.qos,
+            retain: will.retain,
+            expires_at_ms: NEVER_MS,
+            publisher: hash_of(&self.hashing, client_id),
+        });
+        Some(Box::new(Will {
+            message,
+            expiry_secs: will.properties.u32(PropertyId::MessageExpiryInterval),
+            delay_secs: will
+                .properties
+                .u32(PropertyId::WillDelayInterval)
+                .unwrap_or(0),
+        }))
+    }
+
+    fn write_connack(
+        &mut self,
+        id: ConnectionId,
+        slot: u32,
+        admission: &Admission<'_>,
+        session_present: bool,
+    ) {
+        let connect = &admission.connect;
+        let mut properties = PropertiesBuf::new();
+        if connect.version.has_properties() {
+            self.fill_connack(id, slot, admission, &mut properties);
+        }
+        let packet = Packet::ConnAck(ConnAck {
+            session_present,
+            reason: ReasonCode::Success,
+            properties: properties.as_properties(),
+        });
+        self.write_packet(id, &packet);
+    }
+
+    fn fill_connack(
+        &self,
+        id: ConnectionId,
+        slot: u32,
+        admission: &Admission<'_>,
+        properties: &mut PropertiesBuf,
+    ) {
+        let connect = &admission.connect;
+        let mut put = |property, value| {
+            // Every value below fits its property.
+            let _ = properties.push(property, value);
+        };
+        let asked = connect
+            .properties
+            .u32(PropertyId::SessionExpiryInterval)
+            .unwrap_or(0);
+        let granted = self.session(slot).map_or(0, |session| session.expiry_secs);
+        if asked != granted {
+            put(PropertyId::SessionExpiryInterval, Value::U32(granted));
+        }
+        if self.limits.receive_maximum < u16::MAX {
+            let receive_maximum = self.limits.receive_maximum.max(1);
+            put(PropertyId::ReceiveMaximum, Value::U16(receive_maximum));
+        }
+        let packet_bytes_max = self
+            .connection(id)
+            .map_or(u32::MAX, |connection| connection.packet_bytes_max_in);
+        if packet_bytes_max < PACKET_BYTES_UNLIMITED {
+            put(
+                PropertyId::MaximumPacketSize,
+                Value::U32(packet_bytes_max.max(1)),
+            );
+        }
+        if admission.is_assigned {
+            put(
+                PropertyId::AssignedClientIdentifier,
+                Value::String(&admission.client_id),
+            );
+        }
+        if self.limits.topic_alias_maximum > 0 {
+            put(
+                PropertyId::TopicAliasMaximum,
+                Value::U16(self.limits.topic_alias_maximum),
+            );
+        }
+        let keep_alive_secs = self.keep_alive_secs(connect);
+        if keep_alive_secs != connect.keep_alive_secs {
+            put(PropertyId::ServerKeepAlive, Value::U16(keep_alive_secs));
+        }
+        let wants_response = connect
+            .properties
+            .flag(PropertyId::RequestResponseInformation)
+            == Some(true);
+        if wants_response && !admission.client_id.contains(['+', '#']) {
+            let response = format!("response/{}/", admission.client_id);
+            put(PropertyId::ResponseInformation, Value::String(&response));
+        }
+    }
+
+    /// Refuses with a CONNACK where the version has one for the reason.
+    fn refuse(&mut self, id: ConnectionId, client_id: &str, refusal: &Refusal) {
+        let mut properties = PropertiesBuf::new();
+        let version = self
+            .connection(id)
+            .map_or(Version::V311, |connection| connection.version);
+        if version.has_properties() {
+            let _ = properties.push(PropertyId::ReasonString, Value::String(&refusal.detail));
+        }
+        let packet = Packet::ConnAck(ConnAck {
+            session_present: false,
+            reason: refusal.reason,
+            properties: properties.as_properties(),
+        });
+        // Without a fitting return code MQTT 3 closes without CONNACK: nothing is written then.
+        self.write_packet(id, &packet);
+        if !client_id.is_empty() {
+            let refused = (Arc::from(client_id), false);
+            if let Some(connection) = self.connection_mut(id) {
+                connection.pending = Some(Box::new(refused));
+            }
+        }
+        self.refuse_silently(id, refusal.outcome, refusal.detail.clone());
+    }
+
+    fn refuse_silently(&mut self, id: ConnectionId, outcome: Outcome, detail: String) {
+        self.stats.count(outcome);
+        let Some(connection) = self.connection_mut(id) else {
+            return;
+        };
+        connection.state = State::Closing;
+        connection.partial = Vec::new();
+        let client_id = connection.pending.take().map(|pending| pending.0);
+        let peer = Some(connection.peer.clone());
+        self.effects.push_back(Effect::Close { conn: id });
+        if self.may_report() {
+            self.report(client_id, peer, ReportEvent::Refused { outcome, detail });
+        }
+    }
+
+    fn refuse_undecodable(&mut self, id: ConnectionId, bytes: &[u8], error: DecodeError) {
+        if let Fault::ProtocolLevel(level) = error.fault {
+            let version = if level > Version::V5.level() {
+                Version::V5
+            } else {
+                Version::V311
+            };
+            if let Some(connection) = self.connection_mut(id) {
+                connection.version = version;
+            }
+            let refusal = Refusal::new(
+                ReasonCode::UnsupportedProtocolVersion,
+                Outcome::ConnectVersion,
+                error.fault.to_string(),
+            );
+            return self.refuse(id, "", &refusal);
+        }
+        if looks_like_v5(bytes) {
+            // MQTT 5 has codes for a CONNECT that is wrong; MQTT 3 closes without a word
+            // (MQTT-3.1.4-1 of both).
+            if let Some(connection) = self.connection_mut(id) {
+                connection.version = Version::V5;
+            }
+            let refusal =
+                Refusal::new(error.reason(), Outcome::ConnectMalformed, error.to_string());
+            return self.refuse(id, "", &refusal);
+        }
+        let outcome = match error.packet {
+            columba_codec::PacketType::Connect => Outcome::ConnectMalformed,
+            _ => Outcome::ConnectWrongProtocol,
+        };
+        self.refuse_silently(id, outcome, error.to_string());
+    }
+
+    pub(super) fn on_connect_timeout(&mut self, id: ConnectionId) {
+        let is_late = self.connection(id).is_some_and(|connection| {
+            matches!(
+                connection.state,
+                State::AwaitConnect | State::Authenticating
+            )
+        });
+        if is_late {
+            let secs = self.limits.connect_timeout_ms / 1000;
+            let detail = format!("no CONNECT was accepted within {secs} s");
+            self.refuse_silently(id, Outcome::ConnectTimeout, detail);
+        }
+    }
+}
+
+/// Whether bytes start like a CONNECT of MQTT 5, as far as one can tell before they decode.
+fn looks_like_v5(bytes: &[u8]) -> bool {
+    let Some((0x10, rest)) = bytes.split_first() else {
+        return false;
+    };
+    let length = rest
+        .iter()
+        .take(4)
+        .take_while(|byte| **byte & 0x80 != 0)
+        .count()
+        + 1;
+    rest.get(length..)
+        .is_some_and(|body| body.starts_with(b"\x00\x04MQTT\x05"))
+}

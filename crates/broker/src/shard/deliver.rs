@@ -1,0 +1,663 @@
+//! One copy of a message for one subscriber: sent, queued, or dropped with a reason.
+
+use columba_codec::encode::TemplateParts;
+use columba_codec::wire::put_varint;
+use columba_codec::{PacketId, PacketType, PropertyId, QoS};
+
+use super::Shard;
+use super::publish::{Publication, parts_of};
+use crate::access::Action;
+use crate::connection::State;
+use crate::event::ConnectionId;
+use crate::message::{Message, MessageParts, NEVER_MS};
+use crate::outcome::Outcome;
+use crate::output::SHARED_PAYLOAD_BYTES_MIN;
+use crate::routing::Subscriber;
+use crate::session::alias::Outgoing;
+use crate::session::queue::{Delivery, Identifiers, Queue, QueueLimits};
+use crate::session::window::{Resend, Window};
+
+/// A session that gets a copy.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target {
+    pub(super) session: u32,
+    /// Granted QoS.
+    pub(super) qos: QoS,
+    pub(super) retain_as_published: bool,
+    /// First of its Subscription Identifiers in the list of links.
+    pub(super) identifiers: u32,
+}
+
+impl From<Subscriber> for Target {
+    fn from(subscriber: Subscriber) -> Self {
+        Self {
+            session: subscriber.session,
+            qos: subscriber.qos,
+            retain_as_published: subscriber.retain_as_published,
+            identifiers: u32::MAX,
+        }
+    }
+}
+
+/// A PUBLISH that is encoded but for what differs from connection to connection.
+#[derive(Clone, Copy, Debug)]
+struct Prepared {
+    template: usize,
+    /// The alias that this packet sets.
+    new_alias: Option<u16>,
+    is_payload_shared: bool,
+}
+
+/// How a PUBLISH goes out on one connection.
+#[derive(Clone, Copy, Debug)]
+struct Flags {
+    dup: bool,
+    qos: QoS,
+    retain: bool,
+    packet_id: Option<PacketId>,
+}
+
+/// The template that is made anew for each use.
+const OWN_TEMPLATE: usize = 4;
+
+impl Shard {
+    /// Makes a copy for a subscriber. The copy ends here as sent or dropped, or waits in the
+    /// session.
+    #[inline]
+    pub(super) fn deliver(
+        &mut self,
+        publication: &mut Publication<'_>,
+        target: Target,
+        identifiers: &[u32],
+    ) {
+        self.stats.copies += 1;
+        let slot = target.session;
+        if self.access.has_receive_rules()
+            && !self
+                .decide(slot, Action::Receive, publication.parts.topic)
+                .is_allowed
+        {
+            return self.drop_copy(slot, Outcome::DeliverDeniedRead, publication.parts.topic);
+        }
+        let qos = publication.parts.qos.min(target.qos);
+        let retain = publication.parts.retain && target.retain_as_published;
+        if qos == QoS::AtMostOnce
+            && self
+                .session(slot)
+                .is_some_and(|session| session.is_online())
+        {
+            return self.send_at_most_once(publication, slot, retain, identifiers);
+        }
+        let delivery = |publication: &mut Publication<'_>| Delivery {
+            message: publication.message().clone(),
+            qos,
+            retain,
+            membership: 0,
+            identifiers: Identifiers::from_slice(identifiers),
+        };
+        if qos == QoS::AtMostOnce {
+            return self.wait_or_drop_at_most_once(slot, delivery(publication));
+        }
+        match self.room_of(slot) {
+            Room::Now(id) => {
+                let delivery = delivery(publication);
+                self.send_reliably(id, slot, delivery, Some(publication));
+            }
+            Room::Later(outcome) => {
+                let delivery = delivery(publication);
+                self.enqueue(slot, delivery, outcome);
+            }
+        }
+    }
+
+    /// A copy by way of a shared group, or of a retained message.
+    pub(super) fn deliver_kept(&mut self, slot: u32, delivery: Delivery) {
+        self.stats.copies += 1;
+        if self.access.has_receive_rules() {
+            let topic = delivery.message.topic();
+            if !self.decide(slot, Action::Receive, topic).is_allowed {
+                let message = delivery.message.clone();
+                return self.drop_delivery_of(
+                    slot,
+                    &delivery,
+                    Outcome::DeliverDeniedRead,
+                    &message,
+                );
+            }
+        }
+        self.place(slot, delivery);
+    }
+
+    /// Sends a delivery or lets it wait.
+    fn place(&mut self, slot: u32, delivery: Delivery) {
+        match (delivery.qos, self.room_of(slot)) {
+            (QoS::AtMostOnce, Room::Now(_)) => self.send_kept_at_most_once(slot, &delivery),
+            (QoS::AtMostOnce, Room::Later(_)) => {
+                if self
+                    .session(slot)
+                    .is_some_and(|session| session.is_online())
+                {
+                    self.send_kept_at_most_once(slot, &delivery);
+                } else {
+                    self.wait_or_drop_at_most_once(slot, delivery);
+                }
+            }
+            (_, Room::Now(id)) => self.send_reliably(id, slot, delivery, None),
+            (_, Room::Later(outcome)) => self.enqueue(slot, delivery, outcome),
+        }
+    }
+
+    fn send_at_most_once(
+        &mut self,
+        publication: &mut Publication<'_>,
+        slot: u32,
+        retain: bool,
+        identifiers: &[u32],
+    ) {
+        let topic = publication.parts.topic;
+        let Some(id) = self.session(slot).and_then(|session| session.connection) else {
+            return;
+        };
+        let is_full = self
+            .connection(id)
+            .is_none_or(|connection| connection.output_len() >= self.limits.output_bytes_max);
+        if is_full {
+            return self.drop_copy(slot, Outcome::DeliverSocketCongested, topic);
+        }
+        match self.prepare(id, &publication.parts, identifiers, false, true) {
+            Some(prepared) => {
+                let flags = Flags {
+                    dup: false,
+                    qos: QoS::AtMostOnce,
+                    retain,
+                    packet_id: None,
+                };
+                let message = prepared
+                    .is_payload_shared
+                    .then(|| publication.message().clone());
+                let payload_len = publication.parts.payload.len();
+                self.write_publish(id, prepared, flags, topic, payload_len, message);
+                self.stats.count(Outcome::DeliverSent);
+            }
+            None => self.drop_copy(slot, Outcome::DeliverTooLarge, topic),
+        }
+    }
+
+    fn send_kept_at_most_once(&mut self, slot: u32, delivery: &Delivery) {
+        let message = delivery.message.clone();
+        let properties = [message.properties()];
+        let parts = parts_of(&message, &properties);
+        let Some(id) = self.session(slot).and_then(|session| session.connection) else {
+            return;
+        };
+        let is_full = self
+            .connection(id)
+            .is_none_or(|connection| connection.output_len() >= self.limits.output_bytes_max);
+        if is_full {
+            let outcome = Outcome::DeliverSocketCongested;
+            return self.drop_delivery_of(slot, delivery, outcome, &message);
+        }
+        let identifiers = delivery.identifiers.as_slice();
+        match self.prepare(id, &parts, identifiers, false, false) {
+            Some(prepared) => {
+                let retain = delivery.retain;
+                let flags = Flags {
+                    dup: false,
+                    qos: QoS::AtMostOnce,
+                    retain,
+                    packet_id: None,
+                };
+                let shared = prepared.is_payload_shared.then(|| message.clone());
+                let payload_len = parts.payload.len();
+                self.write_publish(id, prepared, flags, parts.topic, payload_len, shared);
+                self.stats.count(Outcome::DeliverSent);
+                self.settle_shared(slot, delivery);
+            }
+            None => self.drop_delivery_of(slot, delivery, Outcome::DeliverTooLarge, &message),
+        }
+    }
+
+    fn wait_or_drop_at_most_once(&mut self, slot: u32, delivery: Delivery) {
+        if self.limits.queue_qos0 {
+            return self.enqueue(slot, delivery, Outcome::DeliverOffline);
+        }
+        let message = delivery.message.clone();
+        self.drop_delivery_of(slot, &delivery, Outcome::DeliverQos0Offline, &message);
+    }
+
+    /// Sends a QoS 1 or 2 message for the first time. The caller has seen that there is room.
+    fn send_reliably(
+        &mut self,
+        id: ConnectionId,
+        slot: u32,
+        delivery: Delivery,
+        publication: Option<&Publication<'_>>,
+    ) {
+        let message = delivery.message.clone();
+        let properties = [message.properties()];
+        let parts = match publication {
+            Some(publication) => publication.parts,
+            None => parts_of(&message, &properties),
+        };
+        let is_fan_out = publication.is_some();
+        let identifiers = delivery.identifiers.as_slice();
+        let Some(prepared) = self.prepare(id, &parts, identifiers, true, is_fan_out) else {
+            // MQTT-3.1.2-25: as if it were delivered.
+            return self.drop_delivery_of(slot, &delivery, Outcome::DeliverTooLarge, &message);
+        };
+        let (qos, retain) = (delivery.qos, delivery.retain);
+        let Some(session) = self.session_mut(slot) else {
+            return;
+        };
+        let window = session
+            .window
+            .get_or_insert_with(|| Box::new(Window::default()));
+        let packet_id = Some(window.push(delivery));
+        let flags = Flags {
+            dup: false,
+            qos,
+            retain,
+            packet_id,
+        };
+        let shared = prepared.is_payload_shared.then(|| message.clone());
+        self.write_publish(
+            id,
+            prepared,
+            flags,
+            parts.topic,
+            parts.payload.len(),
+            shared,
+        );
+    }
+
+    /// Whether a QoS 1 or 2 message can go out now.
+    fn room_of(&self, slot: u32) -> Room {
+        let Some(session) = self.session(slot) else {
+            return Room::Later(Outcome::DeliverOffline);
+        };
+        let Some(connection) = session.connection.and_then(|id| self.connection(id)) else {
+            return Room::Later(Outcome::DeliverOffline);
+        };
+        if connection.output_len() >= self.limits.output_bytes_max {
+            return Room::Later(Outcome::DeliverSocketFull);
+        }
+        let has_waiting = session
+            .queue
+            .as_ref()
+            .is_some_and(|queue| !queue.is_empty());
+        let has_room = session
+            .window
+            .as_ref()
+            .is_none_or(|window| window.has_room(connection.receive_maximum));
+        if has_waiting || !has_room {
+            return Room::Later(Outcome::DeliverInflightFull);
+        }
+        Room::Now(connection.id)
+    }
+
+    fn enqueue(&mut self, slot: u32, delivery: Delivery, outcome: Outcome) {
+        self.stats.count(outcome);
+        if outcome == Outcome::DeliverSocketFull
+            && let Some(id) = self.session(slot).and_then(|session| session.connection)
+            && let Some(connection) = self.connection_mut(id)
+        {
+            connection.is_output_full = true;
+        }
+        let limits = QueueLimits {
+            messages_max: self.limits.queue_messages_max,
+            bytes_max: self.limits.queue_bytes_max,
+            policy: self.limits.queue_policy,
+        };
+        let Some(session) = self.session_mut(slot) else {
+            return self.stats.count(Outcome::DeliverSessionEnded);
+        };
+        let queue = session
+            .queue
+            .get_or_insert_with(|| Box::new(Queue::default()));
+        let before = (queue.len() as u64, queue.bytes() as u64);
+        let mut dropped = Vec::new();
+        queue.push(delivery, limits, |gone| dropped.push(gone));
+        let after = (queue.len() as u64, queue.bytes() as u64);
+        self.stats.queued_messages = self.stats.queued_messages + after.0 - before.0;
+        self.stats.queued_bytes = self.stats.queued_bytes + after.1 - before.1;
+        for gone in dropped {
+            let message = gone.message.clone();
+            self.drop_delivery_of(slot, &gone, Outcome::DeliverQueueFull, &message);
+        }
+    }
+
+    fn pop_queue(&mut self, slot: u32) -> Option<Delivery> {
+        let session = self.session_mut(slot)?;
+        let queue = session.queue.as_mut()?;
+        let delivery = queue.pop()?;
+        if queue.is_empty() {
+            session.queue = None;
+        }
+        self.stats.queued_messages -= 1;
+        self.stats.queued_bytes -= delivery.message.size_bytes() as u64;
+        Some(delivery)
+    }
+
+    /// Sends what waits for a client, as far as it takes it: first what is to be sent again, then
+    /// the queue, then retained messages.
+    pub(super) fn pump(&mut self, slot: u32) {
+        let Some(session) = self.session(slot) else {
+            return;
+        };
+        let Some(id) = session.connection else { return };
+        if session.window.is_some() {
+            self.pump_resend(id, slot);
+        }
+        self.pump_queue(slot);
+        let has_replays = self
+            .session(slot)
+            .is_some_and(|session| session.replays.is_some());
+        if has_replays {
+            self.pump_replays(slot);
+        }
+    }
+
+    fn pump_resend(&mut self, id: ConnectionId, slot: u32) {
+        loop {
+            let Some(connection) = self.connection(id) else {
+                return;
+            };
+            let receive_maximum = connection.receive_maximum;
+            if connection.output_len() >= self.limits.output_bytes_max {
+                return self.wait_for_output(id);
+            }
+            let Some(session) = self.session_mut(slot) else {
+                return;
+            };
+            let Some(window) = &mut session.window else {
+                return;
+            };
+            match window.resend_next(receive_maximum) {
+                None => return,
+                Some(Resend::PubRel(packet_id)) => {
+                    self.write_success(id, PacketType::PubRel, packet_id);
+                }
+                Some(Resend::Publish(packet_id, delivery)) => {
+                    self.resend(id, slot, packet_id, &delivery);
+                }
+            }
+        }
+    }
+
+    fn resend(&mut self, id: ConnectionId, slot: u32, packet_id: PacketId, delivery: &Delivery) {
+        let message = delivery.message.clone();
+        let properties = [message.properties()];
+        let parts = parts_of(&message, &properties);
+        let identifiers = delivery.identifiers.as_slice();
+        let Some(prepared) = self.prepare(id, &parts, identifiers, true, false) else {
+            // The client takes smaller packets than on its last connection.
+            let settled = self
+                .session_mut(slot)
+                .and_then(|session| session.window.as_mut());
+            let settled = settled.map(|window| match delivery.qos {
+                QoS::ExactlyOnce => window.refuse(packet_id),
+                QoS::AtLeastOnce | QoS::AtMostOnce => window.acknowledge(packet_id),
+            });
+            if settled.is_some_and(|settled| settled.is_ok()) {
+                self.drop_delivery_of(slot, delivery, Outcome::DeliverTooLarge, &message);
+            }
+            return;
+        };
+        let packet_id = Some(packet_id);
+        let flags = Flags {
+            dup: true,
+            qos: delivery.qos,
+            retain: delivery.retain,
+            packet_id,
+        };
+        let shared = prepared.is_payload_shared.then(|| message.clone());
+        self.write_publish(
+            id,
+            prepared,
+            flags,
+            parts.topic,
+            parts.payload.len(),
+            shared,
+        );
+    }
+
+    fn pump_queue(&mut self, slot: u32) {
+        let now_ms = self.now.mono_ms;
+        loop {
+            let Some(session) = self.session(slot) else {
+                return;
+            };
+            let Some(front) = session.queue.as_ref().and_then(|queue| queue.front()) else {
+                return;
+            };
+            let Some(id) = session.connection else { return };
+            let Some(connection) = self.connection(id) else {
+                return;
+            };
+            if front.message.is_expired(now_ms) {
+                // MQTT-3.3.2-5
+                self.drop_front(slot, Outcome::DeliverExpired);
+                continue;
+            }
+            if connection.output_len() >= self.limits.output_bytes_max {
+                return self.wait_for_output(id);
+            }
+            let receive_maximum = connection.receive_maximum;
+            let window = session.window.as_ref();
+            let has_room = window.is_none_or(|window| window.has_room(receive_maximum));
+            if front.qos != QoS::AtMostOnce && !has_room {
+                return;
+            }
+            let Some(delivery) = self.pop_queue(slot) else {
+                return;
+            };
+            match delivery.qos {
+                QoS::AtMostOnce => self.send_kept_at_most_once(slot, &delivery),
+                QoS::AtLeastOnce | QoS::ExactlyOnce => {
+                    self.send_reliably(id, slot, delivery, None);
+                }
+            }
+        }
+    }
+
+    fn drop_front(&mut self, slot: u32, outcome: Outcome) {
+        if let Some(delivery) = self.pop_queue(slot) {
+            let message = delivery.message.clone();
+            self.drop_delivery_of(slot, &delivery, outcome, &message);
+        }
+    }
+
+    /// Has [`Self::pump`] called again when the driver has sent enough.
+    pub(super) fn wait_for_output(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connection_mut(id) {
+            connection.is_output_full = true;
+        }
+    }
+
+    /// Counts a copy as dropped, and says so.
+    pub(super) fn drop_copy(&mut self, slot: u32, outcome: Outcome, topic: &str) {
+        self.stats.count(outcome);
+        // What the client asked for, or what its own choices mean, is no news.
+        let is_expected = matches!(
+            outcome,
+            Outcome::DeliverNoLocal | Outcome::DeliverQos0Offline | Outcome::DeliverSessionEnded
+        );
+        if !is_expected {
+            self.report_withheld(slot, outcome, topic, "");
+        }
+    }
+
+    /// Drops a copy that was kept; its shared group learns that it is off the member's hands.
+    pub(super) fn drop_delivery_of(
+        &mut self,
+        slot: u32,
+        delivery: &Delivery,
+        outcome: Outcome,
+        message: &Message,
+    ) {
+        self.drop_copy(slot, outcome, message.topic());
+        self.settle_shared(slot, delivery);
+    }
+
+    /// Encodes a PUBLISH for a connection. `None`: larger than the client takes.
+    ///
+    /// In a fan-out the copies for connections of one kind share a template.
+    fn prepare(
+        &mut self,
+        id: ConnectionId,
+        parts: &MessageParts<'_>,
+        identifiers: &[u32],
+        has_packet_id: bool,
+        is_fan_out: bool,
+    ) -> Option<Prepared> {
+        let Self {
+            connections,
+            scratch,
+            now,
+            ..
+        } = self;
+        let super::Scratch {
+            templates,
+            is_made,
+            properties,
+            ..
+        } = scratch;
+        let connection = connections.get(id.index as usize)?.as_ref()?;
+        let version = connection.version;
+        let is_v5 = version.has_properties();
+        let is_payload_shared = parts.payload.len() >= SHARED_PAYLOAD_BYTES_MIN;
+        let aliases = connection
+            .aliases
+            .as_ref()
+            .filter(|aliases| is_v5 && aliases.has_outgoing());
+        let limit = connection.packet_bytes_max_out as usize;
+        let alias = aliases.map_or(Outgoing::Plain, |aliases| aliases.outgoing(parts.topic));
+        let is_like_others =
+            is_fan_out && (!is_v5 || identifiers.is_empty()) && alias == Outgoing::Plain;
+        let variant = usize::from(is_v5) * 2 + usize::from(has_packet_id);
+        let template = if is_like_others {
+            variant
+        } else {
+            OWN_TEMPLATE
+        };
+        let place = templates.get_mut(template)?;
+        let is_ready = is_like_others && is_made.get(variant).copied().unwrap_or(false);
+        let mut new_alias = None;
+        if !is_ready {
+            let mut topic = parts.topic;
+            properties.clear();
+            if is_v5 {
+                put_own_properties(properties, parts, identifiers, now.mono_ms);
+                match alias {
+                    Outgoing::Plain => {}
+                    Outgoing::Set(alias) => {
+                        new_alias = Some(alias);
+                        put_alias(properties, alias);
+                    }
+                    Outgoing::Use(alias) => {
+                        topic = "";
+                        put_alias(properties, alias);
+                    }
+                }
+            }
+            // The pieces that the message brought, then the ones of this copy.
+            let forwarded = parts.properties.first().copied().unwrap_or_default();
+            place.encode(TemplateParts {
+                version,
+                has_packet_id,
+                topic,
+                properties: &[forwarded, properties],
+                payload: parts.payload,
+                payload_inline: !is_payload_shared,
+            });
+            if is_like_others && let Some(made) = is_made.get_mut(variant) {
+                *made = true;
+            }
+        }
+        (place.packet_len() <= limit).then_some(Prepared {
+            template,
+            new_alias,
+            is_payload_shared,
+        })
+    }
+
+    fn write_publish(
+        &mut self,
+        id: ConnectionId,
+        prepared: Prepared,
+        flags: Flags,
+        topic: &str,
+        payload_len: usize,
+        shared: Option<Message>,
+    ) {
+        let Self {
+            connections,
+            scratch,
+            spare_outputs,
+            effects,
+            stats,
+            ..
+        } = self;
+        let Some(Some(connection)) = connections.get_mut(id.index as usize) else {
+            return;
+        };
+        if connection.id != id || connection.state == State::Closing {
+            return;
+        }
+        if let (Some(alias), Some(aliases)) = (prepared.new_alias, &mut connection.aliases) {
+            aliases.remember(topic, alias);
+        }
+        let output = connection
+            .output
+            .get_or_insert_with(|| spare_outputs.pop().unwrap_or_default());
+        if let Some(template) = scratch.templates.get(prepared.template) {
+            let Flags {
+                dup,
+                qos,
+                retain,
+                packet_id,
+            } = flags;
+            template.write(dup, qos, retain, packet_id, output.buffer());
+        }
+        if let Some(message) = shared {
+            output.push_payload(message);
+        }
+        if !connection.is_transmit_told {
+            connection.is_transmit_told = true;
+            effects.push_back(crate::event::Effect::Transmit { conn: id });
+        }
+        stats.packets_sent += 1;
+        stats.publish_sent += 1;
+        stats.publish_bytes_sent += payload_len as u64;
+    }
+}
+
+enum Room {
+    Now(ConnectionId),
+    Later(Outcome),
+}
+
+/// The properties that differ from copy to copy: what is left of the expiry (`MQTT-3.3.2-6`) and
+/// the Subscription Identifiers.
+fn put_own_properties(
+    out: &mut Vec<u8>,
+    parts: &MessageParts<'_>,
+    identifiers: &[u32],
+    now_ms: u64,
+) {
+    if parts.expires_at_ms != NEVER_MS {
+        let left_secs = parts.expires_at_ms.saturating_sub(now_ms).div_ceil(1000);
+        out.push(PropertyId::MessageExpiryInterval as u8);
+        let left_secs = u32::try_from(left_secs).unwrap_or(u32::MAX);
+        out.extend_from_slice(&left_secs.to_be_bytes());
+    }
+    for identifier in identifiers {
+        out.push(PropertyId::SubscriptionIdentifier as u8);
+        put_varint(out, *identifier);
+    }
+}
+
+fn put_alias(out: &mut Vec<u8>, alias: u16) {
+    out.push(PropertyId::TopicAlias as u8);
+    out.extend_from_slice(&alias.to_be_bytes());
+}

@@ -1,0 +1,448 @@
+//! The end of connections and sessions, and the Wills that follow from it.
+
+use std::sync::Arc;
+
+use columba_codec::packet::Disconnect;
+use columba_codec::{DecodeError, Packet, PropertiesBuf, PropertyId, ReasonCode, Value};
+
+use super::Shard;
+use super::share::{group_of, may_be_handed_on};
+use crate::access::{Action, Client};
+use crate::connection::State;
+use crate::event::{ConnectionId, Effect, ReportEvent};
+use crate::mail::Letter;
+use crate::message::{Message, MessageParts};
+use crate::outcome::Outcome;
+use crate::session::queue::Delivery;
+use crate::session::{Identity, Session, Will};
+use crate::shard::publish::expires_at_ms;
+use crate::timer::Timer;
+
+/// What becomes of the Will when a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WillFate {
+    /// The client said goodbye (`MQTT-3.14.4-3`).
+    Discard,
+    /// It is published, now or when its delay is over (`MQTT-3.1.2-8`).
+    Publish,
+}
+
+impl Shard {
+    /// Closes an open connection: tells the client why, if its version can, and sends no more.
+    pub(super) fn close(
+        &mut self,
+        id: ConnectionId,
+        outcome: Outcome,
+        reason: ReasonCode,
+        detail: &str,
+    ) {
+        let Some(connection) = self.connection(id) else {
+            return;
+        };
+        if connection.state != State::Open {
+            return;
+        }
+        if connection.version.has_server_disconnect() {
+            let mut properties = PropertiesBuf::new();
+            if connection.wants_problem_information {
+                let _ = properties.push(PropertyId::ReasonString, Value::String(detail));
+            }
+            let properties = properties.as_properties();
+            self.write_packet(id, &Packet::Disconnect(Disconnect { reason, properties }));
+        }
+        self.lose_connection(id, outcome, detail);
+    }
+
+    /// An open connection is over for the reason given; its session goes on without it, or ends.
+    pub(super) fn lose_connection(&mut self, id: ConnectionId, outcome: Outcome, detail: &str) {
+        self.part(id, outcome, detail, WillFate::Publish);
+    }
+
+    fn part(&mut self, id: ConnectionId, outcome: Outcome, detail: &str, fate: WillFate) {
+        let Some(connection) = self.connection(id) else {
+            return;
+        };
+        let slot = connection.session;
+        self.stats.count(outcome);
+        let event = ReportEvent::Disconnected {
+            outcome,
+            detail: detail.to_owned(),
+        };
+        self.report_session(slot, event);
+        if let Some(connection) = self.connection_mut(id) {
+            connection.state = State::Closing;
+            connection.session = u32::MAX;
+            connection.aliases = None;
+            connection.partial = Vec::new();
+        }
+        self.effects.push_back(Effect::Close { conn: id });
+        self.detach(slot, fate);
+    }
+
+    /// The session lost its connection.
+    fn detach(&mut self, slot: u32, fate: WillFate) {
+        let now_ms = self.now.mono_ms;
+        let Some(session) = self.session_mut(slot) else {
+            return;
+        };
+        session.connection = None;
+        session.disconnected_at_ms = now_ms;
+        let is_persistent = session.is_persistent();
+        let (serial, expiry_secs) = (session.me.serial, session.expiry_secs);
+        let discarded = match fate {
+            WillFate::Discard => session.will.take(),
+            WillFate::Publish => None,
+        };
+        self.stats.clients_connected -= 1;
+        if discarded.is_some() {
+            self.stats.count(Outcome::WillDiscarded);
+        }
+        if !is_persistent {
+            return self.end_session(slot, Outcome::SessionEndedWithConnection);
+        }
+        if expiry_secs != u32::MAX {
+            let at_ms = now_ms + u64::from(expiry_secs) * 1000;
+            self.set_connection_timer(at_ms, Timer::SessionExpiry { slot, serial });
+        }
+        self.tell_groups(slot);
+        self.give_back_all(slot);
+        let delay_secs = self.session(slot).and_then(|session| session.will.as_ref());
+        match delay_secs.map(|will| will.delay_secs) {
+            None => {}
+            Some(0) => self.publish_will_of(slot),
+            Some(delay_secs) => {
+                let at_ms = now_ms + u64::from(delay_secs) * 1000;
+                self.set_connection_timer(at_ms, Timer::WillDelay { slot, serial });
+            }
+        }
+    }
+
+    /// DISCONNECT from the client.
+    pub(super) fn on_disconnect(
+        &mut self,
+        id: ConnectionId,
+        slot: u32,
+        disconnect: &Disconnect<'_>,
+    ) {
+        let asked = disconnect.properties.u32(PropertyId::SessionExpiryInterval);
+        let limit = self.limits.session_expiry_secs_max;
+        let expiry_secs = self.session(slot).map_or(0, |session| session.expiry_secs);
+        if let Some(asked) = asked {
+            if expiry_secs == 0 && asked > 0 {
+                return self.close(
+                    id,
+                    Outcome::DisconnectProtocol,
+                    ReasonCode::ProtocolError,
+                    "a Session Expiry Interval of 0 in CONNECT cannot be raised by DISCONNECT",
+                );
+            }
+            if let Some(session) = self.session_mut(slot) {
+                session.expiry_secs = asked.min(limit);
+            }
+        }
+        if disconnect.reason == ReasonCode::Success {
+            let detail = "the client disconnected";
+            self.part(id, Outcome::DisconnectByClient, detail, WillFate::Discard);
+        } else {
+            let mut detail = format!("the client disconnected: {}", disconnect.reason);
+            if let Some(text) = disconnect.properties.string(PropertyId::ReasonString) {
+                detail = format!("{detail}, {text:?}");
+            }
+            self.part(id, Outcome::DisconnectWithWill, &detail, WillFate::Publish);
+        }
+    }
+
+    /// Bytes on an open connection that are no packet (`MQTT-4.13.1-1`).
+    pub(super) fn on_undecodable(&mut self, id: ConnectionId, error: DecodeError) {
+        let reason = error.reason();
+        let outcome = match reason {
+            ReasonCode::MalformedPacket => Outcome::DisconnectMalformed,
+            _ => Outcome::DisconnectProtocol,
+        };
+        if reason == ReasonCode::PacketTooLarge {
+            self.stats.count(Outcome::PublishTooLarge);
+        }
+        self.close(id, outcome, reason, &error.to_string());
+    }
+
+    pub(super) fn on_keep_alive(&mut self, id: ConnectionId) {
+        let now_ms = self.now.mono_ms;
+        let Some(connection) = self.connection(id) else {
+            return;
+        };
+        if connection.state != State::Open || connection.silence_max_ms == 0 {
+            return;
+        }
+        let deadline_ms = connection.last_received_ms + connection.silence_max_ms;
+        if deadline_ms > now_ms {
+            let timer = Timer::KeepAlive {
+                index: id.index,
+                generation: id.generation,
+            };
+            return self.set_connection_timer(deadline_ms, timer);
+        }
+        // MQTT-3.1.2-22
+        let silence_secs = connection.silence_max_ms / 1000;
+        let detail = format!("nothing came for {silence_secs} s, 1.5 times the keep alive");
+        self.close(
+            id,
+            Outcome::DisconnectKeepAlive,
+            ReasonCode::KeepAliveTimeout,
+            &detail,
+        );
+    }
+
+    /// The client came back on another connection (`MQTT-3.1.4-3`).
+    pub(super) fn take_over(&mut self, slot: u32, by: ConnectionId) {
+        let Some(old) = self.session(slot).and_then(|session| session.connection) else {
+            return;
+        };
+        let by = self
+            .connection(by)
+            .map(|connection| connection.peer.to_string());
+        let detail = format!(
+            "taken over by {}",
+            by.as_deref().unwrap_or("another connection")
+        );
+        self.close(
+            old,
+            Outcome::DisconnectTakenOver,
+            ReasonCode::SessionTakenOver,
+            &detail,
+        );
+    }
+
+    pub(super) fn on_session_expiry(&mut self, slot: u32, serial: u32) {
+        let now_ms = self.now.mono_ms;
+        let Some(session) = self.session(slot) else {
+            return;
+        };
+        let is_due = session.me.serial == serial
+            && !session.is_online()
+            && session.expiry_secs != u32::MAX
+            && session.disconnected_at_ms + u64::from(session.expiry_secs) * 1000 <= now_ms;
+        if is_due {
+            self.end_session(slot, Outcome::SessionExpired);
+        }
+    }
+
+    pub(super) fn on_will_delay(&mut self, slot: u32, serial: u32) {
+        let now_ms = self.now.mono_ms;
+        let Some(session) = self.session(slot) else {
+            return;
+        };
+        if session.me.serial != serial || session.is_online() {
+            return;
+        }
+        let Some(will) = &session.will else { return };
+        if session.disconnected_at_ms + u64::from(will.delay_secs) * 1000 <= now_ms {
+            self.publish_will_of(slot);
+        }
+    }
+
+    /// Ends a session that has no connection: everything in it is settled, and a Will that waits
+    /// is published (`MQTT-3.1.2-8`).
+    pub(super) fn end_session(&mut self, slot: u32, outcome: Outcome) {
+        self.stats.count(outcome);
+        let subscriptions = self.session_mut(slot).and_then(|s| s.subscriptions.take());
+        // While they are removed none of its own moves: a session is in a filter's list once.
+        for (filter_id, position) in subscriptions.into_iter().flat_map(|map| *map) {
+            self.remove_subscription(filter_id, position);
+        }
+        let Some(mut session) = self.sessions.try_remove(slot as usize) else {
+            return;
+        };
+        if let Ok(entry) = self
+            .by_client
+            .find_entry(session.hash, |other| *other == slot)
+        {
+            entry.remove();
+        }
+        self.stats.sessions -= 1;
+        self.settle_ended(&mut session);
+        if let Some(will) = session.will {
+            self.publish_will(&session.client_id, &session.identity, session.addr, *will);
+        }
+    }
+
+    /// Settles the copies of a session that has ended: those that came by a shared group go to
+    /// its other members, the rest is dropped.
+    fn settle_ended(&mut self, session: &mut Session) {
+        for membership in &session.memberships {
+            self.stats.subscriptions -= 1;
+            self.stats.shared_subscriptions -= 1;
+            let letter = Letter::Leave {
+                group: group_of(membership),
+                session: session.me,
+            };
+            self.post(membership.owner, letter);
+        }
+        if let Some(mut window) = session.window.take() {
+            for (delivery, _) in window.drain() {
+                self.settle_orphan(session, &delivery, true);
+            }
+        }
+        if let Some(mut queue) = session.queue.take() {
+            self.stats.queued_messages -= queue.len() as u64;
+            self.stats.queued_bytes -= queue.bytes() as u64;
+            while let Some(delivery) = queue.pop() {
+                self.settle_orphan(session, &delivery, false);
+            }
+        }
+    }
+
+    fn settle_orphan(&mut self, session: &Session, delivery: &Delivery, was_sent: bool) {
+        let membership = session.membership(delivery.membership);
+        match membership.filter(|_| may_be_handed_on(delivery, was_sent)) {
+            Some(membership) => {
+                self.stats.count(Outcome::DeliverOtherSharedMember);
+                let (owner, group) = (membership.owner, group_of(membership));
+                let message = delivery.message.clone();
+                self.post(
+                    owner,
+                    Letter::Share {
+                        group,
+                        message,
+                        not: Some(session.me),
+                    },
+                );
+            }
+            None => self.stats.count(Outcome::DeliverSessionEnded),
+        }
+    }
+
+    fn publish_will_of(&mut self, slot: u32) {
+        let Some(session) = self.session_mut(slot) else {
+            return;
+        };
+        let Some(will) = session.will.take() else {
+            return;
+        };
+        let client_id = Arc::clone(&session.client_id);
+        let identity = Arc::clone(&session.identity);
+        let addr = session.addr;
+        self.publish_will(&client_id, &identity, addr, *will);
+    }
+
+    fn publish_will(
+        &mut self,
+        client_id: &Arc<str>,
+        identity: &Identity,
+        addr: Option<std::net::IpAddr>,
+        will: Will,
+    ) {
+        let topic = will.message.topic();
+        let client = Client {
+            client_id,
+            user: identity.user.as_deref(),
+            groups: &identity.groups,
+            addr,
+        };
+        let is_system = topic == "$SYS" || topic.starts_with("$SYS/");
+        let decision = self.access.decide(&client, Action::Publish, topic);
+        if is_system || !decision.is_allowed {
+            let outcome = if is_system {
+                Outcome::PublishBadTopic
+            } else {
+                Outcome::PublishDeniedAcl
+            };
+            self.stats.count(outcome);
+            if self.may_report() {
+                let detail = format!("the Will was not published: {}", self.explain(decision));
+                let topic = topic.to_owned();
+                let event = ReportEvent::Withheld {
+                    outcome,
+                    topic,
+                    detail,
+                };
+                self.report(Some(Arc::clone(client_id)), None, event);
+            }
+            return;
+        }
+        self.stats.count(Outcome::WillPublished);
+        let message = match will.expiry_secs {
+            None => will.message,
+            // Its lifetime starts now.
+            Some(secs) => Message::new(MessageParts {
+                topic,
+                properties: &[will.message.properties()],
+                payload: will.message.payload(),
+                qos: will.message.head().qos,
+                retain: will.message.head().retain,
+                expires_at_ms: expires_at_ms(Some(secs), self.now.mono_ms),
+                publisher: will.message.head().publisher,
+            }),
+        };
+        let is_matched = self.publish_message(&message);
+        let outcome = if is_matched {
+            Outcome::PublishAccepted
+        } else {
+            Outcome::PublishNoMatch
+        };
+        self.stats.count(outcome);
+    }
+
+    pub(super) fn on_admin_disconnect(&mut self, client_id: &str, end_session: bool) {
+        let Some(slot) = self.slot_of(client_id) else {
+            return;
+        };
+        let id = self.session(slot).and_then(|session| session.connection);
+        if let Some(id) = id {
+            let detail = "closed by an operator";
+            self.close(
+                id,
+                Outcome::DisconnectAdmin,
+                ReasonCode::AdministrativeAction,
+                detail,
+            );
+        }
+        // The session may have ended with its connection.
+        if end_session && let Some(slot) = self.slot_of(client_id) {
+            self.end_session(slot, Outcome::SessionEndedByAdmin);
+        }
+    }
+
+    /// First step of a shutdown: nobody comes in any more, and every Will is published while
+    /// others can still receive it.
+    pub(super) fn on_publish_wills(&mut self) {
+        self.is_stopping = true;
+        let slots: Vec<u32> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.will.is_some())
+            .map(|(slot, _)| slot as u32)
+            .collect();
+        for slot in slots {
+            self.publish_will_of(slot);
+        }
+    }
+
+    /// Second step: everybody is told and let go.
+    pub(super) fn on_shutdown(&mut self) {
+        self.is_stopping = true;
+        let open: Vec<(ConnectionId, State)> = self
+            .connections
+            .iter()
+            .flatten()
+            .map(|connection| (connection.id, connection.state))
+            .collect();
+        for (id, state) in open {
+            match state {
+                State::Open => self.close(
+                    id,
+                    Outcome::DisconnectShuttingDown,
+                    ReasonCode::ServerShuttingDown,
+                    "the broker is shutting down",
+                ),
+                State::AwaitConnect | State::Authenticating => {
+                    if let Some(connection) = self.connection_mut(id) {
+                        connection.state = State::Closing;
+                    }
+                    self.stats.count(Outcome::ConnectShuttingDown);
+                    self.effects.push_back(Effect::Close { conn: id });
+                }
+                State::Closing => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,629 @@
+//! PUBLISH from a client, and the way of every message to those who want it.
+
+use std::sync::Arc;
+
+use columba_codec::packet::{Acknowledgement, Publish};
+use columba_codec::{
+    Packet, PacketId, PacketType, Properties, PropertiesBuf, PropertyId, QoS, ReasonCode, Value,
+};
+
+use super::Shard;
+use super::deliver::Target;
+use crate::access::Action;
+use crate::event::{ConnectionId, ShardId};
+use crate::hash::{Set, hash_of, shard_of};
+use crate::mail::{GroupRef, Letter};
+use crate::message::{Message, MessageParts, NEVER_MS};
+use crate::outcome::Outcome;
+use crate::retained::RetainedLimits;
+use crate::routing::FilterId;
+use crate::session::alias::Aliases;
+
+/// A message on its way through a shard. It becomes a [`Message`] of its own only if somebody has
+/// to keep it.
+#[derive(Debug)]
+pub(super) struct Publication<'a> {
+    pub(super) parts: MessageParts<'a>,
+    message: Option<Message>,
+}
+
+impl<'a> Publication<'a> {
+    pub(super) const fn new(parts: MessageParts<'a>) -> Self {
+        Self {
+            parts,
+            message: None,
+        }
+    }
+
+    /// The message to keep.
+    pub(super) fn message(&mut self) -> &Message {
+        self.message.get_or_insert_with(|| Message::new(self.parts))
+    }
+}
+
+/// Who a message is for, seen from the shard that routes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Everybody: this shard's subscribers, the other shards, the shared groups.
+    Everywhere,
+    /// This shard's subscribers; another shard takes care of the rest.
+    Here,
+}
+
+/// Why a PUBLISH is not accepted.
+struct Refused {
+    reason: ReasonCode,
+    outcome: Outcome,
+    detail: String,
+}
+
+impl Refused {
+    fn new(reason: ReasonCode, outcome: Outcome, detail: impl Into<String>) -> Self {
+        Self {
+            reason,
+            outcome,
+            detail: detail.into(),
+        }
+    }
+}
+
+impl Shard {
+    pub(super) fn on_publish(&mut self, id: ConnectionId, slot: u32, publish: &Publish<'_>) {
+        self.stats.publish_received += 1;
+        self.stats.publish_bytes_received += publish.payload.len() as u64;
+        if publish.properties.is_empty() {
+            return self.on_named_publish(id, slot, publish, publish.topic);
+        }
+        if publish
+            .properties
+            .find(PropertyId::SubscriptionIdentifier)
+            .is_some()
+        {
+            // MQTT-3.3.4-6
+            return self.close(
+                id,
+                Outcome::DisconnectProtocol,
+                ReasonCode::ProtocolError,
+                "a client's PUBLISH carries no Subscription Identifier",
+            );
+        }
+        let Some(alias) = publish.properties.u16(PropertyId::TopicAlias) else {
+            return self.on_named_publish(id, slot, publish, publish.topic);
+        };
+        match self.resolve_alias(id, alias, publish.topic) {
+            Ok(topic) => self.on_named_publish(id, slot, publish, &topic),
+            Err(detail) => {
+                self.stats.count(Outcome::PublishAliasInvalid);
+                let reason = ReasonCode::TopicAliasInvalid;
+                self.close(id, Outcome::DisconnectProtocol, reason, &detail);
+            }
+        }
+    }
+
+    /// The topic of a PUBLISH with an alias; sets the alias if the topic came along.
+    fn resolve_alias(
+        &mut self,
+        id: ConnectionId,
+        alias: u16,
+        topic: &str,
+    ) -> Result<Arc<str>, String> {
+        let most = self.limits.topic_alias_maximum;
+        if alias == 0 || alias > most {
+            // MQTT-3.3.2-9
+            return Err(format!("topic alias {alias} is not in 1..={most}"));
+        }
+        let hashing = self.hashing;
+        let Some(connection) = self.connection_mut(id) else {
+            return Err(String::new());
+        };
+        let aliases = connection
+            .aliases
+            .get_or_insert_with(|| Box::new(Aliases::new(hashing, 0)));
+        if !topic.is_empty() {
+            aliases.set_incoming(alias, topic);
+        }
+        aliases
+            .incoming(alias)
+            .ok_or_else(|| format!("topic alias {alias} was not set on this connection"))
+    }
+
+    /// A PUBLISH whose topic is known.
+    fn on_named_publish(
+        &mut self,
+        id: ConnectionId,
+        slot: u32,
+        publish: &Publish<'_>,
+        topic: &str,
+    ) {
+        if let (QoS::ExactlyOnce, Some(packet_id)) = (publish.qos, publish.packet_id) {
+            match self.receive_exactly_once(id, slot, packet_id) {
+                Received::New => {}
+                Received::Again => {
+                    // MQTT-4.3.3-10
+                    self.stats.count(Outcome::PublishDuplicate);
+                    return self.write_success(id, PacketType::PubRec, packet_id);
+                }
+                Received::TooMany => {
+                    self.stats.count(Outcome::PublishReceiveMaximum);
+                    let most = self.limits.receive_maximum;
+                    let detail = format!("more than {most} QoS 2 messages were not released");
+                    let reason = ReasonCode::ReceiveMaximumExceeded;
+                    return self.close(id, Outcome::DisconnectProtocol, reason, &detail);
+                }
+            }
+        }
+        if let Err(refused) = self.check_publish(slot, publish, topic) {
+            return self.refuse_publish(id, slot, publish, topic, &refused);
+        }
+        let is_matched = self.accept_publish(slot, publish, topic);
+        self.acknowledge_publish(id, publish, is_matched);
+    }
+
+    fn check_publish(&self, slot: u32, publish: &Publish<'_>, topic: &str) -> Result<(), Refused> {
+        if topic.starts_with('$') && (topic.starts_with("$SYS/") || topic == "$SYS") {
+            return Err(Refused::new(
+                ReasonCode::TopicNameInvalid,
+                Outcome::PublishBadTopic,
+                "topics below $SYS are the broker's own",
+            ));
+        }
+        // Counting bytes is enough for all topics but absurd ones.
+        let levels_max = self.limits.topic_levels_max;
+        if topic.len() >= levels_max && topic.split('/').count() > levels_max {
+            return Err(Refused::new(
+                ReasonCode::TopicNameInvalid,
+                Outcome::PublishBadTopic,
+                format!("the topic has more than {levels_max} levels"),
+            ));
+        }
+        let decision = self.decide(slot, Action::Publish, topic);
+        if !decision.is_allowed {
+            return Err(Refused::new(
+                ReasonCode::NotAuthorized,
+                Outcome::PublishDeniedAcl,
+                self.explain(decision),
+            ));
+        }
+        if publish.properties.flag(PropertyId::PayloadFormatIndicator) == Some(true)
+            && std::str::from_utf8(publish.payload).is_err()
+        {
+            return Err(Refused::new(
+                ReasonCode::PayloadFormatInvalid,
+                Outcome::PublishPayloadInvalid,
+                "the payload is not the UTF-8 that its format indicator promises",
+            ));
+        }
+        if publish.retain && !publish.payload.is_empty() {
+            self.check_retain(topic, publish)?;
+        }
+        Ok(())
+    }
+
+    fn check_retain(&self, topic: &str, publish: &Publish<'_>) -> Result<(), Refused> {
+        if self.retained_owner(topic) != self.id {
+            // The owner counts what it cannot keep.
+            return Ok(());
+        }
+        let limits = RetainedLimits {
+            messages_max: self.limits.retained_messages_max,
+            bytes_max: self.limits.retained_bytes_max,
+        };
+        let size = topic.len() + publish.payload.len() + publish.properties.bytes().len();
+        if self.retained.has_room(topic, size, limits) {
+            return Ok(());
+        }
+        Err(Refused::new(
+            ReasonCode::QuotaExceeded,
+            Outcome::PublishRetainQuota,
+            "there is no room for another retained message",
+        ))
+    }
+
+    /// Retains and routes a PUBLISH. Returns whether anybody subscribes.
+    fn accept_publish(&mut self, slot: u32, publish: &Publish<'_>, topic: &str) -> bool {
+        let publisher = self.session(slot).map_or(0, |session| session.hash);
+        let expiry_secs = publish.properties.u32(PropertyId::MessageExpiryInterval);
+        let mut filtered = std::mem::take(&mut self.scratch.forwarded);
+        let forwarded = [forwarded_properties(publish.properties, &mut filtered)];
+        let mut publication = Publication::new(MessageParts {
+            topic,
+            properties: &forwarded,
+            payload: publish.payload,
+            qos: publish.qos,
+            retain: publish.retain,
+            expires_at_ms: expires_at_ms(expiry_secs, self.now.mono_ms),
+            publisher,
+        });
+        if publish.retain {
+            self.retain(&mut publication);
+        }
+        let is_matched = self.route(&mut publication, Scope::Everywhere, Some(slot));
+        drop(publication);
+        self.scratch.forwarded = filtered;
+        let outcome = if is_matched {
+            Outcome::PublishAccepted
+        } else {
+            Outcome::PublishNoMatch
+        };
+        self.stats.count(outcome);
+        is_matched
+    }
+
+    fn acknowledge_publish(&mut self, id: ConnectionId, publish: &Publish<'_>, is_matched: bool) {
+        let (packet_type, packet_id) = match (publish.qos, publish.packet_id) {
+            (QoS::AtLeastOnce, Some(packet_id)) => (PacketType::PubAck, packet_id),
+            (QoS::ExactlyOnce, Some(packet_id)) => (PacketType::PubRec, packet_id),
+            _ => return,
+        };
+        let has_codes = self
+            .connection(id)
+            .is_some_and(|connection| connection.version.has_reason_codes());
+        if is_matched || !has_codes {
+            return self.write_success(id, packet_type, packet_id);
+        }
+        let ack = Acknowledgement {
+            packet_id,
+            reason: ReasonCode::NoMatchingSubscribers,
+            properties: Properties::EMPTY,
+        };
+        self.write_ack(id, packet_type, ack);
+    }
+
+    /// Says no to a PUBLISH in the only way that its QoS and version leave (`MQTT-3.3.5-2` of
+    /// 3.1.1: an unauthorised PUBLISH is acknowledged normally there).
+    fn refuse_publish(
+        &mut self,
+        id: ConnectionId,
+        slot: u32,
+        publish: &Publish<'_>,
+        topic: &str,
+        refused: &Refused,
+    ) {
+        self.stats.count(refused.outcome);
+        self.report_withheld(slot, refused.outcome, topic, &refused.detail);
+        let Some(packet_id) = publish.packet_id else {
+            return;
+        };
+        let Some(connection) = self.connection(id) else {
+            return;
+        };
+        let has_codes = connection.version.has_reason_codes();
+        let packet_type = match publish.qos {
+            QoS::ExactlyOnce => PacketType::PubRec,
+            QoS::AtLeastOnce | QoS::AtMostOnce => PacketType::PubAck,
+        };
+        if !has_codes {
+            return self.write_success(id, packet_type, packet_id);
+        }
+        if publish.qos == QoS::ExactlyOnce
+            && let Some(session) = self.session_mut(slot)
+            && let Some(received) = &mut session.received
+        {
+            // MQTT-4.3.3-9: after this PUBREC the id is free for a new message.
+            received.remove(&packet_id.get());
+        }
+        let mut properties = PropertiesBuf::new();
+        self.put_reason_string(id, &mut properties, &refused.detail);
+        let ack = Acknowledgement {
+            packet_id,
+            reason: refused.reason,
+            properties: properties.as_properties(),
+        };
+        self.write_ack(id, packet_type, ack);
+    }
+
+    pub(super) fn write_ack(
+        &mut self,
+        id: ConnectionId,
+        packet_type: PacketType,
+        ack: Acknowledgement<'_>,
+    ) {
+        let packet = match packet_type {
+            PacketType::PubAck => Packet::PubAck(ack),
+            PacketType::PubRec => Packet::PubRec(ack),
+            PacketType::PubRel => Packet::PubRel(ack),
+            _ => Packet::PubComp(ack),
+        };
+        self.write_packet(id, &packet);
+    }
+
+    /// Adds a Reason String if the client wants any (`MQTT-3.1.2-29`).
+    pub(super) fn put_reason_string(
+        &self,
+        id: ConnectionId,
+        properties: &mut PropertiesBuf,
+        text: &str,
+    ) {
+        let Some(connection) = self.connection(id) else {
+            return;
+        };
+        if connection.version.has_properties() && connection.wants_problem_information {
+            // A text that does not fit is left out.
+            let _ = properties.push(PropertyId::ReasonString, Value::String(text));
+        }
+    }
+
+    /// Notes the packet id of a QoS 2 PUBLISH.
+    fn receive_exactly_once(
+        &mut self,
+        id: ConnectionId,
+        slot: u32,
+        packet_id: PacketId,
+    ) -> Received {
+        let most = match self.connection(id) {
+            Some(connection) if connection.version.has_receive_maximum() => {
+                usize::from(self.limits.receive_maximum.max(1))
+            }
+            _ => usize::from(u16::MAX),
+        };
+        let hashing = self.hashing;
+        let Some(session) = self.session_mut(slot) else {
+            return Received::Again;
+        };
+        let received = session
+            .received
+            .get_or_insert_with(|| Box::new(Set::with_hasher(hashing)));
+        if received.contains(&packet_id.get()) {
+            return Received::Again;
+        }
+        if received.len() >= most {
+            return Received::TooMany;
+        }
+        received.insert(packet_id.get());
+        Received::New
+    }
+
+    /// Brings a message to all who want it. `publisher` is the slot of the session that published
+    /// it, if it lives here. Returns whether there is any subscription.
+    pub(super) fn route(
+        &mut self,
+        publication: &mut Publication<'_>,
+        scope: Scope,
+        publisher: Option<u32>,
+    ) -> bool {
+        let mut found = std::mem::take(&mut self.scratch.filters);
+        found.clear();
+        self.filters.find(publication.parts.topic, &mut found);
+        self.scratch.is_made = [false; 4];
+        match found.as_slice() {
+            [] => {}
+            [one] => self.route_one(*one, publication, publisher),
+            many => self.route_merged(many, publication, publisher),
+        }
+        if scope == Scope::Everywhere {
+            self.route_elsewhere(&found, publication);
+        }
+        let is_matched = !found.is_empty();
+        self.scratch.filters = found;
+        is_matched
+    }
+
+    /// One filter matched: its subscribers are all different sessions.
+    fn route_one(
+        &mut self,
+        id: FilterId,
+        publication: &mut Publication<'_>,
+        publisher: Option<u32>,
+    ) {
+        let mut position = 0;
+        loop {
+            let Some(filter) = self.filters.get(id) else {
+                return;
+            };
+            let Some(subscriber) = filter.local.get(position).copied() else {
+                return;
+            };
+            position += 1;
+            let target = Target::from(subscriber);
+            if subscriber.no_local && publisher == Some(subscriber.session) {
+                self.drop_own(subscriber.session, publication);
+                continue;
+            }
+            let identifier = [subscriber.identifier];
+            let identifiers: &[u32] = if identifier == [0] { &[] } else { &identifier };
+            self.deliver(publication, target, identifiers);
+        }
+    }
+
+    /// Several filters matched: a session gets one copy, at the highest QoS, with all identifiers
+    /// (`MQTT-3.3.4-2`, `MQTT-3.3.4-3`, `MQTT-3.3.4-4`).
+    fn route_merged(
+        &mut self,
+        found: &[FilterId],
+        publication: &mut Publication<'_>,
+        publisher: Option<u32>,
+    ) {
+        let mut targets = std::mem::take(&mut self.scratch.targets);
+        let mut links = std::mem::take(&mut self.scratch.identifiers);
+        targets.clear();
+        links.clear();
+        let is_own_skipped = self.merge_targets(found, publisher, &mut targets, &mut links);
+        let mut identifiers = Vec::new();
+        for target in &targets {
+            identifiers.clear();
+            let mut next = target.identifiers;
+            while let Some((identifier, after)) = links.get(next as usize) {
+                identifiers.push(*identifier);
+                next = *after;
+            }
+            self.deliver(publication, *target, &identifiers);
+        }
+        if let Some(own) = publisher.filter(|_| is_own_skipped)
+            && !targets.iter().any(|target| target.session == own)
+        {
+            self.drop_own(own, publication);
+        }
+        self.scratch.targets = targets;
+        self.scratch.identifiers = links;
+    }
+
+    /// Returns whether No Local left a subscription of the publisher out.
+    fn merge_targets(
+        &mut self,
+        found: &[FilterId],
+        publisher: Option<u32>,
+        targets: &mut Vec<Target>,
+        links: &mut Vec<(u32, u32)>,
+    ) -> bool {
+        let mut is_own_skipped = false;
+        let Self {
+            filters,
+            scratch,
+            sessions,
+            ..
+        } = self;
+        scratch.mark += 1;
+        if scratch.marks.len() < sessions.capacity() {
+            scratch.marks.resize(sessions.capacity(), (0, 0));
+        }
+        for subscriber in found
+            .iter()
+            .filter_map(|id| filters.get(*id))
+            .flat_map(|f| &f.local)
+        {
+            if subscriber.no_local && publisher == Some(subscriber.session) {
+                is_own_skipped = true;
+                continue;
+            }
+            let Some(mark) = scratch.marks.get_mut(subscriber.session as usize) else {
+                continue;
+            };
+            if mark.0 != scratch.mark {
+                *mark = (scratch.mark, targets.len() as u32);
+                targets.push(Target::from(*subscriber));
+            }
+            let Some(target) = targets.get_mut(mark.1 as usize) else {
+                continue;
+            };
+            target.qos = target.qos.max(subscriber.qos);
+            target.retain_as_published |= subscriber.retain_as_published;
+            if subscriber.identifier != 0 {
+                links.push((subscriber.identifier, target.identifiers));
+                target.identifiers = (links.len() - 1) as u32;
+            }
+        }
+        is_own_skipped
+    }
+
+    fn drop_own(&mut self, slot: u32, publication: &Publication<'_>) {
+        self.stats.copies += 1;
+        self.drop_copy(slot, Outcome::DeliverNoLocal, publication.parts.topic);
+    }
+
+    /// Sends the message to the other shards that want it and to the groups' owners.
+    fn route_elsewhere(&mut self, found: &[FilterId], publication: &mut Publication<'_>) {
+        let mut remote = 0u64;
+        let mut groups: Vec<(ShardId, GroupRef)> = Vec::new();
+        for filter in found.iter().filter_map(|id| self.filters.get(*id)) {
+            remote |= filter.remote;
+            for group in &filter.groups {
+                let name = Arc::clone(&group.name);
+                let group_ref = GroupRef {
+                    filter: Arc::clone(&filter.text),
+                    name,
+                };
+                groups.push((group.owner, group_ref));
+            }
+        }
+        while remote != 0 {
+            let shard = ShardId(remote.trailing_zeros() as u16);
+            remote &= remote - 1;
+            let message = publication.message().clone();
+            self.post(shard, Letter::Publish { message });
+        }
+        for (owner, group) in groups {
+            let message = publication.message().clone();
+            self.post(
+                owner,
+                Letter::Share {
+                    group,
+                    message,
+                    not: None,
+                },
+            );
+        }
+    }
+
+    /// Publishes a message that the broker itself has: a Will, or one of `$SYS`.
+    pub(super) fn publish_message(&mut self, message: &Message) -> bool {
+        let properties = [message.properties()];
+        let mut publication = Publication {
+            parts: parts_of(message, &properties),
+            message: Some(message.clone()),
+        };
+        if message.head().retain {
+            self.retain(&mut publication);
+        }
+        self.route(&mut publication, Scope::Everywhere, None)
+    }
+
+    /// Routes a message that another shard accepted.
+    pub(super) fn route_here(&mut self, message: &Message) {
+        let properties = [message.properties()];
+        let mut publication = Publication {
+            parts: parts_of(message, &properties),
+            message: Some(message.clone()),
+        };
+        self.route(&mut publication, Scope::Here, None);
+    }
+
+    /// The shard that keeps a topic's retained message.
+    pub(super) fn retained_owner(&self, topic: &str) -> ShardId {
+        if self.shards == 1 {
+            self.id
+        } else {
+            shard_of(hash_of(&self.hashing, topic), self.shards)
+        }
+    }
+}
+
+enum Received {
+    New,
+    Again,
+    TooMany,
+}
+
+/// The parts of a message, borrowed from it.
+pub(super) fn parts_of<'a>(
+    message: &'a Message,
+    properties: &'a [&'a [u8]; 1],
+) -> MessageParts<'a> {
+    let head = message.head();
+    MessageParts {
+        topic: message.topic(),
+        properties,
+        payload: message.payload(),
+        qos: head.qos,
+        retain: head.retain,
+        expires_at_ms: head.expires_at_ms,
+        publisher: head.publisher,
+    }
+}
+
+/// When a message with this Message Expiry Interval expires.
+pub(super) fn expires_at_ms(expiry_secs: Option<u32>, now_ms: u64) -> u64 {
+    match expiry_secs {
+        Some(secs) => now_ms + u64::from(secs) * 1000,
+        None => NEVER_MS,
+    }
+}
+
+/// The properties that are passed on unchanged and in order (`MQTT-3.3.2-4`, `MQTT-3.3.2-15` to
+/// `MQTT-3.3.2-20`); without the topic alias, which is the connection's, and the expiry, which is
+/// counted down. Copies only if something is to be left out.
+fn forwarded_properties<'a>(properties: Properties<'a>, filtered: &'a mut Vec<u8>) -> &'a [u8] {
+    let is_kept = |id: PropertyId| {
+        !matches!(
+            id,
+            PropertyId::TopicAlias | PropertyId::MessageExpiryInterval
+        )
+    };
+    if properties.is_empty() || properties.iter().all(|property| is_kept(property.id)) {
+        return properties.bytes();
+    }
+    filtered.clear();
+    for property in properties.iter().filter(|property| is_kept(property.id)) {
+        filtered.extend_from_slice(property.bytes);
+    }
+    filtered
+}

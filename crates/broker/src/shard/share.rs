@@ -1,0 +1,386 @@
+//! Shared subscriptions (section 4.8.2): the owner of a group chooses, the member's home delivers.
+
+use std::sync::Arc;
+
+use columba_codec::QoS;
+
+use super::Shard;
+use crate::event::ShardId;
+use crate::hash::{hash_of, shard_of};
+use crate::mail::{GroupRef, Letter, NewMember, Ticket};
+use crate::message::Message;
+use crate::outcome::Outcome;
+use crate::routing::FilterId;
+use crate::routing::share::{Choice, Group, Member, SessionRef};
+use crate::session::Membership;
+use crate::session::queue::{Delivery, Identifiers};
+
+impl Shard {
+    /// The shard that owns a group.
+    pub(super) fn group_owner(&self, filter: &str, name: &str) -> ShardId {
+        if self.shards == 1 {
+            return self.id;
+        }
+        shard_of(hash_of(&self.hashing, &(filter, name)), self.shards)
+    }
+
+    fn group_mut(&mut self, group: &GroupRef) -> Option<(FilterId, &mut Group)> {
+        let id = self.filters.id_of(&group.filter)?;
+        let filter = self.filters.get_mut(id)?;
+        let found = filter
+            .groups
+            .iter_mut()
+            .find(|known| known.name == group.name)?;
+        Some((id, found))
+    }
+
+    /// A session joins a group that this shard owns. All shards learn of the group, and answer to
+    /// whoever waits for it.
+    pub(super) fn on_join(&mut self, group: &GroupRef, new: NewMember, ticket: Ticket) {
+        let owner = self.id;
+        self.add_group(group, owner);
+        if let Some((_, known)) = self.group_mut(group) {
+            let outstanding = match known.members.iter().position(|m| m.session == new.session) {
+                Some(position) => known.members.swap_remove(position).outstanding,
+                None => 0,
+            };
+            known.members.push(Member {
+                session: new.session,
+                is_online: new.is_online,
+                outstanding,
+                room: new.room,
+            });
+        }
+        for shard in self.others() {
+            let letter = Letter::Group {
+                group: group.clone(),
+                exists: true,
+                ticket: Some(ticket),
+            };
+            self.post(shard, letter);
+        }
+        self.post(
+            ticket.shard,
+            Letter::Applied {
+                number: ticket.number,
+            },
+        );
+    }
+
+    fn add_group(&mut self, group: &GroupRef, owner: ShardId) {
+        let id = self.filters.id_or_new(&group.filter);
+        let Some(filter) = self.filters.get_mut(id) else {
+            return;
+        };
+        if filter.groups.iter().any(|known| known.name == group.name) {
+            return;
+        }
+        let name = Arc::clone(&group.name);
+        filter.groups.push(Group {
+            name,
+            owner,
+            members: Vec::new(),
+            turn: 0,
+        });
+    }
+
+    /// The owner of a group tells that it exists, or no longer does.
+    pub(super) fn on_group(
+        &mut self,
+        from: ShardId,
+        group: &GroupRef,
+        exists: bool,
+        ticket: Option<Ticket>,
+    ) {
+        if exists {
+            self.add_group(group, from);
+        } else {
+            self.forget_group(group);
+        }
+        if let Some(ticket) = ticket {
+            self.post(
+                ticket.shard,
+                Letter::Applied {
+                    number: ticket.number,
+                },
+            );
+        }
+    }
+
+    fn forget_group(&mut self, group: &GroupRef) {
+        let Some(id) = self.filters.id_of(&group.filter) else {
+            return;
+        };
+        if let Some(filter) = self.filters.get_mut(id) {
+            filter.groups.retain(|known| known.name != group.name);
+        }
+        self.filters.forget_if_unused(id);
+    }
+
+    pub(super) fn on_leave(&mut self, group: &GroupRef, session: SessionRef) {
+        let Some((_, known)) = self.group_mut(group) else {
+            return;
+        };
+        known.members.retain(|member| member.session != session);
+        if !known.members.is_empty() {
+            return;
+        }
+        self.forget_group(group);
+        for shard in self.others() {
+            let letter = Letter::Group {
+                group: group.clone(),
+                exists: false,
+                ticket: None,
+            };
+            self.post(shard, letter);
+        }
+    }
+
+    /// A message for a group that this shard owns: some member gets it.
+    pub(super) fn on_share(
+        &mut self,
+        group: &GroupRef,
+        message: &Message,
+        not: Option<SessionRef>,
+    ) {
+        let strategy = self.limits.share_strategy;
+        let hashing = self.hashing;
+        let publisher = message.head().publisher;
+        let choice = Choice {
+            strategy,
+            publisher,
+            not,
+            hashing: &hashing,
+        };
+        let mut chance = self.chance.clone();
+        let chosen = self.group_mut(group).and_then(|(_, known)| {
+            let position = known.choose(choice, &mut chance)?;
+            let member = known.members.get_mut(position)?;
+            member.outstanding += 1;
+            Some(member.session)
+        });
+        self.chance = chance;
+        match chosen {
+            Some(session) => {
+                let letter = Letter::Assign {
+                    group: group.clone(),
+                    message: message.clone(),
+                    session,
+                };
+                self.post(session.shard, letter);
+            }
+            None => {
+                // The last member left while the message was on its way.
+                self.stats.copies += 1;
+                self.stats.count(Outcome::DeliverNoSharedMember);
+            }
+        }
+    }
+
+    /// A message for a member that lives here.
+    pub(super) fn on_assign(&mut self, group: &GroupRef, message: Message, to: SessionRef) {
+        let session = self.session(to.slot).filter(|session| session.me == to);
+        let membership = session.and_then(|session| {
+            session
+                .memberships
+                .iter()
+                .find(|member| member.filter == group.filter && member.group == group.name)
+        });
+        let Some(membership) = membership else {
+            // It left while the message was on its way: somebody else's turn.
+            let group = group.clone();
+            let owner = self.group_owner(&group.filter, &group.name);
+            return self.post(
+                owner,
+                Letter::Share {
+                    group,
+                    message,
+                    not: Some(to),
+                },
+            );
+        };
+        let identifiers = match membership.identifier {
+            0 => Identifiers::None,
+            one => Identifiers::One(one),
+        };
+        let head = *message.head();
+        let delivery = Delivery {
+            qos: head.qos.min(membership.qos),
+            retain: head.retain && membership.retain_as_published,
+            membership: membership.number,
+            identifiers,
+            message,
+        };
+        self.deliver_kept(to.slot, delivery);
+    }
+
+    /// A delivery that came by a group is off the member's hands: the owner may count on it again.
+    pub(super) fn settle_shared(&mut self, slot: u32, delivery: &Delivery) {
+        if delivery.membership == 0 {
+            return;
+        }
+        let Some(session) = self.session(slot) else {
+            return;
+        };
+        let Some(membership) = session.membership(delivery.membership) else {
+            return;
+        };
+        let letter = Letter::Settled {
+            group: group_of(membership),
+            session: session.me,
+        };
+        self.post(membership.owner, letter);
+    }
+
+    pub(super) fn on_settled(&mut self, group: &GroupRef, session: SessionRef) {
+        if let Some((_, known)) = self.group_mut(group)
+            && let Some(member) = known.members.iter_mut().find(|m| m.session == session)
+        {
+            member.outstanding = member.outstanding.saturating_sub(1);
+        }
+    }
+
+    pub(super) fn on_member_state(
+        &mut self,
+        group: &GroupRef,
+        session: SessionRef,
+        is_online: bool,
+        room: u32,
+    ) {
+        if let Some((_, known)) = self.group_mut(group)
+            && let Some(member) = known.members.iter_mut().find(|m| m.session == session)
+        {
+            member.is_online = is_online;
+            member.room = room;
+        }
+    }
+
+    /// Tells the owners of a session's groups whether it is connected.
+    pub(super) fn tell_groups(&mut self, slot: u32) {
+        let Some(session) = self.session(slot) else {
+            return;
+        };
+        if session.memberships.is_empty() {
+            return;
+        }
+        let is_online = session.is_online();
+        let me = session.me;
+        let room = self
+            .connection_of(slot)
+            .map_or(0, |connection| connection.receive_maximum);
+        let groups: Vec<_> = session
+            .memberships
+            .iter()
+            .map(|m| (m.owner, group_of(m)))
+            .collect();
+        for (owner, group) in groups {
+            let room = u32::from(room);
+            self.post(
+                owner,
+                Letter::MemberState {
+                    group,
+                    session: me,
+                    is_online,
+                    room,
+                },
+            );
+        }
+    }
+
+    /// A member leaves its group: what it has not got yet goes to the others. Begun QoS 2
+    /// deliveries are finished here (`MQTT-4.8.2-4`).
+    pub(super) fn leave(&mut self, slot: u32, membership: &Membership) {
+        self.stats.subscriptions -= 1;
+        self.stats.shared_subscriptions -= 1;
+        let Some(session) = self.session(slot) else {
+            return;
+        };
+        let me = session.me;
+        let letter = Letter::Leave {
+            group: group_of(membership),
+            session: me,
+        };
+        self.post(membership.owner, letter);
+        let number = membership.number;
+        let taken = self.take_shared(slot, |of| of == number, true);
+        for delivery in taken {
+            self.give_back(slot, membership.owner, group_of(membership), &delivery);
+        }
+    }
+
+    /// A member is offline but may come back: what it has not got yet goes to the others.
+    pub(super) fn give_back_all(&mut self, slot: u32) {
+        let Some(session) = self.session(slot) else {
+            return;
+        };
+        if session.memberships.is_empty() {
+            return;
+        }
+        for delivery in self.take_shared(slot, |_| true, true) {
+            let Some(membership) = self
+                .session(slot)
+                .and_then(|session| session.membership(delivery.membership))
+            else {
+                self.stats.count(Outcome::DeliverSessionEnded);
+                continue;
+            };
+            let (owner, group) = (membership.owner, group_of(membership));
+            self.settle_shared(slot, &delivery);
+            self.give_back(slot, owner, group, &delivery);
+        }
+    }
+
+    /// Takes unfinished deliveries that came by groups out of a session: all that wait, and QoS 1
+    /// that was sent and not acknowledged.
+    fn take_shared(
+        &mut self,
+        slot: u32,
+        is_taken: impl Fn(u32) -> bool,
+        with_sent: bool,
+    ) -> Vec<Delivery> {
+        let Some(session) = self.session_mut(slot) else {
+            return Vec::new();
+        };
+        let mut taken = Vec::new();
+        if with_sent && let Some(window) = &mut session.window {
+            taken.extend(window.take_shared(&is_taken));
+        }
+        if let Some(queue) = &mut session.queue {
+            let (messages, bytes) = (queue.len(), queue.bytes());
+            taken.extend(queue.take_shared(&is_taken));
+            let gone = (messages - queue.len(), bytes - queue.bytes());
+            self.stats.queued_messages -= gone.0 as u64;
+            self.stats.queued_bytes -= gone.1 as u64;
+        }
+        taken
+    }
+
+    /// Hands a copy on: here it is settled, whoever gets it has a new one.
+    fn give_back(&mut self, slot: u32, owner: ShardId, group: GroupRef, delivery: &Delivery) {
+        let not = self.session(slot).map(|session| session.me);
+        self.stats.count(Outcome::DeliverOtherSharedMember);
+        let message = delivery.message.clone();
+        self.post(
+            owner,
+            Letter::Share {
+                group,
+                message,
+                not,
+            },
+        );
+    }
+}
+
+/// The group of a membership.
+pub(super) fn group_of(membership: &Membership) -> GroupRef {
+    GroupRef {
+        filter: Arc::clone(&membership.filter),
+        name: Arc::clone(&membership.group),
+    }
+}
+
+/// Whether a delivery of a session that ends may go to another member of its group.
+pub(super) fn may_be_handed_on(delivery: &Delivery, was_sent: bool) -> bool {
+    // MQTT-4.8.2-5: a begun QoS 2 delivery is not sent to anybody else.
+    delivery.membership != 0 && (!was_sent || delivery.qos != QoS::ExactlyOnce)
+}

@@ -1,0 +1,486 @@
+//! SUBSCRIBE and UNSUBSCRIBE.
+
+use std::sync::Arc;
+
+use columba_codec::packet::{
+    RetainHandling, SubAck, Subscribe, SubscribeOptions, UnsubAck, Unsubscribe,
+};
+use columba_codec::{Packet, PacketId, PropertiesBuf, PropertyId, QoS, ReasonCode, TopicFilter};
+
+use super::Shard;
+use crate::access::Action;
+use crate::event::ConnectionId;
+use crate::hash::Map;
+use crate::mail::{GroupRef, Letter, NewMember, Ticket};
+use crate::outcome::Outcome;
+use crate::routing::{FilterId, Subscriber};
+use crate::session::Membership;
+use crate::session::replay::Replay;
+
+/// A SUBSCRIBE whose SUBACK waits until every shard knows of the subscriptions: from the SUBACK
+/// on, no message accepted anywhere may miss them.
+#[derive(Debug)]
+pub(super) struct WaitingSubscribe {
+    conn: ConnectionId,
+    slot: u32,
+    packet_id: PacketId,
+    codes: Vec<u8>,
+    /// Why the first refused filter was refused.
+    detail: Option<String>,
+    replays: Vec<Replay>,
+    /// Answers to come.
+    waiting: usize,
+}
+
+/// What one filter of a SUBSCRIBE came to.
+struct Refused {
+    reason: ReasonCode,
+    outcome: Outcome,
+    detail: String,
+}
+
+impl Refused {
+    fn new(reason: ReasonCode, outcome: Outcome, detail: impl Into<String>) -> Self {
+        Self {
+            reason,
+            outcome,
+            detail: detail.into(),
+        }
+    }
+}
+
+impl Shard {
+    pub(super) fn on_subscribe(&mut self, id: ConnectionId, slot: u32, subscribe: &Subscribe<'_>) {
+        let breaks_rule = |(text, options): (&str, SubscribeOptions)| {
+            options.no_local && text.starts_with("$share/")
+        };
+        if subscribe.filters.iter().any(breaks_rule) {
+            // MQTT-3.8.3-4
+            return self.close(
+                id,
+                Outcome::DisconnectProtocol,
+                ReasonCode::ProtocolError,
+                "a shared subscription cannot be No Local",
+            );
+        }
+        let identifier = subscribe
+            .properties
+            .u32(PropertyId::SubscriptionIdentifier)
+            .unwrap_or(0);
+        let number = self.new_number();
+        let waiting = WaitingSubscribe {
+            conn: id,
+            slot,
+            packet_id: subscribe.packet_id,
+            codes: Vec::new(),
+            detail: None,
+            replays: Vec::new(),
+            waiting: 1,
+        };
+        self.waiting_subscribes.insert(number, waiting);
+        for (text, options) in subscribe.filters.iter() {
+            let granted = self.subscribe_one(id, slot, text, options, identifier, number);
+            let code = match granted {
+                Ok(qos) => {
+                    self.stats.count(Outcome::SubscribeGranted);
+                    qos.as_u8()
+                }
+                Err(refused) => {
+                    self.stats.count(refused.outcome);
+                    self.report_withheld(slot, refused.outcome, text, &refused.detail);
+                    let detail = format!("{text}: {}", refused.detail);
+                    if let Some(waiting) = self.waiting_subscribes.get_mut(&number) {
+                        waiting.detail.get_or_insert(detail);
+                    }
+                    refused.reason as u8
+                }
+            };
+            if let Some(waiting) = self.waiting_subscribes.get_mut(&number) {
+                waiting.codes.push(code);
+            }
+        }
+        self.on_applied(number);
+    }
+
+    /// One shard, or this one itself, is done with a SUBSCRIBE.
+    pub(super) fn on_applied(&mut self, number: u64) {
+        let Some(waiting) = self.waiting_subscribes.get_mut(&number) else {
+            return;
+        };
+        waiting.waiting -= 1;
+        if waiting.waiting > 0 {
+            return;
+        }
+        let Some(waiting) = self.waiting_subscribes.remove(&number) else {
+            return;
+        };
+        let is_same_connection = self
+            .session(waiting.slot)
+            .is_some_and(|session| session.connection == Some(waiting.conn));
+        if !is_same_connection {
+            return;
+        }
+        let mut properties = PropertiesBuf::new();
+        if let Some(detail) = &waiting.detail {
+            self.put_reason_string(waiting.conn, &mut properties, detail);
+        }
+        let packet = Packet::SubAck(SubAck {
+            packet_id: waiting.packet_id,
+            properties: properties.as_properties(),
+            codes: &waiting.codes,
+        });
+        self.write_packet(waiting.conn, &packet);
+        if !waiting.replays.is_empty()
+            && let Some(session) = self.session_mut(waiting.slot)
+        {
+            session
+                .replays
+                .get_or_insert_default()
+                .extend(waiting.replays);
+        }
+        self.pump(waiting.slot);
+    }
+
+    /// Adds answers to wait for.
+    fn expect_answers(&mut self, number: u64, count: usize) {
+        if let Some(waiting) = self.waiting_subscribes.get_mut(&number) {
+            waiting.waiting += count;
+        }
+    }
+
+    fn subscribe_one(
+        &mut self,
+        id: ConnectionId,
+        slot: u32,
+        text: &str,
+        mut options: SubscribeOptions,
+        identifier: u32,
+        number: u64,
+    ) -> Result<QoS, Refused> {
+        let filter = self.check_filter(slot, text)?;
+        if self
+            .connection(id)
+            .is_some_and(|connection| connection.is_bridge)
+        {
+            // What the bridge flag of MQTT 3 stands for.
+            options.no_local = filter.share().is_none();
+            options.retain_as_published = true;
+        }
+        match filter.share() {
+            Some(name) => self.join(slot, filter.filter(), name, options, identifier, number),
+            None => self.subscribe_here(slot, filter.filter(), options, identifier, number),
+        }?;
+        Ok(options.qos)
+    }
+
+    fn check_filter<'a>(&self, slot: u32, text: &'a str) -> Result<TopicFilter<'a>, Refused> {
+        let filter = TopicFilter::parse(text).map_err(|fault| {
+            Refused::new(
+                ReasonCode::TopicFilterInvalid,
+                Outcome::SubscribeBadFilter,
+                fault.to_string(),
+            )
+        })?;
+        let levels_max = self.limits.topic_levels_max;
+        if filter.filter().split('/').count() > levels_max {
+            return Err(Refused::new(
+                ReasonCode::TopicFilterInvalid,
+                Outcome::SubscribeBadFilter,
+                format!("the filter has more than {levels_max} levels"),
+            ));
+        }
+        let decision = self.decide(slot, Action::Subscribe, filter.filter());
+        if !decision.is_allowed {
+            return Err(Refused::new(
+                ReasonCode::NotAuthorized,
+                Outcome::SubscribeDeniedAcl,
+                self.explain(decision),
+            ));
+        }
+        Ok(filter)
+    }
+
+    fn check_quota(&self, slot: u32) -> Result<(), Refused> {
+        let count = self
+            .session(slot)
+            .map_or(0, |session| session.subscription_count());
+        if count < self.limits.subscriptions_max {
+            return Ok(());
+        }
+        Err(Refused::new(
+            ReasonCode::QuotaExceeded,
+            Outcome::SubscribeQuota,
+            format!("the client has its limit of {count} subscriptions"),
+        ))
+    }
+
+    /// Adds or replaces a subscription (`MQTT-3.8.4-3`).
+    fn subscribe_here(
+        &mut self,
+        slot: u32,
+        filter: &str,
+        options: SubscribeOptions,
+        identifier: u32,
+        number: u64,
+    ) -> Result<(), Refused> {
+        let subscriber = Subscriber {
+            session: slot,
+            identifier,
+            qos: options.qos,
+            no_local: options.no_local,
+            retain_as_published: options.retain_as_published,
+        };
+        let old = self.filters.id_of(filter).and_then(|filter_id| {
+            let subscriptions = self.session(slot)?.subscriptions.as_ref()?;
+            subscriptions
+                .get(&filter_id)
+                .map(|position| (filter_id, *position))
+        });
+        let is_new = old.is_none();
+        match old {
+            Some((filter_id, position)) => {
+                self.filters.replace(filter_id, position, subscriber);
+            }
+            None => {
+                self.check_quota(slot)?;
+                self.add_subscription(slot, filter, subscriber, number);
+            }
+        }
+        let wants_retained = match options.retain_handling {
+            RetainHandling::Send => true,
+            RetainHandling::SendIfNew => is_new,
+            RetainHandling::DoNotSend => false,
+        };
+        if wants_retained {
+            let replay = self.new_replay(filter, options.qos, identifier);
+            if let Some(waiting) = self.waiting_subscribes.get_mut(&number) {
+                waiting.replays.push(replay);
+            }
+        }
+        Ok(())
+    }
+
+    fn add_subscription(&mut self, slot: u32, filter: &str, subscriber: Subscriber, number: u64) {
+        let added = self.filters.add(filter, subscriber);
+        let hashing = self.hashing;
+        if let Some(session) = self.session_mut(slot) {
+            let subscriptions = session
+                .subscriptions
+                .get_or_insert_with(|| Box::new(Map::with_hasher(hashing)));
+            subscriptions.insert(added.id, added.position);
+        }
+        self.stats.subscriptions += 1;
+        if added.is_first && self.shards > 1 {
+            let filter: Arc<str> = filter.into();
+            self.expect_answers(number, usize::from(self.shards) - 1);
+            for shard in self.others() {
+                let ticket = Some(Ticket {
+                    shard: self.id,
+                    number,
+                });
+                let filter = Arc::clone(&filter);
+                self.post(
+                    shard,
+                    Letter::Interest {
+                        filter,
+                        is_interested: true,
+                        ticket,
+                    },
+                );
+            }
+        }
+    }
+
+    fn new_replay(&mut self, filter: &str, qos: QoS, identifier: u32) -> Replay {
+        let is_exact = !columba_codec::topic::has_wildcard(filter);
+        let (shard, shards) = if is_exact {
+            (self.retained_owner(filter), 1)
+        } else {
+            (self.id, self.shards)
+        };
+        Replay {
+            number: self.new_number() as u32,
+            filter: filter.into(),
+            qos,
+            identifier,
+            shard,
+            shards_left: shards,
+            after: None,
+            is_waiting: false,
+            page: std::collections::VecDeque::new(),
+        }
+    }
+
+    /// Joins a shared group, or changes the options of a member.
+    fn join(
+        &mut self,
+        slot: u32,
+        filter: &str,
+        name: &str,
+        options: SubscribeOptions,
+        identifier: u32,
+        number: u64,
+    ) -> Result<(), Refused> {
+        let owner = self.group_owner(filter, name);
+        let Some(session) = self.session(slot) else {
+            return Ok(());
+        };
+        let is_same =
+            |membership: &Membership| *membership.filter == *filter && *membership.group == *name;
+        let is_new = !session.memberships.iter().any(is_same);
+        if is_new {
+            self.check_quota(slot)?;
+        }
+        let membership_number = self.new_number() as u32;
+        let room = u32::from(
+            self.connection_of(slot)
+                .map_or(1, |connection| connection.receive_maximum),
+        );
+        let Some(session) = self.session_mut(slot) else {
+            return Ok(());
+        };
+        if let Some(membership) = session.memberships.iter_mut().find(|m| is_same(m)) {
+            membership.qos = options.qos;
+            membership.retain_as_published = options.retain_as_published;
+            membership.identifier = identifier;
+        } else {
+            session.memberships.push(Membership {
+                number: membership_number,
+                filter: filter.into(),
+                group: name.into(),
+                owner,
+                qos: options.qos,
+                retain_as_published: options.retain_as_published,
+                identifier,
+            });
+        }
+        let member = NewMember {
+            session: session.me,
+            is_online: true,
+            room,
+        };
+        if is_new {
+            self.stats.subscriptions += 1;
+            self.stats.shared_subscriptions += 1;
+        }
+        let group = GroupRef {
+            filter: filter.into(),
+            name: name.into(),
+        };
+        let ticket = Ticket {
+            shard: self.id,
+            number,
+        };
+        self.expect_answers(number, usize::from(self.shards));
+        self.post(
+            owner,
+            Letter::Join {
+                group,
+                member,
+                ticket,
+            },
+        );
+        Ok(())
+    }
+
+    pub(super) fn on_unsubscribe(
+        &mut self,
+        id: ConnectionId,
+        slot: u32,
+        unsubscribe: &Unsubscribe<'_>,
+    ) {
+        let mut codes = Vec::new();
+        for text in unsubscribe.filters.iter() {
+            let code = match TopicFilter::parse(text) {
+                Err(_) => ReasonCode::TopicFilterInvalid,
+                Ok(filter) if self.unsubscribe_one(slot, filter) => {
+                    self.stats.count(Outcome::UnsubscribeDone);
+                    ReasonCode::Success
+                }
+                Ok(_) => {
+                    self.stats.count(Outcome::UnsubscribeUnknown);
+                    ReasonCode::NoSubscriptionExisted
+                }
+            };
+            codes.push(code as u8);
+        }
+        let packet = Packet::UnsubAck(UnsubAck {
+            packet_id: unsubscribe.packet_id,
+            properties: columba_codec::Properties::EMPTY,
+            codes: &codes,
+        });
+        self.write_packet(id, &packet);
+    }
+
+    /// Returns whether there was such a subscription (`MQTT-3.10.4-1`).
+    fn unsubscribe_one(&mut self, slot: u32, filter: TopicFilter<'_>) -> bool {
+        let text = filter.filter();
+        if let Some(name) = filter.share() {
+            let Some(session) = self.session_mut(slot) else {
+                return false;
+            };
+            let position = session
+                .memberships
+                .iter()
+                .position(|member| *member.filter == *text && *member.group == *name);
+            let Some(position) = position else {
+                return false;
+            };
+            let membership = session.memberships.remove(position);
+            self.leave(slot, &membership);
+            return true;
+        }
+        let Some(filter_id) = self.filters.id_of(text) else {
+            return false;
+        };
+        let Some(session) = self.session_mut(slot) else {
+            return false;
+        };
+        let Some(subscriptions) = &mut session.subscriptions else {
+            return false;
+        };
+        let Some(position) = subscriptions.remove(&filter_id) else {
+            return false;
+        };
+        if subscriptions.is_empty() {
+            session.subscriptions = None;
+        }
+        if let Some(replays) = &mut session.replays {
+            // What is on its way from another shard finds nobody and is dropped.
+            replays.retain(|replay| *replay.filter != *text);
+        }
+        self.remove_subscription(filter_id, position);
+        true
+    }
+
+    /// Takes a subscriber out of a filter's list, and tells whoever has to know.
+    pub(super) fn remove_subscription(&mut self, filter_id: FilterId, position: u32) {
+        self.stats.subscriptions -= 1;
+        let removed = self.filters.remove(filter_id, position);
+        if let Some(moved) = removed.moved_session
+            && let Some(session) = self.session_mut(moved)
+            && let Some(subscriptions) = &mut session.subscriptions
+        {
+            subscriptions.insert(filter_id, position);
+        }
+        if !removed.is_last {
+            return;
+        }
+        let text = self
+            .filters
+            .get(filter_id)
+            .map(|filter| Arc::clone(&filter.text));
+        if let Some(text) = text {
+            for shard in self.others() {
+                let filter = Arc::clone(&text);
+                let letter = Letter::Interest {
+                    filter,
+                    is_interested: false,
+                    ticket: None,
+                };
+                self.post(shard, letter);
+            }
+        }
+        self.filters.forget_if_unused(filter_id);
+    }
+}

@@ -1,0 +1,186 @@
+//! `$SYS/broker/#`, as Mosquitto publishes it: retained, and only what has changed.
+
+use std::collections::BTreeMap;
+
+use columba_codec::QoS;
+
+use super::Shard;
+use crate::event::{Now, ShardId};
+use crate::mail::Letter;
+use crate::message::{Message, MessageParts, NEVER_MS};
+use crate::outcome::Outcome;
+use crate::stats::Stats;
+use crate::timer::Timer;
+
+/// What `$SYS` remembers between two updates. Shard 0 publishes for all.
+#[derive(Debug)]
+pub(super) struct SysTree {
+    started_ms: u64,
+    updated_ms: u64,
+    heap: (u64, u64),
+    others: BTreeMap<ShardId, Stats>,
+    before: Stats,
+    loads: BTreeMap<&'static str, [f64; 3]>,
+    published: BTreeMap<String, String>,
+}
+
+/// The periods of the load averages: topic level and length in minutes.
+const PERIODS: [(&str, f64); 3] = [("1min", 1.0), ("5min", 5.0), ("15min", 15.0)];
+
+impl SysTree {
+    pub(super) fn new(now: Now) -> Self {
+        Self {
+            started_ms: now.mono_ms,
+            updated_ms: now.mono_ms,
+            heap: (0, 0),
+            others: BTreeMap::new(),
+            before: Stats::default(),
+            loads: BTreeMap::new(),
+            published: BTreeMap::new(),
+        }
+    }
+
+    pub(super) const fn set_heap(&mut self, current: u64, maximum: u64) {
+        self.heap = (current, maximum);
+    }
+
+    pub(super) fn set_other(&mut self, shard: ShardId, stats: Stats) {
+        self.others.insert(shard, stats);
+    }
+
+    /// The topics below `$SYS/broker/` whose values have changed, with their values.
+    fn update(&mut self, own: &Stats, now: Now) -> Vec<(String, String)> {
+        let mut all = own.clone();
+        for other in self.others.values() {
+            all.add(other);
+        }
+        let mut values = self.values(&all, now);
+        self.load_values(&all, now, &mut values);
+        self.before = all;
+        self.updated_ms = now.mono_ms;
+        values.retain(|(topic, value)| self.published.get(topic) != Some(value));
+        for (topic, value) in &values {
+            self.published.insert(topic.clone(), value.clone());
+        }
+        values
+    }
+
+    fn values(&self, all: &Stats, now: Now) -> Vec<(String, String)> {
+        let uptime_secs = (now.mono_ms - self.started_ms) / 1000;
+        let disconnected = all.sessions.saturating_sub(all.clients_connected);
+        let stored = all.retained_messages + all.queued_messages;
+        let numbers = [
+            ("clients/total", all.sessions),
+            ("clients/maximum", all.clients_connected_max),
+            ("clients/connected", all.clients_connected),
+            ("clients/active", all.clients_connected),
+            ("clients/disconnected", disconnected),
+            ("clients/inactive", disconnected),
+            ("clients/expired", all.outcome(Outcome::SessionExpired)),
+            ("bytes/received", all.bytes_received),
+            ("bytes/sent", all.bytes_sent),
+            (
+                "messages/received",
+                all.packets_received + all.connects_received,
+            ),
+            ("messages/sent", all.packets_sent),
+            ("messages/stored", stored),
+            ("store/messages/count", stored),
+            (
+                "store/messages/bytes",
+                all.retained_bytes + all.queued_bytes,
+            ),
+            ("publish/messages/received", all.publish_received),
+            ("publish/messages/sent", all.publish_sent),
+            ("publish/messages/dropped", all.dropped_copies()),
+            ("publish/bytes/received", all.publish_bytes_received),
+            ("publish/bytes/sent", all.publish_bytes_sent),
+            ("subscriptions/count", all.subscriptions),
+            ("shared_subscriptions/count", all.shared_subscriptions),
+            ("retained messages/count", all.retained_messages),
+            ("heap/current", self.heap.0),
+            ("heap/maximum", self.heap.1),
+            ("connections/socket/count", all.connections),
+        ];
+        let mut values = vec![
+            (
+                "version".to_owned(),
+                format!("columba version {}", env!("CARGO_PKG_VERSION")),
+            ),
+            ("uptime".to_owned(), format!("{uptime_secs} seconds")),
+        ];
+        values.extend(numbers.map(|(topic, number)| (topic.to_owned(), number.to_string())));
+        values
+    }
+
+    fn load_values(&mut self, all: &Stats, now: Now, values: &mut Vec<(String, String)>) {
+        let minutes = (now.mono_ms - self.updated_ms) as f64 / 60_000.0;
+        if minutes <= 0.0 {
+            return;
+        }
+        let before = &self.before;
+        let grown = [
+            (
+                "messages/received",
+                all.packets_received,
+                before.packets_received,
+            ),
+            ("messages/sent", all.packets_sent, before.packets_sent),
+            (
+                "publish/received",
+                all.publish_received,
+                before.publish_received,
+            ),
+            ("publish/sent", all.publish_sent, before.publish_sent),
+            (
+                "publish/dropped",
+                all.dropped_copies(),
+                before.dropped_copies(),
+            ),
+            ("bytes/received", all.bytes_received, before.bytes_received),
+            ("bytes/sent", all.bytes_sent, before.bytes_sent),
+            (
+                "connections",
+                all.connects_received,
+                before.connects_received,
+            ),
+            ("sockets", all.sockets_opened, before.sockets_opened),
+        ];
+        for (name, after, before) in grown {
+            let rate = after.saturating_sub(before) as f64 / minutes;
+            let loads = self.loads.entry(name).or_insert([0.0; 3]);
+            for (load, (period, length)) in loads.iter_mut().zip(PERIODS) {
+                let fade = (-minutes / length).exp();
+                *load = rate + fade * (*load - rate);
+                values.push((format!("load/{name}/{period}"), format!("{load:.2}")));
+            }
+        }
+    }
+}
+
+impl Shard {
+    pub(super) fn on_sys(&mut self) {
+        let interval_ms = self.limits.sys_interval_ms;
+        if interval_ms == 0 {
+            return;
+        }
+        self.timers.set(self.now.mono_ms + interval_ms, Timer::Sys);
+        if self.id != ShardId(0) {
+            let stats = Box::new(self.stats.clone());
+            return self.post(ShardId(0), Letter::Stats(stats));
+        }
+        let changed = self.sys.update(&self.stats, self.now);
+        for (topic, value) in changed {
+            let message = Message::new(MessageParts {
+                topic: &format!("$SYS/broker/{topic}"),
+                properties: &[],
+                payload: value.as_bytes(),
+                qos: QoS::AtMostOnce,
+                retain: true,
+                expires_at_ms: NEVER_MS,
+                publisher: 0,
+            });
+            self.publish_message(&message);
+        }
+    }
+}
