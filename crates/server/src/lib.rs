@@ -1,1 +1,15 @@
-//! stub
+//! The broker around the core: configuration, instances, sockets, threads.
+
+pub mod access_file;
+pub mod auth;
+pub mod config;
+mod driver;
+pub mod instance;
+pub mod listener;
+pub mod log;
+mod mailbox;
+pub mod reload;
+pub mod runtime;
+mod transport;
+
+pub use runtime::{Broker, RuntimeConfig, StartError};

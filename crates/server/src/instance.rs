@@ -1,0 +1,232 @@
+//! An instance: the directory with the configuration, the users, the access rules and the data of
+//! one broker.
+
+pub mod create;
+pub mod file;
+mod start;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use columba_broker::access::AccessRules;
+
+use crate::access_file::{self, AccessFile};
+use crate::auth::Users;
+use crate::config::fault::{Fault, Place, has_errors};
+use crate::config::{AclFormat, Bind, Config, ListenerKind};
+
+/// Where an instance is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// Its configuration file.
+    pub config_file: PathBuf,
+    /// The directory that paths are relative to.
+    pub base: PathBuf,
+}
+
+impl Location {
+    /// The instance in a directory.
+    pub fn of_directory(dir: &Path) -> Self {
+        Self {
+            config_file: dir.join("etc/columba.toml"),
+            base: dir.to_owned(),
+        }
+    }
+
+    /// The instance of a configuration file: the directory of the file, or the one above if that
+    /// is called `etc`.
+    pub fn of_file(file: &Path) -> Self {
+        let here = || PathBuf::from(".");
+        let parent = |path: &Path| match path.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => Some(here()),
+            parent => parent.map(Path::to_owned),
+        };
+        let dir = parent(file).unwrap_or_else(here);
+        let base = if dir.file_name().is_some_and(|name| name == "etc") {
+            parent(&dir).unwrap_or_else(here)
+        } else {
+            dir
+        };
+        Self {
+            config_file: file.to_owned(),
+            base,
+        }
+    }
+
+    /// What people call a file of the instance: its path inside of it.
+    fn shown(&self, path: &Path) -> String {
+        path.strip_prefix(&self.base)
+            .unwrap_or(path)
+            .display()
+            .to_string()
+    }
+}
+
+/// What a command line says in place of the configuration file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// The one address for MQTT over TCP, in place of all listeners.
+    pub listen: Option<SocketAddr>,
+    /// The level of the log.
+    pub log_level: Option<String>,
+}
+
+/// All files of an instance, read and checked.
+#[derive(Clone, Debug)]
+pub struct Instance {
+    /// The configuration.
+    pub config: Config,
+    /// Who may log in.
+    pub users: Arc<Users>,
+    /// Who may do what.
+    pub access: Arc<AccessRules>,
+    /// What is not wrong, but perhaps not wanted.
+    pub warnings: Vec<Fault>,
+}
+
+impl Instance {
+    /// Reads all files and the variables of the environment.
+    ///
+    /// # Errors
+    /// All faults of all files, warnings among them.
+    pub fn load(
+        location: &Location,
+        overrides: &Overrides,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let name = location.shown(&location.config_file);
+        let fix = format!(
+            "`columba create {}` makes an instance",
+            location.base.display()
+        );
+        let text = read_text(&location.config_file, &name, &fix, &mut faults);
+        let (mut config, config_faults) =
+            Config::read(&name, &text.unwrap_or_default(), &location.base, variables);
+        faults.extend(config_faults);
+        apply_overrides(&mut config, overrides);
+        let users = load_users(location, &config, &mut faults);
+        let access = load_access(location, &config, &users, &mut faults);
+        if has_errors(&faults) {
+            return Err(faults);
+        }
+        Ok(Self {
+            config,
+            users: Arc::new(users),
+            access: Arc::new(access),
+            warnings: faults,
+        })
+    }
+}
+
+fn apply_overrides(config: &mut Config, overrides: &Overrides) {
+    if let Some(addr) = overrides.listen
+        && let Some(mut listener) = config.listeners.first().cloned()
+    {
+        let first_tcp = config
+            .listeners
+            .iter()
+            .find(|l| l.kind == ListenerKind::Tcp);
+        listener = first_tcp.cloned().unwrap_or(listener);
+        listener.kind = ListenerKind::Tcp;
+        listener.tls = None;
+        listener.settings.certificate_is_user = false;
+        listener.bind = Bind::Ip(addr);
+        config.listeners = vec![listener];
+    }
+    if let Some(level) = &overrides.log_level {
+        config.log.level.clone_from(level);
+    }
+}
+
+fn load_users(location: &Location, config: &Config, faults: &mut Vec<Fault>) -> Users {
+    let Some(path) = &config.users else {
+        return Users::default();
+    };
+    let name = location.shown(path);
+    let fix = format!("`columba passwd {} NAME` makes it", location.base.display());
+    let Some(text) = read_text(path, &name, &fix, faults) else {
+        return Users::default();
+    };
+    if file::is_readable_by_all(path) {
+        let what = "everybody on this machine can read the password hashes";
+        let fault = Fault::warning(Place::File(name.clone()), what);
+        faults.push(fault.fix(format!("run: chmod 600 {}", path.display())));
+    }
+    let (users, user_faults) = Users::read(&name, &text);
+    faults.extend(user_faults);
+    users
+}
+
+fn load_access(
+    location: &Location,
+    config: &Config,
+    users: &Users,
+    faults: &mut Vec<Fault>,
+) -> AccessRules {
+    let Some((path, format)) = &config.acl else {
+        return AccessRules::allow_all();
+    };
+    let name = location.shown(path);
+    let fix = "write the rules, or remove `acl` from [access]";
+    let Some(text) = read_text(path, &name, fix, faults) else {
+        return AccessRules::new(Vec::new(), columba_broker::access::Actions::default());
+    };
+    let AccessFile {
+        rules,
+        groups,
+        faults: rule_faults,
+    } = access_file::read(&name, &text, *format);
+    if rules.is_empty() && rule_faults.is_empty() {
+        let what = "no rule: nobody may publish or receive anything";
+        let fix = match format {
+            AclFormat::Columba => "write [[rule]] tables",
+            AclFormat::Mosquitto => "write `topic` or `pattern` lines",
+        };
+        faults.push(Fault::warning(Place::File(name), what).fix(fix));
+    }
+    faults.extend(rule_faults);
+    for (group, place) in groups {
+        if !users.groups().any(|known| known == group) {
+            let what = format!("the rule is for group `{group}`, but no user is in it");
+            let fix = format!(
+                "add a user: columba passwd {} NAME --groups {group}",
+                location.base.display()
+            );
+            faults.push(Fault::warning(Place::File(place), what).fix(fix));
+        }
+    }
+    rules
+}
+
+fn read_text(path: &Path, name: &str, fix: &str, faults: &mut Vec<Fault>) -> Option<String> {
+    let what = match std::fs::read(path) {
+        Ok(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => return Some(text),
+            Err(error) => {
+                let good = error.utf8_error().valid_up_to();
+                let line = error
+                    .as_bytes()
+                    .iter()
+                    .take(good)
+                    .filter(|b| **b == b'\n')
+                    .count()
+                    + 1;
+                format!("line {line} is not UTF-8 text")
+            }
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let fault = Fault::error(Place::File(name.to_owned()), "the file is missing");
+            faults.push(fault.fix(fix));
+            return None;
+        }
+        Err(error) => format!("cannot be read: {error}"),
+    };
+    faults.push(Fault::error(Place::File(name.to_owned()), what));
+    None
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! Files of an instance: written so that a reader sees the old text or the new, never a part.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::Path;
+
+/// Permissions of files with secrets.
+pub const SECRET_MODE: u32 = 0o600;
+/// Permissions of other files.
+pub const PLAIN_MODE: u32 = 0o644;
+
+/// Writes a file beside the old one, then puts it in its place. It has `mode`, whatever the old one
+/// had.
+///
+/// # Errors
+/// What the file system says; the old file is as it was.
+pub fn write_atomically(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    let dir = path
+        .parent()
+        .filter(|dir| !dir.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = dir.join(format!(".{name}.{}", std::process::id()));
+    let write = || {
+        // A leftover of a process that had the same id.
+        match fs::remove_file(&temporary) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&temporary)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        // The new name is safe once its directory is on disk.
+        File::open(dir)?.sync_all()
+    };
+    write().inspect_err(|_| drop(fs::remove_file(&temporary)))
+}
+
+/// Whether everybody on the machine can read a file.
+pub fn is_readable_by_all(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
+}
+
+/// Takes the lock of a data directory, which is made if need be. The lock is held until the file is
+/// dropped.
+///
+/// # Errors
+/// `WouldBlock` if another process holds it.
+pub fn lock_data_dir(dir: &Path) -> io::Result<File> {
+    fs::create_dir_all(dir)?;
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(SECRET_MODE)
+        .open(dir.join("lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+        Err(fs::TryLockError::Error(error)) => Err(error),
+    }
+}

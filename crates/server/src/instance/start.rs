@@ -1,0 +1,100 @@
+//! From a checked instance to what the runtime is started with.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use super::Instance;
+use crate::auth::Authenticate;
+use crate::config::{self, Bind, ClientCertificate, Config};
+use crate::listener::{ClientAuthority, ListenerConfig, ListenerKind, TlsFiles, WebSocketSettings};
+use crate::log::{LogFormat, LogSettings};
+use crate::runtime::RuntimeConfig;
+
+/// Credentials that wait for a check.
+const AUTH_QUEUE_MAX: usize = 10_000;
+/// How long a shutdown may take.
+const SHUTDOWN_TIMEOUT_MS: u64 = 10_000;
+/// Permissions of a Unix socket: its owner and its group.
+const SOCKET_MODE: u32 = 0o660;
+
+impl Instance {
+    /// What the runtime is started with.
+    ///
+    /// # Errors
+    /// If the operating system gives no random bytes.
+    pub fn runtime_config(
+        &self,
+        authenticator: Arc<dyn Authenticate>,
+    ) -> io::Result<RuntimeConfig> {
+        let cores = available_parallelism().map_or(1, usize::from);
+        let mut seed = [0; 8];
+        aws_lc_rs::rand::fill(&mut seed).map_err(|_| io::Error::other("no random bytes"))?;
+        let shards = u16::try_from(cores).unwrap_or(u16::MAX);
+        Ok(RuntimeConfig {
+            shards: self.config.shards.unwrap_or(shards),
+            seed: u64::from_le_bytes(seed),
+            limits: Arc::new(self.config.limits.clone()),
+            listeners: self.config.listeners.iter().map(listener_config).collect(),
+            access: Arc::clone(&self.access),
+            authenticator,
+            // Each check keeps a core busy; more threads than cores only wait for each other.
+            auth_threads: cores.clamp(1, 8),
+            auth_queue_max: AUTH_QUEUE_MAX,
+            shutdown_timeout_ms: SHUTDOWN_TIMEOUT_MS,
+        })
+    }
+
+    /// How the log is set up.
+    pub fn log_settings(&self) -> LogSettings {
+        log_settings(&self.config)
+    }
+}
+
+fn log_settings(config: &Config) -> LogSettings {
+    LogSettings {
+        format: if config.log.is_json {
+            LogFormat::Json
+        } else {
+            LogFormat::Text
+        },
+        filter: config.log.level.clone(),
+        file: config.log.file.clone(),
+    }
+}
+
+fn listener_config(listener: &config::Listener) -> ListenerConfig {
+    let tls = listener.tls.as_ref().map(|tls| TlsFiles {
+        certificate_chain: tls.certificate.clone(),
+        key: tls.key.clone(),
+        client_authority: tls.client_ca.clone().and_then(|file| {
+            let is_required = tls.client_certificate == ClientCertificate::Required;
+            (tls.client_certificate != ClientCertificate::None)
+                .then_some(ClientAuthority { file, is_required })
+        }),
+    });
+    let websocket = listener.kind.has_websocket().then(|| WebSocketSettings {
+        path: Some(listener.websocket_path.clone()),
+    });
+    let kind = match (&listener.bind, tls, websocket) {
+        (Bind::Ip(bind), None, None) => ListenerKind::Tcp { bind: *bind },
+        (Bind::Ip(bind), Some(tls), None) => ListenerKind::Tls { bind: *bind, tls },
+        (Bind::Ip(bind), None, Some(websocket)) => ListenerKind::Ws {
+            bind: *bind,
+            websocket,
+        },
+        (Bind::Ip(bind), Some(tls), Some(websocket)) => ListenerKind::Wss {
+            bind: *bind,
+            tls,
+            websocket,
+        },
+        (Bind::Unix(path), _, _) => ListenerKind::Unix {
+            path: path.clone(),
+            mode: SOCKET_MODE,
+        },
+    };
+    ListenerConfig {
+        kind,
+        settings: listener.settings.clone(),
+    }
+}

@@ -1,0 +1,216 @@
+//! Reading the files of a running broker again: checked first, applied as a whole or not at all.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use columba_broker::access::AccessRules;
+use columba_broker::limits::{Limits, ListenerSettings};
+
+use crate::auth::Authenticator;
+use crate::config::fault::{Fault, Severity};
+use crate::config::key::Applies;
+use crate::config::settings::Difference;
+use crate::instance::{Instance, Location, Overrides};
+use crate::runtime::Broker;
+
+/// What a running broker has to be told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Other bounds.
+    pub limits: Option<Arc<Limits>>,
+    /// Other settings of the same listeners.
+    pub listeners: Option<Arc<[ListenerSettings]>>,
+    /// Other access rules.
+    pub access: Option<Arc<AccessRules>>,
+    /// Whether the users are others.
+    pub has_other_users: bool,
+    /// The keys that differ.
+    pub differences: Vec<Difference>,
+}
+
+impl Change {
+    /// Whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Tells a running broker.
+    pub fn apply(&self, broker: &Broker) {
+        if let Some(limits) = &self.limits {
+            broker.set_limits(Arc::clone(limits));
+        }
+        if let Some(listeners) = &self.listeners {
+            broker.set_listeners(Arc::clone(listeners));
+        }
+        if let Some(access) = &self.access {
+            broker.set_access(Arc::clone(access));
+        }
+    }
+}
+
+/// What tells one version of a file from the next.
+type Stamp = Option<(u64, i64, i64, u64)>;
+
+/// Knows what a running broker was last told, and finds out what to tell it next.
+#[derive(Debug)]
+pub struct Reloader {
+    location: Location,
+    overrides: Overrides,
+    current: Instance,
+    authenticator: Arc<Authenticator>,
+    stamps: Vec<Stamp>,
+}
+
+impl Reloader {
+    /// For a broker that was started from an instance.
+    pub fn new(
+        location: Location,
+        overrides: Overrides,
+        current: Instance,
+        authenticator: Arc<Authenticator>,
+    ) -> Self {
+        let mut reloader = Self {
+            location,
+            overrides,
+            current,
+            authenticator,
+            stamps: Vec::new(),
+        };
+        reloader.stamps = reloader.stamp();
+        reloader
+    }
+
+    /// Whether a file is another one than when this was last asked or read.
+    pub fn has_changed(&mut self) -> bool {
+        let stamps = self.stamp();
+        let has_changed = stamps != self.stamps;
+        self.stamps = stamps;
+        has_changed
+    }
+
+    /// Reads all files again. Users change at once; everything else is in the answer.
+    ///
+    /// # Errors
+    /// All faults; nothing has changed then.
+    pub fn reload(
+        &mut self,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Change, Vec<Fault>> {
+        self.stamps = self.stamp();
+        let new = Instance::load(&self.location, &self.overrides, variables)?;
+        // The files may have moved with the configuration.
+        let change = self.difference(&new);
+        if change.has_other_users {
+            self.authenticator.set_users(Arc::clone(&new.users));
+        }
+        self.current = new;
+        self.stamps = self.stamp();
+        Ok(change)
+    }
+
+    /// Reads all files again, tells the broker and the log.
+    pub fn reload_and_tell(&mut self, broker: &Broker) {
+        match self.reload(std::env::vars()) {
+            Ok(change) => {
+                for warning in &self.current.warnings {
+                    tracing::warn!("{}", warning.in_one_line());
+                }
+                change.apply(broker);
+                log(&change, &self.current);
+            }
+            Err(faults) => {
+                for fault in faults {
+                    match fault.severity {
+                        Severity::Error => tracing::error!("{}", fault.in_one_line()),
+                        Severity::Warning => tracing::warn!("{}", fault.in_one_line()),
+                    }
+                }
+                tracing::error!("the files have errors; everything stays as it was");
+            }
+        }
+    }
+
+    fn difference(&self, new: &Instance) -> Change {
+        let old = &self.current;
+        let listeners = |instance: &Instance| -> Arc<[ListenerSettings]> {
+            instance
+                .config
+                .listeners
+                .iter()
+                .map(|listener| listener.settings.clone())
+                .collect()
+        };
+        let (old_listeners, new_listeners) = (listeners(old), listeners(new));
+        // Settings go by position. Where listeners come, go or change places, all wait for the
+        // restart, so that none gets what was meant for another.
+        let names = |settings: &[ListenerSettings]| -> Vec<String> {
+            settings
+                .iter()
+                .map(|listener| listener.name.clone())
+                .collect()
+        };
+        let are_same = names(&old_listeners) == names(&new_listeners);
+        let mut differences = old.config.settings.differences(&new.config.settings);
+        for difference in differences
+            .iter_mut()
+            .filter(|d| d.key.starts_with("listener."))
+        {
+            if !are_same {
+                difference.applies = Applies::AfterRestart;
+            }
+        }
+        Change {
+            limits: (old.config.limits != new.config.limits)
+                .then(|| Arc::new(new.config.limits.clone())),
+            listeners: (are_same && old_listeners != new_listeners).then_some(new_listeners),
+            access: (old.access != new.access).then(|| Arc::clone(&new.access)),
+            has_other_users: old.users != new.users,
+            differences,
+        }
+    }
+
+    fn stamp(&self) -> Vec<Stamp> {
+        let config = &self.current.config;
+        let files: [Option<&PathBuf>; 3] = [
+            Some(&self.location.config_file),
+            config.users.as_ref(),
+            config.acl.as_ref().map(|(path, _)| path),
+        ];
+        let stamp = |path: Option<&PathBuf>| {
+            let file = fs::metadata(path?).ok()?;
+            Some((file.ino(), file.mtime(), file.mtime_nsec(), file.len()))
+        };
+        files.map(stamp).into()
+    }
+}
+
+fn log(change: &Change, current: &Instance) {
+    for Difference {
+        key,
+        from,
+        to,
+        applies,
+    } in &change.differences
+    {
+        match applies {
+            Applies::AtOnce => tracing::info!("changed: {key} was {from}, is {to}"),
+            Applies::AfterRestart => {
+                tracing::warn!("changed, but only after a restart: {key} was {from}, will be {to}");
+            }
+        }
+    }
+    if change.has_other_users {
+        tracing::info!(users = current.users.len(), "changed: the users");
+    }
+    if change.access.is_some() {
+        tracing::info!(rules = current.access.len(), "changed: the access rules");
+    }
+    if change.is_empty() {
+        tracing::info!("nothing has changed");
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! Changes of files, without a broker.
+
+use super::*;
+use crate::instance::create::create;
+use columba_broker::limits::Anonymous;
+use std::path::Path;
+
+fn reloader(dir: &Path) -> Reloader {
+    create(dir).expect("an instance");
+    let location = Location::of_directory(dir);
+    let instance = Instance::load(&location, &Overrides::default(), []).expect("no faults");
+    let authenticator = Arc::new(Authenticator::new(instance.users.clone()).expect("one"));
+    Reloader::new(location, Overrides::default(), instance, authenticator)
+}
+
+fn replace(dir: &Path, name: &str, from: &str, to: &str) {
+    let path = dir.join(name);
+    let old = fs::read_to_string(&path).expect("a file");
+    assert!(old.contains(from), "{name} has {from}");
+    crate::instance::file::write_atomically(&path, &old.replace(from, to), 0o600).expect("a file");
+}
+
+#[test]
+fn only_what_differs_is_told() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut reloader = reloader(dir.path());
+    assert!(!reloader.has_changed());
+    assert!(reloader.reload([]).expect("no faults").is_empty());
+
+    replace(
+        dir.path(),
+        "etc/columba.toml",
+        "# packet_bytes_max = \"16MiB\"",
+        "packet_bytes_max = \"1MiB\"",
+    );
+    assert!(reloader.has_changed());
+    assert!(!reloader.has_changed());
+    let change = reloader.reload([]).expect("no faults");
+    assert_eq!(
+        change.limits.map(|limits| limits.packet_bytes_max),
+        Some(1 << 20)
+    );
+    assert!(change.access.is_none() && change.listeners.is_none() && !change.has_other_users);
+    let [difference] = change.differences.as_slice() else {
+        panic!("one difference")
+    };
+    assert_eq!(difference.key, "limits.packet_bytes_max");
+    assert_eq!(difference.applies, Applies::AtOnce);
+
+    replace(
+        dir.path(),
+        "etc/acl.toml",
+        "users = \"*\"",
+        "users = \"ann\"",
+    );
+    assert!(reloader.has_changed());
+    let change = reloader.reload([]).expect("no faults");
+    assert!(change.access.is_some() && change.limits.is_none());
+
+    replace(dir.path(), "etc/users", "admin", "root");
+    // The group of the rules has lost its user; that is a warning, not an error.
+    assert!(reloader.reload([]).expect("no errors").has_other_users);
+}
+
+#[test]
+fn a_fault_in_any_file_changes_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut reloader = reloader(dir.path());
+    replace(
+        dir.path(),
+        "etc/columba.toml",
+        "# packet_bytes_max = \"16MiB\"",
+        "packet_bytes_max = \"1MiB\"",
+    );
+    replace(
+        dir.path(),
+        "etc/acl.toml",
+        "allow = \"subscribe\"",
+        "allow = \"subscibe\"",
+    );
+    let faults = reloader.reload([]).expect_err("a fault");
+    let told: Vec<_> = faults.iter().map(Fault::in_one_line).collect();
+    assert_eq!(
+        told,
+        ["etc/acl.toml:29:9: `subscibe` is no action (did you mean \"subscribe\"?)"]
+    );
+    replace(
+        dir.path(),
+        "etc/acl.toml",
+        "allow = \"subscibe\"",
+        "allow = \"subscribe\"",
+    );
+    assert!(reloader.reload([]).expect("no faults").limits.is_some());
+}
+
+#[test]
+fn what_waits_for_a_restart_is_told_so() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut reloader = reloader(dir.path());
+    replace(
+        dir.path(),
+        "etc/columba.toml",
+        "0.0.0.0:1883",
+        "127.0.0.1:1884",
+    );
+    replace(
+        dir.path(),
+        "etc/columba.toml",
+        "anonymous = \"loopback\"",
+        "anonymous = \"never\"",
+    );
+    let change = reloader.reload([]).expect("no faults");
+    let told: Vec<_> = change
+        .differences
+        .iter()
+        .map(|d| (d.key.as_str(), d.applies))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("listener.mqtt.bind", Applies::AfterRestart),
+            ("listener.mqtt.anonymous", Applies::AtOnce),
+            ("listener.websocket.anonymous", Applies::AtOnce),
+        ]
+    );
+    let listeners = change.listeners.expect("listeners");
+    assert!(
+        listeners
+            .iter()
+            .all(|listener| listener.anonymous == Anonymous::Never)
+    );
+    // With another listener in front nobody knows which one the settings are for.
+    replace(
+        dir.path(),
+        "etc/columba.toml",
+        "name = \"mqtt\"",
+        "name = \"other\"",
+    );
+    replace(
+        dir.path(),
+        "etc/columba.toml",
+        "anonymous = \"never\"",
+        "anonymous = \"loopback\"",
+    );
+    let change = reloader.reload([]).expect("no faults");
+    assert_eq!(change.listeners, None);
+    assert!(
+        change
+            .differences
+            .iter()
+            .all(|d| d.applies == Applies::AfterRestart)
+    );
+}
