@@ -53,6 +53,7 @@ report() {
 
 publish -t "$run/connect" -m x
 report connect $?
+grep -q 'Connect failed' "$dir/errors" && exit 1
 
 for level in 0 1 2; do
   start qos -t "$run/qos$level" -q $level

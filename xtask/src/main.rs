@@ -5,20 +5,32 @@
 )]
 
 mod conformance;
+mod gate;
+mod matrix;
+mod process;
+mod provision;
 mod source;
 mod tidy;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::{Context as _, bail};
+use matrix::broker::Kind;
+
 fn main() -> anyhow::Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let root = root();
     let is_fine = match arguments[..] {
+        ["test"] => gate::run(&root)?,
+        ["test", "--quick"] => gate::run_quick()?,
         ["tidy"] => tidy::run(&root)?,
         ["conformance"] => conformance::run(&root, false)?,
         ["conformance", "--brief"] => conformance::run(&root, true)?,
+        ["matrix", ref options @ ..] => run_matrix(&root, options)?,
+        ["sim"] => gate::run_simulator(gate::GATE_SEEDS)?,
+        ["sim", "--seeds", seeds] => gate::run_simulator(seeds.parse().context("--seeds")?)?,
         _ => {
             println!("{USAGE}");
             false
@@ -31,7 +43,41 @@ fn main() -> anyhow::Result<ExitCode> {
     })
 }
 
-const USAGE: &str = "cargo xtask tidy | conformance [--brief]";
+const USAGE: &str = "\
+cargo xtask test [--quick]                     every check; --quick: the cargo tests alone
+cargo xtask tidy                               the house rules
+cargo xtask conformance [--brief]              normative statements and the tests that prove them
+cargo xtask matrix [--broker mosquitto] [--only TEXT] [--shards N]
+                                               client libraries from elsewhere
+cargo xtask sim [--seeds N]                    the whole-broker simulator";
+
+/// `cargo xtask matrix`: both shard counts of ours unless told otherwise.
+fn run_matrix(root: &Path, options: &[&str]) -> anyhow::Result<bool> {
+    let (mut only, mut shards, mut is_mosquitto) = ("", vec![1, 2], false);
+    for option in options.chunks(2) {
+        match option {
+            ["--only", text] => only = text,
+            ["--shards", count] => shards = vec![count.parse().context("--shards")?],
+            ["--broker", "mosquitto"] => is_mosquitto = true,
+            _ => bail!("no such option: {}\n{USAGE}", option.join(" ")),
+        }
+    }
+    let drivers = provision::drivers(root)?;
+    let kinds = if is_mosquitto {
+        provision::programs(&[provision::MOSQUITTO])?;
+        vec![Kind::Mosquitto]
+    } else {
+        let binary = gate::quick_binary(root)?;
+        shards
+            .into_iter()
+            .map(|shards| Kind::Columba {
+                binary: binary.clone(),
+                shards,
+            })
+            .collect()
+    };
+    Ok(matrix::run(root, &drivers, &kinds, only)?.failed == 0)
+}
 
 /// The repository's root.
 fn root() -> PathBuf {

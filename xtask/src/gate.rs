@@ -1,0 +1,249 @@
+//! `cargo xtask test`: every check that a change must pass, in the order of what fails fastest.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::ensure;
+
+use crate::matrix::{self, Sums, broker::Kind};
+use crate::process::{cargo, find, tee};
+use crate::{conformance, provision, tidy};
+
+/// Seeds that the simulator runs in the gate.
+pub(crate) const GATE_SEEDS: u32 = 200;
+const FUZZ_SECS: u32 = 60;
+
+/// What ran, and how it ended.
+#[derive(Default)]
+struct Ledger {
+    lines: Vec<(String, bool, f64)>,
+    tests: Sums,
+}
+
+impl Ledger {
+    /// Runs one step; a step that cannot run has failed.
+    fn step(&mut self, name: &str, run: impl FnOnce() -> anyhow::Result<Step>) {
+        println!("\n==> {name}");
+        let start = Instant::now();
+        let is_fine = match run() {
+            Ok(step) => {
+                self.tests.passed += step.tests.passed;
+                self.tests.failed += step.tests.failed;
+                step.is_fine
+            }
+            Err(error) => {
+                println!("{name}: {error:#}");
+                false
+            }
+        };
+        self.lines
+            .push((name.to_owned(), is_fine, start.elapsed().as_secs_f64()));
+    }
+
+    /// Prints the steps and the sums; whether all is well.
+    fn close(&self) -> bool {
+        println!();
+        for (name, is_fine, secs) in &self.lines {
+            let verdict = if *is_fine { "ok" } else { "FAILED" };
+            println!("{name:<28} {verdict:<6} {secs:>6.1} s");
+        }
+        println!("{} passed, {} failed", self.tests.passed, self.tests.failed);
+        self.lines.iter().all(|(_, is_fine, _)| *is_fine)
+    }
+}
+
+struct Step {
+    is_fine: bool,
+    tests: Sums,
+}
+
+impl From<bool> for Step {
+    fn from(is_fine: bool) -> Self {
+        Self {
+            is_fine,
+            tests: Sums::default(),
+        }
+    }
+}
+
+/// Runs everything.
+pub(crate) fn run(root: &Path) -> anyhow::Result<bool> {
+    let mut ledger = Ledger::default();
+    ledger.step("fmt", || shown(cargo(["fmt", "--all", "--check"])));
+    ledger.step("tidy", || Ok(tidy::run(root)?.into()));
+    ledger.step("clippy", || {
+        let words = [
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--all-features",
+            "--locked",
+        ];
+        shown(with_flags(cargo(words), &["--", "-D", "warnings"]))
+    });
+    ledger.step("tests", tests);
+    ledger.step("conformance", || Ok(conformance::run(root, true)?.into()));
+    if has_simulator(root) {
+        ledger.step("simulator", || simulate(GATE_SEEDS));
+    }
+    ledger.step("docs", || {
+        let mut docs = cargo([
+            "doc",
+            "--workspace",
+            "--no-deps",
+            "--all-features",
+            "--locked",
+        ]);
+        docs.env("RUSTDOCFLAGS", "-D warnings");
+        shown(docs)
+    });
+    ledger.step("foreign clients", || {
+        let drivers = provision::drivers(root)?;
+        let binary = quick_binary(root)?;
+        let kinds = [1, 2].map(|shards| Kind::Columba {
+            binary: binary.clone(),
+            shards,
+        });
+        let tests = matrix::run(root, &drivers, &kinds, "")?;
+        Ok(Step {
+            is_fine: tests.failed == 0,
+            tests,
+        })
+    });
+    if find("cargo-deny").is_some() {
+        ledger.step("cargo-deny", || {
+            shown(cargo(["deny", "check", "licenses", "bans", "sources"]))
+        });
+    }
+    if find("cargo-fuzz").is_some() && root.join("fuzz/Cargo.toml").is_file() {
+        ledger.step("fuzz", || fuzz(root));
+    }
+    Ok(ledger.close())
+}
+
+/// The cargo tests alone.
+pub(crate) fn run_quick() -> anyhow::Result<bool> {
+    let mut ledger = Ledger::default();
+    ledger.step("tests", tests);
+    Ok(ledger.close())
+}
+
+fn shown(command: Command) -> anyhow::Result<Step> {
+    Ok(tee(command)?.0.into())
+}
+
+fn with_flags(mut command: Command, flags: &[&str]) -> Command {
+    command.args(flags);
+    command
+}
+
+/// All cargo tests, by nextest where it is installed; it runs no doc tests, so cargo does.
+fn tests() -> anyhow::Result<Step> {
+    let all = [
+        "--workspace",
+        "--all-features",
+        "--locked",
+        "--no-fail-fast",
+    ];
+    if find("cargo-nextest").is_none() {
+        let (is_fine, text) = tee(with_flags(cargo(["test"]), &all))?;
+        return Ok(Step {
+            is_fine,
+            tests: count(&text),
+        });
+    }
+    let (units_fine, units) = tee(with_flags(cargo(["nextest", "run"]), &all))?;
+    let (docs_fine, docs) = tee(with_flags(cargo(["test", "--doc"]), &all))?;
+    let (units, docs) = (count(&units), count(&docs));
+    let passed = units.passed + docs.passed;
+    let failed = units.failed + docs.failed;
+    Ok(Step {
+        is_fine: units_fine && docs_fine,
+        tests: Sums { passed, failed },
+    })
+}
+
+/// Adds up the closing lines of cargo test and nextest.
+fn count(text: &str) -> Sums {
+    let mut sums = Sums::default();
+    for line in text.lines() {
+        let line = line.trim();
+        if !(line.starts_with("test result:") || line.starts_with("Summary [")) {
+            continue;
+        }
+        for part in line.split([';', ',', ':', '.']) {
+            match part.split_whitespace().collect::<Vec<_>>()[..] {
+                [number, "passed", ..] => sums.passed += number.parse::<usize>().unwrap_or(0),
+                [number, "failed"] => sums.failed += number.parse::<usize>().unwrap_or(0),
+                _ => {}
+            }
+        }
+    }
+    sums
+}
+
+fn has_simulator(root: &Path) -> bool {
+    root.join("crates/sim/src/main.rs").is_file()
+}
+
+/// The simulator proves that it is deterministic, then runs seeds.
+fn simulate(seeds: u32) -> anyhow::Result<Step> {
+    let run = [
+        "run",
+        "--profile",
+        "bench",
+        "--locked",
+        "--package",
+        "columba-sim",
+        "--",
+    ];
+    let seeds = seeds.to_string();
+    shown(with_flags(cargo(run), &["--seeds", &seeds]))
+}
+
+/// `cargo xtask sim --seeds N`.
+pub(crate) fn run_simulator(seeds: u32) -> anyhow::Result<bool> {
+    Ok(simulate(seeds)?.is_fine)
+}
+
+/// The broker, optimised but quick to link.
+pub(crate) fn quick_binary(root: &Path) -> anyhow::Result<PathBuf> {
+    let words = [
+        "build",
+        "--profile",
+        "bench",
+        "--locked",
+        "--package",
+        "columba-cli",
+    ];
+    let (is_fine, _) = tee(cargo(words))?;
+    ensure!(is_fine, "the broker does not build");
+    // Cargo puts the profile `bench` where it puts `release`.
+    Ok(root.join("target/release/columba"))
+}
+
+fn fuzz(root: &Path) -> anyhow::Result<Step> {
+    let list = cargo(["fuzz", "list"]).current_dir(root).output()?;
+    let mut is_fine = list.status.success();
+    for target in String::from_utf8_lossy(&list.stdout).lines() {
+        let limit = format!("-max_total_time={FUZZ_SECS}");
+        let mut run = cargo(["fuzz", "run", target, "--", &limit]);
+        run.current_dir(root);
+        is_fine &= tee(run)?.0;
+    }
+    Ok(is_fine.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::count;
+
+    #[test]
+    fn closing_lines_of_both_runners_are_added_up() {
+        let text = "test result: ok. 12 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out\n     \
+                    Summary [   1.5s] 30 tests run: 28 passed (2 slow), 2 failed, 0 skipped\n";
+        let sums = count(text);
+        assert_eq!((sums.passed, sums.failed), (40, 3));
+    }
+}

@@ -1,0 +1,135 @@
+//! What the checks need on the machine: installed where we may, named where we may not.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::bail;
+
+use crate::process::{cargo, find, quiet};
+
+/// A program and the Debian package that brings it.
+pub(crate) struct Need {
+    program: &'static str,
+    package: &'static str,
+}
+
+const fn need(program: &'static str, package: &'static str) -> Need {
+    Need { program, package }
+}
+
+/// What the foreign clients need; Node comes with the machine.
+const CLIENT_NEEDS: [Need; 4] = [
+    need("mosquitto_rr", "mosquitto-clients"),
+    need("paho_c_pub", "paho.mqtt.c-examples"),
+    need("openssl", "openssl"),
+    need("python3", "python3-venv"),
+];
+
+/// The broker that figures are measured beside.
+pub(crate) const MOSQUITTO: Need = need("mosquitto", "mosquitto");
+
+/// Where the drivers' programs are.
+pub(crate) struct Drivers {
+    /// Python with the client libraries.
+    pub(crate) python: PathBuf,
+    /// The rumqttc driver.
+    pub(crate) rumqttc: PathBuf,
+}
+
+/// Installs missing Debian packages as root; otherwise says what to run.
+pub(crate) fn programs(needs: &[Need]) -> anyhow::Result<()> {
+    let missing: Vec<_> = needs
+        .iter()
+        .filter(|n| find(n.program).is_none())
+        .map(|n| n.package)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let line = format!("apt-get install -y {}", missing.join(" "));
+    if !is_root() || find("apt-get").is_none() {
+        bail!("missing: {}; on Debian: sudo {line}", missing.join(", "));
+    }
+    println!("installing {}", missing.join(", "));
+    let mut update = Command::new("apt-get");
+    update.args(["update", "-q"]);
+    quiet(update)?;
+    let mut install = Command::new("apt-get");
+    install
+        .args(["install", "-y", "-q", "--no-install-recommends"])
+        .args(&missing);
+    install.env("DEBIAN_FRONTEND", "noninteractive");
+    quiet(install)
+}
+
+fn is_root() -> bool {
+    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}
+
+/// Brings the client libraries and builds the drivers, below `target/` and `node_modules`.
+pub(crate) fn drivers(root: &Path) -> anyhow::Result<Drivers> {
+    programs(&CLIENT_NEEDS)?;
+    if find("npm").is_none() || find("node").is_none() {
+        bail!("missing: Node.js and npm; on Debian: sudo apt-get install -y nodejs npm");
+    }
+    node(&root.join("tests/clients/node"))?;
+    Ok(Drivers {
+        python: python(root)?,
+        rumqttc: rumqttc(root)?,
+    })
+}
+
+fn python(root: &Path) -> anyhow::Result<PathBuf> {
+    let home = root.join("target/clients/venv");
+    let wanted = root.join("tests/clients/requirements.txt");
+    let stamp = home.join("requirements.txt");
+    let python = home.join("bin/python");
+    if python.is_file() && std::fs::read(&stamp).ok() == Some(std::fs::read(&wanted)?) {
+        return Ok(python);
+    }
+    println!("installing the Python clients");
+    let mut make = Command::new("python3");
+    make.args(["-m", "venv", "--clear"]).arg(&home);
+    quiet(make)?;
+    let mut install = Command::new(&python);
+    install.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "-r",
+    ]);
+    install.arg(&wanted);
+    quiet(install)?;
+    std::fs::copy(wanted, stamp)?;
+    Ok(python)
+}
+
+/// Installs a folder's npm packages as its lock file says, unless they are there.
+pub(crate) fn node(dir: &Path) -> anyhow::Result<()> {
+    let stamp = dir.join("node_modules/.columba-lock");
+    let wanted = std::fs::read(dir.join("package-lock.json"))?;
+    if std::fs::read(&stamp).ok().as_ref() == Some(&wanted) {
+        return Ok(());
+    }
+    println!("installing npm packages of {}", dir.display());
+    let mut install = Command::new("npm");
+    install
+        .args(["ci", "--no-audit", "--no-fund"])
+        .current_dir(dir);
+    quiet(install)?;
+    std::fs::write(stamp, wanted)?;
+    Ok(())
+}
+
+fn rumqttc(root: &Path) -> anyhow::Result<PathBuf> {
+    let target = root.join("target/clients/rumqttc");
+    let mut build = cargo(["build", "--quiet", "--locked"]);
+    build
+        .current_dir(root.join("tests/clients/rumqttc"))
+        .env("CARGO_TARGET_DIR", &target);
+    quiet(build)?;
+    Ok(target.join("debug/rumqttc-driver"))
+}
