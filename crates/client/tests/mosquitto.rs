@@ -1,4 +1,9 @@
 //! The driver against Debian's Mosquitto: another implementation's reading of the standard.
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "tests of the driver start a real server with files and ports of its own"
+)]
 
 use std::io::Write;
 use std::net::TcpListener;

@@ -1,7 +1,9 @@
 //! The session machine by hand-made packets: what it sends for what it is told and sent.
 
-use columba_client::{CloseCause, Failure, Input, Message, Output, Session, SessionOptions};
-use columba_codec::packet::{Acknowledgement, ConnAck, Packet, Publish};
+use columba_client::{
+    CloseCause, Failure, Input, Message, Output, Session, SessionOptions, advice,
+};
+use columba_codec::packet::{Acknowledgement, ConnAck, Disconnect, Packet, Publish};
 use columba_codec::{
     Decoded, PacketId, PacketType, Properties, PropertiesBuf, PropertyId, QoS, ReasonCode, Value,
     Version, decode,
@@ -191,6 +193,47 @@ fn a_refusing_pubrec_ends_the_exchange() {
     assert_eq!(bed.sent_types(), []);
     assert_eq!(bed.published(), [(token, ReasonCode::NotAuthorized)]);
     assert!(bed.session.is_idle());
+}
+
+#[test]
+fn the_reason_string_of_a_refusal_reaches_people() {
+    let mut bed = Bed::plain(Version::V5);
+    bed.outputs();
+    bed.publish(QoS::AtLeastOnce);
+    let mut properties = PropertiesBuf::new();
+    let text = "rule 3 allows plant/# only";
+    properties
+        .push(PropertyId::ReasonString, Value::String(text))
+        .expect("valid");
+    bed.receive(&Packet::PubAck(Acknowledgement {
+        properties: properties.as_properties(),
+        ..refusal(1)
+    }));
+    match bed.outputs().as_slice() {
+        [Output::Published { answer, .. }] => {
+            let sentence = advice::refused_publish("topic", answer);
+            assert!(
+                sentence.contains(text) && sentence.contains("0x87"),
+                "{sentence}"
+            );
+        }
+        other => panic!("expected an answer, got {other:?}"),
+    }
+}
+
+#[test]
+fn a_servers_disconnect_says_what_to_do() {
+    // section 3.14, reason code 0x8E
+    let mut bed = Bed::plain(Version::V5);
+    bed.receive(&Packet::Disconnect(Disconnect {
+        reason: ReasonCode::SessionTakenOver,
+        properties: Properties::EMPTY,
+    }));
+    let sentence = bed.close_cause().to_string();
+    assert!(
+        sentence.contains("0x8e") && sentence.contains("same client id"),
+        "{sentence}"
+    );
 }
 
 #[test]
