@@ -15,7 +15,7 @@ use crate::message::Message;
 use crate::routing::FilterId;
 use crate::routing::share::SessionRef;
 use queue::Queue;
-use replay::Replay;
+use replay::Replays;
 use window::Window;
 
 /// Who a client is, for the access rules.
@@ -59,7 +59,7 @@ pub(crate) struct Session {
     /// QoS 2 messages received and not released: their packet ids (`MQTT-4.3.3-10`).
     pub(crate) received: Option<Box<Set<u16>>>,
     /// Retained messages still to be sent.
-    pub(crate) replays: Option<Box<Vec<Replay>>>,
+    pub(crate) replays: Option<Box<Replays>>,
 }
 
 /// A shared subscription of a session.

@@ -87,6 +87,7 @@ pub struct Shard {
     next_number: u64,
     stats: Stats,
     scratch: Scratch,
+    #[expect(clippy::vec_box, reason = "the boxes are what is kept: connections own their outputs")]
     spare_outputs: Vec<Box<Output>>,
     sys: SysTree,
     report_budget: ReportBudget,

@@ -8,6 +8,10 @@ use columba_codec::QoS;
 use crate::event::ShardId;
 use crate::message::Message;
 
+/// The replays of a session, one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Replays(pub(crate) VecDeque<Replay>);
+
 /// Reads the retained messages that match a filter page by page, as the client takes them, so that
 /// a subscription to `#` needs no more memory than any other.
 #[derive(Debug)]

@@ -113,7 +113,7 @@ impl Shard {
         let Some(replays) = &mut session.replays else {
             return;
         };
-        if let Some(replay) = replays.iter_mut().find(|replay| replay.number == number) {
+        if let Some(replay) = replays.0.iter_mut().find(|replay| replay.number == number) {
             replay.turn_page(page, more, shards);
         }
         self.pump(to.slot);
@@ -129,7 +129,7 @@ impl Shard {
         let Some(mut replays) = session.replays.take() else {
             return;
         };
-        while let Some(replay) = replays.first_mut() {
+        while let Some(replay) = replays.0.front_mut() {
             while let Some(message) = replay.page.pop_front() {
                 if !self.replay_one(slot, &message, replay.qos, replay.identifier) {
                     replay.page.push_front(message);
@@ -140,7 +140,7 @@ impl Shard {
                 break;
             }
             if replay.is_done() {
-                replays.remove(0);
+                replays.0.pop_front();
                 continue;
             }
             if replay.shard == self.id {
@@ -165,7 +165,7 @@ impl Shard {
             let shard = replay.shard;
             self.post(shard, letter);
         }
-        if !replays.is_empty()
+        if !replays.0.is_empty()
             && let Some(session) = self.session_mut(slot)
         {
             session.replays = Some(replays);

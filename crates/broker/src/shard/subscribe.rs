@@ -136,6 +136,7 @@ impl Shard {
             session
                 .replays
                 .get_or_insert_default()
+                .0
                 .extend(waiting.replays);
         }
         self.pump(waiting.slot);
@@ -447,7 +448,7 @@ impl Shard {
         }
         if let Some(replays) = &mut session.replays {
             // What is on its way from another shard finds nobody and is dropped.
-            replays.retain(|replay| *replay.filter != *text);
+            replays.0.retain(|replay| *replay.filter != *text);
         }
         self.remove_subscription(filter_id, position);
         true
