@@ -310,3 +310,56 @@ fn json_properties(incoming: &Incoming) -> String {
         format!("\"properties\":{},", Value::Object(members))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use columba_client::Message;
+    use columba_codec::{PacketId, QoS};
+
+    use super::*;
+
+    fn check(format: &str, expected: &str) {
+        let mut message = Message::new("x/y", "h\"i").with_qos(QoS::AtLeastOnce);
+        message.properties.content_type = Some("text/plain".to_owned());
+        message.properties.user_properties = vec![("a".to_owned(), "b".to_owned())];
+        let incoming = Incoming {
+            message,
+            dup: false,
+            packet_id: PacketId::new(1),
+            subscription_identifiers: vec![5],
+            topic_alias: None,
+        };
+        let timestamp = jiff::Timestamp::new(1_795_462_526, 754_171_000).expect("a time");
+        let now = ZonedDateTime::new(timestamp, jiff::tz::TimeZone::UTC);
+        let mut out = Vec::new();
+        let format = Format::parse(format).expect("a format");
+        format.write(&incoming, &now, &mut out).expect("printable");
+        assert_eq!(String::from_utf8_lossy(&out), expected);
+    }
+
+    #[test]
+    fn fields_print_as_mosquitto_prints_them() {
+        // Compared with mosquitto_sub 2.0.11, which orders the members of "properties" as they came.
+        check("%t %q %r %l %m %P %S %C", "x/y 1 0 3 1 a:b 5 text/plain");
+        check("%05l|%6t|%-6t|%.1t", "00003|   x/y|x/y   |x");
+        check("%x %X %%\\t@@", "682269 682269 %\t@");
+        check(
+            "%I %U @H",
+            "2026-11-23T19:35:26+0000 1795462526.754171000 19",
+        );
+        check(
+            "%j",
+            "{\"tst\":\"2026-11-23T19:35:26.754171Z+0000\",\"topic\":\"x/y\",\"qos\":1,\
+             \"retain\":0,\"payloadlen\":3,\"mid\":1,\"properties\":{\"content-type\":\
+             \"text/plain\",\"subscription-identifier\":5,\"user-properties\":{\"a\":\"b\"}},\
+             \"payload\":\"h\\\"i\"}",
+        );
+    }
+
+    #[test]
+    fn wrong_formats_are_refused() {
+        for format in ["%", "%y", "@", "\\q", "%99999t"] {
+            assert!(Format::parse(format).is_err(), "{format}");
+        }
+    }
+}
