@@ -122,6 +122,9 @@ pub(crate) fn run(
     Ok(sums)
 }
 
+/// A name, its driver, the versions of MQTT and the transports.
+type Library<'a> = (&'a str, Vec<PathBuf>, &'a [&'a str], &'a [Transport]);
+
 fn groups(
     root: &Path,
     drivers: &Drivers,
@@ -134,7 +137,7 @@ fn groups(
     let all_versions = &["31", "311", "5"][..];
     let newer = &["311", "5"][..];
     // Slow ones first, so that none of them is left over at the end.
-    let libraries: [(&str, Vec<PathBuf>, &[&str], &[Transport]); 7] = [
+    let libraries: [Library<'_>; 7] = [
         (
             "mqtt.js",
             vec!["node".into(), dir.join("node/mqtt_js.mjs")],
