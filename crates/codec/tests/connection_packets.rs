@@ -101,16 +101,16 @@ fn connect_flags_that_contradict_each_other_are_refused() {
     for version in STRICT.iter().copied() {
         // MQTT-3.1.2-3
         check(version, 0x03, Fault::ReservedBits("the connect flags"));
-        // MQTT-3.1.2-11, MQTT-3.1.2-13 (3.1.1: also MQTT-3.1.2-15)
+        // MQTT-3.1.2-11, MQTT-3.1.2-13 (3.1.1: also MQTT-v311-3.1.2-15)
         check(version, 0x0A, Fault::WillFlags);
         check(version, 0x12, Fault::WillFlags);
         check(version, 0x1A, Fault::WillFlags);
         check(version, 0x22, Fault::WillFlags);
-        // MQTT-3.1.2-12 (3.1.1: MQTT-3.1.2-14)
+        // MQTT-3.1.2-12 (3.1.1: MQTT-v311-3.1.2-14)
         check(version, 0x1E, Fault::QosThree);
     }
     check(Version::V31, 0x1E, Fault::QosThree);
-    // MQTT-3.1.2-22 of 3.1.1; "it is not valid to supply a password without supplying a user
+    // MQTT-v311-3.1.2-22; "it is not valid to supply a password without supplying a user
     // name" of 3.1
     for version in V3.iter().copied() {
         check(version, 0x42, Fault::PasswordWithoutUserName);
@@ -147,7 +147,7 @@ fn user_name_and_password_may_be_missing_in_3_1_despite_their_flags() {
         panic!("CONNECT")
     };
     assert_eq!((packet.user_name, packet.password), (Some("user"), None));
-    // MQTT-3.1.2-17, MQTT-3.1.2-19 (3.1.1: MQTT-3.1.2-19, MQTT-3.1.2-21)
+    // MQTT-3.1.2-17, MQTT-3.1.2-19 (3.1.1: MQTT-v311-3.1.2-19, MQTT-v311-3.1.2-21)
     for version in STRICT.iter().copied() {
         let bytes = connect(version, 0xC2, &[&id]);
         let end = bytes.len() as u32;
@@ -264,7 +264,7 @@ fn connack_flags_are_session_present_and_nothing_else() {
 
 #[test]
 fn connack_with_a_refusal_has_no_session_present() {
-    // MQTT-3.2.2-6; 3.1.1: MQTT-3.2.2-4
+    // MQTT-3.2.2-6; 3.1.1: MQTT-v311-3.2.2-4
     let fault = Fault::SessionPresentOnRefusal;
     refuses(
         Version::V5,

@@ -34,7 +34,8 @@ fn body(packet: PacketType, version: Version) -> Vec<u8> {
 
 #[test]
 fn flags_other_than_the_listed_ones_are_refused_on_every_packet() {
-    // MQTT-2.1.3-1; 3.1.1: MQTT-2.2.2-1, MQTT-2.2.2-2, MQTT-3.6.1-1, MQTT-3.8.1-1, MQTT-3.10.1-1
+    // MQTT-2.1.3-1; 3.1.1: MQTT-v311-2.2.2-1, MQTT-v311-2.2.2-2, MQTT-v311-3.6.1-1,
+    // MQTT-v311-3.8.1-1, MQTT-v311-3.10.1-1
     for version in Version::ALL {
         for packet_type in PacketType::ALL {
             let Some(listed) = packet_type.fixed_flags() else {
@@ -79,7 +80,7 @@ fn type_zero_is_refused() {
 
 #[test]
 fn auth_does_not_exist_before_mqtt_5_and_is_refused_before_its_body() {
-    // 3.1.1: MQTT-4.8.0-1
+    // 3.1.1: MQTT-v311-4.8.0-1
     all_refuse(
         V3,
         &packet(0xF0, &[&[0x00, 0x00]]),

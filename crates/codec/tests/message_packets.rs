@@ -12,7 +12,7 @@ const V3: &[Version] = &[Version::V31, Version::V311];
 
 #[test]
 fn publish_has_a_packet_id_above_qos_zero_only() {
-    // MQTT-2.2.1-2, MQTT-2.2.1-3; 3.1.1: MQTT-2.3.1-1, MQTT-2.3.1-5
+    // MQTT-2.2.1-2, section 2.2.1; 3.1.1: MQTT-v311-2.3.1-1, MQTT-v311-2.3.1-5
     for version in Version::ALL {
         let none: &[u8] = if version == Version::V5 { &[0] } else { &[] };
         let bytes = packet(0x31, &[&field(b"t"), none, b"payload"]);

@@ -21,7 +21,7 @@ fn head(version: Version) -> &'static [u8] {
 
 #[test]
 fn subscribe_options_are_those_of_the_version() {
-    // MQTT-3.8.3-5, section 3.8.3.1; 3.1.1: MQTT-3.8.3-4
+    // MQTT-3.8.3-5, section 3.8.3.1; 3.1.1: MQTT-v311-3.8.3-4
     let reserved = Fault::ReservedBits("the subscription options");
     for version in Version::ALL {
         for options in 0..=255u8 {
@@ -78,8 +78,8 @@ fn subscribe_keeps_filters_in_order() {
 
 #[test]
 fn requests_have_at_least_one_filter_of_text_and_a_packet_id() {
-    // MQTT-3.8.3-1, MQTT-3.8.3-2, MQTT-3.10.3-1, MQTT-3.10.3-2, MQTT-2.2.1-3; 3.1.1:
-    // MQTT-3.8.3-3
+    // MQTT-3.8.3-1, MQTT-3.8.3-2, MQTT-3.10.3-1, MQTT-3.10.3-2, section 2.2.1; 3.1.1:
+    // MQTT-v311-3.8.3-3
     for version in Version::ALL {
         for (first, options) in [(0x82, &[0u8][..]), (0xA2, &[])] {
             let head = head(version);
@@ -115,7 +115,7 @@ fn requests_have_at_least_one_filter_of_text_and_a_packet_id() {
 
 #[test]
 fn suback_carries_the_codes_of_its_version() {
-    // MQTT-3.9.3-2 (3.1.1: MQTT-3.9.3-2)
+    // MQTT-3.9.3-2 (3.1.1: MQTT-v311-3.9.3-2)
     let v5 = [
         0x00, 0x01, 0x02, 0x80, 0x83, 0x87, 0x8F, 0x91, 0x97, 0x9E, 0xA1, 0xA2,
     ];
@@ -142,7 +142,8 @@ fn suback_carries_the_codes_of_its_version() {
 
 #[test]
 fn suback_failure_is_0x80_in_3_1_1_and_a_positive_acknowledgement_in_3_1() {
-    // 3.1.1: MQTT-3.9.3-2; 3.1, section 3.8: "it must therefore make a positive acknowledgement"
+    // 3.1.1: MQTT-v311-3.9.3-2
+    // 3.1, section 3.8: "it must therefore make a positive acknowledgement"
     let suback = Packet::SubAck(SubAck {
         packet_id: PacketId::MIN,
         properties: Properties::EMPTY,
