@@ -29,7 +29,7 @@ const EXIT_LOOKUP: u8 = 15;
 /// How to reach the server and as whom.
 #[derive(Args, Clone, Debug)]
 #[command(disable_help_flag = true, disable_version_flag = true)]
-pub struct ConnectionArgs {
+pub(crate) struct ConnectionArgs {
     /// Host to connect to
     #[arg(
         short = 'h',
