@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::Path;
 
 /// Permissions of files with secrets.
@@ -11,7 +11,7 @@ pub const SECRET_MODE: u32 = 0o600;
 pub const PLAIN_MODE: u32 = 0o644;
 
 /// Writes a file beside the old one, then puts it in its place. It has `mode`, whatever the old one
-/// had.
+/// had, and the owner of the old one.
 ///
 /// # Errors
 /// What the file system says; the old file is as it was.
@@ -33,6 +33,13 @@ pub fn write_atomically(path: &Path, text: &str, mode: u32) -> io::Result<()> {
             .create_new(true)
             .mode(mode)
             .open(&temporary)?;
+        // A root that changes the file of a service must not take it away from the service.
+        if let Ok(old) = fs::metadata(path) {
+            let new = file.metadata()?;
+            if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
+                fchown(&file, Some(old.uid()), Some(old.gid()))?;
+            }
+        }
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&temporary, path)?;

@@ -82,7 +82,7 @@ fn a_fault_in_any_file_changes_nothing() {
     let told: Vec<_> = faults.iter().map(Fault::in_one_line).collect();
     assert_eq!(
         told,
-        ["etc/acl.toml:29:9: `subscibe` is no action (did you mean \"subscribe\"?)"]
+        ["etc/acl.toml:26:9: `subscibe` is no action (did you mean \"subscribe\"?)"]
     );
     replace(
         dir.path(),

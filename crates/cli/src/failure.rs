@@ -1,0 +1,91 @@
+//! How a command ends that did not work: what happened, where, what to do.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use columba_server::config::fault::{Fault, Severity};
+
+/// Files of the instance or the command line have errors.
+pub(crate) const EXIT_FAULTY: u8 = 2;
+/// Everything else that went wrong.
+pub(crate) const EXIT_FAILED: u8 = 1;
+
+/// Why a command did not work.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    what: String,
+    fix: Option<String>,
+    exit: u8,
+}
+
+impl Failure {
+    /// What happened.
+    pub(crate) fn new(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            fix: None,
+            exit: EXIT_FAILED,
+        }
+    }
+
+    /// With what to do about it.
+    pub(crate) fn fix(mut self, fix: impl Into<String>) -> Self {
+        self.fix = Some(fix.into());
+        self
+    }
+
+    /// The command line or a file is at fault.
+    pub(crate) fn faulty(mut self) -> Self {
+        self.exit = EXIT_FAULTY;
+        self
+    }
+}
+
+/// Turns the end of a command into its exit code and says why it failed.
+pub(crate) fn end(result: Result<(), Failure>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let mut text = format!("error: {}\n", failure.what);
+            if let Some(fix) = failure.fix {
+                text.push_str(&format!("  = {fix}\n"));
+            }
+            say(&text);
+            ExitCode::from(failure.exit)
+        }
+    }
+}
+
+/// Shows faults, and after them how many there are.
+pub(crate) fn show_faults(faults: &[Fault]) {
+    for fault in faults {
+        say(&format!("{fault}\n"));
+    }
+}
+
+/// How many errors and warnings there are, in words.
+pub(crate) fn count_of(faults: &[Fault]) -> String {
+    let count = |severity, name: &str| {
+        let count = faults
+            .iter()
+            .filter(|fault| fault.severity == severity)
+            .count();
+        format!("{count} {name}{}", if count == 1 { "" } else { "s" })
+    };
+    format!(
+        "{}, {}",
+        count(Severity::Error, "error"),
+        count(Severity::Warning, "warning")
+    )
+}
+
+/// Writes to the standard error output. That nobody reads there is no reason to fail.
+pub(crate) fn say(text: &str) {
+    drop(io::stderr().write_all(text.as_bytes()));
+}
+
+/// Writes to the standard output. That nobody reads there is no reason to fail.
+pub(crate) fn print(text: &str) {
+    let mut out = io::stdout();
+    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+}

@@ -1,0 +1,63 @@
+//! The `columba` binary.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use columba_cli::{check, create, passwd, publish, run, subscribe};
+use columba_server::config::reference::reference;
+
+/// Columba, an MQTT broker
+///
+/// MQTT 3.1, 3.1.1 and 5 over TCP, TLS, WebSocket and Unix sockets.
+#[derive(Parser, Debug)]
+#[command(
+    name = "columba",
+    version,
+    arg_required_else_help = true,
+    propagate_version = false
+)]
+#[command(
+    after_help = "Start with `columba run`: it makes an instance in ./columba-data and runs \
+                        it.\nExit codes: 0 done, 1 failed, 2 faulty files or command line."
+)]
+struct Columba {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Run(run::RunArgs),
+    Create(create::CreateArgs),
+    Check(check::CheckArgs),
+    Passwd(passwd::PasswdArgs),
+    Pub(Box<publish::PublishArgs>),
+    Sub(Box<subscribe::SubscribeArgs>),
+    /// About the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Subcommand, Debug)]
+enum ConfigCommand {
+    /// Print the reference of all keys, in Markdown
+    Reference,
+}
+
+fn main() -> ExitCode {
+    match Columba::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Create(args) => create::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Passwd(args) => passwd::run(&args),
+        Command::Pub(args) => publish::run(*args),
+        Command::Sub(args) => subscribe::run(*args),
+        Command::Config(ConfigCommand::Reference) => {
+            use std::io::Write as _;
+            // A reader that has seen enough, such as `head`, is no failure.
+            drop(std::io::stdout().write_all(reference().as_bytes()));
+            ExitCode::SUCCESS
+        }
+    }
+}

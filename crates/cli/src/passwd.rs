@@ -1,0 +1,219 @@
+//! `columba passwd`: the users of an instance.
+
+use std::fs::File;
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use columba_server::auth::password::{PasswordHash, generate};
+use columba_server::auth::users::{Users, check_name, with_user, without_user};
+use columba_server::config::Config;
+use columba_server::instance::Location;
+use columba_server::instance::file::{SECRET_MODE, write_atomically};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+
+use crate::create::quoted;
+use crate::failure::{Failure, end, print, say};
+
+/// Longest password that is read, in bytes; MQTT carries no longer one.
+const PASSWORD_BYTES_MAX: u64 = 65_535;
+
+/// Add a user, or change password and groups
+///
+/// Asks for the password on the terminal. A running broker takes the change over within two
+/// seconds.
+#[derive(Args, Clone, Debug)]
+pub struct PasswdArgs {
+    /// Directory of the instance
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+    /// Name of the user
+    #[arg(value_name = "USER")]
+    user: String,
+    /// Take the first line of the standard input as the password
+    #[arg(long, conflicts_with_all = ["generate", "delete"])]
+    password_stdin: bool,
+    /// Make a random password and show it
+    #[arg(long, conflicts_with = "delete")]
+    generate: bool,
+    /// Groups of the user, which access rules can name; alone, it leaves the password as it is
+    #[arg(
+        long,
+        value_name = "A,B",
+        value_delimiter = ',',
+        conflicts_with = "delete"
+    )]
+    groups: Option<Vec<String>>,
+    /// Remove the user
+    #[arg(long)]
+    delete: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &PasswdArgs) -> ExitCode {
+    end(change(args))
+}
+
+fn change(args: &PasswdArgs) -> Result<(), Failure> {
+    let path = users_file(&args.dir)?;
+    let failed = |error: &io::Error| {
+        let failure = Failure::new(format!("{}: {error}", path.display()));
+        failure.fix("check the permissions of the file and its directory")
+    };
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(failed(&error)),
+    };
+    let (users, _) = Users::read("", &text);
+    let is_known = users.names().any(|name| name == args.user);
+    let name = &args.user;
+    if args.delete {
+        let text = without_user(&text, name).ok_or_else(|| {
+            let known: Vec<_> = users.names().collect();
+            let failure = Failure::new(format!("there is no user `{name}` in {}", path.display()));
+            failure
+                .fix(format!("the users are: {}", known.join(", ")))
+                .faulty()
+        })?;
+        write_atomically(&path, &text, SECRET_MODE).map_err(|error| failed(&error))?;
+        print(&format!("User `{name}` removed.\n"));
+        return Ok(());
+    }
+    let fault = |what| Failure::new(what).faulty();
+    check_name(name, "user name").map_err(fault)?;
+    let groups = args.groups.as_ref().map(|groups| -> Vec<String> {
+        groups
+            .iter()
+            .filter(|group| !group.is_empty())
+            .cloned()
+            .collect()
+    });
+    for group in groups.iter().flatten() {
+        check_name(group, "group").map_err(fault)?;
+    }
+    let has_password = args.password_stdin || args.generate || groups.is_none() || !is_known;
+    let password = if has_password {
+        Some(new_password(args)?)
+    } else {
+        None
+    };
+    let hash = password.as_deref().map(PasswordHash::new).transpose();
+    let hash = hash.map_err(|error| Failure::new(error.to_string()))?;
+    let text = with_user(&text, name, hash.as_ref(), groups.as_deref());
+    write_atomically(&path, &text, SECRET_MODE).map_err(|error| failed(&error))?;
+    if let (true, Some(password)) = (args.generate, &password) {
+        print(&format!(
+            "user      {name}\npassword  {}\n",
+            String::from_utf8_lossy(password)
+        ));
+    }
+    let done = if is_known { "changed" } else { "added" };
+    say(&format!(
+        "User `{name}` {done}. A running broker knows within two seconds.\n"
+    ));
+    Ok(())
+}
+
+/// The users file that the configuration names.
+fn users_file(dir: &Path) -> Result<PathBuf, Failure> {
+    let location = Location::of_directory(dir);
+    let text = std::fs::read_to_string(&location.config_file).map_err(|error| {
+        let what = format!("there is no instance in {}: {error}", dir.display());
+        Failure::new(what)
+            .fix(format!("make one: columba create {}", quoted(dir)))
+            .faulty()
+    })?;
+    let name = location.config_file.display().to_string();
+    let (config, _) = Config::read(&name, &text, &location.base, std::env::vars());
+    config.users.ok_or_else(|| {
+        let fix = format!("write users = \"etc/users\" under [access] in {name}");
+        Failure::new("the configuration names no users file")
+            .fix(fix)
+            .faulty()
+    })
+}
+
+fn new_password(args: &PasswdArgs) -> Result<Vec<u8>, Failure> {
+    let failed = |error: io::Error| Failure::new(format!("cannot read the password: {error}"));
+    let password = if args.generate {
+        generate()
+            .map_err(|error| Failure::new(error.to_string()))?
+            .into_bytes()
+    } else if args.password_stdin {
+        let mut line = Vec::new();
+        let mut input = io::stdin().lock().take(PASSWORD_BYTES_MAX + 2);
+        input.read_until(b'\n', &mut line).map_err(failed)?;
+        without_line_end(line)
+    } else if io::stdin().is_terminal() {
+        let password = ask(&format!("New password of `{}`: ", args.user)).map_err(failed)?;
+        if ask("The same again: ").map_err(failed)? != password {
+            return Err(Failure::new(
+                "the two passwords differ; nothing has changed",
+            ));
+        }
+        password
+    } else {
+        let what = "there is no terminal to ask for the password";
+        return Err(Failure::new(what)
+            .fix("add --password-stdin or --generate")
+            .faulty());
+    };
+    if password.is_empty() {
+        return Err(Failure::new("the password is empty; nothing has changed").faulty());
+    }
+    if password.len() as u64 > PASSWORD_BYTES_MAX {
+        return Err(Failure::new("the password is longer than MQTT can carry").faulty());
+    }
+    Ok(password)
+}
+
+/// Asks on the terminal, without showing what is typed.
+fn ask(question: &str) -> io::Result<Vec<u8>> {
+    let mut terminal = File::options().read(true).write(true).open("/dev/tty")?;
+    terminal.write_all(question.as_bytes())?;
+    let line = {
+        let _silent = Silent::new(terminal.try_clone()?)?;
+        let mut line = Vec::new();
+        let mut reader = io::BufReader::new(terminal.try_clone()?.take(PASSWORD_BYTES_MAX + 2));
+        reader.read_until(b'\n', &mut line)?;
+        line
+    };
+    terminal.write_all(b"\n")?;
+    Ok(without_line_end(line))
+}
+
+/// A terminal that shows nothing of what is typed, until this is dropped.
+struct Silent {
+    terminal: File,
+    before: rustix::termios::Termios,
+}
+
+impl Silent {
+    fn new(terminal: File) -> io::Result<Self> {
+        let before = tcgetattr(terminal.as_fd())?;
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(terminal.as_fd(), OptionalActions::Flush, &silent)?;
+        Ok(Self { terminal, before })
+    }
+}
+
+impl Drop for Silent {
+    fn drop(&mut self) {
+        // There is nobody to tell if the terminal is gone.
+        let _ = tcsetattr(self.terminal.as_fd(), OptionalActions::Flush, &self.before);
+    }
+}
+
+fn without_line_end(mut line: Vec<u8>) -> Vec<u8> {
+    if line.ends_with(b"\n") {
+        line.pop();
+        if line.ends_with(b"\r") {
+            line.pop();
+        }
+    }
+    line
+}

@@ -1,0 +1,183 @@
+//! `columba run`: the broker.
+
+mod port_owner;
+mod welcome;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use clap::Args;
+use columba_server::auth::Authenticator;
+use columba_server::config::parse_addr;
+use columba_server::instance::file::lock_data_dir;
+use columba_server::instance::{Instance, Location, Overrides};
+use columba_server::reload::Reloader;
+use columba_server::runtime::signals::Watch;
+use columba_server::{Broker, StartError, log};
+
+use crate::create::{make, quoted};
+use crate::failure::{Failure, count_of, end, print, say, show_faults};
+
+/// The instance that is made where none is named.
+const DEFAULT_DIR: &str = "columba-data";
+/// How often the files are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Run the broker
+///
+/// Without DIR it runs the instance in ./columba-data, and makes it first if there is none.
+///
+/// SIGHUP makes it read its files again, certificates among them; SIGTERM and Ctrl-C stop it.
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    /// Directory of the instance
+    #[arg(value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// Configuration file, in place of DIR/etc/columba.toml
+    #[arg(long, value_name = "FILE", conflicts_with = "dir")]
+    config: Option<PathBuf>,
+    /// Listen for MQTT at this address only, in place of the listeners of the configuration
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = |text: &str| parse_addr(text, 1883))]
+    listen: Option<SocketAddr>,
+    /// Least important lines of the log: error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL", value_parser = ["error", "warn", "info", "debug", "trace"])]
+    log_level: Option<String>,
+}
+
+/// Runs the command.
+pub fn run(args: &RunArgs) -> ExitCode {
+    end(serve(args))
+}
+
+fn serve(args: &RunArgs) -> Result<(), Failure> {
+    let location = locate(args)?;
+    let overrides = Overrides {
+        listen: args.listen,
+        log_level: args.log_level.clone(),
+    };
+    let instance = match Instance::load(&location, &overrides, std::env::vars()) {
+        Ok(instance) => instance,
+        Err(faults) => {
+            show_faults(&faults);
+            let what = format!("the instance has faults: {}", count_of(&faults));
+            return Err(Failure::new(what)
+                .fix("correct them, then start again")
+                .faulty());
+        }
+    };
+    show_faults(&instance.warnings);
+    let failed = |error: &dyn std::error::Error| Failure::new(error.to_string());
+    log::init(&instance.log_settings()).map_err(|error| failed(&error).faulty())?;
+    let _lock = lock(&instance.config.data_dir)?;
+    let authenticator = Authenticator::new(Arc::clone(&instance.users));
+    let authenticator = Arc::new(authenticator.map_err(|error| failed(&error))?);
+    let config = instance
+        .runtime_config(authenticator.clone())
+        .map_err(|error| failed(&error))?;
+    let mut signals = Watch::install().map_err(|error| failed(&error))?;
+    let broker = Broker::start(config).map_err(|error| explain(&error))?;
+    print(&welcome::text(
+        &location.base,
+        &instance.config,
+        broker.addresses(),
+    ));
+    let reloader = Reloader::new(location, overrides, instance, authenticator);
+    serve_until_stopped(&broker, Mutex::new(reloader), &mut signals);
+    broker.shutdown();
+    Ok(())
+}
+
+/// Reads the files again when they change and when asked to, until asked to stop.
+fn serve_until_stopped(broker: &Broker, reloader: Mutex<Reloader>, signals: &mut Watch) {
+    let lock = || reloader.lock().unwrap_or_else(PoisonError::into_inner);
+    let (stop, stopped) = channel::<()>();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            while stopped.recv_timeout(LOOK_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                let mut reloader = lock();
+                if reloader.has_changed() {
+                    tracing::info!("a file has changed: reading all of them again");
+                    reloader.reload_and_tell(broker);
+                }
+            }
+        });
+        signals.wait(|| {
+            lock().reload_and_tell(broker);
+            for (listener, error) in broker.reload_tls() {
+                tracing::error!(listener, %error, "the certificate stays as it was");
+            }
+        });
+        drop(stop);
+    });
+}
+
+fn locate(args: &RunArgs) -> Result<Location, Failure> {
+    if let Some(file) = &args.config {
+        return Ok(Location::of_file(file));
+    }
+    let dir = args
+        .dir
+        .as_deref()
+        .unwrap_or_else(|| Path::new(DEFAULT_DIR));
+    let location = Location::of_directory(dir);
+    if location.config_file.exists() {
+        return Ok(location);
+    }
+    if args.dir.is_some() {
+        let what = format!("there is no instance in {}", dir.display());
+        let fix = format!("make one: columba create {}", quoted(dir));
+        return Err(Failure::new(what).fix(fix).faulty());
+    }
+    say(&format!("There is no instance in ./{DEFAULT_DIR} yet.\n"));
+    make(dir)?;
+    Ok(location)
+}
+
+fn lock(data_dir: &Path) -> Result<std::fs::File, Failure> {
+    lock_data_dir(data_dir).map_err(|error| {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            let what = format!("a broker runs with {} already", data_dir.display());
+            return Failure::new(what).fix("stop it first, or run another instance");
+        }
+        let failure = Failure::new(format!("cannot use {}: {error}", data_dir.display()));
+        failure.fix("check the permissions of the directory")
+    })
+}
+
+fn explain(error: &StartError) -> Failure {
+    let failure = Failure::new(error.to_string());
+    let StartError::Bind { address, cause, .. } = error else {
+        return failure;
+    };
+    match cause.kind() {
+        io::ErrorKind::AddrInUse => {
+            let port = address
+                .parse::<SocketAddr>()
+                .map(|address| address.port())
+                .ok();
+            match port.and_then(port_owner::owner) {
+                Some(owner) => failure.fix(format!(
+                    "{owner} listens there: stop it, or change `bind` of the listener, or add \
+                     --listen 127.0.0.1:0 for any free port"
+                )),
+                None => failure.fix(
+                    "another program listens there: stop it, or change `bind` of the listener, or \
+                     add --listen 127.0.0.1:0 for any free port",
+                ),
+            }
+        }
+        io::ErrorKind::PermissionDenied => failure.fix(
+            "ports below 1024 are for root: take a higher one, or give the binary the capability \
+             cap_net_bind_service",
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            failure.fix("this machine has no such address: take one of its own, or 0.0.0.0")
+        }
+        _ => failure,
+    }
+}
