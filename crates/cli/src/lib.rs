@@ -1,1 +1,11 @@
-//! stub
+//! The commands of the `columba` binary.
+#![forbid(unsafe_code)]
+
+pub mod check;
+mod connection;
+pub mod create;
+mod failure;
+pub mod passwd;
+pub mod publish;
+pub mod run;
+pub mod subscribe;
