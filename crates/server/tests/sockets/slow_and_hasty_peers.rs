@@ -1,0 +1,131 @@
+//! Peers that send too slowly, too much, or never read.
+
+use std::io::Write;
+use std::net::Shutdown;
+
+use columba_broker::limits::{Limits, ListenerSettings};
+use columba_broker::outcome::Outcome;
+use columba_codec::{Packet, QoS};
+use columba_server::listener::ListenerConfig;
+
+use crate::bed::{
+    Client, broker, broker_with, connect_packet, encoded, publish_packet, read_to_end,
+    resident_bytes, settings, socket, subscribe_packet, tcp, until,
+};
+
+#[test]
+fn connect_may_come_one_byte_at_a_time() {
+    let broker = broker(3);
+    let mut client = Client::new(socket(&broker, 0));
+    for byte in connect_packet("slow") {
+        client.send(&[byte]);
+    }
+    client.expect_connack();
+    client.ping();
+    broker.shutdown();
+}
+
+#[test]
+fn a_peer_that_stops_sending_still_gets_its_answers() {
+    let broker = broker(3);
+    let mut stream = socket(&broker, 0);
+    let mut bytes = connect_packet("half closed");
+    bytes.extend(subscribe_packet("a", QoS::AtMostOnce));
+    stream.write_all(&bytes).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let answers = read_to_end(&mut stream);
+    assert_eq!(answers.first(), Some(&0x20), "a CONNACK");
+    broker.shutdown();
+}
+
+#[test]
+fn packets_sent_right_behind_connect_are_not_lost_on_the_way_to_the_home_shard() {
+    let broker = broker(3);
+    for number in 0..30 {
+        let mut bytes = connect_packet(&format!("client {number}"));
+        bytes.extend(subscribe_packet("own", QoS::AtMostOnce));
+        // More than one read takes.
+        bytes.extend(publish_packet("own", &vec![number; 200_000], None));
+        bytes.extend(encoded(&Packet::PingReq));
+        let mut stream = socket(&broker, 0);
+        let mut other_end = stream.try_clone().unwrap();
+        let writer = std::thread::spawn(move || other_end.write_all(&bytes).unwrap());
+        let mut client = Client::new(stream.try_clone().unwrap());
+        client.expect_connack();
+        let mut has_message = false;
+        let mut has_answer = false;
+        while !(has_message && has_answer) {
+            client.next(|packet| match packet {
+                Some(Packet::SubAck(_)) => {}
+                Some(Packet::Publish(publish)) => {
+                    assert_eq!(publish.payload, vec![number; 200_000]);
+                    has_message = true;
+                }
+                Some(Packet::PingResp) => has_answer = true,
+                other => panic!("{other:?}"),
+            });
+        }
+        writer.join().unwrap();
+        stream.flush().unwrap();
+    }
+    broker.shutdown();
+}
+
+#[test]
+fn a_silent_peer_is_closed_by_the_connect_timeout() {
+    let limits = Limits {
+        connect_timeout_ms: 100,
+        ..Limits::default()
+    };
+    let broker = broker_with(1, limits, vec![tcp()]);
+    let mut stream = socket(&broker, 0);
+    assert!(read_to_end(&mut stream).is_empty());
+    assert_eq!(broker.refused_count(Outcome::ConnectTimeout), 1);
+    until("the connection is counted out", || {
+        broker.connections(0) == 0
+    });
+    broker.shutdown();
+}
+
+#[test]
+fn a_listener_holds_no_more_connections_than_it_may() {
+    let settings = ListenerSettings {
+        connections_max: 2,
+        ..settings("small")
+    };
+    let listener = ListenerConfig { settings, ..tcp() };
+    let broker = broker_with(2, Limits::default(), vec![listener]);
+    let first = Client::connect(socket(&broker, 0), "first");
+    let mut second = Client::connect(socket(&broker, 0), "second");
+    let mut third = socket(&broker, 0);
+    assert!(read_to_end(&mut third).is_empty());
+    assert_eq!(broker.refused_count(Outcome::ConnectQuota), 1);
+    drop(first);
+    until("the first is counted out", || broker.connections(0) == 1);
+    Client::connect(socket(&broker, 0), "fourth").ping();
+    second.ping();
+    broker.shutdown();
+}
+
+#[test]
+fn a_client_that_never_reads_is_bounded() {
+    let broker = broker(2);
+    let mut deaf = Client::connect(socket(&broker, 0), "deaf");
+    deaf.subscribe("flood", QoS::AtMostOnce);
+    let mut publisher = Client::connect(socket(&broker, 0), "publisher");
+    let payload = vec![7; 1024 * 1024];
+    publisher.send(&publish_packet("flood", &payload, None));
+    publisher.ping();
+    let before = resident_bytes();
+    for _ in 0..200 {
+        publisher.send(&publish_packet("flood", &payload, None));
+    }
+    publisher.ping();
+    let grown = resident_bytes().saturating_sub(before);
+    assert!(
+        grown < 100 * 1024 * 1024,
+        "200 MiB published and {grown} bytes kept"
+    );
+    drop(deaf);
+    broker.shutdown();
+}
