@@ -5,6 +5,7 @@
 )]
 
 mod conformance;
+mod figures;
 mod gate;
 mod matrix;
 mod process;
@@ -31,6 +32,8 @@ fn main() -> anyhow::Result<ExitCode> {
         ["matrix", ref options @ ..] => run_matrix(&root, options)?,
         ["sim"] => gate::run_simulator(gate::GATE_SEEDS)?,
         ["sim", "--seeds", seeds] => gate::run_simulator(seeds.parse().context("--seeds")?)?,
+        ["figures"] => figures::run(&root, true)?,
+        ["figures", "--no-build"] => figures::run(&root, false)?,
         _ => {
             println!("{USAGE}");
             false
@@ -49,7 +52,8 @@ cargo xtask tidy                               the house rules
 cargo xtask conformance [--brief]              normative statements and the tests that prove them
 cargo xtask matrix [--broker mosquitto] [--only TEXT] [--shards N]
                                                client libraries from elsewhere
-cargo xtask sim [--seeds N]                    the whole-broker simulator";
+cargo xtask sim [--seeds N]                    the whole-broker simulator
+cargo xtask figures [--no-build]               what the broker costs, beside mosquitto";
 
 /// `cargo xtask matrix`: both shard counts of ours unless told otherwise.
 fn run_matrix(root: &Path, options: &[&str]) -> anyhow::Result<bool> {
