@@ -127,7 +127,7 @@ fn columba_config(shards: usize, ports: [u16; 4], certificates: Option<&Certific
 fn mosquitto_config(ports: [u16; 4], certificates: Option<&Certificates>) -> String {
     let [tcp, ws, tls, wss] = ports;
     let mut text = format!(
-        "user root\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\nmax_queued_messages 0\n\
+        "user root\nallow_anonymous true\npersistence false\nmax_queued_messages 0\nmax_inflight_messages 0\n\
          listener {tcp} 127.0.0.1\nlistener {ws} 127.0.0.1\nprotocol websockets\n"
     );
     if let Some(files) = certificates {
