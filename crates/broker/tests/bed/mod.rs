@@ -19,6 +19,8 @@
     reason = "a module of each test file, of which each uses its own part; a test that goes wrong stops"
 )]
 
+pub mod raw;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -247,6 +249,9 @@ pub struct Bed {
     pub reading: Vec<bool>,
     /// Answers credentials.
     pub authenticate: fn(&AuthRequest) -> AuthVerdict,
+    /// Whether the answers wait for [`Bed::answer_credentials`].
+    pub is_authentication_slow: bool,
+    unanswered: Vec<(usize, ConnectionId, AuthRequest)>,
     /// Everything that was reported.
     pub reports: Vec<Report>,
     next_shard: usize,
@@ -306,6 +311,8 @@ impl Bed {
                 user: None,
                 groups: Arc::new([]),
             },
+            is_authentication_slow: false,
+            unanswered: Vec::new(),
             reports: Vec::new(),
             next_shard: 0,
         }
@@ -425,17 +432,28 @@ impl Bed {
 
     /// The network fails: the broker sees the connection end without DISCONNECT.
     pub fn drop_connection(&mut self, client: ClientIx) {
+        self.end_connection(client, CloseCause::Transport);
+    }
+
+    /// The client closes its socket without DISCONNECT.
+    pub fn close_socket(&mut self, client: ClientIx) {
+        self.end_connection(client, CloseCause::Peer);
+    }
+
+    fn end_connection(&mut self, client: ClientIx, cause: CloseCause) {
         let Some((shard, conn)) = self.clients[client].at.take() else {
             return;
         };
         self.owners[shard][conn.index as usize] = None;
-        self.input(
-            shard,
-            Input::Closed {
-                conn,
-                cause: CloseCause::Transport,
-            },
-        );
+        self.input(shard, Input::Closed { conn, cause });
+    }
+
+    /// Answers the credentials that wait.
+    pub fn answer_credentials(&mut self) {
+        for (shard, conn, request) in std::mem::take(&mut self.unanswered) {
+            let verdict = (self.authenticate)(&request);
+            self.input(shard, Input::Authenticated { conn, verdict });
+        }
     }
 
     /// The client says DISCONNECT and closes.
@@ -685,6 +703,9 @@ impl Bed {
                     let cause = CloseCause::Broker;
                     self.shards[shard].handle(self.now, Input::Closed { conn, cause });
                 }
+            }
+            Effect::Authenticate { conn, request } if self.is_authentication_slow => {
+                self.unanswered.push((shard, conn, *request));
             }
             Effect::Authenticate { conn, request } => {
                 let verdict = (self.authenticate)(&request);
