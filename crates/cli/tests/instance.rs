@@ -83,13 +83,14 @@ error: unknown section `limit`
 error: the password of `ann` is not hashed
   --> etc/users:1:1
   |
-1 | ann:secret
-  | ^^^^^^^^^^
+1 | ann:...
+  | ^^^^^^^
   = set it with `columba passwd DIR ann`
 
 inst: 2 errors, 0 warnings.
 "
     );
+    assert!(!err(&checked).contains("secret"));
     let run = columba(dir.path(), &["run", "inst"], "");
     assert_eq!(run.status.code(), Some(2));
 }

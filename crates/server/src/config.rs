@@ -4,6 +4,7 @@ pub mod fault;
 pub mod key;
 pub mod quantity;
 pub mod reference;
+pub mod sections;
 pub mod settings;
 
 use std::net::SocketAddr;
@@ -272,7 +273,7 @@ fn check_limits(table: &Table, limits: &Limits, faults: &mut Vec<Fault>) {
         // The one that the file sets is the one to look at.
         let at = if table.is_set(key) { key } else { other };
         let shown = |key: &str| {
-            let kind = key::SECTIONS
+            let kind = sections::SECTIONS
                 .iter()
                 .find(|s| s.name == "limits")
                 .and_then(|s| s.key(key));

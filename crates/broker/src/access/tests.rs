@@ -6,9 +6,9 @@ fn rule(is_allow: bool, actions: &[Action], topics: &[&str]) -> Rule {
     Rule {
         is_allow,
         actions: Actions {
-            publish: actions.contains(&Action::Publish),
-            subscribe: actions.contains(&Action::Subscribe),
-            receive: actions.contains(&Action::Receive),
+            publish: actions.contains(&Publish),
+            subscribe: actions.contains(&Subscribe),
+            receive: actions.contains(&Receive),
         },
         who: Who::default(),
         topics: topics

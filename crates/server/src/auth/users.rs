@@ -31,15 +31,23 @@ impl Users {
         let mut users = Self::default();
         let mut faults = Vec::new();
         let mut lines: BTreeMap<Arc<str>, usize> = BTreeMap::new();
+        let mut weak: Vec<(Arc<str>, Place)> = Vec::new();
         for (at, line) in (1..).zip(text.lines()) {
             if is_comment(line) {
                 continue;
             }
-            match read_line(line.trim_end(), Place::of_line(file, at, line)) {
-                Ok((name, user, warning)) => {
-                    faults.extend(warning);
+            // Faults are shown on screens and in logs; neither a hash nor a password belongs there.
+            let shown = match line.split_once(':') {
+                Some((name, _)) => format!("{name}:..."),
+                None => line.to_owned(),
+            };
+            match read_line(line.trim_end(), &Place::of_line(file, at, &shown)) {
+                Ok((name, user)) => {
+                    let place = Place::of_columns(file, at, &shown, &name);
+                    if user.password.as_ref().is_some_and(PasswordHash::is_weak) {
+                        weak.push((name.clone(), place.clone()));
+                    }
                     if let Some(first) = lines.insert(name.clone(), at) {
-                        let place = Place::of_columns(file, at, line, &name);
                         let what = format!("user `{name}` stands here and in line {first}");
                         faults.push(Fault::error(place, what).fix("remove one of the lines"));
                     }
@@ -48,6 +56,7 @@ impl Users {
                 Err(fault) => faults.push(*fault),
             }
         }
+        faults.extend(warn_of_weak(&weak));
         (users, faults)
     }
 
@@ -91,9 +100,18 @@ fn is_comment(line: &str) -> bool {
     line.is_empty() || line.starts_with('#')
 }
 
-type Line = (Arc<str>, User, Option<Fault>);
+/// One warning, however many users it is about: a file of Mosquitto has all of them so.
+fn warn_of_weak(weak: &[(Arc<str>, Place)]) -> Option<Fault> {
+    let (name, place) = weak.first()?;
+    let what = match weak.len() - 1 {
+        0 => format!("the password hash of `{name}` is of an old, weak kind"),
+        more => format!("the password hashes of `{name}` and {more} more are of an old, weak kind"),
+    };
+    let fix = "set the passwords anew with `columba passwd DIR NAME`";
+    Some(Fault::warning(place.clone(), what).fix(fix))
+}
 
-fn read_line(line: &str, place: Place) -> Result<Line, Box<Fault>> {
+fn read_line(line: &str, place: &Place) -> Result<(Arc<str>, User), Box<Fault>> {
     let fault = |what: String, fix: &str| Box::new(Fault::error(place.clone(), what).fix(fix));
     let mut fields = line.split(':');
     let name = fields.next().unwrap_or_default();
@@ -129,22 +147,8 @@ fn read_line(line: &str, place: Place) -> Result<Line, Box<Fault>> {
         let what = "too many `:` in the line".to_owned();
         return Err(fault(what, "write NAME:HASH or NAME:HASH:GROUP,GROUP"));
     }
-    let warning = password
-        .as_ref()
-        .filter(|password| password.is_weak())
-        .map(|_| {
-            let what = format!("the password hash of `{name}` is of an old, weak kind");
-            let fix = format!("set the password anew with `columba passwd DIR {name}`");
-            Fault::warning(place.clone(), what).fix(fix)
-        });
-    Ok((
-        name.into(),
-        User {
-            password,
-            groups: groups.into(),
-        },
-        warning,
-    ))
+    let groups = groups.into();
+    Ok((name.into(), User { password, groups }))
 }
 
 /// Whether a name can stand in a users file.
@@ -266,6 +270,24 @@ mod tests {
                  NAME:HASH:GROUP,GROUP)",
             ]
         );
+    }
+
+    #[test]
+    fn a_file_of_mosquitto_is_read_with_one_warning_that_shows_no_hash() {
+        // Two lines of mosquitto_passwd 2.0, both for the password `secret`.
+        let hash = "$7$101$/9jJYmgq7ImeWkUm$ps33VhQ7jyYmPYjlF2n0APp/eaUFXJuap8BhZv7Fp3ocjGzcZKY3LGDy\
+                    jiCrNfWbrCNOqD0yPH5y44+ZAJ6cRw==";
+        let (users, faults) = Users::read("etc/users", &format!("ann:{hash}\nbob:{hash}\n"));
+        assert_eq!(users.len(), 2);
+        let [warning] = faults.as_slice() else {
+            panic!("one warning: {faults:?}")
+        };
+        assert!(
+            warning.what.contains("`ann` and 1 more"),
+            "{}",
+            warning.what
+        );
+        assert!(!warning.to_string().contains("$7$"), "{warning}");
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::key::{Applies, Key, SECTIONS};
+use super::key::{Applies, Key};
+use super::sections::SECTIONS;
 
 /// The text of `docs/configuration.md`.
 pub fn reference() -> String {

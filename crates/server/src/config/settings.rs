@@ -8,7 +8,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::fault::{Fault, Place, closest};
-use super::key::{Applies, KNOWN_ELSEWHERE, Key, Kind, SECTIONS, Section, Value};
+use super::key::{Applies, Key, Kind, Section, Value};
+use super::sections::{KNOWN_ELSEWHERE, SECTIONS};
 
 /// Variables of the environment that start so and hold `__` are settings.
 const VARIABLE_PREFIX: &str = "COLUMBA_";
