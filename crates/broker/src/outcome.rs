@@ -151,6 +151,8 @@ outcomes! {
     ConnectTimeout = "connect.timeout", Denied;
     /// Sessions or connections are at their limit.
     ConnectQuota = "connect.quota", Denied;
+    /// The client's Maximum Packet Size is too small for what CONNACK has to tell.
+    ConnectAnswerTooLarge = "connect.answer_too_large", Denied;
     /// The access rules deny the Will.
     ConnectWillDenied = "connect.will_denied", Denied;
     /// The broker stops.

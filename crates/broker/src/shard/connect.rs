@@ -5,8 +5,8 @@ use std::sync::Arc;
 use columba_codec::packet::{ConnAck, Connect};
 use columba_codec::wire::VARINT_MAX;
 use columba_codec::{
-    DecodeError, Decoded, Fault, Packet, PropertiesBuf, PropertyId, ReasonCode, Value, Version,
-    decode,
+    DecodeError, Decoded, Fault, Packet, Properties, PropertiesBuf, PropertyId, ReasonCode, Value,
+    Version, decode,
 };
 
 use super::Shard;
@@ -114,6 +114,11 @@ impl Shard {
     ) -> usize {
         if let Some(connection) = self.connection_mut(id) {
             connection.version = connect.version;
+            // From here on, for a refusal too (MQTT-3.2.2-19).
+            connection.packet_bytes_max_out = connect
+                .properties
+                .u32(PropertyId::MaximumPacketSize)
+                .unwrap_or(PACKET_BYTES_UNLIMITED);
         }
         if !connect.client_id.is_empty() {
             let home = shard_of(hash_of(&self.hashing, connect.client_id), self.shards);
@@ -368,6 +373,13 @@ impl Shard {
             );
             return self.refuse(id, &admission.client_id, &refusal);
         }
+        let mut properties = PropertiesBuf::new();
+        if connect.version.has_properties() {
+            self.fill_connack(id, &admission, &mut properties);
+            if let Err(refusal) = self.check_connack(id, properties.as_properties()) {
+                return self.refuse(id, &admission.client_id, &refusal);
+            }
+        }
         if let Some(slot) = existing {
             self.take_over(slot, id);
         }
@@ -383,7 +395,12 @@ impl Shard {
         self.enter_session(slot, id, &admission);
         self.enter_connection(slot, id, connect);
         self.stats.count(Outcome::ConnectAccepted);
-        self.write_connack(id, slot, &admission, session_present);
+        let packet = Packet::ConnAck(ConnAck {
+            session_present,
+            reason: ReasonCode::Success,
+            properties: properties.as_properties(),
+        });
+        self.write_packet(id, &packet);
         let keep_alive_secs = self.keep_alive_secs(connect);
         let event = ReportEvent::Connected {
             version: connect.version,
@@ -470,9 +487,6 @@ impl Shard {
             .u16(PropertyId::ReceiveMaximum)
             .unwrap_or(u16::MAX)
             .min(self.limits.inflight_max.max(1));
-        let packet_bytes_max = properties
-            .u32(PropertyId::MaximumPacketSize)
-            .unwrap_or(PACKET_BYTES_UNLIMITED);
         let alias_maximum = properties
             .u16(PropertyId::TopicAliasMaximum)
             .unwrap_or(0)
@@ -488,7 +502,6 @@ impl Shard {
         connection.is_bridge = connect.is_bridge;
         connection.session = slot;
         connection.receive_maximum = receive_maximum;
-        connection.packet_bytes_max_out = packet_bytes_max;
         connection.wants_problem_information = properties
             .flag(PropertyId::RequestProblemInformation)
             .unwrap_or(true);
@@ -562,30 +575,29 @@ impl Shard {
         }))
     }
 
-    fn write_connack(
-        &mut self,
-        id: ConnectionId,
-        slot: u32,
-        admission: &Admission<'_>,
-        session_present: bool,
-    ) {
-        let connect = &admission.connect;
-        let mut properties = PropertiesBuf::new();
-        if connect.version.has_properties() {
-            self.fill_connack(id, slot, admission, &mut properties);
-        }
+    /// Everything that CONNACK tells has to reach the client: limits that it would break, a client
+    /// id that it needs, a keep alive that it would miss.
+    fn check_connack(&self, id: ConnectionId, properties: Properties<'_>) -> Result<(), Refusal> {
+        let most = self.connection(id).map_or(0, |c| c.packet_bytes_max_out);
         let packet = Packet::ConnAck(ConnAck {
-            session_present,
+            session_present: false,
             reason: ReasonCode::Success,
-            properties: properties.as_properties(),
+            properties,
         });
-        self.write_packet(id, &packet);
+        let size = packet.encode(Version::V5, &mut Vec::new());
+        if size.is_ok_and(|size| size <= most as usize) {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            ReasonCode::PacketTooLarge,
+            Outcome::ConnectAnswerTooLarge,
+            format!("the client takes packets of {most} bytes, and CONNACK is larger"),
+        ))
     }
 
     fn fill_connack(
         &self,
         id: ConnectionId,
-        slot: u32,
         admission: &Admission<'_>,
         properties: &mut PropertiesBuf,
     ) {
@@ -598,7 +610,7 @@ impl Shard {
             .properties
             .u32(PropertyId::SessionExpiryInterval)
             .unwrap_or(0);
-        let granted = self.session(slot).map_or(0, |session| session.expiry_secs);
+        let granted = self.session_expiry_secs(connect);
         if asked != granted {
             put(PropertyId::SessionExpiryInterval, Value::U32(granted));
         }
