@@ -27,6 +27,7 @@ use std::time::Duration;
 use columba_broker::event::{
     AuthVerdict, CloseCause, Command, ConnectionId, Handover, ListenerId, Now, Peer,
 };
+use columba_broker::mail::Mail;
 use columba_broker::outcome::Outcome;
 use columba_broker::{Input, Shard};
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -103,7 +104,7 @@ pub(crate) struct DriverParts {
     pub(crate) poll: Poll,
     pub(crate) errands: Receiver<Errand>,
     pub(crate) shards: Arc<[ShardHandle]>,
-    pub(crate) mail: Mailboxes,
+    pub(crate) mail: Mailboxes<Mail>,
     pub(crate) checks: Checks,
     pub(crate) shared: Arc<Shared>,
     pub(crate) connect_timeout_ms: u64,
@@ -116,7 +117,7 @@ pub(crate) struct Driver {
     poll: Poll,
     errands: Receiver<Errand>,
     shards: Arc<[ShardHandle]>,
-    mail: Mailboxes,
+    mail: Mailboxes<Mail>,
     checks: Checks,
     shared: Arc<Shared>,
     now: Now,
@@ -134,6 +135,8 @@ pub(crate) struct Driver {
     greetings: VecDeque<(u64, ConnectionId)>,
     /// When connections that the broker closes are cut off; in order for the same reason.
     closings: VecDeque<(u64, ConnectionId)>,
+    /// By shard: whether connections were handed over to it in this tick.
+    moved_to: Vec<bool>,
     /// Answers that were there at once.
     verdicts: Vec<(ConnectionId, AuthVerdict)>,
     /// Whoever wants to know the mail count at the end of the tick.
@@ -157,6 +160,7 @@ impl Driver {
             core: parts.core,
             poll: parts.poll,
             errands: parts.errands,
+            moved_to: vec![false; parts.shards.len()],
             shards: parts.shards,
             mail: parts.mail,
             checks: parts.checks,
@@ -210,9 +214,11 @@ impl Driver {
         }
         // Letters go first: other shards work on them while this one writes.
         self.mail.push();
+        self.wake_homes();
         self.write_dirty();
         self.close_ended();
         self.answer_verdicts();
+        self.wake_homes();
         let count = self.mail.count();
         for counter in self.mail_counters.drain(..) {
             // Whoever asked may have stopped waiting.

@@ -9,15 +9,14 @@
 use std::sync::Arc;
 
 use columba_broker::event::ShardId;
-use columba_broker::mail::Mail;
 use mio::Waker;
 
-/// One shard's ends of all rings.
+/// One shard's ends of all rings; `M` is a letter.
 #[derive(Debug)]
-pub(crate) struct Mailboxes {
+pub(crate) struct Mailboxes<M> {
     /// By shard; `None` at the shard itself.
-    outgoing: Vec<Option<Outgoing>>,
-    incoming: Vec<(ShardId, rtrb::Consumer<Vec<Mail>>)>,
+    outgoing: Vec<Option<Outgoing<M>>>,
+    incoming: Vec<(ShardId, rtrb::Consumer<Vec<M>>)>,
     /// Batches pushed and taken so far; a shutdown compares the two over all shards.
     count: MailCount,
 }
@@ -32,14 +31,14 @@ pub(crate) struct MailCount {
 }
 
 #[derive(Debug)]
-struct Outgoing {
-    ring: rtrb::Producer<Vec<Mail>>,
+struct Outgoing<M> {
+    ring: rtrb::Producer<Vec<M>>,
     waker: Arc<Waker>,
     /// Not pushed yet.
-    batch: Vec<Mail>,
+    batch: Vec<M>,
 }
 
-impl Mailboxes {
+impl<M> Mailboxes<M> {
     /// The ends for each shard, given the wakers of all.
     pub(crate) fn connect(wakers: &[Arc<Waker>]) -> Vec<Self> {
         let mut all: Vec<Self> = wakers
@@ -70,7 +69,7 @@ impl Mailboxes {
     }
 
     /// Adds letters to what goes to a shard at the end of the tick.
-    pub(crate) fn collect(&mut self, to: ShardId, mut batch: Vec<Mail>) {
+    pub(crate) fn collect(&mut self, to: ShardId, mut batch: Vec<M>) {
         let Some(Some(outgoing)) = self.outgoing.get_mut(to.index()) else {
             panic!("mail from a shard to {to:?}, which is itself or does not exist");
         };
@@ -108,7 +107,7 @@ impl Mailboxes {
     }
 
     /// The next batch from one of the rings that lead here.
-    pub(crate) fn take(&mut self, ring: usize) -> Option<(ShardId, Vec<Mail>)> {
+    pub(crate) fn take(&mut self, ring: usize) -> Option<(ShardId, Vec<M>)> {
         let (from, consumer) = self.incoming.get_mut(ring)?;
         let batch = consumer.pop().ok()?;
         self.count.taken += 1;
@@ -135,7 +134,7 @@ const RING_BATCHES: usize = 64;
 mod tests {
     use super::*;
 
-    fn two() -> (Vec<mio::Poll>, Mailboxes, Mailboxes) {
+    fn two() -> (Vec<mio::Poll>, Mailboxes<u32>, Mailboxes<u32>) {
         let polls: Vec<_> = (0..2).map(|_| mio::Poll::new().unwrap()).collect();
         let wakers: Vec<_> = polls
             .iter()
@@ -148,17 +147,47 @@ mod tests {
     }
 
     #[test]
-    fn nothing_collected_pushes_nothing() {
-        let (_polls, mut first, mut second) = two();
-        assert!(first.push());
+    fn a_tick_makes_one_batch_and_one_wake_for_each_shard() {
+        let (mut polls, mut first, mut second) = two();
+        first.collect(ShardId(1), vec![1, 2]);
+        first.collect(ShardId(1), vec![3]);
         assert!(second.take(0).is_none());
-        assert_eq!(first.count(), MailCount::default());
+        assert!(first.push());
+        let mut events = mio::Events::with_capacity(8);
+        polls[1].poll(&mut events, None).unwrap();
+        assert_eq!(events.iter().count(), 1);
+        assert_eq!(second.take(0), Some((ShardId(0), vec![1, 2, 3])));
+        assert!(second.take(0).is_none());
+        assert!(first.push());
+        assert_eq!((first.count().pushed, second.count().taken), (1, 1));
     }
 
     #[test]
-    fn knows_its_rings() {
-        let (_polls, first, second) = two();
-        assert_eq!((first.rings(), second.rings()), (1, 1));
-        assert_eq!(Mailboxes::connect(&[]).len(), 0);
+    fn a_full_ring_keeps_the_letters_with_their_sender_in_order() {
+        let (_polls, mut first, mut second) = two();
+        let mut sent = 0;
+        loop {
+            first.collect(ShardId(1), vec![sent]);
+            sent += 1;
+            if !first.push() {
+                break;
+            }
+        }
+        assert_eq!(sent as usize, RING_BATCHES + 1);
+        // Full both ways: each still takes what is there.
+        second.collect(ShardId(0), vec![7]);
+        assert!(second.push());
+        assert_eq!(first.take(0), Some((ShardId(1), vec![7])));
+        first.collect(ShardId(1), vec![sent]);
+        assert!(!first.push());
+        let mut received = Vec::new();
+        while let Some((_, batch)) = second.take(0) {
+            received.extend(batch);
+        }
+        assert!(first.push());
+        while let Some((_, batch)) = second.take(0) {
+            received.extend(batch);
+        }
+        assert_eq!(received, (0..=sent).collect::<Vec<_>>());
     }
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use columba_broker::access::AccessRules;
 use columba_broker::event::{Command, ShardId};
 use columba_broker::limits::{Limits, ListenerSettings};
+use columba_broker::mail::Mail;
 use columba_broker::outcome::Outcome;
 use columba_broker::{Shard, ShardConfig};
 use mio::{Poll, Waker};
@@ -259,7 +260,7 @@ fn tell_all(shards: &[ShardHandle], command: &Command) {
 }
 
 /// What a shard's thread needs of its own: its poll, its errands and its mail.
-type ShardEnds = (Poll, Receiver<Errand>, Mailboxes);
+type ShardEnds = (Poll, Receiver<Errand>, Mailboxes<Mail>);
 
 fn prepare(count: usize) -> io::Result<(Arc<[ShardHandle]>, Vec<ShardEnds>)> {
     let polls = (0..count)

@@ -37,7 +37,11 @@ impl Driver {
             tracing::error!(%error, "cannot stop watching a socket");
         }
         let listener = connection.listener;
-        let Some(shard) = self.shards.get(to.index()) else {
+        let home = self
+            .shards
+            .get(to.index())
+            .zip(self.moved_to.get_mut(to.index()));
+        let Some((shard, is_moved_to)) = home else {
             panic!("a connection handed over to {to:?}, which does not exist");
         };
         let connection = Box::new(connection);
@@ -45,9 +49,18 @@ impl Driver {
             connection,
             handover,
         }) {
-            shard.wake();
+            *is_moved_to = true;
         } else {
             self.shared.listener(listener).leave();
+        }
+    }
+
+    /// Wakes the shards that connections were handed over to.
+    pub(super) fn wake_homes(&mut self) {
+        for (shard, is_moved_to) in self.shards.iter().zip(&mut self.moved_to) {
+            if std::mem::take(is_moved_to) {
+                shard.wake();
+            }
         }
     }
 }

@@ -210,8 +210,13 @@ impl Acceptor {
                         return true;
                     }
                 }
-                // The peer of this one connection is gone already.
-                Err(error) => tracing::debug!(%error, "a connection ended before it was accepted"),
+                Err(error) if is_of_one_connection(&error) => {
+                    tracing::debug!(%error, "a connection ended before it was accepted");
+                }
+                Err(error) => {
+                    tracing::error!(%error, "cannot accept connections; trying again soon");
+                    return true;
+                }
             }
         }
         false
@@ -294,6 +299,23 @@ impl Acceptor {
             }
         }
     }
+}
+
+/// Whether an error says only that the peer of one connection is gone already, or unreachable
+/// (accept(2) passes on errors of the new socket).
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind;
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted
+            | ErrorKind::ConnectionReset
+            | ErrorKind::Interrupted
+            | ErrorKind::PermissionDenied
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::NetworkDown
+            | ErrorKind::TimedOut
+    )
 }
 
 const WAKER: Token = Token(usize::MAX);

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use columba_broker::event::{ListenerId, Now};
+use columba_broker::event::{ListenerId, Now, Peer};
 use columba_broker::outcome::Outcome;
 
 use crate::listener::{BoundAddress, Listener, ListenerConfig, ListenerKind, TlsError};
@@ -107,9 +107,13 @@ impl Shared {
         if self.lines.fetch_add(1, Ordering::Relaxed) >= LINES_PER_SEC {
             return;
         }
-        let peer = peer.map_or_else(|| "unix".to_owned(), |peer| peer.to_string());
+        let peer = Peer {
+            addr: peer,
+            listener,
+            certificate: None,
+        };
         let listener = self.listener(listener).name();
-        tracing::warn!(peer, listener, %outcome, "refused: {detail}");
+        tracing::warn!(%peer, listener, %outcome, "refused: {detail}");
     }
 
     /// How often.

@@ -37,6 +37,8 @@ impl Upgrade {
         bytes: &[u8],
         wire: &mut Vec<u8>,
     ) -> Result<Option<Vec<u8>>, WebSocketFault> {
+        // Only what is new can complete the end of the request, or each byte would cost a pass.
+        let from = self.head.len().saturating_sub(3);
         self.head.extend_from_slice(bytes);
         if self
             .head
@@ -54,8 +56,8 @@ impl Upgrade {
             ));
             Err(WebSocketFault::BadRequest(why.to_owned()))
         };
-        // An incomplete request is parsed only once it is whole, or each byte would cost a pass.
-        let is_whole = self.head.windows(4).any(|window| window == b"\r\n\r\n");
+        let fresh = self.head.get(from..).unwrap_or_default();
+        let is_whole = fresh.windows(4).any(|window| window == b"\r\n\r\n");
         if !is_whole {
             if self.head.len() > HEAD_BYTES_MAX {
                 return fail(

@@ -96,8 +96,8 @@ pub(crate) fn socket(broker: &Broker, listener: usize) -> TcpStream {
 }
 
 /// Bytes in and out, over whatever transport.
-pub(crate) trait Wire: Read + Write {}
-impl<T: Read + Write> Wire for T {}
+pub(crate) trait Wire: Read + Write + Send {}
+impl<T: Read + Write + Send> Wire for T {}
 
 /// A client of MQTT 5 that blocks.
 pub(crate) struct Client {

@@ -129,3 +129,53 @@ fn a_client_that_never_reads_is_bounded() {
     drop(deaf);
     broker.shutdown();
 }
+
+#[test]
+fn no_message_is_lost_or_turned_around_between_shards_under_load() {
+    // MQTT-4.6.0-6
+    const EACH: u32 = 3000;
+    let broker = broker(3);
+    let subscribers: Vec<_> = (0..3)
+        .map(|number| {
+            let mut client = Client::connect(socket(&broker, 0), &format!("subscriber {number}"));
+            client.subscribe("load/+", QoS::AtLeastOnce);
+            std::thread::spawn(move || {
+                let mut next = [0; 3];
+                while next != [EACH; 3] {
+                    let id = client.next(|packet| match packet {
+                        Some(Packet::Publish(publish)) => {
+                            let publisher = usize::from(publish.topic.as_bytes()[5] - b'0');
+                            assert_eq!(publish.payload, next[publisher].to_be_bytes());
+                            next[publisher] += 1;
+                            publish.packet_id.unwrap().get()
+                        }
+                        other => panic!("instead of PUBLISH: {other:?}"),
+                    });
+                    let [high, low] = id.to_be_bytes();
+                    client.send(&[0x40, 2, high, low]);
+                }
+            })
+        })
+        .collect();
+    let publishers: Vec<_> = (0..3)
+        .map(|number| {
+            let mut client = Client::connect(socket(&broker, 0), &format!("publisher {number}"));
+            std::thread::spawn(move || {
+                let mut bytes = Vec::new();
+                for count in 0..EACH {
+                    let id = Some(count as u16 + 1);
+                    let topic = format!("load/{number}");
+                    bytes.extend(publish_packet(&topic, &count.to_be_bytes(), id));
+                }
+                client.send(&bytes);
+                for _ in 0..EACH {
+                    client.next(|packet| assert!(matches!(packet, Some(Packet::PubAck(_)))));
+                }
+            })
+        })
+        .collect();
+    for thread in publishers.into_iter().chain(subscribers) {
+        thread.join().unwrap();
+    }
+    broker.shutdown();
+}
