@@ -415,3 +415,15 @@ impl Shard {
         }));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Most connections of a broker are idle: what they own decides how many fit into memory.
+    #[test]
+    fn an_idle_client_costs_little_memory() {
+        let sizes = (size_of::<Option<Connection>>(), size_of::<Session>());
+        assert!(sizes.0 <= 152 && sizes.1 <= 160, "connection and session: {sizes:?} bytes");
+    }
+}
