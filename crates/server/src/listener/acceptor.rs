@@ -37,6 +37,9 @@ impl Bound {
             | ListenerKind::Ws { bind, .. }
             | ListenerKind::Wss { bind, .. } => {
                 let listener = TcpListener::bind(*bind)?;
+                // Again, with a longer queue than the default 128: when thousands of devices come
+                // back at once, each that finds the queue full waits a second or more.
+                rustix::net::listen(&listener, BACKLOG)?;
                 let address = BoundAddress::Ip(listener.local_addr()?);
                 Ok(Self {
                     socket: ListeningSocket::Tcp(listener),
@@ -318,6 +321,8 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
+/// Connections that the kernel accepts ahead of the broker; it may allow fewer (somaxconn).
+const BACKLOG: i32 = 4096;
 const WAKER: Token = Token(usize::MAX);
 /// Connections accepted at one listener before the others get their turn.
 const BURST: usize = 64;
