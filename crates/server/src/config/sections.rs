@@ -69,7 +69,7 @@ const BROKER: Section = Section {
             "shards",
             Kind::IntegerOr {
                 min: 1,
-                max: 1024,
+                max: 64,
                 word: "auto",
             },
             "auto",
