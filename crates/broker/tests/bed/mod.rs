@@ -19,6 +19,7 @@
     reason = "a module of each test file, of which each uses its own part; a test that goes wrong stops"
 )]
 
+pub mod exchange;
 pub mod raw;
 
 use std::collections::VecDeque;
@@ -252,6 +253,9 @@ pub struct Bed {
     /// Whether the answers wait for [`Bed::answer_credentials`].
     pub is_authentication_slow: bool,
     unanswered: Vec<(usize, ConnectionId, AuthRequest)>,
+    /// Mail between shards stays under way until this is cleared and something else happens.
+    pub is_mail_held: bool,
+    mail: VecDeque<(usize, usize, Vec<columba_broker::mail::Mail>)>,
     /// Everything that was reported.
     pub reports: Vec<Report>,
     next_shard: usize,
@@ -313,6 +317,8 @@ impl Bed {
             },
             is_authentication_slow: false,
             unanswered: Vec::new(),
+            is_mail_held: false,
+            mail: VecDeque::new(),
             reports: Vec::new(),
             next_shard: 0,
         }
@@ -660,7 +666,7 @@ impl Bed {
 
     /// Carries out effects until there are none.
     fn settle(&mut self) {
-        let mut mail: VecDeque<(usize, usize, Vec<columba_broker::mail::Mail>)> = VecDeque::new();
+        let mut mail = std::mem::take(&mut self.mail);
         loop {
             let mut is_idle = true;
             for shard in 0..self.shards.len() {
@@ -669,15 +675,24 @@ impl Bed {
                     self.carry_out(shard, effect, &mut mail);
                 }
             }
-            if let Some((from, to, batch)) = mail.pop_front() {
+            if !self.is_mail_held
+                && let Some((from, to, batch)) = mail.pop_front()
+            {
                 is_idle = false;
                 let from = ShardId(from as u16);
                 self.shards[to].handle(self.now, Input::Mail { from, batch });
             }
             if is_idle {
+                self.mail = mail;
                 return;
             }
         }
+    }
+
+    /// Lets the mail go that was held.
+    pub fn release_mail(&mut self) {
+        self.is_mail_held = false;
+        self.settle();
     }
 
     fn carry_out(
