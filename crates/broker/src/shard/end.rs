@@ -338,17 +338,16 @@ impl Shard {
             groups: &identity.groups,
             addr,
         };
-        let is_system = topic == "$SYS" || topic.starts_with("$SYS/");
         let decision = self.access.decide(&client, Action::Publish, topic);
-        if is_system || !decision.is_allowed {
-            let outcome = if is_system {
-                Outcome::PublishBadTopic
-            } else {
-                Outcome::PublishDeniedAcl
-            };
+        let withheld = match self.topic_fault(topic) {
+            Some(fault) => Some((Outcome::PublishBadTopic, fault)),
+            None if decision.is_allowed => None,
+            None => Some((Outcome::PublishDeniedAcl, self.explain(decision))),
+        };
+        if let Some((outcome, why)) = withheld {
             self.stats.count(outcome);
             if self.may_report() {
-                let detail = format!("the Will was not published: {}", self.explain(decision));
+                let detail = format!("the Will was not published: {why}");
                 let topic = topic.to_owned();
                 let event = ReportEvent::Withheld {
                     outcome,

@@ -160,20 +160,11 @@ impl Shard {
     }
 
     fn check_publish(&self, slot: u32, publish: &Publish<'_>, topic: &str) -> Result<(), Refused> {
-        if topic.starts_with('$') && (topic.starts_with("$SYS/") || topic == "$SYS") {
+        if let Some(fault) = self.topic_fault(topic) {
             return Err(Refused::new(
                 ReasonCode::TopicNameInvalid,
                 Outcome::PublishBadTopic,
-                "topics below $SYS are the broker's own",
-            ));
-        }
-        // Counting bytes is enough for all topics but absurd ones.
-        let levels_max = self.limits.topic_levels_max;
-        if topic.len() >= levels_max && topic.split('/').count() > levels_max {
-            return Err(Refused::new(
-                ReasonCode::TopicNameInvalid,
-                Outcome::PublishBadTopic,
-                format!("the topic has more than {levels_max} levels"),
+                fault,
             ));
         }
         let decision = self.decide(slot, Action::Publish, topic);
@@ -197,6 +188,19 @@ impl Shard {
             self.check_retain(topic, publish)?;
         }
         Ok(())
+    }
+
+    /// Why nobody can publish to a topic, if so.
+    pub(super) fn topic_fault(&self, topic: &str) -> Option<String> {
+        if topic.starts_with('$') && (topic.starts_with("$SYS/") || topic == "$SYS") {
+            return Some("topics below $SYS are the broker's own".to_owned());
+        }
+        // Counting bytes is enough for all topics but absurd ones.
+        let levels_max = self.limits.topic_levels_max;
+        if topic.len() >= levels_max && topic.split('/').count() > levels_max {
+            return Some(format!("the topic has more than {levels_max} levels"));
+        }
+        None
     }
 
     fn check_retain(&self, topic: &str, publish: &Publish<'_>) -> Result<(), Refused> {
