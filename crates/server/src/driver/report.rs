@@ -26,15 +26,15 @@ pub(super) fn log(report: &Report, shared: &Shared) {
         } => {
             let user = user.as_deref().unwrap_or("");
             tracing::info!(
-                client, peer, listener, user, version = ?version, session_present, keep_alive_secs,
+                client, %peer, listener, user, version = ?version, session_present, keep_alive_secs,
                 "connected"
             );
         }
         ReportEvent::Refused { outcome, detail } => {
-            tracing::warn!(client, peer, listener, %outcome, "refused: {detail}");
+            tracing::warn!(client, %peer, listener, %outcome, "refused: {detail}");
         }
         ReportEvent::Disconnected { outcome, detail } => {
-            tracing::info!(client, peer, listener, %outcome, "disconnected: {detail}");
+            tracing::info!(client, %peer, listener, %outcome, "disconnected: {detail}");
         }
         ReportEvent::Withheld {
             outcome,
@@ -42,10 +42,10 @@ pub(super) fn log(report: &Report, shared: &Shared) {
             detail,
         } => match outcome.effectively() {
             Effectively::Denied | Effectively::Dropped => {
-                tracing::warn!(client, peer, %outcome, topic, "{detail}");
+                tracing::warn!(client, %peer, %outcome, topic, "{detail}");
             }
             Effectively::Accepted | Effectively::Delayed | Effectively::Ended => {
-                tracing::info!(client, peer, %outcome, topic, "{detail}");
+                tracing::info!(client, %peer, %outcome, topic, "{detail}");
             }
         },
         ReportEvent::Suppressed { count } => {
