@@ -65,6 +65,13 @@ impl Actions {
         receive: true,
     };
 
+    /// None of them.
+    pub const NONE: Self = Self {
+        publish: false,
+        subscribe: false,
+        receive: false,
+    };
+
     /// The choice for one.
     pub const fn has(self, action: Action) -> bool {
         match action {
@@ -277,6 +284,11 @@ impl AccessRules {
     /// Everybody may do everything.
     pub fn allow_all() -> Self {
         Self::new(Vec::new(), Actions::ALL)
+    }
+
+    /// Nobody may do anything.
+    pub fn deny_all() -> Self {
+        Self::new(Vec::new(), Actions::NONE)
     }
 
     /// Decides. `topic` is the filter, with or without `$share/NAME/`, for [`Action::Subscribe`].

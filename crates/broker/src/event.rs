@@ -4,6 +4,7 @@
 //! touches the world (sockets, clocks, password hashing, other shards) is on the driver's side of
 //! these types.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -227,8 +228,10 @@ pub enum AuthVerdict {
 /// What an operator or the driver can ask for.
 #[derive(Clone, Debug)]
 pub enum Command {
-    /// Use other access rules from now on.
+    /// Use other access rules from now on. Subscriptions that they do not allow end.
     SetAccess(Arc<AccessRules>),
+    /// Users have changed; those that are not named have not.
+    UsersChanged(Arc<BTreeMap<Arc<str>, UserChange>>),
     /// Use other limits from now on. What is over a lowered limit stays until it ends by itself.
     SetLimits(Arc<Limits>),
     /// Use other listener settings from now on.
@@ -251,6 +254,15 @@ pub enum Command {
     PublishWills,
     /// Second step: tell the clients and close.
     Shutdown,
+}
+
+/// What changed for a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UserChange {
+    /// It is gone or has another password: its clients have to log in again.
+    Expelled,
+    /// It is in other groups now.
+    Groups(Arc<[Arc<str>]>),
 }
 
 /// Something worth a line in the log.

@@ -109,6 +109,8 @@ outcomes! {
     SubscribeBadFilter = "subscribe.bad_filter", Denied;
     /// Too many subscriptions of one client.
     SubscribeQuota = "subscribe.quota", Denied;
+    /// Granted before; changed access rules no longer allow it.
+    SubscribeRevoked = "subscribe.revoked", Denied;
     /// Unsubscribed.
     UnsubscribeDone = "unsubscribe.done", Accepted;
     /// Nothing to unsubscribe.
@@ -153,8 +155,6 @@ outcomes! {
     ConnectQuota = "connect.quota", Denied;
     /// The client's Maximum Packet Size is too small for what CONNACK has to tell.
     ConnectAnswerTooLarge = "connect.answer_too_large", Denied;
-    /// The access rules deny the Will.
-    ConnectWillDenied = "connect.will_denied", Denied;
     /// The broker stops.
     ConnectShuttingDown = "connect.shutting_down", Denied;
 

@@ -7,6 +7,7 @@ mod end;
 mod io;
 mod letters;
 mod publish;
+mod recheck;
 mod retain;
 mod share;
 mod subscribe;
@@ -246,7 +247,8 @@ impl Shard {
 
     fn on_command(&mut self, command: Command) {
         match command {
-            Command::SetAccess(access) => self.access = access,
+            Command::SetAccess(access) => self.on_set_access(access),
+            Command::UsersChanged(changes) => self.on_users_changed(&changes),
             Command::SetLimits(limits) => {
                 if self.limits.sys_interval_ms == 0 && limits.sys_interval_ms > 0 {
                     self.timers.set(self.now.mono_ms, Timer::Sys);

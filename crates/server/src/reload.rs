@@ -1,11 +1,13 @@
 //! Reading the files of a running broker again: checked first, applied as a whole or not at all.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use columba_broker::access::AccessRules;
+use columba_broker::event::{Command, UserChange};
 use columba_broker::limits::{Limits, ListenerSettings};
 
 use crate::auth::Authenticator;
@@ -26,6 +28,8 @@ pub struct Change {
     pub access: Option<Arc<AccessRules>>,
     /// Whether the users are others.
     pub has_other_users: bool,
+    /// What that means for clients that are logged in.
+    pub users: BTreeMap<Arc<str>, UserChange>,
     /// The keys that differ.
     pub differences: Vec<Difference>,
 }
@@ -43,6 +47,9 @@ impl Change {
         }
         if let Some(listeners) = &self.listeners {
             broker.set_listeners(Arc::clone(listeners));
+        }
+        if !self.users.is_empty() {
+            broker.command(Command::UsersChanged(Arc::new(self.users.clone())));
         }
         if let Some(access) = &self.access {
             broker.set_access(Arc::clone(access));
@@ -167,6 +174,7 @@ impl Reloader {
             listeners: (are_same && old_listeners != new_listeners).then_some(new_listeners),
             access: (old.access != new.access).then(|| Arc::clone(&new.access)),
             has_other_users: old.users != new.users,
+            users: old.users.changes_to(&new.users),
             differences,
         }
     }

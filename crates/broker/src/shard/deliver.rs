@@ -7,8 +7,8 @@ use columba_codec::{PacketId, PacketType, PropertyId, QoS};
 use super::Shard;
 use super::publish::{Publication, parts_of};
 use crate::access::Action;
-use crate::connection::State;
-use crate::event::ConnectionId;
+use crate::connection::{Connection, State};
+use crate::event::{ConnectionId, ReportEvent};
 use crate::message::{Message, MessageParts, NEVER_MS};
 use crate::outcome::Outcome;
 use crate::output::SHARED_PAYLOAD_BYTES_MIN;
@@ -482,8 +482,41 @@ impl Shard {
             outcome,
             Outcome::DeliverNoLocal | Outcome::DeliverQos0Offline | Outcome::DeliverSessionEnded
         );
-        if !is_expected {
-            self.report_withheld(slot, outcome, topic, "");
+        if !is_expected && self.may_report() {
+            let detail = self.detail_of_drop(slot, outcome, topic);
+            let topic = topic.to_owned();
+            self.report_session(
+                slot,
+                ReportEvent::Withheld {
+                    outcome,
+                    topic,
+                    detail,
+                },
+            );
+        }
+    }
+
+    /// The facts behind a dropped copy, for people.
+    fn detail_of_drop(&self, slot: u32, outcome: Outcome, topic: &str) -> String {
+        let connection = self.connection_of(slot);
+        match outcome {
+            Outcome::DeliverDeniedRead => self.explain(self.decide(slot, Action::Receive, topic)),
+            Outcome::DeliverQueueFull => format!(
+                "the client's queue is at its limit of {} messages or {} bytes",
+                self.limits.queue_messages_max, self.limits.queue_bytes_max
+            ),
+            Outcome::DeliverTooLarge => {
+                let limit = connection.map_or(0, |connection| connection.packet_bytes_max_out);
+                format!("larger than the client's Maximum Packet Size of {limit} bytes")
+            }
+            Outcome::DeliverSocketCongested => {
+                let waiting = connection.map_or(0, Connection::output_len);
+                format!("{waiting} bytes wait already for the client to read them")
+            }
+            Outcome::DeliverExpired => {
+                "its Message Expiry Interval passed while it waited".to_owned()
+            }
+            _ => String::new(),
         }
     }
 

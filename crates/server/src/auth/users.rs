@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use columba_broker::event::UserChange;
+
 use super::password::{HashFault, PasswordHash};
 use crate::config::fault::{Fault, Place};
 
@@ -80,6 +82,22 @@ impl Users {
     /// Whether there is no user.
     pub fn is_empty(&self) -> bool {
         self.users.is_empty()
+    }
+
+    /// What other users mean for clients that are logged in as these.
+    pub fn changes_to(&self, new: &Self) -> BTreeMap<Arc<str>, UserChange> {
+        let change = |(name, old): (&Arc<str>, &User)| {
+            let change = match new.users.get(name) {
+                Some(new) if new.password != old.password => UserChange::Expelled,
+                Some(new) if new.groups != old.groups => {
+                    UserChange::Groups(Arc::clone(&new.groups))
+                }
+                Some(_) => return None,
+                None => UserChange::Expelled,
+            };
+            Some((Arc::clone(name), change))
+        };
+        self.users.iter().filter_map(change).collect()
     }
 
     /// The names of all groups.
@@ -225,6 +243,36 @@ fn is_user(line: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn other_users_are_told_apart_by_what_changed() {
+        let hash = |seed: u8| {
+            format!("$7$101${}$", "A".repeat(16))
+                + &format!("{}{}==", (b'A' + seed) as char, "A".repeat(85))
+        };
+        let read = |text: &str| {
+            let (users, faults) = Users::read("users", text);
+            assert!(
+                faults
+                    .iter()
+                    .all(|fault| fault.severity != crate::config::fault::Severity::Error),
+                "{faults:?}"
+            );
+            users
+        };
+        let old = read(&format!("a:{0}\nb:{0}\nc:{0}\nd:{0}:x\n", hash(0)));
+        let new = read(&format!("a:{0}\nb:{1}\nd:{0}:y\ne:{0}\n", hash(0), hash(1)));
+        let changes = old.changes_to(&new);
+        let expected = BTreeMap::from([
+            (Arc::from("b"), UserChange::Expelled),
+            (Arc::from("c"), UserChange::Expelled),
+            (
+                Arc::from("d"),
+                UserChange::Groups(Arc::new([Arc::from("y")])),
+            ),
+        ]);
+        assert_eq!(changes, expected);
+    }
 
     const HASH: &str = "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ\
                         $CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";

@@ -1,0 +1,133 @@
+//! Changed users and access rules, applied to clients that are here already.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use columba_codec::ReasonCode;
+
+use super::Shard;
+use crate::access::{AccessRules, Action};
+use crate::event::{ConnectionId, UserChange};
+use crate::outcome::Outcome;
+use crate::routing::FilterId;
+use crate::session::Identity;
+
+impl Shard {
+    /// Uses other rules, and ends subscriptions that they no longer allow.
+    pub(super) fn on_set_access(&mut self, access: Arc<AccessRules>) {
+        self.access = access;
+        self.recheck_subscriptions();
+    }
+
+    /// Lets go of users that are gone or have another password, and gives the others their new
+    /// groups. Sessions stay: who logs in again finds its own.
+    pub(super) fn on_users_changed(&mut self, changes: &BTreeMap<Arc<str>, UserChange>) {
+        let mut expelled: Vec<ConnectionId> = Vec::new();
+        for (_, session) in &mut self.sessions {
+            let Some(user) = &session.identity.user else {
+                continue;
+            };
+            match changes.get(user) {
+                None => {}
+                Some(UserChange::Expelled) => expelled.extend(session.connection),
+                Some(UserChange::Groups(groups)) => {
+                    let user = Some(Arc::clone(user));
+                    session.identity = Arc::new(Identity {
+                        user,
+                        groups: groups.to_vec(),
+                    });
+                }
+            }
+        }
+        for id in expelled {
+            let detail = "the user was removed or has another password";
+            self.close(
+                id,
+                Outcome::DisconnectAdmin,
+                ReasonCode::NotAuthorized,
+                detail,
+            );
+        }
+        self.recheck_subscriptions();
+    }
+
+    fn recheck_subscriptions(&mut self) {
+        if self.access.allows_all() {
+            return;
+        }
+        let slots: Vec<u32> = self.sessions.iter().map(|(slot, _)| slot as u32).collect();
+        for slot in slots {
+            for (filter_id, filter) in self.denied_subscriptions(slot) {
+                self.revoke(slot, filter_id, &filter);
+            }
+            self.recheck_memberships(slot);
+        }
+    }
+
+    fn denied_subscriptions(&self, slot: u32) -> Vec<(FilterId, Arc<str>)> {
+        let subscriptions = self
+            .session(slot)
+            .and_then(|session| session.subscriptions.as_ref());
+        let ids = subscriptions
+            .into_iter()
+            .flat_map(|map| map.keys().copied());
+        let mut denied: Vec<_> = ids
+            .filter_map(|id| Some((id, Arc::clone(&self.filters.get(id)?.text))))
+            .filter(|(_, filter)| !self.decide(slot, Action::Subscribe, filter).is_allowed)
+            .collect();
+        // The order of a hash map is nobody's business.
+        denied.sort_by(|a, b| a.1.cmp(&b.1));
+        denied
+    }
+
+    fn revoke(&mut self, slot: u32, filter_id: FilterId, filter: &str) {
+        let Some(session) = self.session_mut(slot) else {
+            return;
+        };
+        let Some(subscriptions) = &mut session.subscriptions else {
+            return;
+        };
+        let Some(position) = subscriptions.remove(&filter_id) else {
+            return;
+        };
+        if subscriptions.is_empty() {
+            session.subscriptions = None;
+        }
+        if let Some(replays) = &mut session.replays {
+            replays.0.retain(|replay| *replay.filter != *filter);
+        }
+        self.remove_subscription(filter_id, position);
+        self.report_revoked(slot, filter);
+    }
+
+    fn recheck_memberships(&mut self, slot: u32) {
+        let memberships = self
+            .session(slot)
+            .map_or(&[][..], |session| &session.memberships);
+        let denied: Vec<u32> = memberships
+            .iter()
+            .filter(|member| {
+                !self
+                    .decide(slot, Action::Subscribe, &member.filter)
+                    .is_allowed
+            })
+            .map(|member| member.number)
+            .collect();
+        for number in denied {
+            let Some(session) = self.session_mut(slot) else {
+                return;
+            };
+            let position = session.memberships.iter().position(|m| m.number == number);
+            let Some(position) = position else { continue };
+            let membership = session.memberships.remove(position);
+            self.leave(slot, &membership);
+            self.report_revoked(slot, &membership.filter);
+        }
+    }
+
+    fn report_revoked(&mut self, slot: u32, filter: &str) {
+        self.stats.count(Outcome::SubscribeRevoked);
+        let detail = "the access rules no longer allow this subscription: it has ended";
+        self.report_withheld(slot, Outcome::SubscribeRevoked, filter, detail);
+    }
+}
