@@ -47,6 +47,9 @@ pub struct Limits {
     /// QoS 1 and 2 messages that the server has unacknowledged at one client at most; the
     /// client's own Receive Maximum may be lower.
     pub inflight_max: u16,
+    /// Bytes of such messages (topics, properties and payloads); one message may go out in any
+    /// case.
+    pub inflight_bytes_max: usize,
     /// Topic aliases per connection that a client may set.
     pub topic_alias_maximum: u16,
     /// Topic aliases per connection that the server sets, if the client allows.
@@ -91,6 +94,7 @@ impl Default for Limits {
             packet_bytes_max: 16 * 1024 * 1024,
             receive_maximum: u16::MAX,
             inflight_max: 128,
+            inflight_bytes_max: 16 * 1024 * 1024,
             topic_alias_maximum: 32,
             topic_alias_out_max: 32,
             queue_messages_max: 10_000,

@@ -4,6 +4,7 @@ mod acknowledge;
 mod connect;
 mod deliver;
 mod end;
+mod foreign;
 mod io;
 mod letters;
 mod publish;
@@ -88,7 +89,10 @@ pub struct Shard {
     next_number: u64,
     stats: Stats,
     scratch: Scratch,
-    #[expect(clippy::vec_box, reason = "the boxes are what is kept: connections own their outputs")]
+    #[expect(
+        clippy::vec_box,
+        reason = "the boxes are what is kept: connections own their outputs"
+    )]
     spare_outputs: Vec<Box<Output>>,
     sys: SysTree,
     report_budget: ReportBudget,
@@ -426,6 +430,9 @@ mod tests {
     #[test]
     fn an_idle_client_costs_little_memory() {
         let sizes = (size_of::<Option<Connection>>(), size_of::<Session>());
-        assert!(sizes.0 <= 152 && sizes.1 <= 160, "connection and session: {sizes:?} bytes");
+        assert!(
+            sizes.0 <= 152 && sizes.1 <= 160,
+            "connection and session: {sizes:?} bytes"
+        );
     }
 }

@@ -240,6 +240,7 @@ fn read_limits(table: &Table, faults: &mut Vec<Fault>) -> Limits {
     limits.packet_bytes_max = small("packet_bytes_max");
     limits.receive_maximum = short("receive_maximum");
     limits.inflight_max = short("inflight_max");
+    limits.inflight_bytes_max = size("inflight_bytes_max");
     limits.topic_alias_maximum = short("topic_alias_maximum");
     limits.topic_alias_out_max = short("topic_alias_out_max");
     limits.queue_messages_max = size("queue_messages_max");

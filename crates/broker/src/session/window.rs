@@ -31,6 +31,8 @@ pub(crate) struct Window {
     unsent: u64,
     /// Unsettled slots that were sent on the present connection.
     on_air: usize,
+    /// Bytes of all unsettled messages.
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -68,9 +70,11 @@ impl Window {
     }
 
     /// Whether another message may be sent to a client with this Receive Maximum
-    /// (`MQTT-3.3.4-9`): there is quota, and nothing older waits to be sent again.
-    pub(crate) fn has_room(&self, receive_maximum: u16) -> bool {
-        self.on_air < usize::from(receive_maximum)
+    /// (`MQTT-3.3.4-9`): there is quota, the unsettled ones are not too many bytes, and nothing
+    /// older waits to be sent again.
+    pub(crate) fn has_room(&self, receive_maximum: u16, bytes_max: usize) -> bool {
+        (self.open == 0 || self.bytes < bytes_max)
+            && self.on_air < usize::from(receive_maximum)
             && self.slots.len() < SPAN_MAX
             && self.unsent == self.end()
     }
@@ -114,6 +118,7 @@ impl Window {
     /// Adds a message that is about to be sent with [`Self::next_id`].
     pub(crate) fn push(&mut self, delivery: Delivery) -> PacketId {
         let id = self.next_id();
+        self.bytes += delivery.message.size_bytes();
         self.slots.push_back(Slot::Sent(delivery));
         self.open += 1;
         self.on_air += 1;
@@ -175,6 +180,7 @@ impl Window {
     /// All unsettled messages with whether they were released, oldest first.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = (Delivery, bool)> {
         self.open = 0;
+        self.bytes = 0;
         self.on_air = 0;
         self.first = self.end();
         self.unsent = self.first;
@@ -197,6 +203,7 @@ impl Window {
                     && delivery.membership != 0
                     && is_taken(delivery.membership));
             if is_it && let Slot::Sent(delivery) = std::mem::replace(slot, Slot::Settled) {
+                self.bytes -= delivery.message.size_bytes();
                 taken.push(delivery);
                 self.open -= 1;
                 self.on_air -= usize::from((position as u64) < sent);
@@ -224,6 +231,7 @@ impl Window {
         let slot = self.slot_mut(id)?;
         match std::mem::replace(slot, Slot::Settled) {
             Slot::Sent(delivery) | Slot::Released(delivery) => {
+                self.bytes -= delivery.message.size_bytes();
                 self.open -= 1;
                 self.on_air -= usize::from(was_sent);
                 self.trim();
@@ -280,7 +288,7 @@ mod tests {
         let mut window = Window::default();
         let stuck = window.push(delivery(QoS::AtLeastOnce));
         let mut last = stuck;
-        while window.has_room(u16::MAX) {
+        while window.has_room(u16::MAX, usize::MAX) {
             last = window.push(delivery(QoS::AtLeastOnce));
             assert_ne!(last, stuck);
             window.acknowledge(last).expect("open");
@@ -288,7 +296,7 @@ mod tests {
         assert_eq!(window.len(), 1);
         assert_eq!(last.get(), 65_534);
         window.acknowledge(stuck).expect("open");
-        assert!(window.has_room(u16::MAX));
+        assert!(window.has_room(u16::MAX, usize::MAX));
         assert_eq!(window.push(delivery(QoS::AtLeastOnce)).get(), 65_535);
         assert_eq!(window.push(delivery(QoS::AtLeastOnce)).get(), 1);
     }
@@ -318,13 +326,13 @@ mod tests {
         window.reconnected();
         assert!(matches!(window.resend_next(1), Some(Resend::Publish(id, _)) if id == ids[0]));
         assert!(window.resend_next(1).is_none());
-        assert!(!window.has_room(9), "older messages go first");
+        assert!(!window.has_room(9, usize::MAX), "older messages go first");
         window.acknowledge(ids[0]).expect("open");
         assert!(matches!(window.resend_next(1), Some(Resend::Publish(id, _)) if id == ids[1]));
         window.acknowledge(ids[1]).expect("open");
         assert!(matches!(window.resend_next(1), Some(Resend::Publish(id, _)) if id == ids[2]));
         window.acknowledge(ids[2]).expect("open");
-        assert!(window.has_room(1));
+        assert!(window.has_room(1, usize::MAX));
         assert_eq!(window.len(), 0);
     }
 
@@ -352,9 +360,19 @@ mod tests {
         // MQTT-3.3.4-9, MQTT-4.9.0-2
         let mut window = Window::default();
         for _ in 0..3 {
-            assert!(window.has_room(3));
+            assert!(window.has_room(3, usize::MAX));
             window.push(delivery(QoS::AtLeastOnce));
         }
-        assert!(!window.has_room(3));
+        assert!(!window.has_room(3, usize::MAX));
+    }
+
+    #[test]
+    fn bytes_are_a_bound_that_never_holds_up_a_single_message() {
+        let mut window = Window::default();
+        assert!(window.has_room(9, 0));
+        let id = window.push(delivery(QoS::AtLeastOnce));
+        assert!(!window.has_room(9, 1) && window.has_room(9, 2));
+        window.acknowledge(id).expect("open");
+        assert!(window.has_room(9, 0));
     }
 }

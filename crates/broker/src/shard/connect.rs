@@ -5,11 +5,11 @@ use std::sync::Arc;
 use columba_codec::packet::{ConnAck, Connect};
 use columba_codec::wire::VARINT_MAX;
 use columba_codec::{
-    DecodeError, Decoded, Fault, Packet, Properties, PropertiesBuf, PropertyId, ReasonCode, Value,
-    Version, decode,
+    DecodeError, Decoded, Fault, Packet, PacketType, Properties, PropertiesBuf, PropertyId,
+    ReasonCode, Value, Version, decode, fixed_header,
 };
 
-use super::Shard;
+use super::{Shard, foreign};
 use crate::connection::State;
 use crate::event::{AuthRequest, AuthVerdict, ConnectionId, Effect, Handover, ReportEvent};
 use crate::hash::{hash_of, shard_of};
@@ -88,14 +88,21 @@ impl Shard {
             return bytes.len();
         };
         let limit = connection.packet_bytes_max_in.min(CONNECT_BYTES_MAX);
+        // The first byte is enough to know (MQTT-3.1.0-1), except that TLS starts like a CONNECT.
+        let is_connect = |first: &u8| first >> 4 == PacketType::Connect as u8;
+        if bytes.first().is_some_and(|first| !is_connect(first))
+            || foreign::name_of(bytes).is_some()
+        {
+            self.refuse_stranger(id, bytes);
+            return bytes.len();
+        }
         match decode(bytes, Version::V311, limit) {
             Ok(Decoded::Incomplete { .. }) => 0,
             Ok(Decoded::Packet(Packet::Connect(connect), len)) => {
                 self.on_connect(id, &connect, bytes, len)
             }
-            Ok(Decoded::Packet(packet, _)) => {
-                let detail = format!("the first packet was {}, not CONNECT", packet.packet_type());
-                self.refuse_silently(id, Outcome::ConnectMalformed, detail);
+            Ok(Decoded::Packet(..)) => {
+                self.refuse_stranger(id, bytes);
                 bytes.len()
             }
             Err(error) => {
@@ -720,11 +727,27 @@ impl Shard {
                 Refusal::new(error.reason(), Outcome::ConnectMalformed, error.to_string());
             return self.refuse(id, "", &refusal);
         }
-        let outcome = match error.packet {
-            columba_codec::PacketType::Connect => Outcome::ConnectMalformed,
-            _ => Outcome::ConnectWrongProtocol,
-        };
-        self.refuse_silently(id, outcome, error.to_string());
+        self.refuse_silently(id, Outcome::ConnectMalformed, error.to_string());
+    }
+
+    /// Refuses bytes that are no CONNECT: of another protocol, or of a client that forgot it.
+    fn refuse_stranger(&mut self, id: ConnectionId, bytes: &[u8]) {
+        if let Some(name) = foreign::name_of(bytes) {
+            let detail = format!("these bytes are {name}, not MQTT: is this the right port?");
+            return self.refuse_silently(id, Outcome::ConnectWrongProtocol, detail);
+        }
+        match fixed_header(bytes, u32::MAX) {
+            Ok(_) => {
+                let first = bytes.first().copied().unwrap_or_default();
+                let packet = PacketType::from_first_byte(first);
+                let detail = format!("the first packet was {packet}, not CONNECT");
+                self.refuse_silently(id, Outcome::ConnectMalformed, detail);
+            }
+            Err(error) => {
+                let detail = format!("these bytes are not MQTT: {error}");
+                self.refuse_silently(id, Outcome::ConnectWrongProtocol, detail);
+            }
+        }
     }
 
     pub(super) fn on_connect_timeout(&mut self, id: ConnectionId) {

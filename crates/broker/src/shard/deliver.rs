@@ -285,10 +285,9 @@ impl Shard {
             .queue
             .as_ref()
             .is_some_and(|queue| !queue.is_empty());
-        let has_room = session
-            .window
-            .as_ref()
-            .is_none_or(|window| window.has_room(connection.receive_maximum));
+        let has_room = session.window.as_ref().is_none_or(|window| {
+            window.has_room(connection.receive_maximum, self.limits.inflight_bytes_max)
+        });
         if has_waiting || !has_room {
             return Room::Later(Outcome::DeliverInflightFull);
         }
@@ -444,7 +443,9 @@ impl Shard {
             }
             let receive_maximum = connection.receive_maximum;
             let window = session.window.as_ref();
-            let has_room = window.is_none_or(|window| window.has_room(receive_maximum));
+            let has_room = window.is_none_or(|window| {
+                window.has_room(receive_maximum, self.limits.inflight_bytes_max)
+            });
             if front.qos != QoS::AtMostOnce && !has_room {
                 return;
             }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use columba_codec::packet::Disconnect;
-use columba_codec::{DecodeError, Packet, PropertiesBuf, PropertyId, ReasonCode, Value};
+use columba_codec::{
+    DecodeError, Packet, PacketType, PropertiesBuf, PropertyId, ReasonCode, Value,
+};
 
 use super::Shard;
 use super::share::{group_of, may_be_handed_on};
@@ -159,7 +161,7 @@ impl Shard {
             ReasonCode::MalformedPacket => Outcome::DisconnectMalformed,
             _ => Outcome::DisconnectProtocol,
         };
-        if reason == ReasonCode::PacketTooLarge {
+        if reason == ReasonCode::PacketTooLarge && error.packet == PacketType::Publish {
             self.stats.count(Outcome::PublishTooLarge);
         }
         self.close(id, outcome, reason, &error.to_string());

@@ -190,7 +190,9 @@ impl Shard {
         }
         let qos = message.head().qos.min(granted);
         let window = session.window.as_ref();
-        let has_room = window.is_none_or(|window| window.has_room(connection.receive_maximum));
+        let has_room = window.is_none_or(|window| {
+            window.has_room(connection.receive_maximum, self.limits.inflight_bytes_max)
+        });
         let has_queue = session.queue.is_some();
         if qos != QoS::AtMostOnce && (!has_room || has_queue) {
             return false;

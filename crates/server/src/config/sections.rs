@@ -119,14 +119,14 @@ const LISTENER: Section = Section {
             Kind::Path,
             Applies::AfterRestart,
             "File with the certificate chain in PEM format, the server's own first. The file is \
-             read again on SIGHUP.",
+             read again when it changes.",
         ),
         optional(
             "tls_key",
             Kind::Path,
             Applies::AfterRestart,
             "File with the private key of the certificate in PEM format. The file is read again \
-             on SIGHUP.",
+             when it changes.",
         ),
         optional(
             "tls_client_ca",
@@ -257,6 +257,15 @@ const LIMITS: Section = Section {
             "128",
             "QoS 1 and 2 messages that are on their way to a client at a time. The client's own \
              Receive Maximum may be lower.",
+        ),
+        live(
+            "inflight_bytes_max",
+            Kind::Size {
+                min: 1024,
+                max: COUNT_MAX,
+            },
+            "16MiB",
+            "Bytes of such messages at a time; one message may go out in any case.",
         ),
         live(
             "topic_alias_maximum",
@@ -442,6 +451,7 @@ pub const KNOWN_ELSEWHERE: &[(&str, &str)] = &[
     ("keyfile", "tls_key in [[listener]]"),
     ("max_connections", "connections_max in [[listener]]"),
     ("max_inflight_messages", "inflight_max in [limits]"),
+    ("max_inflight_bytes", "inflight_bytes_max in [limits]"),
     ("max_keepalive", "keep_alive_max in [limits]"),
     ("max_packet_size", "packet_bytes_max in [limits]"),
     ("max_queued_bytes", "queue_bytes_max in [limits]"),

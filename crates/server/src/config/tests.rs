@@ -49,6 +49,7 @@ fn every_limit_of_the_core_has_a_key() {
         packet_bytes_max,
         receive_maximum,
         inflight_max,
+        inflight_bytes_max,
         topic_alias_maximum,
         topic_alias_out_max,
         queue_messages_max,
@@ -75,6 +76,7 @@ sessions_max = 5
 packet_bytes_max = "6KiB"
 receive_maximum = 7
 inflight_max = 8
+inflight_bytes_max = "21KiB"
 topic_alias_maximum = 9
 topic_alias_out_max = 10
 queue_messages_max = 11
@@ -100,6 +102,7 @@ reports_per_sec_max = 20
     );
     assert_eq!((sessions_max, packet_bytes_max), (5, 6144));
     assert_eq!((receive_maximum, inflight_max), (7, 8));
+    assert_eq!(inflight_bytes_max, 21_504);
     assert_eq!((topic_alias_maximum, topic_alias_out_max), (9, 10));
     assert_eq!((queue_messages_max, queue_bytes_max), (11, 12_288));
     assert_eq!((queue_policy, queue_qos0), (QueuePolicy::DropNewest, true));
