@@ -97,6 +97,7 @@ async fn publish(args: PublishArgs, mut plan: Plan) -> Result<u8, Trouble> {
         topic,
         unseen: VecDeque::new(),
         exit: 0,
+        is_nobody_told: false,
     };
     let sent = match payload {
         Some(payload) => publisher.repeat(payload, delay).await,
@@ -135,6 +136,8 @@ struct Publisher {
     topic: String,
     unseen: VecDeque<Pending<Answer>>,
     exit: u8,
+    /// Whether it was said that nobody subscribes.
+    is_nobody_told: bool,
 }
 
 impl Publisher {
@@ -195,12 +198,18 @@ impl Publisher {
                     self.exit = answer.reason as u8;
                 }
             } else if answer.reason == ReasonCode::NoMatchingSubscribers {
-                self.plan
-                    .talk
-                    .debug(|| "The server took it; nobody subscribes to it".to_owned());
+                self.tell_nobody();
             }
         }
         Ok(())
+    }
+
+    /// The commonest reason why a message does not arrive; once, or a stream of lines drowns in it.
+    fn tell_nobody(&mut self) {
+        if !std::mem::replace(&mut self.is_nobody_told, true) {
+            let sentence = format!("the server took it, but nobody subscribes to {}", self.topic);
+            self.plan.talk.warning(&sentence);
+        }
     }
 
     async fn finish(
