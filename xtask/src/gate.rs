@@ -192,7 +192,7 @@ fn simulate(seeds: u32) -> anyhow::Result<Step> {
     let run = [
         "run",
         "--profile",
-        "bench",
+        "quick",
         "--locked",
         "--package",
         "columba-sim",
@@ -212,15 +212,14 @@ pub(crate) fn quick_binary(root: &Path) -> anyhow::Result<PathBuf> {
     let words = [
         "build",
         "--profile",
-        "bench",
+        "quick",
         "--locked",
         "--package",
         "columba-cli",
     ];
     let (is_fine, _) = tee(cargo(words))?;
     ensure!(is_fine, "the broker does not build");
-    // Cargo puts the profile `bench` where it puts `release`.
-    Ok(root.join("target/release/columba"))
+    Ok(root.join("target/quick/columba"))
 }
 
 fn fuzz(root: &Path) -> anyhow::Result<Step> {
