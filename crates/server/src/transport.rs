@@ -4,6 +4,7 @@
 
 mod certificate;
 pub(crate) mod greeting;
+mod packets;
 mod tls;
 mod upgrade;
 mod websocket;
@@ -113,13 +114,13 @@ impl Layers {
 
     /// Wraps bytes of MQTT for the socket.
     pub(crate) fn send(&mut self, app: &[u8], buffers: &mut Buffers) {
-        match (&mut self.tls, &self.websocket) {
+        match (&mut self.tls, &mut self.websocket) {
             (None, None) => buffers.wire.extend_from_slice(app),
-            (None, Some(_)) => WebSocket::send(app, &mut buffers.wire),
+            (None, Some(websocket)) => websocket.send(app, &mut buffers.wire),
             (Some(tls), None) => tls.send(app, &mut buffers.wire),
-            (Some(tls), Some(_)) => {
+            (Some(tls), Some(websocket)) => {
                 buffers.middle.clear();
-                WebSocket::send(app, &mut buffers.middle);
+                websocket.send(app, &mut buffers.middle);
                 tls.send(&buffers.middle, &mut buffers.wire);
             }
         }

@@ -9,6 +9,7 @@ use std::io::Cursor;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 
+use super::packets::PacketCutter;
 use super::upgrade::Upgrade;
 use super::{Flow, WebSocketSettings};
 
@@ -30,6 +31,7 @@ pub(crate) enum WebSocketFault {
 pub(crate) struct WebSocket {
     state: State,
     has_closed: bool,
+    packets: PacketCutter,
 }
 
 #[derive(Debug)]
@@ -45,6 +47,7 @@ impl WebSocket {
         Self {
             state: State::Upgrading(upgrade),
             has_closed: false,
+            packets: PacketCutter::default(),
         }
     }
 
@@ -80,9 +83,11 @@ impl WebSocket {
         result
     }
 
-    /// Wraps bytes in one binary frame (`MQTT-6.0.0-1`).
-    pub(super) fn send(app: &[u8], wire: &mut Vec<u8>) {
-        put_frame(OpCode::Data(Data::Binary), app, wire);
+    /// Wraps each packet in a binary frame (`MQTT-6.0.0-1`); one that is not whole gets several.
+    pub(super) fn send(&mut self, app: &[u8], wire: &mut Vec<u8>) {
+        let binary = OpCode::Data(Data::Binary);
+        self.packets
+            .cut(app, |kept, now| put_frame(binary, &[kept, now], wire));
     }
 
     /// Appends a Close frame, if the WebSocket is open.
@@ -97,22 +102,25 @@ impl WebSocket {
             self.has_closed = true;
             put_frame(
                 OpCode::Control(Control::Close),
-                &u16::from(code).to_be_bytes(),
+                &[&u16::from(code).to_be_bytes()],
                 wire,
             );
         }
     }
 }
 
-fn put_frame(opcode: OpCode, payload: &[u8], wire: &mut Vec<u8>) {
+fn put_frame(opcode: OpCode, payload: &[&[u8]], wire: &mut Vec<u8>) {
+    let len: usize = payload.iter().map(|piece| piece.len()).sum();
     let header = FrameHeader {
         opcode,
         ..FrameHeader::default()
     };
     // Writing into memory does not fail.
-    let written = header.format(payload.len() as u64, wire);
+    let written = header.format(len as u64, wire);
     debug_assert!(written.is_ok());
-    wire.extend_from_slice(payload);
+    for piece in payload {
+        wire.extend_from_slice(piece);
+    }
 }
 
 /// Where in the stream of frames the peer is.
@@ -233,7 +241,7 @@ impl FrameReader {
         let payload = std::mem::take(&mut self.control);
         match OpCode::from(self.control_code) {
             OpCode::Control(Control::Ping) => {
-                put_frame(OpCode::Control(Control::Pong), &payload, wire);
+                put_frame(OpCode::Control(Control::Pong), &[&payload], wire);
                 Flow::Open
             }
             OpCode::Control(Control::Close) => Flow::Ended,
@@ -298,6 +306,7 @@ mod tests {
         WebSocket {
             state: State::Open(FrameReader::default()),
             has_closed: false,
+            packets: PacketCutter::default(),
         }
     }
 
