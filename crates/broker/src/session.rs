@@ -103,6 +103,18 @@ impl Session {
         self.expiry_secs > 0
     }
 
+    /// When it ends, unless its client comes back.
+    pub(crate) fn expires_at_ms(&self) -> Option<u64> {
+        let is_waiting = !self.is_online() && self.expiry_secs != u32::MAX;
+        is_waiting.then(|| self.disconnected_at_ms + u64::from(self.expiry_secs) * 1000)
+    }
+
+    /// When its Will is published, unless its client comes back or the session ends before.
+    pub(crate) fn will_due_at_ms(&self) -> Option<u64> {
+        let will = self.will.as_ref().filter(|_| !self.is_online())?;
+        Some(self.disconnected_at_ms + u64::from(will.delay_secs) * 1000)
+    }
+
     /// Its subscriptions, shared ones included.
     pub(crate) fn subscription_count(&self) -> usize {
         self.subscriptions.as_ref().map_or(0, |map| map.len()) + self.memberships.len()

@@ -232,6 +232,11 @@ impl Shard {
             .sum()
     }
 
+    /// Deadlines that are set, over ones included: what their bound is checked against.
+    pub fn pending_timers(&self) -> usize {
+        self.timers.len()
+    }
+
     fn on_deadline(&mut self) {
         while let Some(timer) = self.timers.pop_due(self.now.mono_ms) {
             match timer {

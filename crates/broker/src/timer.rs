@@ -52,8 +52,9 @@ impl Timers {
         self.heap.len()
     }
 
-    /// Drops timers whose owner is gone.
-    pub(crate) fn retain(&mut self, keep: impl Fn(Timer) -> bool) {
-        self.heap.retain(|Reverse((_, timer))| keep(*timer));
+    /// Drops timers that nobody waits for.
+    pub(crate) fn retain(&mut self, keep: impl Fn(u64, Timer) -> bool) {
+        self.heap
+            .retain(|Reverse((at_ms, timer))| keep(*at_ms, *timer));
     }
 }

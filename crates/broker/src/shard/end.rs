@@ -90,7 +90,7 @@ impl Shard {
         session.connection = None;
         session.disconnected_at_ms = now_ms;
         let is_persistent = session.is_persistent();
-        let (serial, expiry_secs) = (session.me.serial, session.expiry_secs);
+        let serial = session.me.serial;
         let discarded = match fate {
             WillFate::Discard => session.will.take(),
             WillFate::Publish => None,
@@ -102,20 +102,15 @@ impl Shard {
         if !is_persistent {
             return self.end_session(slot, Outcome::SessionEndedWithConnection);
         }
-        if expiry_secs != u32::MAX {
-            let at_ms = now_ms + u64::from(expiry_secs) * 1000;
+        if let Some(at_ms) = self.session(slot).and_then(Session::expires_at_ms) {
             self.set_connection_timer(at_ms, Timer::SessionExpiry { slot, serial });
         }
         self.tell_groups(slot);
         self.give_back_all(slot);
-        let delay_secs = self.session(slot).and_then(|session| session.will.as_ref());
-        match delay_secs.map(|will| will.delay_secs) {
+        match self.session(slot).and_then(Session::will_due_at_ms) {
             None => {}
-            Some(0) => self.publish_will_of(slot),
-            Some(delay_secs) => {
-                let at_ms = now_ms + u64::from(delay_secs) * 1000;
-                self.set_connection_timer(at_ms, Timer::WillDelay { slot, serial });
-            }
+            Some(at_ms) if at_ms <= now_ms => self.publish_will_of(slot),
+            Some(at_ms) => self.set_connection_timer(at_ms, Timer::WillDelay { slot, serial }),
         }
     }
 
@@ -220,9 +215,7 @@ impl Shard {
             return;
         };
         let is_due = session.me.serial == serial
-            && !session.is_online()
-            && session.expiry_secs != u32::MAX
-            && session.disconnected_at_ms + u64::from(session.expiry_secs) * 1000 <= now_ms;
+            && session.expires_at_ms().is_some_and(|at_ms| at_ms <= now_ms);
         if is_due {
             self.end_session(slot, Outcome::SessionExpired);
         }
@@ -233,11 +226,9 @@ impl Shard {
         let Some(session) = self.session(slot) else {
             return;
         };
-        if session.me.serial != serial || session.is_online() {
-            return;
-        }
-        let Some(will) = &session.will else { return };
-        if session.disconnected_at_ms + u64::from(will.delay_secs) * 1000 <= now_ms {
+        let is_due = session.me.serial == serial
+            && session.will_due_at_ms().is_some_and(|at_ms| at_ms <= now_ms);
+        if is_due {
             self.publish_will_of(slot);
         }
     }

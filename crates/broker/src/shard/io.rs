@@ -50,8 +50,8 @@ impl Shard {
         );
     }
 
-    /// Sets a timer that a connection owns. Connections that come and go leave timers behind;
-    /// when most of them are such, they are cleared out.
+    /// Sets a timer that a connection or session owns. Connections that come and go leave timers
+    /// behind, those of their sessions too; when most of them are such, they are cleared out.
     pub(super) fn set_connection_timer(&mut self, at_ms: u64, timer: Timer) {
         self.timers.set(at_ms, timer);
         let alive = self.connections.len() + self.sessions.len();
@@ -59,13 +59,17 @@ impl Shard {
             return;
         }
         let mut timers = std::mem::take(&mut self.timers);
-        timers.retain(|timer| match timer {
+        timers.retain(|at_ms, timer| match timer {
             Timer::Connect { index, generation } | Timer::KeepAlive { index, generation } => self
                 .connection(ConnectionId { index, generation })
                 .is_some(),
-            Timer::SessionExpiry { slot, serial } | Timer::WillDelay { slot, serial } => self
-                .session(slot)
-                .is_some_and(|session| session.me.serial == serial),
+            // A session that was left several times waits only for what its last end has set.
+            Timer::SessionExpiry { slot, serial } => self.session(slot).is_some_and(|session| {
+                session.me.serial == serial && session.expires_at_ms() == Some(at_ms)
+            }),
+            Timer::WillDelay { slot, serial } => self.session(slot).is_some_and(|session| {
+                session.me.serial == serial && session.will_due_at_ms() == Some(at_ms)
+            }),
             Timer::RetainedExpiry | Timer::Sys => true,
         });
         self.timers = timers;
@@ -213,9 +217,14 @@ impl Shard {
     /// One packet on an open connection.
     fn on_packet(&mut self, id: ConnectionId, packet: Packet<'_>) {
         self.stats.packets_received += 1;
-        let Some(slot) = self.connection(id).map(|connection| connection.session) else {
+        let Some(connection) = self.connection(id) else {
             return;
         };
+        let (slot, waiting) = (connection.session, connection.output_len());
+        if waiting > self.answer_bytes_max() {
+            let detail = format!("{waiting} bytes wait for the client, and it asks for more");
+            return self.lose_connection(id, Outcome::DisconnectSlow, &detail);
+        }
         match packet {
             Packet::Publish(publish) => self.on_publish(id, slot, &publish),
             Packet::PubAck(ack) => self.on_puback(id, slot, ack),
@@ -248,6 +257,13 @@ impl Shard {
                 );
             }
         }
+    }
+
+    /// Output bytes that may wait for a client when it sends a packet that calls for an answer:
+    /// messages up to the limit and one more, and answers as many bytes again.
+    fn answer_bytes_max(&self) -> usize {
+        let packet_bytes_max = self.limits.packet_bytes_max as usize;
+        packet_bytes_max.saturating_add(self.limits.output_bytes_max.saturating_mul(2))
     }
 
     /// Writes a packet. If it is larger than the client takes, it goes without its properties
