@@ -1,1 +1,24 @@
-//! stub
+//! A simulator of the whole broker: shards, mailboxes, network, clock and clients on one thread,
+//! driven by one seeded generator of chance, and watched by a small model that knows what the
+//! standard promises.
+//!
+//! [`run`] plays one seed. Everything that happens comes from a queue ordered by time and sequence,
+//! so a seed replays to the byte; the hash of all effects and bytes in its [`Report`] shows it.
+//! Start reading at `world.rs`; what is watched stands in `oracle.rs` and `checks/`.
+#![forbid(unsafe_code)]
+
+mod chance;
+mod checks;
+mod client;
+mod driver;
+mod event;
+mod net;
+mod oracle;
+mod persona;
+mod run;
+mod swarm;
+mod trace;
+mod workload;
+mod world;
+
+pub use run::{Options, Report, run};

@@ -1,0 +1,105 @@
+//! `columba-sim`: runs seeds and says how to run a failed one again.
+#![expect(clippy::print_stdout, reason = "a command-line tool reports on standard output")]
+
+use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use columba_sim::{Options, Report, run};
+
+/// Runs the whole broker against faults, one seed after the other.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// How many seeds to run.
+    #[arg(long, default_value_t = 200)]
+    seeds: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 1)]
+    start: u64,
+    /// Run this seed alone.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Print every event; for use with --seed.
+    #[arg(long)]
+    trace: bool,
+    /// Run seeds for so many minutes instead of a number of them.
+    #[arg(long)]
+    minutes: Option<u64>,
+    /// Go on after a seed that fails.
+    #[arg(long)]
+    keep_going: bool,
+}
+
+/// The seed that is running, for the message of a panic.
+static SEED: AtomicU64 = AtomicU64::new(0);
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        usual(info);
+        println!("{}", how_to_replay(SEED.load(Ordering::Relaxed)));
+    }));
+    let options = Options {
+        is_traced: arguments.trace,
+    };
+    let started = Instant::now();
+    let limit = arguments.minutes.map(|minutes| Duration::from_secs(60 * minutes));
+    let seeds = match (arguments.seed, limit) {
+        (Some(seed), _) => seed..=seed,
+        (None, Some(_)) => arguments.start..=u64::MAX,
+        (None, None) => arguments.start..=arguments.start + arguments.seeds.saturating_sub(1),
+    };
+    let (mut count, mut inputs, mut delivered, mut failed) = (0u64, 0, 0, 0u64);
+    for seed in seeds {
+        if limit.is_some_and(|limit| started.elapsed() >= limit) {
+            break;
+        }
+        SEED.store(seed, Ordering::Relaxed);
+        let report = run(seed, options);
+        count += 1;
+        inputs += report.inputs;
+        delivered += report.delivered;
+        if arguments.seed.is_some() {
+            let (hash, accepted) = (report.trace_hash, report.accepted);
+            println!("seed {seed}: trace {hash:016x}, {} inputs, {accepted} messages accepted", report.inputs);
+        }
+        if say(&report) {
+            failed += 1;
+            if !arguments.keep_going {
+                break;
+            }
+        }
+    }
+    let secs = started.elapsed().as_secs_f64();
+    let per_minute = count as f64 / secs * 60.0;
+    println!(
+        "{count} seeds, {failed} failed, {inputs} inputs, {delivered} deliveries in {secs:.1} s: {per_minute:.0} seeds a minute"
+    );
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Prints a failure; whether it was one.
+fn say(report: &Report) -> bool {
+    let Some((check, detail)) = &report.failure else {
+        return false;
+    };
+    println!("seed {} fails {check}: {detail}", report.seed);
+    println!("{}", how_to_replay(report.seed));
+    true
+}
+
+fn how_to_replay(seed: u64) -> String {
+    let commit = Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output();
+    let commit = commit.ok().filter(|output| output.status.success());
+    let commit = commit.map_or_else(
+        || "unknown".to_owned(),
+        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+    );
+    format!("commit {commit}; replay: cargo xtask sim --seed {seed} [--trace]")
+}

@@ -1,0 +1,49 @@
+//! Every request is answered once, at once and in order (`MQTT-4.6.0-2` to `MQTT-4.6.0-4`); only
+//! SUBACK may take its time.
+
+use columba_codec::{Packet, PacketId, ReasonCode};
+
+use crate::oracle::Conn;
+
+/// An answer that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    PubAck(PacketId),
+    PubRec(PacketId),
+    PubRel(PacketId),
+    PubComp(PacketId),
+    UnsubAck(PacketId),
+    PingResp,
+}
+
+impl Answer {
+    pub(crate) const fn is_pubrel(self, packet_id: u16) -> bool {
+        matches!(self, Self::PubRel(id) if id.get() == packet_id)
+    }
+}
+
+/// A packet that answers something.
+pub(crate) fn check(conn: &mut Conn, packet: &Packet<'_>) -> Result<(), String> {
+    let given = match packet {
+        Packet::PubAck(ack) => Answer::PubAck(ack.packet_id),
+        Packet::PubRec(ack) => Answer::PubRec(ack.packet_id),
+        Packet::PubRel(ack) => Answer::PubRel(ack.packet_id),
+        Packet::PubComp(ack) => Answer::PubComp(ack.packet_id),
+        Packet::UnsubAck(ack) => Answer::UnsubAck(ack.packet_id),
+        Packet::PingResp => Answer::PingResp,
+        _ => return Ok(()),
+    };
+    if let Packet::PubAck(ack) | Packet::PubRec(ack) = packet
+        && !matches!(
+            ack.reason,
+            ReasonCode::Success | ReasonCode::NoMatchingSubscribers
+        )
+    {
+        return Err(format!("a message was refused: {packet:?}"));
+    }
+    let due = conn.answers.pop_front();
+    if due == Some(given) {
+        return Ok(());
+    }
+    Err(format!("{given:?} where {due:?} was due"))
+}

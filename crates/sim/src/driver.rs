@@ -1,0 +1,395 @@
+//! What the broker's driver does for a shard: feeds it, and carries out what it wants.
+
+use columba_broker::event::{AuthVerdict, CloseCause, Effect, Handover, Input, ShardId};
+use columba_broker::mail::Mail;
+
+use crate::event::{Event, LinkId};
+use crate::net::{Arrived, Phase};
+use crate::oracle::{About, Observation};
+use crate::world::{Mode, World};
+
+/// How long a connection that the broker closes may take to read its output.
+const CLOSING_MS: u64 = 3_000;
+
+impl World {
+    /// Hands one input to a shard, shows the oracle what came of it, and carries it out.
+    pub(crate) fn input(&mut self, shard: usize, input: Input<'_>, about: About) {
+        self.inputs += 1;
+        let now = self.now();
+        self.trace
+            .line(self.now_ms, format_args!("shard {shard} <- {about}"));
+        let node = &mut self.shards[shard];
+        node.core.handle(now, input);
+        let effects: Vec<Effect> = std::iter::from_fn(|| node.core.poll()).collect();
+        let outputs = self.tap(shard);
+        let mut observation = Observation {
+            now_ms: self.now_ms,
+            shard,
+            about,
+            outputs,
+            transmits: Vec::new(),
+            closes: Vec::new(),
+            reports: Vec::new(),
+        };
+        for effect in &effects {
+            self.trace_effect(shard, effect);
+            let slots = &self.shards[shard].slots;
+            match effect {
+                Effect::Transmit { conn } => observation.transmits.push(slots.find(*conn)),
+                Effect::Close { conn } => observation.closes.push(slots.find(*conn)),
+                Effect::Authenticate { conn, .. } | Effect::Handover { conn, .. } => {
+                    if slots.find(*conn).is_none() {
+                        let detail = format!("{conn:?} is unknown: {effect:?}");
+                        self.oracle.fail("effects", detail);
+                    }
+                }
+                Effect::Mail { to, .. } => {
+                    if to.index() == shard || to.index() >= self.shards.len() {
+                        self.oracle.fail("effects", format!("mail to {to:?}"));
+                    }
+                }
+                Effect::Report(report) => observation.reports.push(report.clone()),
+            }
+        }
+        self.oracle.observe(&observation);
+        for effect in effects {
+            self.carry_out(shard, effect);
+        }
+        self.watch_deadline(shard);
+        if self.inputs.is_multiple_of(16) {
+            self.check_books();
+        }
+    }
+
+    /// Output that the shard has written since the last look, for every connection.
+    fn tap(&mut self, shard: usize) -> Vec<(LinkId, Vec<u8>)> {
+        let mut outputs = Vec::new();
+        let links: Vec<LinkId> = self.shards[shard].slots.links().collect();
+        for id in links {
+            let link = &mut self.links[id];
+            let Some(output) = self.shards[shard].core.output(link.conn) else {
+                continue;
+            };
+            let seen = (link.tapped - link.sent) as usize;
+            let new = output.len().saturating_sub(seen);
+            if new == 0 {
+                continue;
+            }
+            let bytes: Vec<u8> = output.chunks().flatten().copied().skip(seen).collect();
+            link.tapped += bytes.len() as u64;
+            self.trace
+                .line(self.now_ms, format_args!("  link {id} {} bytes", bytes.len()));
+            self.trace.bytes(&bytes);
+            outputs.push((id, bytes));
+        }
+        outputs
+    }
+
+    fn trace_effect(&mut self, shard: usize, effect: &Effect) {
+        let at_ms = self.now_ms;
+        match effect {
+            Effect::Mail { to, batch } => {
+                let (to, count) = (to.0, batch.len());
+                self.trace
+                    .line(at_ms, format_args!("  mail to {to}: {count} letters"));
+                self.trace.note(at_ms, format_args!("{batch:?}"));
+            }
+            Effect::Transmit { .. }
+            | Effect::Close { .. }
+            | Effect::Authenticate { .. }
+            | Effect::Handover { .. }
+            | Effect::Report(_) => {
+                self.trace
+                    .line(at_ms, format_args!("  shard {shard} -> {effect:?}"));
+            }
+        }
+    }
+
+    fn carry_out(&mut self, shard: usize, effect: Effect) {
+        match effect {
+            Effect::Transmit { conn } => {
+                if let Some(link) = self.shards[shard].slots.find(conn) {
+                    self.schedule_write(link, 0);
+                }
+            }
+            Effect::Close { conn } => {
+                if let Some(link) = self.shards[shard].slots.find(conn) {
+                    self.links[link].phase = Phase::Closing;
+                    self.put(CLOSING_MS, Event::CloseAnyway { link });
+                    self.schedule_write(link, 0);
+                }
+            }
+            Effect::Authenticate { conn, .. } => {
+                let Some(link) = self.shards[shard].slots.find(conn) else {
+                    return;
+                };
+                let verdict = self.verdict();
+                let delay_ms = self.chance.range(0, self.swarm.verdict_ms_max);
+                let event = Event::Verdict {
+                    link,
+                    shard,
+                    conn,
+                    verdict,
+                };
+                self.put(delay_ms, event);
+            }
+            Effect::Handover { conn, to, handover } => {
+                let Some(link) = self.shards[shard].slots.find(conn) else {
+                    return;
+                };
+                self.shards[shard].slots.free(conn);
+                self.links[link].phase = Phase::Moving;
+                self.links[link].shard = to.index();
+                let delay_ms = self.chance.range(0, self.swarm.mail_ms_max);
+                let to = to.index();
+                self.put(delay_ms, Event::Adopt { link, to, handover });
+            }
+            Effect::Mail { to, batch } => self.post(shard, to.index(), batch),
+            Effect::Report(_) => {}
+        }
+    }
+
+    fn verdict(&mut self) -> AuthVerdict {
+        if self.mode == Mode::Faulty && self.chance.percent(self.swarm.refuse_percent) {
+            return self
+                .chance
+                .pick(&[&AuthVerdict::BadCredentials, &AuthVerdict::Unavailable])
+                .clone();
+        }
+        AuthVerdict::Allow {
+            user: Some("user".into()),
+            groups: [].into(),
+        }
+    }
+
+    // Mail.
+
+    fn post(&mut self, from: usize, to: usize, batch: Vec<Mail>) {
+        self.shards[from].lanes[to].waiting.extend(batch);
+        self.push_mail(from, to);
+    }
+
+    /// Puts what waits into the ring if there is room.
+    fn push_mail(&mut self, from: usize, to: usize) {
+        let delay_ms = self.chance.range(0, self.swarm.mail_ms_max);
+        let lane = &mut self.shards[from].lanes[to];
+        if lane.waiting.is_empty() || lane.ring.len() >= self.swarm.mailbox_batches_max {
+            return;
+        }
+        lane.ring.push_back(std::mem::take(&mut lane.waiting));
+        lane.last_at_ms = lane.last_at_ms.max(self.now_ms + delay_ms);
+        let at_ms = lane.last_at_ms;
+        self.agenda.put(at_ms, Event::Mail { from, to });
+    }
+
+    pub(crate) fn on_mail(&mut self, from: usize, to: usize) {
+        let Some(batch) = self.shards[from].lanes[to].ring.pop_front() else {
+            return;
+        };
+        let about = About::Mail {
+            from,
+            letters: batch.len(),
+        };
+        let sender = ShardId(from as u16);
+        self.input(to, Input::Mail { from: sender, batch }, about);
+        let was_full = self.is_stalled(from);
+        self.push_mail(from, to);
+        if was_full && !self.is_stalled(from) {
+            let links: Vec<LinkId> = self.shards[from].slots.links().collect();
+            for link in links {
+                self.feed(link);
+            }
+        }
+    }
+
+    /// Whether mail of a shard finds no room, so that it reads nothing.
+    fn is_stalled(&self, shard: usize) -> bool {
+        let mut lanes = self.shards[shard].lanes.iter();
+        lanes.any(|lane| !lane.waiting.is_empty())
+    }
+
+    // Reading.
+
+    pub(crate) fn on_arrived(&mut self, link: LinkId, arrived: Arrived) {
+        let is_reset = matches!(arrived, Arrived::End(CloseCause::Transport));
+        if is_reset {
+            self.links[link].held.clear();
+        } else if self.links[link].is_half_open {
+            return;
+        }
+        self.links[link].held.push_back(arrived);
+        self.feed(link);
+    }
+
+    /// Gives the core what has arrived, as long as its mail finds room.
+    fn feed(&mut self, id: LinkId) {
+        loop {
+            let link = &mut self.links[id];
+            let (shard, conn) = (link.shard, link.conn);
+            if link.phase == Phase::Moving {
+                return;
+            }
+            let is_end = matches!(link.held.front(), Some(Arrived::End(_)));
+            if !is_end && self.is_stalled(shard) {
+                return;
+            }
+            let link = &mut self.links[id];
+            match link.held.pop_front() {
+                None => return,
+                Some(Arrived::Bytes(_)) if link.phase != Phase::Open => {}
+                Some(Arrived::Bytes(bytes)) => {
+                    let about = About::Received {
+                        link: id,
+                        bytes: bytes.clone(),
+                    };
+                    let input = Input::Received {
+                        conn,
+                        bytes: &bytes,
+                    };
+                    self.input(shard, input, about);
+                }
+                Some(Arrived::End(cause)) => self.close(id, cause),
+            }
+        }
+    }
+
+    pub(crate) fn on_adopt(&mut self, link: LinkId, to: usize, handover: Box<Handover>) {
+        let conn = self.shards[to].slots.put(link);
+        self.links[link].conn = conn;
+        self.links[link].phase = Phase::Open;
+        self.links[link].tapped = 0;
+        self.links[link].sent = 0;
+        let about = About::Adopted { link };
+        self.input(to, Input::Adopted { conn, handover }, about);
+        self.feed(link);
+    }
+
+    // Writing and closing.
+
+    pub(crate) fn schedule_write(&mut self, link: LinkId, delay_ms: u64) {
+        if !self.links[link].is_write_due && self.links[link].is_known() {
+            self.links[link].is_write_due = true;
+            self.put(delay_ms, Event::Write { link });
+        }
+    }
+
+    pub(crate) fn on_write(&mut self, id: LinkId) {
+        self.links[id].is_write_due = false;
+        let link = &self.links[id];
+        if !link.is_known() {
+            return;
+        }
+        let (shard, conn) = (link.shard, link.conn);
+        let room = if link.is_client_open {
+            self.swarm.socket_bytes_max.saturating_sub(link.unread)
+        } else {
+            // Nobody is there; the bytes go nowhere.
+            usize::MAX
+        };
+        let room = if room > 1 && self.chance.percent(20) {
+            self.chance.range(1, room.min(100) as u64) as usize
+        } else {
+            room
+        };
+        let Some(output) = self.shards[shard].core.output(conn) else {
+            return self.after_write(id, true);
+        };
+        let bytes: Vec<u8> = output.chunks().flatten().copied().take(room).collect();
+        let left = output.len() - bytes.len();
+        let len = bytes.len();
+        if len > 0 {
+            let link = &mut self.links[id];
+            link.sent += len as u64;
+            if link.is_client_open {
+                link.unread += len;
+            }
+            if link.is_client_open && !link.is_half_open {
+                let at_ms = self.down_ms(id);
+                self.agenda.put(at_ms, Event::Down { link: id, bytes });
+            }
+            if left == 0 {
+                self.oracle.effects.emptied(id);
+            }
+            let about = About::Sent { link: id, len };
+            self.input(shard, Input::Sent { conn, len }, about);
+            if left > 0 {
+                self.schedule_write(id, 0);
+            }
+        }
+        let is_empty = self.shards[shard]
+            .core
+            .output(conn)
+            .is_none_or(|output| output.is_empty());
+        self.after_write(id, is_empty);
+    }
+
+    fn after_write(&mut self, link: LinkId, is_empty: bool) {
+        if is_empty && self.links[link].phase == Phase::Closing {
+            self.close(link, CloseCause::Broker);
+        }
+    }
+
+    fn down_ms(&mut self, link: LinkId) -> u64 {
+        let delay_ms = self.chance.range(0, self.swarm.down_ms_max);
+        let at_ms = (self.now_ms + delay_ms).max(self.links[link].down_at_ms);
+        self.links[link].down_at_ms = at_ms;
+        at_ms
+    }
+
+    pub(crate) fn on_close_anyway(&mut self, link: LinkId) {
+        if self.links[link].phase == Phase::Closing {
+            self.close(link, CloseCause::Broker);
+        }
+    }
+
+    /// Tells the core that a connection is gone, and the client in due time.
+    fn close(&mut self, id: LinkId, cause: CloseCause) {
+        if !self.links[id].is_known() {
+            return;
+        }
+        let link = &mut self.links[id];
+        link.phase = Phase::Gone;
+        link.held.clear();
+        let (shard, conn) = (link.shard, link.conn);
+        if link.is_client_open && !link.is_half_open {
+            let at_ms = self.down_ms(id);
+            self.agenda.put(at_ms, Event::DownEnd { link: id });
+        }
+        self.input(
+            shard,
+            Input::Closed { conn, cause },
+            About::Closed { link: id },
+        );
+        self.shards[shard].slots.free(conn);
+    }
+
+    // Time.
+
+    pub(crate) fn watch_deadline(&mut self, shard: usize) {
+        let node = &mut self.shards[shard];
+        let Some(due_ms) = node.core.next_deadline() else {
+            return;
+        };
+        if node.deadline_ms.is_none_or(|known_ms| due_ms < known_ms) {
+            node.deadline_ms = Some(due_ms);
+            let at_ms = due_ms.max(self.now_ms);
+            self.agenda.put(at_ms, Event::Deadline { shard });
+        }
+    }
+
+    pub(crate) fn on_deadline(&mut self, shard: usize) {
+        let node = &mut self.shards[shard];
+        node.deadline_ms = None;
+        let due = node.core.next_deadline();
+        if due.is_some_and(|due_ms| due_ms <= self.now_ms) {
+            self.input(shard, Input::DeadlineReached, About::Deadline);
+            let next = self.shards[shard].core.next_deadline();
+            if next.is_some_and(|next_ms| next_ms <= self.now_ms) {
+                let detail = format!("shard {shard} has a deadline at {next:?} after it was told");
+                self.oracle.fail("effects", detail);
+            }
+        } else {
+            self.watch_deadline(shard);
+        }
+    }
+}

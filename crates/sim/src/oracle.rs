@@ -1,0 +1,274 @@
+//! A small model of the broker: what it was told, what it has said, and what it owes to whom.
+//!
+//! It sees every input and all output of every shard at once, packet by packet, and shares only
+//! the codec with the broker. It knows no queue and no mailbox: what a message may suffer on its
+//! way is left open, and what must not happen is said in `checks/`.
+
+mod inputs;
+mod model;
+mod outputs;
+mod sessions;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use columba_broker::event::{Command, Report, ReportEvent};
+use columba_broker::limits::Limits;
+use columba_codec::{QoS, Version};
+
+use crate::checks::effects::Effects;
+use crate::checks::retained::Retained;
+use crate::checks::share::Groups;
+use crate::checks::will::Wills;
+use crate::event::LinkId;
+pub(crate) use model::{Conn, Message, Owed as OwedMessage, Phase, Session, Subscription, Unsettled, Will};
+
+/// What an input was.
+#[derive(Clone, Debug)]
+pub(crate) enum About {
+    Accepted { link: LinkId },
+    Adopted { link: LinkId },
+    Received { link: LinkId, bytes: Vec<u8> },
+    Sent { link: LinkId, len: usize },
+    Closed { link: LinkId },
+    Verdict { link: LinkId },
+    Mail { from: usize, letters: usize },
+    Deadline,
+    Command(Command),
+}
+
+impl fmt::Display for About {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepted { link } => write!(f, "link {link} accepted"),
+            Self::Adopted { link } => write!(f, "link {link} adopted"),
+            Self::Received { link, bytes } => {
+                let shown = bytes.get(..24).unwrap_or(bytes);
+                write!(f, "link {link} received {}: {shown:02x?}", bytes.len())
+            }
+            Self::Sent { link, len } => write!(f, "link {link} sent {len}"),
+            Self::Closed { link } => write!(f, "link {link} closed"),
+            Self::Verdict { link } => write!(f, "link {link} verdict"),
+            Self::Mail { from, letters } => write!(f, "mail from {from}: {letters} letters"),
+            Self::Deadline => write!(f, "deadline"),
+            Self::Command(command) => write!(f, "{command:?}"),
+        }
+    }
+}
+
+/// One input to a shard, and what came of it.
+#[derive(Debug)]
+pub(crate) struct Observation {
+    pub(crate) now_ms: u64,
+    pub(crate) shard: usize,
+    pub(crate) about: About,
+    /// What the shard wrote, by connection.
+    pub(crate) outputs: Vec<(LinkId, Vec<u8>)>,
+    /// Connections told to transmit and to close; `None` for one that the driver does not have.
+    pub(crate) transmits: Vec<Option<LinkId>>,
+    pub(crate) closes: Vec<Option<LinkId>>,
+    pub(crate) reports: Vec<Report>,
+}
+
+/// A broken promise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) check: &'static str,
+    pub(crate) detail: String,
+}
+
+/// The model.
+#[derive(Debug)]
+pub(crate) struct Oracle {
+    pub(crate) failure: Option<Failure>,
+    pub(crate) now_ms: u64,
+    pub(crate) shard: usize,
+    pub(crate) limits: Limits,
+    pub(crate) conns: Vec<Conn>,
+    pub(crate) sessions: BTreeMap<String, Session>,
+    pub(crate) messages: BTreeMap<u64, Message>,
+    pub(crate) groups: Groups,
+    pub(crate) retained: Retained,
+    pub(crate) wills: Wills,
+    pub(crate) effects: Effects,
+    /// Drops that were reported, by client id and topic, since the last quiet point.
+    pub(crate) drops: BTreeMap<(String, String), u64>,
+    /// The client that an operator is closing.
+    pub(crate) admin: Option<String>,
+    pub(crate) serial: u64,
+    pub(crate) sequence: u64,
+    pub(crate) accepted: u64,
+    pub(crate) emitted: u64,
+}
+
+impl Oracle {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            failure: None,
+            now_ms: 0,
+            shard: 0,
+            limits: limits.clone(),
+            conns: Vec::new(),
+            sessions: BTreeMap::new(),
+            messages: BTreeMap::new(),
+            groups: Groups::default(),
+            retained: Retained::default(),
+            wills: Wills::default(),
+            effects: Effects::default(),
+            drops: BTreeMap::new(),
+            admin: None,
+            serial: 0,
+            sequence: 0,
+            accepted: 0,
+            emitted: 0,
+        }
+    }
+
+    /// Notes the first broken promise; later ones follow from it.
+    pub(crate) fn fail(&mut self, check: &'static str, detail: String) {
+        self.failure.get_or_insert(Failure { check, detail });
+    }
+
+    pub(crate) const fn has_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    /// A client opened a link.
+    pub(crate) fn open(&mut self, link: LinkId, version: Version) {
+        debug_assert_eq!(link, self.conns.len());
+        self.conns.push(Conn::new(version, self.now_ms));
+    }
+
+    /// Whether the session that a link was connected with was there before.
+    pub(crate) fn session_present(&self, link: LinkId) -> bool {
+        self.conns[link].session_present
+    }
+
+    /// Takes in one input and its consequences.
+    ///
+    /// First a new connection is established, because that may end others; then the client's
+    /// packets take effect; then connections and sessions end; then the broker's words are judged.
+    pub(crate) fn observe(&mut self, seen: &Observation) {
+        self.now_ms = seen.now_ms;
+        self.shard = seen.shard;
+        let output_links: Vec<LinkId> = seen.outputs.iter().map(|(link, _)| *link).collect();
+        let result = self.effects.check(seen, &output_links);
+        self.judge("effects", result);
+        for (link, bytes) in &seen.outputs {
+            self.conns[*link].output.extend_from_slice(bytes);
+        }
+        for link in &output_links {
+            if self.conns[*link].phase == Phase::Await {
+                self.take_connack(*link);
+            }
+        }
+        match &seen.about {
+            About::Received { link, bytes } => {
+                self.conns[*link].input.extend_from_slice(bytes);
+                self.conns[*link].last_received_ms = self.now_ms;
+                self.take_input(*link);
+            }
+            About::Adopted { link } | About::Verdict { link } => {
+                if matches!(seen.about, About::Adopted { .. }) {
+                    self.conns[*link].last_received_ms = self.now_ms;
+                }
+                self.take_input(*link);
+            }
+            About::Closed { link } => {
+                self.detach(*link, true);
+                self.conns[*link].phase = Phase::Closed;
+            }
+            About::Command(Command::Disconnect { client_id, .. }) => {
+                self.admin = Some(client_id.to_string());
+            }
+            About::Command(_)
+            | About::Accepted { .. }
+            | About::Sent { .. }
+            | About::Mail { .. }
+            | About::Deadline => {}
+        }
+        for link in seen.closes.iter().flatten() {
+            self.on_close(*link);
+        }
+        if let About::Command(Command::Disconnect {
+            client_id,
+            end_session: true,
+        }) = &seen.about
+        {
+            let is_here = |session: &Session| session.home == seen.shard;
+            if self.sessions.get(&**client_id).is_some_and(is_here) {
+                self.end_session(client_id);
+            }
+        }
+        self.admin = None;
+        if matches!(seen.about, About::Deadline) {
+            self.on_time();
+        }
+        for link in &output_links {
+            self.take_output(*link);
+        }
+        for report in &seen.reports {
+            self.on_report(report);
+        }
+    }
+
+    pub(crate) fn judge(&mut self, check: &'static str, result: Result<(), String>) {
+        if let Err(detail) = result {
+            self.fail(check, detail);
+        }
+    }
+
+    /// The broker closes a connection: it needs a reason.
+    fn on_close(&mut self, link: LinkId) {
+        let conn = &self.conns[link];
+        if conn.phase == Phase::Open {
+            let is_silent = conn.keep_alive_secs > 0
+                && self.now_ms >= conn.last_received_ms + u64::from(conn.keep_alive_secs) * 1500;
+            let is_admin = self.admin.as_ref() == Some(&conn.client_id);
+            if !conn.is_garbage && !is_silent && !is_admin {
+                let detail = format!("link {link} ({}) was closed for nothing", conn.client_id);
+                self.fail("close", detail);
+            }
+            self.detach(link, true);
+        }
+        self.conns[link].phase = Phase::Closed;
+    }
+
+    fn on_report(&mut self, report: &Report) {
+        let Some(client_id) = &report.client_id else {
+            return;
+        };
+        if let ReportEvent::Withheld { outcome, topic, .. } = &report.event
+            && outcome.is_dropped_copy()
+        {
+            let key = (client_id.to_string(), topic.clone());
+            *self.drops.entry(key).or_default() += 1;
+        }
+    }
+
+    /// A message that was not known before reached its client.
+    pub(crate) fn received(&mut self, link: LinkId, payload: &[u8], qos: QoS) {
+        let Some(id) = id_of(payload) else { return };
+        let conn = &self.conns[link];
+        let (client_id, serial) = (conn.client_id.clone(), conn.session);
+        let Some(message) = self.messages.get(&id) else {
+            return self.fail("delivery", format!("link {link} got a message of nobody"));
+        };
+        let Some(session) = self.sessions.get_mut(&client_id) else {
+            return;
+        };
+        if session.serial != serial {
+            return;
+        }
+        session.owed.remove(&id);
+        self.groups.received(session, id);
+        let result = crate::checks::exactly_once::received(session, id, message, qos);
+        self.judge("exactly_once", result);
+    }
+}
+
+/// The number at the start of a payload.
+pub(crate) fn id_of(payload: &[u8]) -> Option<u64> {
+    let bytes = payload.first_chunk::<8>()?;
+    Some(u64::from_be_bytes(*bytes))
+}

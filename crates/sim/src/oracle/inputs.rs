@@ -1,0 +1,236 @@
+//! Packets of clients in the model.
+
+use columba_codec::packet::{Connect, Publish, RetainHandling, Subscribe};
+use columba_codec::{Decoded, Packet, PropertyId, QoS, ReasonCode, TopicFilter, Version, decode};
+
+use super::model::Connecting;
+use super::{Message, Oracle, Phase, Subscription, Will};
+use crate::checks::acknowledgement::Answer;
+use crate::checks::delivery;
+use crate::event::LinkId;
+
+impl Oracle {
+    /// Takes whole packets off a connection's input, as far as the broker handles them now.
+    pub(crate) fn take_input(&mut self, link: LinkId) {
+        let input = std::mem::take(&mut self.conns[link].input);
+        let mut rest = input.as_slice();
+        loop {
+            let conn = &self.conns[link];
+            // What comes behind CONNECT waits for the CONNACK.
+            let may_take = match conn.phase {
+                Phase::Await => conn.connect.is_none(),
+                Phase::Open => !conn.is_garbage,
+                Phase::Closed => return,
+            };
+            if !may_take {
+                break;
+            }
+            match decode(rest, conn.version, u32::MAX) {
+                Ok(Decoded::Packet(packet, len)) => {
+                    rest = &rest[len..];
+                    self.on_packet(link, packet);
+                }
+                Ok(Decoded::Incomplete { .. }) => break,
+                Err(_) => self.conns[link].is_garbage = true,
+            }
+            // CONNACK of the same input was taken before its CONNECT was.
+            if self.conns[link].phase == Phase::Await && self.conns[link].connect.is_some() {
+                self.take_connack(link);
+            }
+        }
+        self.conns[link].input = rest.to_vec();
+    }
+
+    fn on_packet(&mut self, link: LinkId, packet: Packet<'_>) {
+        let answers = &mut self.conns[link].answers;
+        match packet {
+            Packet::Connect(connect) => self.on_connect(link, &connect),
+            Packet::Publish(publish) => self.on_publish(link, &publish),
+            Packet::PubAck(ack) => self.settle(link, ack.packet_id.get()),
+            Packet::PubRec(ack) if ack.reason.is_error() => {
+                self.settle(link, ack.packet_id.get());
+            }
+            Packet::PubRec(ack) => {
+                answers.push_back(Answer::PubRel(ack.packet_id));
+                let client_id = self.conns[link].client_id.clone();
+                let session = self.sessions.get_mut(&client_id);
+                let sent = session.and_then(|s| s.unsettled.get_mut(&ack.packet_id.get()));
+                if let Some(sent) = sent {
+                    sent.is_released = true;
+                }
+            }
+            Packet::PubComp(ack) => self.settle(link, ack.packet_id.get()),
+            Packet::PubRel(ack) => {
+                answers.push_back(Answer::PubComp(ack.packet_id));
+                let client_id = self.conns[link].client_id.clone();
+                if let Some(session) = self.sessions.get_mut(&client_id) {
+                    session.received.remove(&ack.packet_id.get());
+                }
+            }
+            Packet::Subscribe(subscribe) => self.on_subscribe(link, &subscribe),
+            Packet::Unsubscribe(unsubscribe) => {
+                answers.push_back(Answer::UnsubAck(unsubscribe.packet_id));
+                let filters: Vec<&str> = unsubscribe.filters.iter().collect();
+                for filter in filters {
+                    self.on_unsubscribe(link, filter);
+                }
+            }
+            Packet::PingReq => answers.push_back(Answer::PingResp),
+            Packet::Disconnect(disconnect) => {
+                self.detach(link, disconnect.reason != ReasonCode::Success);
+            }
+            Packet::ConnAck(_)
+            | Packet::SubAck(_)
+            | Packet::UnsubAck(_)
+            | Packet::PingResp
+            | Packet::Auth(_) => self.conns[link].is_garbage = true,
+        }
+    }
+
+    fn on_connect(&mut self, link: LinkId, connect: &Connect<'_>) {
+        let limits = &self.limits;
+        let properties = connect.properties;
+        let is_v5 = connect.version == Version::V5;
+        let expiry_secs = match (is_v5, connect.clean_start) {
+            (true, _) => properties
+                .u32(PropertyId::SessionExpiryInterval)
+                .unwrap_or(0)
+                .min(limits.session_expiry_secs_max),
+            (false, true) => 0,
+            (false, false) => limits.session_expiry_v3_secs,
+        };
+        let asked = connect.keep_alive_secs;
+        let most = limits.keep_alive_secs_max;
+        let is_cut = is_v5 && most > 0 && (asked == 0 || asked > most);
+        let will = connect.will.map(|will| Will {
+            topic: will.topic.to_owned(),
+            payload: will.payload.to_vec(),
+            qos: will.qos,
+            retain: will.retain,
+            delay_secs: will
+                .properties
+                .u32(PropertyId::WillDelayInterval)
+                .unwrap_or(0),
+        });
+        self.conns[link].connect = Some(Connecting {
+            client_id: connect.client_id.to_owned(),
+            clean_start: connect.clean_start,
+            expiry_secs,
+            keep_alive_secs: if is_cut { most } else { asked },
+            receive_maximum: properties
+                .u16(PropertyId::ReceiveMaximum)
+                .unwrap_or(u16::MAX)
+                .min(limits.inflight_max),
+            packet_bytes_max: properties
+                .u32(PropertyId::MaximumPacketSize)
+                .map_or(usize::MAX, |most| most as usize),
+            alias_maximum: properties.u16(PropertyId::TopicAliasMaximum).unwrap_or(0),
+            will,
+        });
+    }
+
+    fn on_publish(&mut self, link: LinkId, publish: &Publish<'_>) {
+        let conn = &mut self.conns[link];
+        let mut topic = publish.topic.to_owned();
+        if let Some(alias) = publish.properties.u16(PropertyId::TopicAlias) {
+            if topic.is_empty() {
+                topic = conn.aliases_in.get(&alias).cloned().unwrap_or_default();
+            } else {
+                conn.aliases_in.insert(alias, topic.clone());
+            }
+        }
+        let publisher = conn.client_id.clone();
+        match (publish.qos, publish.packet_id) {
+            (QoS::AtLeastOnce, Some(packet_id)) => {
+                conn.answers.push_back(Answer::PubAck(packet_id));
+            }
+            (QoS::ExactlyOnce, Some(packet_id)) => {
+                conn.answers.push_back(Answer::PubRec(packet_id));
+                let session = self.sessions.get_mut(&publisher);
+                if session.is_some_and(|session| !session.received.insert(packet_id.get())) {
+                    return;
+                }
+            }
+            _ => {}
+        }
+        let expiry_secs = publish.properties.u32(PropertyId::MessageExpiryInterval);
+        self.accept(Message {
+            topic,
+            payload: publish.payload.to_vec(),
+            qos: publish.qos,
+            retain: publish.retain,
+            publisher,
+            is_will: false,
+            expires_ms: expiry_secs.map(|secs| self.now_ms + u64::from(secs) * 1000),
+            first: 0,
+            last: 0,
+            times: 0,
+        });
+    }
+
+    fn on_subscribe(&mut self, link: LinkId, subscribe: &Subscribe<'_>) {
+        let conn = &mut self.conns[link];
+        let filters = subscribe.filters.iter();
+        let texts = filters.map(|(filter, _)| filter.to_owned()).collect();
+        conn.subscribing.insert(subscribe.packet_id.get(), texts);
+        let client_id = conn.client_id.clone();
+        let Some(session) = self.sessions.get_mut(&client_id) else {
+            return;
+        };
+        for (text, options) in subscribe.filters.iter() {
+            let is_shared = text.starts_with("$share/");
+            let has_retained =
+                !is_shared && options.retain_handling != RetainHandling::DoNotSend;
+            session.history.push((text.to_owned(), has_retained));
+            if !options.no_local {
+                session.local.insert(text.to_owned());
+            }
+            let new = Subscription {
+                options,
+                is_acknowledged: false,
+            };
+            if is_shared {
+                let known = session.shared.entry(text.to_owned()).or_insert(new);
+                known.options = options;
+                continue;
+            }
+            match session.subscriptions.get_mut(text) {
+                Some(known) => {
+                    let is_same = known.options.qos == options.qos
+                        && known.options.no_local == options.no_local;
+                    known.options = options;
+                    if !is_same {
+                        delivery::release(session, text);
+                    }
+                }
+                None => {
+                    session.subscriptions.insert(text.to_owned(), new);
+                }
+            }
+        }
+    }
+
+    fn on_unsubscribe(&mut self, link: LinkId, filter: &str) {
+        let client_id = self.conns[link].client_id.clone();
+        let Some(session) = self.sessions.get_mut(&client_id) else {
+            return;
+        };
+        let is_shared = TopicFilter::parse(filter).is_ok_and(|parsed| parsed.share().is_some());
+        if is_shared {
+            if session.shared.remove(filter).is_some() {
+                self.groups.left(filter, &client_id);
+            }
+        } else if session.subscriptions.remove(filter).is_some() {
+            delivery::release(session, filter);
+        }
+    }
+
+    /// The client has answered a message to the end.
+    fn settle(&mut self, link: LinkId, packet_id: u16) {
+        let conn = &mut self.conns[link];
+        conn.on_air.remove(&packet_id);
+        if let Some(session) = self.sessions.get_mut(&conn.client_id) {
+            session.unsettled.remove(&packet_id);
+        }
+    }
+}

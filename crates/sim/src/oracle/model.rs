@@ -1,0 +1,205 @@
+//! What the model remembers: connections, sessions, messages.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use columba_codec::packet::SubscribeOptions;
+use columba_codec::{QoS, Version};
+
+use crate::checks::acknowledgement::Answer;
+use crate::checks::order::Order;
+use crate::event::LinkId;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// No CONNACK yet.
+    Await,
+    Open,
+    Closed,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) struct Conn {
+    pub(crate) version: Version,
+    pub(crate) phase: Phase,
+    pub(crate) input: Vec<u8>,
+    pub(crate) output: Vec<u8>,
+    pub(crate) connect: Option<Connecting>,
+    pub(crate) client_id: String,
+    /// Serial of the session.
+    pub(crate) session: u64,
+    pub(crate) session_present: bool,
+    pub(crate) keep_alive_secs: u16,
+    pub(crate) receive_maximum: u16,
+    pub(crate) packet_bytes_max: usize,
+    pub(crate) alias_maximum: u16,
+    /// Aliases that the broker and the client have set.
+    pub(crate) aliases_out: BTreeMap<u16, String>,
+    pub(crate) aliases_in: BTreeMap<u16, String>,
+    /// Packet ids of PUBLISH packets sent on this connection and not answered to the end.
+    pub(crate) on_air: BTreeSet<u16>,
+    /// Answers that are due at once, in order.
+    pub(crate) answers: VecDeque<Answer>,
+    /// SUBSCRIBE packets without SUBACK.
+    pub(crate) subscribing: BTreeMap<u16, Vec<String>>,
+    pub(crate) is_garbage: bool,
+    pub(crate) last_received_ms: u64,
+}
+
+/// A CONNECT that was not answered yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Connecting {
+    pub(crate) client_id: String,
+    pub(crate) clean_start: bool,
+    pub(crate) expiry_secs: u32,
+    pub(crate) keep_alive_secs: u16,
+    pub(crate) receive_maximum: u16,
+    pub(crate) packet_bytes_max: usize,
+    pub(crate) alias_maximum: u16,
+    pub(crate) will: Option<Will>,
+}
+
+impl Conn {
+    pub(crate) const fn new(version: Version, now_ms: u64) -> Self {
+        Self {
+            version,
+            phase: Phase::Await,
+            input: Vec::new(),
+            output: Vec::new(),
+            connect: None,
+            client_id: String::new(),
+            session: 0,
+            session_present: false,
+            keep_alive_secs: 0,
+            receive_maximum: u16::MAX,
+            packet_bytes_max: usize::MAX,
+            alias_maximum: 0,
+            aliases_out: BTreeMap::new(),
+            aliases_in: BTreeMap::new(),
+            on_air: BTreeSet::new(),
+            answers: VecDeque::new(),
+            subscribing: BTreeMap::new(),
+            is_garbage: false,
+            last_received_ms: now_ms,
+        }
+    }
+}
+
+/// A Will.
+#[derive(Clone, Debug)]
+pub(crate) struct Will {
+    pub(crate) topic: String,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) delay_secs: u32,
+}
+
+/// A subscription.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subscription {
+    pub(crate) options: SubscribeOptions,
+    /// Whether its SUBACK was sent: from then on no message may be missed.
+    pub(crate) is_acknowledged: bool,
+}
+
+/// A message that the broker sent and the client has not answered to the end.
+#[derive(Clone, Debug)]
+pub(crate) struct Unsettled {
+    pub(crate) payload: Vec<u8>,
+    pub(crate) qos: QoS,
+    pub(crate) is_released: bool,
+    pub(crate) is_shared: bool,
+}
+
+/// A message that a session has to get.
+#[derive(Clone, Debug)]
+pub(crate) struct Owed {
+    pub(crate) topic: String,
+    /// At QoS 0 it is enough that it is sent, and only while the client stays connected.
+    pub(crate) qos: QoS,
+}
+
+/// A session.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) serial: u64,
+    pub(crate) home: usize,
+    pub(crate) conn: Option<LinkId>,
+    pub(crate) expiry_secs: u32,
+    pub(crate) disconnected_ms: u64,
+    pub(crate) will: Option<Will>,
+    pub(crate) subscriptions: BTreeMap<String, Subscription>,
+    pub(crate) shared: BTreeMap<String, Subscription>,
+    /// Every filter it ever had, once for each SUBSCRIBE, with whether retained messages came.
+    pub(crate) history: Vec<(String, bool)>,
+    /// Filters that it had without No Local at some time.
+    pub(crate) local: BTreeSet<String>,
+    /// QoS 2 packet ids received and not released.
+    pub(crate) received: BTreeSet<u16>,
+    pub(crate) unsettled: BTreeMap<u16, Unsettled>,
+    pub(crate) owed: BTreeMap<u64, Owed>,
+    /// How often each message was sent without DUP.
+    pub(crate) sent: BTreeMap<u64, u64>,
+    /// How often the client took each message as new at QoS 2.
+    pub(crate) taken: BTreeMap<u64, u64>,
+    pub(crate) order: Order,
+}
+
+impl Session {
+    pub(crate) fn new(serial: u64, home: usize) -> Self {
+        Self {
+            serial,
+            home,
+            conn: None,
+            expiry_secs: 0,
+            disconnected_ms: 0,
+            will: None,
+            subscriptions: BTreeMap::new(),
+            shared: BTreeMap::new(),
+            history: Vec::new(),
+            local: BTreeSet::new(),
+            received: BTreeSet::new(),
+            unsettled: BTreeMap::new(),
+            owed: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            taken: BTreeMap::new(),
+            order: Order::default(),
+        }
+    }
+
+    /// The shared subscription that a message on this topic came by, now or before.
+    pub(crate) fn group_of(&self, topic: &str) -> Option<&str> {
+        self.history
+            .iter()
+            .map(|(filter, _)| filter.as_str())
+            .find(|filter| {
+                filter.starts_with("$share/") && crate::checks::delivery::matches(filter, topic)
+            })
+    }
+
+    /// How many times retained messages on this topic may have come.
+    pub(crate) fn replays_of(&self, topic: &str) -> u64 {
+        let replays = self.history.iter().filter(|(filter, has_retained)| {
+            *has_retained && crate::checks::delivery::matches(filter, topic)
+        });
+        replays.count() as u64
+    }
+}
+
+/// A message with a payload of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) topic: String,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) publisher: String,
+    pub(crate) is_will: bool,
+    pub(crate) expires_ms: Option<u64>,
+    /// When it was accepted first and last, in numbers that count acceptances.
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    /// How often; more than once only if its client sent it again.
+    pub(crate) times: u64,
+}

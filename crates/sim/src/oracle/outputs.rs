@@ -1,0 +1,169 @@
+//! Packets of the broker in the model.
+
+use columba_codec::packet::Publish;
+use columba_codec::{Decoded, Packet, PropertyId, ReasonCode, decode};
+
+use super::{Oracle, Phase, id_of};
+use crate::checks::{acknowledgement, delivery, exactly_once, wire, window};
+use crate::event::LinkId;
+
+impl Oracle {
+    /// The first packet on a connection must be CONNACK; it is taken before anything else.
+    pub(crate) fn take_connack(&mut self, link: LinkId) {
+        if self.conns[link].connect.is_none() {
+            return;
+        }
+        let output = std::mem::take(&mut self.conns[link].output);
+        let mut used = 0;
+        match decode(&output, self.conns[link].version, u32::MAX) {
+            Ok(Decoded::Packet(Packet::ConnAck(ack), len)) => {
+                used = len;
+                if ack.reason == ReasonCode::Success {
+                    self.establish(link, ack.session_present);
+                }
+            }
+            Ok(Decoded::Incomplete { .. }) if output.is_empty() => {}
+            other => {
+                let detail = format!("link {link} got something else than CONNACK: {other:?}");
+                self.fail("wire", detail);
+            }
+        }
+        self.conns[link].output = output[used..].to_vec();
+    }
+
+    /// Takes all packets that the broker wrote for a connection; it writes whole ones.
+    pub(crate) fn take_output(&mut self, link: LinkId) {
+        let output = std::mem::take(&mut self.conns[link].output);
+        let mut rest = output.as_slice();
+        while !rest.is_empty() {
+            match decode(rest, self.conns[link].version, u32::MAX) {
+                Ok(Decoded::Packet(packet, len)) => {
+                    let (bytes, behind) = rest.split_at(len);
+                    rest = behind;
+                    let result = wire::check(&self.conns[link], &packet, bytes);
+                    self.judge("wire", result.map_err(|fault| format!("link {link}: {fault}")));
+                    self.on_spoken(link, &packet);
+                }
+                other => {
+                    let detail = format!("link {link}: {other:?} in {rest:02x?}");
+                    return self.fail("wire", detail);
+                }
+            }
+        }
+    }
+
+    fn on_spoken(&mut self, link: LinkId, packet: &Packet<'_>) {
+        if let Packet::Publish(publish) = packet {
+            return self.on_delivered(link, publish);
+        }
+        if let Packet::SubAck(ack) = packet {
+            return self.on_suback(link, ack.packet_id.get(), ack.codes);
+        }
+        if let Packet::PubRel(ack) = packet
+            && self.is_resent(link, ack.packet_id.get())
+        {
+            return;
+        }
+        let result = acknowledgement::check(&mut self.conns[link], packet);
+        self.judge("acknowledgement", result.map_err(|f| format!("link {link}: {f}")));
+    }
+
+    /// A PUBREL that no PUBREC on this connection asked for: one that is sent again on resuming.
+    fn is_resent(&mut self, link: LinkId, packet_id: u16) -> bool {
+        let conn = &mut self.conns[link];
+        let session = self.sessions.get(&conn.client_id);
+        let sent = session.and_then(|session| session.unsettled.get(&packet_id));
+        let is_resent = conn.session_present
+            && sent.is_some_and(|sent| sent.is_released)
+            && !conn.answers.iter().any(|answer| answer.is_pubrel(packet_id));
+        if is_resent {
+            conn.on_air.insert(packet_id);
+        }
+        is_resent
+    }
+
+    fn on_suback(&mut self, link: LinkId, packet_id: u16, codes: &[u8]) {
+        let Some(filters) = self.conns[link].subscribing.remove(&packet_id) else {
+            let detail = format!("link {link}: SUBACK {packet_id} answers no SUBSCRIBE");
+            return self.fail("acknowledgement", detail);
+        };
+        if filters.len() != codes.len() || codes.iter().any(|code| *code > 2) {
+            let detail = format!("link {link}: SUBACK {codes:?} for {filters:?}");
+            self.fail("acknowledgement", detail);
+        }
+        let client_id = self.conns[link].client_id.clone();
+        let Some(session) = self.sessions.get_mut(&client_id) else {
+            return;
+        };
+        for filter in &filters {
+            if let Some(known) = session.subscriptions.get_mut(filter) {
+                known.is_acknowledged = true;
+            }
+            if let Some(known) = session.shared.get_mut(filter) {
+                known.is_acknowledged = true;
+                self.groups.joined(filter, &client_id);
+            }
+        }
+    }
+
+    fn on_delivered(&mut self, link: LinkId, publish: &Publish<'_>) {
+        self.emitted += 1;
+        let topic = match self.topic_of(link, publish) {
+            Ok(topic) => topic,
+            Err(fault) => return self.fail("wire", format!("link {link}: {fault}")),
+        };
+        let conn = &mut self.conns[link];
+        if conn.phase != Phase::Open {
+            return;
+        }
+        let client_id = conn.client_id.clone();
+        let Some(session) = self.sessions.get_mut(&client_id) else {
+            return self.fail("session", format!("link {link}: a message without a session"));
+        };
+        let is_shared = session.group_of(&topic).is_some();
+        let mut result = window::sent(conn, session, publish, is_shared).map_err(|f| ("window", f));
+        if let Some(id) = id_of(publish.payload) {
+            match self.messages.get(&id) {
+                None => result = result.and(Err(("delivery", "a message of nobody".to_owned()))),
+                Some(message) => {
+                    let mut check = |name, outcome: Result<(), String>| {
+                        if result.is_ok() {
+                            result = outcome.map_err(|fault| (name, fault));
+                        }
+                    };
+                    check("delivery", delivery::check(session, message, &topic, publish));
+                    check(
+                        "no_local",
+                        crate::checks::no_local::check(&client_id, session, message, publish),
+                    );
+                    if is_shared {
+                        check("share", self.groups.sent(session, id, message, publish));
+                    } else {
+                        check("exactly_once", exactly_once::sent(session, id, message, publish));
+                        check("order", session.order.sent(message, publish));
+                    }
+                    delivery::sent(session, id);
+                }
+            }
+        }
+        if let Err((check, fault)) = result {
+            self.fail(check, format!("link {link} ({client_id}), topic {topic}: {fault}"));
+        }
+    }
+
+    /// The topic of a delivery, alias resolved.
+    fn topic_of(&mut self, link: LinkId, publish: &Publish<'_>) -> Result<String, String> {
+        let conn = &mut self.conns[link];
+        let Some(alias) = publish.properties.u16(PropertyId::TopicAlias) else {
+            return Ok(publish.topic.to_owned());
+        };
+        if alias > conn.alias_maximum {
+            return Err(format!("alias {alias} above {}", conn.alias_maximum));
+        }
+        if !publish.topic.is_empty() {
+            conn.aliases_out.insert(alias, publish.topic.to_owned());
+        }
+        let known = conn.aliases_out.get(&alias).cloned();
+        known.ok_or_else(|| format!("alias {alias} was never set"))
+    }
+}

@@ -1,0 +1,172 @@
+//! Sessions in the model: how they begin, lose their connection, and end.
+
+use columba_codec::QoS;
+
+use super::{Message, Oracle, Phase, Session, Will, id_of};
+use crate::checks::delivery;
+use crate::event::LinkId;
+
+impl Oracle {
+    /// CONNACK said yes: takes over, starts clean or resumes.
+    pub(crate) fn establish(&mut self, link: LinkId, session_present: bool) {
+        let Some(connect) = self.conns[link].connect.take() else {
+            return self.fail("wire", format!("link {link} got CONNACK without CONNECT"));
+        };
+        let client_id = connect.client_id.clone();
+        if let Some(old) = self.sessions.get(&client_id).and_then(|known| known.conn) {
+            self.detach(old, true);
+        }
+        if connect.clean_start && self.sessions.contains_key(&client_id) {
+            self.end_session(&client_id);
+        }
+        let is_present = self.sessions.contains_key(&client_id);
+        if is_present != session_present && self.conns[link].version.has_session_present() {
+            let detail = format!("link {link} ({client_id}): Session Present {session_present}");
+            self.fail("session", detail);
+        }
+        if !is_present {
+            self.serial += 1;
+            let session = Session::new(self.serial, self.shard);
+            self.sessions.insert(client_id.clone(), session);
+        }
+        let Some(session) = self.sessions.get_mut(&client_id) else {
+            return;
+        };
+        if std::mem::replace(&mut session.will, connect.will).is_some() {
+            self.wills.cancelled += 1;
+        }
+        session.conn = Some(link);
+        session.expiry_secs = connect.expiry_secs;
+        let conn = &mut self.conns[link];
+        conn.phase = Phase::Open;
+        conn.session = session.serial;
+        conn.session_present = is_present;
+        conn.client_id = client_id;
+        conn.keep_alive_secs = connect.keep_alive_secs;
+        conn.receive_maximum = connect.receive_maximum;
+        conn.packet_bytes_max = connect.packet_bytes_max;
+        conn.alias_maximum = connect.alias_maximum;
+        if session.home != self.shard {
+            let detail = format!("link {link} lives on another shard than its session");
+            self.fail("session", detail);
+        }
+    }
+
+    /// A connection ends, and the Will with it or after it.
+    pub(crate) fn detach(&mut self, link: LinkId, has_will: bool) {
+        if self.conns[link].phase != Phase::Open {
+            return;
+        }
+        self.conns[link].phase = Phase::Closed;
+        let client_id = self.conns[link].client_id.clone();
+        let Some(session) = self.sessions.get_mut(&client_id) else {
+            return;
+        };
+        if session.conn != Some(link) {
+            return;
+        }
+        session.conn = None;
+        session.disconnected_ms = self.now_ms;
+        session.owed.retain(|_, owed| owed.qos != QoS::AtMostOnce);
+        // What came by a group and was not answered goes to another member.
+        session
+            .unsettled
+            .retain(|_, sent| !(sent.is_shared && sent.qos == QoS::AtLeastOnce));
+        self.groups.detached(session);
+        if !has_will && session.will.take().is_some() {
+            self.wills.discarded += 1;
+        }
+        if session.expiry_secs == 0 {
+            return self.end_session(&client_id);
+        }
+        if session.will.as_ref().is_some_and(|will| will.delay_secs == 0) {
+            self.publish_will_of(&client_id);
+        }
+    }
+
+    pub(crate) fn end_session(&mut self, client_id: &str) {
+        let Some(mut session) = self.sessions.remove(client_id) else {
+            return;
+        };
+        self.groups.ended(&session, client_id);
+        if let Some(will) = session.will.take() {
+            self.publish_will(client_id, &will);
+        }
+    }
+
+    fn publish_will_of(&mut self, client_id: &str) {
+        let will = self.sessions.get_mut(client_id).and_then(|s| s.will.take());
+        if let Some(will) = will {
+            self.publish_will(client_id, &will);
+        }
+    }
+
+    fn publish_will(&mut self, client_id: &str, will: &Will) {
+        self.wills.published += 1;
+        self.accept(Message {
+            topic: will.topic.clone(),
+            payload: will.payload.clone(),
+            qos: will.qos,
+            retain: will.retain,
+            publisher: client_id.to_owned(),
+            is_will: true,
+            expires_ms: None,
+            first: 0,
+            last: 0,
+            times: 0,
+        });
+    }
+
+    /// A shard was told that its deadline has come: sessions expire, Wills become due.
+    pub(crate) fn on_time(&mut self) {
+        let (now_ms, shard) = (self.now_ms, self.shard);
+        let is_over = |since_ms: u64, secs: u32| since_ms + u64::from(secs) * 1000 <= now_ms;
+        let offline = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.home == shard && session.conn.is_none());
+        let mut expired = Vec::new();
+        let mut due = Vec::new();
+        for (client_id, session) in offline {
+            let since_ms = session.disconnected_ms;
+            if session.expiry_secs != u32::MAX && is_over(since_ms, session.expiry_secs) {
+                expired.push(client_id.clone());
+            } else if let Some(will) = &session.will
+                && is_over(since_ms, will.delay_secs)
+            {
+                due.push(client_id.clone());
+            }
+        }
+        for client_id in due {
+            self.publish_will_of(&client_id);
+        }
+        for client_id in expired {
+            self.end_session(&client_id);
+        }
+    }
+
+    /// The broker has a message now, and owes it to everybody who subscribes.
+    pub(crate) fn accept(&mut self, message: Message) {
+        self.sequence += 1;
+        self.accepted += 1;
+        let sequence = self.sequence;
+        let id = id_of(&message.payload);
+        if message.retain {
+            self.retained.accepted(&message, id, self.shard);
+        }
+        let Some(id) = id else { return };
+        let known = self.messages.entry(id).or_insert_with(|| Message {
+            first: sequence,
+            ..message.clone()
+        });
+        known.last = sequence;
+        known.times += 1;
+        known.expires_ms = message.expires_ms;
+        self.groups.accepted(id, &message, &self.sessions);
+        for (client_id, session) in &mut self.sessions {
+            if let Some(owed) = delivery::owed(client_id, session, &message) {
+                session.owed.insert(id, owed);
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What a seed draws: which kinds of faults are on, how often they come, how small the limits are.
+
+use columba_broker::limits::{Limits, QueuePolicy, ShareStrategy};
+
+use crate::chance::Chance;
+
+/// How a stream is cut on its way to the broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// As it was written.
+    Whole,
+    /// Every few bytes.
+    Crumbs,
+    /// Anywhere.
+    Anywhere,
+    /// Writes collected into records, and cut where a record is full, as TLS does.
+    Records,
+}
+
+/// The choices of one run.
+#[derive(Clone, Debug)]
+pub(crate) struct Swarm {
+    pub(crate) shards: u16,
+    pub(crate) clients: usize,
+    pub(crate) rounds: u32,
+    pub(crate) round_ms: u64,
+    /// The longest pause between two actions of a client.
+    pub(crate) turn_ms_max: u64,
+    pub(crate) cut: Cut,
+    pub(crate) up_ms_max: u64,
+    pub(crate) down_ms_max: u64,
+    pub(crate) mail_ms_max: u64,
+    pub(crate) mailbox_batches_max: usize,
+    /// Bytes between the broker's write and the client's read.
+    pub(crate) socket_bytes_max: usize,
+    pub(crate) reset_per_mille: u32,
+    pub(crate) half_open_per_mille: u32,
+    pub(crate) second_connection_per_mille: u32,
+    pub(crate) storm_per_mille: u32,
+    pub(crate) slow_reader_percent: u32,
+    pub(crate) late_ack_percent: u32,
+    pub(crate) never_ack_percent: u32,
+    pub(crate) pause_per_mille: u32,
+    pub(crate) clock_jump_per_mille: u32,
+    pub(crate) admin_per_mille: u32,
+    pub(crate) garbage_per_mille: u32,
+    pub(crate) verdict_ms_max: u64,
+    pub(crate) refuse_percent: u32,
+    pub(crate) qos0_percent: u32,
+    pub(crate) payload_bytes_max: u64,
+    pub(crate) limits: Limits,
+}
+
+impl Swarm {
+    pub(crate) fn draw(chance: &mut Chance) -> Self {
+        let delay = |chance: &mut Chance| chance.pick(&[0, 1, 5, 40, 300]);
+        let up_ms_max = delay(chance);
+        let down_ms_max = delay(chance);
+        Self {
+            shards: chance.range(1, 4) as u16,
+            clients: chance.range(3, 9) as usize,
+            rounds: chance.range(1, 3) as u32,
+            round_ms: chance.pick(&[2_000, 6_000, 15_000]),
+            turn_ms_max: chance.pick(&[20, 100, 400]),
+            cut: chance.pick(&[Cut::Whole, Cut::Crumbs, Cut::Anywhere, Cut::Records]),
+            up_ms_max,
+            down_ms_max,
+            mail_ms_max: delay(chance),
+            mailbox_batches_max: chance.pick(&[1, 2, 8, 64]),
+            socket_bytes_max: chance.pick(&[64, 512, 4096, 65_536]),
+            reset_per_mille: chance.switched(5, 40),
+            half_open_per_mille: chance.switched(5, 40),
+            second_connection_per_mille: chance.switched(5, 40),
+            storm_per_mille: chance.switched(1, 4),
+            slow_reader_percent: chance.switched(10, 70),
+            late_ack_percent: chance.switched(10, 60),
+            never_ack_percent: chance.switched(5, 30),
+            pause_per_mille: chance.switched(1, 10),
+            clock_jump_per_mille: chance.switched(1, 10),
+            admin_per_mille: chance.switched(1, 10),
+            garbage_per_mille: chance.switched(1, 8),
+            verdict_ms_max: delay(chance),
+            refuse_percent: chance.switched(5, 30),
+            qos0_percent: chance.pick(&[0, 20, 60]),
+            payload_bytes_max: chance.pick(&[40, 200, 6_000]),
+            limits: draw_limits(chance),
+        }
+    }
+}
+
+fn draw_limits(chance: &mut Chance) -> Limits {
+    Limits {
+        connect_timeout_ms: chance.pick(&[1_000, 10_000]),
+        keep_alive_secs_max: chance.pick(&[0, 0, 5]),
+        session_expiry_v3_secs: chance.pick(&[3, 3_600, u32::MAX]),
+        session_expiry_secs_max: chance.pick(&[3, 3_600, u32::MAX]),
+        receive_maximum: chance.pick(&[1, 3, 20, u16::MAX]),
+        inflight_max: chance.pick(&[1, 2, 10, 128]),
+        topic_alias_maximum: chance.pick(&[0, 2, 32]),
+        topic_alias_out_max: chance.pick(&[0, 2, 32]),
+        queue_messages_max: chance.pick(&[0, 1, 5, 50, 10_000]),
+        queue_bytes_max: chance.pick(&[300, 5_000, 1 << 24]),
+        queue_policy: chance.pick(&[QueuePolicy::DropOldest, QueuePolicy::DropNewest]),
+        queue_qos0: chance.percent(30),
+        output_bytes_max: chance.pick(&[50, 500, 10_000, 1 << 20]),
+        match_cache_max: chance.pick(&[0, 2, 1_000]),
+        share_strategy: chance.pick(&[
+            ShareStrategy::RoundRobin,
+            ShareStrategy::Random,
+            ShareStrategy::LeastInflight,
+            ShareStrategy::Sticky,
+        ]),
+        sys_interval_ms: 0,
+        // The oracle learns from reports why a copy was dropped: none may be left out.
+        reports_per_sec_max: u32::MAX,
+        ..Limits::default()
+    }
+}

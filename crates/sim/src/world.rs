@@ -1,0 +1,503 @@
+//! The world of one run: the clock, the queue of events, and everybody in it.
+
+use std::collections::VecDeque;
+use std::fmt::Arguments;
+use std::sync::Arc;
+
+use columba_broker::access::AccessRules;
+use columba_broker::event::{CloseCause, ListenerId, Now, Peer, ShardId};
+use columba_broker::limits::{Anonymous, ListenerSettings};
+use columba_broker::mail::Mail;
+use columba_broker::{Input, Shard, ShardConfig};
+
+use crate::chance::Chance;
+use crate::client::Client;
+use crate::event::{Agenda, Event, LinkId, Owed};
+use crate::net::{Arrived, Link, Phase, Slots};
+use crate::oracle::{About, Oracle};
+use crate::persona::{Acknowledges, Persona, Reads};
+use crate::swarm::{Cut, Swarm};
+use crate::trace::Trace;
+
+/// What the run is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Clients work, faults happen.
+    Faulty,
+    /// No faults: everybody comes back, reads and acknowledges.
+    Healing,
+    /// Everybody comes back with a clean start, to leave nothing behind.
+    Ending,
+    /// Everybody leaves for good.
+    Leaving,
+}
+
+/// A shard and what its driver keeps.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) core: Shard,
+    pub(crate) slots: Slots,
+    /// The ways to the other shards, by their number.
+    pub(crate) lanes: Vec<Lane>,
+    /// Whether it stands still; what happens to it meanwhile waits in `deferred`.
+    pub(crate) is_paused: bool,
+    pub(crate) deferred: VecDeque<Event>,
+    pub(crate) deadline_ms: Option<u64>,
+}
+
+/// Mail from one shard to another.
+#[derive(Debug, Default)]
+pub(crate) struct Lane {
+    /// On its way, in order.
+    pub(crate) ring: VecDeque<Vec<Mail>>,
+    /// Finds no room in the ring.
+    pub(crate) waiting: Vec<Mail>,
+    pub(crate) last_at_ms: u64,
+}
+
+/// Everything.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) swarm: Swarm,
+    pub(crate) chance: Chance,
+    pub(crate) mode: Mode,
+    pub(crate) now_ms: u64,
+    pub(crate) unix_ms: u64,
+    pub(crate) agenda: Agenda,
+    pub(crate) shards: Vec<Node>,
+    pub(crate) links: Vec<Link>,
+    pub(crate) clients: Vec<Client>,
+    /// Payloads made so far.
+    pub(crate) messages: u64,
+    pub(crate) inputs: u64,
+    pub(crate) oracle: Oracle,
+    pub(crate) trace: Trace,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, is_printed: bool) -> Self {
+        let mut chance = Chance::new(seed);
+        let swarm = Swarm::draw(&mut chance);
+        let now = Now {
+            mono_ms: 1_000,
+            unix_ms: 1_700_000_000_000,
+        };
+        let shards = new_shards(&swarm, chance.next_u64(), now);
+        let clients = (0..swarm.clients)
+            .map(|number| Client::new(Persona::draw(number, &swarm, &mut chance)))
+            .collect();
+        let trace = Trace::new(is_printed);
+        trace.note(0, format_args!("{swarm:#?}"));
+        let mut world = Self {
+            oracle: Oracle::new(&swarm.limits),
+            swarm,
+            chance,
+            mode: Mode::Faulty,
+            now_ms: now.mono_ms,
+            unix_ms: now.unix_ms,
+            agenda: Agenda::default(),
+            shards,
+            links: Vec::new(),
+            clients,
+            messages: 0,
+            inputs: 0,
+            trace,
+        };
+        for shard in 0..world.shards.len() {
+            world.watch_deadline(shard);
+        }
+        for client in &world.clients {
+            world.trace.note(0, format_args!("{:?}", client.persona));
+        }
+        world
+    }
+
+    /// Puts an event on the agenda.
+    pub(crate) fn put(&mut self, in_ms: u64, event: Event) {
+        self.agenda.put(self.now_ms + in_ms, event);
+    }
+
+    pub(crate) fn note(&self, line: Arguments<'_>) {
+        self.trace.note(self.now_ms, line);
+    }
+
+    pub(crate) const fn now(&self) -> Now {
+        Now {
+            mono_ms: self.now_ms,
+            unix_ms: self.unix_ms,
+        }
+    }
+
+    /// Carries out events until a time, or until nothing but deadlines is left if `is_quiet_enough`.
+    pub(crate) fn play(&mut self, until_ms: u64, is_quiet_enough: bool) {
+        while !self.oracle.has_failed() {
+            if is_quiet_enough && self.agenda.is_quiet() {
+                return;
+            }
+            if self.agenda.next_ms().is_none_or(|at_ms| at_ms > until_ms) {
+                self.now_ms = until_ms;
+                return;
+            }
+            let Some((at_ms, event)) = self.agenda.next() else {
+                return;
+            };
+            self.now_ms = at_ms;
+            self.happen(event);
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        if let Event::Resume { shard } = event {
+            self.shards[shard].is_paused = false;
+            let deferred = std::mem::take(&mut self.shards[shard].deferred);
+            for event in deferred {
+                self.happen(event);
+            }
+            return;
+        }
+        if let Some(shard) = self.shard_of(&event)
+            && self.shards[shard].is_paused
+        {
+            return self.shards[shard].deferred.push_back(event);
+        }
+        match event {
+            Event::Up { link, bytes } => self.on_arrived(link, Arrived::Bytes(bytes)),
+            Event::UpEnd { link, cause } => self.on_arrived(link, Arrived::End(cause)),
+            Event::Down { link, bytes } => self.on_down(link, &bytes),
+            Event::DownEnd { link } => {
+                self.links[link].has_ended = true;
+                self.schedule_read(link);
+            }
+            Event::Read { link } => self.on_read(link),
+            Event::Write { link } => self.on_write(link),
+            Event::CloseAnyway { link } => self.on_close_anyway(link),
+            Event::Mail { from, to } => self.on_mail(from, to),
+            Event::Adopt { link, to, handover } => self.on_adopt(link, to, handover),
+            Event::Verdict {
+                link,
+                shard,
+                conn,
+                verdict,
+            } => {
+                let input = Input::Authenticated { conn, verdict };
+                self.input(shard, input, About::Verdict { link });
+            }
+            Event::Deadline { shard } => self.on_deadline(shard),
+            Event::Command { shard, command } => {
+                let about = About::Command(command.clone());
+                self.input(shard, Input::Command(command), about);
+            }
+            Event::Resume { .. } => {}
+            Event::Turn { client } => self.on_turn(client),
+            Event::Owed { link, owed } => self.on_owed(link, owed),
+        }
+    }
+
+    /// The shard that an event happens to.
+    fn shard_of(&self, event: &Event) -> Option<usize> {
+        match event {
+            Event::Up { link, .. }
+            | Event::UpEnd { link, .. }
+            | Event::Write { link }
+            | Event::CloseAnyway { link } => Some(self.links[*link].shard),
+            Event::Mail { to, .. } | Event::Adopt { to, .. } => Some(*to),
+            Event::Verdict { shard, .. }
+            | Event::Deadline { shard }
+            | Event::Command { shard, .. } => Some(*shard),
+            Event::Down { .. }
+            | Event::DownEnd { .. }
+            | Event::Read { .. }
+            | Event::Resume { .. }
+            | Event::Turn { .. }
+            | Event::Owed { .. } => None,
+        }
+    }
+
+    /// A shard stands still for a while.
+    pub(crate) fn pause(&mut self, shard: usize, pause_ms: u64) {
+        if !self.shards[shard].is_paused {
+            self.shards[shard].is_paused = true;
+            self.note(format_args!("shard {shard} stands still for {pause_ms} ms"));
+            self.put(pause_ms, Event::Resume { shard });
+        }
+    }
+
+    // The client's end of a link.
+
+    /// A new connection of a client, to any shard.
+    pub(crate) fn open_link(&mut self, client: usize) -> LinkId {
+        let shard = self.chance.below(self.shards.len() as u64) as usize;
+        let link = self.links.len();
+        let conn = self.shards[shard].slots.put(link);
+        self.links.push(Link::new(client, shard, conn, self.now_ms));
+        let port = 10_000 + (link % 50_000) as u16;
+        let peer = Peer {
+            addr: Some(([127, 0, 0, 1], port).into()),
+            listener: ListenerId(0),
+            certificate: None,
+        };
+        let persona = &self.clients[client].persona;
+        self.oracle.open(link, persona.version);
+        self.input(
+            shard,
+            Input::Accepted { conn, peer },
+            About::Accepted { link },
+        );
+        link
+    }
+
+    /// The client writes bytes.
+    pub(crate) fn send(&mut self, link: LinkId, bytes: Vec<u8>) {
+        if !self.links[link].is_client_open || self.links[link].is_half_open || bytes.is_empty() {
+            return;
+        }
+        match self.swarm.cut {
+            Cut::Whole => self.send_piece(link, bytes),
+            Cut::Crumbs => {
+                for piece in bytes.chunks(3) {
+                    self.send_piece(link, piece.to_vec());
+                }
+            }
+            Cut::Anywhere => {
+                let mut rest = bytes.as_slice();
+                while !rest.is_empty() {
+                    let at = self.chance.range(1, rest.len() as u64) as usize;
+                    let (piece, behind) = rest.split_at(at);
+                    self.send_piece(link, piece.to_vec());
+                    rest = behind;
+                }
+            }
+            Cut::Records => {
+                self.links[link].record.extend(bytes);
+                let is_flushed = self.chance.percent(60) || self.mode != Mode::Faulty;
+                while self.links[link].record.len() >= RECORD_BYTES || is_flushed {
+                    let record = &mut self.links[link].record;
+                    let piece: Vec<u8> = record.drain(..record.len().min(RECORD_BYTES)).collect();
+                    if piece.is_empty() {
+                        break;
+                    }
+                    self.send_piece(link, piece);
+                }
+            }
+        }
+    }
+
+    fn send_piece(&mut self, link: LinkId, bytes: Vec<u8>) {
+        let at_ms = self.up_ms(link);
+        self.agenda.put(at_ms, Event::Up { link, bytes });
+    }
+
+    /// When something that is sent to the broker now arrives.
+    fn up_ms(&mut self, link: LinkId) -> u64 {
+        let delay_ms = self.chance.range(0, self.swarm.up_ms_max);
+        let at_ms = (self.now_ms + delay_ms).max(self.links[link].up_at_ms);
+        self.links[link].up_at_ms = at_ms;
+        at_ms
+    }
+
+    /// The client closes its socket, behind what it has written.
+    pub(crate) fn hang_up(&mut self, link: LinkId, cause: CloseCause) {
+        let record = std::mem::take(&mut self.links[link].record);
+        if !record.is_empty() && self.links[link].is_client_open {
+            self.send_piece(link, record);
+        }
+        self.leave(link);
+        if !self.links[link].is_half_open {
+            let at_ms = self.up_ms(link);
+            self.agenda.put(at_ms, Event::UpEnd { link, cause });
+        }
+    }
+
+    /// The network fails: both ends learn of it, and what is on its way is lost.
+    pub(crate) fn reset(&mut self, link: LinkId) {
+        self.leave(link);
+        self.links[link].is_half_open = true;
+        let at_ms = self.now_ms + self.chance.range(0, self.swarm.up_ms_max);
+        let cause = CloseCause::Transport;
+        self.agenda.put(at_ms, Event::UpEnd { link, cause });
+        self.note(format_args!("link {link} is reset"));
+    }
+
+    /// The client has given up on its broker, which may never learn of it.
+    pub(crate) fn abandon(&mut self, link: LinkId) {
+        self.hang_up(link, CloseCause::Peer);
+    }
+
+    fn leave(&mut self, link: LinkId) {
+        self.links[link].is_client_open = false;
+        self.links[link].inbox.clear();
+        self.links[link].unread = 0;
+        let client = self.links[link].client;
+        if self.clients[client].link == Some(link) {
+            self.clients[client].disconnected();
+            if self.mode != Mode::Faulty {
+                self.put(1, Event::Turn { client });
+            }
+        }
+        self.schedule_write(link, 0);
+    }
+
+    fn on_down(&mut self, link: LinkId, bytes: &[u8]) {
+        if self.links[link].is_half_open || !self.links[link].is_client_open {
+            return;
+        }
+        self.links[link].inbox.extend_from_slice(bytes);
+        self.schedule_read(link);
+    }
+
+    pub(crate) fn schedule_read(&mut self, link: LinkId) {
+        if self.links[link].is_read_due {
+            return;
+        }
+        let reads = self.clients[self.links[link].client].persona.reads;
+        let delay_ms = match (self.mode, reads) {
+            (Mode::Healing | Mode::Ending | Mode::Leaving, _) | (_, Reads::Promptly) => 0,
+            (Mode::Faulty, Reads::Rarely(ms)) => self.chance.range(1, ms),
+            // A connection that cannot even be established tests nothing.
+            (Mode::Faulty, Reads::Never) if !self.is_established(link) => 0,
+            // Even a client that does not read learns that its socket is closed.
+            (Mode::Faulty, Reads::Never) if self.links[link].has_ended => 200,
+            (Mode::Faulty, Reads::Never) => return,
+        };
+        self.links[link].is_read_due = true;
+        self.put(delay_ms, Event::Read { link });
+    }
+
+    fn is_established(&self, link: LinkId) -> bool {
+        self.clients[self.links[link].client].is_connected
+    }
+
+    fn on_read(&mut self, link: LinkId) {
+        self.links[link].is_read_due = false;
+        let bytes = std::mem::take(&mut self.links[link].inbox);
+        self.links[link].unread = self.links[link].unread.saturating_sub(bytes.len());
+        self.schedule_write(link, 0);
+        let client = self.links[link].client;
+        let is_current =
+            self.clients[client].link == Some(link) && self.links[link].is_client_open;
+        if is_current && !bytes.is_empty() {
+            let present = self.oracle.session_present(link);
+            let reaction = self.clients[client].read(&bytes, present);
+            if let Some(fault) = reaction.fault {
+                self.oracle.fail("wire", format!("link {link}: {fault}"));
+            }
+            for (payload, qos) in &reaction.messages {
+                self.oracle.received(link, payload, *qos);
+            }
+            if client >= self.swarm.clients {
+                let payloads = reaction.messages.into_iter().map(|(payload, _)| payload);
+                self.clients[client].taken.extend(payloads);
+            }
+            self.send(link, reaction.send);
+            for owed in reaction.owed {
+                self.owe(link, owed);
+            }
+            if reaction.is_over {
+                self.hang_up(link, CloseCause::Peer);
+            }
+        }
+        if self.links[link].has_ended && self.links[link].is_client_open {
+            self.hang_up(link, CloseCause::Peer);
+        }
+    }
+
+    fn owe(&mut self, link: LinkId, owed: Owed) {
+        let client = self.links[link].client;
+        match (self.mode, self.clients[client].persona.acknowledges) {
+            (Mode::Healing | Mode::Ending | Mode::Leaving, _) | (_, Acknowledges::Promptly) => {
+                self.on_owed(link, owed);
+            }
+            (Mode::Faulty, Acknowledges::Late(ms)) => {
+                let delay_ms = self.chance.range(1, ms);
+                self.put(delay_ms, Event::Owed { link, owed });
+            }
+            (Mode::Faulty, Acknowledges::Never) => self.clients[client].kept_back.push(owed),
+        }
+    }
+
+    pub(crate) fn on_owed(&mut self, link: LinkId, owed: Owed) {
+        let client = self.links[link].client;
+        if self.clients[client].link == Some(link) {
+            let is_refused = self.mode == Mode::Faulty && self.chance.percent(3);
+            let bytes = self.clients[client].acknowledge(owed, is_refused);
+            self.send(link, bytes);
+        }
+    }
+}
+
+/// Bytes of a record of the transport.
+const RECORD_BYTES: usize = 200;
+
+fn new_shards(swarm: &Swarm, seed: u64, now: Now) -> Vec<Node> {
+    let limits = Arc::new(swarm.limits.clone());
+    let listener = ListenerSettings {
+        name: "sim".into(),
+        anonymous: Anonymous::Always,
+        connections_max: 0,
+        packet_bytes_max: None,
+        certificate_is_user: false,
+    };
+    let listeners: Arc<[ListenerSettings]> = Arc::new([listener]);
+    let access = Arc::new(AccessRules::allow_all());
+    let node = |number: u16| {
+        let config = ShardConfig {
+            id: ShardId(number),
+            shards: swarm.shards,
+            seed,
+            limits: Arc::clone(&limits),
+            listeners: Arc::clone(&listeners),
+            access: Arc::clone(&access),
+        };
+        Node {
+            core: Shard::new(config, now),
+            slots: Slots::default(),
+            lanes: (0..swarm.shards).map(|_| Lane::default()).collect(),
+            is_paused: false,
+            deferred: VecDeque::new(),
+            deadline_ms: None,
+        }
+    };
+    (0..swarm.shards).map(node).collect()
+}
+
+impl World {
+    /// Stops the faults and brings everybody back.
+    pub(crate) fn heal(&mut self, mode: Mode) {
+        self.mode = mode;
+        self.note(format_args!("----- {mode:?}"));
+        for shard in 0..self.shards.len() {
+            if self.shards[shard].is_paused {
+                self.put(0, Event::Resume { shard });
+            }
+        }
+        for link in 0..self.links.len() {
+            if self.links[link].is_half_open && self.links[link].phase != Phase::Gone {
+                self.reset(link);
+            } else if self.links[link].is_client_open {
+                let record = std::mem::take(&mut self.links[link].record);
+                if !record.is_empty() {
+                    self.send_piece(link, record);
+                }
+                self.schedule_read(link);
+            }
+        }
+        for client in 0..self.clients.len() {
+            if let Some(link) = self.clients[client].link {
+                for owed in std::mem::take(&mut self.clients[client].kept_back) {
+                    self.on_owed(link, owed);
+                }
+            }
+            self.put(0, Event::Turn { client });
+        }
+    }
+
+    /// The faults begin again.
+    pub(crate) fn unheal(&mut self) {
+        self.mode = Mode::Faulty;
+        self.note(format_args!("----- Faulty"));
+        for client in 0..self.clients.len() {
+            let delay_ms = self.chance.below(50);
+            self.put(delay_ms, Event::Turn { client });
+        }
+    }
+}
