@@ -42,6 +42,10 @@ pub(crate) struct Connection {
     pub(crate) is_output_full: bool,
     /// The client's Receive Maximum, or ours if lower.
     pub(crate) receive_maximum: u16,
+    /// Our Receive Maximum, as the client was told.
+    pub(crate) receive_maximum_in: u16,
+    /// Our Topic Alias Maximum, as the client was told.
+    pub(crate) topic_alias_maximum_in: u16,
     /// Slot of the session, once open.
     pub(crate) session: u32,
     /// Largest packet that it may send, in bytes.
@@ -71,6 +75,8 @@ impl Connection {
             is_transmit_told: false,
             is_output_full: false,
             receive_maximum: u16::MAX,
+            receive_maximum_in: u16::MAX,
+            topic_alias_maximum_in: 0,
             session: u32::MAX,
             packet_bytes_max_in,
             packet_bytes_max_out: u32::MAX,

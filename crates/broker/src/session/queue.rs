@@ -57,6 +57,8 @@ pub(crate) struct Delivery {
 pub(crate) struct Queue {
     deliveries: VecDeque<Delivery>,
     bytes: usize,
+    /// QoS 0 among them.
+    at_most_once: usize,
 }
 
 /// How much may wait.
@@ -81,6 +83,11 @@ impl Queue {
         self.bytes
     }
 
+    /// Whether messages of QoS 0 wait: newer ones have to wait behind them (`MQTT-4.6.0-5`).
+    pub(crate) const fn has_at_most_once(&self) -> bool {
+        self.at_most_once > 0
+    }
+
     /// Appends a delivery and gives back what had to go, the new one perhaps.
     pub(crate) fn push(
         &mut self,
@@ -103,6 +110,7 @@ impl Queue {
             }
         }
         self.bytes += size;
+        self.at_most_once += usize::from(delivery.qos == QoS::AtMostOnce);
         self.deliveries.push_back(delivery);
     }
 
@@ -113,6 +121,7 @@ impl Queue {
     pub(crate) fn pop(&mut self) -> Option<Delivery> {
         let delivery = self.deliveries.pop_front()?;
         self.bytes -= delivery.message.size_bytes();
+        self.at_most_once -= usize::from(delivery.qos == QoS::AtMostOnce);
         if self.deliveries.is_empty() && self.deliveries.capacity() > 64 {
             self.deliveries = VecDeque::new();
         }
@@ -132,6 +141,7 @@ impl Queue {
         for delivery in std::mem::take(&mut self.deliveries) {
             if delivery.membership != 0 && is_taken(delivery.membership) {
                 self.bytes -= delivery.message.size_bytes();
+                self.at_most_once -= usize::from(delivery.qos == QoS::AtMostOnce);
                 taken.push(delivery);
             } else {
                 self.deliveries.push_back(delivery);

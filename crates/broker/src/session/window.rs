@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use columba_codec::{PacketId, QoS};
 
+use super::Membership;
 use super::queue::Delivery;
 
 /// Sent and unsettled messages in first-sent order.
@@ -29,17 +30,27 @@ pub(crate) struct Window {
     open: usize,
     /// Number of the first slot that was not sent on the present connection.
     unsent: u64,
-    /// Unsettled slots that were sent on the present connection.
+    /// Number of the first slot whose PUBREL was not sent on the present connection.
+    unreleased: u64,
+    /// Unsettled slots whose PUBLISH was sent on the present connection: what the client's Receive
+    /// Maximum counts.
     on_air: usize,
     /// Bytes of all unsettled messages.
     bytes: usize,
+    /// Shared subscriptions that the client has left while messages of theirs are in the window:
+    /// if it goes without acknowledging them, their groups get them.
+    left: Vec<Membership>,
 }
 
 #[derive(Debug)]
 enum Slot {
     Settled,
     Sent(Delivery),
-    Released(Delivery),
+    Released {
+        delivery: Delivery,
+        /// Whether its PUBLISH was sent on the present connection.
+        is_on_air: bool,
+    },
 }
 
 /// The most slots that a window spans, so that ids stay unique.
@@ -80,28 +91,49 @@ impl Window {
     }
 
     /// Starts over on a new connection: everything open is to be sent again.
-    pub(crate) const fn reconnected(&mut self) {
+    pub(crate) fn reconnected(&mut self) {
         self.unsent = self.first;
+        self.unreleased = self.first;
         self.on_air = 0;
+        for slot in &mut self.slots {
+            if let Slot::Released { is_on_air, .. } = slot {
+                *is_on_air = false;
+            }
+        }
     }
 
-    /// The next thing to send again, in first-sent order and within the client's Receive Maximum;
-    /// it counts as sent.
+    /// The next thing to send again, in first-sent order; it counts as sent. The client's Receive
+    /// Maximum holds back PUBLISH packets and nothing else (`MQTT-3.3.4-10`).
     pub(crate) fn resend_next(&mut self, receive_maximum: u16) -> Option<Resend> {
-        if self.on_air >= usize::from(receive_maximum) {
-            return None;
-        }
         while self.unsent < self.end() {
-            let position = (self.unsent - self.first) as usize;
-            let id = id_of(self.unsent);
-            self.unsent += 1;
-            let resend = match self.slots.get(position) {
-                Some(Slot::Sent(delivery)) => Resend::Publish(id, delivery.clone()),
-                Some(Slot::Released(_)) => Resend::PubRel(id),
-                Some(Slot::Settled) | None => continue,
-            };
-            self.on_air += 1;
-            return Some(resend);
+            let number = self.unsent;
+            match self.slots.get((number - self.first) as usize) {
+                Some(Slot::Sent(delivery)) => {
+                    if self.on_air >= usize::from(receive_maximum) {
+                        break;
+                    }
+                    self.unsent += 1;
+                    self.on_air += 1;
+                    return Some(Resend::Publish(id_of(number), delivery.clone()));
+                }
+                Some(Slot::Released { .. }) => {
+                    self.unsent += 1;
+                    if number >= self.unreleased {
+                        self.unreleased = number + 1;
+                        return Some(Resend::PubRel(id_of(number)));
+                    }
+                }
+                Some(Slot::Settled) | None => self.unsent += 1,
+            }
+        }
+        self.unreleased = self.unreleased.max(self.unsent);
+        while self.unreleased < self.end() {
+            let number = self.unreleased;
+            self.unreleased += 1;
+            let slot = self.slots.get((number - self.first) as usize);
+            if matches!(slot, Some(Slot::Released { .. })) {
+                return Some(Resend::PubRel(id_of(number)));
+            }
         }
         None
     }
@@ -123,6 +155,7 @@ impl Window {
         self.open += 1;
         self.on_air += 1;
         self.unsent = self.end();
+        self.unreleased = self.unsent;
         id
     }
 
@@ -131,7 +164,7 @@ impl Window {
         let slot = self.slot_mut(id)?;
         match slot {
             Slot::Sent(delivery) if delivery.qos == QoS::AtLeastOnce => self.settle(id),
-            Slot::Sent(_) | Slot::Released(_) => Err(Mismatch::WrongStep),
+            Slot::Sent(_) | Slot::Released { .. } => Err(Mismatch::WrongStep),
             Slot::Settled => Err(Mismatch::UnknownId),
         }
     }
@@ -139,14 +172,18 @@ impl Window {
     /// PUBREC without an error: the message is released. A PUBREC that comes again is answered
     /// again.
     pub(crate) fn release(&mut self, id: PacketId) -> Result<(), Mismatch> {
+        let is_on_air = self.was_sent(id);
         let slot = self.slot_mut(id)?;
         match std::mem::replace(slot, Slot::Settled) {
             Slot::Sent(delivery) if delivery.qos == QoS::ExactlyOnce => {
-                *slot = Slot::Released(delivery);
+                *slot = Slot::Released {
+                    delivery,
+                    is_on_air,
+                };
                 Ok(())
             }
-            Slot::Released(delivery) => {
-                *slot = Slot::Released(delivery);
+            released @ Slot::Released { .. } => {
+                *slot = released;
                 Ok(())
             }
             other @ Slot::Sent(_) => {
@@ -162,7 +199,7 @@ impl Window {
         let slot = self.slot_mut(id)?;
         match slot {
             Slot::Sent(delivery) if delivery.qos == QoS::ExactlyOnce => self.settle(id),
-            Slot::Sent(_) | Slot::Released(_) => Err(Mismatch::WrongStep),
+            Slot::Sent(_) | Slot::Released { .. } => Err(Mismatch::WrongStep),
             Slot::Settled => Err(Mismatch::UnknownId),
         }
     }
@@ -171,7 +208,7 @@ impl Window {
     pub(crate) fn complete(&mut self, id: PacketId) -> Result<Delivery, Mismatch> {
         let slot = self.slot_mut(id)?;
         match slot {
-            Slot::Released(_) => self.settle(id),
+            Slot::Released { .. } => self.settle(id),
             Slot::Sent(_) => Err(Mismatch::WrongStep),
             Slot::Settled => Err(Mismatch::UnknownId),
         }
@@ -184,12 +221,13 @@ impl Window {
         self.on_air = 0;
         self.first = self.end();
         self.unsent = self.first;
+        self.unreleased = self.first;
         std::mem::take(&mut self.slots)
             .into_iter()
             .filter_map(|slot| match slot {
                 Slot::Settled => None,
                 Slot::Sent(delivery) => Some((delivery, false)),
-                Slot::Released(delivery) => Some((delivery, true)),
+                Slot::Released { delivery, .. } => Some((delivery, true)),
             })
     }
 
@@ -213,6 +251,29 @@ impl Window {
         taken
     }
 
+    /// Notes that the client has left a shared subscription, if messages of it are in the window
+    /// that may go to others. There are never more notes than such messages.
+    pub(crate) fn note_left(&mut self, membership: Membership) {
+        let Self { slots, left, .. } = self;
+        left.push(membership);
+        left.retain(|membership| {
+            slots.iter().any(|slot| {
+                matches!(slot, Slot::Sent(delivery)
+                    if delivery.qos == QoS::AtLeastOnce && delivery.membership == membership.number)
+            })
+        });
+    }
+
+    /// The shared subscriptions that the client has left; forgets them.
+    pub(crate) fn take_left(&mut self) -> Vec<Membership> {
+        std::mem::take(&mut self.left)
+    }
+
+    /// Whether the PUBLISH with an id was sent on the present connection.
+    fn was_sent(&self, id: PacketId) -> bool {
+        self.first + u64::from(self.position(id)) < self.unsent
+    }
+
     /// Ids run from 1 to 65,535 and around.
     fn position(&self, id: PacketId) -> u32 {
         let first_id = id_of(self.first).get();
@@ -227,18 +288,21 @@ impl Window {
     }
 
     fn settle(&mut self, id: PacketId) -> Result<Delivery, Mismatch> {
-        let was_sent = self.first + u64::from(self.position(id)) < self.unsent;
+        let was_sent = self.was_sent(id);
         let slot = self.slot_mut(id)?;
-        match std::mem::replace(slot, Slot::Settled) {
-            Slot::Sent(delivery) | Slot::Released(delivery) => {
-                self.bytes -= delivery.message.size_bytes();
-                self.open -= 1;
-                self.on_air -= usize::from(was_sent);
-                self.trim();
-                Ok(delivery)
-            }
-            Slot::Settled => Err(Mismatch::UnknownId),
-        }
+        let (delivery, is_on_air) = match std::mem::replace(slot, Slot::Settled) {
+            Slot::Sent(delivery) => (delivery, was_sent),
+            Slot::Released {
+                delivery,
+                is_on_air,
+            } => (delivery, is_on_air),
+            Slot::Settled => return Err(Mismatch::UnknownId),
+        };
+        self.bytes -= delivery.message.size_bytes();
+        self.open -= 1;
+        self.on_air -= usize::from(is_on_air);
+        self.trim();
+        Ok(delivery)
     }
 
     fn trim(&mut self) {
@@ -247,6 +311,10 @@ impl Window {
             self.first += 1;
         }
         self.unsent = self.unsent.max(self.first);
+        self.unreleased = self.unreleased.max(self.first);
+        if self.slots.is_empty() {
+            self.left = Vec::new();
+        }
         if self.slots.is_empty() && self.slots.capacity() > 256 {
             self.slots = VecDeque::new();
         }

@@ -501,6 +501,8 @@ impl Shard {
         let silence_max_ms = u64::from(self.keep_alive_secs(connect)) * 1500;
         let now_ms = self.now.mono_ms;
         let aliases = Aliases::new(self.hashing, alias_maximum);
+        let receive_maximum_in = self.limits.receive_maximum.max(1);
+        let topic_alias_maximum_in = self.limits.topic_alias_maximum;
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
@@ -509,6 +511,8 @@ impl Shard {
         connection.is_bridge = connect.is_bridge;
         connection.session = slot;
         connection.receive_maximum = receive_maximum;
+        connection.receive_maximum_in = receive_maximum_in;
+        connection.topic_alias_maximum_in = topic_alias_maximum_in;
         connection.wants_problem_information = properties
             .flag(PropertyId::RequestProblemInformation)
             .unwrap_or(true);

@@ -13,6 +13,7 @@ use crate::message::{Message, MessageParts, NEVER_MS};
 use crate::outcome::Outcome;
 use crate::output::SHARED_PAYLOAD_BYTES_MIN;
 use crate::routing::Subscriber;
+use crate::session::Session;
 use crate::session::alias::Outgoing;
 use crate::session::queue::{Delivery, Identifiers, Queue, QueueLimits};
 use crate::session::window::{Resend, Window};
@@ -81,11 +82,11 @@ impl Shard {
         }
         let qos = publication.parts.qos.min(target.qos);
         let retain = publication.parts.retain && target.retain_as_published;
-        if qos == QoS::AtMostOnce
-            && self
-                .session(slot)
-                .is_some_and(|session| session.is_online())
-        {
+        let has_replays = |session: &Session| session.replays.is_some();
+        if self.session(slot).is_some_and(has_replays) {
+            self.replay_before(slot, publication.parts.topic);
+        }
+        if qos == QoS::AtMostOnce && self.session(slot).is_some_and(takes_at_most_once) {
             return self.send_at_most_once(publication, slot, retain, identifiers);
         }
         let delivery = |publication: &mut Publication<'_>| Delivery {
@@ -133,10 +134,7 @@ impl Shard {
         match (delivery.qos, self.room_of(slot)) {
             (QoS::AtMostOnce, Room::Now(_)) => self.send_kept_at_most_once(slot, &delivery),
             (QoS::AtMostOnce, Room::Later(_)) => {
-                if self
-                    .session(slot)
-                    .is_some_and(|session| session.is_online())
-                {
+                if self.session(slot).is_some_and(takes_at_most_once) {
                     self.send_kept_at_most_once(slot, &delivery);
                 } else {
                     self.wait_or_drop_at_most_once(slot, delivery);
@@ -218,6 +216,9 @@ impl Shard {
     }
 
     fn wait_or_drop_at_most_once(&mut self, slot: u32, delivery: Delivery) {
+        if self.session(slot).is_some_and(Session::is_online) {
+            return self.enqueue(slot, delivery, Outcome::DeliverInflightFull);
+        }
         if self.limits.queue_qos0 {
             return self.enqueue(slot, delivery, Outcome::DeliverOffline);
         }
@@ -565,7 +566,7 @@ impl Shard {
             .as_ref()
             .filter(|aliases| is_v5 && aliases.has_outgoing());
         let limit = connection.packet_bytes_max_out as usize;
-        let alias = aliases.map_or(Outgoing::Plain, |aliases| aliases.outgoing(parts.topic));
+        let mut alias = aliases.map_or(Outgoing::Plain, |aliases| aliases.outgoing(parts.topic));
         let is_like_others =
             is_fan_out && (!is_v5 || identifiers.is_empty()) && alias == Outgoing::Plain;
         let variant = usize::from(is_v5) * 2 + usize::from(has_packet_id);
@@ -576,38 +577,39 @@ impl Shard {
         };
         let place = templates.get_mut(template)?;
         let is_ready = is_like_others && is_made.get(variant).copied().unwrap_or(false);
-        let mut new_alias = None;
         if !is_ready {
-            let mut topic = parts.topic;
-            properties.clear();
-            if is_v5 {
-                put_own_properties(properties, parts, identifiers, now.mono_ms);
-                match alias {
-                    Outgoing::Plain => {}
-                    Outgoing::Set(alias) => {
-                        new_alias = Some(alias);
-                        put_alias(properties, alias);
-                    }
-                    Outgoing::Use(alias) => {
-                        topic = "";
-                        put_alias(properties, alias);
-                    }
+            let mut encode = |alias| {
+                properties.clear();
+                if is_v5 {
+                    put_own_properties(properties, parts, identifiers, now.mono_ms);
+                    put_alias(properties, alias);
                 }
+                // The pieces that the message brought, then the ones of this copy.
+                let forwarded = parts.properties.first().copied().unwrap_or_default();
+                let is_named = !matches!(alias, Outgoing::Use(_));
+                place.encode(TemplateParts {
+                    version,
+                    has_packet_id,
+                    topic: if is_named { parts.topic } else { "" },
+                    properties: &[forwarded, properties],
+                    payload: parts.payload,
+                    payload_inline: !is_payload_shared,
+                });
+                place.packet_len()
+            };
+            if encode(alias) > limit && matches!(alias, Outgoing::Set(_)) {
+                // Setting the alias takes bytes that this packet has not left.
+                alias = Outgoing::Plain;
+                encode(alias);
             }
-            // The pieces that the message brought, then the ones of this copy.
-            let forwarded = parts.properties.first().copied().unwrap_or_default();
-            place.encode(TemplateParts {
-                version,
-                has_packet_id,
-                topic,
-                properties: &[forwarded, properties],
-                payload: parts.payload,
-                payload_inline: !is_payload_shared,
-            });
             if is_like_others && let Some(made) = is_made.get_mut(variant) {
                 *made = true;
             }
         }
+        let new_alias = match alias {
+            Outgoing::Set(alias) => Some(alias),
+            Outgoing::Plain | Outgoing::Use(_) => None,
+        };
         (place.packet_len() <= limit).then_some(Prepared {
             template,
             new_alias,
@@ -666,6 +668,13 @@ impl Shard {
     }
 }
 
+/// Whether a QoS 0 message can go out at once. Not if older ones wait: those that came while the
+/// client was away and stand behind messages that its Receive Maximum holds up.
+fn takes_at_most_once(session: &Session) -> bool {
+    let queue = session.queue.as_ref();
+    session.is_online() && !queue.is_some_and(|queue| queue.has_at_most_once())
+}
+
 enum Room {
     Now(ConnectionId),
     Later(Outcome),
@@ -691,7 +700,9 @@ fn put_own_properties(
     }
 }
 
-fn put_alias(out: &mut Vec<u8>, alias: u16) {
-    out.push(PropertyId::TopicAlias as u8);
-    out.extend_from_slice(&alias.to_be_bytes());
+fn put_alias(out: &mut Vec<u8>, alias: Outgoing) {
+    if let Outgoing::Set(alias) | Outgoing::Use(alias) = alias {
+        out.push(PropertyId::TopicAlias as u8);
+        out.extend_from_slice(&alias.to_be_bytes());
+    }
 }

@@ -271,6 +271,7 @@ impl Shard {
             self.post(membership.owner, letter);
         }
         if let Some(mut window) = session.window.take() {
+            session.memberships.extend(window.take_left());
             for (delivery, _) in window.drain() {
                 self.settle_orphan(session, &delivery, true);
             }
@@ -365,7 +366,7 @@ impl Shard {
                 publisher: will.message.head().publisher,
             }),
         };
-        let is_matched = self.publish_message(&message);
+        let is_matched = self.publish_message(&message, self.slot_of(client_id));
         let outcome = if is_matched {
             Outcome::PublishAccepted
         } else {

@@ -107,7 +107,10 @@ impl Shard {
         alias: u16,
         topic: &str,
     ) -> Result<Arc<str>, String> {
-        let most = self.limits.topic_alias_maximum;
+        // What the client was told holds, whatever the limits are now (MQTT-3.3.2-12).
+        let most = self
+            .connection(id)
+            .map_or(0, |connection| connection.topic_alias_maximum_in);
         if alias == 0 || alias > most {
             // MQTT-3.3.2-9
             return Err(format!("topic alias {alias} is not in 1..={most}"));
@@ -145,7 +148,9 @@ impl Shard {
                 }
                 Received::TooMany => {
                     self.stats.count(Outcome::PublishReceiveMaximum);
-                    let most = self.limits.receive_maximum;
+                    let most = self
+                        .connection(id)
+                        .map_or(0, |connection| connection.receive_maximum_in);
                     let detail = format!("more than {most} QoS 2 messages were not released");
                     let reason = ReasonCode::ReceiveMaximumExceeded;
                     return self.close(id, Outcome::DisconnectProtocol, reason, &detail);
@@ -356,7 +361,7 @@ impl Shard {
     ) -> Received {
         let most = match self.connection(id) {
             Some(connection) if connection.version.has_receive_maximum() => {
-                usize::from(self.limits.receive_maximum.max(1))
+                usize::from(connection.receive_maximum_in)
             }
             _ => usize::from(u16::MAX),
         };
@@ -549,7 +554,8 @@ impl Shard {
     }
 
     /// Publishes a message that the broker itself has: a Will, or one of `$SYS`.
-    pub(super) fn publish_message(&mut self, message: &Message) -> bool {
+    /// `publisher` is the slot of the session that the Will belongs to, if it is still there.
+    pub(super) fn publish_message(&mut self, message: &Message, publisher: Option<u32>) -> bool {
         let properties = [message.properties()];
         let mut publication = Publication {
             parts: parts_of(message, &properties),
@@ -558,7 +564,7 @@ impl Shard {
         if message.head().retain {
             self.retain(&mut publication);
         }
-        self.route(&mut publication, Scope::Everywhere, None)
+        self.route(&mut publication, Scope::Everywhere, publisher)
     }
 
     /// Routes a message that another shard accepted.

@@ -93,9 +93,7 @@ impl Shard {
         if subscriptions.is_empty() {
             session.subscriptions = None;
         }
-        if let Some(replays) = &mut session.replays {
-            replays.0.retain(|replay| *replay.filter != *filter);
-        }
+        self.forget_replays(slot, filter);
         self.remove_subscription(filter_id, position);
         self.report_revoked(slot, filter);
     }
@@ -120,8 +118,9 @@ impl Shard {
             let position = session.memberships.iter().position(|m| m.number == number);
             let Some(position) = position else { continue };
             let membership = session.memberships.remove(position);
-            self.leave(slot, &membership);
-            self.report_revoked(slot, &membership.filter);
+            let filter = Arc::clone(&membership.filter);
+            self.leave(slot, membership);
+            self.report_revoked(slot, &filter);
         }
     }
 

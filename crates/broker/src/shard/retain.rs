@@ -197,19 +197,51 @@ impl Shard {
         if qos != QoS::AtMostOnce && (!has_room || has_queue) {
             return false;
         }
-        let identifiers = if identifier == 0 {
-            Identifiers::None
-        } else {
-            Identifiers::One(identifier)
-        };
-        let delivery = Delivery {
-            message: message.clone(),
-            qos,
-            retain: true,
-            membership: 0,
-            identifiers,
-        };
-        self.deliver_kept(slot, delivery);
+        self.deliver_kept(slot, delivery_of(message, qos, identifier));
         true
+    }
+
+    /// A newer message of a topic is about to be delivered: the retained one that still waits goes
+    /// first (`MQTT-4.6.0-5`).
+    pub(super) fn replay_before(&mut self, slot: u32, topic: &str) {
+        let takes_at_most_once = self
+            .connection_of(slot)
+            .is_some_and(|connection| connection.output_len() < self.limits.output_bytes_max);
+        let Some(session) = self.session_mut(slot) else {
+            return;
+        };
+        let mut earlier = Vec::new();
+        for replay in session.replays.iter_mut().flat_map(|of| of.0.iter_mut()) {
+            let position = replay.page.iter().position(|message| {
+                let qos = message.head().qos.min(replay.qos);
+                message.topic() == topic && (qos != QoS::AtMostOnce || takes_at_most_once)
+            });
+            let message = position.and_then(|position| replay.page.remove(position));
+            earlier.extend(message.map(|message| {
+                let qos = message.head().qos.min(replay.qos);
+                delivery_of(&message, qos, replay.identifier)
+            }));
+        }
+        let now_ms = self.now.mono_ms;
+        for delivery in earlier {
+            if !delivery.message.is_expired(now_ms) {
+                self.deliver_kept(slot, delivery);
+            }
+        }
+    }
+}
+
+/// The copy of a retained message for a new subscription.
+fn delivery_of(message: &Message, qos: QoS, identifier: u32) -> Delivery {
+    let identifiers = match identifier {
+        0 => Identifiers::None,
+        one => Identifiers::One(one),
+    };
+    Delivery {
+        message: message.clone(),
+        qos,
+        retain: true,
+        membership: 0,
+        identifiers,
     }
 }

@@ -287,9 +287,9 @@ impl Shard {
         }
     }
 
-    /// A member leaves its group: what it has not got yet goes to the others. Begun QoS 2
-    /// deliveries are finished here (`MQTT-4.8.2-4`).
-    pub(super) fn leave(&mut self, slot: u32, membership: &Membership) {
+    /// A member leaves its group: what it was not sent yet goes to the others. Begun deliveries
+    /// are finished (`MQTT-3.10.4-3`).
+    pub(super) fn leave(&mut self, slot: u32, membership: Membership) {
         self.stats.subscriptions -= 1;
         self.stats.shared_subscriptions -= 1;
         let Some(session) = self.session(slot) else {
@@ -297,36 +297,46 @@ impl Shard {
         };
         let me = session.me;
         let letter = Letter::Leave {
-            group: group_of(membership),
+            group: group_of(&membership),
             session: me,
         };
         self.post(membership.owner, letter);
         let number = membership.number;
-        let taken = self.take_shared(slot, |of| of == number, true);
-        for delivery in taken {
-            self.give_back(slot, membership.owner, group_of(membership), &delivery);
+        for delivery in self.take_shared(slot, |of| of == number, false) {
+            self.give_back(slot, membership.owner, group_of(&membership), &delivery);
+        }
+        let window = self
+            .session_mut(slot)
+            .and_then(|session| session.window.as_mut());
+        if let Some(window) = window {
+            window.note_left(membership);
         }
     }
 
     /// A member is offline but may come back: what it has not got yet goes to the others.
     pub(super) fn give_back_all(&mut self, slot: u32) {
-        let Some(session) = self.session(slot) else {
+        let Some(session) = self.session_mut(slot) else {
             return;
         };
-        if session.memberships.is_empty() {
+        let left = session.window.as_mut().map(|window| window.take_left());
+        let left = left.unwrap_or_default();
+        let origins: Vec<(u32, ShardId, GroupRef)> = session
+            .memberships
+            .iter()
+            .chain(&left)
+            .map(|of| (of.number, of.owner, group_of(of)))
+            .collect();
+        if origins.is_empty() {
             return;
         }
-        for delivery in self.take_shared(slot, |_| true, true) {
-            let Some(membership) = self
-                .session(slot)
-                .and_then(|session| session.membership(delivery.membership))
-            else {
+        let origin_of = |number: u32| origins.iter().find(|(of, ..)| *of == number);
+        for delivery in self.take_shared(slot, |number| origin_of(number).is_some(), true) {
+            let Some((_, owner, group)) = origin_of(delivery.membership) else {
                 self.stats.count(Outcome::DeliverSessionEnded);
                 continue;
             };
-            let (owner, group) = (membership.owner, group_of(membership));
             self.settle_shared(slot, &delivery);
-            self.give_back(slot, owner, group, &delivery);
+            self.give_back(slot, *owner, group.clone(), &delivery);
         }
     }
 

@@ -10,7 +10,7 @@ use columba_codec::{Packet, PacketId, PropertiesBuf, PropertyId, QoS, ReasonCode
 use super::Shard;
 use crate::access::Action;
 use crate::event::ConnectionId;
-use crate::hash::Map;
+use crate::hash::{Map, Set};
 use crate::mail::{GroupRef, Letter, NewMember, Ticket};
 use crate::outcome::Outcome;
 use crate::routing::{FilterId, Subscriber};
@@ -130,16 +130,40 @@ impl Shard {
             codes: &waiting.codes,
         });
         self.write_packet(waiting.conn, &packet);
-        if !waiting.replays.is_empty()
-            && let Some(session) = self.session_mut(waiting.slot)
-        {
-            session
-                .replays
-                .get_or_insert_default()
-                .0
-                .extend(waiting.replays);
-        }
+        self.begin_replays(waiting.slot, waiting.replays);
         self.pump(waiting.slot);
+    }
+
+    /// Queues retained messages for new subscriptions. What an older subscription to the same
+    /// filter has not got yet comes with them, so a client has at most one replay a filter.
+    fn begin_replays(&mut self, slot: u32, mut replays: Vec<Replay>) {
+        if replays.is_empty() {
+            return;
+        }
+        let mut filters = Set::with_hasher(self.hashing);
+        replays.reverse();
+        replays.retain(|replay| filters.insert(Arc::clone(&replay.filter)));
+        replays.reverse();
+        if let Some(session) = self.session_mut(slot) {
+            let old = session.replays.get_or_insert_default();
+            old.0.retain(|replay| !filters.contains(&replay.filter));
+            old.0.extend(replays);
+        }
+    }
+
+    /// Sends no more retained messages for a subscription that is gone. What is on its way from
+    /// another shard finds nobody and is dropped.
+    pub(super) fn forget_replays(&mut self, slot: u32, filter: &str) {
+        if let Some(session) = self.session_mut(slot)
+            && let Some(replays) = &mut session.replays
+        {
+            replays.0.retain(|replay| *replay.filter != *filter);
+        }
+        for waiting in self.waiting_subscribes.values_mut() {
+            if waiting.slot == slot {
+                waiting.replays.retain(|replay| *replay.filter != *filter);
+            }
+        }
     }
 
     /// Adds answers to wait for.
@@ -238,14 +262,19 @@ impl Shard {
                 .map(|position| (filter_id, *position))
         });
         let is_new = old.is_none();
-        match old {
+        let is_first = match old {
             Some((filter_id, position)) => {
                 self.filters.replace(filter_id, position, subscriber);
+                false
             }
             None => {
                 self.check_quota(slot)?;
-                self.add_subscription(slot, filter, subscriber, number);
+                self.add_subscription(slot, filter, subscriber)
             }
+        };
+        // While another SUBSCRIBE waits, the others may not know of this filter yet either.
+        if is_first || self.waiting_subscribes.len() > 1 {
+            self.announce(filter, number);
         }
         let wants_retained = match options.retain_handling {
             RetainHandling::Send => true,
@@ -261,7 +290,8 @@ impl Shard {
         Ok(())
     }
 
-    fn add_subscription(&mut self, slot: u32, filter: &str, subscriber: Subscriber, number: u64) {
+    /// Returns whether this shard has no other subscriber of the filter.
+    fn add_subscription(&mut self, slot: u32, filter: &str, subscriber: Subscriber) -> bool {
         let added = self.filters.add(filter, subscriber);
         let hashing = self.hashing;
         if let Some(session) = self.session_mut(slot) {
@@ -271,24 +301,31 @@ impl Shard {
             subscriptions.insert(added.id, added.position);
         }
         self.stats.subscriptions += 1;
-        if added.is_first && self.shards > 1 {
-            let filter: Arc<str> = filter.into();
-            self.expect_answers(number, usize::from(self.shards) - 1);
-            for shard in self.others() {
-                let ticket = Some(Ticket {
-                    shard: self.id,
-                    number,
-                });
-                let filter = Arc::clone(&filter);
-                self.post(
-                    shard,
-                    Letter::Interest {
-                        filter,
-                        is_interested: true,
-                        ticket,
-                    },
-                );
-            }
+        added.is_first
+    }
+
+    /// Tells the other shards that there are subscribers of a filter here; SUBACK waits for their
+    /// answers.
+    fn announce(&mut self, filter: &str, number: u64) {
+        if self.shards == 1 {
+            return;
+        }
+        let filter: Arc<str> = filter.into();
+        self.expect_answers(number, usize::from(self.shards) - 1);
+        for shard in self.others() {
+            let ticket = Some(Ticket {
+                shard: self.id,
+                number,
+            });
+            let filter = Arc::clone(&filter);
+            self.post(
+                shard,
+                Letter::Interest {
+                    filter,
+                    is_interested: true,
+                    ticket,
+                },
+            );
         }
     }
 
@@ -428,7 +465,7 @@ impl Shard {
                 return false;
             };
             let membership = session.memberships.remove(position);
-            self.leave(slot, &membership);
+            self.leave(slot, membership);
             return true;
         }
         let Some(filter_id) = self.filters.id_of(text) else {
@@ -446,10 +483,7 @@ impl Shard {
         if subscriptions.is_empty() {
             session.subscriptions = None;
         }
-        if let Some(replays) = &mut session.replays {
-            // What is on its way from another shard finds nobody and is dropped.
-            replays.0.retain(|replay| *replay.filter != *text);
-        }
+        self.forget_replays(slot, text);
         self.remove_subscription(filter_id, position);
         true
     }

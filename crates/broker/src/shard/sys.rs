@@ -180,7 +180,7 @@ impl Shard {
                 expires_at_ms: NEVER_MS,
                 publisher: 0,
             });
-            self.publish_message(&message);
+            self.publish_message(&message, None);
         }
     }
 }
