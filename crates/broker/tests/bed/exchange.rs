@@ -212,6 +212,15 @@ impl Bed {
         self.take(client).payloads()
     }
 
+    /// The broker closed the connection after it had sent other packets, and told why.
+    pub fn assert_closed_after(&mut self, client: ClientIx, reason: ReasonCode) {
+        assert!(self.is_closed(client), "the connection is open");
+        match self.take(client).packets().last() {
+            Some(Packet::Disconnect(disconnect)) => assert_eq!(disconnect.reason, reason),
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// The broker closed the connection, and told MQTT 5 clients why.
     pub fn assert_closed(&mut self, client: ClientIx, reason: ReasonCode, context: &str) {
         assert!(self.is_closed(client), "{context}: the connection is open");
