@@ -259,10 +259,11 @@ impl Shard {
             Command::SetAccess(access) => self.on_set_access(access),
             Command::UsersChanged(changes) => self.on_users_changed(&changes),
             Command::SetLimits(limits) => {
-                if self.limits.sys_interval_ms == 0 && limits.sys_interval_ms > 0 {
-                    self.timers.set(self.now.mono_ms, Timer::Sys);
-                }
+                let is_new_interval = self.limits.sys_interval_ms != limits.sys_interval_ms;
                 self.limits = limits;
+                if is_new_interval {
+                    self.schedule_sys(self.now.mono_ms);
+                }
             }
             Command::SetListeners(listeners) => self.listeners = listeners,
             Command::Disconnect {

@@ -33,8 +33,6 @@ pub struct Stats {
     pub connections: u64,
     /// Clients connected now.
     pub clients_connected: u64,
-    /// The most clients that were connected at a time.
-    pub clients_connected_max: u64,
     /// Sessions, connected or not.
     pub sessions: u64,
     /// Subscriptions, shared ones included.
@@ -68,7 +66,6 @@ impl Default for Stats {
             connects_received: 0,
             connections: 0,
             clients_connected: 0,
-            clients_connected_max: 0,
             sessions: 0,
             subscriptions: 0,
             shared_subscriptions: 0,
@@ -143,7 +140,6 @@ impl Stats {
         self.connects_received += other.connects_received;
         self.connections += other.connections;
         self.clients_connected += other.clients_connected;
-        self.clients_connected_max += other.clients_connected_max;
         self.sessions += other.sessions;
         self.subscriptions += other.subscriptions;
         self.shared_subscriptions += other.shared_subscriptions;

@@ -482,10 +482,6 @@ impl Shard {
             self.stats.count(Outcome::WillCancelled);
         }
         self.stats.clients_connected += 1;
-        self.stats.clients_connected_max = self
-            .stats
-            .clients_connected_max
-            .max(self.stats.clients_connected);
     }
 
     fn enter_connection(&mut self, slot: u32, id: ConnectionId, connect: &Connect<'_>) {

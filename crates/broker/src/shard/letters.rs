@@ -71,7 +71,7 @@ impl Shard {
                 self.on_member_state(&group, session, is_online, room);
             }
             Letter::Settled { group, session } => self.on_settled(&group, session),
-            Letter::Stats(stats) => self.sys.set_other(from, *stats),
+            Letter::Stats(stats) => self.on_stats(from, *stats),
         }
     }
 }

@@ -17,7 +17,15 @@ use crate::timer::Timer;
 pub(super) struct SysTree {
     started_ms: u64,
     updated_ms: u64,
+    /// When the next update is due. Deadlines that say otherwise were set for an interval that has
+    /// changed since.
+    due_ms: u64,
+    /// The most clients that were connected at an update.
+    clients_max: u64,
     heap: (u64, u64),
+    /// Whether an update waits for the counters of other shards. Old ones do not do: a client that
+    /// has moved would count twice, or not at all.
+    is_waiting: bool,
     others: BTreeMap<ShardId, Stats>,
     before: Stats,
     loads: BTreeMap<&'static str, [f64; 3]>,
@@ -32,7 +40,10 @@ impl SysTree {
         Self {
             started_ms: now.mono_ms,
             updated_ms: now.mono_ms,
+            due_ms: now.mono_ms,
+            clients_max: 0,
             heap: (0, 0),
+            is_waiting: false,
             others: BTreeMap::new(),
             before: Stats::default(),
             loads: BTreeMap::new(),
@@ -44,16 +55,13 @@ impl SysTree {
         self.heap = (current, maximum);
     }
 
-    pub(super) fn set_other(&mut self, shard: ShardId, stats: Stats) {
-        self.others.insert(shard, stats);
-    }
-
     /// The topics below `$SYS/broker/` whose values have changed, with their values.
     fn update(&mut self, own: &Stats, now: Now) -> Vec<(String, String)> {
         let mut all = own.clone();
-        for other in self.others.values() {
+        for other in std::mem::take(&mut self.others).values() {
             all.add(other);
         }
+        self.clients_max = self.clients_max.max(all.clients_connected);
         let mut values = self.values(&all, now);
         self.load_values(&all, now, &mut values);
         self.before = all;
@@ -71,7 +79,7 @@ impl SysTree {
         let stored = all.retained_messages + all.queued_messages;
         let numbers = [
             ("clients/total", all.sessions),
-            ("clients/maximum", all.clients_connected_max),
+            ("clients/maximum", self.clients_max),
             ("clients/connected", all.clients_connected),
             ("clients/active", all.clients_connected),
             ("clients/disconnected", disconnected),
@@ -122,8 +130,8 @@ impl SysTree {
         let grown = [
             (
                 "messages/received",
-                all.packets_received,
-                before.packets_received,
+                all.packets_received + all.connects_received,
+                before.packets_received + before.connects_received,
             ),
             ("messages/sent", all.packets_sent, before.packets_sent),
             (
@@ -159,16 +167,38 @@ impl SysTree {
 }
 
 impl Shard {
+    /// Sets when the next update is due, and makes earlier deadlines void.
+    pub(super) fn schedule_sys(&mut self, at_ms: u64) {
+        self.sys.due_ms = at_ms;
+        self.timers.set(at_ms, Timer::Sys);
+    }
+
     pub(super) fn on_sys(&mut self) {
-        let interval_ms = self.limits.sys_interval_ms;
-        if interval_ms == 0 {
+        let (now_ms, interval_ms) = (self.now.mono_ms, self.limits.sys_interval_ms);
+        if interval_ms == 0 || self.sys.due_ms > now_ms {
             return;
         }
-        self.timers.set(self.now.mono_ms + interval_ms, Timer::Sys);
+        self.schedule_sys(now_ms + interval_ms);
         if self.id != ShardId(0) {
             let stats = Box::new(self.stats.clone());
             return self.post(ShardId(0), Letter::Stats(stats));
         }
+        self.sys.is_waiting = true;
+        self.update_sys();
+    }
+
+    /// Another shard's counters.
+    pub(super) fn on_stats(&mut self, from: ShardId, stats: Stats) {
+        self.sys.others.insert(from, stats);
+        self.update_sys();
+    }
+
+    /// Publishes what has changed, once all shards have told their counters.
+    fn update_sys(&mut self) {
+        if !self.sys.is_waiting || self.sys.others.len() + 1 < usize::from(self.shards) {
+            return;
+        }
+        self.sys.is_waiting = false;
         let changed = self.sys.update(&self.stats, self.now);
         for (topic, value) in changed {
             let message = Message::new(MessageParts {
