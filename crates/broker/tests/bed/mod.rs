@@ -339,6 +339,11 @@ impl Bed {
             listener: ListenerId(0),
             certificate: None,
         };
+        self.open_as(version, peer)
+    }
+
+    /// Opens a connection of a peer.
+    pub fn open_as(&mut self, version: Version, peer: Peer) -> ClientIx {
         self.clients.push(Client {
             version,
             at: None,
