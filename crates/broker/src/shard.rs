@@ -9,6 +9,7 @@ mod io;
 mod letters;
 mod publish;
 mod recheck;
+mod recount;
 mod retain;
 mod share;
 mod subscribe;

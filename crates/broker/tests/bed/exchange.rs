@@ -105,6 +105,11 @@ impl Bed {
         self.connect_with(&keeping(version, client_id).clean(false))
     }
 
+    /// The version that a client speaks.
+    pub fn version_of(&self, client: ClientIx) -> Version {
+        self.clients[client].version
+    }
+
     pub fn pubrec(&mut self, client: ClientIx, packet_id: PacketId) {
         self.send(client, &Packet::PubRec(Acknowledgement::success(packet_id)));
     }
@@ -210,6 +215,29 @@ impl Bed {
     /// The payloads of what came since the last call, unanswered.
     pub fn payloads(&mut self, client: ClientIx) -> Vec<String> {
         self.take(client).payloads()
+    }
+
+    /// The gauges are what counting gives.
+    pub fn check_gauges(&self) {
+        let mut counted = columba_broker::stats::Stats::default();
+        for shard in &self.shards {
+            counted.add(&shard.recount());
+        }
+        let kept = self.stats();
+        let gauges = |stats: &columba_broker::stats::Stats| {
+            [
+                ("connections", stats.connections),
+                ("clients_connected", stats.clients_connected),
+                ("sessions", stats.sessions),
+                ("subscriptions", stats.subscriptions),
+                ("shared_subscriptions", stats.shared_subscriptions),
+                ("retained_messages", stats.retained_messages),
+                ("retained_bytes", stats.retained_bytes),
+                ("queued_messages", stats.queued_messages),
+                ("queued_bytes", stats.queued_bytes),
+            ]
+        };
+        assert_eq!(gauges(&kept), gauges(&counted));
     }
 
     /// The broker closed the connection after it had sent other packets, and told why.
