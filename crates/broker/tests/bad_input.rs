@@ -356,7 +356,7 @@ fn a_packet_may_be_cut_anywhere() {
                 let answer = bed.take(client).bytes;
                 assert!(!bed.is_closed(client));
                 assert!(answer.len() >= 10);
-                assert_eq!(*expected.get_or_insert(answer.clone()), answer);
+                assert_eq!(*expected.get_or_insert_with(|| answer.clone()), answer);
                 assert_eq!(bed.outcome(Outcome::ConnectAccepted), 1);
             }
         }

@@ -23,8 +23,11 @@ fn farewell(inbox: &Inbox) -> Option<Disconnect<'_>> {
     }
 }
 
+/// Ends the connection of a client.
+type End = fn(&mut Bed, ClientIx);
+
 /// Every way in which the broker ends an open connection, and the reason that it tells.
-const ENDS: [(fn(&mut Bed, ClientIx), ReasonCode, Outcome); 9] = [
+const ENDS: [(End, ReasonCode, Outcome); 9] = [
     (
         |bed, client| bed.send_raw(client, &[0x83, 0]),
         ReasonCode::MalformedPacket,
