@@ -124,7 +124,7 @@ impl World {
                     return;
                 };
                 let verdict = self.verdict();
-                let delay_ms = self.chance.range(0, self.swarm.verdict_ms_max);
+                let delay_ms = self.delay(self.swarm.verdict_ms_max);
                 let event = Event::Verdict {
                     link,
                     shard,
@@ -140,7 +140,7 @@ impl World {
                 self.shards[shard].slots.free(conn);
                 self.links[link].phase = Phase::Moving;
                 self.links[link].shard = to.index();
-                let delay_ms = self.chance.range(0, self.swarm.mail_ms_max);
+                let delay_ms = self.delay(self.swarm.mail_ms_max);
                 let to = to.index();
                 self.put(delay_ms, Event::Adopt { link, to, handover });
             }
@@ -171,7 +171,7 @@ impl World {
 
     /// Puts what waits into the ring if there is room.
     fn push_mail(&mut self, from: usize, to: usize) {
-        let delay_ms = self.chance.range(0, self.swarm.mail_ms_max);
+        let delay_ms = self.delay(self.swarm.mail_ms_max);
         let lane = &mut self.shards[from].lanes[to];
         if lane.waiting.is_empty() || lane.ring.len() >= self.swarm.mailbox_batches_max {
             return;
@@ -330,7 +330,7 @@ impl World {
     }
 
     fn down_ms(&mut self, link: LinkId) -> u64 {
-        let delay_ms = self.chance.range(0, self.swarm.down_ms_max);
+        let delay_ms = self.delay(self.swarm.down_ms_max);
         let at_ms = (self.now_ms + delay_ms).max(self.links[link].down_at_ms);
         self.links[link].down_at_ms = at_ms;
         at_ms
@@ -355,12 +355,13 @@ impl World {
             let at_ms = self.down_ms(id);
             self.agenda.put(at_ms, Event::DownEnd { link: id });
         }
+        // From here on the driver does not know it any more.
+        self.shards[shard].slots.free(conn);
         self.input(
             shard,
             Input::Closed { conn, cause },
             About::Closed { link: id },
         );
-        self.shards[shard].slots.free(conn);
     }
 
     // Time.

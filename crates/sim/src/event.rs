@@ -57,6 +57,8 @@ pub(crate) enum Event {
     Resume { shard: usize },
     /// A client does something.
     Turn { client: usize },
+    /// A client shows that it is alive, while there is nothing else to do.
+    Ping { client: usize },
     /// A client sends an acknowledgement that it owed.
     Owed { link: LinkId, owed: Owed },
 }
@@ -66,7 +68,7 @@ pub(crate) enum Event {
 pub(crate) struct Agenda {
     heap: BinaryHeap<Entry>,
     sequence: u64,
-    /// Events that are no deadline.
+    /// Events that are neither deadlines nor signs of life.
     active: usize,
 }
 
@@ -98,14 +100,14 @@ impl Agenda {
         self.heap.peek().map(|entry| entry.at_ms)
     }
 
-    /// Whether nothing is left but deadlines.
+    /// Whether nothing is left but deadlines and signs of life.
     pub(crate) const fn is_quiet(&self) -> bool {
         self.active == 0
     }
 }
 
 const fn is_active(event: &Event) -> bool {
-    !matches!(event, Event::Deadline { .. })
+    !matches!(event, Event::Deadline { .. } | Event::Ping { .. })
 }
 
 impl PartialEq for Entry {

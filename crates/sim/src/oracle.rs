@@ -14,6 +14,7 @@ use std::fmt;
 
 use columba_broker::event::{Command, Report, ReportEvent};
 use columba_broker::limits::Limits;
+use columba_broker::outcome::Outcome;
 use columba_codec::{QoS, Version};
 
 use crate::checks::effects::Effects;
@@ -188,7 +189,7 @@ impl Oracle {
             | About::Deadline => {}
         }
         for link in seen.closes.iter().flatten() {
-            self.on_close(*link);
+            self.on_close(*link, seen);
         }
         if let About::Command(Command::Disconnect {
             client_id,
@@ -219,13 +220,18 @@ impl Oracle {
     }
 
     /// The broker closes a connection: it needs a reason.
-    fn on_close(&mut self, link: LinkId) {
+    fn on_close(&mut self, link: LinkId, seen: &Observation) {
         let conn = &self.conns[link];
         if conn.phase == Phase::Open {
             let is_silent = conn.keep_alive_secs > 0
                 && self.now_ms >= conn.last_received_ms + u64::from(conn.keep_alive_secs) * 1500;
             let is_admin = self.admin.as_ref() == Some(&conn.client_id);
-            if !conn.is_garbage && !is_silent && !is_admin {
+            let is_slow = seen.reports.iter().any(|report| {
+                let is_it = report.client_id.as_deref() == Some(conn.client_id.as_str());
+                let outcome = Outcome::DisconnectSlow;
+                is_it && matches!(&report.event, ReportEvent::Disconnected { outcome: why, .. } if *why == outcome)
+            });
+            if !conn.is_garbage && !is_silent && !is_admin && !is_slow {
                 let detail = format!("link {link} ({}) was closed for nothing", conn.client_id);
                 self.fail("close", detail);
             }

@@ -57,6 +57,26 @@ const SHARED: [(&str, QoS); 5] = [
 ];
 
 impl Persona {
+    /// The client that reads all retained messages at quiet points.
+    pub(crate) fn probe() -> Self {
+        Self {
+            client_id: "probe".to_owned(),
+            version: Version::V5,
+            expiry_secs: 0,
+            clean_start_percent: 100,
+            keep_alive_secs: 0,
+            receive_maximum: None,
+            packet_bytes_max: None,
+            alias_maximum: 0,
+            acknowledges: Acknowledges::Promptly,
+            reads: Reads::Promptly,
+            has_login: false,
+            shared: None,
+            will_percent: 0,
+            publishes_percent: 0,
+        }
+    }
+
     pub(crate) fn draw(number: usize, swarm: &Swarm, chance: &mut Chance) -> Self {
         let acknowledges = match chance.below(100) as u32 {
             roll if roll < swarm.late_ack_percent => Acknowledges::Late(chance.pick(&[5, 80, 900])),

@@ -3,12 +3,10 @@
 
 use columba_broker::stats::Stats;
 use columba_codec::packet::{RetainHandling, SubscribeOptions};
-use columba_codec::{QoS, Version};
+use columba_codec::QoS;
 
 use crate::checks::books;
-use crate::client::Client;
 use crate::oracle::{Failure, id_of};
-use crate::persona::{Acknowledges, Persona, Reads};
 use crate::world::{Mode, World};
 
 /// How to run a seed.
@@ -138,8 +136,8 @@ impl World {
         if self.oracle.has_failed() {
             return;
         }
-        let client = self.clients.len();
-        self.clients.push(Client::new(probe()));
+        let client = self.swarm.clients;
+        self.clients[client].taken.clear();
         self.connect(client, true);
         self.settle();
         let mut options = SubscribeOptions::from_qos(QoS::AtMostOnce);
@@ -167,7 +165,6 @@ impl World {
             self.send(link, bytes);
         }
         self.settle();
-        self.clients.pop();
     }
 
     /// Everybody starts clean and leaves: no session, subscription or connection may stay.
@@ -198,24 +195,5 @@ impl World {
             }
         }
         self.settle();
-    }
-}
-
-fn probe() -> Persona {
-    Persona {
-        client_id: "probe".to_owned(),
-        version: Version::V5,
-        expiry_secs: 0,
-        clean_start_percent: 100,
-        keep_alive_secs: 0,
-        receive_maximum: None,
-        packet_bytes_max: None,
-        alias_maximum: 0,
-        acknowledges: Acknowledges::Promptly,
-        reads: Reads::Promptly,
-        has_login: false,
-        shared: None,
-        will_percent: 0,
-        publishes_percent: 0,
     }
 }

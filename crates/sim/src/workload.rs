@@ -104,7 +104,7 @@ impl World {
             }
         }
         if self.chance.per_mille(swarm.storm_per_mille) {
-            for client in 0..self.clients.len() {
+            for client in 0..self.swarm.clients {
                 if let Some(link) = self.clients[client].link {
                     self.reset(link);
                 }
@@ -120,7 +120,7 @@ impl World {
             self.unix_ms = self.chance.range(0, 3_000_000_000_000);
         }
         if self.chance.per_mille(swarm.admin_per_mille) {
-            let whom = self.chance.below(self.clients.len() as u64) as usize;
+            let whom = self.chance.below(self.swarm.clients as u64) as usize;
             let client_id = self.clients[whom].persona.client_id.as_str().into();
             let end_session = self.chance.percent(50);
             let command = Command::Disconnect {

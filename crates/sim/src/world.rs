@@ -66,6 +66,7 @@ pub(crate) struct World {
     pub(crate) agenda: Agenda,
     pub(crate) shards: Vec<Node>,
     pub(crate) links: Vec<Link>,
+    /// The clients that the swarm asks for, and the probe.
     pub(crate) clients: Vec<Client>,
     /// Payloads made so far.
     pub(crate) messages: u64,
@@ -84,7 +85,11 @@ impl World {
         };
         let shards = new_shards(&swarm, chance.next_u64(), now);
         let clients = (0..swarm.clients)
-            .map(|number| Client::new(Persona::draw(number, &swarm, &mut chance)))
+            .map(|number| Persona::draw(number, &swarm, &mut chance))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .chain([Persona::probe()])
+            .map(Client::new)
             .collect();
         let trace = Trace::new(is_printed);
         trace.note(0, format_args!("{swarm:#?}"));
@@ -189,6 +194,7 @@ impl World {
             }
             Event::Resume { .. } => {}
             Event::Turn { client } => self.on_turn(client),
+            Event::Ping { client } => self.on_ping(client),
             Event::Owed { link, owed } => self.on_owed(link, owed),
         }
     }
@@ -209,6 +215,7 @@ impl World {
             | Event::Read { .. }
             | Event::Resume { .. }
             | Event::Turn { .. }
+            | Event::Ping { .. }
             | Event::Owed { .. } => None,
         }
     }
@@ -289,7 +296,7 @@ impl World {
 
     /// When something that is sent to the broker now arrives.
     fn up_ms(&mut self, link: LinkId) -> u64 {
-        let delay_ms = self.chance.range(0, self.swarm.up_ms_max);
+        let delay_ms = self.delay(self.swarm.up_ms_max);
         let at_ms = (self.now_ms + delay_ms).max(self.links[link].up_at_ms);
         self.links[link].up_at_ms = at_ms;
         at_ms
@@ -312,7 +319,7 @@ impl World {
     pub(crate) fn reset(&mut self, link: LinkId) {
         self.leave(link);
         self.links[link].is_half_open = true;
-        let at_ms = self.now_ms + self.chance.range(0, self.swarm.up_ms_max);
+        let at_ms = self.now_ms + self.delay(self.swarm.up_ms_max);
         let cause = CloseCause::Transport;
         self.agenda.put(at_ms, Event::UpEnd { link, cause });
         self.note(format_args!("link {link} is reset"));
@@ -330,7 +337,7 @@ impl World {
         let client = self.links[link].client;
         if self.clients[client].link == Some(link) {
             self.clients[client].disconnected();
-            if self.mode != Mode::Faulty {
+            if self.mode != Mode::Faulty && client < self.swarm.clients {
                 self.put(1, Event::Turn { client });
             }
         }
@@ -384,7 +391,7 @@ impl World {
             for (payload, qos) in &reaction.messages {
                 self.oracle.received(link, payload, *qos);
             }
-            if client >= self.swarm.clients {
+            if client == self.swarm.clients {
                 let payloads = reaction.messages.into_iter().map(|(payload, _)| payload);
                 self.clients[client].taken.extend(payloads);
             }
@@ -424,6 +431,12 @@ impl World {
         }
     }
 }
+
+/// Half of what the shortest keep alive needs.
+const PING_MS: u64 = 500;
+
+/// The longest delay when there are no faults.
+const CALM_MS: u64 = 5;
 
 /// Bytes of a record of the transport.
 const RECORD_BYTES: usize = 200;
@@ -481,7 +494,7 @@ impl World {
                 self.schedule_read(link);
             }
         }
-        for client in 0..self.clients.len() {
+        for client in 0..self.swarm.clients {
             if let Some(link) = self.clients[client].link {
                 for owed in std::mem::take(&mut self.clients[client].kept_back) {
                     self.on_owed(link, owed);
@@ -489,13 +502,40 @@ impl World {
             }
             self.put(0, Event::Turn { client });
         }
+        for client in 0..self.clients.len() {
+            self.put(PING_MS, Event::Ping { client });
+        }
+    }
+
+    /// Keeps connections alive while nobody has anything to say.
+    fn on_ping(&mut self, client: usize) {
+        if self.mode == Mode::Faulty {
+            return;
+        }
+        if let Some(link) = self.clients[client].link
+            && self.clients[client].is_connected
+        {
+            let ping = self.clients[client].ping();
+            self.send(link, ping);
+        }
+        self.put(PING_MS, Event::Ping { client });
+    }
+
+    /// A delay of the network or of mail.
+    pub(crate) fn delay(&mut self, most_ms: u64) -> u64 {
+        let most_ms = if self.mode == Mode::Faulty {
+            most_ms
+        } else {
+            most_ms.min(CALM_MS)
+        };
+        self.chance.range(0, most_ms)
     }
 
     /// The faults begin again.
     pub(crate) fn unheal(&mut self) {
         self.mode = Mode::Faulty;
         self.note(format_args!("----- Faulty"));
-        for client in 0..self.clients.len() {
+        for client in 0..self.swarm.clients {
             let delay_ms = self.chance.below(50);
             self.put(delay_ms, Event::Turn { client });
         }

@@ -19,7 +19,7 @@ pub(crate) fn owed(
     session: &Session,
     message: &Message,
 ) -> Option<crate::oracle::OwedMessage> {
-    let is_own = !message.is_will && message.publisher == client_id;
+    let is_own = message.publisher == client_id;
     let granted = session
         .subscriptions
         .iter()

@@ -69,17 +69,13 @@ impl Oracle {
     }
 
     /// A PUBREL that no PUBREC on this connection asked for: one that is sent again on resuming.
-    fn is_resent(&mut self, link: LinkId, packet_id: u16) -> bool {
-        let conn = &mut self.conns[link];
+    fn is_resent(&self, link: LinkId, packet_id: u16) -> bool {
+        let conn = &self.conns[link];
         let session = self.sessions.get(&conn.client_id);
         let sent = session.and_then(|session| session.unsettled.get(&packet_id));
-        let is_resent = conn.session_present
+        conn.session_present
             && sent.is_some_and(|sent| sent.is_released)
-            && !conn.answers.iter().any(|answer| answer.is_pubrel(packet_id));
-        if is_resent {
-            conn.on_air.insert(packet_id);
-        }
-        is_resent
+            && !conn.answers.iter().any(|answer| answer.is_pubrel(packet_id))
     }
 
     fn on_suback(&mut self, link: LinkId, packet_id: u16, codes: &[u8]) {
@@ -113,12 +109,15 @@ impl Oracle {
             Err(fault) => return self.fail("wire", format!("link {link}: {fault}")),
         };
         let conn = &mut self.conns[link];
-        if conn.phase != Phase::Open {
-            return;
-        }
         let client_id = conn.client_id.clone();
-        let Some(session) = self.sessions.get_mut(&client_id) else {
-            return self.fail("session", format!("link {link}: a message without a session"));
+        // The same input may have ended the connection, and the session with it.
+        let serial = conn.session;
+        let session = self.sessions.get_mut(&client_id);
+        let Some(session) = session.filter(|session| session.serial == serial) else {
+            if conn.phase == Phase::Open {
+                self.fail("session", format!("link {link}: a message without a session"));
+            }
+            return;
         };
         let is_shared = session.group_of(&topic).is_some();
         let mut result = window::sent(conn, session, publish, is_shared).map_err(|f| ("window", f));
