@@ -307,6 +307,21 @@ fn disconnect_cannot_give_an_expiry_interval_to_a_session_without_one() {
 }
 
 #[test]
+fn a_broker_that_keeps_no_sessions_takes_a_goodbye_that_asks_for_one() {
+    // Section 3.14.2.2.2: what counts is whether CONNECT asked for none.
+    for shards in SHARDS {
+        let mut bed = Bed::with(shards, |limits| limits.session_expiry_secs_max = 0);
+        let options = expiring(V5, "client", 60).will("w", b"", QoS::AtMostOnce, false);
+        let client = bed.connect_with(&options);
+        disconnect_with_expiry(&mut bed, client, 60);
+        assert!(bed.take(client).bytes.is_empty());
+        assert_eq!(bed.outcome(Outcome::DisconnectByClient), 1);
+        assert_eq!(bed.outcome(Outcome::WillDiscarded), 1);
+        assert_eq!(bed.stats().sessions, 0);
+    }
+}
+
+#[test]
 fn a_reconnect_brings_its_own_expiry_interval() {
     for shards in SHARDS {
         let mut bed = Bed::new(shards);

@@ -125,7 +125,8 @@ impl Shard {
         let limit = self.limits.session_expiry_secs_max;
         let expiry_secs = self.session(slot).map_or(0, |session| session.expiry_secs);
         if let Some(asked) = asked {
-            if expiry_secs == 0 && asked > 0 {
+            // Where the broker keeps no session, 0 does not tell what CONNECT asked for.
+            if expiry_secs == 0 && asked > 0 && limit > 0 {
                 return self.close(
                     id,
                     Outcome::DisconnectProtocol,
