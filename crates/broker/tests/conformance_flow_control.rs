@@ -154,6 +154,30 @@ fn the_brokers_own_bound_holds_where_the_client_names_none() {
 }
 
 #[test]
+fn unacknowledged_messages_are_bounded_in_bytes_too() {
+    for shards in SHARDS {
+        let mut bed = Bed::with(shards, |limits| limits.inflight_bytes_max = 2_000);
+        let publisher = bed.connect(V5, "publisher");
+        let client = bed.connect(V5, "client");
+        bed.subscribe(client, "t", QOS_1);
+        for len in [900, 900, 900, 5_000, 10] {
+            bed.publish(publisher, "t", &vec![b'x'; len], QOS_1);
+        }
+        let mut open = bed.arrivals(client);
+        assert_eq!(open.len(), 3, "the third one reaches the bound");
+        let mut lens = Vec::new();
+        while !open.is_empty() {
+            let one = open.remove(0);
+            lens.push(one.payload.len());
+            bed.puback(client, id(one.packet_id.expect("an id")));
+            open.extend(bed.arrivals(client));
+        }
+        assert_eq!(lens, [900, 900, 900, 5_000, 10]);
+        bed.check_books();
+    }
+}
+
+#[test]
 fn a_lower_receive_maximum_on_resume_is_kept_and_the_order_with_it() {
     // [MQTT-4.4.0-1] [MQTT-4.9.0-1] [MQTT-3.3.4-9]
     for shards in SHARDS {

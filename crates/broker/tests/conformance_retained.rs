@@ -316,6 +316,22 @@ fn no_more_retained_messages_than_the_limit_are_kept() {
 }
 
 #[test]
+fn who_cannot_be_told_of_the_limit_loses_the_retaining_and_not_the_message() {
+    for shards in SHARDS {
+        for (version, qos) in [(V5, QOS_0), (V311, QOS_0), (V311, QOS_1), (V31, QOS_2)] {
+            let mut bed = Bed::with(shards, |limits| limits.retained_messages_max = 0);
+            let publisher = bed.connect(version, "publisher");
+            let subscriber = bed.connect(V5, "subscriber");
+            bed.subscribe(subscriber, "t", QOS_2);
+            bed.retain(publisher, "t", b"x", qos);
+            assert_eq!(bed.payloads(subscriber), ["x"]);
+            assert_eq!(bed.outcome(Outcome::PublishRetainQuota), 1);
+            assert_eq!(bed.stats().retained_messages, 0);
+        }
+    }
+}
+
+#[test]
 fn no_more_retained_bytes_than_the_limit_are_kept() {
     let mut bed = Bed::with(1, |limits| limits.retained_bytes_max = 20);
     let publisher = bed.connect(V5, "publisher");

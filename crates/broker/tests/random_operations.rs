@@ -450,6 +450,28 @@ impl Run {
         }
     }
 
+    /// Everybody comes back and acknowledges: nothing is stuck.
+    fn drain(&mut self) {
+        let clients = NAMES.map(|name| {
+            let options = ConnectOptions::new(V5, name)
+                .clean(false)
+                .property(PropertyId::SessionExpiryInterval, Value::U32(u32::MAX));
+            self.bed.connect_with(&options)
+        });
+        while clients
+            .iter()
+            .any(|client| !self.bed.finish(*client).is_empty())
+        {}
+        self.bed.check_books();
+        let stats = self.bed.stats();
+        assert_eq!(
+            stats.copies,
+            stats.settled_copies(),
+            "something waits: {stats:?}"
+        );
+        assert_eq!(stats.queued_messages, 0);
+    }
+
     /// Everybody starts anew: nothing is left over.
     fn end(&mut self) {
         for name in NAMES {
@@ -617,6 +639,7 @@ proptest! {
             for (who, operation) in &script {
                 run.apply(*who, operation);
             }
+            run.drain();
             run.end();
         }
     }

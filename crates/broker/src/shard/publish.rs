@@ -189,7 +189,12 @@ impl Shard {
                 "the payload is not the UTF-8 that its format indicator promises",
             ));
         }
-        if publish.retain && !publish.payload.is_empty() {
+        // Who cannot be told loses the retaining, not the message: the store counts it then.
+        let can_be_told = publish.qos != QoS::AtMostOnce
+            && self
+                .connection_of(slot)
+                .is_some_and(|connection| connection.version.has_reason_codes());
+        if publish.retain && !publish.payload.is_empty() && can_be_told {
             self.check_retain(topic, publish)?;
         }
         Ok(())
