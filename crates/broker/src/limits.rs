@@ -1,5 +1,11 @@
 //! Every bound of the core in one place, with defaults that suit a Raspberry Pi and a server.
 
+/// Largest CONNECT in bytes, whatever other packets may be: nobody has been let in yet.
+pub const CONNECT_BYTES_MAX: u32 = 1024 * 1024;
+
+/// Bytes that a client may send behind its CONNECT while its credentials are checked.
+pub const EARLY_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// What happens to a message that finds its session's queue full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum QueuePolicy {

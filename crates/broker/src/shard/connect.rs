@@ -13,19 +13,13 @@ use super::{Shard, foreign};
 use crate::connection::State;
 use crate::event::{AuthRequest, AuthVerdict, ConnectionId, Effect, Handover, ReportEvent};
 use crate::hash::{hash_of, shard_of};
-use crate::limits::Anonymous;
+use crate::limits::{Anonymous, CONNECT_BYTES_MAX, EARLY_BYTES_MAX};
 use crate::message::{Message, MessageParts, NEVER_MS};
 use crate::outcome::Outcome;
 use crate::routing::share::SessionRef;
 use crate::session::alias::Aliases;
 use crate::session::{Identity, Session, Will};
 use crate::timer::Timer;
-
-/// A CONNECT is at most this large, whatever other packets may be: nobody has been let in yet.
-const CONNECT_BYTES_MAX: u32 = 1024 * 1024;
-
-/// What a client may send behind its CONNECT while its credentials are checked.
-const EARLY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The largest packet that MQTT can express: nothing to announce.
 const PACKET_BYTES_UNLIMITED: u32 = VARINT_MAX + 5;
