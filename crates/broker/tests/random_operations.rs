@@ -211,10 +211,14 @@ fn limits() -> impl Strategy<Value = Limits> {
 /// What a client owes the broker.
 #[derive(Clone, Copy, Debug)]
 enum Owed {
-    PubAck(PacketId),
-    PubRec(PacketId),
-    PubRel(PacketId),
-    PubComp(PacketId),
+    /// PUBACK.
+    Acknowledge(PacketId),
+    /// PUBREC.
+    Receive(PacketId),
+    /// PUBREL.
+    Release(PacketId),
+    /// PUBCOMP.
+    Complete(PacketId),
 }
 
 /// A client of a random run.
@@ -404,14 +408,14 @@ impl Run {
                     let old = player.open.insert(packet_id.get(), publish.qos);
                     assert!(old.is_none(), "packet id {packet_id} is in use");
                     player.owed.push_back(if publish.qos == QoS::AtLeastOnce {
-                        Owed::PubAck(packet_id)
+                        Owed::Acknowledge(packet_id)
                     } else {
-                        Owed::PubRec(packet_id)
+                        Owed::Receive(packet_id)
                     });
                 }
-                Packet::PubRel(ack) => player.owed.push_back(Owed::PubComp(ack.packet_id)),
+                Packet::PubRel(ack) => player.owed.push_back(Owed::Complete(ack.packet_id)),
                 Packet::PubRec(ack) if !ack.reason.is_error() => {
-                    player.owed.push_back(Owed::PubRel(ack.packet_id));
+                    player.owed.push_back(Owed::Release(ack.packet_id));
                 }
                 _ => {}
             }
@@ -432,18 +436,18 @@ impl Run {
             properties: Properties::EMPTY,
         };
         match owed {
-            Owed::PubAck(packet_id) => {
+            Owed::Acknowledge(packet_id) => {
                 player.open.remove(&packet_id.get());
                 self.bed.send(client, &Packet::PubAck(ack(packet_id)));
             }
-            Owed::PubRec(packet_id) => {
+            Owed::Receive(packet_id) => {
                 if refuses {
                     player.open.remove(&packet_id.get());
                 }
                 self.bed.send(client, &Packet::PubRec(ack(packet_id)));
             }
-            Owed::PubRel(packet_id) => self.bed.pubrel(client, packet_id),
-            Owed::PubComp(packet_id) => {
+            Owed::Release(packet_id) => self.bed.pubrel(client, packet_id),
+            Owed::Complete(packet_id) => {
                 player.open.remove(&packet_id.get());
                 self.bed.pubcomp(client, packet_id);
             }
