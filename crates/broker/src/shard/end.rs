@@ -60,7 +60,19 @@ impl Shard {
         self.part(id, outcome, detail, WillFate::Publish);
     }
 
+    /// The driver reports that an open connection is gone: there is nothing left to close.
+    pub(super) fn connection_is_gone(&mut self, id: ConnectionId, outcome: Outcome, detail: &str) {
+        self.leave_session(id, outcome, detail, WillFate::Publish);
+    }
+
     fn part(&mut self, id: ConnectionId, outcome: Outcome, detail: &str, fate: WillFate) {
+        if self.connection(id).is_some() {
+            self.effects.push_back(Effect::Close { conn: id });
+            self.leave_session(id, outcome, detail, fate);
+        }
+    }
+
+    fn leave_session(&mut self, id: ConnectionId, outcome: Outcome, detail: &str, fate: WillFate) {
         let Some(connection) = self.connection(id) else {
             return;
         };
@@ -77,7 +89,6 @@ impl Shard {
             connection.aliases = None;
             connection.partial = Vec::new();
         }
-        self.effects.push_back(Effect::Close { conn: id });
         self.detach(slot, fate);
     }
 

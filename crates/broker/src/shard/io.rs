@@ -98,7 +98,7 @@ impl Shard {
                     (Outcome::DisconnectTransport, "the broker closed the socket")
                 }
             };
-            self.lose_connection(id, outcome, detail);
+            self.connection_is_gone(id, outcome, detail);
         }
         if let Some(connection) = self.take_connection(id)
             && let Some(output) = connection.output
