@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn selects_the_subprotocol() {
-        // MQTT-6.0.0-3, MQTT-6.0.0-4
+        // [MQTT-6.0.0-4] [MQTT-v311-6.0.0-4]
         let any = WebSocketSettings::default;
         let protocol = |list: &str| format!("Sec-WebSocket-Protocol: {list}\r\n");
         check_answer(
@@ -369,7 +369,7 @@ mod tests {
 
     #[test]
     fn frames_may_cut_packets_anywhere() {
-        // MQTT-6.0.0-2
+        // [MQTT-6.0.0-2] [MQTT-v311-6.0.0-2]
         let body: Vec<u8> = (0..=255).cycle().take(700).collect();
         let mut stream = frame(0x02, &body[..3]);
         stream.extend(frame(0x89, b"are you there"));
@@ -391,7 +391,7 @@ mod tests {
 
     #[test]
     fn a_text_frame_ends_the_connection() {
-        // MQTT-6.0.0-1
+        // [MQTT-6.0.0-1] [MQTT-v311-6.0.0-1]
         let mut wire = Vec::new();
         let fault = opened().receive(&frame(0x81, b"hi"), &mut Vec::new(), &mut wire);
         assert_eq!(fault, Err(WebSocketFault::Text));
