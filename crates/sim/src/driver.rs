@@ -77,8 +77,10 @@ impl World {
             }
             let bytes: Vec<u8> = output.chunks().flatten().copied().skip(seen).collect();
             link.tapped += bytes.len() as u64;
-            self.trace
-                .line(self.now_ms, format_args!("  link {id} {} bytes", bytes.len()));
+            self.trace.line(
+                self.now_ms,
+                format_args!("  link {id} {} bytes", bytes.len()),
+            );
             self.trace.bytes(&bytes);
             outputs.push((id, bytes));
         }
@@ -191,7 +193,14 @@ impl World {
             letters: batch.len(),
         };
         let sender = ShardId(from as u16);
-        self.input(to, Input::Mail { from: sender, batch }, about);
+        self.input(
+            to,
+            Input::Mail {
+                from: sender,
+                batch,
+            },
+            about,
+        );
         let was_full = self.is_stalled(from);
         self.push_mail(from, to);
         if was_full && !self.is_stalled(from) {

@@ -22,7 +22,9 @@ use crate::checks::retained::Retained;
 use crate::checks::share::Groups;
 use crate::checks::will::Wills;
 use crate::event::LinkId;
-pub(crate) use model::{Conn, Message, Owed as OwedMessage, Phase, Session, Subscription, Unsettled, Will};
+pub(crate) use model::{
+    Conn, Message, Owed as OwedMessage, Phase, Session, Subscribing, Subscription, Unsettled, Will,
+};
 
 /// What an input was.
 #[derive(Clone, Debug)]

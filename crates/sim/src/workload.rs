@@ -62,7 +62,10 @@ impl World {
             }
             return;
         }
-        if self.chance.percent(self.clients[client].persona.publishes_percent) {
+        if self
+            .chance
+            .percent(self.clients[client].persona.publishes_percent)
+        {
             let count = if self.chance.percent(5) { 12 } else { 1 };
             for _ in 0..count {
                 self.publish(client);
@@ -251,7 +254,12 @@ impl World {
         };
         let count = self.clients[client].subscribed.len() as u64;
         let position = self.chance.below(count) as usize;
-        let Some(filter) = self.clients[client].subscribed.iter().nth(position).cloned() else {
+        let Some(filter) = self.clients[client]
+            .subscribed
+            .iter()
+            .nth(position)
+            .cloned()
+        else {
             return;
         };
         if !self.clients[client].has_many_requests() {

@@ -261,7 +261,7 @@ impl World {
         match self.swarm.cut {
             Cut::Whole => self.send_piece(link, bytes),
             Cut::Crumbs => {
-                for piece in bytes.chunks(3) {
+                for piece in bytes.chunks((bytes.len() / 40).max(3)) {
                     self.send_piece(link, piece.to_vec());
                 }
             }
@@ -380,8 +380,7 @@ impl World {
         self.links[link].unread = self.links[link].unread.saturating_sub(bytes.len());
         self.schedule_write(link, 0);
         let client = self.links[link].client;
-        let is_current =
-            self.clients[client].link == Some(link) && self.links[link].is_client_open;
+        let is_current = self.clients[client].link == Some(link) && self.links[link].is_client_open;
         if is_current && !bytes.is_empty() {
             let present = self.oracle.session_present(link);
             let reaction = self.clients[client].read(&bytes, present);
@@ -484,7 +483,8 @@ impl World {
             }
         }
         for link in 0..self.links.len() {
-            if self.links[link].is_half_open && self.links[link].phase != Phase::Gone {
+            let is_known = self.links[link].phase != Phase::Gone;
+            if self.links[link].is_half_open && (is_known || self.links[link].is_client_open) {
                 self.reset(link);
             } else if self.links[link].is_client_open {
                 let record = std::mem::take(&mut self.links[link].record);

@@ -1,5 +1,8 @@
 //! `columba-sim`: runs seeds and says how to run a failed one again.
-#![expect(clippy::print_stdout, reason = "a command-line tool reports on standard output")]
+#![expect(
+    clippy::print_stdout,
+    reason = "a command-line tool reports on standard output"
+)]
 
 use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,7 +48,9 @@ fn main() -> ExitCode {
         is_traced: arguments.trace,
     };
     let started = Instant::now();
-    let limit = arguments.minutes.map(|minutes| Duration::from_secs(60 * minutes));
+    let limit = arguments
+        .minutes
+        .map(|minutes| Duration::from_secs(60 * minutes));
     let seeds = match (arguments.seed, limit) {
         (Some(seed), _) => seed..=seed,
         (None, Some(_)) => arguments.start..=u64::MAX,
@@ -63,7 +68,10 @@ fn main() -> ExitCode {
         delivered += report.delivered;
         if arguments.seed.is_some() {
             let (hash, accepted) = (report.trace_hash, report.accepted);
-            println!("seed {seed}: trace {hash:016x}, {} inputs, {accepted} messages accepted", report.inputs);
+            println!(
+                "seed {seed}: trace {hash:016x}, {} inputs, {accepted} messages accepted",
+                report.inputs
+            );
         }
         if say(&report) {
             failed += 1;
@@ -95,7 +103,9 @@ fn say(report: &Report) -> bool {
 }
 
 fn how_to_replay(seed: u64) -> String {
-    let commit = Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output();
+    let commit = Command::new("git")
+        .args(["rev-parse", "--short=12", "HEAD"])
+        .output();
     let commit = commit.ok().filter(|output| output.status.success());
     let commit = commit.map_or_else(
         || "unknown".to_owned(),

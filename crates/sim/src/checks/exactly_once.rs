@@ -31,7 +31,9 @@ pub(crate) fn sent(
     if *times <= allowed {
         return Ok(());
     }
-    Err(format!("message {id} was sent {times} times without DUP, {allowed} are due"))
+    Err(format!(
+        "message {id} was sent {times} times without DUP, {allowed} are due"
+    ))
 }
 
 /// A client took a message as new.
@@ -50,5 +52,7 @@ pub(crate) fn received(
     if *times <= allowed {
         return Ok(());
     }
-    Err(format!("message {id} arrived {times} times at QoS 2, {allowed} are due"))
+    Err(format!(
+        "message {id} arrived {times} times at QoS 2, {allowed} are due"
+    ))
 }

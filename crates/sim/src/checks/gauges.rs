@@ -10,7 +10,12 @@ impl Oracle {
         let sessions = || self.sessions.values();
         let count = |shared: bool| -> usize {
             let each = sessions().map(|session| {
-                session.shared.len() + if shared { 0 } else { session.subscriptions.len() }
+                session.shared.len()
+                    + if shared {
+                        0
+                    } else {
+                        session.subscriptions.len()
+                    }
             });
             each.sum()
         };
@@ -20,7 +25,11 @@ impl Oracle {
             ("sessions", stats.sessions, self.sessions.len()),
             ("clients connected", stats.clients_connected, online),
             ("subscriptions", stats.subscriptions, count(false)),
-            ("shared subscriptions", stats.shared_subscriptions, count(true)),
+            (
+                "shared subscriptions",
+                stats.shared_subscriptions,
+                count(true),
+            ),
         ];
         for (name, actual, expected) in gauges {
             if actual != expected as u64 {

@@ -16,7 +16,10 @@ pub(crate) fn check(
     if message.is_will || message.publisher != client_id || publish.retain || publish.dup {
         return Ok(());
     }
-    let asked = session.local.iter().any(|filter| matches(filter, &message.topic));
+    let asked = session
+        .local
+        .iter()
+        .any(|filter| matches(filter, &message.topic));
     if asked {
         return Ok(());
     }

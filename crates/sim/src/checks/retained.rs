@@ -17,8 +17,18 @@ impl Retained {
 }
 
 impl Oracle {
-    /// All is quiet: `found` are the retained messages that a subscription to everything got.
-    pub(crate) fn check_retained(&mut self, found: &[u64]) -> Result<(), String> {
+    /// How many of these messages never expire.
+    pub(crate) fn lasting(&self, found: &[u64]) -> u64 {
+        let lasting = found.iter().filter(|id| {
+            let message = self.messages.get(id);
+            message.is_some_and(|message| message.expires_ms.is_none())
+        });
+        lasting.count() as u64
+    }
+
+    /// All is quiet: `found` are the retained messages that a subscription to everything, made at
+    /// `asked_ms`, got.
+    pub(crate) fn check_retained(&mut self, found: &[u64], asked_ms: u64) -> Result<(), String> {
         let mut by_topic: BTreeMap<&str, u64> = BTreeMap::new();
         for id in found {
             let Some(message) = self.messages.get(id) else {
@@ -27,7 +37,7 @@ impl Oracle {
             if by_topic.insert(&message.topic, *id).is_some() {
                 return Err(format!("{} has two retained messages", message.topic));
             }
-            if message.expires_ms.is_some_and(|at_ms| at_ms < self.now_ms) {
+            if message.expires_ms.is_some_and(|at_ms| at_ms <= asked_ms) {
                 return Err(format!("message {id} has expired"));
             }
         }

@@ -32,7 +32,9 @@ pub(crate) fn sent(
     }
     if conn.on_air.len() > usize::from(conn.receive_maximum) {
         let (count, most) = (conn.on_air.len(), conn.receive_maximum);
-        return Err(format!("{count} unacknowledged messages, {most} are allowed"));
+        return Err(format!(
+            "{count} unacknowledged messages, {most} are allowed"
+        ));
     }
     let unsettled = Unsettled {
         payload: publish.payload.to_vec(),

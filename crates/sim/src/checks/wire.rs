@@ -8,7 +8,10 @@ use crate::oracle::Conn;
 pub(crate) fn check(conn: &Conn, packet: &Packet<'_>, bytes: &[u8]) -> Result<(), String> {
     if bytes.len() > conn.packet_bytes_max {
         let (len, most) = (bytes.len(), conn.packet_bytes_max);
-        return Err(format!("{} of {len} bytes, {most} are allowed", packet.packet_type()));
+        return Err(format!(
+            "{} of {len} bytes, {most} are allowed",
+            packet.packet_type()
+        ));
     }
     let is_v5 = conn.version == Version::V5;
     match packet {

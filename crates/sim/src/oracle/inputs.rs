@@ -4,7 +4,7 @@ use columba_codec::packet::{Connect, Publish, RetainHandling, Subscribe};
 use columba_codec::{Decoded, Packet, PropertyId, QoS, ReasonCode, TopicFilter, Version, decode};
 
 use super::model::Connecting;
-use super::{Message, Oracle, Phase, Subscription, Will};
+use super::{Message, Oracle, Phase, Subscribing, Subscription, Will};
 use crate::checks::acknowledgement::Answer;
 use crate::checks::delivery;
 use crate::event::LinkId;
@@ -171,22 +171,27 @@ impl Oracle {
     fn on_subscribe(&mut self, link: LinkId, subscribe: &Subscribe<'_>) {
         let conn = &mut self.conns[link];
         let filters = subscribe.filters.iter();
-        let texts = filters.map(|(filter, _)| filter.to_owned()).collect();
-        conn.subscribing.insert(subscribe.packet_id.get(), texts);
+        self.serial += 1;
+        let number = self.serial;
+        let waiting = Subscribing {
+            number,
+            filters: filters.map(|(filter, _)| filter.to_owned()).collect(),
+        };
+        conn.subscribing.insert(subscribe.packet_id.get(), waiting);
         let client_id = conn.client_id.clone();
         let Some(session) = self.sessions.get_mut(&client_id) else {
             return;
         };
         for (text, options) in subscribe.filters.iter() {
             let is_shared = text.starts_with("$share/");
-            let has_retained =
-                !is_shared && options.retain_handling != RetainHandling::DoNotSend;
+            let has_retained = !is_shared && options.retain_handling != RetainHandling::DoNotSend;
             session.history.push((text.to_owned(), has_retained));
             if !options.no_local {
                 session.local.insert(text.to_owned());
             }
             let new = Subscription {
                 options,
+                number,
                 is_acknowledged: false,
             };
             if is_shared {

@@ -41,7 +41,7 @@ pub(crate) struct Conn {
     /// Answers that are due at once, in order.
     pub(crate) answers: VecDeque<Answer>,
     /// SUBSCRIBE packets without SUBACK.
-    pub(crate) subscribing: BTreeMap<u16, Vec<String>>,
+    pub(crate) subscribing: BTreeMap<u16, Subscribing>,
     pub(crate) is_garbage: bool,
     pub(crate) last_received_ms: u64,
 }
@@ -95,10 +95,20 @@ pub(crate) struct Will {
     pub(crate) delay_secs: u32,
 }
 
+/// A SUBSCRIBE that waits for its SUBACK.
+#[derive(Clone, Debug)]
+pub(crate) struct Subscribing {
+    /// Counts the SUBSCRIBE packets of a run.
+    pub(crate) number: u64,
+    pub(crate) filters: Vec<String>,
+}
+
 /// A subscription.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subscription {
     pub(crate) options: SubscribeOptions,
+    /// The SUBSCRIBE that made it; an earlier one's SUBACK promises nothing for it.
+    pub(crate) number: u64,
     /// Whether its SUBACK was sent: from then on no message may be missed.
     pub(crate) is_acknowledged: bool,
 }

@@ -3,8 +3,8 @@
 use columba_codec::packet::Publish;
 use columba_codec::{Decoded, Packet, PropertyId, ReasonCode, decode};
 
-use super::{Oracle, Phase, id_of};
-use crate::checks::{acknowledgement, delivery, exactly_once, wire, window};
+use super::{Oracle, Phase, Subscription, id_of};
+use crate::checks::{acknowledgement, delivery, exactly_once, window, wire};
 use crate::event::LinkId;
 
 impl Oracle {
@@ -41,7 +41,10 @@ impl Oracle {
                     let (bytes, behind) = rest.split_at(len);
                     rest = behind;
                     let result = wire::check(&self.conns[link], &packet, bytes);
-                    self.judge("wire", result.map_err(|fault| format!("link {link}: {fault}")));
+                    self.judge(
+                        "wire",
+                        result.map_err(|fault| format!("link {link}: {fault}")),
+                    );
                     self.on_spoken(link, &packet);
                 }
                 other => {
@@ -65,7 +68,10 @@ impl Oracle {
             return;
         }
         let result = acknowledgement::check(&mut self.conns[link], packet);
-        self.judge("acknowledgement", result.map_err(|f| format!("link {link}: {f}")));
+        self.judge(
+            "acknowledgement",
+            result.map_err(|f| format!("link {link}: {f}")),
+        );
     }
 
     /// A PUBREL that no PUBREC on this connection asked for: one that is sent again on resuming.
@@ -75,14 +81,18 @@ impl Oracle {
         let sent = session.and_then(|session| session.unsettled.get(&packet_id));
         conn.session_present
             && sent.is_some_and(|sent| sent.is_released)
-            && !conn.answers.iter().any(|answer| answer.is_pubrel(packet_id))
+            && !conn
+                .answers
+                .iter()
+                .any(|answer| answer.is_pubrel(packet_id))
     }
 
     fn on_suback(&mut self, link: LinkId, packet_id: u16, codes: &[u8]) {
-        let Some(filters) = self.conns[link].subscribing.remove(&packet_id) else {
+        let Some(waiting) = self.conns[link].subscribing.remove(&packet_id) else {
             let detail = format!("link {link}: SUBACK {packet_id} answers no SUBSCRIBE");
             return self.fail("acknowledgement", detail);
         };
+        let filters = waiting.filters;
         if filters.len() != codes.len() || codes.iter().any(|code| *code > 2) {
             let detail = format!("link {link}: SUBACK {codes:?} for {filters:?}");
             self.fail("acknowledgement", detail);
@@ -92,10 +102,11 @@ impl Oracle {
             return;
         };
         for filter in &filters {
-            if let Some(known) = session.subscriptions.get_mut(filter) {
+            let is_meant = |known: &&mut Subscription| known.number <= waiting.number;
+            if let Some(known) = session.subscriptions.get_mut(filter).filter(is_meant) {
                 known.is_acknowledged = true;
             }
-            if let Some(known) = session.shared.get_mut(filter) {
+            if let Some(known) = session.shared.get_mut(filter).filter(is_meant) {
                 known.is_acknowledged = true;
                 self.groups.joined(filter, &client_id);
             }
@@ -115,7 +126,10 @@ impl Oracle {
         let session = self.sessions.get_mut(&client_id);
         let Some(session) = session.filter(|session| session.serial == serial) else {
             if conn.phase == Phase::Open {
-                self.fail("session", format!("link {link}: a message without a session"));
+                self.fail(
+                    "session",
+                    format!("link {link}: a message without a session"),
+                );
             }
             return;
         };
@@ -130,7 +144,10 @@ impl Oracle {
                             result = outcome.map_err(|fault| (name, fault));
                         }
                     };
-                    check("delivery", delivery::check(session, message, &topic, publish));
+                    check(
+                        "delivery",
+                        delivery::check(session, message, &topic, publish),
+                    );
                     check(
                         "no_local",
                         crate::checks::no_local::check(&client_id, session, message, publish),
@@ -138,7 +155,10 @@ impl Oracle {
                     if is_shared {
                         check("share", self.groups.sent(session, id, message, publish));
                     } else {
-                        check("exactly_once", exactly_once::sent(session, id, message, publish));
+                        check(
+                            "exactly_once",
+                            exactly_once::sent(session, id, message, publish),
+                        );
                         check("order", session.order.sent(message, publish));
                     }
                     delivery::sent(session, id);
@@ -146,7 +166,10 @@ impl Oracle {
             }
         }
         if let Err((check, fault)) = result {
-            self.fail(check, format!("link {link} ({client_id}), topic {topic}: {fault}"));
+            self.fail(
+                check,
+                format!("link {link} ({client_id}), topic {topic}: {fault}"),
+            );
         }
     }
 

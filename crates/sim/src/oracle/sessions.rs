@@ -79,7 +79,11 @@ impl Oracle {
         if session.expiry_secs == 0 {
             return self.end_session(&client_id);
         }
-        if session.will.as_ref().is_some_and(|will| will.delay_secs == 0) {
+        if session
+            .will
+            .as_ref()
+            .is_some_and(|will| will.delay_secs == 0)
+        {
             self.publish_will_of(&client_id);
         }
     }
