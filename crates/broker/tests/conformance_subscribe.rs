@@ -196,6 +196,35 @@ fn no_local_leaves_out_what_the_client_itself_publishes() {
 }
 
 #[test]
+fn overlapping_no_local_subscriptions_leave_out_own_messages_too() {
+    // [MQTT-3.8.3-3]
+    for shards in SHARDS {
+        let mut bed = Bed::new(shards);
+        let client = bed.connect(V5, "client");
+        let no_local = SubscribeOptions {
+            no_local: true,
+            ..options(QOS_2)
+        };
+        for (filter, identifier) in [("a/b", 1), ("a/#", 2)] {
+            let number = [(PropertyId::SubscriptionIdentifier, Value::U32(identifier))];
+            let number = properties(&number);
+            bed.subscribe_with(client, filter, no_local, number.as_properties());
+        }
+        bed.publish(client, "a/b", b"own", QOS_0);
+        assert!(bed.take(client).bytes.is_empty());
+        assert_eq!(bed.outcome(Outcome::DeliverNoLocal), 1);
+        // A subscription that takes own messages is the only one that such a message matches.
+        bed.subscribe_identified(client, "#", QOS_0, 3);
+        bed.publish(client, "a/b", b"own", QOS_0);
+        let inbox = bed.take(client);
+        let publish = inbox.one_publish();
+        let identifiers: Vec<_> = publish.properties.subscription_identifiers().collect();
+        assert_eq!((publish.qos, identifiers), (QOS_0, vec![3]));
+        bed.check_books();
+    }
+}
+
+#[test]
 fn no_local_on_a_shared_subscription_is_a_protocol_error() {
     // [MQTT-3.8.3-4]
     for shards in SHARDS {
