@@ -10,6 +10,7 @@ mod letters;
 mod publish;
 mod recheck;
 mod recount;
+mod refuse;
 mod retain;
 mod share;
 mod subscribe;

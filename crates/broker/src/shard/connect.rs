@@ -5,10 +5,11 @@ use std::sync::Arc;
 use columba_codec::packet::{ConnAck, Connect};
 use columba_codec::wire::VARINT_MAX;
 use columba_codec::{
-    DecodeError, Decoded, Fault, Packet, PacketType, Properties, PropertiesBuf, PropertyId,
-    ReasonCode, Value, Version, decode, fixed_header,
+    Decoded, Packet, PacketType, Properties, PropertiesBuf, PropertyId, ReasonCode, Value, Version,
+    decode,
 };
 
+use super::refuse::Refusal;
 use super::{Shard, foreign};
 use crate::connection::State;
 use crate::event::{AuthRequest, AuthVerdict, ConnectionId, Effect, Handover, ReportEvent};
@@ -23,23 +24,6 @@ use crate::timer::Timer;
 
 /// The largest packet that MQTT can express: nothing to announce.
 const PACKET_BYTES_UNLIMITED: u32 = VARINT_MAX + 5;
-
-/// Why a CONNECT is refused.
-struct Refusal {
-    reason: ReasonCode,
-    outcome: Outcome,
-    detail: String,
-}
-
-impl Refusal {
-    fn new(reason: ReasonCode, outcome: Outcome, detail: impl Into<String>) -> Self {
-        Self {
-            reason,
-            outcome,
-            detail: detail.into(),
-        }
-    }
-}
 
 /// A CONNECT that passed: what the new connection is established with.
 struct Admission<'a> {
@@ -654,96 +638,6 @@ impl Shard {
         }
     }
 
-    /// Refuses with a CONNACK where the version has one for the reason.
-    fn refuse(&mut self, id: ConnectionId, client_id: &str, refusal: &Refusal) {
-        let mut properties = PropertiesBuf::new();
-        let version = self
-            .connection(id)
-            .map_or(Version::V311, |connection| connection.version);
-        if version.has_properties() {
-            let _ = properties.push(PropertyId::ReasonString, Value::String(&refusal.detail));
-        }
-        let packet = Packet::ConnAck(ConnAck {
-            session_present: false,
-            reason: refusal.reason,
-            properties: properties.as_properties(),
-        });
-        // Without a fitting return code MQTT 3 closes without CONNACK: nothing is written then.
-        self.write_packet(id, &packet);
-        if !client_id.is_empty() {
-            let refused = (Arc::from(client_id), false);
-            if let Some(connection) = self.connection_mut(id) {
-                connection.pending = Some(Box::new(refused));
-            }
-        }
-        self.refuse_silently(id, refusal.outcome, refusal.detail.clone());
-    }
-
-    fn refuse_silently(&mut self, id: ConnectionId, outcome: Outcome, detail: String) {
-        self.stats.count(outcome);
-        let Some(connection) = self.connection_mut(id) else {
-            return;
-        };
-        connection.state = State::Closing;
-        connection.partial = Vec::new();
-        let client_id = connection.pending.take().map(|pending| pending.0);
-        let peer = Some(connection.peer.clone());
-        self.effects.push_back(Effect::Close { conn: id });
-        if self.may_report() {
-            self.report(client_id, peer, ReportEvent::Refused { outcome, detail });
-        }
-    }
-
-    fn refuse_undecodable(&mut self, id: ConnectionId, bytes: &[u8], error: DecodeError) {
-        if let Fault::ProtocolLevel(level) = error.fault {
-            let version = if level > Version::V5.level() {
-                Version::V5
-            } else {
-                Version::V311
-            };
-            if let Some(connection) = self.connection_mut(id) {
-                connection.version = version;
-            }
-            let refusal = Refusal::new(
-                ReasonCode::UnsupportedProtocolVersion,
-                Outcome::ConnectVersion,
-                error.fault.to_string(),
-            );
-            return self.refuse(id, "", &refusal);
-        }
-        if looks_like_v5(bytes) {
-            // MQTT 5 has codes for a CONNECT that is wrong; MQTT 3 closes without a word
-            // (MQTT-3.1.4-1 of both).
-            if let Some(connection) = self.connection_mut(id) {
-                connection.version = Version::V5;
-            }
-            let refusal =
-                Refusal::new(error.reason(), Outcome::ConnectMalformed, error.to_string());
-            return self.refuse(id, "", &refusal);
-        }
-        self.refuse_silently(id, Outcome::ConnectMalformed, error.to_string());
-    }
-
-    /// Refuses bytes that are no CONNECT: of another protocol, or of a client that forgot it.
-    fn refuse_stranger(&mut self, id: ConnectionId, bytes: &[u8]) {
-        if let Some(name) = foreign::name_of(bytes) {
-            let detail = format!("these bytes are {name}, not MQTT: is this the right port?");
-            return self.refuse_silently(id, Outcome::ConnectWrongProtocol, detail);
-        }
-        match fixed_header(bytes, u32::MAX) {
-            Ok(_) => {
-                let first = bytes.first().copied().unwrap_or_default();
-                let packet = PacketType::from_first_byte(first);
-                let detail = format!("the first packet was {packet}, not CONNECT");
-                self.refuse_silently(id, Outcome::ConnectMalformed, detail);
-            }
-            Err(error) => {
-                let detail = format!("these bytes are not MQTT: {error}");
-                self.refuse_silently(id, Outcome::ConnectWrongProtocol, detail);
-            }
-        }
-    }
-
     pub(super) fn on_connect_timeout(&mut self, id: ConnectionId) {
         let is_late = self.connection(id).is_some_and(|connection| {
             matches!(
@@ -757,19 +651,4 @@ impl Shard {
             self.refuse_silently(id, Outcome::ConnectTimeout, detail);
         }
     }
-}
-
-/// Whether bytes start like a CONNECT of MQTT 5, as far as one can tell before they decode.
-fn looks_like_v5(bytes: &[u8]) -> bool {
-    let Some((0x10, rest)) = bytes.split_first() else {
-        return false;
-    };
-    let length = rest
-        .iter()
-        .take(4)
-        .take_while(|byte| **byte & 0x80 != 0)
-        .count()
-        + 1;
-    rest.get(length..)
-        .is_some_and(|body| body.starts_with(b"\x00\x04MQTT\x05"))
 }
