@@ -224,6 +224,33 @@ fn is_publish(kind: columba_codec::PacketType) -> bool {
 }
 
 #[test]
+fn every_shard_learns_that_nobody_is_subscribed_any_more() {
+    // [MQTT-3.10.4-2]
+    for shards in SHARDS {
+        let mut bed = Bed::new(shards);
+        let clients: Vec<_> = (0..9)
+            .map(|number| {
+                let client = bed.connect(V5, &format!("client{number}"));
+                bed.subscribe(client, "t", QOS_1);
+                bed.subscribe(client, "+", QOS_1);
+                client
+            })
+            .collect();
+        for client in &clients {
+            bed.unsubscribe(*client, "t");
+            bed.unsubscribe(*client, "+");
+        }
+        for client in clients {
+            bed.publish(client, "t", b"x", QOS_1);
+            match bed.take(client).one() {
+                Packet::PubAck(ack) => assert_eq!(ack.reason, ReasonCode::NoMatchingSubscribers),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
 fn mqtt_3_1_may_send_unsubscribe_again_with_dup() {
     for shards in SHARDS {
         let mut bed = Bed::new(shards);
