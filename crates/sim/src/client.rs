@@ -69,6 +69,8 @@ pub(crate) struct Client {
     alias_maximum: u16,
     aliases: Vec<String>,
     is_clean: bool,
+    /// The session of the broker that its memories belong to.
+    session: u64,
 }
 
 /// Packet ids go around after so many, so that they are used again often.
@@ -93,6 +95,7 @@ impl Client {
             alias_maximum: 0,
             aliases: Vec::new(),
             is_clean: false,
+            session: 0,
         }
     }
 
@@ -288,22 +291,25 @@ impl Client {
     /// The packet of an acknowledgement.
     pub(crate) fn acknowledge(&self, owed: Owed, is_refused: bool) -> Vec<u8> {
         let packet = match owed {
-            Owed::PubAck(packet_id) if is_refused && self.persona.version == Version::V5 => {
+            Owed::Acknowledged(packet_id) if is_refused && self.persona.version == Version::V5 => {
                 Packet::PubAck(Acknowledgement {
                     packet_id,
                     reason: ReasonCode::UnspecifiedError,
                     properties: Properties::EMPTY,
                 })
             }
-            Owed::PubAck(packet_id) => Packet::PubAck(Acknowledgement::success(packet_id)),
-            Owed::PubRec(packet_id) => Packet::PubRec(Acknowledgement::success(packet_id)),
-            Owed::PubComp(packet_id) => Packet::PubComp(Acknowledgement::success(packet_id)),
+            Owed::Acknowledged(packet_id) => Packet::PubAck(Acknowledgement::success(packet_id)),
+            Owed::Received(packet_id) => Packet::PubRec(Acknowledgement::success(packet_id)),
+            Owed::Completed(packet_id) => Packet::PubComp(Acknowledgement::success(packet_id)),
         };
         encode(&packet, self.persona.version)
     }
 
-    /// Takes in bytes from the link. `session_present` is what MQTT 3.1 does not tell.
-    pub(crate) fn read(&mut self, bytes: &[u8], session_present: bool) -> Reaction {
+    /// Takes in bytes from the link, which belongs to this session of the broker.
+    ///
+    /// Session Present does not tell a client all it has to know: MQTT 3.1 lacks it, and where the
+    /// CONNACK of a new session was lost, the next one says that a session is present.
+    pub(crate) fn read(&mut self, bytes: &[u8], session: u64) -> Reaction {
         let mut reaction = Reaction::default();
         self.buffer.extend_from_slice(bytes);
         let buffer = std::mem::take(&mut self.buffer);
@@ -311,7 +317,7 @@ impl Client {
         while !reaction.is_over {
             match decode(rest, self.persona.version, u32::MAX) {
                 Ok(Decoded::Packet(packet, len)) => {
-                    self.on_packet(packet, session_present, &mut reaction);
+                    self.on_packet(packet, session, &mut reaction);
                     rest = &rest[len..];
                 }
                 Ok(Decoded::Incomplete { .. }) => break,
@@ -325,17 +331,13 @@ impl Client {
         reaction
     }
 
-    fn on_packet(&mut self, packet: Packet<'_>, session_present: bool, reaction: &mut Reaction) {
+    fn on_packet(&mut self, packet: Packet<'_>, session: u64, reaction: &mut Reaction) {
         match packet {
             Packet::ConnAck(ack) if ack.reason == ReasonCode::Success => {
-                let present = match self.persona.version {
-                    Version::V31 => session_present,
-                    Version::V311 | Version::V5 => ack.session_present,
-                };
                 let u16_of = |id| ack.properties.u16(id);
                 self.receive_maximum = u16_of(PropertyId::ReceiveMaximum).unwrap_or(u16::MAX);
                 self.alias_maximum = u16_of(PropertyId::TopicAliasMaximum).unwrap_or(0);
-                self.on_connected(present, reaction);
+                self.on_connected(ack.session_present, session, reaction);
             }
             Packet::ConnAck(_) | Packet::Disconnect(_) => reaction.is_over = true,
             Packet::Publish(publish) => self.on_publish(&publish, reaction),
@@ -351,7 +353,7 @@ impl Client {
             Packet::PubComp(ack) => self.settle(ack.packet_id),
             Packet::PubRel(ack) => {
                 self.received.remove(&ack.packet_id);
-                reaction.owed.push(Owed::PubComp(ack.packet_id));
+                reaction.owed.push(Owed::Completed(ack.packet_id));
             }
             Packet::SubAck(ack) => {
                 self.requests.remove(&ack.packet_id);
@@ -370,12 +372,12 @@ impl Client {
         }
     }
 
-    fn on_connected(&mut self, session_present: bool, reaction: &mut Reaction) {
+    fn on_connected(&mut self, session_present: bool, session: u64, reaction: &mut Reaction) {
         self.is_connected = true;
         if session_present && self.is_clean {
             reaction.fault = Some("Session Present after a clean start".to_owned());
         }
-        if !session_present {
+        if std::mem::replace(&mut self.session, session) != session {
             self.outgoing.clear();
             self.received.clear();
             self.subscribed.clear();
@@ -395,10 +397,12 @@ impl Client {
     fn on_publish(&mut self, publish: &Publish<'_>, reaction: &mut Reaction) {
         let mut is_new = true;
         match (publish.qos, publish.packet_id) {
-            (QoS::AtLeastOnce, Some(packet_id)) => reaction.owed.push(Owed::PubAck(packet_id)),
+            (QoS::AtLeastOnce, Some(packet_id)) => {
+                reaction.owed.push(Owed::Acknowledged(packet_id))
+            }
             (QoS::ExactlyOnce, Some(packet_id)) => {
                 is_new = self.received.insert(packet_id);
-                reaction.owed.push(Owed::PubRec(packet_id));
+                reaction.owed.push(Owed::Received(packet_id));
             }
             _ => {}
         }

@@ -9,12 +9,12 @@ use columba_codec::PacketId;
 /// A link between a client and the broker, counted from the start of the run.
 pub(crate) type LinkId = usize;
 
-/// An acknowledgement that a client owes.
+/// An acknowledgement that a client owes: PUBACK, PUBREC or PUBCOMP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owed {
-    PubAck(PacketId),
-    PubRec(PacketId),
-    PubComp(PacketId),
+    Acknowledged(PacketId),
+    Received(PacketId),
+    Completed(PacketId),
 }
 
 /// Something that happens at a time.

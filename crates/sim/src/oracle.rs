@@ -142,9 +142,9 @@ impl Oracle {
         self.conns.push(Conn::new(version, self.now_ms));
     }
 
-    /// Whether the session that a link was connected with was there before.
-    pub(crate) fn session_present(&self, link: LinkId) -> bool {
-        self.conns[link].session_present
+    /// The session that a link is connected with.
+    pub(crate) fn session_of(&self, link: LinkId) -> u64 {
+        self.conns[link].session
     }
 
     /// Takes in one input and its consequences.

@@ -382,8 +382,8 @@ impl World {
         let client = self.links[link].client;
         let is_current = self.clients[client].link == Some(link) && self.links[link].is_client_open;
         if is_current && !bytes.is_empty() {
-            let present = self.oracle.session_present(link);
-            let reaction = self.clients[client].read(&bytes, present);
+            let session = self.oracle.session_of(link);
+            let reaction = self.clients[client].read(&bytes, session);
             if let Some(fault) = reaction.fault {
                 self.oracle.fail("wire", format!("link {link}: {fault}"));
             }

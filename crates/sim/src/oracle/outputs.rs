@@ -137,7 +137,7 @@ impl Oracle {
         let mut result = window::sent(conn, session, publish, is_shared).map_err(|f| ("window", f));
         if let Some(id) = id_of(publish.payload) {
             match self.messages.get(&id) {
-                None => result = result.and(Err(("delivery", "a message of nobody".to_owned()))),
+                None => result = Err(("delivery", "a message of nobody".to_owned())),
                 Some(message) => {
                     let mut check = |name, outcome: Result<(), String>| {
                         if result.is_ok() {
