@@ -63,8 +63,6 @@ outcomes! {
     PublishPayloadInvalid = "publish.payload_invalid", Denied;
     /// No room for another retained message.
     PublishRetainQuota = "publish.retain_quota", Denied;
-    /// Arrived with a Message Expiry Interval of 0 and nobody online to take it.
-    PublishExpired = "publish.expired", Dropped;
 
     // One copy of a message for one subscriber.
     /// A QoS 0 copy was handed to the connection.

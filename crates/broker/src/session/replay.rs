@@ -34,7 +34,13 @@ pub(crate) struct Replay {
     pub(crate) is_waiting: bool,
     /// What came and was not sent yet.
     pub(crate) page: VecDeque<Message>,
+    /// Topics whose retained message was replaced, and sent live, while an answer is on its way:
+    /// what the answer has for them is old.
+    pub(crate) replaced: Vec<Box<str>>,
 }
+
+/// Topics that are remembered as replaced while one page is on its way, which takes a tick or two.
+const REPLACED_MAX: usize = 4096;
 
 /// Messages in one page.
 pub(crate) const PAGE_MAX: usize = 64;
@@ -50,11 +56,69 @@ impl Replay {
             self.shard = ShardId((self.shard.0 + 1) % shards.max(1));
             self.shards_left = self.shards_left.saturating_sub(1);
         }
-        self.page.extend(page);
+        let replaced = std::mem::take(&mut self.replaced);
+        let is_current =
+            |message: &Message| !replaced.iter().any(|topic| **topic == *message.topic());
+        self.page.extend(page.into_iter().filter(is_current));
+    }
+
+    /// A new retained message of a topic went out live.
+    pub(crate) fn note_replaced(&mut self, topic: &str) {
+        if self.is_waiting && self.replaced.len() < REPLACED_MAX {
+            self.replaced.push(topic.into());
+        }
     }
 
     /// Whether no message is left and no shard to ask.
     pub(crate) fn is_done(&self) -> bool {
         self.page.is_empty() && !self.is_waiting && self.shards_left == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{MessageParts, NEVER_MS};
+
+    fn message(topic: &str) -> Message {
+        Message::new(MessageParts {
+            topic,
+            properties: &[],
+            payload: b"old",
+            qos: QoS::AtMostOnce,
+            retain: true,
+            expires_at_ms: NEVER_MS,
+            publisher: 0,
+        })
+    }
+
+    #[test]
+    fn a_page_brings_nothing_that_was_replaced_while_it_was_on_its_way() {
+        // MQTT-4.6.0-5: the newer message of the topic was delivered already.
+        let mut replay = Replay {
+            number: 1,
+            filter: "r/+".into(),
+            qos: QoS::AtMostOnce,
+            identifier: 0,
+            shard: ShardId(1),
+            shards_left: 1,
+            after: None,
+            is_waiting: true,
+            page: VecDeque::new(),
+            replaced: Vec::new(),
+        };
+        replay.note_replaced("r/b");
+        replay.turn_page(vec![message("r/a"), message("r/b")], true, 2);
+        let topics: Vec<_> = replay.page.iter().map(Message::topic).collect();
+        assert_eq!(topics, ["r/a"]);
+        assert_eq!(
+            replay.after.as_deref(),
+            Some("r/b"),
+            "the next page starts behind all"
+        );
+        replay.note_replaced("r/c");
+        replay.is_waiting = true;
+        replay.turn_page(vec![message("r/c")], false, 2);
+        assert_eq!(replay.page.len(), 2, "nothing was on its way then");
     }
 }

@@ -84,7 +84,7 @@ impl Shard {
         let retain = publication.parts.retain && target.retain_as_published;
         let has_replays = |session: &Session| session.replays.is_some();
         if self.session(slot).is_some_and(has_replays) {
-            self.replay_before(slot, publication.parts.topic);
+            self.replay_before(slot, publication.parts.topic, publication.parts.retain);
         }
         if qos == QoS::AtMostOnce && self.session(slot).is_some_and(takes_at_most_once) {
             return self.send_at_most_once(publication, slot, retain, identifiers);

@@ -203,7 +203,7 @@ impl Shard {
 
     /// A newer message of a topic is about to be delivered: the retained one that still waits goes
     /// first (`MQTT-4.6.0-5`).
-    pub(super) fn replay_before(&mut self, slot: u32, topic: &str) {
+    pub(super) fn replay_before(&mut self, slot: u32, topic: &str, is_replaced: bool) {
         let takes_at_most_once = self
             .connection_of(slot)
             .is_some_and(|connection| connection.output_len() < self.limits.output_bytes_max);
@@ -217,6 +217,9 @@ impl Shard {
                 message.topic() == topic && (qos != QoS::AtMostOnce || takes_at_most_once)
             });
             let message = position.and_then(|position| replay.page.remove(position));
+            if is_replaced {
+                replay.note_replaced(topic);
+            }
             earlier.extend(message.map(|message| {
                 let qos = message.head().qos.min(replay.qos);
                 delivery_of(&message, qos, replay.identifier)

@@ -346,6 +346,7 @@ impl Shard {
             after: None,
             is_waiting: false,
             page: std::collections::VecDeque::new(),
+            replaced: Vec::new(),
         }
     }
 
