@@ -1,0 +1,257 @@
+//! Any sequence of inputs leaves the books of one shard and of two in balance, and gives every
+//! connection the effects that the driver may expect.
+//!
+//! Each byte is an action, the bytes behind it its arguments; mail between two shards is carried
+//! when the input says so, in order.
+#![no_main]
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use columba_broker::access::AccessRules;
+use columba_broker::event::{
+    AuthVerdict, CloseCause, Command, ConnectionId, Effect, Handover, Input, ListenerId, Now, Peer,
+    ShardId,
+};
+use columba_broker::limits::{Anonymous, Limits, ListenerSettings};
+use columba_broker::mail::Mail;
+use columba_broker::stats::Stats;
+use columba_broker::{Shard, ShardConfig};
+use libfuzzer_sys::fuzz_target;
+
+/// Connections of a shard at a time.
+const CONNECTIONS: usize = 6;
+
+fuzz_target!(|input: &[u8]| {
+    for shards in [1, 2] {
+        let mut rig = Rig::new(shards);
+        rig.play(input);
+        rig.finish();
+    }
+});
+
+struct Rig {
+    shards: Vec<Shard>,
+    now: Now,
+    /// By shard and index: the generation in use.
+    open: Vec<[Option<u32>; CONNECTIONS]>,
+    next_generation: u32,
+    asked: VecDeque<(usize, ConnectionId)>,
+    moving: VecDeque<(usize, Box<Handover>)>,
+    mail: VecDeque<(usize, usize, Vec<Mail>)>,
+}
+
+impl Rig {
+    fn new(count: u16) -> Self {
+        let limits = Arc::new(Limits {
+            queue_messages_max: 4,
+            inflight_max: 2,
+            output_bytes_max: 200,
+            packet_bytes_max: 1_000,
+            sys_interval_ms: 0,
+            ..Limits::default()
+        });
+        let listener = ListenerSettings {
+            name: "fuzz".into(),
+            anonymous: Anonymous::Always,
+            connections_max: 0,
+            packet_bytes_max: None,
+            certificate_is_user: false,
+        };
+        let listeners: Arc<[ListenerSettings]> = Arc::new([listener]);
+        let now = Now::default();
+        let shard = |number| {
+            let config = ShardConfig {
+                id: ShardId(number),
+                shards: count,
+                seed: 7,
+                limits: Arc::clone(&limits),
+                listeners: Arc::clone(&listeners),
+                access: Arc::new(AccessRules::allow_all()),
+            };
+            Shard::new(config, now)
+        };
+        Self {
+            shards: (0..count).map(shard).collect(),
+            now,
+            open: vec![[None; CONNECTIONS]; usize::from(count)],
+            next_generation: 0,
+            asked: VecDeque::new(),
+            moving: VecDeque::new(),
+            mail: VecDeque::new(),
+        }
+    }
+
+    fn play(&mut self, mut input: &[u8]) {
+        while let [action, target, len, rest @ ..] = input {
+            let shard = usize::from(*target) % self.shards.len();
+            let index = usize::from(target >> 2) % CONNECTIONS;
+            let (argument, behind) = rest.split_at(usize::from(*len).min(rest.len()));
+            input = if matches!(action % 8, 0..=2) {
+                behind
+            } else {
+                rest
+            };
+            match action % 8 {
+                0..=2 => self.receive(shard, index, argument),
+                3 => self.end(shard, index, CloseCause::Peer),
+                4 => self.read(shard, index, usize::from(*len)),
+                5 => self.carry(),
+                6 => self.wait(u64::from(*len) * 100),
+                _ => self.command(shard, *len),
+            }
+            self.check();
+        }
+    }
+
+    fn receive(&mut self, shard: usize, index: usize, bytes: &[u8]) {
+        if self.open[shard][index].is_none() {
+            let conn = self.occupy(shard, index);
+            let peer = Peer {
+                addr: None,
+                listener: ListenerId(0),
+                certificate: None,
+            };
+            self.input(shard, Input::Accepted { conn, peer });
+        }
+        if let Some(conn) = self.id(shard, index) {
+            self.input(shard, Input::Received { conn, bytes });
+        }
+    }
+
+    fn occupy(&mut self, shard: usize, index: usize) -> ConnectionId {
+        self.next_generation += 1;
+        self.open[shard][index] = Some(self.next_generation);
+        ConnectionId {
+            index: index as u32,
+            generation: self.next_generation,
+        }
+    }
+
+    fn id(&self, shard: usize, index: usize) -> Option<ConnectionId> {
+        let generation = self.open[shard][index]?;
+        let index = index as u32;
+        Some(ConnectionId { index, generation })
+    }
+
+    fn end(&mut self, shard: usize, index: usize, cause: CloseCause) {
+        if let Some(conn) = self.id(shard, index) {
+            self.open[shard][index] = None;
+            self.input(shard, Input::Closed { conn, cause });
+        }
+    }
+
+    fn read(&mut self, shard: usize, index: usize, most: usize) {
+        let Some(conn) = self.id(shard, index) else {
+            return;
+        };
+        let len = self.shards[shard].output(conn).map_or(0, |o| o.len());
+        let len = len.min(most);
+        if len > 0 {
+            self.input(shard, Input::Sent { conn, len });
+        }
+    }
+
+    /// Carries one batch, one verdict and one connection.
+    fn carry(&mut self) {
+        if let Some((from, to, batch)) = self.mail.pop_front() {
+            let from = ShardId(from as u16);
+            self.input(to, Input::Mail { from, batch });
+        }
+        if let Some((shard, conn)) = self.asked.pop_front() {
+            let verdict = AuthVerdict::Allow {
+                user: None,
+                groups: [].into(),
+            };
+            self.input(shard, Input::Authenticated { conn, verdict });
+        }
+        if let Some((to, handover)) = self.moving.pop_front() {
+            match self.open[to].iter().position(Option::is_none) {
+                Some(index) => {
+                    let conn = self.occupy(to, index);
+                    self.input(to, Input::Adopted { conn, handover });
+                }
+                None => self.moving.push_back((to, handover)),
+            }
+        }
+    }
+
+    fn wait(&mut self, ms: u64) {
+        self.now.mono_ms += ms;
+        for shard in 0..self.shards.len() {
+            let due = self.shards[shard].next_deadline();
+            if due.is_some_and(|due_ms| due_ms <= self.now.mono_ms) {
+                self.input(shard, Input::DeadlineReached);
+                let next = self.shards[shard].next_deadline();
+                assert!(next.is_none_or(|next_ms| next_ms > self.now.mono_ms));
+            }
+        }
+    }
+
+    fn command(&mut self, shard: usize, argument: u8) {
+        let command = match argument {
+            0 => Command::PublishWills,
+            1 => Command::Shutdown,
+            _ => Command::Disconnect {
+                client_id: String::from(char::from(argument)).into(),
+                end_session: argument.is_multiple_of(2),
+            },
+        };
+        self.input(shard, Input::Command(command));
+    }
+
+    fn input(&mut self, shard: usize, input: Input<'_>) {
+        self.shards[shard].handle(self.now, input);
+        while let Some(effect) = self.shards[shard].poll() {
+            match effect {
+                Effect::Transmit { conn } => self.assert_known(shard, conn),
+                Effect::Close { conn } => {
+                    self.assert_known(shard, conn);
+                    self.end(shard, conn.index as usize, CloseCause::Broker);
+                }
+                Effect::Authenticate { conn, .. } => {
+                    self.assert_known(shard, conn);
+                    self.asked.push_back((shard, conn));
+                }
+                Effect::Handover { conn, to, handover } => {
+                    self.assert_known(shard, conn);
+                    self.open[shard][conn.index as usize] = None;
+                    self.moving.push_back((to.index(), handover));
+                }
+                Effect::Mail { to, batch } => self.mail.push_back((shard, to.index(), batch)),
+                Effect::Report(_) => {}
+            }
+        }
+    }
+
+    fn assert_known(&self, shard: usize, conn: ConnectionId) {
+        assert_eq!(self.id(shard, conn.index as usize), Some(conn));
+    }
+
+    fn check(&self) {
+        let mut stats = Stats::default();
+        for shard in &self.shards {
+            stats.add(shard.stats());
+        }
+        let pending: u64 = self.shards.iter().map(Shard::pending_copies).sum();
+        assert_eq!(stats.copies, stats.settled_copies() + pending);
+        let open = self.open.iter().flatten().flatten().count();
+        assert_eq!(stats.connections, open as u64);
+    }
+
+    /// Everybody goes; what is on its way arrives.
+    fn finish(&mut self) {
+        for shard in 0..self.shards.len() {
+            for index in 0..CONNECTIONS {
+                self.end(shard, index, CloseCause::Transport);
+            }
+        }
+        while !self.mail.is_empty() || !self.asked.is_empty() || !self.moving.is_empty() {
+            self.carry();
+            for shard in 0..self.shards.len() {
+                self.end(shard, CONNECTIONS - 1, CloseCause::Peer);
+            }
+        }
+        self.check();
+    }
+}
