@@ -239,7 +239,9 @@ impl Shard {
             return;
         };
         let is_due = session.me.serial == serial
-            && session.will_due_at_ms().is_some_and(|at_ms| at_ms <= now_ms);
+            && session
+                .will_due_at_ms()
+                .is_some_and(|at_ms| at_ms <= now_ms);
         if is_due {
             self.publish_will_of(slot);
         }
