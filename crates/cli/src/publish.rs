@@ -207,7 +207,10 @@ impl Publisher {
     /// The commonest reason why a message does not arrive; once, or a stream of lines drowns in it.
     fn tell_nobody(&mut self) {
         if !std::mem::replace(&mut self.is_nobody_told, true) {
-            let sentence = format!("the server took it, but nobody subscribes to {}", self.topic);
+            let sentence = format!(
+                "the server took it, but nobody subscribes to {}",
+                self.topic
+            );
             self.plan.talk.warning(&sentence);
         }
     }
