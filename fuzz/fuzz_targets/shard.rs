@@ -1,8 +1,8 @@
 //! Any sequence of inputs leaves the books of one shard and of two in balance, and gives every
 //! connection the effects that the driver may expect.
 //!
-//! Each byte is an action, the bytes behind it its arguments; mail between two shards is carried
-//! when the input says so, in order.
+//! Three bytes are an action, its target and its argument. Packets are raw bytes of the input or
+//! made from the argument; mail between two shards is carried when the input says so, in order.
 #![no_main]
 
 use std::collections::VecDeque;
@@ -30,6 +30,54 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
+/// A packet of MQTT 3.1.1; those of other versions come as raw bytes.
+fn packet(kind: u8, argument: u8) -> Vec<u8> {
+    let id = 1 + argument % 4;
+    let qos = argument >> 4 & 0b11;
+    let level = b"ab"[usize::from(argument >> 2 & 1)];
+    match kind >> 3 {
+        0..=3 => {
+            let flags = argument >> 1 & 0b10 | if argument & 8 == 0 { 0 } else { 0b0001_1100 };
+            let will: &[u8] = if argument & 8 == 0 {
+                b""
+            } else {
+                b"\0\x01a\0\x01w"
+            };
+            let mut body = b"\0\x04MQTT\x04".to_vec();
+            body.extend([flags, 0, 0, 0, 1, b'A' + argument % 4]);
+            body.extend(will);
+            frame(0x10, &body)
+        }
+        4..=9 => match qos {
+            0 | 3 => frame(0x30 | argument & 1, &[0, 1, level, b'x']),
+            _ => frame(0x30 | qos << 1 | argument & 1, &[0, 1, level, 0, id, b'x']),
+        },
+        10..=13 => {
+            let filters: [&[u8]; 4] = [b"a", b"+", b"#", b"$share/g/+"];
+            let filter = filters[usize::from(argument % 4)];
+            let mut body = vec![0, 9, 0, filter.len() as u8];
+            body.extend(filter);
+            if argument & 0x80 != 0 {
+                return frame(0xA2, &body);
+            }
+            body.push(qos % 3);
+            frame(0x82, &body)
+        }
+        14..=16 => frame(0x40, &[0, id]),
+        17..=19 => frame(0x50, &[0, id]),
+        20..=22 => frame(0x62, &[0, id]),
+        23..=25 => frame(0x70, &[0, id]),
+        26 | 27 => frame(0xC0, &[]),
+        _ => frame(0xE0, &[]),
+    }
+}
+
+fn frame(first: u8, body: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![first, body.len() as u8];
+    bytes.extend(body);
+    bytes
+}
+
 struct Rig {
     shards: Vec<Shard>,
     now: Now,
@@ -45,6 +93,7 @@ impl Rig {
     fn new(count: u16) -> Self {
         let limits = Arc::new(Limits {
             queue_messages_max: 4,
+            match_cache_max: 4,
             inflight_max: 2,
             output_bytes_max: 200,
             packet_bytes_max: 1_000,
