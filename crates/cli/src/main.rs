@@ -1,5 +1,6 @@
 //! The `columba` binary.
-#![forbid(unsafe_code)]
+
+mod allocator;
 
 use std::process::ExitCode;
 
@@ -47,7 +48,10 @@ enum ConfigCommand {
 
 fn main() -> ExitCode {
     match Columba::parse().command {
-        Command::Run(args) => run::run(&args),
+        Command::Run(args) => {
+            allocator::keep_large_tables_apart();
+            run::run(&args)
+        }
         Command::Create(args) => create::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Passwd(args) => passwd::run(&args),
