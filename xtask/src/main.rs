@@ -30,8 +30,7 @@ fn main() -> anyhow::Result<ExitCode> {
         ["conformance"] => conformance::run(&root, false)?,
         ["conformance", "--brief"] => conformance::run(&root, true)?,
         ["matrix", ref options @ ..] => run_matrix(&root, options)?,
-        ["sim"] => gate::run_simulator(gate::GATE_SEEDS)?,
-        ["sim", "--seeds", seeds] => gate::run_simulator(seeds.parse().context("--seeds")?)?,
+        ["sim", ref options @ ..] => gate::run_simulator(options)?,
         ["figures"] => figures::run(&root, true)?,
         ["figures", "--no-build"] => figures::run(&root, false)?,
         _ => {
@@ -52,7 +51,8 @@ cargo xtask tidy                               the house rules
 cargo xtask conformance [--brief]              normative statements and the tests that prove them
 cargo xtask matrix [--broker mosquitto] [--only TEXT] [--shards N]
                                                client libraries from elsewhere
-cargo xtask sim [--seeds N]                    the whole-broker simulator
+cargo xtask sim [--seeds N] [--seed N] [--trace] [--minutes M]
+                                               the whole-broker simulator
 cargo xtask figures [--no-build]               what the broker costs, beside mosquitto";
 
 /// `cargo xtask matrix`: both shard counts of ours unless told otherwise.

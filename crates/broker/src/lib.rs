@@ -1,7 +1,7 @@
 //! The deterministic core of Columba.
 //!
-//! A [`Shard`] is a state machine: the driver hands it an [`Input`](event::Input), then drains
-//! [`Effect`](event::Effect)s. There is no IO, no clock, no thread and no randomness of its own in
+//! A [`Shard`] is a state machine: the driver hands it an [`Input`], then drains
+//! [`Effect`]s. There is no IO, no clock, no thread and no randomness of its own in
 //! this crate, so the same code runs on a Raspberry Pi (one shard), a server (one shard a core)
 //! and in a simulator that replays years of faults from one seed.
 #![forbid(unsafe_code)]
