@@ -9,6 +9,7 @@ use columba_codec::{
 
 use super::Shard;
 use super::deliver::Target;
+use super::refuse::Refusal;
 use crate::access::Action;
 use crate::event::{ConnectionId, ShardId};
 use crate::hash::{Set, hash_of, shard_of};
@@ -48,23 +49,6 @@ pub(super) enum Scope {
     Everywhere,
     /// This shard's subscribers; another shard takes care of the rest.
     Here,
-}
-
-/// Why a PUBLISH is not accepted.
-struct Refused {
-    reason: ReasonCode,
-    outcome: Outcome,
-    detail: String,
-}
-
-impl Refused {
-    fn new(reason: ReasonCode, outcome: Outcome, detail: impl Into<String>) -> Self {
-        Self {
-            reason,
-            outcome,
-            detail: detail.into(),
-        }
-    }
 }
 
 impl Shard {
@@ -164,9 +148,9 @@ impl Shard {
         self.acknowledge_publish(id, publish, is_matched);
     }
 
-    fn check_publish(&self, slot: u32, publish: &Publish<'_>, topic: &str) -> Result<(), Refused> {
+    fn check_publish(&self, slot: u32, publish: &Publish<'_>, topic: &str) -> Result<(), Refusal> {
         if let Some(fault) = self.topic_fault(topic) {
-            return Err(Refused::new(
+            return Err(Refusal::new(
                 ReasonCode::TopicNameInvalid,
                 Outcome::PublishBadTopic,
                 fault,
@@ -174,7 +158,7 @@ impl Shard {
         }
         let decision = self.decide(slot, Action::Publish, topic);
         if !decision.is_allowed {
-            return Err(Refused::new(
+            return Err(Refusal::new(
                 ReasonCode::NotAuthorized,
                 Outcome::PublishDeniedAcl,
                 self.explain(decision),
@@ -183,7 +167,7 @@ impl Shard {
         if publish.properties.flag(PropertyId::PayloadFormatIndicator) == Some(true)
             && std::str::from_utf8(publish.payload).is_err()
         {
-            return Err(Refused::new(
+            return Err(Refusal::new(
                 ReasonCode::PayloadFormatInvalid,
                 Outcome::PublishPayloadInvalid,
                 "the payload is not the UTF-8 that its format indicator promises",
@@ -213,7 +197,7 @@ impl Shard {
         None
     }
 
-    fn check_retain(&self, topic: &str, publish: &Publish<'_>) -> Result<(), Refused> {
+    fn check_retain(&self, topic: &str, publish: &Publish<'_>) -> Result<(), Refusal> {
         if self.retained_owner(topic) != self.id {
             // The owner counts what it cannot keep.
             return Ok(());
@@ -226,7 +210,7 @@ impl Shard {
         if self.retained.has_room(topic, size, limits) {
             return Ok(());
         }
-        Err(Refused::new(
+        Err(Refusal::new(
             ReasonCode::QuotaExceeded,
             Outcome::PublishRetainQuota,
             "there is no room for another retained message",
@@ -291,7 +275,7 @@ impl Shard {
         slot: u32,
         publish: &Publish<'_>,
         topic: &str,
-        refused: &Refused,
+        refused: &Refusal,
     ) {
         self.stats.count(refused.outcome);
         self.report_withheld(slot, refused.outcome, topic, &refused.detail);

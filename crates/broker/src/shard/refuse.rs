@@ -13,7 +13,7 @@ use crate::connection::State;
 use crate::event::{ConnectionId, Effect, ReportEvent};
 use crate::outcome::Outcome;
 
-/// Why a CONNECT is refused.
+/// Why a CONNECT, a PUBLISH or a filter is refused.
 pub(super) struct Refusal {
     pub(super) reason: ReasonCode,
     pub(super) outcome: Outcome,

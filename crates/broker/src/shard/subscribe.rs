@@ -8,6 +8,7 @@ use columba_codec::packet::{
 use columba_codec::{Packet, PacketId, PropertiesBuf, PropertyId, QoS, ReasonCode, TopicFilter};
 
 use super::Shard;
+use super::refuse::Refusal;
 use crate::access::Action;
 use crate::event::ConnectionId;
 use crate::hash::{Map, Set};
@@ -30,23 +31,6 @@ pub(super) struct WaitingSubscribe {
     replays: Vec<Replay>,
     /// Answers to come.
     waiting: usize,
-}
-
-/// What one filter of a SUBSCRIBE came to.
-struct Refused {
-    reason: ReasonCode,
-    outcome: Outcome,
-    detail: String,
-}
-
-impl Refused {
-    fn new(reason: ReasonCode, outcome: Outcome, detail: impl Into<String>) -> Self {
-        Self {
-            reason,
-            outcome,
-            detail: detail.into(),
-        }
-    }
 }
 
 impl Shard {
@@ -181,7 +165,7 @@ impl Shard {
         mut options: SubscribeOptions,
         identifier: u32,
         number: u64,
-    ) -> Result<QoS, Refused> {
+    ) -> Result<QoS, Refusal> {
         let filter = self.check_filter(slot, text)?;
         if self
             .connection(id)
@@ -198,9 +182,9 @@ impl Shard {
         Ok(options.qos)
     }
 
-    fn check_filter<'a>(&self, slot: u32, text: &'a str) -> Result<TopicFilter<'a>, Refused> {
+    fn check_filter<'a>(&self, slot: u32, text: &'a str) -> Result<TopicFilter<'a>, Refusal> {
         let filter = TopicFilter::parse(text).map_err(|fault| {
-            Refused::new(
+            Refusal::new(
                 ReasonCode::TopicFilterInvalid,
                 Outcome::SubscribeBadFilter,
                 fault.to_string(),
@@ -208,7 +192,7 @@ impl Shard {
         })?;
         let levels_max = self.limits.topic_levels_max;
         if filter.filter().split('/').count() > levels_max {
-            return Err(Refused::new(
+            return Err(Refusal::new(
                 ReasonCode::TopicFilterInvalid,
                 Outcome::SubscribeBadFilter,
                 format!("the filter has more than {levels_max} levels"),
@@ -216,7 +200,7 @@ impl Shard {
         }
         let decision = self.decide(slot, Action::Subscribe, filter.filter());
         if !decision.is_allowed {
-            return Err(Refused::new(
+            return Err(Refusal::new(
                 ReasonCode::NotAuthorized,
                 Outcome::SubscribeDeniedAcl,
                 self.explain(decision),
@@ -225,14 +209,14 @@ impl Shard {
         Ok(filter)
     }
 
-    fn check_quota(&self, slot: u32) -> Result<(), Refused> {
+    fn check_quota(&self, slot: u32) -> Result<(), Refusal> {
         let count = self
             .session(slot)
             .map_or(0, |session| session.subscription_count());
         if count < self.limits.subscriptions_max {
             return Ok(());
         }
-        Err(Refused::new(
+        Err(Refusal::new(
             ReasonCode::QuotaExceeded,
             Outcome::SubscribeQuota,
             format!("the client has its limit of {count} subscriptions"),
@@ -247,7 +231,7 @@ impl Shard {
         options: SubscribeOptions,
         identifier: u32,
         number: u64,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), Refusal> {
         let subscriber = Subscriber {
             session: slot,
             identifier,
@@ -359,7 +343,7 @@ impl Shard {
         options: SubscribeOptions,
         identifier: u32,
         number: u64,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), Refusal> {
         let owner = self.group_owner(filter, name);
         let Some(session) = self.session(slot) else {
             return Ok(());
