@@ -11,6 +11,9 @@ use crate::world::{Mode, World};
 /// How long a connection that the broker closes may take to read its output.
 const CLOSING_MS: u64 = 3_000;
 
+/// What a socket takes when there are no faults.
+const CALM_SOCKET_BYTES: usize = 65_536;
+
 impl World {
     /// Hands one input to a shard, shows the oracle what came of it, and carries it out.
     pub(crate) fn input(&mut self, shard: usize, input: Input<'_>, about: About) {
@@ -290,7 +293,12 @@ impl World {
         }
         let (shard, conn) = (link.shard, link.conn);
         let room = if link.is_client_open {
-            self.swarm.socket_bytes_max.saturating_sub(link.unread)
+            let most = match self.mode {
+                Mode::Faulty => self.swarm.socket_bytes_max,
+                // A backlog has to get through in time.
+                Mode::Healing | Mode::Ending | Mode::Leaving => CALM_SOCKET_BYTES,
+            };
+            most.saturating_sub(link.unread)
         } else {
             // Nobody is there; the bytes go nowhere.
             usize::MAX
