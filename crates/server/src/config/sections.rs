@@ -152,7 +152,8 @@ const LISTENER: Section = Section {
             Kind::Choice(&["never", "loopback", "always"]),
             "loopback",
             "Who may connect without user name and password: nobody, programs on this machine, or \
-             everybody.",
+             everybody. For WebSocket \"loopback\" lets in every web page that a browser on this \
+             machine shows.",
         ),
         live(
             "connections_max",

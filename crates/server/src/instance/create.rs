@@ -92,11 +92,13 @@ bind = "0.0.0.0:1883"
 anonymous = "loopback"
 
 # MQTT over WebSocket, for web pages: ws://HOST:8083/mqtt
+# Nobody comes in here without a password: any web page that a browser on this machine shows could
+# connect from here.
 [[listener]]
 name = "websocket"
 kind = "ws"
 bind = "0.0.0.0:8083"
-anonymous = "loopback"
+anonymous = "never"
 
 # MQTT over TLS. Put certificate and key into etc/ and take the # away.
 # [[listener]]
