@@ -28,10 +28,15 @@ struct Group {
 }
 
 impl Groups {
+    /// A client asked to be a member: from now on it may be given messages.
+    pub(crate) fn asked(&mut self, filter: &str, client_id: &str) {
+        let group = self.0.entry(filter.to_owned()).or_default();
+        group.known.insert(client_id.to_owned());
+    }
+
     pub(crate) fn joined(&mut self, filter: &str, client_id: &str) {
         let group = self.0.entry(filter.to_owned()).or_default();
         group.members.insert(client_id.to_owned());
-        group.known.insert(client_id.to_owned());
     }
 
     pub(crate) fn accepted(

@@ -195,6 +195,7 @@ impl Oracle {
                 is_acknowledged: false,
             };
             if is_shared {
+                self.groups.asked(text, &client_id);
                 let known = session.shared.entry(text.to_owned()).or_insert(new);
                 known.options = options;
                 continue;
