@@ -56,7 +56,7 @@ pub struct Peer {
     pub addr: Option<SocketAddr>,
     /// Where it came in.
     pub listener: ListenerId,
-    /// The identity that its verified client certificate gives it, if the listener takes one.
+    /// The name in its verified client certificate, whether or not the listener takes it for a login.
     pub certificate: Option<Arc<str>>,
 }
 

@@ -215,3 +215,30 @@ fn a_certificate_is_a_login_where_the_listener_says_so() {
         }
     }
 }
+
+#[test]
+fn a_certificate_says_nothing_where_the_listener_does_not_take_it() {
+    for shards in SHARDS {
+        let mut bed = Bed::new(shards);
+        bed.command(listener(Anonymous::Never, false));
+        bed.authenticate = |request| {
+            assert_eq!(
+                request.peer.certificate, None,
+                "a user name alone would be a login"
+            );
+            AuthVerdict::BadCredentials
+        };
+        let client = bed.open_as(
+            V311,
+            Peer {
+                addr: "192.0.2.1:1".parse().ok(),
+                listener: ListenerId(0),
+                certificate: Some("admin".into()),
+            },
+        );
+        let mut options = ConnectOptions::new(V311, "client");
+        options.user_name = Some("anybody");
+        bed.send_raw(client, &options.bytes());
+        assert_eq!(bed.take(client).bytes, [0x20, 2, 0, 4]);
+    }
+}

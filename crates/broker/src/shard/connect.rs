@@ -11,7 +11,7 @@ use columba_codec::{
 
 use super::refuse::Refusal;
 use super::{Shard, foreign};
-use crate::connection::State;
+use crate::connection::{Connection, State};
 use crate::event::{AuthRequest, AuthVerdict, ConnectionId, Effect, Handover, ReportEvent};
 use crate::hash::{hash_of, shard_of};
 use crate::limits::{Anonymous, CONNECT_BYTES_MAX, EARLY_BYTES_MAX};
@@ -211,12 +211,17 @@ impl Shard {
         if connect.user_name.is_some() || connect.password.is_some() {
             return true;
         }
+        let has_certificate = |connection: &Connection| connection.peer.certificate.is_some();
+        self.connection(id).is_some_and(has_certificate) && self.takes_certificate(id)
+    }
+
+    /// Whether a verified certificate is a login at the listener of a connection.
+    fn takes_certificate(&self, id: ConnectionId) -> bool {
         let Some(connection) = self.connection(id) else {
             return false;
         };
         let listener = self.listeners.get(usize::from(connection.peer.listener.0));
-        connection.peer.certificate.is_some()
-            && listener.is_some_and(|listener| listener.certificate_is_user)
+        listener.is_some_and(|listener| listener.certificate_is_user)
     }
 
     fn check_anonymous(&self, id: ConnectionId) -> Result<(), Refusal> {
@@ -247,13 +252,16 @@ impl Shard {
         client_id: Arc<str>,
         is_assigned: bool,
     ) {
+        let takes_certificate = self.takes_certificate(id);
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
         connection.state = State::Authenticating;
         connection.pending = Some(Box::new((Arc::clone(&client_id), is_assigned)));
+        let mut peer = connection.peer.clone();
+        peer.certificate = peer.certificate.filter(|_| takes_certificate);
         let request = AuthRequest {
-            peer: connection.peer.clone(),
+            peer,
             client_id,
             user_name: connect.user_name.map(str::to_owned),
             password: connect.password.map(<[u8]>::to_vec),
