@@ -9,7 +9,7 @@ use bed::{Bed, ConnectOptions, V5};
 use columba_broker::access::AccessRules;
 use columba_broker::event::{AuthVerdict, Command, UserChange};
 use columba_broker::outcome::Outcome;
-use columba_codec::{Packet, QoS, ReasonCode};
+use columba_codec::{Packet, PropertyId, QoS, ReasonCode, Value};
 
 const SHARDS: [u16; 2] = [1, 3];
 
@@ -58,5 +58,31 @@ fn a_removed_user_has_to_log_in_again() {
         }
         let closed = [gone, stays, nobody].map(|client| bed.is_closed(client));
         assert_eq!(closed, [true, false, false]);
+    }
+}
+
+#[test]
+fn another_user_does_not_get_a_session_by_its_client_id() {
+    for shards in SHARDS {
+        let mut bed = Bed::new(shards);
+        bed.authenticate = |request| AuthVerdict::Allow {
+            user: request.user_name.as_deref().map(Arc::from),
+            groups: Arc::new([]),
+        };
+        let expiry = |user| {
+            ConnectOptions::new(V5, "shared-id")
+                .clean(false)
+                .property(PropertyId::SessionExpiryInterval, Value::U32(60))
+                .login(user, b"")
+        };
+        let alice = bed.connect_with(&expiry("alice"));
+        bed.subscribe(alice, "secret", QoS::AtLeastOnce);
+        bed.drop_connection(alice);
+        let publisher = bed.connect(V5, "publisher");
+        bed.publish(publisher, "secret", b"for alice", QoS::AtLeastOnce);
+        let (_, inbox) = bed.connect_raw(&expiry("mallory"));
+        assert!(matches!(inbox.one(), Packet::ConnAck(ack) if !ack.session_present));
+        assert_eq!(bed.outcome(Outcome::SessionReplaced), 1);
+        bed.check_books();
     }
 }

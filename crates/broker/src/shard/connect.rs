@@ -378,7 +378,11 @@ impl Shard {
         }
         // The session may have ended with the connection that was taken over.
         let mut existing = self.slot_of(&admission.client_id);
-        if connect.clean_start
+        // What waits for one user is not for another that knows the client id.
+        let is_other_user = existing
+            .and_then(|slot| self.session(slot))
+            .is_some_and(|session| session.identity.user != admission.identity.user);
+        if (connect.clean_start || is_other_user)
             && let Some(slot) = existing.take()
         {
             self.end_session(slot, Outcome::SessionReplaced);
