@@ -82,7 +82,7 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<bool> {
         ];
         shown(with_flags(cargo(words), &["--", "-D", "warnings"]))
     });
-    ledger.step("tests", tests);
+    ledger.step("tests", || tests(root));
     ledger.step("conformance", || Ok(conformance::run(root, true)?.into()));
     if has_simulator(root) {
         ledger.step("simulator", || simulate(&GATE_SIMULATION));
@@ -125,9 +125,9 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<bool> {
 }
 
 /// The cargo tests alone.
-pub(crate) fn run_quick() -> anyhow::Result<bool> {
+pub(crate) fn run_quick(root: &Path) -> anyhow::Result<bool> {
     let mut ledger = Ledger::default();
-    ledger.step("tests", tests);
+    ledger.step("tests", || tests(root));
     Ok(ledger.close())
 }
 
@@ -141,7 +141,9 @@ fn with_flags(mut command: Command, flags: &[&str]) -> Command {
 }
 
 /// All cargo tests, by nextest where it is installed; it runs no doc tests, so cargo does.
-fn tests() -> anyhow::Result<Step> {
+fn tests(root: &Path) -> anyhow::Result<Step> {
+    provision::programs(&[provision::MOSQUITTO])?;
+    provision::node(&root.join("tests/differential"))?;
     let all = [
         "--workspace",
         "--all-features",

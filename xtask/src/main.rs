@@ -25,7 +25,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let root = root();
     let is_fine = match arguments[..] {
         ["test"] => gate::run(&root)?,
-        ["test", "--quick"] => gate::run_quick()?,
+        ["test", "--quick"] => gate::run_quick(&root)?,
         ["tidy"] => tidy::run(&root)?,
         ["conformance"] => conformance::run(&root, false)?,
         ["conformance", "--brief"] => conformance::run(&root, true)?,

@@ -120,7 +120,6 @@ fn what_waits_for_a_restart_is_told_so() {
         [
             ("listener.mqtt.bind", Applies::AfterRestart),
             ("listener.mqtt.anonymous", Applies::AtOnce),
-            ("listener.websocket.anonymous", Applies::AtOnce),
         ]
     );
     let listeners = change.listeners.expect("listeners");
