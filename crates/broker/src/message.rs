@@ -111,11 +111,6 @@ impl Message {
         self.0.slice.len()
     }
 
-    /// Whether it is the same message, not only an equal one.
-    pub fn is_same(&self, other: &Self) -> bool {
-        std::ptr::eq(self.0.as_ptr(), other.0.as_ptr())
-    }
-
     /// Whether it has expired at a time.
     pub fn is_expired(&self, now_ms: u64) -> bool {
         self.head().expires_at_ms <= now_ms

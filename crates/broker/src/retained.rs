@@ -49,13 +49,12 @@ impl Ord for ByTopic {
 }
 
 /// Earliest first in a heap that puts the greatest first.
+///
+/// Names the topic and not the message: what is replaced must not stay in memory.
 #[derive(Debug)]
-struct Expiry(Message);
-
-impl Expiry {
-    fn at_ms(&self) -> u64 {
-        self.0.head().expires_at_ms
-    }
+struct Expiry {
+    at_ms: u64,
+    topic: Box<str>,
 }
 
 impl PartialEq for Expiry {
@@ -74,10 +73,7 @@ impl PartialOrd for Expiry {
 
 impl Ord for Expiry {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        other
-            .at_ms()
-            .cmp(&self.at_ms())
-            .then_with(|| other.0.topic().cmp(self.0.topic()))
+        (other.at_ms, &other.topic).cmp(&(self.at_ms, &self.topic))
     }
 }
 
@@ -111,7 +107,10 @@ impl RetainedStore {
     pub(crate) fn set(&mut self, message: Message) {
         self.bytes += message.size_bytes();
         if message.head().expires_at_ms != NEVER_MS {
-            self.expiries.push(Expiry(message.clone()));
+            self.expiries.push(Expiry {
+                at_ms: message.head().expires_at_ms,
+                topic: message.topic().into(),
+            });
             if self.expiries.len() > 2 * self.messages.len() + 1024 {
                 self.forget_replaced_expiries();
             }
@@ -190,20 +189,20 @@ impl RetainedStore {
 
     /// When the next message expires.
     pub(crate) fn next_expiry_ms(&self) -> Option<u64> {
-        self.expiries.peek().map(Expiry::at_ms)
+        self.expiries.peek().map(|expiry| expiry.at_ms)
     }
 
     /// Removes expired messages; returns how many.
     pub(crate) fn expire(&mut self, now_ms: u64) -> usize {
         let mut count = 0;
         while self.next_expiry_ms().is_some_and(|at_ms| at_ms <= now_ms) {
-            let Some(Expiry(due)) = self.expiries.pop() else {
+            let Some(Expiry { topic, .. }) = self.expiries.pop() else {
                 break;
             };
             let is_current = self
-                .get(due.topic())
+                .get(&topic)
                 .is_some_and(|current| current.is_expired(now_ms));
-            if is_current && self.clear(due.topic()) {
+            if is_current && self.clear(&topic) {
                 count += 1;
             }
         }
@@ -212,10 +211,12 @@ impl RetainedStore {
 
     fn forget_replaced_expiries(&mut self) {
         let mut expiries = std::mem::take(&mut self.expiries).into_vec();
-        expiries.retain(|Expiry(message)| {
-            self.get(message.topic())
-                .is_some_and(|current| current.is_same(message))
+        expiries.retain(|expiry| {
+            self.get(&expiry.topic)
+                .is_some_and(|current| current.head().expires_at_ms == expiry.at_ms)
         });
+        expiries.sort_unstable();
+        expiries.dedup();
         self.expiries = expiries.into();
     }
 }

@@ -282,3 +282,23 @@ fn limits_can_change_while_clients_are_connected() {
         assert_eq!(ack.properties.u16(PropertyId::ServerKeepAlive), Some(10));
     }
 }
+
+#[test]
+fn a_packet_of_more_filters_than_a_client_may_have_closes_the_connection() {
+    for shards in SHARDS {
+        let mut bed = Bed::with(shards, |limits| limits.subscriptions_max = 3);
+        let client = bed.connect(V5, "client");
+        let mut bytes = vec![0x82, 3 + 4 * 4, 0, 1, 0];
+        for _ in 0..4 {
+            bytes.extend_from_slice(&[0, 1, b'a', 0]);
+        }
+        bed.send_raw(client, &bytes);
+        match bed.take(client).one() {
+            Packet::Disconnect(end) => {
+                assert_eq!(end.reason, ReasonCode::QuotaExceeded);
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(bed.is_closed(client));
+    }
+}

@@ -162,6 +162,8 @@ impl Layers {
         if self.unsent().len() + wire.len() > UNSENT_BYTES_MAX {
             return Err(TransportError::Flooded);
         }
+        // What has gone out makes room first, or a peer that never lets it run dry keeps it all.
+        self.unsent.drain(..std::mem::take(&mut self.unsent_at));
         self.unsent.extend_from_slice(wire);
         Ok(())
     }

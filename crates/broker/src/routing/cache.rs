@@ -16,6 +16,12 @@ struct Entry {
     filters: Vec<FilterId>,
 }
 
+/// Longer topics are looked up each time, so that the cache is bounded in bytes as well.
+const TOPIC_BYTES_MAX: usize = 256;
+
+/// So are topics that more filters match.
+const FILTERS_MAX: usize = 64;
+
 impl MatchCache {
     /// A cache of about `slots_max` slots; 0 turns it off.
     pub(crate) fn new(slots_max: usize) -> Self {
@@ -42,7 +48,8 @@ impl MatchCache {
     /// Remembers a match.
     pub(crate) fn put(&mut self, hash: u64, topic: &str, generation: u64, filters: &[FilterId]) {
         let slot = self.slot_of(hash);
-        let Some(slot) = self.slots.get_mut(slot) else {
+        let fits = topic.len() <= TOPIC_BYTES_MAX && filters.len() <= FILTERS_MAX;
+        let Some(slot) = self.slots.get_mut(slot).filter(|_| fits) else {
             return;
         };
         match slot {
@@ -63,5 +70,22 @@ impl MatchCache {
                 *slot = Some(Box::new(entry));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_matches_are_not_kept() {
+        let mut cache = MatchCache::new(4);
+        let filters = vec![FilterId(1); FILTERS_MAX + 1];
+        let topic = "t".repeat(TOPIC_BYTES_MAX + 1);
+        cache.put(1, "t", 0, &filters);
+        cache.put(2, &topic, 0, &[]);
+        assert!(cache.find(1, "t", 0).is_none() && cache.find(2, &topic, 0).is_none());
+        cache.put(1, "t", 0, &filters[1..]);
+        assert_eq!(cache.find(1, "t", 0).map(<[_]>::len), Some(FILTERS_MAX));
     }
 }

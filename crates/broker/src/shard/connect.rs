@@ -47,6 +47,16 @@ impl Shard {
             let mut partial = std::mem::take(&mut connection.partial);
             partial.extend_from_slice(bytes);
             let used = self.on_first_packet(id, &partial);
+            if used == 0 {
+                // Still not whole: it is kept as it is, or a CONNECT that trickles in would be
+                // copied for every byte.
+                if let Some(connection) = self.connection_mut(id)
+                    && connection.state == State::AwaitConnect
+                {
+                    connection.partial = partial;
+                }
+                return;
+            }
             let used = used + self.consume_if_open(id, partial.get(used..).unwrap_or_default());
             self.keep_partial(id, partial.get(used..).unwrap_or_default());
         }
@@ -103,7 +113,8 @@ impl Shard {
             connection.packet_bytes_max_out = connect
                 .properties
                 .u32(PropertyId::MaximumPacketSize)
-                .unwrap_or(PACKET_BYTES_UNLIMITED);
+                .unwrap_or(PACKET_BYTES_UNLIMITED)
+                .min(PACKET_BYTES_UNLIMITED);
         }
         if !connect.client_id.is_empty() {
             let home = shard_of(hash_of(&self.hashing, connect.client_id), self.shards);

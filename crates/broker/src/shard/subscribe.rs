@@ -35,6 +35,9 @@ pub(super) struct WaitingSubscribe {
 
 impl Shard {
     pub(super) fn on_subscribe(&mut self, id: ConnectionId, slot: u32, subscribe: &Subscribe<'_>) {
+        if subscribe.filters.iter().count() > self.limits.subscriptions_max {
+            return self.close_for_filters(id);
+        }
         let breaks_rule = |(text, options): (&str, SubscribeOptions)| {
             options.no_local && text.starts_with("$share/")
         };
@@ -84,6 +87,15 @@ impl Shard {
             }
         }
         self.on_applied(number);
+    }
+
+    /// A packet with more filters than a client may have subscriptions: work without end.
+    fn close_for_filters(&mut self, id: ConnectionId) {
+        self.stats.count(Outcome::SubscribeQuota);
+        let most = self.limits.subscriptions_max;
+        let detail = format!("more than {most} filters in one packet");
+        let reason = ReasonCode::QuotaExceeded;
+        self.close(id, Outcome::DisconnectProtocol, reason, &detail);
     }
 
     /// One shard, or this one itself, is done with a SUBSCRIBE.
@@ -412,6 +424,9 @@ impl Shard {
         slot: u32,
         unsubscribe: &Unsubscribe<'_>,
     ) {
+        if unsubscribe.filters.iter().count() > self.limits.subscriptions_max {
+            return self.close_for_filters(id);
+        }
         let mut codes = Vec::new();
         for text in unsubscribe.filters.iter() {
             let code = match TopicFilter::parse(text) {
