@@ -111,6 +111,12 @@ impl Message {
         self.0.slice.len()
     }
 
+    /// Whether nobody else keeps it.
+    #[cfg(test)]
+    pub(crate) fn is_only_here(&self) -> bool {
+        ThinArc::strong_count(&self.0) == 1
+    }
+
     /// Whether it has expired at a time.
     pub fn is_expired(&self, now_ms: u64) -> bool {
         self.head().expires_at_ms <= now_ms

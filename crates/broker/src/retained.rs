@@ -364,6 +364,15 @@ mod tests {
     }
 
     #[test]
+    fn a_replaced_message_is_freed_before_its_expiry() {
+        let mut store = RetainedStore::default();
+        let old = message("a", "1", 1_000);
+        store.set(old.clone());
+        store.set(message("a", "2", 1_000));
+        assert!(old.is_only_here());
+    }
+
+    #[test]
     fn replacing_does_not_pile_up_expiries() {
         let mut store = RetainedStore::default();
         for count in 0..10_000 {

@@ -286,19 +286,38 @@ fn limits_can_change_while_clients_are_connected() {
 #[test]
 fn a_packet_of_more_filters_than_a_client_may_have_closes_the_connection() {
     for shards in SHARDS {
-        let mut bed = Bed::with(shards, |limits| limits.subscriptions_max = 3);
-        let client = bed.connect(V5, "client");
-        let mut bytes = vec![0x82, 3 + 4 * 4, 0, 1, 0];
-        for _ in 0..4 {
-            bytes.extend_from_slice(&[0, 1, b'a', 0]);
-        }
-        bed.send_raw(client, &bytes);
-        match bed.take(client).one() {
-            Packet::Disconnect(end) => {
-                assert_eq!(end.reason, ReasonCode::QuotaExceeded);
+        let subscribe = [&[0x82, 19, 0, 1, 0][..], &[0, 1, b'a', 0].repeat(4)].concat();
+        let unsubscribe = [&[0xA2, 15, 0, 1, 0][..], &[0, 1, b'a'].repeat(4)].concat();
+        for bytes in [subscribe, unsubscribe] {
+            let mut bed = Bed::with(shards, |limits| limits.subscriptions_max = 3);
+            let client = bed.connect(V5, "client");
+            bed.send_raw(client, &bytes);
+            match bed.take(client).one() {
+                Packet::Disconnect(end) => assert_eq!(end.reason, ReasonCode::QuotaExceeded),
+                other => panic!("{other:?}"),
             }
-            other => panic!("{other:?}"),
+            assert!(bed.is_closed(client));
+            assert_eq!(bed.outcome(Outcome::SubscribeQuota), 1);
         }
-        assert!(bed.is_closed(client));
+    }
+}
+
+#[test]
+fn a_maximum_packet_size_beyond_what_mqtt_can_express_is_as_good_as_none() {
+    for shards in SHARDS {
+        let mut bed = Bed::with(shards, |limits| {
+            limits.packet_bytes_max = 268_435_460;
+            limits.output_bytes_max = 1 << 30;
+        });
+        let largest = ConnectOptions::new(V5, "subscriber")
+            .property(PropertyId::MaximumPacketSize, Value::U32(u32::MAX));
+        let subscriber = bed.connect_with(&largest);
+        bed.subscribe(subscriber, "t", QoS::AtMostOnce);
+        let publisher = bed.connect(V311, "publisher");
+        // The largest packet of 3.1.1 has no room for the property length of MQTT 5.
+        bed.publish(publisher, "t", &vec![0; 268_435_455 - 3], QoS::AtMostOnce);
+        assert!(bed.take(subscriber).bytes.is_empty());
+        assert_eq!(bed.outcome(Outcome::DeliverTooLarge), 1);
+        bed.check_books();
     }
 }

@@ -190,4 +190,15 @@ mod tests {
         layers.consume_unsent(1);
         assert_eq!((layers.unsent.capacity(), layers.unsent_at), (0, 0));
     }
+
+    #[test]
+    fn what_has_gone_out_is_forgotten_although_more_always_waits() {
+        let mut layers = Layers::default();
+        layers.keep_unsent(b"0123456789").unwrap();
+        for _ in 0..1000 {
+            layers.consume_unsent(9);
+            layers.keep_unsent(b"123456789").unwrap();
+        }
+        assert_eq!(layers.unsent.len(), layers.unsent().len());
+    }
 }
