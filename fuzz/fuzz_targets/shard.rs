@@ -114,6 +114,7 @@ impl Rig {
                 id: ShardId(number),
                 shards: count,
                 seed: 7,
+                id_secret: [7; 16],
                 limits: Arc::clone(&limits),
                 listeners: Arc::clone(&listeners),
                 access: Arc::new(AccessRules::allow_all()),

@@ -26,7 +26,7 @@ use slab::Slab;
 use crate::access::{AccessRules, Action, Client, Decision};
 use crate::connection::Connection;
 use crate::event::{Command, ConnectionId, Effect, Input, Now, Peer, Report, ReportEvent, ShardId};
-use crate::hash::{Chance, Hashing, Map, hash_of};
+use crate::hash::{Chance, ClientIds, Hashing, Map, hash_of};
 use crate::limits::{Limits, ListenerSettings};
 use crate::mail::{Letter, Mail};
 use crate::outcome::Outcome;
@@ -49,6 +49,9 @@ pub struct ShardConfig {
     pub shards: u16,
     /// Seeds hashing and choices. Secret in production, fixed in tests; the same for all shards.
     pub seed: u64,
+    /// The key of the client ids that the server assigns. Secret in production and used for nothing
+    /// else; the same for all shards.
+    pub id_secret: [u8; 16],
     /// The bounds.
     pub limits: Arc<Limits>,
     /// The listeners, by [`ListenerId`](crate::event::ListenerId).
@@ -67,6 +70,7 @@ pub struct Shard {
     shards: u16,
     hashing: Hashing,
     chance: Chance,
+    client_ids: ClientIds,
     limits: Arc<Limits>,
     listeners: Arc<[ListenerSettings]>,
     access: Arc<AccessRules>,
@@ -142,6 +146,7 @@ impl Shard {
             shards: config.shards.clamp(1, 64),
             hashing,
             chance: Chance::new(config.seed ^ u64::from(config.id.0).rotate_left(48)),
+            client_ids: ClientIds::new(config.id_secret, config.id),
             listeners: config.listeners,
             access: config.access,
             now,

@@ -57,6 +57,7 @@ fn one_shard() -> Shard {
         id: ShardId(0),
         shards: 1,
         seed: 1,
+        id_secret: [1; 16],
         limits: Arc::new(Limits::default()),
         listeners: Arc::new([listener]),
         access: Arc::new(AccessRules::allow_all()),

@@ -33,6 +33,8 @@ pub struct RuntimeConfig {
     pub shards: u16,
     /// Seeds hashing and choices. Secret in production, or peers can flood hash tables.
     pub seed: u64,
+    /// The key of the client ids that the server assigns; secret in production.
+    pub id_secret: [u8; 16],
     /// The bounds.
     pub limits: Arc<Limits>,
     /// The listeners; their order numbers them.
@@ -124,6 +126,7 @@ impl Broker {
                 id: ShardId(index as u16),
                 shards: count as u16,
                 seed: config.seed,
+                id_secret: config.id_secret,
                 limits: Arc::clone(&config.limits),
                 listeners: Arc::clone(&settings),
                 access: Arc::clone(&config.access),

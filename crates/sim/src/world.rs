@@ -456,6 +456,7 @@ fn new_shards(swarm: &Swarm, seed: u64, now: Now) -> Vec<Node> {
             id: ShardId(number),
             shards: swarm.shards,
             seed,
+            id_secret: u128::from(seed).to_le_bytes(),
             limits: Arc::clone(&limits),
             listeners: Arc::clone(&listeners),
             access: Arc::clone(&access),

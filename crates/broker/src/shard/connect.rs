@@ -210,7 +210,7 @@ impl Shard {
     /// An id that nobody has and whose home is this shard (`MQTT-3.2.2-16`).
     fn new_client_id(&mut self) -> Arc<str> {
         loop {
-            let id = format!("columba-{:016x}", self.chance.next_u64());
+            let id = self.client_ids.next_id();
             let home = shard_of(hash_of(&self.hashing, id.as_str()), self.shards);
             if home == self.id && self.slot_of(&id).is_none() {
                 return id.into();

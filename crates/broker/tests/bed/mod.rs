@@ -298,6 +298,7 @@ impl Bed {
                 id: ShardId(number),
                 shards,
                 seed: 42,
+                id_secret: [42; 16],
                 limits: Arc::clone(&limits),
                 listeners: Arc::clone(&listeners),
                 access: Arc::clone(&access),

@@ -28,12 +28,15 @@ impl Instance {
         authenticator: Arc<dyn Authenticate>,
     ) -> io::Result<RuntimeConfig> {
         let cores = available_parallelism().map_or(1, usize::from);
-        let mut seed = [0; 8];
-        aws_lc_rs::rand::fill(&mut seed).map_err(|_| io::Error::other("no random bytes"))?;
+        let (mut seed, mut id_secret) = ([0; 8], [0; 16]);
+        for secret in [&mut seed[..], &mut id_secret[..]] {
+            aws_lc_rs::rand::fill(secret).map_err(|_| io::Error::other("no random bytes"))?;
+        }
         let shards = u16::try_from(cores).unwrap_or(u16::MAX);
         Ok(RuntimeConfig {
             shards: self.config.shards.unwrap_or(shards),
             seed: u64::from_le_bytes(seed),
+            id_secret,
             limits: Arc::new(self.config.limits.clone()),
             listeners: self.config.listeners.iter().map(listener_config).collect(),
             access: Arc::clone(&self.access),

@@ -75,6 +75,7 @@ pub(crate) fn broker_with(shards: u16, limits: Limits, listeners: Vec<ListenerCo
     .expect("the broker starts")
 }
 
+        id_secret: [7; 16],
 pub(crate) fn broker(shards: u16) -> Broker {
     broker_with(shards, Limits::default(), vec![tcp()])
 }
