@@ -221,8 +221,10 @@ pub enum AuthVerdict {
     },
     /// Refused: user unknown or password wrong. Not told apart to the peer.
     BadCredentials,
-    /// Refused: the check itself failed (too busy, backend unreachable).
+    /// Refused: the check itself failed (backend unreachable).
     Unavailable,
+    /// Refused: too many other credentials wait for a check.
+    Busy,
 }
 
 /// What an operator or the driver can ask for.
@@ -313,9 +315,11 @@ pub enum ReportEvent {
         /// In words, with the facts.
         detail: String,
     },
-    /// Reports were left out because there were too many.
+    /// Reports were left out of the second before because there were too many.
     Suppressed {
-        /// How many.
-        count: u64,
+        /// Clients that came or went.
+        connections: u64,
+        /// Connections that were refused, and messages and subscriptions that were withheld.
+        faults: u64,
     },
 }

@@ -137,6 +137,8 @@ outcomes! {
     ConnectAnonymousRefused = "connect.anonymous_refused", Denied;
     /// The credentials could not be checked.
     ConnectAuthUnavailable = "connect.auth_unavailable", Denied;
+    /// Too many other credentials wait for a check.
+    ConnectAuthBusy = "connect.auth_busy", Denied;
     /// An authentication method that is not supported.
     ConnectAuthMethod = "connect.auth_method", Denied;
     /// A client id that is not accepted.

@@ -9,8 +9,19 @@ pub use users::Users;
 
 use columba_broker::event::{AuthRequest, AuthVerdict};
 
-/// Checks credentials. Called on a thread where it may take its time, never on a shard's.
+/// Checks credentials.
 pub trait Authenticate: Send + Sync {
-    /// Whether the client may come in, and as whom.
+    /// Whether the client may come in, and as whom. Called on a thread where it may take its time.
     fn check(&self, request: &AuthRequest) -> AuthVerdict;
+
+    /// The same if it is known without work; unlike a check, this is asked on a shard's thread.
+    fn recall(&self, _request: &AuthRequest) -> Option<AuthVerdict> {
+        None
+    }
+
+    /// A number that grows with every change that can turn an answer around. A verdict counts only
+    /// if it still is what it was before the check; it grows before clients are told of the change.
+    fn generation(&self) -> u64 {
+        0
+    }
 }

@@ -13,6 +13,7 @@ mod checks;
 mod closing;
 mod connections;
 mod effects;
+mod logins;
 mod reading;
 mod report;
 mod writing;
@@ -25,14 +26,14 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
 use columba_broker::event::{
-    AuthVerdict, CloseCause, Command, ConnectionId, Handover, ListenerId, Now, Peer,
+    CloseCause, Command, ConnectionId, Handover, ListenerId, Now, Peer,
 };
 use columba_broker::mail::Mail;
 use columba_broker::outcome::Outcome;
 use columba_broker::{Input, Shard};
 use mio::{Events, Interest, Poll, Token, Waker};
 
-pub(crate) use checks::Checks;
+pub(crate) use checks::{Checked, Checks};
 use connections::{Connection, Connections, Phase};
 
 use crate::listener::socket::Socket;
@@ -55,10 +56,7 @@ pub(crate) enum Errand {
         handover: Box<Handover>,
     },
     /// Credentials were checked.
-    Verdict {
-        conn: ConnectionId,
-        verdict: AuthVerdict,
-    },
+    Verdict(Checked),
     /// For the core.
     Command(Command),
     /// Tell at the end of the tick how many batches of mail went through.
@@ -138,7 +136,7 @@ pub(crate) struct Driver {
     /// By shard: whether connections were handed over to it in this tick.
     moved_to: Vec<bool>,
     /// Answers that were there at once.
-    verdicts: Vec<(ConnectionId, AuthVerdict)>,
+    verdicts: Vec<Checked>,
     /// Whoever wants to know the mail count at the end of the tick.
     mail_counters: Vec<Sender<MailCount>>,
     connect_timeout_ms: u64,
@@ -287,7 +285,7 @@ impl Driver {
                     connection,
                     handover,
                 } => self.adopt(*connection, handover),
-                Errand::Verdict { conn, verdict } => self.pass_verdict(conn, verdict),
+                Errand::Verdict(checked) => self.pass_verdict(checked),
                 Errand::Command(command) => self.obey(command),
                 Errand::CountMail(counter) => self.mail_counters.push(counter),
                 Errand::Stop { within_ms } => self.stop(within_ms),
@@ -303,24 +301,6 @@ impl Driver {
         }
         self.core.handle(self.now, Input::Command(command));
         self.drain();
-    }
-
-    fn pass_verdict(&mut self, conn: ConnectionId, verdict: AuthVerdict) {
-        if self
-            .connections
-            .find(conn)
-            .is_some_and(|connection| connection.phase == Phase::Open)
-        {
-            self.core
-                .handle(self.now, Input::Authenticated { conn, verdict });
-            self.drain();
-        }
-    }
-
-    fn answer_verdicts(&mut self) {
-        while let Some((conn, verdict)) = self.verdicts.pop() {
-            self.pass_verdict(conn, verdict);
-        }
     }
 
     fn take_mail(&mut self) {
@@ -393,6 +373,8 @@ impl Driver {
             is_dirty: false,
             is_blocked: false,
             has_hung_up: false,
+            is_checked: false,
+            ending: None,
         };
         if let Some(id) = self.register(connection) {
             self.greetings
@@ -403,12 +385,16 @@ impl Driver {
     fn adopt(&mut self, mut connection: Connection, handover: Box<Handover>) {
         connection.is_ready = false;
         connection.is_dirty = false;
+        let ending = connection.ending;
         let Some(conn) = self.register(connection) else {
             return;
         };
         self.core
             .handle(self.now, Input::Adopted { conn, handover });
         self.drain();
+        if let Some(cause) = ending {
+            self.end(conn, cause);
+        }
     }
 
     /// Gives a connection a place and watches its socket. What is readable already is told by the

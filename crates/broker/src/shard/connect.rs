@@ -172,11 +172,7 @@ impl Shard {
     /// The client id to use, and whether the server made it up.
     fn check_connect(&mut self, connect: &Connect<'_>) -> Result<(Arc<str>, bool), Refusal> {
         if self.is_stopping {
-            return Err(Refusal::new(
-                ReasonCode::ServerUnavailable,
-                Outcome::ConnectShuttingDown,
-                "the broker is shutting down",
-            ));
+            return Err(Refusal::of_shutdown());
         }
         if let Some(method) = connect.properties.string(PropertyId::AuthenticationMethod) {
             // MQTT-4.12.0-1
@@ -318,36 +314,12 @@ impl Shard {
         else {
             return;
         };
-        let identity = match verdict {
-            AuthVerdict::Allow { user, groups } => Arc::new(Identity {
-                user,
-                groups: groups.to_vec(),
-            }),
-            AuthVerdict::BadCredentials => {
-                let user = connect.user_name.unwrap_or_default();
-                let refusal = Refusal::new(
-                    ReasonCode::BadUserNameOrPassword,
-                    Outcome::ConnectBadCredentials,
-                    format!("user name {user:?} or its password is wrong"),
-                );
-                return self.refuse(id, &client_id, &refusal);
-            }
-            AuthVerdict::Unavailable => {
-                let refusal = Refusal::new(
-                    ReasonCode::ServerBusy,
-                    Outcome::ConnectAuthUnavailable,
-                    "the credentials could not be checked now: try again",
-                );
-                return self.refuse(id, &client_id, &refusal);
-            }
+        let identity = match self.identity_of(id, &connect, verdict) {
+            Ok(identity) => identity,
+            Err(refusal) => return self.refuse(id, &client_id, &refusal),
         };
         if self.is_stopping {
-            let refusal = Refusal::new(
-                ReasonCode::ServerUnavailable,
-                Outcome::ConnectShuttingDown,
-                "the broker is shutting down",
-            );
-            return self.refuse(id, &client_id, &refusal);
+            return self.refuse(id, &client_id, &Refusal::of_shutdown());
         }
         self.establish(
             id,
@@ -361,6 +333,50 @@ impl Shard {
         let rest = bytes.get(len..).unwrap_or_default();
         let used = self.consume_if_open(id, rest);
         self.keep_partial(id, rest.get(used..).unwrap_or_default());
+    }
+
+    /// Who a client is, by what came of its credentials.
+    fn identity_of(
+        &self,
+        id: ConnectionId,
+        connect: &Connect<'_>,
+        verdict: AuthVerdict,
+    ) -> Result<Arc<Identity>, Refusal> {
+        match verdict {
+            AuthVerdict::Allow { user, groups } => Ok(Arc::new(Identity {
+                user,
+                groups: groups.to_vec(),
+            })),
+            AuthVerdict::BadCredentials => {
+                let certificate = self
+                    .connection(id)
+                    .and_then(|connection| connection.peer.certificate.as_deref());
+                let what = match (connect.user_name, certificate) {
+                    (None, Some(name)) if connect.password.is_none() => {
+                        format!("the name {name:?} in the certificate is not that of a user")
+                    }
+                    (user, _) => {
+                        let user = user.unwrap_or_default();
+                        format!("user name {user:?} or its password is wrong")
+                    }
+                };
+                Err(Refusal::new(
+                    ReasonCode::BadUserNameOrPassword,
+                    Outcome::ConnectBadCredentials,
+                    what,
+                ))
+            }
+            AuthVerdict::Unavailable => Err(Refusal::new(
+                ReasonCode::ServerBusy,
+                Outcome::ConnectAuthUnavailable,
+                "the credentials could not be checked now: try again",
+            )),
+            AuthVerdict::Busy => Err(Refusal::new(
+                ReasonCode::ServerBusy,
+                Outcome::ConnectAuthBusy,
+                "too many other logins wait for a check: try again",
+            )),
+        }
     }
 
     fn establish(&mut self, id: ConnectionId, admission: Admission<'_>) {
@@ -416,7 +432,7 @@ impl Shard {
             keep_alive_secs,
             user: admission.identity.user.clone(),
         };
-        self.report_session(slot, event);
+        self.report_connection(slot, event);
         self.tell_groups(slot);
         self.pump(slot);
     }

@@ -30,6 +30,16 @@ impl Refusal {
     }
 }
 
+impl Refusal {
+    pub(super) fn of_shutdown() -> Self {
+        Self::new(
+            ReasonCode::ServerUnavailable,
+            Outcome::ConnectShuttingDown,
+            "the broker is shutting down",
+        )
+    }
+}
+
 impl Shard {
     /// Refuses with a CONNACK where the version has one for the reason.
     pub(super) fn refuse(&mut self, id: ConnectionId, client_id: &str, refusal: &Refusal) {

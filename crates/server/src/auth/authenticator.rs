@@ -1,13 +1,15 @@
 //! Checks passwords against the users file.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::{hmac, rand};
 use columba_broker::event::{AuthRequest, AuthVerdict};
 
 use super::password::{NoRandomness, PasswordHash};
+use super::users::User;
 use super::{Authenticate, Users};
 
 /// How long a right password is remembered.
@@ -24,6 +26,7 @@ const REMEMBERED_MAX: usize = 65_536;
 #[derive(Debug)]
 pub struct Authenticator {
     state: Mutex<State>,
+    generation: AtomicU64,
     key: hmac::Key,
     /// For unknown users where no user has a password.
     decoy: PasswordHash,
@@ -49,6 +52,7 @@ impl Authenticator {
                 users,
                 remembered: HashMap::new(),
             }),
+            generation: AtomicU64::new(0),
             key: hmac::Key::new(hmac::HMAC_SHA256, &key),
             decoy: PasswordHash::new(&key)?,
         })
@@ -56,56 +60,52 @@ impl Authenticator {
 
     /// Uses other users from now on and forgets what it remembers.
     pub fn set_users(&self, users: Arc<Users>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         state.users = users;
         state.remembered.clear();
+        // A check that reads the old number and the new users is done once more, for nothing; the
+        // other way around an old verdict would count.
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn check_at(&self, request: &AuthRequest, now: Instant) -> AuthVerdict {
+        if let Some(verdict) = self.recall_at(request, now) {
+            return verdict;
+        }
         let (Some(name), Some(password)) = (&request.user_name, &request.password) else {
-            return self.check_certificate(request);
-        };
-        let tag = self.tag(name, password);
-        let (users, is_remembered) = {
-            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            let is_remembered = state.remembered.get(&tag).is_some_and(|until| *until > now);
-            (state.users.clone(), is_remembered)
-        };
-        let user = users.user(name);
-        if !is_remembered {
-            let own = user.and_then(|(_, user)| user.password.as_ref());
-            let hash = own.unwrap_or_else(|| self.decoy_for(&users, name));
-            // The decoy is checked to the end, and its answer does not count.
-            if !hash.verify(password) || own.is_none() {
-                return AuthVerdict::BadCredentials;
-            }
-            self.remember(&users, tag, now);
-        }
-        match user {
-            Some((name, user)) => AuthVerdict::Allow {
-                user: Some(name.clone()),
-                groups: user.groups.clone(),
-            },
-            None => AuthVerdict::BadCredentials,
-        }
-    }
-
-    /// A client whose certificate is its user name; the listener has verified it.
-    fn check_certificate(&self, request: &AuthRequest) -> AuthVerdict {
-        let Some(name) = &request.peer.certificate else {
             return AuthVerdict::BadCredentials;
         };
-        let users = self
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .users
-            .clone();
-        let groups = users.user(name).map(|(_, user)| user.groups.clone());
-        AuthVerdict::Allow {
-            user: Some(name.clone()),
-            groups: groups.unwrap_or_else(|| Arc::from(Vec::new())),
+        let users = self.lock().users.clone();
+        let user = users.user(name);
+        let own = user.and_then(|(_, user)| user.password.as_ref());
+        let hash = own.unwrap_or_else(|| self.decoy_for(&users, name));
+        // The decoy is checked to the end, and its answer does not count.
+        if !hash.verify(password) || own.is_none() {
+            return AuthVerdict::BadCredentials;
         }
+        self.remember(&users, self.tag(name, password), now);
+        verdict_of(user)
+    }
+
+    /// What is known without a hash: passwords that were right a moment ago, and certificates.
+    fn recall_at(&self, request: &AuthRequest, now: Instant) -> Option<AuthVerdict> {
+        let (Some(name), Some(password)) = (&request.user_name, &request.password) else {
+            // The listener has verified the certificate; whether its name may come in is for the
+            // users file to say, or nobody could be shut out before the certificate expires.
+            let verdict = match &request.peer.certificate {
+                Some(name) => verdict_of(self.lock().users.user(name)),
+                None => AuthVerdict::BadCredentials,
+            };
+            return Some(verdict);
+        };
+        let tag = self.tag(name, password);
+        let state = self.lock();
+        let is_remembered = state.remembered.get(&tag).is_some_and(|until| *until > now);
+        is_remembered.then(|| verdict_of(state.users.user(name)))
     }
 
     /// The hash of a user that an unknown name is checked against. The same name always gets the
@@ -118,7 +118,7 @@ impl Authenticator {
     }
 
     fn remember(&self, users: &Arc<Users>, tag: [u8; 32], now: Instant) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         // The users may have changed while the password was checked.
         if !Arc::ptr_eq(users, &state.users) {
             return;
@@ -146,6 +146,25 @@ impl Authenticator {
 impl Authenticate for Authenticator {
     fn check(&self, request: &AuthRequest) -> AuthVerdict {
         self.check_at(request, Instant::now())
+    }
+
+    fn recall(&self, request: &AuthRequest) -> Option<AuthVerdict> {
+        self.recall_at(request, Instant::now())
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+}
+
+/// Of a user whose password or certificate is right.
+fn verdict_of(user: Option<(&Arc<str>, &User)>) -> AuthVerdict {
+    match user {
+        Some((name, user)) => AuthVerdict::Allow {
+            user: Some(name.clone()),
+            groups: user.groups.clone(),
+        },
+        None => AuthVerdict::BadCredentials,
     }
 }
 
@@ -215,13 +234,39 @@ mod tests {
     }
 
     #[test]
-    fn a_verified_certificate_needs_no_password() {
-        let authenticator = Authenticator::new(users("esp:*:devices\n")).expect("one");
+    fn a_verified_certificate_of_a_user_needs_no_password() {
+        let text = line("ann", "secret", "admin") + "esp:*:devices\n";
+        let authenticator = Authenticator::new(users(&text)).expect("one");
         let mut request = request(None, None);
-        request.peer.certificate = Some("esp".into());
-        assert_eq!(authenticator.check(&request), allow("esp", &["devices"]));
-        request.peer.certificate = Some("other".into());
-        assert_eq!(authenticator.check(&request), allow("other", &[]));
+        let mut check = |name: &str| {
+            request.peer.certificate = Some(name.into());
+            let verdict = authenticator.check(&request);
+            assert_eq!(authenticator.recall(&request).as_ref(), Some(&verdict));
+            verdict
+        };
+        assert_eq!(check("esp"), allow("esp", &["devices"]));
+        assert_eq!(check("ann"), allow("ann", &["admin"]));
+        assert_eq!(check("other"), AuthVerdict::BadCredentials);
+        authenticator.set_users(users("other:*\n"));
+        assert_eq!(check("esp"), AuthVerdict::BadCredentials);
+        assert_eq!(check("other"), allow("other", &[]));
+    }
+
+    #[test]
+    fn a_remembered_password_is_answered_without_a_check_until_the_users_change() {
+        let text = line("ann", "a", "");
+        let authenticator = Authenticator::new(users(&text)).expect("one");
+        let ann = request(Some("ann"), Some("a"));
+        let wrong = request(Some("ann"), Some("b"));
+        assert_eq!(authenticator.recall(&ann), None);
+        assert_eq!(authenticator.check(&ann), allow("ann", &[]));
+        assert_eq!(authenticator.recall(&ann), Some(allow("ann", &[])));
+        assert_eq!(authenticator.check(&wrong), AuthVerdict::BadCredentials);
+        assert_eq!(authenticator.recall(&wrong), None);
+        let before = authenticator.generation();
+        authenticator.set_users(users(&text));
+        assert!(authenticator.generation() > before);
+        assert_eq!(authenticator.recall(&ann), None);
     }
 
     #[test]

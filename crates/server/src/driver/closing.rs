@@ -41,6 +41,7 @@ impl Driver {
 
     /// The broker ends a connection: first its output goes out.
     pub(super) fn begin_close(&mut self, id: ConnectionId) {
+        self.forget_check(id);
         let Some(connection) = self.connections.find(id) else {
             return;
         };
@@ -90,6 +91,7 @@ impl Driver {
 
     /// Drops a connection, whatever it is doing, and tells the core if it has to know.
     pub(super) fn close(&mut self, id: ConnectionId, cause: CloseCause) {
+        self.forget_check(id);
         let Some(connection) = self.connections.remove(id) else {
             return;
         };

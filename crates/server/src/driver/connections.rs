@@ -23,6 +23,12 @@ pub(crate) struct Connection {
     pub(crate) is_blocked: bool,
     /// Whether the peer has said that nothing more comes, so that a short read does not end it.
     pub(crate) has_hung_up: bool,
+    /// Whether its credentials are being checked. Nothing is read meanwhile: what the peer sends
+    /// behind its CONNECT waits in the socket.
+    pub(crate) is_checked: bool,
+    /// Whether the transport has ended with the bytes that are being passed to the core, which may
+    /// hand the connection over to its home on the way.
+    pub(crate) ending: Option<CloseCause>,
 }
 
 /// What the driver still does with a connection.
@@ -158,6 +164,8 @@ mod tests {
             is_dirty: false,
             is_blocked: false,
             has_hung_up: false,
+            is_checked: false,
+            ending: None,
         }
     }
 

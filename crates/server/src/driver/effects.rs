@@ -16,11 +16,7 @@ impl Driver {
                     }
                 }
                 Effect::Close { conn } => self.begin_close(conn),
-                Effect::Authenticate { conn, request } => {
-                    if let Some(verdict) = self.checks.ask(self.index, conn, request) {
-                        self.verdicts.push((conn, verdict));
-                    }
-                }
+                Effect::Authenticate { conn, request } => self.ask(conn, request),
                 Effect::Handover { conn, to, handover } => self.hand_over(conn, to, handover),
                 Effect::Mail { to, batch } => self.mail.collect(to, batch),
                 Effect::Report(report) => report::log(&report, &self.shared),

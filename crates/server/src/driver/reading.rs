@@ -31,6 +31,13 @@ impl Driver {
             Phase::Lingering => true,
             Phase::Ended(_) | Phase::Closing { .. } => return,
         };
+        if connection.is_checked {
+            // Whoever has hung up does not wait for the verdict.
+            if connection.has_hung_up {
+                self.end(id, CloseCause::Peer);
+            }
+            return;
+        }
         match (&connection.socket).read(&mut self.input) {
             Ok(0) => self.end(id, CloseCause::Peer),
             Ok(len) => {
@@ -113,6 +120,13 @@ impl Driver {
             self.introduce(id);
         }
         if is_established && !self.buffers.app.is_empty() {
+            if let Some(connection) = self.connections.find(id) {
+                connection.ending = match &received {
+                    Ok(Flow::Open) if answered.is_ok() => None,
+                    Ok(Flow::Ended) => Some(CloseCause::Peer),
+                    Ok(Flow::Open) | Err(_) => Some(CloseCause::Transport),
+                };
+            }
             self.pass_app(id);
         }
         match received {

@@ -61,21 +61,32 @@ pub(crate) fn tcp() -> ListenerConfig {
 }
 
 pub(crate) fn broker_with(shards: u16, limits: Limits, listeners: Vec<ListenerConfig>) -> Broker {
+    start(shards, limits, listeners, Arc::new(AnyPassword), 16)
+}
+
+/// A broker with one thread that checks credentials.
+pub(crate) fn start(
+    shards: u16,
+    limits: Limits,
+    listeners: Vec<ListenerConfig>,
+    authenticator: Arc<dyn Authenticate>,
+    auth_queue_max: usize,
+) -> Broker {
     Broker::start(RuntimeConfig {
         shards,
         seed: 7,
+        id_secret: [7; 16],
         limits: Arc::new(limits),
         listeners,
         access: Arc::new(AccessRules::allow_all()),
-        authenticator: Arc::new(AnyPassword),
+        authenticator,
         auth_threads: 1,
-        auth_queue_max: 16,
+        auth_queue_max,
         shutdown_timeout_ms: 10_000,
     })
     .expect("the broker starts")
 }
 
-        id_secret: [7; 16],
 pub(crate) fn broker(shards: u16) -> Broker {
     broker_with(shards, Limits::default(), vec![tcp()])
 }
@@ -122,16 +133,32 @@ pub(crate) fn connect_packet(client_id: &str) -> Vec<u8> {
 
 pub(crate) fn connect_with_will(client_id: &str, will: Option<Will<'_>>) -> Vec<u8> {
     encoded(&Packet::Connect(Connect {
+        will,
+        ..connect(client_id)
+    }))
+}
+
+/// CONNECT of a client that is called like its user.
+pub(crate) fn connect_with_login(user: &str, password: &str) -> Vec<u8> {
+    encoded(&Packet::Connect(Connect {
+        user_name: Some(user),
+        password: Some(password.as_bytes()),
+        ..connect(user)
+    }))
+}
+
+fn connect(client_id: &str) -> Connect<'_> {
+    Connect {
         version: VERSION,
         is_bridge: false,
         clean_start: true,
         keep_alive_secs: 0,
         properties: Properties::default(),
         client_id,
-        will,
+        will: None,
         user_name: None,
         password: None,
-    }))
+    }
 }
 
 pub(crate) fn publish_packet(topic: &str, payload: &[u8], packet_id: Option<u16>) -> Vec<u8> {
@@ -184,10 +211,15 @@ impl Client {
     }
 
     pub(crate) fn expect_connack(&mut self) {
+        assert_eq!(self.connack_reason(), ReasonCode::Success);
+    }
+
+    /// Waits for a CONNACK.
+    pub(crate) fn connack_reason(&mut self) -> ReasonCode {
         self.next(|packet| match packet {
-            Some(Packet::ConnAck(connack)) => assert_eq!(connack.reason, ReasonCode::Success),
+            Some(Packet::ConnAck(connack)) => connack.reason,
             other => panic!("instead of CONNACK: {other:?}"),
-        });
+        })
     }
 
     pub(crate) fn subscribe(&mut self, filter: &str, qos: QoS) {

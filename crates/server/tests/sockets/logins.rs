@@ -1,0 +1,253 @@
+//! Logins while the checks of credentials are slow, many, or overtaken by other users.
+
+use std::collections::BTreeMap;
+use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+
+use columba_broker::event::{AuthRequest, AuthVerdict, Command, UserChange};
+use columba_broker::limits::Limits;
+use columba_codec::{Packet, ReasonCode};
+use columba_server::Broker;
+use columba_server::auth::Authenticate;
+use columba_server::listener::{ListenerConfig, ListenerKind};
+
+use crate::bed::{
+    Client, PATIENCE, connect_with_login, encoded, publish_packet, settings, socket, start, tcp,
+    until,
+};
+
+/// Lets in who has the right password, once the gate is open.
+struct Gate {
+    state: Mutex<State>,
+    changed: Condvar,
+    generation: AtomicU64,
+}
+
+struct State {
+    is_open: bool,
+    right: String,
+    /// Users whose check has begun.
+    checked: Vec<String>,
+}
+
+impl Gate {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State {
+                is_open: false,
+                right: "right".to_owned(),
+                checked: Vec::new(),
+            }),
+            changed: Condvar::new(),
+            generation: AtomicU64::new(0),
+        })
+    }
+
+    fn open(&self) {
+        self.state.lock().unwrap().is_open = true;
+        self.changed.notify_all();
+    }
+
+    fn checked(&self) -> Vec<String> {
+        self.state.lock().unwrap().checked.clone()
+    }
+
+    fn set_right(&self, right: &str) {
+        self.state.lock().unwrap().right = right.to_owned();
+        self.generation.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Authenticate for Gate {
+    fn check(&self, request: &AuthRequest) -> AuthVerdict {
+        let user = request.user_name.clone().unwrap_or_default();
+        let mut state = self.state.lock().unwrap();
+        state.checked.push(user.clone());
+        let right = state.right.clone();
+        let closed = |state: &mut State| !state.is_open;
+        let (state, _) = self
+            .changed
+            .wait_timeout_while(state, PATIENCE, closed)
+            .unwrap();
+        drop(state);
+        if request.password.as_deref() != Some(right.as_bytes()) {
+            return AuthVerdict::BadCredentials;
+        }
+        allow(&user)
+    }
+
+    fn recall(&self, request: &AuthRequest) -> Option<AuthVerdict> {
+        let user = request.user_name.as_deref()?;
+        (request.password.as_deref() == Some(b"known")).then(|| allow(user))
+    }
+
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::SeqCst)
+    }
+}
+
+fn allow(user: &str) -> AuthVerdict {
+    AuthVerdict::Allow {
+        user: Some(user.into()),
+        groups: Arc::new([]),
+    }
+}
+
+fn login(broker: &Broker, user: &str, password: &str) -> Client {
+    let mut client = Client::new(socket(broker, 0));
+    client.send(&connect_with_login(user, password));
+    client
+}
+
+/// A broker whose only thread for checks is busy with the first login.
+fn busy(shards: u16, auth_queue_max: usize, unix: Option<ListenerConfig>) -> (Arc<Gate>, Broker) {
+    let gate = Gate::new();
+    let listeners = [tcp()].into_iter().chain(unix).collect();
+    let broker = start(
+        shards,
+        Limits {
+            connect_timeout_ms: 60_000,
+            ..Limits::default()
+        },
+        listeners,
+        gate.clone(),
+        auth_queue_max,
+    );
+    (gate, broker)
+}
+
+fn begin_first(gate: &Gate, broker: &Broker) -> Client {
+    let first = login(broker, "first", "right");
+    until("the check begins", || gate.checked() == ["first"]);
+    first
+}
+
+#[test]
+fn a_check_whose_client_is_gone_is_never_done() {
+    let (gate, broker) = busy(2, 16, None);
+    let mut first = begin_first(&gate, &broker);
+    for number in 0..10 {
+        drop(login(&broker, &format!("gone {number}"), "wrong"));
+    }
+    until("they are gone", || broker.connections(0) == 1);
+    gate.open();
+    first.expect_connack();
+    login(&broker, "next", "right").expect_connack();
+    assert_eq!(gate.checked(), ["first", "next"]);
+    broker.shutdown();
+}
+
+#[test]
+fn a_full_queue_of_checks_tells_clients_to_come_again() {
+    let (gate, broker) = busy(2, 2, None);
+    let mut first = begin_first(&gate, &broker);
+    let waiting: Vec<_> = (0..8)
+        .map(|number| login(&broker, &format!("client {number}"), "right"))
+        .map(|mut client| std::thread::spawn(move || client.connack_reason()))
+        .collect();
+    // Two wait, the others have been told.
+    until("the others are gone", || broker.connections(0) == 3);
+    gate.open();
+    first.expect_connack();
+    let mut reasons: Vec<_> = waiting.into_iter().map(|t| t.join().unwrap()).collect();
+    reasons.sort_unstable_by_key(|reason| *reason as u8);
+    let mut expected = vec![ReasonCode::Success; 2];
+    expected.extend([ReasonCode::ServerBusy; 6]);
+    assert_eq!(reasons, expected);
+    broker.shutdown();
+}
+
+#[test]
+fn a_password_that_is_known_needs_no_place_in_the_queue() {
+    let (gate, broker) = busy(2, 1, None);
+    let mut first = begin_first(&gate, &broker);
+    let mut second = login(&broker, "second", "right");
+    let mut known = login(&broker, "known", "known");
+    known.expect_connack();
+    known.ping();
+    gate.open();
+    first.expect_connack();
+    second.expect_connack();
+    broker.shutdown();
+}
+
+#[test]
+fn one_address_does_not_keep_the_others_waiting() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("mqtt.sock");
+    let unix = ListenerConfig {
+        kind: ListenerKind::Unix {
+            path: path.clone(),
+            mode: 0o600,
+        },
+        settings: settings("unix"),
+    };
+    let (gate, broker) = busy(1, 4, Some(unix));
+    let mut first = begin_first(&gate, &broker);
+    let flood: Vec<_> = (0..8)
+        .map(|number| login(&broker, &format!("flood {number}"), "wrong"))
+        .map(|mut client| std::thread::spawn(move || client.connack_reason()))
+        .collect();
+    until("the queue is full", || broker.connections(0) == 5);
+    let stream = UnixStream::connect(&path).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut other = Client::new(stream);
+    other.send(&connect_with_login("other", "right"));
+    until("one of the flood made room", || broker.connections(0) == 4);
+    gate.open();
+    first.expect_connack();
+    other.expect_connack();
+    let checked = gate.checked();
+    // One of the flood may have been next already.
+    assert!(checked[..3].contains(&"other".to_owned()), "{checked:?}");
+    for client in flood {
+        assert_ne!(client.join().unwrap(), ReasonCode::Success);
+    }
+    broker.shutdown();
+}
+
+#[test]
+fn a_verdict_that_was_overtaken_by_other_users_does_not_count() {
+    for shards in [1, 3] {
+        let (gate, broker) = busy(shards, 4, None);
+        let mut first = begin_first(&gate, &broker);
+        gate.set_right("new");
+        let expelled = BTreeMap::from([("first".into(), UserChange::Expelled)]);
+        broker.command(Command::UsersChanged(Arc::new(expelled)));
+        // Every shard has the command once it has let a client in.
+        for number in 0..8 {
+            login(&broker, &format!("{number}"), "known").expect_connack();
+        }
+        gate.open();
+        assert_eq!(first.connack_reason(), ReasonCode::BadUserNameOrPassword);
+        assert_eq!(gate.checked(), ["first", "first"]);
+        login(&broker, "first", "new").expect_connack();
+        broker.shutdown();
+    }
+}
+
+#[test]
+fn what_is_sent_behind_connect_waits_in_the_socket_while_the_password_is_checked() {
+    // [MQTT-3.1.4-5] [MQTT-v311-3.1.4-5]
+    let (gate, broker) = busy(2, 4, None);
+    let mut first = begin_first(&gate, &broker);
+    let mut bytes = connect_with_login("hasty", "right");
+    for _ in 0..10 {
+        bytes.extend(publish_packet("t", &vec![7; 1024 * 1024], None));
+    }
+    bytes.extend(encoded(&Packet::PingReq));
+    let stream = socket(&broker, 0);
+    let mut other_end = stream.try_clone().unwrap();
+    let writer = std::thread::spawn(move || {
+        std::io::Write::write_all(&mut other_end, &bytes).unwrap();
+    });
+    login(&broker, "behind it", "known").expect_connack();
+    gate.open();
+    first.expect_connack();
+    let mut hasty = Client::new(stream);
+    hasty.expect_connack();
+    hasty.next(|packet| assert_eq!(packet, Some(Packet::PingResp)));
+    writer.join().unwrap();
+    broker.shutdown();
+}
