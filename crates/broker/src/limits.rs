@@ -85,7 +85,8 @@ pub struct Limits {
     pub share_strategy: ShareStrategy,
     /// Milliseconds between two updates of `$SYS`; 0 turns it off.
     pub sys_interval_ms: u64,
-    /// Lines per second and shard that drops and denials may put into the log.
+    /// Reports per second and shard of clients that come and go; and as many of connections, messages
+    /// and subscriptions that are refused or dropped.
     pub reports_per_sec_max: u32,
 }
 

@@ -11,6 +11,7 @@ mod publish;
 mod recheck;
 mod recount;
 mod refuse;
+mod report;
 mod retain;
 mod share;
 mod subscribe;
@@ -25,11 +26,10 @@ use slab::Slab;
 
 use crate::access::{AccessRules, Action, Client, Decision};
 use crate::connection::Connection;
-use crate::event::{Command, ConnectionId, Effect, Input, Now, Peer, Report, ReportEvent, ShardId};
+use crate::event::{Command, ConnectionId, Effect, Input, Now, ShardId};
 use crate::hash::{Chance, ClientIds, Hashing, Map, hash_of};
 use crate::limits::{Limits, ListenerSettings};
 use crate::mail::{Letter, Mail};
-use crate::outcome::Outcome;
 use crate::output::Output;
 use crate::retained::RetainedStore;
 use crate::routing::{FilterId, FilterTable};
@@ -37,6 +37,7 @@ use crate::session::{Identity, Session};
 use crate::stats::Stats;
 use crate::timer::{Timer, Timers};
 use deliver::Target;
+use report::ReportBudget;
 use subscribe::WaitingSubscribe;
 use sys::SysTree;
 
@@ -122,14 +123,6 @@ struct Scratch {
     mark: u64,
     properties: Vec<u8>,
     forwarded: Vec<u8>,
-}
-
-/// Reports left for this second.
-#[derive(Debug, Default)]
-struct ReportBudget {
-    second: u64,
-    used: u32,
-    suppressed: u64,
 }
 
 impl Shard {
@@ -257,6 +250,7 @@ impl Shard {
                 Timer::WillDelay { slot, serial } => self.on_will_delay(slot, serial),
                 Timer::RetainedExpiry => self.on_retained_expiry(),
                 Timer::Sys => self.on_sys(),
+                Timer::Reports => self.begin_report_second(),
             }
         }
     }
@@ -376,62 +370,6 @@ impl Shard {
             Some(rule) => format!("denied by {}", self.access.describe(rule)),
             None => "denied: no access rule allows it".to_owned(),
         }
-    }
-
-    /// Says something about a client that lives here.
-    fn report_session(&mut self, slot: u32, event: ReportEvent) {
-        let Some(session) = self.session(slot) else {
-            return;
-        };
-        let client_id = Some(Arc::clone(&session.client_id));
-        let peer = self
-            .connection_of(slot)
-            .map(|connection| connection.peer.clone());
-        self.report(client_id, peer, event);
-    }
-
-    /// Says that something was withheld from a client, unless too much was said this second.
-    fn report_withheld(&mut self, slot: u32, outcome: Outcome, topic: &str, detail: &str) {
-        if self.may_report() {
-            let (topic, detail) = (topic.to_owned(), detail.to_owned());
-            self.report_session(
-                slot,
-                ReportEvent::Withheld {
-                    outcome,
-                    topic,
-                    detail,
-                },
-            );
-        }
-    }
-
-    /// Whether another report fits into this second; the rest is counted.
-    fn may_report(&mut self) -> bool {
-        let second = self.now.mono_ms / 1000;
-        let budget = &mut self.report_budget;
-        if budget.second != second {
-            budget.second = second;
-            budget.used = 0;
-            let count = std::mem::take(&mut budget.suppressed);
-            if count > 0 {
-                self.report(None, None, ReportEvent::Suppressed { count });
-            }
-        }
-        let budget = &mut self.report_budget;
-        if budget.used >= self.limits.reports_per_sec_max {
-            budget.suppressed += 1;
-            return false;
-        }
-        budget.used += 1;
-        true
-    }
-
-    fn report(&mut self, client_id: Option<Arc<str>>, peer: Option<Peer>, event: ReportEvent) {
-        self.effects.push_back(Effect::Report(Report {
-            event,
-            client_id,
-            peer,
-        }));
     }
 }
 

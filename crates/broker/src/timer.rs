@@ -22,6 +22,8 @@ pub(crate) enum Timer {
     RetainedExpiry,
     /// `$SYS` is brought up to date.
     Sys,
+    /// What was left out of the log is told.
+    Reports,
 }
 
 /// A heap of deadlines, earliest first; equal ones in the order of [`Timer`].

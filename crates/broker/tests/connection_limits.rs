@@ -206,7 +206,7 @@ fn reports_are_limited_and_the_rest_is_counted() {
         let reports = bed.reports.iter();
         reports
             .filter_map(|report| match report.event {
-                ReportEvent::Suppressed { count } => Some(count),
+                ReportEvent::Suppressed { faults, .. } => Some(faults),
                 _ => None,
             })
             .sum::<u64>()
@@ -217,20 +217,46 @@ fn reports_are_limited_and_the_rest_is_counted() {
     }
     assert_eq!((refused(&bed), suppressed(&bed)), (5, 0));
     assert_eq!(bed.outcome(Outcome::ConnectWrongProtocol), 20);
+    // The rest is told although nothing more happens.
     bed.advance(1_000);
+    assert_eq!((refused(&bed), suppressed(&bed)), (5, 15));
     let client = bed.open(V311);
     bed.send_raw(client, b"GET / HTTP/1.1\r\n\r\n");
     assert_eq!((refused(&bed), suppressed(&bed)), (6, 15));
-    // Who comes and goes is always reported.
+}
+
+#[test]
+fn clients_that_come_and_go_are_reported_up_to_a_limit() {
+    // reports_per_sec_max
+    let mut bed = Bed::with(1, |limits| limits.reports_per_sec_max = 5);
+    let said = |bed: &Bed| {
+        let reports = bed.reports.iter();
+        let said = reports.filter(|report| {
+            matches!(
+                report.event,
+                ReportEvent::Connected { .. } | ReportEvent::Disconnected { .. }
+            )
+        });
+        said.count()
+    };
     for _ in 0..20 {
         let client = bed.connect(V311, "client");
         bed.disconnect(client);
     }
-    let connected = bed.reports.iter();
-    let connected = connected
-        .filter(|report| matches!(report.event, ReportEvent::Connected { .. }))
-        .count();
-    assert_eq!(connected, 20);
+    assert_eq!(said(&bed), 5);
+    // They leave room for what goes wrong.
+    let client = bed.open(V311);
+    bed.send_raw(client, b"GET / HTTP/1.1\r\n\r\n");
+    let last = bed.reports.last().expect("a report");
+    assert!(matches!(last.event, ReportEvent::Refused { .. }), "{last:?}");
+    bed.advance(1_000);
+    let last = bed.reports.last().map(|report| &report.event);
+    let left_out = ReportEvent::Suppressed {
+        connections: 35,
+        faults: 0,
+    };
+    assert_eq!(last, Some(&left_out));
+    assert_eq!(said(&bed), 5);
 }
 
 #[test]

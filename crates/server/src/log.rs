@@ -1,5 +1,7 @@
 //! The log: lines of text or JSON, to the standard error stream or a file.
 
+pub(crate) mod peer_text;
+
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;

@@ -82,7 +82,7 @@ impl Shard {
             outcome,
             detail: detail.to_owned(),
         };
-        self.report_session(slot, event);
+        self.report_connection(slot, event);
         if let Some(connection) = self.connection_mut(id) {
             connection.state = State::Closing;
             connection.session = u32::MAX;

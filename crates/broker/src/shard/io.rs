@@ -70,7 +70,7 @@ impl Shard {
             Timer::WillDelay { slot, serial } => self.session(slot).is_some_and(|session| {
                 session.me.serial == serial && session.will_due_at_ms() == Some(at_ms)
             }),
-            Timer::RetainedExpiry | Timer::Sys => true,
+            Timer::RetainedExpiry | Timer::Sys | Timer::Reports => true,
         });
         self.timers = timers;
     }

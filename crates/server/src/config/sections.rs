@@ -385,7 +385,8 @@ const LIMITS: Section = Section {
                 max: 1_000_000,
             },
             "50",
-            "Lines per second and shard that drops and denials may put into the log.",
+            "Lines per second and shard in the log about clients that come and go, and as many about \
+             drops and denials. What is left out is told in a line of its own.",
         ),
     ],
 };

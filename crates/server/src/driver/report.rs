@@ -3,11 +3,13 @@
 use columba_broker::event::{Peer, Report, ReportEvent};
 use columba_broker::outcome::Effectively;
 
+use crate::log::peer_text::{Detail, name};
 use crate::runtime::Shared;
 
 /// Writes one line.
 pub(super) fn log(report: &Report, shared: &Shared) {
-    let client = report.client_id.as_deref().unwrap_or("");
+    let client = name(report.client_id.as_deref().unwrap_or(""));
+    let client = &*client;
     let peer = report
         .peer
         .as_ref()
@@ -24,32 +26,43 @@ pub(super) fn log(report: &Report, shared: &Shared) {
             keep_alive_secs,
             user,
         } => {
-            let user = user.as_deref().unwrap_or("");
+            let user = name(user.as_deref().unwrap_or(""));
+            let user = &*user;
             tracing::info!(
                 client, %peer, listener, user, version = ?version, session_present, keep_alive_secs,
                 "connected"
             );
         }
         ReportEvent::Refused { outcome, detail } => {
-            tracing::warn!(client, %peer, listener, %outcome, "refused: {detail}");
+            tracing::warn!(client, %peer, listener, %outcome, "refused: {}", Detail(detail));
         }
         ReportEvent::Disconnected { outcome, detail } => {
-            tracing::info!(client, %peer, listener, %outcome, "disconnected: {detail}");
+            tracing::info!(client, %peer, listener, %outcome, "disconnected: {}", Detail(detail));
         }
         ReportEvent::Withheld {
             outcome,
             topic,
             detail,
-        } => match outcome.effectively() {
-            Effectively::Denied | Effectively::Dropped => {
-                tracing::warn!(client, %peer, %outcome, topic, "{detail}");
+        } => {
+            let (topic, detail) = (&*name(topic), Detail(detail));
+            match outcome.effectively() {
+                Effectively::Denied | Effectively::Dropped => {
+                    tracing::warn!(client, %peer, listener, %outcome, topic, "{detail}");
+                }
+                Effectively::Accepted | Effectively::Delayed | Effectively::Ended => {
+                    tracing::info!(client, %peer, listener, %outcome, topic, "{detail}");
+                }
             }
-            Effectively::Accepted | Effectively::Delayed | Effectively::Ended => {
-                tracing::info!(client, %peer, %outcome, topic, "{detail}");
-            }
-        },
-        ReportEvent::Suppressed { count } => {
-            tracing::warn!(count, "reports left out, there were too many");
+        }
+        ReportEvent::Suppressed {
+            connections,
+            faults,
+        } => {
+            tracing::warn!(
+                connections,
+                faults,
+                "lines left out of the log, there were too many in a second"
+            );
         }
     }
 }

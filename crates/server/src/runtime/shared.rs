@@ -8,6 +8,7 @@ use columba_broker::event::{ListenerId, Now, Peer};
 use columba_broker::outcome::Outcome;
 
 use crate::listener::{BoundAddress, Listener, ListenerConfig, ListenerKind, TlsError};
+use crate::log::peer_text::Detail;
 
 /// Shared by all threads; nothing in it is touched on a message's way.
 #[derive(Debug)]
@@ -113,7 +114,7 @@ impl Shared {
             certificate: None,
         };
         let listener = self.listener(listener).name();
-        tracing::warn!(%peer, listener, %outcome, "refused: {detail}");
+        tracing::warn!(%peer, listener, %outcome, "refused: {}", Detail(detail));
     }
 
     /// How often.

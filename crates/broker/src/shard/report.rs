@@ -1,0 +1,133 @@
+//! What a shard says about its clients, and how much of it.
+
+use std::sync::Arc;
+
+use super::Shard;
+use crate::event::{Effect, Peer, Report, ReportEvent};
+use crate::outcome::Outcome;
+use crate::timer::Timer;
+
+/// What was said in the present second. Clients that come and go are counted apart from what goes
+/// wrong, so that a storm of the one does not hide the other.
+#[derive(Debug, Default)]
+pub(super) struct ReportBudget {
+    second: u64,
+    connections: Lines,
+    faults: Lines,
+}
+
+/// One kind of reports.
+#[derive(Debug, Default)]
+struct Lines {
+    used: u32,
+    suppressed: u64,
+}
+
+impl Lines {
+    /// Whether another one fits.
+    const fn take(&mut self, max: u32) -> bool {
+        if self.used >= max {
+            self.suppressed += 1;
+            return false;
+        }
+        self.used += 1;
+        true
+    }
+}
+
+impl Shard {
+    /// Says that a client has come or gone, unless too many have this second.
+    pub(super) fn report_connection(&mut self, slot: u32, event: ReportEvent) {
+        self.begin_report_second();
+        let is_first = self.report_budget.connections.suppressed == 0;
+        let max = self.limits.reports_per_sec_max;
+        if self.report_budget.connections.take(max) {
+            self.report_session(slot, event);
+        } else if is_first {
+            self.end_report_second_later();
+        }
+    }
+
+    /// Whether another report of something that went wrong fits into this second; the rest is
+    /// counted.
+    pub(super) fn may_report(&mut self) -> bool {
+        self.begin_report_second();
+        let is_first = self.report_budget.faults.suppressed == 0;
+        let max = self.limits.reports_per_sec_max;
+        let may = self.report_budget.faults.take(max);
+        if !may && is_first {
+            self.end_report_second_later();
+        }
+        may
+    }
+
+    /// Tells how much was left out in a second that is over.
+    pub(super) fn begin_report_second(&mut self) {
+        let second = self.now.mono_ms / 1000;
+        if self.report_budget.second == second {
+            return;
+        }
+        let past = std::mem::take(&mut self.report_budget);
+        self.report_budget.second = second;
+        let (connections, faults) = (past.connections.suppressed, past.faults.suppressed);
+        if connections + faults > 0 {
+            let event = ReportEvent::Suppressed {
+                connections,
+                faults,
+            };
+            self.report(None, None, event);
+        }
+    }
+
+    /// Sees to it that what was left out is told even if nothing more happens.
+    fn end_report_second_later(&mut self) {
+        let at_ms = (self.report_budget.second + 1) * 1000;
+        self.timers.set(at_ms, Timer::Reports);
+    }
+
+    /// Says something about a client that lives here.
+    pub(super) fn report_session(&mut self, slot: u32, event: ReportEvent) {
+        let Some(session) = self.session(slot) else {
+            return;
+        };
+        let client_id = Some(Arc::clone(&session.client_id));
+        let peer = self
+            .connection_of(slot)
+            .map(|connection| connection.peer.clone());
+        self.report(client_id, peer, event);
+    }
+
+    /// Says that something was withheld from a client, unless too much was said this second.
+    pub(super) fn report_withheld(
+        &mut self,
+        slot: u32,
+        outcome: Outcome,
+        topic: &str,
+        detail: &str,
+    ) {
+        if self.may_report() {
+            let (topic, detail) = (topic.to_owned(), detail.to_owned());
+            self.report_session(
+                slot,
+                ReportEvent::Withheld {
+                    outcome,
+                    topic,
+                    detail,
+                },
+            );
+        }
+    }
+
+    pub(super) fn report(
+        &mut self,
+        client_id: Option<Arc<str>>,
+        peer: Option<Peer>,
+        event: ReportEvent,
+    ) {
+        self.effects.push_back(Effect::Report(Report {
+            event,
+            client_id,
+            peer,
+        }));
+    }
+}
