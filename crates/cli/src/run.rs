@@ -72,7 +72,8 @@ fn serve(args: &RunArgs) -> Result<(), Failure> {
     };
     show_faults(&instance.warnings);
     let failed = |error: &dyn std::error::Error| Failure::new(error.to_string());
-    log::init(&instance.log_settings()).map_err(|error| failed(&error).faulty())?;
+    // Dropped last: it waits for the last lines.
+    let _log = log::init(&instance.log_settings()).map_err(|error| failed(&error).faulty())?;
     let _lock = lock(&instance.config.data_dir)?;
     let authenticator = Authenticator::new(Arc::clone(&instance.users));
     let authenticator = Arc::new(authenticator.map_err(|error| failed(&error))?);

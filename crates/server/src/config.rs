@@ -162,6 +162,8 @@ pub struct Log {
     pub level: String,
     /// The file, or the standard error output.
     pub file: Option<PathBuf>,
+    /// Bytes of lines that wait to be written at most.
+    pub buffer_bytes_max: usize,
 }
 
 impl Config {
@@ -200,6 +202,10 @@ impl Config {
                 is_json: log.text("format").as_deref() == Some("json"),
                 level: log.text("level").unwrap_or_default(),
                 file: path(&log, "file"),
+                buffer_bytes_max: log
+                    .number("buffer_bytes_max")
+                    .and_then(|bytes| usize::try_from(bytes).ok())
+                    .unwrap_or_default(),
             },
             base: base.to_owned(),
             settings,

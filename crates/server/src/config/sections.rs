@@ -441,6 +441,17 @@ const LOG: Section = Section {
             Applies::AfterRestart,
             "File that the log is appended to. Without one it goes to the standard error output.",
         ),
+        fixed(
+            "buffer_bytes_max",
+            Kind::Size {
+                min: 4096,
+                max: COUNT_MAX,
+            },
+            "1MiB",
+            "Bytes of lines that wait to be written. Whatever takes the log may be slow or stand \
+             still: the broker does not wait for it, what comes on top is lost, and a line tells \
+             how much that was.",
+        ),
     ],
 };
 

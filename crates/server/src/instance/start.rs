@@ -63,6 +63,7 @@ fn log_settings(config: &Config) -> LogSettings {
         },
         filter: config.log.level.clone(),
         file: config.log.file.clone(),
+        buffer_bytes_max: config.log.buffer_bytes_max,
     }
 }
 
