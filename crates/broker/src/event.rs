@@ -232,8 +232,14 @@ pub enum AuthVerdict {
 pub enum Command {
     /// Use other access rules from now on. Subscriptions that they do not allow end.
     SetAccess(Arc<AccessRules>),
-    /// Users have changed; those that are not named have not.
-    UsersChanged(Arc<BTreeMap<Arc<str>, UserChange>>),
+    /// Users have changed. Rules that were changed with them come along: what a client may do is
+    /// never judged by new groups and old rules.
+    UsersChanged {
+        /// What changed; users that are not named have not.
+        changes: Arc<BTreeMap<Arc<str>, UserChange>>,
+        /// Other access rules to use from now on.
+        access: Option<Arc<AccessRules>>,
+    },
     /// Use other limits from now on. What is over a lowered limit stays until it ends by itself.
     SetLimits(Arc<Limits>),
     /// Use other listener settings from now on.
@@ -261,8 +267,11 @@ pub enum Command {
 /// What changed for a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UserChange {
-    /// It is gone or has another password: its clients have to log in again.
-    Expelled,
+    /// It is gone. Its clients are disconnected, and their Wills are not published: there is no
+    /// user left who may publish them.
+    Removed,
+    /// It has another password: its clients have to log in again. Its groups are these.
+    Expelled(Arc<[Arc<str>]>),
     /// It is in other groups now.
     Groups(Arc<[Arc<str>]>),
 }

@@ -3,8 +3,11 @@
 /// Largest CONNECT in bytes, whatever other packets may be: nobody has been let in yet.
 pub const CONNECT_BYTES_MAX: u32 = 1024 * 1024;
 
-/// Bytes that a client may send behind its CONNECT while its credentials are checked.
-pub const EARLY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes that a driver may hand in behind a CONNECT while its credentials are checked.
+///
+/// One read of 64 KiB and the rest of a TLS record, which come with the CONNECT at best; a driver
+/// reads no more until the verdict.
+pub const EARLY_BYTES_MAX: usize = 80 * 1024;
 
 /// What happens to a message that finds its session's queue full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

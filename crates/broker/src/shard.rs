@@ -258,7 +258,7 @@ impl Shard {
     fn on_command(&mut self, command: Command) {
         match command {
             Command::SetAccess(access) => self.on_set_access(access),
-            Command::UsersChanged(changes) => self.on_users_changed(&changes),
+            Command::UsersChanged { changes, access } => self.on_users_changed(&changes, access),
             Command::SetLimits(limits) => {
                 let is_new_interval = self.limits.sys_interval_ms != limits.sys_interval_ms;
                 self.limits = limits;

@@ -4,9 +4,7 @@ mod bed;
 
 use bed::{Bed, ClientIx, ConnectOptions, V5, V31, V311};
 use columba_broker::event::{Command, ReportEvent};
-use columba_broker::limits::{
-    Anonymous, CONNECT_BYTES_MAX, EARLY_BYTES_MAX, Limits, ListenerSettings,
-};
+use columba_broker::limits::{Anonymous, EARLY_BYTES_MAX, Limits, ListenerSettings};
 use columba_broker::outcome::Outcome;
 use columba_codec::{Packet, PropertyId, QoS, ReasonCode, Value, Version};
 
@@ -132,13 +130,9 @@ fn bytes_sent_before_the_verdict_have_a_limit() {
             let connect = ConnectOptions::new(version, "client").login("user", b"password");
             let connect = connect.bytes();
             bed.send_raw(client, &connect);
-            let pings = [0xC0, 0].repeat(1024 * 1024 / 2);
-            let most = CONNECT_BYTES_MAX as usize + EARLY_BYTES_MAX;
-            let mut room = most - connect.len();
-            while room > 0 {
-                let len = room.min(pings.len());
-                bed.send_raw(client, &pings[..len]);
-                room -= len;
+            let pings = [0xC0, 0].repeat(EARLY_BYTES_MAX);
+            for half in pings[..EARLY_BYTES_MAX].chunks(EARLY_BYTES_MAX / 2) {
+                bed.send_raw(client, half);
             }
             assert!(!bed.is_closed(client));
             bed.send_raw(client, &[0xC0]);
@@ -147,6 +141,16 @@ fn bytes_sent_before_the_verdict_have_a_limit() {
             assert_eq!(bed.take(client).packets().len(), 1);
             bed.answer_credentials();
             assert_eq!(bed.stats().sessions, 0);
+
+            // In one piece with CONNECT.
+            let client = bed.open(version);
+            let behind = |len| [&connect, &pings[..len]].concat();
+            bed.send_raw(client, &behind(EARLY_BYTES_MAX));
+            assert!(!bed.is_closed(client));
+            let client = bed.open(version);
+            bed.send_raw(client, &behind(EARLY_BYTES_MAX + 1));
+            assert!(bed.is_closed(client));
+            assert_eq!(bed.outcome(Outcome::ConnectQuota), 2);
         }
     }
 }

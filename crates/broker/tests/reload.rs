@@ -6,12 +6,46 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bed::{Bed, ConnectOptions, V5};
-use columba_broker::access::AccessRules;
-use columba_broker::event::{AuthVerdict, Command, UserChange};
+use columba_broker::access::{AccessRules, Actions, Rule, TopicPattern, Who};
+use columba_broker::event::{AuthRequest, AuthVerdict, Command, UserChange};
 use columba_broker::outcome::Outcome;
 use columba_codec::{Packet, PropertyId, QoS, ReasonCode, Value};
 
 const SHARDS: [u16; 2] = [1, 3];
+
+fn users_changed(user: &str, change: UserChange, access: Option<AccessRules>) -> Command {
+    Command::UsersChanged {
+        changes: Arc::new(BTreeMap::from([(Arc::from(user), change)])),
+        access: access.map(Arc::new),
+    }
+}
+
+/// Only members of a group may use topics.
+fn only(group: &str) -> AccessRules {
+    let rule = Rule {
+        is_allow: true,
+        actions: Actions::ALL,
+        who: Who {
+            groups: vec![group.into()],
+            ..Who::default()
+        },
+        topics: vec![TopicPattern::parse("#").expect("a pattern")],
+        place: "test:1".to_owned(),
+    };
+    AccessRules::new(vec![rule], Actions::NONE)
+}
+
+/// Everybody may log in and is in the group `old`, except the watcher, who is in all groups.
+fn allow(request: &AuthRequest) -> AuthVerdict {
+    let groups: &[&str] = match request.user_name.as_deref() {
+        Some("watcher") => &["old", "new"],
+        _ => &["old"],
+    };
+    AuthVerdict::Allow {
+        user: request.user_name.as_deref().map(Arc::from),
+        groups: groups.iter().map(|group| Arc::from(*group)).collect(),
+    }
+}
 
 #[test]
 fn subscriptions_that_the_rules_no_longer_allow_end() {
@@ -50,8 +84,7 @@ fn a_removed_user_has_to_log_in_again() {
         let gone = bed.connect_with(&ConnectOptions::new(V5, "1").login("gone", b""));
         let stays = bed.connect_with(&ConnectOptions::new(V5, "2").login("stays", b""));
         let nobody = bed.connect(V5, "3");
-        let change = BTreeMap::from([(Arc::from("gone"), UserChange::Expelled)]);
-        bed.command(Command::UsersChanged(Arc::new(change)));
+        bed.command(users_changed("gone", UserChange::Removed, None));
         match bed.take(gone).one() {
             Packet::Disconnect(end) => assert_eq!(end.reason, ReasonCode::NotAuthorized),
             other => panic!("{other:?}"),
@@ -84,5 +117,79 @@ fn another_user_does_not_get_a_session_by_its_client_id() {
         assert!(matches!(inbox.one(), Packet::ConnAck(ack) if !ack.session_present));
         assert_eq!(bed.outcome(Outcome::SessionReplaced), 1);
         bed.check_books();
+    }
+}
+
+#[test]
+fn the_will_of_an_expelled_client_is_judged_by_what_its_user_may_do_now() {
+    let groups = |group: &str| -> Arc<[Arc<str>]> { [Arc::from(group)].into() };
+    let cases = [
+        // What changed for the user, the group that may use topics then, the Will that comes.
+        (UserChange::Removed, "old", None),
+        (UserChange::Expelled(groups("old")), "old", Some("help")),
+        (UserChange::Expelled(groups("other")), "old", None),
+        (UserChange::Expelled(groups("new")), "new", Some("help")),
+        (UserChange::Expelled(groups("old")), "new", None),
+    ];
+    for shards in SHARDS {
+        for delay_secs in [0, 10] {
+            for (change, group, expected) in &cases {
+                let mut bed = Bed::new(shards);
+                bed.authenticate = allow;
+                bed.command(Command::SetAccess(Arc::new(only("old"))));
+                let watcher = ConnectOptions::new(V5, "w").login("watcher", b"");
+                let watcher = bed.connect_with(&watcher);
+                bed.subscribe(watcher, "will", QoS::AtMostOnce);
+                let expelled = ConnectOptions::new(V5, "e")
+                    .login("expelled", b"")
+                    .property(PropertyId::SessionExpiryInterval, Value::U32(60))
+                    .will("will", b"help", QoS::AtMostOnce, false)
+                    .will_property(PropertyId::WillDelayInterval, Value::U32(delay_secs));
+                let expelled = bed.connect_with(&expelled);
+                bed.command(users_changed("expelled", change.clone(), Some(only(group))));
+                assert!(bed.is_closed(expelled));
+                bed.advance(u64::from(delay_secs) * 1000);
+                let came = bed.take(watcher).payloads();
+                let came = came.first().map(String::as_str);
+                assert_eq!(came, *expected, "{change:?}, {group:?}, {delay_secs} s");
+                let denied = bed.outcome(Outcome::PublishDeniedAcl);
+                assert_eq!(denied, u64::from(expected.is_none()));
+                bed.check_books();
+            }
+        }
+    }
+}
+
+#[test]
+fn groups_and_rules_that_change_together_count_from_the_same_moment() {
+    for shards in SHARDS {
+        let mut bed = Bed::new(shards);
+        bed.authenticate = allow;
+        bed.command(Command::SetAccess(Arc::new(only("old"))));
+        let client = bed.connect_with(&ConnectOptions::new(V5, "c").login("user", b""));
+        bed.subscribe(client, "t", QoS::AtMostOnce);
+        let groups = UserChange::Groups([Arc::from("new")].into());
+        bed.command(users_changed("user", groups, Some(only("new"))));
+        assert_eq!(bed.outcome(Outcome::SubscribeRevoked), 0);
+        bed.publish(client, "t", b"still here", QoS::AtMostOnce);
+        assert_eq!(bed.take(client).payloads(), ["still here"]);
+    }
+}
+
+#[test]
+fn what_the_groups_of_a_removed_user_allowed_has_ended() {
+    for shards in SHARDS {
+        let mut bed = Bed::new(shards);
+        bed.authenticate = allow;
+        bed.command(Command::SetAccess(Arc::new(only("old"))));
+        let away = ConnectOptions::new(V5, "away")
+            .login("user", b"")
+            .property(PropertyId::SessionExpiryInterval, Value::U32(60));
+        let away = bed.connect_with(&away);
+        bed.subscribe(away, "t", QoS::AtLeastOnce);
+        bed.drop_connection(away);
+        bed.command(users_changed("user", UserChange::Removed, None));
+        assert_eq!(bed.outcome(Outcome::SubscribeRevoked), 1);
+        assert_eq!(bed.stats().subscriptions, 0);
     }
 }

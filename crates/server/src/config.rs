@@ -26,6 +26,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// The bounds of the core.
     pub limits: Limits,
+    /// Passwords that wait for a check; `None` for what the threads get done in time.
+    pub auth_queue_max: Option<usize>,
     /// The users file.
     pub users: Option<PathBuf>,
     /// The file of access rules and what it is written in.
@@ -196,6 +198,10 @@ impl Config {
             data_dir: path(&broker, "data_dir").unwrap_or_else(|| base.join("data")),
             listeners,
             limits,
+            auth_queue_max: settings
+                .section("limits")
+                .number("auth_queue_max")
+                .and_then(|checks| usize::try_from(checks).ok()),
             users: path(&access, "users"),
             acl: path(&access, "acl").map(|path| (path, format)),
             log: Log {

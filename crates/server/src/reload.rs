@@ -49,9 +49,11 @@ impl Change {
             broker.set_listeners(Arc::clone(listeners));
         }
         if !self.users.is_empty() {
-            broker.command(Command::UsersChanged(Arc::new(self.users.clone())));
-        }
-        if let Some(access) = &self.access {
+            broker.command(Command::UsersChanged {
+                changes: Arc::new(self.users.clone()),
+                access: self.access.clone(),
+            });
+        } else if let Some(access) = &self.access {
             broker.set_access(Arc::clone(access));
         }
     }

@@ -6,7 +6,7 @@ use columba_codec::packet::{ConnAck, Connect};
 use columba_codec::wire::VARINT_MAX;
 use columba_codec::{
     Decoded, Packet, PacketType, Properties, PropertiesBuf, PropertyId, ReasonCode, Value, Version,
-    decode,
+    decode, fixed_header,
 };
 
 use super::refuse::Refusal;
@@ -132,6 +132,10 @@ impl Shard {
             }
         };
         if self.has_credentials(id, connect) {
+            if bytes.len() - len > EARLY_BYTES_MAX {
+                self.refuse(id, connect.client_id, &too_early());
+                return bytes.len();
+            }
             self.ask_authentication(id, connect, client_id, is_assigned);
             if let Some(connection) = self.connection_mut(id) {
                 connection.partial = bytes.to_vec();
@@ -284,13 +288,13 @@ impl Shard {
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
-        if connection.partial.len() + bytes.len() > CONNECT_BYTES_MAX as usize + EARLY_BYTES_MAX {
-            let refusal = Refusal::new(
-                ReasonCode::QuotaExceeded,
-                Outcome::ConnectQuota,
-                "too many bytes came before the credentials were checked",
-            );
-            return self.refuse(id, "", &refusal);
+        // The same bytes were decoded before.
+        let connect_len = match fixed_header(&connection.partial, u32::MAX) {
+            Ok(Some(header)) => header.total_len,
+            Ok(None) | Err(_) => 0,
+        };
+        if connection.partial.len() + bytes.len() > connect_len + EARLY_BYTES_MAX {
+            return self.refuse(id, "", &too_early());
         }
         connection.partial.extend_from_slice(bytes);
     }
@@ -690,4 +694,12 @@ impl Shard {
             self.refuse_silently(id, Outcome::ConnectTimeout, detail);
         }
     }
+}
+
+fn too_early() -> Refusal {
+    Refusal::new(
+        ReasonCode::QuotaExceeded,
+        Outcome::ConnectQuota,
+        "too many bytes came before the credentials were checked",
+    )
 }

@@ -353,18 +353,7 @@ impl Shard {
             None => Some((Outcome::PublishDeniedAcl, self.explain(decision))),
         };
         if let Some((outcome, why)) = withheld {
-            self.stats.count(outcome);
-            if self.may_report() {
-                let detail = format!("the Will was not published: {why}");
-                let topic = topic.to_owned();
-                let event = ReportEvent::Withheld {
-                    outcome,
-                    topic,
-                    detail,
-                };
-                self.report(Some(Arc::clone(client_id)), None, event);
-            }
-            return;
+            return self.withhold_will(client_id, topic, outcome, &why);
         }
         self.stats.count(Outcome::WillPublished);
         let message = match will.expiry_secs {
@@ -387,6 +376,31 @@ impl Shard {
             Outcome::PublishNoMatch
         };
         self.stats.count(outcome);
+    }
+
+    /// The Will of a session may not be published any more, whoever asks.
+    pub(super) fn withhold_will_of(&mut self, slot: u32, why: &str) {
+        let Some(session) = self.session_mut(slot) else {
+            return;
+        };
+        let Some(will) = session.will.take() else {
+            return;
+        };
+        let client_id = Arc::clone(&session.client_id);
+        let topic = will.message.topic();
+        self.withhold_will(&client_id, topic, Outcome::PublishDeniedAcl, why);
+    }
+
+    fn withhold_will(&mut self, client_id: &Arc<str>, topic: &str, outcome: Outcome, why: &str) {
+        self.stats.count(outcome);
+        if self.may_report() {
+            let event = ReportEvent::Withheld {
+                outcome,
+                topic: topic.to_owned(),
+                detail: format!("the Will was not published: {why}"),
+            };
+            self.report(Some(Arc::clone(client_id)), None, event);
+        }
     }
 
     pub(super) fn on_admin_disconnect(&mut self, client_id: &str, end_session: bool) {

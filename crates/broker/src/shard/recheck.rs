@@ -21,23 +21,38 @@ impl Shard {
 
     /// Lets go of users that are gone or have another password, and gives the others their new
     /// groups. Sessions stay: who logs in again finds its own.
-    pub(super) fn on_users_changed(&mut self, changes: &BTreeMap<Arc<str>, UserChange>) {
+    pub(super) fn on_users_changed(
+        &mut self,
+        changes: &BTreeMap<Arc<str>, UserChange>,
+        access: Option<Arc<AccessRules>>,
+    ) {
+        if let Some(access) = access {
+            self.access = access;
+        }
         let mut expelled: Vec<ConnectionId> = Vec::new();
-        for (_, session) in &mut self.sessions {
+        let mut removed: Vec<u32> = Vec::new();
+        for (slot, session) in &mut self.sessions {
             let Some(user) = &session.identity.user else {
                 continue;
             };
-            match changes.get(user) {
-                None => {}
-                Some(UserChange::Expelled) => expelled.extend(session.connection),
-                Some(UserChange::Groups(groups)) => {
-                    let user = Some(Arc::clone(user));
-                    session.identity = Arc::new(Identity {
-                        user,
-                        groups: groups.to_vec(),
-                    });
+            let groups = match changes.get(user) {
+                None => continue,
+                Some(UserChange::Removed) => {
+                    removed.push(slot as u32);
+                    expelled.extend(session.connection);
+                    Vec::new()
                 }
-            }
+                Some(UserChange::Expelled(groups)) => {
+                    expelled.extend(session.connection);
+                    groups.to_vec()
+                }
+                Some(UserChange::Groups(groups)) => groups.to_vec(),
+            };
+            let user = Some(Arc::clone(user));
+            session.identity = Arc::new(Identity { user, groups });
+        }
+        for slot in removed {
+            self.withhold_will_of(slot, "its user was removed");
         }
         for id in expelled {
             let detail = "the user was removed or has another password";
@@ -80,7 +95,7 @@ impl Shard {
         denied
     }
 
-    fn revoke(&mut self, slot: u32, filter_id: FilterId, filter: &str) {
+    fn revoke(&mut self, slot: u32, filter_id: FilterId, filter: &Arc<str>) {
         let Some(session) = self.session_mut(slot) else {
             return;
         };

@@ -88,12 +88,14 @@ impl Users {
     pub fn changes_to(&self, new: &Self) -> BTreeMap<Arc<str>, UserChange> {
         let change = |(name, old): (&Arc<str>, &User)| {
             let change = match new.users.get(name) {
-                Some(new) if new.password != old.password => UserChange::Expelled,
+                Some(new) if new.password != old.password => {
+                    UserChange::Expelled(Arc::clone(&new.groups))
+                }
                 Some(new) if new.groups != old.groups => {
                     UserChange::Groups(Arc::clone(&new.groups))
                 }
                 Some(_) => return None,
-                None => UserChange::Expelled,
+                None => UserChange::Removed,
             };
             Some((Arc::clone(name), change))
         };
@@ -182,13 +184,33 @@ pub fn check_name(name: &str, what: &str) -> Result<(), String> {
             "a {what} starts with no # and has no space at its ends: `{name}`"
         ));
     }
-    match name
-        .chars()
-        .find(|c| c.is_control() || matches!(c, ':' | ','))
-    {
-        Some(c) => Err(format!("a {what} has no {c:?}: `{name}`")),
+    if name == "*" {
+        return Err(format!(
+            "`*` is no {what}: in the access rules it means everybody who is logged in"
+        ));
+    }
+    let is_bad = |c: &char| {
+        c.is_control()
+            || matches!(c, ':' | ',')
+            || (c.is_whitespace() && *c != ' ')
+            || is_invisible(*c)
+    };
+    match name.chars().find(is_bad) {
+        Some(c) => Err(format!("a {what} has no {c:?}: `{}`", name.escape_debug())),
         None => Ok(()),
     }
+}
+
+/// Characters that take no room or turn others around: with them two names look the same.
+fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{2069}'
+            | '\u{feff}'
+    )
 }
 
 /// The text of a users file in which a user has a new password, new groups, or both.
@@ -264,8 +286,8 @@ mod tests {
         let new = read(&format!("a:{0}\nb:{1}\nd:{0}:y\ne:{0}\n", hash(0), hash(1)));
         let changes = old.changes_to(&new);
         let expected = BTreeMap::from([
-            (Arc::from("b"), UserChange::Expelled),
-            (Arc::from("c"), UserChange::Expelled),
+            (Arc::from("b"), UserChange::Expelled(Arc::new([]))),
+            (Arc::from("c"), UserChange::Removed),
             (
                 Arc::from("d"),
                 UserChange::Groups(Arc::new([Arc::from("y")])),
@@ -295,6 +317,39 @@ mod tests {
                 .user("esp")
                 .is_some_and(|(_, esp)| esp.password.is_none())
         );
+    }
+
+    #[test]
+    fn names_that_mean_something_else_or_look_like_another_are_refused() {
+        let check = |name: &str, expected: &str| {
+            let told = check_name(name, "user name").map_or_else(|why| why, |()| String::new());
+            assert_eq!(told, expected, "{name:?}");
+        };
+        let all = "`*` is no user name: in the access rules it means everybody who is logged in";
+        check("*", all);
+        check("a:b", "a user name has no ':': `a:b`");
+        check("a,b", "a user name has no ',': `a,b`");
+        check("a\tb", "a user name has no '\\t': `a\\tb`");
+        check("a\u{a0}b", "a user name has no '\\u{a0}': `a\\u{a0}b`");
+        check(
+            "a\u{200b}b",
+            "a user name has no '\\u{200b}': `a\\u{200b}b`",
+        );
+        check(
+            "a\u{202e}b",
+            "a user name has no '\\u{202e}': `a\\u{202e}b`",
+        );
+        let ends = "a user name starts with no # and has no space at its ends: ` ann`";
+        check(" ann", ends);
+        for name in [
+            "ann",
+            "Pump 17",
+            "o'brien@example.com",
+            "#1".trim_start_matches('#'),
+            "jürgen",
+        ] {
+            check(name, "");
+        }
     }
 
     #[test]

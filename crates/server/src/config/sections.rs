@@ -200,6 +200,18 @@ const LIMITS: Section = Section {
             "10s",
             "How long a new connection may take to send its CONNECT packet.",
         ),
+        fixed(
+            "auth_queue_max",
+            Kind::IntegerOr {
+                min: 1,
+                max: 10_000,
+                word: "auto",
+            },
+            "auto",
+            "Passwords that wait for a check; who comes on top is told that the server is busy. A \
+             check takes a processor core some tens of milliseconds. \"auto\" takes as many as are \
+             done within half of connect_timeout at 50 ms each.",
+        ),
         live(
             "keep_alive_max",
             Kind::Duration {

@@ -11,7 +11,9 @@ use crate::listener::{ClientAuthority, ListenerConfig, ListenerKind, TlsFiles, W
 use crate::log::{LogFormat, LogSettings};
 use crate::runtime::RuntimeConfig;
 
-/// Credentials that wait for a check.
+/// What a check of a password is taken to cost: one of argon2id is 20 to 50 ms on a server.
+const CHECK_MS: u64 = 50;
+/// Passwords that wait for a check at most, however long the timeout is.
 const AUTH_QUEUE_MAX: usize = 10_000;
 /// How long a shutdown may take.
 const SHUTDOWN_TIMEOUT_MS: u64 = 10_000;
@@ -33,6 +35,8 @@ impl Instance {
             aws_lc_rs::rand::fill(secret).map_err(|_| io::Error::other("no random bytes"))?;
         }
         let shards = u16::try_from(cores).unwrap_or(u16::MAX);
+        // Each check keeps a core busy; more threads than cores only wait for each other.
+        let auth_threads = cores.clamp(1, 8);
         Ok(RuntimeConfig {
             shards: self.config.shards.unwrap_or(shards),
             seed: u64::from_le_bytes(seed),
@@ -41,10 +45,21 @@ impl Instance {
             listeners: self.config.listeners.iter().map(listener_config).collect(),
             access: Arc::clone(&self.access),
             authenticator,
-            // Each check keeps a core busy; more threads than cores only wait for each other.
-            auth_threads: cores.clamp(1, 8),
-            auth_queue_max: AUTH_QUEUE_MAX,
+            auth_threads,
+            auth_queue_max: self.auth_queue_max(auth_threads),
             shutdown_timeout_ms: SHUTDOWN_TIMEOUT_MS,
+        })
+    }
+
+    /// Who waits longer than `connect_timeout` is closed without an answer, so that no more may
+    /// wait than are checked by then, with as much time again for a slow machine.
+    pub(super) fn auth_queue_max(&self, threads: usize) -> usize {
+        self.config.auth_queue_max.unwrap_or_else(|| {
+            let in_time = self.config.limits.connect_timeout_ms / 2 / CHECK_MS;
+            usize::try_from(in_time)
+                .unwrap_or(usize::MAX)
+                .saturating_mul(threads)
+                .clamp(1, AUTH_QUEUE_MAX)
         })
     }
 

@@ -192,3 +192,22 @@ fn an_instance_is_locked_once() {
     drop(first);
     file::lock_data_dir(dir.path()).expect("the lock");
 }
+
+#[test]
+fn as_many_passwords_wait_as_are_checked_in_time() {
+    let check = |limits: &str, threads: usize, expected: usize| {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("columba.toml");
+        fs::write(&file, format!("[limits]\n{limits}")).expect("a file");
+        let instance = Instance::load(&Location::of_file(&file), &Overrides::default(), []);
+        let instance = instance.expect("no faults");
+        assert_eq!(instance.auth_queue_max(threads), expected, "{limits:?}");
+    };
+    check("", 1, 100);
+    check("", 8, 800);
+    check("connect_timeout = \"1s\"", 2, 20);
+    check("connect_timeout = \"100ms\"", 1, 1);
+    check("connect_timeout = \"1d\"", 8, 10_000);
+    check("auth_queue_max = 7", 8, 7);
+    check("auth_queue_max = \"auto\"", 1, 100);
+}

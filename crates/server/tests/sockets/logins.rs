@@ -213,8 +213,11 @@ fn a_verdict_that_was_overtaken_by_other_users_does_not_count() {
         let (gate, broker) = busy(shards, 4, None);
         let mut first = begin_first(&gate, &broker);
         gate.set_right("new");
-        let expelled = BTreeMap::from([("first".into(), UserChange::Expelled)]);
-        broker.command(Command::UsersChanged(Arc::new(expelled)));
+        let expelled = UserChange::Expelled(Arc::new([]));
+        broker.command(Command::UsersChanged {
+            changes: Arc::new(BTreeMap::from([("first".into(), expelled)])),
+            access: None,
+        });
         // Every shard has the command once it has let a client in.
         for number in 0..8 {
             login(&broker, &format!("{number}"), "known").expect_connack();
