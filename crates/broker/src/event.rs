@@ -257,6 +257,15 @@ pub enum Command {
         heap_bytes: u64,
         /// The most it has been.
         heap_bytes_max: u64,
+        /// Lines of the log that were lost so far.
+        log_lines_lost: u64,
+    },
+    /// The driver refused connections before a shard knew of them. One shard is told.
+    Refused {
+        /// Why.
+        outcome: Outcome,
+        /// How many since it was last told.
+        count: u64,
     },
     /// First step of a shutdown: take no connection any more and publish every Will.
     PublishWills,

@@ -149,6 +149,8 @@ outcomes! {
     ConnectMalformed = "connect.malformed", Denied;
     /// Bytes of another protocol (HTTP, TLS, ...).
     ConnectWrongProtocol = "connect.wrong_protocol", Denied;
+    /// The handshake of TLS or WebSocket failed.
+    ConnectHandshake = "connect.handshake", Denied;
     /// No CONNECT in time.
     ConnectTimeout = "connect.timeout", Denied;
     /// Sessions or connections are at their limit.

@@ -276,8 +276,14 @@ impl Shard {
             Command::Process {
                 heap_bytes,
                 heap_bytes_max,
+                log_lines_lost,
             } => {
-                self.sys.set_heap(heap_bytes, heap_bytes_max);
+                self.sys
+                    .set_process(heap_bytes, heap_bytes_max, log_lines_lost);
+            }
+            Command::Refused { outcome, count } => {
+                self.stats.sockets_opened += count;
+                self.stats.count_many(outcome, count);
             }
             Command::PublishWills => self.on_publish_wills(),
             Command::Shutdown => self.on_shutdown(),

@@ -252,7 +252,10 @@ fn clients_that_come_and_go_are_reported_up_to_a_limit() {
     let client = bed.open(V311);
     bed.send_raw(client, b"GET / HTTP/1.1\r\n\r\n");
     let last = bed.reports.last().expect("a report");
-    assert!(matches!(last.event, ReportEvent::Refused { .. }), "{last:?}");
+    assert!(
+        matches!(last.event, ReportEvent::Refused { .. }),
+        "{last:?}"
+    );
     bed.advance(1_000);
     let last = bed.reports.last().map(|report| &report.event);
     let left_out = ReportEvent::Suppressed {

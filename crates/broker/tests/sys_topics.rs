@@ -1,4 +1,4 @@
-//! `$SYS/broker/#`: Mosquitto's names, and values that are true.
+//! `$SYS/broker/#`: Mosquitto's names, and values that are true. `$SYS/columba/#`: our own.
 
 mod bed;
 
@@ -80,7 +80,7 @@ fn the_names_are_those_of_mosquitto() {
         let mut bed = bed(shards);
         bed.advance(10_000);
         let watcher = bed.connect(V311, "watcher");
-        bed.subscribe(watcher, "$SYS/#", QoS::AtMostOnce);
+        bed.subscribe(watcher, "$SYS/broker/#", QoS::AtMostOnce);
         let mut names: Vec<String> = NAMES.iter().map(|name| (*name).to_owned()).collect();
         for load in LOADS {
             for period in ["1min", "5min", "15min"] {
@@ -124,6 +124,7 @@ fn the_values_are_true() {
         bed.command(Command::Process {
             heap_bytes: 1234,
             heap_bytes_max: 5678,
+            log_lines_lost: 0,
         });
         bed.advance(20_000);
         bed.subscribe(watcher, "$SYS/broker/+/#", QoS::AtMostOnce);
@@ -214,6 +215,45 @@ fn load_averages_approach_the_rate() {
             let rate: f64 = value.parse().expect("a number");
             assert!((least..=60.5).contains(&rate), "{period}: {rate}");
         }
+    }
+}
+
+#[test]
+fn outcomes_and_lost_lines_of_the_log_are_counted_below_columba() {
+    for shards in SHARDS {
+        let mut bed = bed(shards);
+        let watcher = bed.connect(V311, "watcher");
+        bed.subscribe(watcher, "$SYS/columba/#", QoS::AtMostOnce);
+        let told = |bed: &mut Bed| -> Vec<(String, String)> {
+            let inbox = bed.take(watcher);
+            let told = inbox.publishes();
+            let told = told.iter().map(|publish| {
+                let topic = publish.topic.strip_prefix("$SYS/columba/").expect("below");
+                let value = String::from_utf8_lossy(publish.payload).into_owned();
+                (topic.to_owned(), value)
+            });
+            told.collect()
+        };
+        assert_eq!(told(&mut bed), [("log/lost".to_owned(), "0".to_owned())]);
+        let opened = bed.stats().sockets_opened;
+        // What the driver refuses, it tells one shard.
+        for count in [3, 2] {
+            let outcome = Outcome::ConnectTimeout;
+            bed.command_first(Command::Refused { outcome, count });
+        }
+        bed.command(Command::Process {
+            heap_bytes: 1,
+            heap_bytes_max: 1,
+            log_lines_lost: 7,
+        });
+        assert_eq!(bed.outcome(Outcome::ConnectTimeout), 5);
+        assert_eq!(bed.stats().sockets_opened, opened + 5);
+        bed.advance(10_000);
+        let told: BTreeMap<_, _> = told(&mut bed).into_iter().collect();
+        assert_eq!(told["log/lost"], "7");
+        assert_eq!(told["outcomes/connect.timeout"], "5");
+        assert_eq!(told["outcomes/connect.accepted"], "1");
+        assert!(!told.contains_key("outcomes/connect.quota"));
     }
 }
 

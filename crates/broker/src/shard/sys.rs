@@ -1,4 +1,5 @@
-//! `$SYS/broker/#`, as Mosquitto publishes it: retained, and only what has changed.
+//! `$SYS/broker/#`, as Mosquitto publishes it, and `$SYS/columba/#`: retained, and only what has
+//! changed.
 
 use std::collections::BTreeMap;
 
@@ -23,6 +24,7 @@ pub(super) struct SysTree {
     /// The most clients that were connected at an update.
     clients_max: u64,
     heap: (u64, u64),
+    log_lines_lost: u64,
     /// Whether an update waits for the counters of other shards. Old ones do not do: a client that
     /// has moved would count twice, or not at all.
     is_waiting: bool,
@@ -43,6 +45,7 @@ impl SysTree {
             due_ms: now.mono_ms,
             clients_max: 0,
             heap: (0, 0),
+            log_lines_lost: 0,
             is_waiting: false,
             others: BTreeMap::new(),
             before: Stats::default(),
@@ -51,11 +54,12 @@ impl SysTree {
         }
     }
 
-    pub(super) const fn set_heap(&mut self, current: u64, maximum: u64) {
-        self.heap = (current, maximum);
+    pub(super) const fn set_process(&mut self, heap: u64, heap_max: u64, log_lines_lost: u64) {
+        self.heap = (heap, heap_max);
+        self.log_lines_lost = log_lines_lost;
     }
 
-    /// The topics below `$SYS/broker/` whose values have changed, with their values.
+    /// The topics below `$SYS/` whose values have changed, with their values.
     fn update(&mut self, own: &Stats, now: Now) -> Vec<(String, String)> {
         let mut all = own.clone();
         for other in std::mem::take(&mut self.others).values() {
@@ -64,6 +68,7 @@ impl SysTree {
         self.clients_max = self.clients_max.max(all.clients_connected);
         let mut values = self.values(&all, now);
         self.load_values(&all, now, &mut values);
+        self.own_values(&all, &mut values);
         self.before = all;
         self.updated_ms = now.mono_ms;
         values.retain(|(topic, value)| self.published.get(topic) != Some(value));
@@ -112,13 +117,28 @@ impl SysTree {
         ];
         let mut values = vec![
             (
-                "version".to_owned(),
+                "broker/version".to_owned(),
                 format!("columba version {}", env!("CARGO_PKG_VERSION")),
             ),
-            ("uptime".to_owned(), format!("{uptime_secs} seconds")),
+            ("broker/uptime".to_owned(), format!("{uptime_secs} seconds")),
         ];
-        values.extend(numbers.map(|(topic, number)| (topic.to_owned(), number.to_string())));
+        let numbers =
+            numbers.map(|(topic, number)| (format!("broker/{topic}"), number.to_string()));
+        values.extend(numbers);
         values
+    }
+
+    /// What Mosquitto has no topics for: how often each outcome happened, from its first time on,
+    /// and what is missing in the log.
+    fn own_values(&self, all: &Stats, values: &mut Vec<(String, String)>) {
+        let happened = Outcome::ALL
+            .iter()
+            .map(|outcome| (outcome, all.outcome(*outcome)));
+        for (outcome, count) in happened.filter(|(_, count)| *count > 0) {
+            values.push((format!("columba/outcomes/{outcome}"), count.to_string()));
+        }
+        let lost = self.log_lines_lost.to_string();
+        values.push(("columba/log/lost".to_owned(), lost));
     }
 
     fn load_values(&mut self, all: &Stats, now: Now, values: &mut Vec<(String, String)>) {
@@ -160,7 +180,7 @@ impl SysTree {
             for (load, (period, length)) in loads.iter_mut().zip(PERIODS) {
                 let fade = (-minutes / length).exp();
                 *load = rate + fade * (*load - rate);
-                values.push((format!("load/{name}/{period}"), format!("{load:.2}")));
+                values.push((format!("broker/load/{name}/{period}"), format!("{load:.2}")));
             }
         }
     }
@@ -202,7 +222,7 @@ impl Shard {
         let changed = self.sys.update(&self.stats, self.now);
         for (topic, value) in changed {
             let message = Message::new(MessageParts {
-                topic: &format!("$SYS/broker/{topic}"),
+                topic: &format!("$SYS/{topic}"),
                 properties: &[],
                 payload: value.as_bytes(),
                 qos: QoS::AtMostOnce,

@@ -635,6 +635,11 @@ impl Bed {
         }
     }
 
+    /// Gives a command to the first shard only.
+    pub fn command_first(&mut self, command: Command) {
+        self.input(0, Input::Command(command));
+    }
+
     /// The counters of all shards.
     pub fn stats(&self) -> Stats {
         let mut all = Stats::default();

@@ -125,3 +125,11 @@ pub(crate) fn connect_packet(client_id: &str) -> Vec<u8> {
 
 /// DISCONNECT of MQTT 3.1.1.
 pub(crate) const DISCONNECT: [u8; 2] = [0xe0, 0];
+
+/// SUBSCRIBE of MQTT 3.1.1 to a short filter with QoS 0.
+pub(crate) fn subscribe_packet(filter: &str) -> Vec<u8> {
+    let mut packet = vec![0x82, (filter.len() + 5) as u8, 0, 1, 0, filter.len() as u8];
+    packet.extend(filter.as_bytes());
+    packet.push(0);
+    packet
+}

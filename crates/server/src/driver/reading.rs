@@ -199,7 +199,7 @@ impl Driver {
                     Outcome::ConnectWrongProtocol
                 }
                 TransportError::Tls(_) | TransportError::WebSocket(_) | TransportError::Flooded => {
-                    Outcome::DisconnectTransport
+                    Outcome::ConnectHandshake
                 }
             };
             let hint = match (outcome, first) {

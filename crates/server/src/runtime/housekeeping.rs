@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use columba_broker::event::Command;
+use columba_broker::outcome::Outcome;
 
 use super::Shared;
 use crate::driver::{Errand, ShardHandle};
@@ -34,8 +35,10 @@ impl Housekeeping {
             .spawn(move || {
                 let mut memory_at = Instant::now();
                 let mut tls_at = Instant::now();
+                let mut refusals = Refusals::default();
                 while stopped.recv_timeout(STEP) == Err(RecvTimeoutError::Timeout) {
                     let now = Instant::now();
+                    refusals.tell(&shards, &shared);
                     let interval = interval.load(Ordering::Relaxed);
                     if interval > 0 && now.duration_since(memory_at).as_millis() >= interval.into()
                     {
@@ -83,7 +86,34 @@ fn tell_memory(shards: &[ShardHandle]) {
     first.send(Errand::Command(Command::Process {
         heap_bytes,
         heap_bytes_max,
+        log_lines_lost: crate::log::lines_lost(),
     }));
+}
+
+/// How many refusals the core has been told of, by outcome.
+#[derive(Debug)]
+struct Refusals([u64; Outcome::COUNT]);
+
+impl Default for Refusals {
+    fn default() -> Self {
+        Self([0; Outcome::COUNT])
+    }
+}
+
+impl Refusals {
+    /// Tells one shard what was refused since the last time. A flood is told in as many commands
+    /// as a trickle.
+    fn tell(&mut self, shards: &[ShardHandle], shared: &Shared) {
+        let Some(first) = shards.first() else { return };
+        for (told, outcome) in self.0.iter_mut().zip(Outcome::ALL) {
+            let outcome = *outcome;
+            let count = shared.refused_count(outcome) - *told;
+            if count > 0 {
+                *told += count;
+                first.send(Errand::Command(Command::Refused { outcome, count }));
+            }
+        }
+    }
 }
 
 /// A line of `/proc/self/status` in bytes.
