@@ -22,6 +22,7 @@ mod session;
 pub mod shard;
 pub mod stats;
 mod timer;
+mod work;
 
 pub use event::{Effect, Input};
 pub use shard::{Shard, ShardConfig};

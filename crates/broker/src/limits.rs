@@ -76,12 +76,21 @@ pub struct Limits {
     pub output_bytes_max: usize,
     /// Subscriptions per client.
     pub subscriptions_max: usize,
+    /// Bytes of their filters and share names.
+    pub subscription_bytes_max: usize,
     /// Levels of a topic or filter.
     pub topic_levels_max: usize,
+    /// Bytes of one Will (topic, properties and payload).
+    pub will_bytes_max: usize,
+    /// Bytes of the Wills of all sessions, per shard.
+    pub wills_bytes_max: usize,
     /// Retained messages per shard.
     pub retained_messages_max: usize,
     /// Bytes of retained messages per shard.
     pub retained_bytes_max: usize,
+    /// Retained messages that are looked at for new subscriptions, or dropped because they
+    /// expired, at a time; then other work comes in between.
+    pub retained_steps_max: usize,
     /// Entries of the match cache per shard.
     pub match_cache_max: usize,
     /// How shared subscriptions choose.
@@ -113,9 +122,13 @@ impl Default for Limits {
             queue_qos0: false,
             output_bytes_max: 1024 * 1024,
             subscriptions_max: 10_000,
+            subscription_bytes_max: 1024 * 1024,
             topic_levels_max: 128,
+            will_bytes_max: 256 * 1024,
+            wills_bytes_max: 256 * 1024 * 1024,
             retained_messages_max: 1_000_000,
             retained_bytes_max: 1024 * 1024 * 1024,
+            retained_steps_max: 1024,
             match_cache_max: 65_536,
             share_strategy: ShareStrategy::RoundRobin,
             sys_interval_ms: 10_000,

@@ -6,6 +6,7 @@ use crate::event::ShardId;
 use crate::message::Message;
 use crate::routing::share::SessionRef;
 use crate::stats::Stats;
+use crate::work::Find;
 
 /// A letter from one shard to another. The driver carries it and never looks inside.
 #[derive(Debug)]
@@ -41,19 +42,15 @@ pub(crate) enum Letter {
     Publish { message: Message },
     /// A message to retain, or to clear if its payload is empty.
     Retain { message: Message },
-    /// A page of retained messages is wanted.
-    RetainedFind {
-        filter: Arc<str>,
-        after: Option<Arc<str>>,
-        session: SessionRef,
-        number: u32,
-    },
+    /// A page of retained messages is wanted for a session.
+    RetainedFind { session: SessionRef, find: Find },
     /// Here it is.
     RetainedFound {
         session: SessionRef,
         number: u32,
         page: Vec<Message>,
-        more: bool,
+        /// The topic behind which the next page starts; `None` if there is no more.
+        next: Option<Arc<str>>,
     },
     /// A session joins a group that the receiver owns.
     Join {

@@ -83,12 +83,13 @@ impl Message {
 
     /// The topic name.
     pub fn topic(&self) -> &str {
-        let bytes = self
-            .0
-            .slice
-            .get(..usize::from(self.head().topic_len))
-            .unwrap_or_default();
-        std::str::from_utf8(bytes).unwrap_or_default()
+        std::str::from_utf8(self.topic_bytes()).unwrap_or_default()
+    }
+
+    /// The bytes of the topic name, which sort as the name does.
+    pub(crate) fn topic_bytes(&self) -> &[u8] {
+        let topic_len = usize::from(self.head().topic_len);
+        self.0.slice.get(..topic_len).unwrap_or_default()
     }
 
     /// The encoded properties to pass on.

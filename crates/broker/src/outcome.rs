@@ -107,12 +107,16 @@ outcomes! {
     SubscribeBadFilter = "subscribe.bad_filter", Denied;
     /// Too many subscriptions of one client.
     SubscribeQuota = "subscribe.quota", Denied;
+    /// Too many bytes of filters of one client.
+    SubscribeBytesQuota = "subscribe.bytes_quota", Denied;
     /// Granted before; changed access rules no longer allow it.
     SubscribeRevoked = "subscribe.revoked", Denied;
     /// Unsubscribed.
     UnsubscribeDone = "unsubscribe.done", Accepted;
     /// Nothing to unsubscribe.
     UnsubscribeUnknown = "unsubscribe.unknown", Accepted;
+    /// An UNSUBSCRIBE with more filters than a client may have subscriptions.
+    UnsubscribeQuota = "unsubscribe.quota", Denied;
 
     // Retained messages and Wills.
     /// Stored.
@@ -151,10 +155,14 @@ outcomes! {
     ConnectWrongProtocol = "connect.wrong_protocol", Denied;
     /// The handshake of TLS or WebSocket failed.
     ConnectHandshake = "connect.handshake", Denied;
+    /// A web page of an origin that may not connect.
+    ConnectOrigin = "connect.origin", Denied;
     /// No CONNECT in time.
     ConnectTimeout = "connect.timeout", Denied;
     /// Sessions or connections are at their limit.
     ConnectQuota = "connect.quota", Denied;
+    /// The Will is too large, or there is no room for another one.
+    ConnectWillQuota = "connect.will_quota", Denied;
     /// The client's Maximum Packet Size is too small for what CONNACK has to tell.
     ConnectAnswerTooLarge = "connect.answer_too_large", Denied;
     /// The broker stops.

@@ -1,10 +1,12 @@
 //! Retained messages of one shard.
 
 use std::borrow::Borrow;
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::BTreeSet;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use crate::message::{Message, NEVER_MS};
+use crate::work::Steps;
 
 /// At most one message a topic, sorted by topic.
 ///
@@ -15,22 +17,24 @@ use crate::message::{Message, NEVER_MS};
 pub(crate) struct RetainedStore {
     messages: BTreeSet<ByTopic>,
     bytes: usize,
-    /// Expiries to come; entries of messages that were replaced are left in until they are due.
-    expiries: BinaryHeap<Expiry>,
+    /// Those of them that expire.
+    expiries: BTreeSet<ByExpiry>,
+    /// Where a search goes on; kept for its buffer.
+    seek: String,
 }
 
 #[derive(Debug)]
 struct ByTopic(Message);
 
-impl Borrow<str> for ByTopic {
-    fn borrow(&self) -> &str {
-        self.0.topic()
+impl Borrow<[u8]> for ByTopic {
+    fn borrow(&self) -> &[u8] {
+        self.0.topic_bytes()
     }
 }
 
 impl PartialEq for ByTopic {
     fn eq(&self, other: &Self) -> bool {
-        self.0.topic() == other.0.topic()
+        self.cmp(other).is_eq()
     }
 }
 
@@ -44,36 +48,37 @@ impl PartialOrd for ByTopic {
 
 impl Ord for ByTopic {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.topic().cmp(other.0.topic())
+        self.0.topic_bytes().cmp(other.0.topic_bytes())
     }
 }
 
-/// Earliest first in a heap that puts the greatest first.
-///
-/// Names the topic and not the message: what is replaced must not stay in memory.
+/// Earliest first.
 #[derive(Debug)]
-struct Expiry {
-    at_ms: u64,
-    topic: Box<str>,
+struct ByExpiry(Message);
+
+impl ByExpiry {
+    fn key(&self) -> (u64, &[u8]) {
+        (self.0.head().expires_at_ms, self.0.topic_bytes())
+    }
 }
 
-impl PartialEq for Expiry {
+impl PartialEq for ByExpiry {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Expiry {}
+impl Eq for ByExpiry {}
 
-impl PartialOrd for Expiry {
+impl PartialOrd for ByExpiry {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Expiry {
+impl Ord for ByExpiry {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (other.at_ms, &other.topic).cmp(&(self.at_ms, &self.topic))
+        self.key().cmp(&other.key())
     }
 }
 
@@ -97,7 +102,7 @@ impl RetainedStore {
 
     /// Whether a message would fit.
     pub(crate) fn has_room(&self, topic: &str, size_bytes: usize, limits: RetainedLimits) -> bool {
-        let old = self.messages.get(topic).map(|old| old.0.size_bytes());
+        let old = self.get(topic).map(Message::size_bytes);
         let count = self.messages.len() + usize::from(old.is_none());
         let bytes = self.bytes - old.unwrap_or(0) + size_bytes;
         count <= limits.messages_max && bytes <= limits.bytes_max
@@ -106,124 +111,112 @@ impl RetainedStore {
     /// Stores a message in place of the topic's old one (`MQTT-3.3.1-5`).
     pub(crate) fn set(&mut self, message: Message) {
         self.bytes += message.size_bytes();
-        if message.head().expires_at_ms != NEVER_MS {
-            self.expiries.push(Expiry {
-                at_ms: message.head().expires_at_ms,
-                topic: message.topic().into(),
-            });
-            if self.expiries.len() > 2 * self.messages.len() + 1024 {
-                self.forget_replaced_expiries();
-            }
-        }
-        if let Some(old) = self.messages.replace(ByTopic(message)) {
-            self.bytes -= old.0.size_bytes();
-        }
+        let expires = (message.head().expires_at_ms != NEVER_MS).then(|| message.clone());
+        let old = self.messages.replace(ByTopic(message));
+        self.let_go(old);
+        self.expiries.extend(expires.map(ByExpiry));
     }
 
     /// Removes a topic's message; tells whether there was one (`MQTT-3.3.1-6`).
     pub(crate) fn clear(&mut self, topic: &str) -> bool {
-        match self.messages.take(topic) {
-            Some(old) => {
-                self.bytes -= old.0.size_bytes();
-                true
-            }
-            None => false,
+        let old = self.messages.take(topic.as_bytes());
+        let was_there = old.is_some();
+        self.let_go(old);
+        was_there
+    }
+
+    /// Settles what is kept about a message that is out of the set.
+    fn let_go(&mut self, old: Option<ByTopic>) {
+        let Some(ByTopic(old)) = old else { return };
+        self.bytes -= old.size_bytes();
+        if old.head().expires_at_ms != NEVER_MS {
+            self.expiries.remove(&ByExpiry(old));
         }
     }
 
     /// A topic's message.
-    pub(crate) fn get(&self, topic: &str) -> Option<&Message> {
-        self.messages.get(topic).map(|found| &found.0)
+    fn get(&self, topic: &str) -> Option<&Message> {
+        self.messages.get(topic.as_bytes()).map(|found| &found.0)
     }
 
     /// Appends up to `count_max` messages that match a filter and whose topic comes after `after`,
-    /// in the order of topics. Returns whether there may be more.
+    /// in the order of topics, until the steps are spent.
+    ///
+    /// Returns the last topic that was looked at, to go on behind it, or `None` if nothing can
+    /// match behind it. Looks at one topic at least, so whoever goes on comes to an end.
     pub(crate) fn find(
-        &self,
+        &mut self,
         filter: &str,
         after: Option<&str>,
         count_max: usize,
+        steps: &mut Steps,
         found: &mut Vec<Message>,
-    ) -> bool {
+    ) -> Option<Arc<str>> {
         if !columba_codec::topic::has_wildcard(filter) {
+            steps.spend(filter.len());
             if after.is_none() {
                 found.extend(self.get(filter).cloned());
             }
-            return false;
+            return None;
         }
+        let Self { messages, seek, .. } = self;
         let enough = found.len() + count_max;
         let prefix = literal_prefix(filter);
-        let mut seek = match after {
-            Some(after) if after >= prefix => Seek::After(after.to_owned()),
-            _ => Seek::From(prefix.to_owned()),
-        };
-        // Each turn finds one message or skips one range.
-        loop {
-            let bound = match &seek {
-                Seek::From(topic) => Bound::Included(topic.as_str()),
-                Seek::After(topic) => Bound::Excluded(topic.as_str()),
+        let behind = after.filter(|after| *after >= prefix);
+        seek.clear();
+        seek.push_str(behind.unwrap_or(prefix));
+        let mut is_behind = behind.is_some();
+        let mut last = None;
+        // Each turn looks at topics in a row until a range can be skipped.
+        'seek: loop {
+            steps.spend(seek.len());
+            let bound = match is_behind {
+                true => Bound::Excluded(seek.as_bytes()),
+                false => Bound::Included(seek.as_bytes()),
             };
-            let mut range = self.messages.range::<str, _>((bound, Bound::Unbounded));
-            let next_seek = loop {
-                let Some(ByTopic(message)) = range.next() else {
-                    return false;
-                };
+            for ByTopic(message) in messages.range::<[u8], _>((bound, Bound::Unbounded)) {
                 let topic = message.topic();
                 if !topic.starts_with(prefix) {
-                    return false;
+                    return None;
                 }
-                match compare(filter, topic) {
-                    Compared::Matches => {
-                        if found.len() == enough {
-                            return true;
-                        }
-                        found.push(message.clone());
-                    }
+                if let Some(last) = last
+                    && (found.len() >= enough || steps.is_spent())
+                {
+                    return Some(Arc::from(last));
+                }
+                steps.spend(topic.len());
+                last = Some(topic);
+                match compare(filter, topic, seek) {
+                    Compared::Matches => found.push(message.clone()),
                     Compared::Next => {}
-                    Compared::SkipTo(target) => break Seek::From(target),
+                    Compared::Skip => {
+                        is_behind = false;
+                        continue 'seek;
+                    }
                 }
-            };
-            seek = next_seek;
+            }
+            return None;
         }
     }
 
     /// When the next message expires.
     pub(crate) fn next_expiry_ms(&self) -> Option<u64> {
-        self.expiries.peek().map(|expiry| expiry.at_ms)
+        let first = self.expiries.first()?;
+        Some(first.0.head().expires_at_ms)
     }
 
-    /// Removes expired messages; returns how many.
-    pub(crate) fn expire(&mut self, now_ms: u64) -> usize {
+    /// Removes expired messages until the steps are spent; returns how many.
+    pub(crate) fn expire(&mut self, now_ms: u64, steps: &mut Steps) -> usize {
         let mut count = 0;
-        while self.next_expiry_ms().is_some_and(|at_ms| at_ms <= now_ms) {
-            let Some(Expiry { topic, .. }) = self.expiries.pop() else {
+        while !steps.is_spent() && self.next_expiry_ms().is_some_and(|at_ms| at_ms <= now_ms) {
+            let Some(ByExpiry(message)) = self.expiries.pop_first() else {
                 break;
             };
-            let is_current = self
-                .get(&topic)
-                .is_some_and(|current| current.is_expired(now_ms));
-            if is_current && self.clear(&topic) {
-                count += 1;
-            }
+            steps.spend(message.topic().len());
+            count += usize::from(self.clear(message.topic()));
         }
         count
     }
-
-    fn forget_replaced_expiries(&mut self) {
-        let mut expiries = std::mem::take(&mut self.expiries).into_vec();
-        expiries.retain(|expiry| {
-            self.get(&expiry.topic)
-                .is_some_and(|current| current.head().expires_at_ms == expiry.at_ms)
-        });
-        expiries.sort_unstable();
-        expiries.dedup();
-        self.expiries = expiries.into();
-    }
-}
-
-enum Seek {
-    From(String),
-    After(String),
 }
 
 /// The part of a filter that every matching topic starts with.
@@ -243,15 +236,17 @@ enum Compared {
     Matches,
     /// No match; the next topic may be one.
     Next,
-    /// No match, and none before this topic either.
-    SkipTo(String),
+    /// No match, and none before the target either.
+    Skip,
 }
 
 /// Compares a topic with a filter level by level and tells how far one can skip.
-fn compare(filter: &str, topic: &str) -> Compared {
+fn compare(filter: &str, topic: &str, target: &mut String) -> Compared {
     if topic.starts_with('$') && filter.starts_with(['+', '#']) {
         // `$` plus one: the first topic that does not start with $.
-        return Compared::SkipTo("%".to_owned());
+        target.clear();
+        target.push('%');
+        return Compared::Skip;
     }
     let mut at = 0;
     let mut levels = topic.split('/');
@@ -268,41 +263,39 @@ fn compare(filter: &str, topic: &str) -> Compared {
         if filter_level == "+" {
             plus_end = Some(end);
         } else if level != filter_level {
-            let before = topic.get(..at).unwrap_or_default();
-            return skip_to_level(topic, &format!("{before}{filter_level}"), plus_end);
+            target.clear();
+            target.push_str(topic.get(..at).unwrap_or_default());
+            target.push_str(filter_level);
+            return skip_to_level(topic, target, plus_end);
         }
         at = end + 1;
     }
-    match (levels.next(), plus_end) {
-        (None, _) => Compared::Matches,
-        (Some(_), _) => Compared::Next,
+    match levels.next() {
+        None => Compared::Matches,
+        Some(_) => Compared::Next,
     }
 }
 
-/// Skips from a topic towards those that have the wanted levels: `wanted` itself and everything
-/// below `wanted/`. Other levels may sort in between (`a-b` stands between `a` and `a/b`). Behind
-/// all of them the search goes on below the next level that `+` can take.
-fn skip_to_level(topic: &str, wanted: &str, plus_end: Option<usize>) -> Compared {
-    if topic < wanted {
-        return Compared::SkipTo(wanted.to_owned());
+/// Skips from a topic towards those that have the wanted levels: the target itself and everything
+/// below it. Other levels may sort in between (`a-b` stands between `a` and `a/b`). Behind all of
+/// them the search goes on below the next level that `+` can take.
+fn skip_to_level(topic: &str, target: &mut String, plus_end: Option<usize>) -> Compared {
+    if topic < target.as_str() {
+        return Compared::Skip;
     }
-    let below = format!("{wanted}/");
-    if topic < below.as_str() {
-        return Compared::SkipTo(below);
+    target.push('/');
+    if topic < target.as_str() {
+        return Compared::Skip;
     }
-    match plus_end {
-        Some(plus_end) => skip_behind(topic, plus_end),
-        None => Compared::Next,
-    }
-}
-
-/// Skips everything below the level that ends at `end`.
-fn skip_behind(topic: &str, end: usize) -> Compared {
-    let level = topic.get(..end).unwrap_or_default();
-    // `0` is the byte after `/`.
-    let target = format!("{level}0");
-    if target.as_str() > topic {
-        Compared::SkipTo(target)
+    let Some(plus_end) = plus_end else {
+        return Compared::Next;
+    };
+    target.clear();
+    target.push_str(topic.get(..plus_end).unwrap_or_default());
+    // The byte after `/`: behind everything below that level.
+    target.push('0');
+    if topic < target.as_str() {
+        Compared::Skip
     } else {
         Compared::Next
     }
@@ -327,9 +320,11 @@ mod tests {
         })
     }
 
-    fn topics(store: &RetainedStore, filter: &str) -> Vec<String> {
+    fn topics(store: &mut RetainedStore, filter: &str) -> Vec<String> {
         let mut found = Vec::new();
-        assert!(!store.find(filter, None, usize::MAX / 2, &mut found));
+        let mut steps = Steps::new(usize::MAX);
+        let next = store.find(filter, None, usize::MAX / 2, &mut steps, &mut found);
+        assert_eq!(next, None);
         found
             .iter()
             .map(|message| message.topic().to_owned())
@@ -357,10 +352,10 @@ mod tests {
         store.set(message("c", "1", 10));
         store.set(message("c", "2", NEVER_MS));
         assert_eq!(store.next_expiry_ms(), Some(10));
-        assert_eq!(store.expire(20), 1);
-        assert_eq!(topics(&store, "#"), ["b", "c"]);
-        assert_eq!(store.expire(30), 1);
-        assert_eq!(topics(&store, "#"), ["c"]);
+        assert_eq!(store.expire(20, &mut Steps::new(99)), 1);
+        assert_eq!(topics(&mut store, "#"), ["b", "c"]);
+        assert_eq!(store.expire(30, &mut Steps::new(99)), 1);
+        assert_eq!(topics(&mut store, "#"), ["c"]);
     }
 
     #[test]
@@ -378,12 +373,48 @@ mod tests {
         for count in 0..10_000 {
             store.set(message("a", "1", 1_000_000 + count));
         }
+        assert_eq!(store.expiries.len(), 1);
+        assert_eq!(store.expire(1_009_999, &mut Steps::new(99)), 1);
+    }
+
+    #[test]
+    fn a_search_without_matches_ends_when_its_steps_are_spent() {
+        let mut store = RetainedStore::default();
+        for number in 0..1000 {
+            store.set(message(&format!("a{number:04}/b"), "1", NEVER_MS));
+        }
+        let mut found = Vec::new();
+        let mut steps = Steps::new(10);
+        let next = store.find("+/x", None, 64, &mut steps, &mut found);
+        assert!(steps.is_spent() && found.is_empty());
         assert!(
-            store.expiries.len() <= 2 + 1024 + 1,
-            "{}",
-            store.expiries.len()
+            next.is_some_and(|next| *next < *"a0011"),
+            "ten steps went far"
         );
-        assert_eq!(store.expire(1_009_999), 1);
+    }
+
+    #[test]
+    fn long_topics_take_more_steps() {
+        let mut store = RetainedStore::default();
+        let long = "l".repeat(50_000);
+        for number in 0..100 {
+            store.set(message(&format!("{long}/{number:04}/b"), "1", NEVER_MS));
+        }
+        let mut found = Vec::new();
+        let next = store.find("#", None, 64, &mut Steps::new(1000), &mut found);
+        assert!(next.is_some() && found.len() < 10, "{}", found.len());
+    }
+
+    #[test]
+    fn expiring_ends_when_its_steps_are_spent() {
+        let mut store = RetainedStore::default();
+        for number in 0..100 {
+            store.set(message(&number.to_string(), "1", 10));
+        }
+        assert_eq!(store.expire(10, &mut Steps::new(30)), 30);
+        assert_eq!((store.len(), store.next_expiry_ms()), (70, Some(10)));
+        assert_eq!(store.expire(10, &mut Steps::new(300)), 70);
+        assert_eq!((store.len(), store.next_expiry_ms()), (0, None));
     }
 
     proptest! {
@@ -397,6 +428,7 @@ mod tests {
                 vec!["a", "b", "", "+", "+", "$x", "a-b", "a!"]), 1..5),
             hash in any::<bool>(),
             page in 1usize..7,
+            steps_max in 0usize..9,
         ) {
             let filter = filter.join("/") + if hash { "/#" } else { "" };
             prop_assume!(!filter.is_empty());
@@ -408,11 +440,16 @@ mod tests {
                 .filter(|topic| !topic.is_empty() && columba_codec::topic::matches(&filter, topic))
                 .cloned().collect();
             let mut seen: Vec<String> = Vec::new();
+            let mut after: Option<Arc<str>> = None;
             loop {
                 let mut found = Vec::new();
-                let more = store.find(&filter, seen.last().map(String::as_str), page, &mut found);
+                let mut steps = Steps::new(steps_max);
+                let next = store.find(&filter, after.as_deref(), page, &mut steps, &mut found);
+                prop_assert!(found.len() <= page.min(steps_max.max(1)));
                 seen.extend(found.iter().map(|message| message.topic().to_owned()));
-                if !more { break }
+                if next.is_none() { break }
+                prop_assert!(next > after, "{next:?} is not behind {after:?}");
+                after = next;
             }
             prop_assert_eq!(seen, expected);
         }

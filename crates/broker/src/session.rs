@@ -51,7 +51,9 @@ pub(crate) struct Session {
     /// Subscriptions: where the session stands in the filter's list.
     pub(crate) subscriptions: Option<Box<Map<FilterId, u32>>>,
     /// Shared subscriptions.
-    pub(crate) memberships: Vec<Membership>,
+    pub(crate) memberships: Memberships,
+    /// Bytes of the filters and share names of both.
+    pub(crate) subscription_bytes: u32,
     /// QoS 1 and 2 messages sent and not settled.
     pub(crate) window: Option<Box<Window>>,
     /// Messages that wait.
@@ -81,6 +83,54 @@ pub(crate) struct Membership {
     pub(crate) identifier: u32,
 }
 
+/// The shared subscriptions of a session, which has none most of the time.
+#[derive(Debug, Default)]
+pub(crate) struct Memberships(
+    #[expect(
+        clippy::box_collection,
+        reason = "a session without any is to be small"
+    )]
+    Option<Box<Vec<Membership>>>,
+);
+
+impl Memberships {
+    /// Adds one at the end.
+    pub(crate) fn push(&mut self, membership: Membership) {
+        self.0.get_or_insert_default().push(membership);
+    }
+
+    /// Takes one out, if it is there.
+    pub(crate) fn remove(&mut self, position: usize) -> Option<Membership> {
+        let list = self.0.as_mut().filter(|list| position < list.len())?;
+        let removed = list.remove(position);
+        if list.is_empty() {
+            self.0 = None;
+        }
+        Some(removed)
+    }
+}
+
+impl std::ops::Deref for Memberships {
+    type Target = [Membership];
+
+    fn deref(&self) -> &[Membership] {
+        self.0.as_ref().map_or(&[], |list| list.as_slice())
+    }
+}
+
+impl std::ops::DerefMut for Memberships {
+    fn deref_mut(&mut self) -> &mut [Membership] {
+        self.0.as_mut().map_or(&mut [], |list| list.as_mut_slice())
+    }
+}
+
+impl Extend<Membership> for Memberships {
+    fn extend<T: IntoIterator<Item = Membership>>(&mut self, more: T) {
+        more.into_iter()
+            .for_each(|membership| self.push(membership));
+    }
+}
+
 /// A Will, kept until the connection ends badly or well (section 3.1.2.5).
 #[derive(Debug)]
 pub(crate) struct Will {
@@ -90,6 +140,20 @@ pub(crate) struct Will {
     pub(crate) expiry_secs: Option<u32>,
     /// Will Delay Interval in seconds.
     pub(crate) delay_secs: u32,
+}
+
+impl Will {
+    /// Bytes of its topic, properties and payload.
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.message.size_bytes()
+    }
+}
+
+impl Membership {
+    /// Bytes of its filter and share name.
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.filter.len() + self.group.len()
+    }
 }
 
 impl Session {

@@ -36,6 +36,7 @@ use crate::routing::{FilterId, FilterTable};
 use crate::session::{Identity, Session};
 use crate::stats::Stats;
 use crate::timer::{Timer, Timers};
+use crate::work::{Steps, WorkQueue};
 use deliver::Target;
 use report::ReportBudget;
 use subscribe::WaitingSubscribe;
@@ -88,6 +89,12 @@ pub struct Shard {
     /// When [`Timer::RetainedExpiry`] is set for.
     retained_timer_ms: u64,
     timers: Timers,
+    /// Work that was put off, to go on with when [`Input::DeadlineReached`] comes.
+    work: WorkQueue,
+    /// What this input may still do of such work.
+    steps: Steps,
+    /// Whether retained messages have expired that are still in the store.
+    is_expiring: bool,
     effects: VecDeque<Effect>,
     /// Letters for the other shards, by their number.
     outbox: Vec<Vec<Mail>>,
@@ -152,6 +159,9 @@ impl Shard {
             retained: RetainedStore::default(),
             retained_timer_ms: u64::MAX,
             timers,
+            work: WorkQueue::new(hashing),
+            steps: Steps::new(0),
+            is_expiring: false,
             effects: VecDeque::new(),
             outbox: (0..config.shards).map(|_| Vec::new()).collect(),
             has_mail: false,
@@ -171,6 +181,7 @@ impl Shard {
     /// may be handed in before, their effects keep their order.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
         self.now = now;
+        self.steps = Steps::new(self.limits.retained_steps_max);
         match input {
             Input::Received { conn, bytes } => self.on_received(conn, bytes),
             Input::Sent { conn, len } => self.on_sent(conn, len),
@@ -209,7 +220,13 @@ impl Shard {
     }
 
     /// When [`Input::DeadlineReached`] is due, in `mono_ms`.
+    ///
+    /// The present time while there is work that was put off: each such input does a bounded part
+    /// of it, so that other inputs can come in between.
     pub fn next_deadline(&self) -> Option<u64> {
+        if self.has_work() {
+            return Some(self.now.mono_ms);
+        }
         self.timers.next_ms()
     }
 
@@ -253,6 +270,7 @@ impl Shard {
                 Timer::Reports => self.begin_report_second(),
             }
         }
+        self.take_turn();
     }
 
     fn on_command(&mut self, command: Command) {

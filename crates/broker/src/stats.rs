@@ -39,6 +39,10 @@ pub struct Stats {
     pub subscriptions: u64,
     /// Shared subscriptions.
     pub shared_subscriptions: u64,
+    /// Bytes of the filters of all subscriptions, share names included.
+    pub subscription_bytes: u64,
+    /// Bytes of Wills.
+    pub will_bytes: u64,
     /// Retained messages.
     pub retained_messages: u64,
     /// Bytes of retained messages.
@@ -69,6 +73,8 @@ impl Default for Stats {
             sessions: 0,
             subscriptions: 0,
             shared_subscriptions: 0,
+            subscription_bytes: 0,
+            will_bytes: 0,
             retained_messages: 0,
             retained_bytes: 0,
             queued_messages: 0,
@@ -143,6 +149,8 @@ impl Stats {
         self.sessions += other.sessions;
         self.subscriptions += other.subscriptions;
         self.shared_subscriptions += other.shared_subscriptions;
+        self.subscription_bytes += other.subscription_bytes;
+        self.will_bytes += other.will_bytes;
         self.retained_messages += other.retained_messages;
         self.retained_bytes += other.retained_bytes;
         self.queued_messages += other.queued_messages;

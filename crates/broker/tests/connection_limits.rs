@@ -321,7 +321,10 @@ fn a_packet_of_more_filters_than_a_client_may_have_closes_the_connection() {
     for shards in SHARDS {
         let subscribe = [&[0x82, 19, 0, 1, 0][..], &[0, 1, b'a', 0].repeat(4)].concat();
         let unsubscribe = [&[0xA2, 15, 0, 1, 0][..], &[0, 1, b'a'].repeat(4)].concat();
-        for bytes in [subscribe, unsubscribe] {
+        for (bytes, outcome) in [
+            (subscribe, Outcome::SubscribeQuota),
+            (unsubscribe, Outcome::UnsubscribeQuota),
+        ] {
             let mut bed = Bed::with(shards, |limits| limits.subscriptions_max = 3);
             let client = bed.connect(V5, "client");
             bed.send_raw(client, &bytes);
@@ -330,7 +333,7 @@ fn a_packet_of_more_filters_than_a_client_may_have_closes_the_connection() {
                 other => panic!("{other:?}"),
             }
             assert!(bed.is_closed(client));
-            assert_eq!(bed.outcome(Outcome::SubscribeQuota), 1);
+            assert_eq!(bed.outcome(outcome), 1);
         }
     }
 }

@@ -182,10 +182,12 @@ fn limits() -> impl Strategy<Value = Limits> {
         ShareStrategy::LeastInflight,
         ShareStrategy::Sticky,
     ]);
-    (1u16..5, 0usize..6, any::<bool>(), any::<bool>(), strategy).prop_map(
-        |(inflight_max, queue_messages_max, drops_newest, queue_qos0, share_strategy)| Limits {
-            inflight_max,
-            queue_messages_max,
+    let numbers = (1u16..5, 0usize..6, 1usize..9);
+    (numbers, any::<bool>(), any::<bool>(), strategy).prop_map(
+        |(numbers, drops_newest, queue_qos0, share_strategy)| Limits {
+            inflight_max: numbers.0,
+            queue_messages_max: numbers.1,
+            retained_steps_max: numbers.2,
             queue_policy: if drops_newest {
                 QueuePolicy::DropNewest
             } else {

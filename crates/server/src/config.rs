@@ -264,9 +264,13 @@ fn read_limits(table: &Table, faults: &mut Vec<Fault>) -> Limits {
     limits.queue_qos0 = table.is_on("queue_qos0");
     limits.output_bytes_max = size("output_bytes_max");
     limits.subscriptions_max = size("subscriptions_max");
+    limits.subscription_bytes_max = size("subscription_bytes_max");
     limits.topic_levels_max = size("topic_levels_max");
+    limits.will_bytes_max = size("will_bytes_max");
+    limits.wills_bytes_max = size("wills_bytes_max");
     limits.retained_messages_max = size("retained_messages_max");
     limits.retained_bytes_max = size("retained_bytes_max");
+    limits.retained_steps_max = size("retained_steps_max");
     limits.match_cache_max = size("match_cache_max");
     limits.share_strategy = match table.text("share_strategy").as_deref() {
         Some("random") => ShareStrategy::Random,

@@ -14,6 +14,9 @@ const CLOSING_MS: u64 = 3_000;
 /// What a socket takes when there are no faults.
 const CALM_SOCKET_BYTES: usize = 65_536;
 
+/// How often a shard may want to go on at once before it is taken to have work without end.
+const TURNS_MAX: usize = 100_000;
+
 impl World {
     /// Hands one input to a shard, shows the oracle what came of it, and carries it out.
     pub(crate) fn input(&mut self, shard: usize, input: Input<'_>, about: About) {
@@ -400,12 +403,14 @@ impl World {
         node.deadline_ms = None;
         let due = node.core.next_deadline();
         if due.is_some_and(|due_ms| due_ms <= self.now_ms) {
-            self.input(shard, Input::DeadlineReached, About::Deadline);
-            let next = self.shards[shard].core.next_deadline();
-            if next.is_some_and(|next_ms| next_ms <= self.now_ms) {
-                let detail = format!("shard {shard} has a deadline at {next:?} after it was told");
-                self.oracle.fail("effects", detail);
+            let (at_ms, count) = node.turns;
+            let count = if at_ms == self.now_ms { count + 1 } else { 0 };
+            node.turns = (self.now_ms, count);
+            if count > TURNS_MAX {
+                let detail = format!("shard {shard} was told {count} times at {} ms", self.now_ms);
+                return self.oracle.fail("effects", detail);
             }
+            self.input(shard, Input::DeadlineReached, About::Deadline);
         } else {
             self.watch_deadline(shard);
         }

@@ -103,6 +103,7 @@ fn draw_limits(chance: &mut Chance) -> Limits {
         queue_policy: chance.pick(&[QueuePolicy::DropOldest, QueuePolicy::DropNewest]),
         queue_qos0: chance.percent(30),
         output_bytes_max: chance.pick(&[50, 500, 10_000, 1 << 20]),
+        retained_steps_max: chance.pick(&[1, 3, 1_024]),
         match_cache_max: chance.pick(&[0, 2, 1_000]),
         share_strategy: chance.pick(&[
             ShareStrategy::RoundRobin,

@@ -43,6 +43,8 @@ pub(crate) struct Node {
     pub(crate) is_paused: bool,
     pub(crate) deferred: VecDeque<Event>,
     pub(crate) deadline_ms: Option<u64>,
+    /// The time it was last told of a deadline, and how often before at that time.
+    pub(crate) turns: (u64, usize),
 }
 
 /// Mail from one shard to another.
@@ -468,6 +470,7 @@ fn new_shards(swarm: &Swarm, seed: u64, now: Now) -> Vec<Node> {
             is_paused: false,
             deferred: VecDeque::new(),
             deadline_ms: None,
+            turns: (0, 0),
         }
     };
     (0..swarm.shards).map(node).collect()

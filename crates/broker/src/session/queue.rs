@@ -52,6 +52,13 @@ pub(crate) struct Delivery {
     pub(crate) identifiers: Identifiers,
 }
 
+impl Delivery {
+    /// What limits count: the message, and what the copy has of its own.
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.message.size_bytes() + size_of_val(self.identifiers.as_slice())
+    }
+}
+
 /// First in, first out.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
@@ -95,7 +102,7 @@ impl Queue {
         limits: QueueLimits,
         mut dropped: impl FnMut(Delivery),
     ) {
-        let size = delivery.message.size_bytes();
+        let size = delivery.size_bytes();
         let fits = |queue: &Self| {
             queue.deliveries.len() < limits.messages_max && queue.bytes + size <= limits.bytes_max
         };
@@ -120,7 +127,7 @@ impl Queue {
 
     pub(crate) fn pop(&mut self) -> Option<Delivery> {
         let delivery = self.deliveries.pop_front()?;
-        self.bytes -= delivery.message.size_bytes();
+        self.bytes -= delivery.size_bytes();
         self.at_most_once -= usize::from(delivery.qos == QoS::AtMostOnce);
         if self.deliveries.is_empty() && self.deliveries.capacity() > 64 {
             self.deliveries = VecDeque::new();
@@ -140,7 +147,7 @@ impl Queue {
         }
         for delivery in std::mem::take(&mut self.deliveries) {
             if delivery.membership != 0 && is_taken(delivery.membership) {
-                self.bytes -= delivery.message.size_bytes();
+                self.bytes -= delivery.size_bytes();
                 self.at_most_once -= usize::from(delivery.qos == QoS::AtMostOnce);
                 taken.push(delivery);
             } else {

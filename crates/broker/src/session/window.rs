@@ -150,7 +150,7 @@ impl Window {
     /// Adds a message that is about to be sent with [`Self::next_id`].
     pub(crate) fn push(&mut self, delivery: Delivery) -> PacketId {
         let id = self.next_id();
-        self.bytes += delivery.message.size_bytes();
+        self.bytes += delivery.size_bytes();
         self.slots.push_back(Slot::Sent(delivery));
         self.open += 1;
         self.on_air += 1;
@@ -241,7 +241,7 @@ impl Window {
                     && delivery.membership != 0
                     && is_taken(delivery.membership));
             if is_it && let Slot::Sent(delivery) = std::mem::replace(slot, Slot::Settled) {
-                self.bytes -= delivery.message.size_bytes();
+                self.bytes -= delivery.size_bytes();
                 taken.push(delivery);
                 self.open -= 1;
                 self.on_air -= usize::from((position as u64) < sent);
@@ -298,7 +298,7 @@ impl Window {
             } => (delivery, is_on_air),
             Slot::Settled => return Err(Mismatch::UnknownId),
         };
-        self.bytes -= delivery.message.size_bytes();
+        self.bytes -= delivery.size_bytes();
         self.open -= 1;
         self.on_air -= usize::from(is_on_air);
         self.trim();

@@ -19,7 +19,7 @@ use crate::message::{Message, MessageParts, NEVER_MS};
 use crate::outcome::Outcome;
 use crate::routing::share::SessionRef;
 use crate::session::alias::Aliases;
-use crate::session::{Identity, Session, Will};
+use crate::session::{Identity, Memberships, Session, Will};
 use crate::timer::Timer;
 
 /// The largest packet that MQTT can express: nothing to announce.
@@ -397,6 +397,10 @@ impl Shard {
             );
             return self.refuse(id, &admission.client_id, &refusal);
         }
+        let will = self.will_of(connect, &admission.client_id);
+        if let Err(refusal) = self.check_will(existing, will.as_deref()) {
+            return self.refuse(id, &admission.client_id, &refusal);
+        }
         let mut properties = PropertiesBuf::new();
         if connect.version.has_properties() {
             self.fill_connack(id, &admission, &mut properties);
@@ -420,7 +424,7 @@ impl Shard {
         }
         let session_present = existing.is_some();
         let slot = existing.unwrap_or_else(|| self.new_session(&admission.client_id));
-        self.enter_session(slot, id, &admission);
+        self.enter_session(slot, id, &admission, will);
         self.enter_connection(slot, id, connect);
         self.stats.count(Outcome::ConnectAccepted);
         let packet = Packet::ConnAck(ConnAck {
@@ -461,7 +465,8 @@ impl Shard {
             disconnected_at_ms: self.now.mono_ms,
             will: None,
             subscriptions: None,
-            memberships: Vec::new(),
+            memberships: Memberships::default(),
+            subscription_bytes: 0,
             window: None,
             queue: None,
             received: None,
@@ -481,8 +486,14 @@ impl Shard {
         slot
     }
 
-    fn enter_session(&mut self, slot: u32, id: ConnectionId, admission: &Admission<'_>) {
-        let will = self.will_of(&admission.connect, &admission.client_id);
+    fn enter_session(
+        &mut self,
+        slot: u32,
+        id: ConnectionId,
+        admission: &Admission<'_>,
+        will: Option<Box<Will>>,
+    ) {
+        let old_will = self.replace_will(slot, will);
         let expiry_secs = self.session_expiry_secs(&admission.connect);
         let addr = self
             .connection(id)
@@ -494,7 +505,6 @@ impl Shard {
         session.addr = addr.map(|addr| addr.ip().to_canonical());
         session.connection = Some(id);
         session.expiry_secs = expiry_secs;
-        let old_will = std::mem::replace(&mut session.will, will);
         if let Some(window) = &mut session.window {
             window.reconnected();
         }
@@ -572,7 +582,27 @@ impl Shard {
         }
     }
 
-    fn will_of(&mut self, connect: &Connect<'_>, client_id: &str) -> Option<Box<Will>> {
+    /// Whether there is room for a Will, in place of the one that the client has already.
+    fn check_will(&self, existing: Option<u32>, will: Option<&Will>) -> Result<(), Refusal> {
+        let Some(will) = will else { return Ok(()) };
+        let old = existing.and_then(|slot| self.session(slot)?.will.as_ref());
+        let (size, most) = (will.size_bytes(), self.limits.will_bytes_max);
+        let sum = self.stats.will_bytes as usize - old.map_or(0, |old| old.size_bytes()) + size;
+        let detail = if size > most {
+            format!("the Will has {size} bytes, and {most} are the limit")
+        } else if sum > self.limits.wills_bytes_max {
+            "the broker has no room for another Will".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(Refusal::new(
+            ReasonCode::QuotaExceeded,
+            Outcome::ConnectWillQuota,
+            detail,
+        ))
+    }
+
+    fn will_of(&self, connect: &Connect<'_>, client_id: &str) -> Option<Box<Will>> {
         let will = connect.will?;
         let mut forwarded = Vec::new();
         for property in will.properties.iter() {

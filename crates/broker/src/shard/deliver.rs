@@ -334,7 +334,7 @@ impl Shard {
             session.queue = None;
         }
         self.stats.queued_messages -= 1;
-        self.stats.queued_bytes -= delivery.message.size_bytes() as u64;
+        self.stats.queued_bytes -= delivery.size_bytes() as u64;
         Some(delivery)
     }
 

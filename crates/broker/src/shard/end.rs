@@ -103,7 +103,7 @@ impl Shard {
         let is_persistent = session.is_persistent();
         let serial = session.me.serial;
         let discarded = match fate {
-            WillFate::Discard => session.will.take(),
+            WillFate::Discard => self.replace_will(slot, None),
             WillFate::Publish => None,
         };
         self.stats.clients_connected -= 1;
@@ -256,9 +256,11 @@ impl Shard {
         for (filter_id, position) in subscriptions.into_iter().flat_map(|map| *map) {
             self.remove_subscription(filter_id, position);
         }
+        let will = self.replace_will(slot, None);
         let Some(mut session) = self.sessions.try_remove(slot as usize) else {
             return;
         };
+        self.stats.subscription_bytes -= u64::from(session.subscription_bytes);
         if let Ok(entry) = self
             .by_client
             .find_entry(session.hash, |other| *other == slot)
@@ -267,7 +269,7 @@ impl Shard {
         }
         self.stats.sessions -= 1;
         self.settle_ended(&mut session);
-        if let Some(will) = session.will {
+        if let Some(will) = will {
             self.publish_will(&session.client_id, &session.identity, session.addr, *will);
         }
     }
@@ -275,7 +277,7 @@ impl Shard {
     /// Settles the copies of a session that has ended: those that came by a shared group go to
     /// its other members, the rest is dropped.
     fn settle_ended(&mut self, session: &mut Session) {
-        for membership in &session.memberships {
+        for membership in session.memberships.iter() {
             self.stats.subscriptions -= 1;
             self.stats.shared_subscriptions -= 1;
             let letter = Letter::Leave {
@@ -319,11 +321,21 @@ impl Shard {
         }
     }
 
+    /// Puts a Will in place of a session's present one, and gives that back.
+    pub(super) fn replace_will(&mut self, slot: u32, will: Option<Box<Will>>) -> Option<Box<Will>> {
+        let session = self.session_mut(slot)?;
+        let size = |will: &Option<Box<Will>>| will.as_ref().map_or(0, |will| will.size_bytes());
+        let new = size(&will);
+        let old = std::mem::replace(&mut session.will, will);
+        self.stats.will_bytes = self.stats.will_bytes + new as u64 - size(&old) as u64;
+        old
+    }
+
     fn publish_will_of(&mut self, slot: u32) {
-        let Some(session) = self.session_mut(slot) else {
+        let Some(will) = self.replace_will(slot, None) else {
             return;
         };
-        let Some(will) = session.will.take() else {
+        let Some(session) = self.session(slot) else {
             return;
         };
         let client_id = Arc::clone(&session.client_id);

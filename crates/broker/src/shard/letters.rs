@@ -25,21 +25,14 @@ impl Shard {
             }
             Letter::Applied { number } => self.on_applied(number),
             Letter::Retain { message } => self.on_retain(message),
-            Letter::RetainedFind {
-                filter,
-                after,
-                session,
-                number,
-            } => {
-                self.on_retained_find(from, &filter, after.as_deref(), session, number);
-            }
+            Letter::RetainedFind { session, find } => self.on_retained_find(session, find),
             Letter::RetainedFound {
                 session,
                 number,
                 page,
-                more,
+                next,
             } => {
-                self.on_retained_found(session, number, page, more);
+                self.on_retained_found(session, number, page, next);
             }
             Letter::Join {
                 group,

@@ -108,7 +108,8 @@ impl Shard {
         if subscriptions.is_empty() {
             session.subscriptions = None;
         }
-        self.forget_replays(slot, filter);
+        self.forget_replays(slot, &[Arc::clone(filter)]);
+        self.shrink_subscriptions(slot, filter.len());
         self.remove_subscription(filter_id, position);
         self.report_revoked(slot, filter);
     }
@@ -131,8 +132,9 @@ impl Shard {
                 return;
             };
             let position = session.memberships.iter().position(|m| m.number == number);
-            let Some(position) = position else { continue };
-            let membership = session.memberships.remove(position);
+            let Some(membership) = position.and_then(|at| session.memberships.remove(at)) else {
+                continue;
+            };
             let filter = Arc::clone(&membership.filter);
             self.leave(slot, membership);
             self.report_revoked(slot, &filter);

@@ -35,6 +35,11 @@ impl Shard {
             let shared = session.memberships.len() as u64;
             stats.subscriptions += known.count() as u64 + shared;
             stats.shared_subscriptions += shared;
+            let texts = session.subscriptions.iter().flat_map(|map| map.keys());
+            let texts = texts.filter_map(|id| Some(self.filters.get(*id)?.text.len()));
+            let shared_texts = session.memberships.iter().map(|of| of.text_bytes());
+            stats.subscription_bytes += texts.chain(shared_texts).sum::<usize>() as u64;
+            stats.will_bytes += session.will.as_ref().map_or(0, |will| will.size_bytes()) as u64;
             if let Some(queue) = &session.queue {
                 stats.queued_messages += queue.len() as u64;
                 stats.queued_bytes += queue.bytes() as u64;

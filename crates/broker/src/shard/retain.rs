@@ -6,15 +6,15 @@ use columba_codec::QoS;
 
 use super::Shard;
 use super::publish::Publication;
-use crate::event::ShardId;
 use crate::mail::Letter;
 use crate::message::Message;
 use crate::outcome::Outcome;
 use crate::retained::RetainedLimits;
 use crate::routing::share::SessionRef;
 use crate::session::queue::{Delivery, Identifiers};
-use crate::session::replay::PAGE_MAX;
+use crate::session::replay::{PAGE_MAX, Replay};
 use crate::timer::Timer;
+use crate::work::{Find, Steps, Work};
 
 impl Shard {
     /// Stores or clears the retained message of a topic, wherever it is kept.
@@ -71,32 +71,73 @@ impl Shard {
 
     pub(super) fn on_retained_expiry(&mut self) {
         self.retained_timer_ms = u64::MAX;
-        let count = self.retained.expire(self.now.mono_ms);
+        self.is_expiring = true;
+    }
+
+    fn expire_retained(&mut self) {
+        let now_ms = self.now.mono_ms;
+        // Steps of their own, so that what expires does not hold up what is asked for.
+        let mut steps = Steps::new(self.limits.retained_steps_max);
+        let count = self.retained.expire(now_ms, &mut steps);
         self.stats
             .count_many(Outcome::RetainedExpired, count as u64);
         self.measure_retained();
-        self.set_retained_timer();
+        let next = self.retained.next_expiry_ms();
+        self.is_expiring = next.is_some_and(|at_ms| at_ms <= now_ms);
+        if !self.is_expiring {
+            self.set_retained_timer();
+        }
     }
 
-    pub(super) fn on_retained_find(
-        &mut self,
-        from: ShardId,
-        filter: &str,
-        after: Option<&str>,
-        session: SessionRef,
-        number: u32,
-    ) {
+    /// Whether work was put off.
+    pub(super) fn has_work(&self) -> bool {
+        self.is_expiring || !self.work.is_empty()
+    }
+
+    /// Goes on with work that was put off, session by session, until the steps are spent.
+    pub(super) fn take_turn(&mut self) {
+        if self.is_expiring {
+            self.expire_retained();
+        }
+        while !self.steps.is_spent()
+            && let Some((session, work)) = self.work.take()
+        {
+            match work {
+                Work::Replay if self.is_here(session) => self.pump(session.slot),
+                Work::Replay => {}
+                Work::Find(find) => self.on_retained_find(session, find),
+            }
+        }
+    }
+
+    fn is_here(&self, of: SessionRef) -> bool {
+        self.session(of.slot)
+            .is_some_and(|session| session.me == of)
+    }
+
+    /// Another shard asks for a page. It gets what is found with the steps that are left, in one
+    /// go: between the look-ups and the answer no topic of the page changes.
+    pub(super) fn on_retained_find(&mut self, session: SessionRef, find: Find) {
+        if self.steps.is_spent() {
+            return self.work.put(session, Work::Find(find));
+        }
         let mut page = Vec::new();
-        let more = self.retained.find(filter, after, PAGE_MAX, &mut page);
-        self.post(
-            from,
-            Letter::RetainedFound {
-                session,
-                number,
-                page,
-                more,
-            },
-        );
+        let Find {
+            filter,
+            after,
+            number,
+        } = find;
+        let steps = &mut self.steps;
+        let next = self
+            .retained
+            .find(&filter, after.as_deref(), PAGE_MAX, steps, &mut page);
+        let letter = Letter::RetainedFound {
+            session,
+            number,
+            page,
+            next,
+        };
+        self.post(session.shard, letter);
     }
 
     pub(super) fn on_retained_found(
@@ -104,72 +145,76 @@ impl Shard {
         to: SessionRef,
         number: u32,
         page: Vec<Message>,
-        more: bool,
+        next: Option<Arc<str>>,
     ) {
         let shards = self.shards;
         let Some(session) = self.session_mut(to.slot).filter(|session| session.me == to) else {
             return;
         };
-        let Some(replays) = &mut session.replays else {
-            return;
-        };
-        if let Some(replay) = replays.0.iter_mut().find(|replay| replay.number == number) {
-            replay.turn_page(page, more, shards);
+        let replay = session.replays.as_mut().and_then(|of| of.front_mut());
+        if let Some(replay) = replay.filter(|replay| replay.number == number) {
+            replay.turn_page(page, next, shards);
+            self.pump(to.slot);
         }
-        self.pump(to.slot);
     }
 
-    /// Sends retained messages for new subscriptions as far as the client takes them.
+    /// Sends retained messages for new subscriptions as far as the client takes them and the steps
+    /// of this input reach; the work queue brings it back here for the rest.
     pub(super) fn pump_replays(&mut self, slot: u32) {
         // The box is out of the session while it is worked on; an answer of this shard to itself
         // cannot come in between, because pages of this shard are read directly.
         let Some(session) = self.session_mut(slot) else {
             return;
         };
+        let me = session.me;
         let Some(mut replays) = session.replays.take() else {
             return;
         };
-        while let Some(replay) = replays.0.front_mut() {
-            while let Some(message) = replay.page.pop_front() {
+        while let Some(replay) = replays.front_mut() {
+            if replay.is_waiting {
+                break;
+            }
+            if self.steps.is_spent() {
+                self.work.put(me, Work::Replay);
+                break;
+            }
+            if let Some(message) = replay.page.pop_front() {
+                self.steps.spend(0);
                 if !self.replay_one(slot, &message, replay.qos, replay.identifier) {
                     replay.page.push_front(message);
                     break;
                 }
+            } else if replay.is_done() {
+                replays.pop_front();
+            } else {
+                self.next_page(me, replay);
             }
-            if !replay.page.is_empty() || replay.is_waiting {
-                break;
-            }
-            if replay.is_done() {
-                replays.0.pop_front();
-                continue;
-            }
-            if replay.shard == self.id {
-                let mut page = Vec::new();
-                let after = replay.after.as_deref();
-                let more = self
-                    .retained
-                    .find(&replay.filter, after, PAGE_MAX, &mut page);
-                replay.turn_page(page, more, self.shards);
-                continue;
-            }
-            replay.is_waiting = true;
-            let Some(me) = self.session(slot).map(|session| session.me) else {
-                break;
-            };
-            let letter = Letter::RetainedFind {
-                filter: Arc::clone(&replay.filter),
-                after: replay.after.clone(),
-                session: me,
-                number: replay.number,
-            };
-            let shard = replay.shard;
-            self.post(shard, letter);
         }
-        if !replays.0.is_empty()
+        if !replays.is_empty()
             && let Some(session) = self.session_mut(slot)
         {
             session.replays = Some(replays);
         }
+    }
+
+    /// Reads the next page of a replay, or asks the shard that has it.
+    fn next_page(&mut self, me: SessionRef, replay: &mut Replay) {
+        if replay.shard == self.id {
+            let mut page = Vec::new();
+            let after = replay.after.as_deref();
+            let steps = &mut self.steps;
+            let next = self
+                .retained
+                .find(&replay.filter, after, PAGE_MAX, steps, &mut page);
+            return replay.turn_page(page, next, self.shards);
+        }
+        replay.is_waiting = true;
+        let find = Find {
+            filter: Arc::clone(&replay.filter),
+            after: replay.after.clone(),
+            number: replay.number,
+        };
+        self.post(replay.shard, Letter::RetainedFind { session: me, find });
     }
 
     /// Returns `false` if the client cannot take it now.
@@ -207,29 +252,26 @@ impl Shard {
         let takes_at_most_once = self
             .connection_of(slot)
             .is_some_and(|connection| connection.output_len() < self.limits.output_bytes_max);
+        let (now_ms, hashing) = (self.now.mono_ms, self.hashing);
         let Some(session) = self.session_mut(slot) else {
             return;
         };
-        let mut earlier = Vec::new();
-        for replay in session.replays.iter_mut().flat_map(|of| of.0.iter_mut()) {
-            let position = replay.page.iter().position(|message| {
-                let qos = message.head().qos.min(replay.qos);
-                message.topic() == topic && (qos != QoS::AtMostOnce || takes_at_most_once)
-            });
-            let message = position.and_then(|position| replay.page.remove(position));
-            if is_replaced {
-                replay.note_replaced(topic);
-            }
-            earlier.extend(message.map(|message| {
-                let qos = message.head().qos.min(replay.qos);
-                delivery_of(&message, qos, replay.identifier)
-            }));
+        // Only the first replay has pages.
+        let Some(replay) = session.replays.as_mut().and_then(|of| of.front_mut()) else {
+            return;
+        };
+        let position = replay.page.iter().position(|message| {
+            let qos = message.head().qos.min(replay.qos);
+            message.topic() == topic && (qos != QoS::AtMostOnce || takes_at_most_once)
+        });
+        let message = position.and_then(|position| replay.page.remove(position));
+        if is_replaced {
+            replay.note_replaced(topic, hashing);
         }
-        let now_ms = self.now.mono_ms;
-        for delivery in earlier {
-            if !delivery.message.is_expired(now_ms) {
-                self.deliver_kept(slot, delivery);
-            }
+        let (granted, identifier) = (replay.qos, replay.identifier);
+        if let Some(message) = message.filter(|message| !message.is_expired(now_ms)) {
+            let qos = message.head().qos.min(granted);
+            self.deliver_kept(slot, delivery_of(&message, qos, identifier));
         }
     }
 }

@@ -292,6 +292,7 @@ impl Shard {
     pub(super) fn leave(&mut self, slot: u32, membership: Membership) {
         self.stats.subscriptions -= 1;
         self.stats.shared_subscriptions -= 1;
+        self.shrink_subscriptions(slot, membership.text_bytes());
         let Some(session) = self.session(slot) else {
             return;
         };

@@ -16,7 +16,7 @@ use crate::mail::{GroupRef, Letter, NewMember, Ticket};
 use crate::outcome::Outcome;
 use crate::routing::{FilterId, Subscriber};
 use crate::session::Membership;
-use crate::session::replay::Replay;
+use crate::session::replay::{Replay, Replays};
 
 /// A SUBSCRIBE whose SUBACK waits until every shard knows of the subscriptions: from the SUBACK
 /// on, no message accepted anywhere may miss them.
@@ -36,7 +36,7 @@ pub(super) struct WaitingSubscribe {
 impl Shard {
     pub(super) fn on_subscribe(&mut self, id: ConnectionId, slot: u32, subscribe: &Subscribe<'_>) {
         if subscribe.filters.iter().count() > self.limits.subscriptions_max {
-            return self.close_for_filters(id);
+            return self.close_for_filters(id, Outcome::SubscribeQuota);
         }
         let breaks_rule = |(text, options): (&str, SubscribeOptions)| {
             options.no_local && text.starts_with("$share/")
@@ -90,8 +90,8 @@ impl Shard {
     }
 
     /// A packet with more filters than a client may have subscriptions: work without end.
-    fn close_for_filters(&mut self, id: ConnectionId) {
-        self.stats.count(Outcome::SubscribeQuota);
+    fn close_for_filters(&mut self, id: ConnectionId, outcome: Outcome) {
+        self.stats.count(outcome);
         let most = self.limits.subscriptions_max;
         let detail = format!("more than {most} filters in one packet");
         let reason = ReasonCode::QuotaExceeded;
@@ -132,32 +132,46 @@ impl Shard {
 
     /// Queues retained messages for new subscriptions. What an older subscription to the same
     /// filter has not got yet comes with them, so a client has at most one replay a filter.
-    fn begin_replays(&mut self, slot: u32, mut replays: Vec<Replay>) {
+    fn begin_replays(&mut self, slot: u32, replays: Vec<Replay>) {
         if replays.is_empty() {
             return;
         }
-        let mut filters = Set::with_hasher(self.hashing);
-        replays.reverse();
-        replays.retain(|replay| filters.insert(Arc::clone(&replay.filter)));
-        replays.reverse();
+        let hashing = self.hashing;
         if let Some(session) = self.session_mut(slot) {
-            let old = session.replays.get_or_insert_default();
-            old.0.retain(|replay| !filters.contains(&replay.filter));
-            old.0.extend(replays);
+            let of = session
+                .replays
+                .get_or_insert_with(|| Box::new(Replays::new(hashing)));
+            for replay in replays {
+                of.push(replay);
+            }
         }
     }
 
-    /// Sends no more retained messages for a subscription that is gone. What is on its way from
+    /// Sends no more retained messages for subscriptions that are gone. What is on its way from
     /// another shard finds nobody and is dropped.
-    pub(super) fn forget_replays(&mut self, slot: u32, filter: &str) {
+    pub(super) fn forget_replays(&mut self, slot: u32, filters: &[Arc<str>]) {
+        if filters.is_empty() {
+            return;
+        }
         if let Some(session) = self.session_mut(slot)
             && let Some(replays) = &mut session.replays
         {
-            replays.0.retain(|replay| *replay.filter != *filter);
+            for filter in filters {
+                replays.remove(filter);
+            }
+            if replays.is_empty() {
+                session.replays = None;
+            }
         }
+        let mut gone = Set::with_hasher(self.hashing);
         for waiting in self.waiting_subscribes.values_mut() {
-            if waiting.slot == slot {
-                waiting.replays.retain(|replay| *replay.filter != *filter);
+            if waiting.slot == slot && !waiting.replays.is_empty() {
+                if gone.is_empty() {
+                    gone.extend(filters.iter().cloned());
+                }
+                waiting
+                    .replays
+                    .retain(|replay| !gone.contains(&replay.filter));
             }
         }
     }
@@ -221,18 +235,45 @@ impl Shard {
         Ok(filter)
     }
 
-    fn check_quota(&self, slot: u32) -> Result<(), Refusal> {
-        let count = self
-            .session(slot)
-            .map_or(0, |session| session.subscription_count());
-        if count < self.limits.subscriptions_max {
+    /// Whether a client may have another subscription, whose filter and share name are so long.
+    fn check_quota(&self, slot: u32, text_bytes: usize) -> Result<(), Refusal> {
+        let Some(session) = self.session(slot) else {
             return Ok(());
+        };
+        let count = session.subscription_count();
+        if count >= self.limits.subscriptions_max {
+            return Err(Refusal::new(
+                ReasonCode::QuotaExceeded,
+                Outcome::SubscribeQuota,
+                format!("the client has its limit of {count} subscriptions"),
+            ));
         }
-        Err(Refusal::new(
-            ReasonCode::QuotaExceeded,
-            Outcome::SubscribeQuota,
-            format!("the client has its limit of {count} subscriptions"),
-        ))
+        let bytes = session.subscription_bytes as usize;
+        let most = self.limits.subscription_bytes_max;
+        if bytes + text_bytes > most {
+            return Err(Refusal::new(
+                ReasonCode::QuotaExceeded,
+                Outcome::SubscribeBytesQuota,
+                format!("the client's filters have {bytes} bytes, and {most} are its limit"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Counts the text of a new subscription.
+    fn grow_subscriptions(&mut self, slot: u32, text_bytes: usize) {
+        if let Some(session) = self.session_mut(slot) {
+            session.subscription_bytes += text_bytes as u32;
+            self.stats.subscription_bytes += text_bytes as u64;
+        }
+    }
+
+    /// Counts the text of a subscription that is gone, while its session is there.
+    pub(super) fn shrink_subscriptions(&mut self, slot: u32, text_bytes: usize) {
+        if let Some(session) = self.session_mut(slot) {
+            session.subscription_bytes -= text_bytes as u32;
+            self.stats.subscription_bytes -= text_bytes as u64;
+        }
     }
 
     /// Adds or replaces a subscription (`MQTT-3.8.4-3`).
@@ -264,7 +305,7 @@ impl Shard {
                 false
             }
             None => {
-                self.check_quota(slot)?;
+                self.check_quota(slot, filter.len())?;
                 self.add_subscription(slot, filter, subscriber)
             }
         };
@@ -297,6 +338,7 @@ impl Shard {
             subscriptions.insert(added.id, added.position);
         }
         self.stats.subscriptions += 1;
+        self.grow_subscriptions(slot, filter.len());
         added.is_first
     }
 
@@ -342,7 +384,7 @@ impl Shard {
             after: None,
             is_waiting: false,
             page: std::collections::VecDeque::new(),
-            replaced: Vec::new(),
+            replaced: None,
         }
     }
 
@@ -364,7 +406,7 @@ impl Shard {
             |membership: &Membership| *membership.filter == *filter && *membership.group == *name;
         let is_new = !session.memberships.iter().any(is_same);
         if is_new {
-            self.check_quota(slot)?;
+            self.check_quota(slot, filter.len() + name.len())?;
         }
         let membership_number = self.new_number() as u32;
         let room = u32::from(
@@ -397,6 +439,7 @@ impl Shard {
         if is_new {
             self.stats.subscriptions += 1;
             self.stats.shared_subscriptions += 1;
+            self.grow_subscriptions(slot, filter.len() + name.len());
         }
         let group = GroupRef {
             filter: filter.into(),
@@ -425,13 +468,14 @@ impl Shard {
         unsubscribe: &Unsubscribe<'_>,
     ) {
         if unsubscribe.filters.iter().count() > self.limits.subscriptions_max {
-            return self.close_for_filters(id);
+            return self.close_for_filters(id, Outcome::UnsubscribeQuota);
         }
         let mut codes = Vec::new();
+        let mut gone = Vec::new();
         for text in unsubscribe.filters.iter() {
             let code = match TopicFilter::parse(text) {
                 Err(_) => ReasonCode::TopicFilterInvalid,
-                Ok(filter) if self.unsubscribe_one(slot, filter) => {
+                Ok(filter) if self.unsubscribe_one(slot, filter, &mut gone) => {
                     self.stats.count(Outcome::UnsubscribeDone);
                     ReasonCode::Success
                 }
@@ -442,6 +486,7 @@ impl Shard {
             };
             codes.push(code as u8);
         }
+        self.forget_replays(slot, &gone);
         let packet = Packet::UnsubAck(UnsubAck {
             packet_id: unsubscribe.packet_id,
             properties: columba_codec::Properties::EMPTY,
@@ -450,8 +495,14 @@ impl Shard {
         self.write_packet(id, &packet);
     }
 
-    /// Returns whether there was such a subscription (`MQTT-3.10.4-1`).
-    fn unsubscribe_one(&mut self, slot: u32, filter: TopicFilter<'_>) -> bool {
+    /// Returns whether there was such a subscription (`MQTT-3.10.4-1`); notes its filter if
+    /// retained messages may be on their way for it.
+    fn unsubscribe_one(
+        &mut self,
+        slot: u32,
+        filter: TopicFilter<'_>,
+        gone: &mut Vec<Arc<str>>,
+    ) -> bool {
         let text = filter.filter();
         if let Some(name) = filter.share() {
             let Some(session) = self.session_mut(slot) else {
@@ -461,10 +512,9 @@ impl Shard {
                 .memberships
                 .iter()
                 .position(|member| *member.filter == *text && *member.group == *name);
-            let Some(position) = position else {
+            let Some(membership) = position.and_then(|at| session.memberships.remove(at)) else {
                 return false;
             };
-            let membership = session.memberships.remove(position);
             self.leave(slot, membership);
             return true;
         }
@@ -483,7 +533,10 @@ impl Shard {
         if subscriptions.is_empty() {
             session.subscriptions = None;
         }
-        self.forget_replays(slot, text);
+        if let Some(filter) = self.filters.get(filter_id) {
+            gone.push(Arc::clone(&filter.text));
+        }
+        self.shrink_subscriptions(slot, text.len());
         self.remove_subscription(filter_id, position);
         true
     }

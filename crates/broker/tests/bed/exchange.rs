@@ -235,6 +235,8 @@ impl Bed {
                 ("retained_bytes", stats.retained_bytes),
                 ("queued_messages", stats.queued_messages),
                 ("queued_bytes", stats.queued_bytes),
+                ("subscription_bytes", stats.subscription_bytes),
+                ("will_bytes", stats.will_bytes),
             ]
         };
         assert_eq!(gauges(&kept), gauges(&counted));

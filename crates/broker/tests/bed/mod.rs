@@ -255,6 +255,9 @@ pub struct Bed {
     unanswered: Vec<(usize, ConnectionId, AuthRequest)>,
     /// Mail between shards stays under way until this is cleared and something else happens.
     pub is_mail_held: bool,
+    /// Work that a shard has put off stays undone until [`Bed::turn`] or until this is cleared and
+    /// something else happens.
+    pub is_work_held: bool,
     mail: VecDeque<(usize, usize, Vec<columba_broker::mail::Mail>)>,
     /// Everything that was reported.
     pub reports: Vec<Report>,
@@ -319,6 +322,7 @@ impl Bed {
             is_authentication_slow: false,
             unanswered: Vec::new(),
             is_mail_held: false,
+            is_work_held: false,
             mail: VecDeque::new(),
             reports: Vec::new(),
             next_shard: 0,
@@ -623,6 +627,11 @@ impl Bed {
         self.set_time(end_ms);
     }
 
+    /// Lets time pass without telling the shards.
+    pub fn pass(&mut self, ms: u64) {
+        self.set_time(self.now.mono_ms + ms);
+    }
+
     fn set_time(&mut self, mono_ms: u64) {
         self.now.unix_ms += mono_ms - self.now.mono_ms;
         self.now.mono_ms = mono_ms;
@@ -683,6 +692,7 @@ impl Bed {
     /// Carries out effects until there are none.
     fn settle(&mut self) {
         let mut mail = std::mem::take(&mut self.mail);
+        let mut turns = 0;
         loop {
             let mut is_idle = true;
             for shard in 0..self.shards.len() {
@@ -698,11 +708,38 @@ impl Bed {
                 let from = ShardId(from as u16);
                 self.shards[to].handle(self.now, Input::Mail { from, batch });
             }
+            if is_idle && !self.is_work_held {
+                is_idle = !self.give_turns();
+                turns += usize::from(!is_idle);
+                assert!(turns < 1_000_000, "a shard has work without end");
+            }
             if is_idle {
                 self.mail = mail;
                 return;
             }
         }
+    }
+
+    /// Tells every shard whose deadline has come; returns whether there was one.
+    fn give_turns(&mut self) -> bool {
+        let mut has_any = false;
+        for shard in &mut self.shards {
+            if shard
+                .next_deadline()
+                .is_some_and(|due| due <= self.now.mono_ms)
+            {
+                has_any = true;
+                shard.handle(self.now, Input::DeadlineReached);
+            }
+        }
+        has_any
+    }
+
+    /// One turn of the work that shards have put off; returns whether there was any.
+    pub fn turn(&mut self) -> bool {
+        let has_any = self.give_turns();
+        self.settle();
+        has_any
     }
 
     /// Lets the mail go that was held.

@@ -342,6 +342,15 @@ const LIMITS: Section = Section {
             "Subscriptions per client.",
         ),
         live(
+            "subscription_bytes_max",
+            Kind::Size {
+                min: 1024,
+                max: COUNT_MAX,
+            },
+            "1MiB",
+            "Bytes of the topic filters that one client is subscribed to.",
+        ),
+        live(
             "topic_levels_max",
             Kind::Integer {
                 min: 1,
@@ -349,6 +358,24 @@ const LIMITS: Section = Section {
             },
             "128",
             "Levels of a topic or topic filter.",
+        ),
+        live(
+            "will_bytes_max",
+            Kind::Size {
+                min: 0,
+                max: COUNT_MAX,
+            },
+            "256KiB",
+            "Bytes (topic, properties and payload) of the Will of one client.",
+        ),
+        live(
+            "wills_bytes_max",
+            Kind::Size {
+                min: 0,
+                max: COUNT_MAX,
+            },
+            "256MiB",
+            "Bytes of the Wills of all clients per shard.",
         ),
         live(
             "retained_messages_max",
@@ -364,6 +391,13 @@ const LIMITS: Section = Section {
             },
             "1GiB",
             "Bytes of retained messages per shard.",
+        ),
+        live(
+            "retained_steps_max",
+            count(1),
+            "1024",
+            "Retained messages that are looked at for new subscriptions, or dropped because they \
+             expired, at a time; then other clients' messages come in between.",
         ),
         live(
             "match_cache_max",

@@ -58,9 +58,13 @@ fn every_limit_of_the_core_has_a_key() {
         queue_qos0,
         output_bytes_max,
         subscriptions_max,
+        subscription_bytes_max,
         topic_levels_max,
+        will_bytes_max,
+        wills_bytes_max,
         retained_messages_max,
         retained_bytes_max,
+        retained_steps_max,
         match_cache_max,
         share_strategy,
         sys_interval_ms,
@@ -85,9 +89,13 @@ queue_policy = "drop_newest"
 queue_qos0 = true
 output_bytes_max = "13KiB"
 subscriptions_max = 14
+subscription_bytes_max = "24KiB"
 topic_levels_max = 15
+will_bytes_max = "25KiB"
+wills_bytes_max = "26KiB"
 retained_messages_max = 16
 retained_bytes_max = "17KiB"
+retained_steps_max = 23
 match_cache_max = 18
 share_strategy = "sticky"
 sys_interval = "off"
@@ -111,6 +119,8 @@ reports_per_sec_max = 20
         (13_312, 14, 15)
     );
     assert_eq!((retained_messages_max, retained_bytes_max), (16, 17_408));
+    assert_eq!((retained_steps_max, subscription_bytes_max), (23, 24_576));
+    assert_eq!((will_bytes_max, wills_bytes_max), (25_600, 26_624));
     assert_eq!(
         (match_cache_max, share_strategy),
         (18, ShareStrategy::Sticky)
