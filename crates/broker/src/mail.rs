@@ -75,11 +75,18 @@ pub(crate) enum Letter {
         message: Message,
         not: Option<SessionRef>,
     },
-    /// A message for a member that lives on the receiver.
+    /// A message for a member that lives on the receiver. The members in `refused` may not have it.
     Assign {
         group: GroupRef,
         message: Message,
         session: SessionRef,
+        refused: Vec<SessionRef>,
+    },
+    /// A message comes back to its group's owner: the last of these members may not have it either.
+    Refused {
+        group: GroupRef,
+        message: Message,
+        refused: Vec<SessionRef>,
     },
     /// A member is connected or not, and takes so many messages at a time.
     MemberState {

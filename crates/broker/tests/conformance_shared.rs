@@ -3,10 +3,12 @@
 mod bed;
 
 use bed::exchange::{
-    Arrived, QOS_0, QOS_1, QOS_2, SHARDS, id, keeping, options, properties, with_reason,
+    Arrived, QOS_0, QOS_1, QOS_2, SHARDS, id, keeping, options, properties, rule, with_reason,
 };
 use bed::{Bed, ClientIx, V5, V31, V311};
-use columba_broker::limits::ShareStrategy;
+use columba_broker::access::{AccessRules, Action, Actions, ClientMatch, Who};
+use columba_broker::event::{Command, ReportEvent};
+use columba_broker::limits::{Anonymous, Limits, ShareStrategy};
 use columba_broker::outcome::Outcome;
 use columba_codec::packet::Acknowledgement;
 use columba_codec::{Packet, Properties, PropertyId, QoS, ReasonCode, Value};
@@ -477,5 +479,81 @@ fn a_group_without_members_is_gone() {
         }
         assert_eq!(bed.stats().copies, 0);
         assert_eq!(bed.stats().shared_subscriptions, 0);
+    }
+}
+
+/// A bed whose members with these names may not receive what their group gets.
+fn bed_denying(shards: u16, strategy: ShareStrategy, denied: &[String]) -> Bed {
+    let rules = denied.iter().map(|name| {
+        let mut rule = rule(false, &[Action::Receive], "t");
+        rule.who = Who {
+            clients: vec![ClientMatch::Is(name.as_str().into())],
+            ..Who::default()
+        };
+        rule
+    });
+    let access = AccessRules::new(rules.collect(), Actions::ALL);
+    let limits = Limits {
+        sys_interval_ms: 0,
+        share_strategy: strategy,
+        ..Limits::default()
+    };
+    Bed::build(shards, limits, access, Anonymous::Always)
+}
+
+#[test]
+fn a_copy_goes_to_a_member_that_may_receive_it() {
+    // [MQTT-4.8.2-4]
+    let denied = ["member0".to_owned(), "member2".to_owned()];
+    for shards in SHARDS {
+        for strategy in [
+            ShareStrategy::RoundRobin,
+            ShareStrategy::Random,
+            ShareStrategy::LeastInflight,
+            ShareStrategy::Sticky,
+        ] {
+            let mut bed = bed_denying(shards, strategy, &denied);
+            let (publisher, members) = group(&mut bed, 4, QOS_1, 1);
+            for _ in 0..12 {
+                bed.publish(publisher, "t", b"x", QOS_1);
+            }
+            let counts = counts(&mut bed, &members);
+            assert_eq!((counts[0], counts[2]), (0, 0), "{strategy:?}");
+            assert_eq!(counts[1] + counts[3], 12, "{strategy:?}");
+            assert_eq!(bed.outcome(Outcome::DeliverDeniedRead), 0);
+            bed.check_books();
+            // What they did not take does not count against them.
+            bed.command(Command::SetAccess(AccessRules::allow_all().into()));
+            for _ in 0..4 {
+                bed.publish(publisher, "t", b"x", QOS_1);
+            }
+            if strategy != ShareStrategy::Sticky {
+                let each: Vec<usize> = members.iter().map(|m| bed.arrivals(*m).len()).collect();
+                assert_eq!(each, [1; 4], "{strategy:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_copy_that_no_member_may_receive_is_dropped_once_and_told() {
+    for shards in SHARDS {
+        for count in [1, 3, 200] {
+            let denied: Vec<String> = (0..count).map(|n| format!("member{n}")).collect();
+            let mut bed = bed_denying(shards, ShareStrategy::RoundRobin, &denied);
+            let (publisher, members) = group(&mut bed, count, QOS_1, 10);
+            bed.publish(publisher, "t", b"x", QOS_1);
+            bed.publish(publisher, "t", b"x", QOS_0);
+            assert!(counts(&mut bed, &members).iter().all(|got| *got == 0));
+            assert_eq!(bed.outcome(Outcome::DeliverDeniedRead), 2);
+            assert_eq!(bed.stats().copies, 2);
+            let is_told = |event: &ReportEvent| {
+                matches!(event, ReportEvent::Withheld { outcome, topic, .. }
+                    if *outcome == Outcome::DeliverDeniedRead && topic == "t")
+            };
+            let told = bed.reports.iter().filter(|report| is_told(&report.event));
+            assert_eq!(told.count(), 2);
+            bed.check_books();
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::event::ShardId;
-use crate::hash::{Chance, Hashing, hash_of};
+use crate::hash::{Chance, Hashing, Map, hash_of};
 use crate::limits::ShareStrategy;
 
 /// A group on one filter (`$share/NAME/FILTER`), as every shard knows it. Only its owner knows the
@@ -15,7 +15,7 @@ pub(crate) struct Group {
     /// The shard that chooses.
     pub(crate) owner: ShardId,
     /// The members; empty on shards that do not own the group.
-    pub(crate) members: Vec<Member>,
+    pub(crate) members: Members,
     /// Whose turn it is.
     pub(crate) turn: usize,
 }
@@ -50,6 +50,59 @@ impl Member {
     }
 }
 
+/// The members of a group, in the order of their turns.
+#[derive(Debug)]
+pub(crate) struct Members {
+    list: Vec<Member>,
+    /// Where each one stands: groups of many members are joined, left and settled with often.
+    positions: Map<SessionRef, u32>,
+}
+
+impl Members {
+    pub(crate) fn new(hashing: Hashing) -> Self {
+        Self {
+            list: Vec::new(),
+            positions: Map::with_hasher(hashing),
+        }
+    }
+
+    /// Adds a member, in place of what was known of its session.
+    pub(crate) fn put(&mut self, member: Member) {
+        if let Some(known) = self.get_mut(member.session) {
+            *known = member;
+            return;
+        }
+        self.positions
+            .insert(member.session, self.list.len() as u32);
+        self.list.push(member);
+    }
+
+    /// The member whose session this is.
+    pub(crate) fn get_mut(&mut self, session: SessionRef) -> Option<&mut Member> {
+        let position = *self.positions.get(&session)?;
+        self.list.get_mut(position as usize)
+    }
+
+    /// Takes a member out; the last one takes its place.
+    pub(crate) fn remove(&mut self, session: SessionRef) {
+        let Some(position) = self.positions.remove(&session) else {
+            return;
+        };
+        self.list.swap_remove(position as usize);
+        if let Some(moved) = self.list.get(position as usize) {
+            self.positions.insert(moved.session, position);
+        }
+    }
+}
+
+impl std::ops::Deref for Members {
+    type Target = [Member];
+
+    fn deref(&self) -> &[Member] {
+        &self.list
+    }
+}
+
 /// What a choice goes by.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Choice<'a> {
@@ -59,6 +112,8 @@ pub(crate) struct Choice<'a> {
     pub(crate) publisher: u64,
     /// The member that could not keep the message, if it comes back; taken only if nobody else is.
     pub(crate) not: Option<SessionRef>,
+    /// Members that may not have it.
+    pub(crate) refused: &'a [SessionRef],
     /// For `Sticky`.
     pub(crate) hashing: &'a Hashing,
 }
@@ -79,13 +134,31 @@ impl Group {
             };
             class + 3 * returned
         };
-        let best = self.members.iter().map(class).min()?;
-        let is_candidate = |member: &Member| class(member) == best;
+        let may_have = |member: &Member| !choice.refused.contains(&member.session);
+        let best = || {
+            let members = self.members.iter().filter(|member| may_have(member));
+            members.map(class).min()
+        };
         let count = self.members.len();
+        if count == 0 {
+            return None;
+        }
         let in_turn = |start: usize| {
-            (0..count)
-                .map(|step| (start + step) % count)
-                .find(|position| self.members.get(*position).is_some_and(is_candidate))
+            let find = |wanted: u8| {
+                let mut positions = (0..count).map(|step| (start + step) % count);
+                let is_it = |member: &Member| class(member) == wanted && may_have(member);
+                positions.find(|position| self.members.get(*position).is_some_and(is_it))
+            };
+            // Most of the time the next one can: nobody else needs to be looked at.
+            find(0).or_else(|| find(best()?))
+        };
+        let is_candidate = {
+            let is_picky = matches!(
+                choice.strategy,
+                ShareStrategy::LeastInflight | ShareStrategy::Sticky
+            );
+            let best = if is_picky { best() } else { None };
+            move |member: &Member| Some(class(member)) == best && may_have(member)
         };
         let chosen = match choice.strategy {
             ShareStrategy::RoundRobin => in_turn(self.turn % count),
@@ -144,15 +217,14 @@ mod tests {
             outstanding,
             room: 10,
         };
-        let members = members
-            .iter()
-            .enumerate()
-            .map(|(slot, (is_online, outstanding))| member(slot, *is_online, *outstanding))
-            .collect();
+        let mut of = Members::new(Hashing::with_seed(3));
+        for (slot, (is_online, outstanding)) in members.iter().enumerate() {
+            of.put(member(slot, *is_online, *outstanding));
+        }
         Group {
             name: "g".into(),
             owner: ShardId(0),
-            members,
+            members: of,
             turn: 0,
         }
     }
@@ -163,6 +235,7 @@ mod tests {
             strategy,
             publisher,
             not: None,
+            refused: &[],
             hashing: &hashing,
         };
         group.choose(choice, &mut Chance::new(5))
@@ -209,6 +282,23 @@ mod tests {
             first.iter().any(|chosen| *chosen != first[0]),
             "publishers spread"
         );
+    }
+
+    #[test]
+    fn members_are_found_after_others_have_left() {
+        let mut group = group(&[(true, 0), (true, 1), (true, 2), (true, 3)]);
+        let sessions: Vec<_> = group.members.iter().map(|member| member.session).collect();
+        group.members.remove(sessions[1]);
+        group.members.remove(sessions[1]);
+        for slot in [0, 2, 3] {
+            let found = group.members.get_mut(sessions[slot]).expect("a member");
+            assert_eq!(found.outstanding as usize, slot);
+        }
+        assert!(group.members.get_mut(sessions[1]).is_none());
+        for slot in [3, 0, 2] {
+            group.members.remove(sessions[slot]);
+        }
+        assert!(group.members.is_empty() && group.members.positions.is_empty());
     }
 
     #[test]

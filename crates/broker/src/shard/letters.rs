@@ -54,7 +54,13 @@ impl Shard {
                 group,
                 message,
                 session,
-            } => self.on_assign(&group, message, session),
+                refused,
+            } => self.on_assign(&group, message, session, refused),
+            Letter::Refused {
+                group,
+                message,
+                refused,
+            } => self.on_refused(&group, &message, refused),
             Letter::MemberState {
                 group,
                 session,

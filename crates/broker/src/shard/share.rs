@@ -5,15 +5,19 @@ use std::sync::Arc;
 use columba_codec::QoS;
 
 use super::Shard;
-use crate::event::ShardId;
+use crate::access::Action;
+use crate::event::{ReportEvent, ShardId};
 use crate::hash::{hash_of, shard_of};
 use crate::mail::{GroupRef, Letter, NewMember, Ticket};
 use crate::message::Message;
 use crate::outcome::Outcome;
 use crate::routing::FilterId;
-use crate::routing::share::{Choice, Group, Member, SessionRef};
+use crate::routing::share::{Choice, Group, Member, Members, SessionRef};
 use crate::session::Membership;
 use crate::session::queue::{Delivery, Identifiers};
+
+/// Members that are asked for one message at most, when the access rules do not let them have it.
+const REFUSED_MAX: usize = 64;
 
 impl Shard {
     /// The shard that owns a group.
@@ -40,11 +44,9 @@ impl Shard {
         let owner = self.id;
         self.add_group(group, owner);
         if let Some((_, known)) = self.group_mut(group) {
-            let outstanding = match known.members.iter().position(|m| m.session == new.session) {
-                Some(position) => known.members.swap_remove(position).outstanding,
-                None => 0,
-            };
-            known.members.push(Member {
+            let old = known.members.get_mut(new.session);
+            let outstanding = old.map_or(0, |old| old.outstanding);
+            known.members.put(Member {
                 session: new.session,
                 is_online: new.is_online,
                 outstanding,
@@ -68,6 +70,7 @@ impl Shard {
     }
 
     fn add_group(&mut self, group: &GroupRef, owner: ShardId) {
+        let hashing = self.hashing;
         let id = self.filters.id_or_new(&group.filter);
         let Some(filter) = self.filters.get_mut(id) else {
             return;
@@ -79,7 +82,7 @@ impl Shard {
         filter.groups.push(Group {
             name,
             owner,
-            members: Vec::new(),
+            members: Members::new(hashing),
             turn: 0,
         });
     }
@@ -121,7 +124,7 @@ impl Shard {
         let Some((_, known)) = self.group_mut(group) else {
             return;
         };
-        known.members.retain(|member| member.session != session);
+        known.members.remove(session);
         if !known.members.is_empty() {
             return;
         }
@@ -143,42 +146,121 @@ impl Shard {
         message: &Message,
         not: Option<SessionRef>,
     ) {
-        let strategy = self.limits.share_strategy;
+        self.assign(group, message, not, Vec::new());
+    }
+
+    /// The last of these members may not receive a message: another one gets it.
+    pub(super) fn on_refused(
+        &mut self,
+        group: &GroupRef,
+        message: &Message,
+        refused: Vec<SessionRef>,
+    ) {
+        if let Some(last) = refused.last() {
+            self.on_settled(group, *last);
+        }
+        self.assign(group, message, None, refused);
+    }
+
+    fn assign(
+        &mut self,
+        group: &GroupRef,
+        message: &Message,
+        not: Option<SessionRef>,
+        mut refused: Vec<SessionRef>,
+    ) {
+        while refused.len() < REFUSED_MAX
+            && let Some(session) = self.choose_member(group, message, not, &refused)
+        {
+            // Whether a member of another shard may have it, only that shard knows.
+            if session.shard == self.id && !self.may_receive_shared(session, message.topic()) {
+                self.on_settled(group, session);
+                refused.push(session);
+                continue;
+            }
+            let letter = Letter::Assign {
+                group: group.clone(),
+                message: message.clone(),
+                session,
+                refused,
+            };
+            return self.post(session.shard, letter);
+        }
+        self.stats.copies += 1;
+        if refused.is_empty() {
+            // The last member left while the message was on its way.
+            return self.stats.count(Outcome::DeliverNoSharedMember);
+        }
+        self.stats.count(Outcome::DeliverDeniedRead);
+        if self.may_report() {
+            let (name, filter) = (&group.name, &group.filter);
+            let event = ReportEvent::Withheld {
+                outcome: Outcome::DeliverDeniedRead,
+                topic: message.topic().to_owned(),
+                detail: format!(
+                    "{} members of $share/{name}/{filter} were asked, and none may receive it",
+                    refused.len()
+                ),
+            };
+            self.report(None, None, event);
+        }
+    }
+
+    /// Chooses a member, and counts the message as given to it.
+    fn choose_member(
+        &mut self,
+        group: &GroupRef,
+        message: &Message,
+        not: Option<SessionRef>,
+        refused: &[SessionRef],
+    ) -> Option<SessionRef> {
         let hashing = self.hashing;
-        let publisher = message.head().publisher;
         let choice = Choice {
-            strategy,
-            publisher,
+            strategy: self.limits.share_strategy,
+            publisher: message.head().publisher,
             not,
+            refused,
             hashing: &hashing,
         };
         let mut chance = self.chance.clone();
         let chosen = self.group_mut(group).and_then(|(_, known)| {
             let position = known.choose(choice, &mut chance)?;
-            let member = known.members.get_mut(position)?;
-            member.outstanding += 1;
-            Some(member.session)
+            let session = known.members.get(position)?.session;
+            known.members.get_mut(session)?.outstanding += 1;
+            Some(session)
         });
         self.chance = chance;
-        match chosen {
-            Some(session) => {
-                let letter = Letter::Assign {
-                    group: group.clone(),
-                    message: message.clone(),
-                    session,
-                };
-                self.post(session.shard, letter);
-            }
-            None => {
-                // The last member left while the message was on its way.
-                self.stats.copies += 1;
-                self.stats.count(Outcome::DeliverNoSharedMember);
-            }
-        }
+        chosen
+    }
+
+    /// Whether the access rules let a session of this shard receive what its group gets. One that
+    /// is gone is another case.
+    fn may_receive_shared(&self, session: SessionRef, topic: &str) -> bool {
+        !self.access.has_receive_rules()
+            || self
+                .session(session.slot)
+                .is_none_or(|found| found.me != session)
+            || self.decide(session.slot, Action::Receive, topic).is_allowed
     }
 
     /// A message for a member that lives here.
-    pub(super) fn on_assign(&mut self, group: &GroupRef, message: Message, to: SessionRef) {
+    pub(super) fn on_assign(
+        &mut self,
+        group: &GroupRef,
+        message: Message,
+        to: SessionRef,
+        mut refused: Vec<SessionRef>,
+    ) {
+        if !self.may_receive_shared(to, message.topic()) {
+            let owner = self.group_owner(&group.filter, &group.name);
+            refused.push(to);
+            let letter = Letter::Refused {
+                group: group.clone(),
+                message,
+                refused,
+            };
+            return self.post(owner, letter);
+        }
         let session = self.session(to.slot).filter(|session| session.me == to);
         let membership = session.and_then(|session| {
             session
@@ -234,7 +316,7 @@ impl Shard {
 
     pub(super) fn on_settled(&mut self, group: &GroupRef, session: SessionRef) {
         if let Some((_, known)) = self.group_mut(group)
-            && let Some(member) = known.members.iter_mut().find(|m| m.session == session)
+            && let Some(member) = known.members.get_mut(session)
         {
             member.outstanding = member.outstanding.saturating_sub(1);
         }
@@ -248,7 +330,7 @@ impl Shard {
         room: u32,
     ) {
         if let Some((_, known)) = self.group_mut(group)
-            && let Some(member) = known.members.iter_mut().find(|m| m.session == session)
+            && let Some(member) = known.members.get_mut(session)
         {
             member.is_online = is_online;
             member.room = room;
