@@ -173,9 +173,10 @@ fn new_password(args: &PasswdArgs) -> Result<Vec<u8>, Failure> {
 /// Asks on the terminal, without showing what is typed.
 fn ask(question: &str) -> io::Result<Vec<u8>> {
     let mut terminal = File::options().read(true).write(true).open("/dev/tty")?;
-    terminal.write_all(question.as_bytes())?;
     let line = {
+        // Before the question: what is typed from then on is not shown, and not thrown away.
         let _silent = Silent::new(terminal.try_clone()?)?;
+        terminal.write_all(question.as_bytes())?;
         let mut line = Vec::new();
         let mut reader = io::BufReader::new(terminal.try_clone()?.take(PASSWORD_BYTES_MAX + 2));
         reader.read_until(b'\n', &mut line)?;

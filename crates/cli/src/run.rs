@@ -17,6 +17,7 @@ use columba_server::config::parse_addr;
 use columba_server::instance::file::lock_data_dir;
 use columba_server::instance::{Instance, Location, Overrides};
 use columba_server::reload::Reloader;
+use columba_server::runtime::service_manager::tell_reload;
 use columba_server::runtime::signals::Watch;
 use columba_server::{Broker, StartError, log};
 
@@ -103,15 +104,17 @@ fn serve_until_stopped(broker: &Broker, reloader: Mutex<Reloader>, signals: &mut
                 let mut reloader = lock();
                 if reloader.has_changed() {
                     tracing::info!("a file has changed: reading all of them again");
-                    reloader.reload_and_tell(broker);
+                    tell_reload(|| reloader.reload_and_tell(broker));
                 }
             }
         });
         signals.wait(|| {
-            lock().reload_and_tell(broker);
-            for (listener, error) in broker.reload_tls() {
-                tracing::error!(listener, %error, "the certificate stays as it was");
-            }
+            tell_reload(|| {
+                lock().reload_and_tell(broker);
+                for (listener, error) in broker.reload_tls() {
+                    tracing::error!(listener, %error, "the certificate stays as it was");
+                }
+            });
         });
         drop(stop);
     });

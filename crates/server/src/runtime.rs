@@ -1,6 +1,7 @@
 //! The running broker: shard threads, the thread that accepts, and what steers them.
 
 mod housekeeping;
+pub mod service_manager;
 mod shared;
 pub mod signals;
 
@@ -151,7 +152,7 @@ impl Broker {
             Arc::clone(&shared),
             config.limits.sys_interval_ms,
         )?;
-        signals::notify_ready();
+        service_manager::notify_ready();
         Ok(Self {
             shards,
             shared,
@@ -216,7 +217,7 @@ impl Broker {
 
     /// Stops: publishes the Wills, tells the clients, closes and waits for all threads.
     pub fn shutdown(self) {
-        signals::notify_stopping();
+        service_manager::notify_stopping();
         tracing::info!("stopping");
         let deadline = Instant::now() + self.shutdown_timeout;
         self.acceptor.stop();

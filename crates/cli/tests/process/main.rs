@@ -2,4 +2,6 @@
 
 mod bed;
 mod log;
+mod service_manager;
 mod sys;
+mod terminal;

@@ -1,4 +1,4 @@
-//! A thread for what is due now and then: certificates that changed, and memory in use.
+//! A thread for what is due now and then: certificates that changed, memory in use, signs of life.
 
 use std::io;
 use std::sync::Arc;
@@ -11,7 +11,9 @@ use columba_broker::event::Command;
 use columba_broker::outcome::Outcome;
 
 use super::Shared;
+use super::service_manager::Watchdog;
 use crate::driver::{Errand, ShardHandle};
+use crate::mailbox::MailCount;
 
 /// The thread.
 pub(super) struct Housekeeping {
@@ -30,15 +32,22 @@ impl Housekeeping {
         let (stop, stopped) = channel::<()>();
         let sys_interval_ms = Arc::new(AtomicU64::new(sys_interval_ms));
         let interval = Arc::clone(&sys_interval_ms);
+        let mut watchdog = Watchdog::from_environment(shards.len());
+        let step = watchdog
+            .as_ref()
+            .map_or(STEP, |watchdog| watchdog.step_interval().min(STEP));
         let thread = std::thread::Builder::new()
             .name("housekeeping".to_owned())
             .spawn(move || {
                 let mut memory_at = Instant::now();
                 let mut tls_at = Instant::now();
                 let mut refusals = Refusals::default();
-                while stopped.recv_timeout(STEP) == Err(RecvTimeoutError::Timeout) {
+                while stopped.recv_timeout(step) == Err(RecvTimeoutError::Timeout) {
                     let now = Instant::now();
                     refusals.tell(&shards, &shared);
+                    if let Some(watchdog) = &mut watchdog {
+                        watchdog.step(now, |sender| ask_all(&shards, &sender));
+                    }
                     let interval = interval.load(Ordering::Relaxed);
                     if interval > 0 && now.duration_since(memory_at).as_millis() >= interval.into()
                     {
@@ -70,6 +79,13 @@ impl Housekeeping {
         if self.thread.join().is_err() {
             tracing::error!("the housekeeping thread panicked");
         }
+    }
+}
+
+/// Asks every shard for a word.
+fn ask_all(shards: &[ShardHandle], sender: &Sender<MailCount>) {
+    for shard in shards {
+        shard.send(Errand::CountMail(sender.clone()));
     }
 }
 

@@ -1,8 +1,7 @@
-//! Signals of the operating system, and what the service manager is told.
+//! Signals of the operating system.
 
 use std::io;
 
-use sd_notify::NotifyState;
 use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -33,21 +32,5 @@ impl Watch {
                 return;
             }
         }
-    }
-}
-
-/// Tells systemd that all listeners are bound, if systemd wants to know.
-pub(super) fn notify_ready() {
-    notify(NotifyState::Ready);
-}
-
-/// Tells systemd that the broker stops.
-pub(super) fn notify_stopping() {
-    notify(NotifyState::Stopping);
-}
-
-fn notify(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::warn!(%error, "cannot tell the service manager");
     }
 }

@@ -1,0 +1,80 @@
+//! What a person at a terminal sees.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+/// Runs the binary at a terminal of its own, waits for each question and types its answer. What
+/// the terminal showed, and whether all went well.
+fn at_a_terminal(dir: &std::path::Path, args: &[&str], talk: &[(&str, &str)]) -> (String, bool) {
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&terminal).expect("the permission");
+    unlockpt(&terminal).expect("the lock");
+    let name = ptsname(&terminal, Vec::new()).expect("a name");
+    let flags = OFlags::RDWR | OFlags::NOCTTY;
+    let end = rustix::fs::open(&*name, flags, Mode::empty()).expect("its other end");
+    let copy = |end: &OwnedFd| Stdio::from(end.try_clone().expect("a copy"));
+    // A session of its own, so that the terminal is what /dev/tty names.
+    let mut command = Command::new("setsid");
+    command
+        .args(["--ctty", "--wait", env!("CARGO_BIN_EXE_columba")])
+        .args(args)
+        .current_dir(dir)
+        .stdin(copy(&end))
+        .stdout(copy(&end))
+        .stderr(Stdio::from(end));
+    let mut child = command.spawn().expect("setsid, of util-linux");
+    // The copies of the command keep the terminal open.
+    drop(command);
+    let mut terminal = File::from(terminal);
+    let mut shown = Vec::new();
+    let mut bytes = [0; 256];
+    let mut talk = talk.iter();
+    let mut next = talk.next();
+    // The end of a terminal is an error.
+    while let Ok(len @ 1..) = terminal.read(&mut bytes) {
+        shown.extend(&bytes[..len]);
+        if let Some((question, answer)) = next
+            && shown.ends_with(question.as_bytes())
+        {
+            terminal.write_all(answer.as_bytes()).expect("typing");
+            next = talk.next();
+        }
+    }
+    assert!(next.is_none(), "never asked: {next:?}");
+    let text = String::from_utf8_lossy(&shown).replace("\r\n", "\n");
+    (text, child.wait().expect("an end").success())
+}
+
+#[test]
+fn a_password_is_asked_for_twice_and_not_shown() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let users = dir.path().join("inst/etc/users");
+    let (shown, is_done) = at_a_terminal(dir.path(), &["create", "inst"], &[]);
+    assert!(is_done, "{shown}");
+    let before = std::fs::read_to_string(&users).expect("the file");
+
+    let args = ["passwd", "inst", "ann"];
+    let (first, second) = ("New password of `ann`: ", "The same again: ");
+    let talk = [(first, "lamp oil\n"), (second, "lamp oil\n")];
+    let (shown, is_done) = at_a_terminal(dir.path(), &args, &talk);
+    assert!(is_done, "{shown}");
+    assert!(!shown.contains("lamp oil"), "{shown}");
+    let after = std::fs::read_to_string(&users).expect("the file");
+    assert!(after.lines().any(|line| line.starts_with("ann:$argon2id$")));
+
+    let talk = [
+        ("New password of `bob`: ", "lamp oil\n"),
+        (second, "lamp\n"),
+    ];
+    let args = ["passwd", "inst", "bob"];
+    let (shown, is_done) = at_a_terminal(dir.path(), &args, &talk);
+    assert!(!is_done, "{shown}");
+    let same = std::fs::read_to_string(&users).expect("the file");
+    assert_eq!(same, after);
+    assert_ne!(same, before);
+}
