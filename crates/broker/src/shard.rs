@@ -400,6 +400,84 @@ impl Shard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{ListenerId, Peer};
+    use crate::limits::Anonymous;
+
+    const CONN: ConnectionId = ConnectionId {
+        index: 0,
+        generation: 0,
+    };
+
+    /// A shard with one connection that has sent nothing.
+    fn with_connection() -> Shard {
+        let listener = ListenerSettings {
+            name: "test".to_owned(),
+            anonymous: Anonymous::Always,
+            connections_max: 0,
+            packet_bytes_max: None,
+            certificate_is_user: false,
+        };
+        let config = ShardConfig {
+            id: ShardId(0),
+            shards: 1,
+            seed: 1,
+            id_secret: [1; 16],
+            limits: Arc::new(Limits::default()),
+            listeners: Arc::new([listener]),
+            access: Arc::new(AccessRules::allow_all()),
+        };
+        let mut shard = Shard::new(config, Now::default());
+        let peer = Peer {
+            addr: None,
+            listener: ListenerId(0),
+            certificate: None,
+        };
+        shard.handle(Now::default(), Input::Accepted { conn: CONN, peer });
+        shard
+    }
+
+    /// Hands in a packet byte by byte; how often what is there of it was moved in memory.
+    fn moves_of_a_trickle(shard: &mut Shard, packet: &[u8]) -> usize {
+        let mut moves = 0;
+        let mut place = std::ptr::null();
+        for byte in packet {
+            let bytes = std::slice::from_ref(byte);
+            shard.handle(Now::default(), Input::Received { conn: CONN, bytes });
+            while shard.poll().is_some() {}
+            let partial = &shard.connection(CONN).unwrap().partial;
+            moves += usize::from(partial.as_ptr() != place);
+            place = partial.as_ptr();
+        }
+        assert!(shard.connection(CONN).unwrap().partial.is_empty());
+        moves
+    }
+
+    /// Copying it for every byte would let a client keep a shard busy with a few thousand packets.
+    #[test]
+    fn a_packet_that_trickles_in_is_moved_only_when_its_buffer_grows() {
+        let body = |fields: &[&[u8]]| {
+            let rest = fields.concat();
+            let len = rest.len();
+            assert!((1 << 14..1 << 21).contains(&len));
+            let len = [len & 0x7f | 0x80, len >> 7 & 0x7f | 0x80, len >> 14].map(|byte| byte as u8);
+            [&len[..], &rest].concat()
+        };
+        let long = [b'x'; 30_000];
+        let id_len = 30_000_u16.to_be_bytes();
+        let connect = body(&[b"\0\x04MQTT\x04\x02\0\0", &id_len, &long]);
+        let publish = body(&[b"\0\x01t", &long]);
+        let mut shard = with_connection();
+        for (first, rest) in [(0x10, connect), (0x30, publish)] {
+            let packet = [&[first], &rest[..]].concat();
+            let moves = moves_of_a_trickle(&mut shard, &packet);
+            // From 8 bytes to 32 KiB by doubling, and the end.
+            assert!(moves <= 16, "{first:#x}: {moves} moves");
+        }
+        assert_eq!(
+            shard.stats.outcome(crate::outcome::Outcome::PublishNoMatch),
+            1
+        );
+    }
 
     /// Most connections of a broker are idle: what they own decides how many fit into memory.
     #[test]
