@@ -11,6 +11,7 @@ pub mod access;
 mod connection;
 pub mod event;
 mod hash;
+mod indexed;
 pub mod limits;
 pub mod mail;
 pub mod message;

@@ -8,9 +8,11 @@ pub(crate) mod window;
 use std::sync::Arc;
 
 use columba_codec::QoS;
+use hashbrown::Equivalent;
 
 use crate::event::{ConnectionId, ShardId};
-use crate::hash::{Map, Set};
+use crate::hash::{Hashing, Map, Set};
+use crate::indexed::{Indexed, Keyed};
 use crate::message::Message;
 use crate::routing::FilterId;
 use crate::routing::share::SessionRef;
@@ -85,25 +87,72 @@ pub(crate) struct Membership {
 
 /// The shared subscriptions of a session, which has none most of the time.
 #[derive(Debug, Default)]
-pub(crate) struct Memberships(
-    #[expect(
-        clippy::box_collection,
-        reason = "a session without any is to be small"
-    )]
-    Option<Box<Vec<Membership>>>,
-);
+pub(crate) struct Memberships(Option<Box<Named>>);
+
+#[derive(Debug)]
+struct Named {
+    by_number: Indexed<Membership>,
+    /// Numbers by filter and share name.
+    numbers: Map<(Arc<str>, Arc<str>), u32>,
+}
+
+/// A filter and a share name, to look for.
+#[derive(Hash)]
+struct Name<'a>(&'a str, &'a str);
+
+impl Equivalent<(Arc<str>, Arc<str>)> for Name<'_> {
+    fn equivalent(&self, key: &(Arc<str>, Arc<str>)) -> bool {
+        *self.0 == *key.0 && *self.1 == *key.1
+    }
+}
+
+impl Keyed for Membership {
+    type Key = u32;
+
+    fn key(&self) -> u32 {
+        self.number
+    }
+}
 
 impl Memberships {
-    /// Adds one at the end.
-    pub(crate) fn push(&mut self, membership: Membership) {
-        self.0.get_or_insert_default().push(membership);
+    /// Adds one; the session has none of its filter and share name.
+    pub(crate) fn put(&mut self, membership: Membership, hashing: Hashing) {
+        let named = self.0.get_or_insert_with(|| {
+            Box::new(Named {
+                by_number: Indexed::default(),
+                numbers: Map::with_hasher(hashing),
+            })
+        });
+        let name = (
+            Arc::clone(&membership.filter),
+            Arc::clone(&membership.group),
+        );
+        named.numbers.insert(name, membership.number);
+        named.by_number.put(membership, hashing);
     }
 
-    /// Takes one out, if it is there.
-    pub(crate) fn remove(&mut self, position: usize) -> Option<Membership> {
-        let list = self.0.as_mut().filter(|list| position < list.len())?;
-        let removed = list.remove(position);
-        if list.is_empty() {
+    /// The one of a filter and a share name.
+    pub(crate) fn named(&self, filter: &str, group: &str) -> Option<&Membership> {
+        let named = self.0.as_ref()?;
+        named
+            .by_number
+            .find(named.numbers.get(&Name(filter, group))?)
+    }
+
+    /// The same, to change all but its names and its number.
+    pub(crate) fn named_mut(&mut self, filter: &str, group: &str) -> Option<&mut Membership> {
+        let named = self.0.as_mut()?;
+        named
+            .by_number
+            .find_mut(named.numbers.get(&Name(filter, group))?)
+    }
+
+    /// Takes the one with a number out, if it is there.
+    pub(crate) fn remove(&mut self, number: u32) -> Option<Membership> {
+        let named = self.0.as_mut()?;
+        let removed = named.by_number.remove(&number)?;
+        named.numbers.remove(&Name(&removed.filter, &removed.group));
+        if named.by_number.is_empty() {
             self.0 = None;
         }
         Some(removed)
@@ -114,20 +163,7 @@ impl std::ops::Deref for Memberships {
     type Target = [Membership];
 
     fn deref(&self) -> &[Membership] {
-        self.0.as_ref().map_or(&[], |list| list.as_slice())
-    }
-}
-
-impl std::ops::DerefMut for Memberships {
-    fn deref_mut(&mut self) -> &mut [Membership] {
-        self.0.as_mut().map_or(&mut [], |list| list.as_mut_slice())
-    }
-}
-
-impl Extend<Membership> for Memberships {
-    fn extend<T: IntoIterator<Item = Membership>>(&mut self, more: T) {
-        more.into_iter()
-            .for_each(|membership| self.push(membership));
+        self.0.as_ref().map_or(&[], |named| &named.by_number)
     }
 }
 
@@ -192,8 +228,6 @@ impl Session {
 
     /// The membership with a number.
     pub(crate) fn membership(&self, number: u32) -> Option<&Membership> {
-        self.memberships
-            .iter()
-            .find(|membership| membership.number == number)
+        self.memberships.0.as_ref()?.by_number.find(&number)
     }
 }

@@ -11,6 +11,7 @@ use super::share::Group;
 use super::trie::Trie;
 use crate::event::ShardId;
 use crate::hash::{Hashing, hash_of};
+use crate::indexed::Indexed;
 
 /// A filter of a [`FilterTable`]; used again after its filter is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,7 +42,7 @@ pub(crate) struct Filter {
     /// A bit for every other shard that has subscribers.
     pub(crate) remote: u64,
     /// Shared groups on this filter.
-    pub(crate) groups: Vec<Group>,
+    pub(crate) groups: Indexed<Group>,
 }
 
 /// A change of the table that other shards must learn, or that the caller must fix up.
@@ -152,7 +153,7 @@ impl FilterTable {
             text: text.into(),
             local: Vec::new(),
             remote: 0,
-            groups: Vec::new(),
+            groups: Indexed::default(),
         };
         let at = match self.free.pop() {
             Some(at) => {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::event::ShardId;
-use crate::hash::{Chance, Hashing, Map, hash_of};
+use crate::hash::{Chance, Hashing, hash_of};
+use crate::indexed::{Indexed, Keyed};
 use crate::limits::ShareStrategy;
 
 /// A group on one filter (`$share/NAME/FILTER`), as every shard knows it. Only its owner knows the
@@ -15,7 +16,7 @@ pub(crate) struct Group {
     /// The shard that chooses.
     pub(crate) owner: ShardId,
     /// The members; empty on shards that do not own the group.
-    pub(crate) members: Members,
+    pub(crate) members: Indexed<Member>,
     /// Whose turn it is.
     pub(crate) turn: usize,
 }
@@ -50,56 +51,19 @@ impl Member {
     }
 }
 
-/// The members of a group, in the order of their turns.
-#[derive(Debug)]
-pub(crate) struct Members {
-    list: Vec<Member>,
-    /// Where each one stands: groups of many members are joined, left and settled with often.
-    positions: Map<SessionRef, u32>,
-}
+impl Keyed for Member {
+    type Key = SessionRef;
 
-impl Members {
-    pub(crate) fn new(hashing: Hashing) -> Self {
-        Self {
-            list: Vec::new(),
-            positions: Map::with_hasher(hashing),
-        }
-    }
-
-    /// Adds a member, in place of what was known of its session.
-    pub(crate) fn put(&mut self, member: Member) {
-        if let Some(known) = self.get_mut(member.session) {
-            *known = member;
-            return;
-        }
-        self.positions
-            .insert(member.session, self.list.len() as u32);
-        self.list.push(member);
-    }
-
-    /// The member whose session this is.
-    pub(crate) fn get_mut(&mut self, session: SessionRef) -> Option<&mut Member> {
-        let position = *self.positions.get(&session)?;
-        self.list.get_mut(position as usize)
-    }
-
-    /// Takes a member out; the last one takes its place.
-    pub(crate) fn remove(&mut self, session: SessionRef) {
-        let Some(position) = self.positions.remove(&session) else {
-            return;
-        };
-        self.list.swap_remove(position as usize);
-        if let Some(moved) = self.list.get(position as usize) {
-            self.positions.insert(moved.session, position);
-        }
+    fn key(&self) -> SessionRef {
+        self.session
     }
 }
 
-impl std::ops::Deref for Members {
-    type Target = [Member];
+impl Keyed for Group {
+    type Key = Arc<str>;
 
-    fn deref(&self) -> &[Member] {
-        &self.list
+    fn key(&self) -> Arc<str> {
+        Arc::clone(&self.name)
     }
 }
 
@@ -217,9 +181,12 @@ mod tests {
             outstanding,
             room: 10,
         };
-        let mut of = Members::new(Hashing::with_seed(3));
+        let mut of = Indexed::default();
         for (slot, (is_online, outstanding)) in members.iter().enumerate() {
-            of.put(member(slot, *is_online, *outstanding));
+            of.put(
+                member(slot, *is_online, *outstanding),
+                Hashing::with_seed(3),
+            );
         }
         Group {
             name: "g".into(),
@@ -282,23 +249,6 @@ mod tests {
             first.iter().any(|chosen| *chosen != first[0]),
             "publishers spread"
         );
-    }
-
-    #[test]
-    fn members_are_found_after_others_have_left() {
-        let mut group = group(&[(true, 0), (true, 1), (true, 2), (true, 3)]);
-        let sessions: Vec<_> = group.members.iter().map(|member| member.session).collect();
-        group.members.remove(sessions[1]);
-        group.members.remove(sessions[1]);
-        for slot in [0, 2, 3] {
-            let found = group.members.get_mut(sessions[slot]).expect("a member");
-            assert_eq!(found.outstanding as usize, slot);
-        }
-        assert!(group.members.get_mut(sessions[1]).is_none());
-        for slot in [3, 0, 2] {
-            group.members.remove(sessions[slot]);
-        }
-        assert!(group.members.is_empty() && group.members.positions.is_empty());
     }
 
     #[test]

@@ -255,13 +255,19 @@ impl Window {
     /// that may go to others. There are never more notes than such messages.
     pub(crate) fn note_left(&mut self, membership: Membership) {
         let Self { slots, left, .. } = self;
-        left.push(membership);
-        left.retain(|membership| {
+        let has_messages = |membership: &Membership| {
             slots.iter().any(|slot| {
                 matches!(slot, Slot::Sent(delivery)
                     if delivery.qos == QoS::AtLeastOnce && delivery.membership == membership.number)
             })
-        });
+        };
+        if !has_messages(&membership) {
+            return;
+        }
+        if left.len() >= self.open {
+            left.retain(has_messages);
+        }
+        left.push(membership);
     }
 
     /// The shared subscriptions that the client has left; forgets them.

@@ -287,7 +287,9 @@ impl Shard {
             self.post(membership.owner, letter);
         }
         if let Some(mut window) = session.window.take() {
-            session.memberships.extend(window.take_left());
+            for left in window.take_left() {
+                session.memberships.put(left, self.hashing);
+            }
             for (delivery, _) in window.drain() {
                 self.settle_orphan(session, &delivery, true);
             }

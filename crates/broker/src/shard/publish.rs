@@ -514,7 +514,7 @@ impl Shard {
         let mut groups: Vec<(ShardId, GroupRef)> = Vec::new();
         for filter in found.iter().filter_map(|id| self.filters.get(*id)) {
             remote |= filter.remote;
-            for group in &filter.groups {
+            for group in filter.groups.iter() {
                 let name = Arc::clone(&group.name);
                 let group_ref = GroupRef {
                     filter: Arc::clone(&filter.text),

@@ -131,8 +131,7 @@ impl Shard {
             let Some(session) = self.session_mut(slot) else {
                 return;
             };
-            let position = session.memberships.iter().position(|m| m.number == number);
-            let Some(membership) = position.and_then(|at| session.memberships.remove(at)) else {
+            let Some(membership) = session.memberships.remove(number) else {
                 continue;
             };
             let filter = Arc::clone(&membership.filter);

@@ -7,12 +7,13 @@ use columba_codec::QoS;
 use super::Shard;
 use crate::access::Action;
 use crate::event::{ReportEvent, ShardId};
-use crate::hash::{hash_of, shard_of};
+use crate::hash::{Map, hash_of, shard_of};
+use crate::indexed::Indexed;
 use crate::mail::{GroupRef, Letter, NewMember, Ticket};
 use crate::message::Message;
 use crate::outcome::Outcome;
 use crate::routing::FilterId;
-use crate::routing::share::{Choice, Group, Member, Members, SessionRef};
+use crate::routing::share::{Choice, Group, Member, SessionRef};
 use crate::session::Membership;
 use crate::session::queue::{Delivery, Identifiers};
 
@@ -31,27 +32,25 @@ impl Shard {
     fn group_mut(&mut self, group: &GroupRef) -> Option<(FilterId, &mut Group)> {
         let id = self.filters.id_of(&group.filter)?;
         let filter = self.filters.get_mut(id)?;
-        let found = filter
-            .groups
-            .iter_mut()
-            .find(|known| known.name == group.name)?;
+        let found = filter.groups.find_mut(&group.name)?;
         Some((id, found))
     }
 
     /// A session joins a group that this shard owns. All shards learn of the group, and answer to
     /// whoever waits for it.
     pub(super) fn on_join(&mut self, group: &GroupRef, new: NewMember, ticket: Ticket) {
-        let owner = self.id;
+        let (owner, hashing) = (self.id, self.hashing);
         self.add_group(group, owner);
         if let Some((_, known)) = self.group_mut(group) {
-            let old = known.members.get_mut(new.session);
+            let old = known.members.find_mut(&new.session);
             let outstanding = old.map_or(0, |old| old.outstanding);
-            known.members.put(Member {
+            let member = Member {
                 session: new.session,
                 is_online: new.is_online,
                 outstanding,
                 room: new.room,
-            });
+            };
+            known.members.put(member, hashing);
         }
         for shard in self.others() {
             let letter = Letter::Group {
@@ -75,16 +74,17 @@ impl Shard {
         let Some(filter) = self.filters.get_mut(id) else {
             return;
         };
-        if filter.groups.iter().any(|known| known.name == group.name) {
+        if filter.groups.find(&group.name).is_some() {
             return;
         }
         let name = Arc::clone(&group.name);
-        filter.groups.push(Group {
+        let group = Group {
             name,
             owner,
-            members: Members::new(hashing),
+            members: Indexed::default(),
             turn: 0,
-        });
+        };
+        filter.groups.put(group, hashing);
     }
 
     /// The owner of a group tells that it exists, or no longer does.
@@ -115,7 +115,7 @@ impl Shard {
             return;
         };
         if let Some(filter) = self.filters.get_mut(id) {
-            filter.groups.retain(|known| known.name != group.name);
+            filter.groups.remove(&group.name);
         }
         self.filters.forget_if_unused(id);
     }
@@ -124,7 +124,7 @@ impl Shard {
         let Some((_, known)) = self.group_mut(group) else {
             return;
         };
-        known.members.remove(session);
+        known.members.remove(&session);
         if !known.members.is_empty() {
             return;
         }
@@ -226,7 +226,7 @@ impl Shard {
         let chosen = self.group_mut(group).and_then(|(_, known)| {
             let position = known.choose(choice, &mut chance)?;
             let session = known.members.get(position)?.session;
-            known.members.get_mut(session)?.outstanding += 1;
+            known.members.find_mut(&session)?.outstanding += 1;
             Some(session)
         });
         self.chance = chance;
@@ -262,12 +262,8 @@ impl Shard {
             return self.post(owner, letter);
         }
         let session = self.session(to.slot).filter(|session| session.me == to);
-        let membership = session.and_then(|session| {
-            session
-                .memberships
-                .iter()
-                .find(|member| member.filter == group.filter && member.group == group.name)
-        });
+        let membership =
+            session.and_then(|session| session.memberships.named(&group.filter, &group.name));
         let Some(membership) = membership else {
             // It left while the message was on its way: somebody else's turn.
             let group = group.clone();
@@ -316,7 +312,7 @@ impl Shard {
 
     pub(super) fn on_settled(&mut self, group: &GroupRef, session: SessionRef) {
         if let Some((_, known)) = self.group_mut(group)
-            && let Some(member) = known.members.get_mut(session)
+            && let Some(member) = known.members.find_mut(&session)
         {
             member.outstanding = member.outstanding.saturating_sub(1);
         }
@@ -330,7 +326,7 @@ impl Shard {
         room: u32,
     ) {
         if let Some((_, known)) = self.group_mut(group)
-            && let Some(member) = known.members.get_mut(session)
+            && let Some(member) = known.members.find_mut(&session)
         {
             member.is_online = is_online;
             member.room = room;
@@ -398,23 +394,21 @@ impl Shard {
 
     /// A member is offline but may come back: what it has not got yet goes to the others.
     pub(super) fn give_back_all(&mut self, slot: u32) {
+        let hashing = self.hashing;
         let Some(session) = self.session_mut(slot) else {
             return;
         };
         let left = session.window.as_mut().map(|window| window.take_left());
         let left = left.unwrap_or_default();
-        let origins: Vec<(u32, ShardId, GroupRef)> = session
-            .memberships
-            .iter()
-            .chain(&left)
-            .map(|of| (of.number, of.owner, group_of(of)))
-            .collect();
+        let mut origins = Map::with_hasher(hashing);
+        for of in session.memberships.iter().chain(&left) {
+            origins.insert(of.number, (of.owner, group_of(of)));
+        }
         if origins.is_empty() {
             return;
         }
-        let origin_of = |number: u32| origins.iter().find(|(of, ..)| *of == number);
-        for delivery in self.take_shared(slot, |number| origin_of(number).is_some(), true) {
-            let Some((_, owner, group)) = origin_of(delivery.membership) else {
+        for delivery in self.take_shared(slot, |number| origins.contains_key(&number), true) {
+            let Some((owner, group)) = origins.get(&delivery.membership) else {
                 self.stats.count(Outcome::DeliverSessionEnded);
                 continue;
             };

@@ -402,13 +402,12 @@ impl Shard {
         let Some(session) = self.session(slot) else {
             return Ok(());
         };
-        let is_same =
-            |membership: &Membership| *membership.filter == *filter && *membership.group == *name;
-        let is_new = !session.memberships.iter().any(is_same);
+        let is_new = session.memberships.named(filter, name).is_none();
         if is_new {
             self.check_quota(slot, filter.len() + name.len())?;
         }
         let membership_number = self.new_number() as u32;
+        let hashing = self.hashing;
         let room = u32::from(
             self.connection_of(slot)
                 .map_or(1, |connection| connection.receive_maximum),
@@ -416,12 +415,12 @@ impl Shard {
         let Some(session) = self.session_mut(slot) else {
             return Ok(());
         };
-        if let Some(membership) = session.memberships.iter_mut().find(|m| is_same(m)) {
+        if let Some(membership) = session.memberships.named_mut(filter, name) {
             membership.qos = options.qos;
             membership.retain_as_published = options.retain_as_published;
             membership.identifier = identifier;
         } else {
-            session.memberships.push(Membership {
+            let membership = Membership {
                 number: membership_number,
                 filter: filter.into(),
                 group: name.into(),
@@ -429,7 +428,8 @@ impl Shard {
                 qos: options.qos,
                 retain_as_published: options.retain_as_published,
                 identifier,
-            });
+            };
+            session.memberships.put(membership, hashing);
         }
         let member = NewMember {
             session: session.me,
@@ -508,11 +508,9 @@ impl Shard {
             let Some(session) = self.session_mut(slot) else {
                 return false;
             };
-            let position = session
-                .memberships
-                .iter()
-                .position(|member| *member.filter == *text && *member.group == *name);
-            let Some(membership) = position.and_then(|at| session.memberships.remove(at)) else {
+            let number = session.memberships.named(text, name).map(|of| of.number);
+            let Some(membership) = number.and_then(|number| session.memberships.remove(number))
+            else {
                 return false;
             };
             self.leave(slot, membership);
