@@ -3,7 +3,7 @@
 mod bed;
 
 use bed::{Bed, ClientIx, ConnectOptions, V5, V31, V311};
-use columba_broker::event::{Command, ReportEvent};
+use columba_broker::event::{AuthVerdict, Command, ReportEvent};
 use columba_broker::limits::{Anonymous, EARLY_BYTES_MAX, Limits, ListenerSettings};
 use columba_broker::outcome::Outcome;
 use columba_codec::{Packet, PropertyId, QoS, ReasonCode, Value, Version};
@@ -151,6 +151,23 @@ fn bytes_sent_before_the_verdict_have_a_limit() {
             bed.send_raw(client, &behind(EARLY_BYTES_MAX + 1));
             assert!(bed.is_closed(client));
             assert_eq!(bed.outcome(Outcome::ConnectQuota), 2);
+        }
+    }
+}
+
+#[test]
+fn a_login_that_finds_the_queue_of_checks_full_is_told_to_come_again() {
+    for shards in SHARDS {
+        for version in VERSIONS {
+            let mut bed = Bed::new(shards);
+            bed.authenticate = |_| AuthVerdict::Busy;
+            let login = ConnectOptions::new(version, "client").login("user", b"password");
+            let (client, inbox) = bed.connect_raw(&login);
+            let code = inbox.bytes.get(3).copied();
+            let busy = if version == V5 { 0x89 } else { 3 };
+            assert_eq!(code, Some(busy), "{version:?}");
+            assert!(bed.is_closed(client));
+            assert_eq!(bed.outcome(Outcome::ConnectAuthBusy), 1);
         }
     }
 }

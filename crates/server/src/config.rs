@@ -15,6 +15,8 @@ use columba_broker::limits::{Anonymous, Limits, ListenerSettings, QueuePolicy, S
 use fault::Fault;
 use settings::{Settings, Table, listener_name};
 
+use crate::transport::is_origin;
+
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -151,6 +153,9 @@ pub struct Listener {
     pub tls: Option<Tls>,
     /// Path of the URL, for `ws` and `wss`.
     pub websocket_path: String,
+    /// Origins of web pages that may connect over `ws` and `wss`; `None` for those of the same
+    /// host.
+    pub allowed_origins: Option<Vec<String>>,
     /// What the core needs to know.
     pub settings: ListenerSettings,
 }
@@ -378,21 +383,7 @@ fn read_listener(
     };
     let bind = read_bind(table, kind, base, faults);
     let tls = read_tls(table, kind, base, faults);
-    if table.is_set("websocket_path") && !kind.has_websocket() {
-        let what = format!("websocket_path on a listener of kind \"{}\"", kind.word());
-        let fault = Fault::error(table.place_of("websocket_path").clone(), what);
-        faults.push(fault.fix("remove it, or write kind = \"ws\" or \"wss\""));
-    }
-    let websocket_path = table
-        .text("websocket_path")
-        .unwrap_or_else(|| "/mqtt".to_owned());
-    if !websocket_path.starts_with('/') {
-        let fault = Fault::error(
-            table.place_of("websocket_path").clone(),
-            "a URL path starts with /",
-        );
-        faults.push(fault.fix(format!("write websocket_path = \"/{websocket_path}\"")));
-    }
+    let (websocket_path, allowed_origins) = read_websocket(table, kind, faults);
     let packet_bytes_max = table
         .number("packet_bytes_max")
         .and_then(|n| u32::try_from(n).ok());
@@ -404,6 +395,9 @@ fn read_listener(
     let anonymous = match table.text("anonymous").as_deref() {
         Some("never") => Anonymous::Never,
         Some("always") => Anonymous::Always,
+        Some("loopback") => Anonymous::Loopback,
+        // Every web page that a browser on this machine shows comes from this machine.
+        _ if kind.has_websocket() => Anonymous::Never,
         _ => Anonymous::Loopback,
     };
     let is_open = |addr: &SocketAddr| !addr.ip().to_canonical().is_loopback();
@@ -417,6 +411,7 @@ fn read_listener(
         bind: bind?,
         tls,
         websocket_path,
+        allowed_origins,
         settings: ListenerSettings {
             name: listener_name(table, at),
             anonymous,
@@ -427,6 +422,41 @@ fn read_listener(
             certificate_is_user: table.is_on("certificate_is_user"),
         },
     })
+}
+
+/// The path of the URL, and the origins that may connect.
+fn read_websocket(
+    table: &Table,
+    kind: ListenerKind,
+    faults: &mut Vec<Fault>,
+) -> (String, Option<Vec<String>>) {
+    let mut fault = |key: &str, what: String, fix: &str| {
+        faults.push(Fault::error(table.place_of(key).clone(), what).fix(fix));
+    };
+    if !kind.has_websocket() {
+        let keys = ["websocket_path", "allowed_origins"];
+        for key in keys.into_iter().filter(|key| table.is_set(key)) {
+            let what = format!("{key} on a listener of kind \"{}\"", kind.word());
+            let fix = "remove it, or write kind = \"ws\" or \"wss\"";
+            fault(key, what, fix);
+        }
+    }
+    let path = table.text("websocket_path");
+    let path = path.unwrap_or_else(|| "/mqtt".to_owned());
+    if !path.starts_with('/') {
+        let fix = format!("write websocket_path = \"/{path}\"");
+        let what = "a URL path starts with /".to_owned();
+        fault("websocket_path", what, &fix);
+    }
+    let origins = table.texts("allowed_origins");
+    let is_known = |origin: &&String| *origin == "*" || is_origin(origin);
+    if let Some(bad) = origins.iter().flatten().find(|origin| !is_known(origin)) {
+        let what = format!("allowed_origins: `{bad}` is no origin of web pages");
+        let fix =
+            "write \"https://HOST\" or \"https://HOST:PORT\", without a path, or \"*\" for all";
+        fault("allowed_origins", what, fix);
+    }
+    (path, origins)
 }
 
 fn read_bind(

@@ -25,9 +25,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::Duration;
 
-use columba_broker::event::{
-    CloseCause, Command, ConnectionId, Handover, ListenerId, Now, Peer,
-};
+use columba_broker::event::{CloseCause, Command, ConnectionId, Handover, ListenerId, Now, Peer};
 use columba_broker::mail::Mail;
 use columba_broker::outcome::Outcome;
 use columba_broker::{Input, Shard};

@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use columba_broker::limits::ListenerSettings;
 
+pub use crate::transport::{AllowedOrigins, TlsError, WebSocketSettings};
 use crate::transport::{Layers, Tls, TlsListener, WebSocket};
-pub use crate::transport::{TlsError, WebSocketSettings};
 
 /// One listener.
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@
 
 mod certificate;
 pub(crate) mod greeting;
+mod origin;
 mod packets;
 mod tls;
 mod upgrade;
@@ -11,6 +12,8 @@ mod websocket;
 
 use std::sync::Arc;
 
+pub use origin::AllowedOrigins;
+pub(crate) use origin::is_origin;
 pub use tls::TlsError;
 pub(crate) use tls::{Tls, TlsListener};
 pub use upgrade::WebSocketSettings;

@@ -7,6 +7,8 @@ use super::quantity::{parse_duration_ms, parse_size_bytes, show_duration_ms, sho
 pub enum Kind {
     /// Any text.
     Text,
+    /// A list of texts without commas; its value is one text with commas between them.
+    Texts,
     /// A file or directory, relative to the instance directory.
     Path,
     /// `true` or `false`.
@@ -129,6 +131,7 @@ impl Kind {
     pub fn is_quoted(self) -> bool {
         match self {
             Self::Text
+            | Self::Texts
             | Self::Path
             | Self::Duration { .. }
             | Self::Size { .. }
@@ -141,6 +144,7 @@ impl Kind {
     pub fn expected(self) -> String {
         match self {
             Self::Text => "a text in quotes".to_owned(),
+            Self::Texts => "a list of texts in quotes".to_owned(),
             Self::Path => "a path in quotes".to_owned(),
             Self::Bool => "true or false".to_owned(),
             Self::Integer { min, max } => format!("a number from {min} to {max}"),
@@ -189,6 +193,13 @@ impl Kind {
         match self {
             Self::Text | Self::Path if text.is_empty() => Err(expected("empty text".to_owned())),
             Self::Text | Self::Path => Ok(Value::Text(text.to_owned())),
+            Self::Texts => {
+                let texts: Vec<_> = split(text).collect();
+                if texts.is_empty() {
+                    return Err(expected("empty list".to_owned()));
+                }
+                Ok(Value::Text(texts.join(", ")))
+            }
             Self::Bool => match text {
                 "true" => Ok(Value::Bool(true)),
                 "false" => Ok(Value::Bool(false)),
@@ -255,6 +266,10 @@ impl Kind {
     pub fn show(self, value: &Value) -> String {
         let text = match (self, value) {
             (_, Value::Bool(bool)) => return bool.to_string(),
+            (Self::Texts, Value::Text(text)) => {
+                let texts: Vec<_> = split(text).map(|text| format!("\"{text}\"")).collect();
+                return format!("[{}]", texts.join(", "));
+            }
             (_, Value::Text(text)) => text.clone(),
             (Self::Duration { .. }, Value::Number(ms)) => show_duration_ms(*ms),
             (Self::Size { .. }, Value::Number(bytes)) => show_size_bytes(*bytes),
@@ -270,6 +285,13 @@ impl Kind {
         };
         format!("\"{text}\"")
     }
+}
+
+/// The texts of a [`Kind::Texts`].
+pub(super) fn split(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',')
+        .map(str::trim)
+        .filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]

@@ -147,13 +147,23 @@ const LISTENER: Section = Section {
             Applies::AfterRestart,
             "Path of the URL that WebSocket clients use. Without it: /mqtt.",
         ),
-        live(
+        optional(
+            "allowed_origins",
+            Kind::Texts,
+            Applies::AfterRestart,
+            "Web pages that may connect to a WebSocket listener, by their origin, such as \
+             [\"https://app.example\", \"http://localhost:5173\"]; \"*\" is all. Without it: pages of \
+             the host that they connect to. Clients that are no browsers send no origin and may \
+             always connect.",
+        ),
+        optional(
             "anonymous",
             Kind::Choice(&["never", "loopback", "always"]),
-            "loopback",
+            Applies::AtOnce,
             "Who may connect without user name and password: nobody, programs on this machine, or \
-             everybody. For WebSocket \"loopback\" lets in every web page that a browser on this \
-             machine shows.",
+             everybody. Without it: loopback; for ws and wss never, since a web page in a browser \
+             on this machine connects from this machine, whoever wrote it. Behind a proxy on this \
+             machine everybody comes from this machine: write \"never\" there.",
         ),
         live(
             "connections_max",

@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::fault::{Fault, Place, closest};
-use super::key::{Applies, Key, Kind, Section, Value};
+use super::key::{Applies, Key, Kind, Section, Value, split};
 use super::sections::{KNOWN_ELSEWHERE, SECTIONS};
 
 /// Variables of the environment that start so and hold `__` are settings.
@@ -73,6 +73,12 @@ impl Table {
             Value::Text(text) => Some(text),
             Value::Bool(_) | Value::Number(_) | Value::Word => None,
         }
+    }
+
+    /// The texts of a key that is a list, if it is set.
+    pub fn texts(&self, key: &str) -> Option<Vec<String>> {
+        let list = self.text(key)?;
+        Some(split(&list).map(str::to_owned).collect())
     }
 
     /// The number of a key, if it has one.
@@ -396,7 +402,18 @@ fn in_variable(name: &str) -> String {
 }
 
 fn read_value(key: &Key, value: &DeValue<'_>) -> Result<Value, (String, String)> {
+    let list = || {
+        let texts = value.as_array()?.iter();
+        let texts: Option<Vec<_>> = texts.map(|text| text.get_ref().as_str()).collect();
+        texts.filter(|texts| texts.iter().all(|text| !text.contains(',')))
+    };
+    let list = if key.kind == Kind::Texts {
+        list()
+    } else {
+        None
+    };
     let as_text = match value {
+        DeValue::Array(_) if list.is_some() => list.unwrap_or_default().join(","),
         DeValue::String(text) => text.to_string(),
         DeValue::Integer(number) if number.radix() == 10 => number.as_str().to_owned(),
         DeValue::Integer(number) => number.to_string(),
@@ -414,6 +431,7 @@ fn read_value(key: &Key, value: &DeValue<'_>) -> Result<Value, (String, String)>
     let is_right_type = match value {
         DeValue::String(_) => key.kind.is_quoted() || parsed == Ok(Value::Word),
         DeValue::Integer(_) => matches!(key.kind, Kind::Integer { .. } | Kind::IntegerOr { .. }),
+        DeValue::Array(_) => key.kind == Kind::Texts,
         _ => key.kind == Kind::Bool,
     };
     match parsed {

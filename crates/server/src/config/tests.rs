@@ -224,6 +224,68 @@ fn contradictions_are_refused_with_a_reason() {
 }
 
 #[test]
+fn nobody_comes_in_over_websocket_without_a_password_unless_the_file_says_so() {
+    let check = |kind: &str, line: &str, expected: Anonymous| {
+        let text = format!("[[listener]]\nkind = \"{kind}\"\n{line}\nbind = \"localhost:1\"");
+        assert_eq!(
+            good(&text).listeners[0].settings.anonymous,
+            expected,
+            "{text}"
+        );
+    };
+    check("tcp", "", Anonymous::Loopback);
+    check("unix", "", Anonymous::Loopback);
+    check("ws", "", Anonymous::Never);
+    check("ws", "anonymous = \"loopback\"", Anonymous::Loopback);
+}
+
+#[test]
+fn origins_are_a_list_and_checked() {
+    let origins = |line: &str| {
+        let text = format!("[[listener]]\nkind = \"ws\"\n{line}");
+        read(&text).map(|(config, _)| config.listeners[0].allowed_origins.clone())
+    };
+    assert_eq!(origins(""), Ok(None));
+    let two = Some(vec![
+        "https://a.example".to_owned(),
+        "http://localhost:1".to_owned(),
+    ]);
+    let list = "allowed_origins = [\"https://a.example\", \"http://localhost:1\"]";
+    assert_eq!(origins(list), Ok(two.clone()));
+    let text = "allowed_origins = \"https://a.example, http://localhost:1\"";
+    assert_eq!(origins(text), Ok(two));
+    assert_eq!(
+        origins("allowed_origins = [\"*\"]"),
+        Ok(Some(vec!["*".to_owned()]))
+    );
+    for bad in [
+        "a.example",
+        "https://a.example/",
+        "https://a.example/x",
+        "https://",
+        "*.a",
+    ] {
+        let faults = origins(&format!("allowed_origins = [\"{bad}\"]")).expect_err(bad);
+        assert!(
+            faults[0].what.contains(&format!("`{bad}` is no origin")),
+            "{faults:?}"
+        );
+    }
+    for bad in ["[]", "[1]", "1", "\"\"", "[\"https://a,https://b\"]"] {
+        let faults = origins(&format!("allowed_origins = {bad}")).expect_err(bad);
+        assert!(
+            faults[0].what.starts_with("allowed_origins: "),
+            "{faults:?}"
+        );
+    }
+    let elsewhere = read("[[listener]]\nallowed_origins = [\"*\"]").expect_err("a fault");
+    assert!(
+        elsewhere[0].what.contains("on a listener of kind \"tcp\""),
+        "{elsewhere:?}"
+    );
+}
+
+#[test]
 fn an_open_door_to_the_network_is_warned_of() {
     let (_, warnings) = read("[[listener]]\nanonymous = \"always\"").expect("a configuration");
     assert_eq!(warnings.len(), 1);

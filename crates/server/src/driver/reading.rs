@@ -195,6 +195,7 @@ impl Driver {
                 TransportError::WebSocket(
                     WebSocketFault::NotHttp | WebSocketFault::BadRequest(_),
                 ) => Outcome::ConnectWrongProtocol,
+                TransportError::WebSocket(WebSocketFault::Origin(_)) => Outcome::ConnectOrigin,
                 TransportError::Tls(rustls::Error::InvalidMessage(_)) if first != Some(0x16) => {
                     Outcome::ConnectWrongProtocol
                 }

@@ -7,7 +7,9 @@ use std::thread::available_parallelism;
 use super::Instance;
 use crate::auth::Authenticate;
 use crate::config::{self, Bind, ClientCertificate, Config};
-use crate::listener::{ClientAuthority, ListenerConfig, ListenerKind, TlsFiles, WebSocketSettings};
+use crate::listener::{
+    AllowedOrigins, ClientAuthority, ListenerConfig, ListenerKind, TlsFiles, WebSocketSettings,
+};
 use crate::log::{LogFormat, LogSettings};
 use crate::runtime::RuntimeConfig;
 
@@ -94,6 +96,10 @@ fn listener_config(listener: &config::Listener) -> ListenerConfig {
     });
     let websocket = listener.kind.has_websocket().then(|| WebSocketSettings {
         path: Some(listener.websocket_path.clone()),
+        origins: match &listener.allowed_origins {
+            Some(origins) => AllowedOrigins::new(origins.iter().cloned()),
+            None => AllowedOrigins::SameHost,
+        },
     });
     let kind = match (&listener.bind, tls, websocket) {
         (Bind::Ip(bind), None, None) => ListenerKind::Tcp { bind: *bind },

@@ -14,6 +14,7 @@ use super::Shared;
 use super::service_manager::Watchdog;
 use crate::driver::{Errand, ShardHandle};
 use crate::mailbox::MailCount;
+use crate::transport::{TlsError, TlsListener};
 
 /// The thread.
 pub(super) struct Housekeeping {
@@ -56,9 +57,7 @@ impl Housekeeping {
                     }
                     if now.duration_since(tls_at) >= TLS_INTERVAL {
                         tls_at = now;
-                        let has_changed = |tls: &crate::transport::TlsListener| tls.has_changed();
-                        shared
-                            .reload_tls(|listener| listener.tls.as_ref().is_some_and(has_changed));
+                        reload_changed_certificates(&shared);
                     }
                 }
             })?;
@@ -80,6 +79,11 @@ impl Housekeeping {
             tracing::error!("the housekeeping thread panicked");
         }
     }
+}
+
+/// Reads the keys again of listeners whose files have changed; what went wrong, by name.
+fn reload_changed_certificates(shared: &Shared) -> Vec<(String, TlsError)> {
+    shared.reload_tls(|listener| listener.tls.as_ref().is_some_and(TlsListener::has_changed))
 }
 
 /// Asks every shard for a word.
@@ -145,6 +149,101 @@ const TLS_INTERVAL: Duration = Duration::from_secs(3);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+    use std::path::Path;
+    use std::time::SystemTime;
+
+    use columba_broker::event::ListenerId;
+    use columba_broker::limits::{Anonymous, ListenerSettings};
+    use rcgen::{CertificateParams, KeyPair};
+
+    use crate::listener::{
+        BoundAddress, ClientAuthority, Listener, ListenerConfig, ListenerKind, TlsFiles,
+    };
+
+    /// Writes a new pair, at a time of its own: two writes may fall into one tick of the clock.
+    fn write_keys(files: &TlsFiles, at_secs: u64) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        fs::write(&files.certificate_chain, certificate.pem()).unwrap();
+        fs::write(&files.key, key.serialize_pem()).unwrap();
+        let file = fs::File::options().append(true).open(&files.key).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(at_secs))
+            .unwrap();
+    }
+
+    fn shared_with(files: &TlsFiles) -> Shared {
+        let bind = ([127, 0, 0, 1], 0).into();
+        let config = ListenerConfig {
+            kind: ListenerKind::Tls {
+                bind,
+                tls: files.clone(),
+            },
+            settings: ListenerSettings {
+                name: "tls".to_owned(),
+                anonymous: Anonymous::Never,
+                connections_max: 0,
+                packet_bytes_max: None,
+                certificate_is_user: false,
+            },
+        };
+        let listener = Listener::load(&config).unwrap();
+        Shared::new(vec![listener], &[config], &[BoundAddress::Ip(bind)])
+    }
+
+    /// Puts a file of the same text, length and time in the place of another, as `cp -p` and a
+    /// rename do.
+    fn replace_by_twin(path: &Path) {
+        let twin = path.with_extension("new");
+        let modified = fs::metadata(path).unwrap().modified().unwrap();
+        fs::copy(path, &twin).unwrap();
+        let file = fs::File::options().append(true).open(&twin).unwrap();
+        file.set_modified(modified).unwrap();
+        fs::rename(&twin, path).unwrap();
+    }
+
+    #[test]
+    fn certificates_are_read_again_when_a_file_has_changed_and_only_then() {
+        let directory = tempfile::tempdir().unwrap();
+        let authorities = directory.path().join("clients.pem");
+        let files = TlsFiles {
+            certificate_chain: directory.path().join("server.pem"),
+            key: directory.path().join("server.key"),
+            client_authority: Some(ClientAuthority {
+                file: authorities.clone(),
+                is_required: false,
+            }),
+        };
+        write_keys(&files, 1);
+        fs::copy(&files.certificate_chain, &authorities).unwrap();
+        let shared = shared_with(&files);
+        let current = || {
+            let tls = shared.listener(ListenerId(0)).tls.as_ref();
+            tls.unwrap().current()
+        };
+        // Whether there are other keys now, and how many listeners have failed.
+        let check = || {
+            let before = current();
+            let failed = reload_changed_certificates(&shared);
+            (!Arc::ptr_eq(&before, &current()), failed.len())
+        };
+        assert_eq!(check(), (false, 0));
+        write_keys(&files, 2);
+        assert_eq!(check(), (true, 0));
+        assert_eq!(check(), (false, 0));
+        fs::write(&authorities, "no certificate at all").unwrap();
+        assert_eq!(check(), (false, 1));
+        // It is told once, not every three seconds.
+        assert_eq!(check(), (false, 0));
+        fs::remove_file(&authorities).unwrap();
+        assert_eq!(check(), (false, 1));
+        fs::copy(&files.certificate_chain, &authorities).unwrap();
+        assert_eq!(check(), (true, 0));
+        replace_by_twin(&files.certificate_chain);
+        assert_eq!(check(), (true, 0));
+        assert_eq!(check(), (false, 0));
+    }
 
     #[test]
     fn reads_memory_in_use() {

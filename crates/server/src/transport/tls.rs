@@ -1,6 +1,7 @@
 //! TLS: the session of one connection, and the keys of one listener.
 
 use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -150,7 +151,7 @@ pub(crate) struct TlsListener {
     /// Locked for one clone per handshake.
     current: Mutex<Arc<ServerConfig>>,
     /// What the files looked like when they were last read, for good or ill.
-    seen: Mutex<Vec<Option<(SystemTime, u64)>>>,
+    seen: Mutex<Vec<Option<Stamp>>>,
 }
 
 impl TlsListener {
@@ -184,8 +185,12 @@ impl TlsListener {
     }
 }
 
-/// Time and length of each file; `None` where there is none.
-fn stamps(files: &TlsFiles) -> Vec<Option<(SystemTime, u64)>> {
+/// What tells one version of a file from the next: its inode, as a rename puts another file in its
+/// place, its time and its length.
+type Stamp = (u64, SystemTime, u64);
+
+/// Of each file; `None` where there is none.
+fn stamps(files: &TlsFiles) -> Vec<Option<Stamp>> {
     let client = files
         .client_authority
         .as_ref()
@@ -199,7 +204,7 @@ fn stamps(files: &TlsFiles) -> Vec<Option<(SystemTime, u64)>> {
     .flatten()
     .map(|path| {
         let metadata = std::fs::metadata(path).ok()?;
-        Some((metadata.modified().ok()?, metadata.len()))
+        Some((metadata.ino(), metadata.modified().ok()?, metadata.len()))
     })
     .collect()
 }

@@ -6,6 +6,7 @@ use tungstenite::http::HeaderValue;
 use tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
 
 use super::greeting::http_answer;
+use super::origin::AllowedOrigins;
 use super::websocket::WebSocketFault;
 
 /// What a listener for WebSocket accepts.
@@ -13,6 +14,8 @@ use super::websocket::WebSocketFault;
 pub struct WebSocketSettings {
     /// The path to be asked for, say `/mqtt`; `None` takes every path.
     pub path: Option<String>,
+    /// Which web pages may connect.
+    pub origins: AllowedOrigins,
 }
 
 /// A request as far as it has come.
@@ -78,6 +81,13 @@ impl Upgrade {
         {
             let why = format!("Nothing is served at {}.", request.uri().path());
             return fail(wire, "404 Not Found", &why);
+        }
+        if let Some(origin) = self.settings.origins.refused(&request) {
+            let why = format!("Web pages of {origin:?} may not connect");
+            let how = "allowed_origins of this listener names those that may";
+            let body = format!("{THIS_PORT} {why}: {how}.\n");
+            wire.extend_from_slice(&http_answer("403 Forbidden", "", &body));
+            return Err(WebSocketFault::Origin(origin));
         }
         let mut response = match create_response(&request) {
             Ok(response) => response,

@@ -20,6 +20,8 @@ pub(crate) enum WebSocketFault {
     NotHttp,
     #[error("{0}")]
     BadRequest(String),
+    #[error("web pages of {0:?} may not connect: allowed_origins of the listener does not have it")]
+    Origin(String),
     #[error("a text frame, where MQTT wants binary frames")]
     Text,
     #[error("{0}")]
@@ -278,6 +280,7 @@ const CONTROL_BYTES_MAX: u64 = 125;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::AllowedOrigins;
 
     fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
         let mask = [0xA1, 0x52, 0x03, 0xF4];
@@ -347,9 +350,65 @@ mod tests {
     fn serves_only_the_configured_path() {
         let at = |path: &str| WebSocketSettings {
             path: Some(path.to_owned()),
+            ..WebSocketSettings::default()
         };
         check_answer("", at("/mqtt"), "101 Switching Protocols", true);
         check_answer("", at("/other"), "404 Not Found", false);
+    }
+
+    #[test]
+    fn only_web_pages_that_may_are_let_in() {
+        let listed = |list: &[&str]| WebSocketSettings {
+            origins: AllowedOrigins::new(list.iter().map(|origin| (*origin).to_owned())),
+            ..WebSocketSettings::default()
+        };
+        let check = |settings: &WebSocketSettings, origin: &str, may: bool| {
+            let answer = if may { "101 " } else { "HTTP/1.1 403 " };
+            let header = format!("Origin: {origin}\r\n");
+            check_answer(&header, settings.clone(), answer, may);
+        };
+        // The request is for the host `h`.
+        let same_host = WebSocketSettings::default();
+        check(&same_host, "http://h", true);
+        check(&same_host, "https://H:8443", true);
+        for other in [
+            "http://h.evil.example",
+            "http://evil.example",
+            "null",
+            "h",
+            "http://",
+        ] {
+            check(&same_host, other, false);
+        }
+        check(&same_host, "http://h\r\nOrigin: http://evil.example", false);
+        let two = listed(&["https://app.example", "http://localhost:5173"]);
+        check(&two, "https://app.example", true);
+        check(&two, "https://APP.example", true);
+        check(&two, "http://localhost:5173", true);
+        for other in [
+            "http://app.example",
+            "https://app.example:444",
+            "http://h",
+            "null",
+        ] {
+            check(&two, other, false);
+        }
+        check(&listed(&["null"]), "null", true);
+        check(&listed(&["*"]), "http://anywhere.example", true);
+        // Programs that are no browsers send none.
+        check_answer("", two, "101 ", true);
+    }
+
+    #[test]
+    fn a_refused_web_page_is_told_what_to_set() {
+        let mut wire = Vec::new();
+        let request = format!("{REQUEST}Origin: http://evil.example\r\n\r\n");
+        let mut websocket = WebSocket::new(WebSocketSettings::default());
+        let fault = websocket.receive(request.as_bytes(), &mut Vec::new(), &mut wire);
+        let origin = "http://evil.example".to_owned();
+        assert_eq!(fault, Err(WebSocketFault::Origin(origin)));
+        let answer = String::from_utf8(wire).unwrap();
+        assert!(answer.contains("allowed_origins"), "{answer}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use columba_broker::limits::Limits;
 use columba_broker::outcome::Outcome;
-use columba_server::listener::{ListenerConfig, ListenerKind, WebSocketSettings};
+use columba_server::listener::{AllowedOrigins, ListenerConfig, ListenerKind, WebSocketSettings};
 
 use crate::bed::{
     address, broker_with, connect_packet, loopback, read_to_end, settings, socket, tcp,
@@ -13,6 +13,7 @@ use crate::secure::Authority;
 
 fn websocket() -> ListenerConfig {
     let websocket = WebSocketSettings {
+        origins: AllowedOrigins::default(),
         path: Some("/mqtt".to_owned()),
     };
     ListenerConfig {
@@ -64,5 +65,20 @@ fn plain_http_and_plain_mqtt_on_the_websocket_port() {
     stream.write_all(&connect_packet("lost")).unwrap();
     assert!(read_to_end(&mut stream).is_empty());
     assert_eq!(broker.refused_count(Outcome::ConnectWrongProtocol), 2);
+    broker.shutdown();
+}
+
+#[test]
+fn a_web_page_from_elsewhere_is_refused_and_counted() {
+    let broker = broker_with(1, Limits::default(), vec![websocket()]);
+    let mut stream = socket(&broker, 0);
+    let request = "GET /mqtt HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\n\
+                   Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                   Origin: http://evil.example\r\n\r\n";
+    stream.write_all(request.as_bytes()).unwrap();
+    let answer = String::from_utf8(read_to_end(&mut stream)).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
+    assert_eq!(broker.refused_count(Outcome::ConnectOrigin), 1);
     broker.shutdown();
 }

@@ -113,6 +113,7 @@ fn over_websocket_over_tls() {
         let tls = authority.files(directory.path(), None);
         let websocket = WebSocketSettings {
             path: Some("/mqtt".to_owned()),
+            ..WebSocketSettings::default()
         };
         let kind = ListenerKind::Wss {
             bind: loopback(),

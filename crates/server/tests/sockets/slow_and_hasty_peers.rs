@@ -1,17 +1,18 @@
 //! Peers that send too slowly, too much, or never read.
 
 use std::io::Write;
-use std::net::Shutdown;
+use std::net::{Shutdown, TcpStream};
 
 use columba_broker::limits::{Limits, ListenerSettings};
 use columba_broker::outcome::Outcome;
 use columba_codec::{Packet, QoS};
-use columba_server::listener::ListenerConfig;
+use columba_server::listener::{ListenerConfig, ListenerKind, WebSocketSettings};
 
 use crate::bed::{
-    Client, broker, broker_with, connect_packet, encoded, publish_packet, read_to_end,
+    Client, broker, broker_with, connect_packet, encoded, loopback, publish_packet, read_to_end,
     resident_bytes, settings, socket, subscribe_packet, tcp, until,
 };
+use crate::secure::{Authority, Frames};
 
 #[test]
 fn connect_may_come_one_byte_at_a_time() {
@@ -69,6 +70,68 @@ fn packets_sent_right_behind_connect_are_not_lost_on_the_way_to_the_home_shard()
         stream.flush().unwrap();
     }
     broker.shutdown();
+}
+
+/// Opens connections that say CONNECT and goodbye in one write, most of them on the way to another
+/// shard; the sockets stay open.
+fn check_goodbyes<S>(listener: ListenerConfig, open: impl Fn(TcpStream, Vec<u8>) -> S) {
+    let broker = broker_with(3, Limits::default(), vec![listener]);
+    let sockets: Vec<S> = (0..12)
+        .map(|number| {
+            let connect = connect_packet(&format!("client {number}"));
+            open(socket(&broker, 0), connect)
+        })
+        .collect();
+    until("all have been let go", || broker.connections(0) == 0);
+    drop(sockets);
+    broker.shutdown();
+}
+
+#[test]
+fn a_websocket_close_right_behind_connect_is_noticed_at_the_home_shard() {
+    let listener = ListenerConfig {
+        kind: ListenerKind::Ws {
+            bind: loopback(),
+            websocket: WebSocketSettings::default(),
+        },
+        settings: settings("ws"),
+    };
+    check_goodbyes(listener, |stream, connect| {
+        let mut stream = Frames::open(stream).socket.into_inner();
+        // With a mask of zeros the payload stays as it is.
+        let mut bytes = vec![0x82, 0x80 | connect.len() as u8, 0, 0, 0, 0];
+        bytes.extend(connect);
+        bytes.extend([0x88, 0x80, 0, 0, 0, 0]);
+        stream.write_all(&bytes).unwrap();
+        stream
+    });
+}
+
+#[test]
+fn a_close_notify_right_behind_connect_is_noticed_at_the_home_shard() {
+    let directory = tempfile::tempdir().unwrap();
+    let authority = Authority::new();
+    let listener = ListenerConfig {
+        kind: ListenerKind::Tls {
+            bind: loopback(),
+            tls: authority.files(directory.path(), None),
+        },
+        settings: settings("tls"),
+    };
+    check_goodbyes(listener, |stream, connect| {
+        let mut client = authority.client(stream, None);
+        while client.conn.is_handshaking() {
+            client.conn.complete_io(&mut client.sock).unwrap();
+        }
+        client.conn.writer().write_all(&connect).unwrap();
+        client.conn.send_close_notify();
+        let mut bytes = Vec::new();
+        while client.conn.wants_write() {
+            client.conn.write_tls(&mut bytes).unwrap();
+        }
+        client.sock.write_all(&bytes).unwrap();
+        client
+    });
 }
 
 #[test]
