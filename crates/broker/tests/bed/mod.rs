@@ -21,6 +21,7 @@
 
 pub mod exchange;
 pub mod raw;
+pub mod turns;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -627,11 +628,6 @@ impl Bed {
         self.set_time(end_ms);
     }
 
-    /// Lets time pass without telling the shards.
-    pub fn pass(&mut self, ms: u64) {
-        self.set_time(self.now.mono_ms + ms);
-    }
-
     fn set_time(&mut self, mono_ms: u64) {
         self.now.unix_ms += mono_ms - self.now.mono_ms;
         self.now.mono_ms = mono_ms;
@@ -718,28 +714,6 @@ impl Bed {
                 return;
             }
         }
-    }
-
-    /// Tells every shard whose deadline has come; returns whether there was one.
-    fn give_turns(&mut self) -> bool {
-        let mut has_any = false;
-        for shard in &mut self.shards {
-            if shard
-                .next_deadline()
-                .is_some_and(|due| due <= self.now.mono_ms)
-            {
-                has_any = true;
-                shard.handle(self.now, Input::DeadlineReached);
-            }
-        }
-        has_any
-    }
-
-    /// One turn of the work that shards have put off; returns whether there was any.
-    pub fn turn(&mut self) -> bool {
-        let has_any = self.give_turns();
-        self.settle();
-        has_any
     }
 
     /// Lets the mail go that was held.

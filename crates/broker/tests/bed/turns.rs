@@ -1,0 +1,34 @@
+//! Work that shards have put off, turn by turn.
+
+use columba_broker::event::Input;
+
+use super::Bed;
+
+impl Bed {
+    /// Lets time pass without telling the shards.
+    pub fn pass(&mut self, ms: u64) {
+        self.set_time(self.now.mono_ms + ms);
+    }
+
+    /// Tells every shard whose deadline has come; returns whether there was one.
+    pub(super) fn give_turns(&mut self) -> bool {
+        let mut has_any = false;
+        for shard in &mut self.shards {
+            if shard
+                .next_deadline()
+                .is_some_and(|due| due <= self.now.mono_ms)
+            {
+                has_any = true;
+                shard.handle(self.now, Input::DeadlineReached);
+            }
+        }
+        has_any
+    }
+
+    /// One turn of the work that shards have put off; returns whether there was any.
+    pub fn turn(&mut self) -> bool {
+        let has_any = self.give_turns();
+        self.settle();
+        has_any
+    }
+}
