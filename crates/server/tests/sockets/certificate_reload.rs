@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 
 use columba_broker::limits::{Anonymous, Limits, ListenerSettings};
+use columba_broker::outcome::Outcome;
 use columba_server::Broker;
 use columba_server::listener::{ListenerConfig, ListenerKind, TlsFiles};
 
@@ -90,5 +91,19 @@ fn a_client_certificate_is_asked_for_and_names_the_user() {
             .and_then(|()| stream.read_exact(&mut [0]));
         assert!(result.is_err());
     }
+    broker.shutdown();
+}
+
+#[test]
+fn a_handshake_that_fails_is_counted_by_its_name() {
+    let directory = tempfile::tempdir().unwrap();
+    let files = Authority::new().files(directory.path(), None);
+    let broker = tls_broker(files, settings("tls"));
+    let mut wire = socket(&broker, 0);
+    // A record that holds a handshake message of a length that cannot be.
+    wire.write_all(b"\x16\x03\x01\0\x05\x01\xff\xff\xff\0")
+        .unwrap();
+    crate::bed::read_to_end(&mut wire);
+    assert_eq!(broker.refused_count(Outcome::ConnectHandshake), 1);
     broker.shutdown();
 }
