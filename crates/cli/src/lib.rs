@@ -1,6 +1,7 @@
 //! The commands of the `columba` binary.
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod check;
 mod connection;
 pub mod create;

@@ -5,7 +5,7 @@ mod allocator;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use columba_cli::{check, create, passwd, publish, run, subscribe};
+use columba_cli::{bench, check, create, passwd, publish, run, subscribe};
 use columba_server::config::reference::reference;
 
 /// Columba, an MQTT broker
@@ -35,6 +35,7 @@ enum Command {
     Passwd(passwd::PasswdArgs),
     Pub(Box<publish::PublishArgs>),
     Sub(Box<subscribe::SubscribeArgs>),
+    Bench(Box<bench::BenchArgs>),
     /// About the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         Command::Passwd(args) => passwd::run(&args),
         Command::Pub(args) => publish::run(*args),
         Command::Sub(args) => subscribe::run(*args),
+        Command::Bench(args) => bench::run(*args),
         Command::Config(ConfigCommand::Reference) => {
             use std::io::Write as _;
             // A reader that has seen enough, such as `head`, is no failure.

@@ -11,7 +11,7 @@ struct Floor {
     tests_may_use: &'static [&'static str],
 }
 
-const FLOORS: [Floor; 6] = [
+const FLOORS: [Floor; 7] = [
     Floor {
         name: "codec",
         may_use: &[],
@@ -28,6 +28,11 @@ const FLOORS: [Floor; 6] = [
         tests_may_use: &[],
     },
     Floor {
+        name: "bench",
+        may_use: &["codec"],
+        tests_may_use: &[],
+    },
+    Floor {
         name: "server",
         may_use: &["codec", "broker"],
         tests_may_use: &["client"],
@@ -39,7 +44,7 @@ const FLOORS: [Floor; 6] = [
     },
     Floor {
         name: "cli",
-        may_use: &["codec", "broker", "client", "server"],
+        may_use: &["codec", "broker", "client", "server", "bench"],
         tests_may_use: &[],
     },
 ];
@@ -66,7 +71,7 @@ const BANNED_IN_PURE: [&str; 14] = [
 ];
 
 /// Crates that forbid unsafe code.
-const SAFE: [&str; 4] = ["codec", "broker", "client", "sim"];
+const SAFE: [&str; 5] = ["codec", "broker", "client", "bench", "sim"];
 
 pub(super) fn edges(root: &Path) -> anyhow::Result<Vec<String>> {
     let mut breaches = Vec::new();
