@@ -86,7 +86,7 @@ struct Rig {
     next_generation: u32,
     asked: VecDeque<(usize, ConnectionId)>,
     moving: VecDeque<(usize, Box<Handover>)>,
-    mail: VecDeque<(usize, usize, Vec<Mail>)>,
+    mail: VecDeque<(usize, usize, Mail)>,
 }
 
 impl Rig {
@@ -204,9 +204,9 @@ impl Rig {
 
     /// Carries one batch, one verdict and one connection.
     fn carry(&mut self) {
-        if let Some((from, to, batch)) = self.mail.pop_front() {
+        if let Some((from, to, mail)) = self.mail.pop_front() {
             let from = ShardId(from as u16);
-            self.input(to, Input::Mail { from, batch });
+            self.input(to, Input::Mail { from, mail });
         }
         if let Some((shard, conn)) = self.asked.pop_front() {
             let verdict = AuthVerdict::Allow {
@@ -268,9 +268,11 @@ impl Rig {
                     self.open[shard][conn.index as usize] = None;
                     self.moving.push_back((to.index(), handover));
                 }
-                Effect::Mail { to, batch } => self.mail.push_back((shard, to.index(), batch)),
                 Effect::Report(_) => {}
             }
+        }
+        while let Some((to, mail)) = self.shards[shard].poll_mail() {
+            self.mail.push_back((shard, to.index(), mail));
         }
     }
 

@@ -138,7 +138,7 @@ pub enum Input<'a> {
         /// The sender.
         from: ShardId,
         /// Its letters.
-        batch: Vec<Mail>,
+        mail: Mail,
     },
     /// The time that [`Shard::next_deadline`](crate::Shard::next_deadline) told has come.
     DeadlineReached,
@@ -175,13 +175,6 @@ pub enum Effect {
         to: ShardId,
         /// For [`Input::Adopted`] there.
         handover: Box<Handover>,
-    },
-    /// Letters for another shard, in order.
-    Mail {
-        /// The receiver.
-        to: ShardId,
-        /// The letters.
-        batch: Vec<Mail>,
     },
     /// Something that an operator may want to read. The driver logs it.
     Report(Report),

@@ -3,14 +3,45 @@
 use std::sync::Arc;
 
 use crate::event::ShardId;
-use crate::message::Message;
+use crate::message::{Head, Message};
 use crate::routing::share::SessionRef;
 use crate::stats::Stats;
 use crate::work::Find;
 
-/// A letter from one shard to another. The driver carries it and never looks inside.
-#[derive(Debug)]
-pub struct Mail(pub(crate) Letter);
+/// Letters from one shard to another, in the order they were written. The driver carries them and
+/// never looks inside.
+///
+/// Messages that nobody has kept so far lie in one buffer behind one another: carrying one costs
+/// a copy and no allocation, and its memory is not freed by another thread than took it.
+#[derive(Debug, Default)]
+pub struct Mail {
+    pub(crate) letters: Vec<Letter>,
+    /// The bytes of [`Letter::PublishCopied`], in order.
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Mail {
+    /// Letters in it.
+    pub const fn len(&self) -> usize {
+        self.letters.len()
+    }
+
+    /// Whether there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.letters.is_empty()
+    }
+
+    /// Adds later letters of the same sender to the same receiver.
+    pub fn append(&mut self, mut later: Self) {
+        self.letters.append(&mut later.letters);
+        self.bytes.append(&mut later.bytes);
+    }
+
+    /// Bytes of memory that it holds.
+    pub(crate) const fn capacity_bytes(&self) -> usize {
+        self.letters.capacity() * size_of::<Letter>() + self.bytes.capacity()
+    }
+}
 
 /// A shared group: its filter and its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +71,8 @@ pub(crate) enum Letter {
     Applied { number: u64 },
     /// A message for the receiver's subscribers.
     Publish { message: Message },
+    /// The same, its topic, properties and payload being the next `len_bytes` of [`Mail::bytes`].
+    PublishCopied { head: Head, len_bytes: u32 },
     /// A message to retain, or to clear if its payload is empty.
     Retain { message: Message },
     /// A page of retained messages is wanted for a session.

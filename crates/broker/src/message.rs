@@ -50,30 +50,92 @@ pub struct MessageParts<'a> {
 /// No expiry.
 pub const NEVER_MS: u64 = u64::MAX;
 
-impl Message {
-    /// Copies the parts into one allocation.
-    pub fn new(parts: MessageParts<'_>) -> Self {
-        let properties_len: usize = parts.properties.iter().map(|piece| piece.len()).sum();
-        let head = Head {
+/// The bytes of a message, cut into what they are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cut<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) properties: &'a [u8],
+    pub(crate) payload: &'a [u8],
+}
+
+impl Head {
+    /// The fixed part of a message that is made from parts.
+    pub(crate) fn new(parts: &MessageParts<'_>) -> Self {
+        Self {
             // A topic that came in a packet has at most 65,535 bytes.
             topic_len: parts.topic.len() as u16,
             qos: parts.qos,
             retain: parts.retain,
-            properties_len: properties_len as u32,
+            properties_len: parts.properties_len() as u32,
             expires_at_ms: parts.expires_at_ms,
             publisher: parts.publisher,
-        };
-        let len = parts.topic.len() + properties_len + parts.payload.len();
-        if properties_len == 0 && parts.payload.is_empty() {
+        }
+    }
+
+    /// Cuts the bytes that [`MessageParts::write`] wrote.
+    pub(crate) fn cut<'a>(&self, bytes: &'a [u8]) -> Cut<'a> {
+        let (topic, rest) = bytes
+            .split_at_checked(usize::from(self.topic_len))
+            .unwrap_or_default();
+        let (properties, payload) = rest
+            .split_at_checked(self.properties_len as usize)
+            .unwrap_or_default();
+        Cut {
+            topic: std::str::from_utf8(topic).unwrap_or_default(),
+            properties,
+            payload,
+        }
+    }
+
+    /// The parts of a message that has this fixed part; `properties` are those of `cut`.
+    pub(crate) const fn parts<'a>(
+        &self,
+        cut: Cut<'a>,
+        properties: &'a [&'a [u8]; 1],
+    ) -> MessageParts<'a> {
+        MessageParts {
+            topic: cut.topic,
+            properties,
+            payload: cut.payload,
+            qos: self.qos,
+            retain: self.retain,
+            expires_at_ms: self.expires_at_ms,
+            publisher: self.publisher,
+        }
+    }
+}
+
+impl MessageParts<'_> {
+    fn properties_len(&self) -> usize {
+        self.properties.iter().map(|piece| piece.len()).sum()
+    }
+
+    /// Appends topic, properties and payload.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.reserve(self.topic.len() + self.properties_len() + self.payload.len());
+        out.extend_from_slice(self.topic.as_bytes());
+        for piece in self.properties {
+            out.extend_from_slice(piece);
+        }
+        out.extend_from_slice(self.payload);
+    }
+}
+
+impl Message {
+    /// Copies the parts into one allocation.
+    pub fn new(parts: MessageParts<'_>) -> Self {
+        let head = Head::new(&parts);
+        if head.properties_len == 0 && parts.payload.is_empty() {
             return Self(ThinArc::from_header_and_slice(head, parts.topic.as_bytes()));
         }
-        let mut bytes = Vec::with_capacity(len);
-        bytes.extend_from_slice(parts.topic.as_bytes());
-        for piece in parts.properties {
-            bytes.extend_from_slice(piece);
-        }
-        bytes.extend_from_slice(parts.payload);
+        let mut bytes = Vec::new();
+        parts.write(&mut bytes);
         Self(ThinArc::from_header_and_slice(head, &bytes))
+    }
+
+    /// Its bytes, cut.
+    pub(crate) fn cut(&self) -> Cut<'_> {
+        self.head().cut(&self.0.slice)
     }
 
     /// The fixed part.

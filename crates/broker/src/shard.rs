@@ -97,8 +97,10 @@ pub struct Shard {
     is_expiring: bool,
     effects: VecDeque<Effect>,
     /// Letters for the other shards, by their number.
-    outbox: Vec<Vec<Mail>>,
+    outbox: Vec<Mail>,
     has_mail: bool,
+    /// Emptied mail, to write the next into.
+    spare_mail: Vec<Mail>,
     waiting_subscribes: Map<u64, WaitingSubscribe>,
     next_number: u64,
     stats: Stats,
@@ -163,8 +165,9 @@ impl Shard {
             steps: Steps::new(0),
             is_expiring: false,
             effects: VecDeque::new(),
-            outbox: (0..config.shards).map(|_| Vec::new()).collect(),
+            outbox: (0..config.shards).map(|_| Mail::default()).collect(),
             has_mail: false,
+            spare_mail: Vec::new(),
             waiting_subscribes: Map::with_hasher(hashing),
             next_number: 0,
             stats: Stats::default(),
@@ -185,11 +188,7 @@ impl Shard {
         match input {
             Input::Received { conn, bytes } => self.on_received(conn, bytes),
             Input::Sent { conn, len } => self.on_sent(conn, len),
-            Input::Mail { from, batch } => {
-                for Mail(letter) in batch {
-                    self.on_letter(from, letter);
-                }
-            }
+            Input::Mail { from, mail } => self.on_mail(from, mail),
             Input::Accepted { conn, peer } => self.on_accepted(conn, peer),
             Input::Adopted { conn, handover } => self.on_adopted(conn, *handover),
             Input::Closed { conn, cause } => self.on_closed(conn, cause),
@@ -201,22 +200,26 @@ impl Shard {
 
     /// The next thing to do, until `None`.
     pub fn poll(&mut self) -> Option<Effect> {
-        if let Some(effect) = self.effects.pop_front() {
-            return Some(effect);
-        }
+        self.effects.pop_front()
+    }
+
+    /// The letters for the next shard that there are any for, until `None`. Letters of several
+    /// inputs may be taken together; to one shard they keep their order.
+    pub fn poll_mail(&mut self) -> Option<(ShardId, Mail)> {
         if !self.has_mail {
             return None;
         }
-        for (to, outbox) in self.outbox.iter_mut().enumerate() {
-            if !outbox.is_empty() {
-                return Some(Effect::Mail {
-                    to: ShardId(to as u16),
-                    batch: std::mem::take(outbox),
-                });
-            }
-        }
-        self.has_mail = false;
-        None
+        let waiting = self
+            .outbox
+            .iter_mut()
+            .enumerate()
+            .find(|(_, outbox)| !outbox.is_empty());
+        let Some((to, outbox)) = waiting else {
+            self.has_mail = false;
+            return None;
+        };
+        let spare = self.spare_mail.pop().unwrap_or_default();
+        Some((ShardId(to as u16), std::mem::replace(outbox, spare)))
     }
 
     /// When [`Input::DeadlineReached`] is due, in `mono_ms`.
@@ -347,7 +350,7 @@ impl Shard {
             return self.on_letter(to, letter);
         }
         if let Some(outbox) = self.outbox.get_mut(to.index()) {
-            outbox.push(Mail(letter));
+            outbox.letters.push(letter);
             self.has_mail = true;
         }
     }

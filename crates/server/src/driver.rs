@@ -209,11 +209,13 @@ impl Driver {
             self.read_ready();
         }
         // Letters go first: other shards work on them while this one writes.
-        self.mail.push();
+        self.send_mail();
         self.wake_homes();
         self.write_dirty();
         self.close_ended();
         self.answer_verdicts();
+        // Room in an output, or the end of a connection, may have called for letters as well.
+        self.send_mail();
         self.wake_homes();
         let count = self.mail.count();
         for counter in self.mail_counters.drain(..) {
@@ -301,14 +303,21 @@ impl Driver {
         self.drain();
     }
 
+    fn send_mail(&mut self) {
+        while let Some((to, mail)) = self.core.poll_mail() {
+            self.mail.collect(to, mail);
+        }
+        self.mail.push();
+    }
+
     fn take_mail(&mut self) {
         for ring in 0..self.mail.rings() {
             // What comes in meanwhile waits for the next tick; its wake is already on its way.
             for _ in 0..MAIL_BATCHES {
-                let Some((from, batch)) = self.mail.take(ring) else {
+                let Some((from, mail)) = self.mail.take(ring) else {
                     break;
                 };
-                self.core.handle(self.now, Input::Mail { from, batch });
+                self.core.handle(self.now, Input::Mail { from, mail });
                 self.drain();
             }
         }

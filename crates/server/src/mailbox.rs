@@ -9,16 +9,35 @@
 use std::sync::Arc;
 
 use columba_broker::event::ShardId;
+use columba_broker::mail::Mail;
 use mio::Waker;
 
-/// One shard's ends of all rings; `M` is a letter.
+/// One shard's ends of all rings; `B` is a batch of letters.
 #[derive(Debug)]
-pub(crate) struct Mailboxes<M> {
+pub(crate) struct Mailboxes<B> {
     /// By shard; `None` at the shard itself.
-    outgoing: Vec<Option<Outgoing<M>>>,
-    incoming: Vec<(ShardId, rtrb::Consumer<Vec<M>>)>,
+    outgoing: Vec<Option<Outgoing<B>>>,
+    incoming: Vec<(ShardId, rtrb::Consumer<B>)>,
     /// Batches pushed and taken so far; a shutdown compares the two over all shards.
     count: MailCount,
+}
+
+/// What a ring carries.
+pub(crate) trait Batch: Default {
+    /// Whether there is nothing to carry.
+    fn is_empty(&self) -> bool;
+    /// Adds what comes later.
+    fn append(&mut self, later: Self);
+}
+
+impl Batch for Mail {
+    fn is_empty(&self) -> bool {
+        Self::is_empty(self)
+    }
+
+    fn append(&mut self, later: Self) {
+        Self::append(self, later);
+    }
 }
 
 /// How many batches went through one shard.
@@ -31,14 +50,14 @@ pub(crate) struct MailCount {
 }
 
 #[derive(Debug)]
-struct Outgoing<M> {
-    ring: rtrb::Producer<Vec<M>>,
+struct Outgoing<B> {
+    ring: rtrb::Producer<B>,
     waker: Arc<Waker>,
     /// Not pushed yet.
-    batch: Vec<M>,
+    batch: B,
 }
 
-impl<M> Mailboxes<M> {
+impl<B: Batch> Mailboxes<B> {
     /// The ends for each shard, given the wakers of all.
     pub(crate) fn connect(wakers: &[Arc<Waker>]) -> Vec<Self> {
         let mut all: Vec<Self> = wakers
@@ -60,7 +79,7 @@ impl<M> Mailboxes<M> {
                 all[from].outgoing.push(Some(Outgoing {
                     ring: producer,
                     waker,
-                    batch: Vec::new(),
+                    batch: B::default(),
                 }));
                 all[to].incoming.push((ShardId(from as u16), consumer));
             }
@@ -69,14 +88,14 @@ impl<M> Mailboxes<M> {
     }
 
     /// Adds letters to what goes to a shard at the end of the tick.
-    pub(crate) fn collect(&mut self, to: ShardId, mut batch: Vec<M>) {
+    pub(crate) fn collect(&mut self, to: ShardId, batch: B) {
         let Some(Some(outgoing)) = self.outgoing.get_mut(to.index()) else {
             panic!("mail from a shard to {to:?}, which is itself or does not exist");
         };
         if outgoing.batch.is_empty() {
             outgoing.batch = batch;
         } else {
-            outgoing.batch.append(&mut batch);
+            outgoing.batch.append(batch);
         }
     }
 
@@ -107,7 +126,7 @@ impl<M> Mailboxes<M> {
     }
 
     /// The next batch from one of the rings that lead here.
-    pub(crate) fn take(&mut self, ring: usize) -> Option<(ShardId, Vec<M>)> {
+    pub(crate) fn take(&mut self, ring: usize) -> Option<(ShardId, B)> {
         let (from, consumer) = self.incoming.get_mut(ring)?;
         let batch = consumer.pop().ok()?;
         self.count.taken += 1;
@@ -134,7 +153,17 @@ const RING_BATCHES: usize = 64;
 mod tests {
     use super::*;
 
-    fn two() -> (Vec<mio::Poll>, Mailboxes<u32>, Mailboxes<u32>) {
+    impl Batch for Vec<u32> {
+        fn is_empty(&self) -> bool {
+            Self::is_empty(self)
+        }
+
+        fn append(&mut self, mut later: Self) {
+            Self::append(self, &mut later);
+        }
+    }
+
+    fn two() -> (Vec<mio::Poll>, Mailboxes<Vec<u32>>, Mailboxes<Vec<u32>>) {
         let polls: Vec<_> = (0..2).map(|_| mio::Poll::new().unwrap()).collect();
         let wakers: Vec<_> = polls
             .iter()

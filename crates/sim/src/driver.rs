@@ -49,17 +49,15 @@ impl World {
                         self.oracle.fail("effects", detail);
                     }
                 }
-                Effect::Mail { to, .. } => {
-                    if to.index() == shard || to.index() >= self.shards.len() {
-                        self.oracle.fail("effects", format!("mail to {to:?}"));
-                    }
-                }
                 Effect::Report(report) => observation.reports.push(report.clone()),
             }
         }
         self.oracle.observe(&observation);
         for effect in effects {
             self.carry_out(shard, effect);
+        }
+        while let Some((to, mail)) = self.shards[shard].core.poll_mail() {
+            self.post(shard, to, mail);
         }
         self.watch_deadline(shard);
         if self.inputs.is_multiple_of(16) {
@@ -96,12 +94,6 @@ impl World {
     fn trace_effect(&mut self, shard: usize, effect: &Effect) {
         let at_ms = self.now_ms;
         match effect {
-            Effect::Mail { to, batch } => {
-                let (to, count) = (to.0, batch.len());
-                self.trace
-                    .line(at_ms, format_args!("  mail to {to}: {count} letters"));
-                self.trace.note(at_ms, format_args!("{batch:?}"));
-            }
             Effect::Transmit { .. }
             | Effect::Close { .. }
             | Effect::Authenticate { .. }
@@ -152,7 +144,6 @@ impl World {
                 let to = to.index();
                 self.put(delay_ms, Event::Adopt { link, to, handover });
             }
-            Effect::Mail { to, batch } => self.post(shard, to.index(), batch),
             Effect::Report(_) => {}
         }
     }
@@ -172,8 +163,16 @@ impl World {
 
     // Mail.
 
-    fn post(&mut self, from: usize, to: usize, batch: Vec<Mail>) {
-        self.shards[from].lanes[to].waiting.extend(batch);
+    fn post(&mut self, from: usize, to: ShardId, mail: Mail) {
+        let (at_ms, count) = (self.now_ms, mail.len());
+        self.trace
+            .line(at_ms, format_args!("  mail to {}: {count} letters", to.0));
+        self.trace.note(at_ms, format_args!("{mail:?}"));
+        let to = to.index();
+        if to == from || to >= self.shards.len() {
+            return self.oracle.fail("effects", format!("mail to {to}"));
+        }
+        self.shards[from].lanes[to].waiting.append(mail);
         self.push_mail(from, to);
     }
 
@@ -191,22 +190,15 @@ impl World {
     }
 
     pub(crate) fn on_mail(&mut self, from: usize, to: usize) {
-        let Some(batch) = self.shards[from].lanes[to].ring.pop_front() else {
+        let Some(mail) = self.shards[from].lanes[to].ring.pop_front() else {
             return;
         };
         let about = About::Mail {
             from,
-            letters: batch.len(),
+            letters: mail.len(),
         };
         let sender = ShardId(from as u16);
-        self.input(
-            to,
-            Input::Mail {
-                from: sender,
-                batch,
-            },
-            about,
-        );
+        self.input(to, Input::Mail { from: sender, mail }, about);
         let was_full = self.is_stalled(from);
         self.push_mail(from, to);
         if was_full && !self.is_stalled(from) {

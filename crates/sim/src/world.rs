@@ -51,9 +51,9 @@ pub(crate) struct Node {
 #[derive(Debug, Default)]
 pub(crate) struct Lane {
     /// On its way, in order.
-    pub(crate) ring: VecDeque<Vec<Mail>>,
+    pub(crate) ring: VecDeque<Mail>,
     /// Finds no room in the ring.
-    pub(crate) waiting: Vec<Mail>,
+    pub(crate) waiting: Mail,
     pub(crate) last_at_ms: u64,
 }
 

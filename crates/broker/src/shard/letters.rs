@@ -2,12 +2,43 @@
 
 use super::Shard;
 use crate::event::ShardId;
-use crate::mail::Letter;
+use crate::mail::{Letter, Mail};
+use crate::message::Head;
+
+/// Mail of more memory than this is freed and not written into again.
+const SPARE_MAIL_BYTES_MAX: usize = 256 * 1024;
 
 impl Shard {
+    pub(super) fn on_mail(&mut self, from: ShardId, mut mail: Mail) {
+        let mut at = 0;
+        for letter in mail.letters.drain(..) {
+            let Letter::PublishCopied { head, len_bytes } = letter else {
+                self.on_letter(from, letter);
+                continue;
+            };
+            let end = at + len_bytes as usize;
+            self.route_copied(&head, mail.bytes.get(at..end).unwrap_or_default());
+            at = end;
+        }
+        let spare_max = usize::from(self.shards);
+        if self.spare_mail.len() < spare_max && mail.capacity_bytes() <= SPARE_MAIL_BYTES_MAX {
+            mail.bytes.clear();
+            self.spare_mail.push(mail);
+        }
+    }
+
+    /// Routes a message of another shard that lies in its mail.
+    fn route_copied(&mut self, head: &Head, bytes: &[u8]) {
+        let cut = head.cut(bytes);
+        let properties = [cut.properties];
+        self.route_parts_here(head.parts(cut, &properties));
+    }
+
     pub(super) fn on_letter(&mut self, from: ShardId, letter: Letter) {
         match letter {
             Letter::Publish { message } => self.route_here(&message),
+            // Its bytes are in the mail: see `on_mail`.
+            Letter::PublishCopied { .. } => {}
             Letter::Interest {
                 filter,
                 is_interested,

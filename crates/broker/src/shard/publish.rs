@@ -14,8 +14,9 @@ use crate::access::Action;
 use crate::event::{ConnectionId, ShardId};
 use crate::hash::{Set, hash_of, shard_of};
 use crate::mail::{GroupRef, Letter};
-use crate::message::{Message, MessageParts, NEVER_MS};
+use crate::message::{Head, Message, MessageParts, NEVER_MS};
 use crate::outcome::Outcome;
+use crate::output::SHARED_PAYLOAD_BYTES_MIN;
 use crate::retained::RetainedLimits;
 use crate::routing::FilterId;
 use crate::session::alias::Aliases;
@@ -526,8 +527,7 @@ impl Shard {
         while remote != 0 {
             let shard = ShardId(remote.trailing_zeros() as u16);
             remote &= remote - 1;
-            let message = publication.message().clone();
-            self.post(shard, Letter::Publish { message });
+            self.post_publication(shard, publication);
         }
         for (owner, group) in groups {
             let message = publication.message().clone();
@@ -539,6 +539,25 @@ impl Shard {
                     not: None,
                 },
             );
+        }
+    }
+
+    /// Sends a message to another shard: a kept or a large one by reference, others as a copy.
+    fn post_publication(&mut self, to: ShardId, publication: &mut Publication<'_>) {
+        let parts = &publication.parts;
+        if publication.message.is_some() || parts.payload.len() >= SHARED_PAYLOAD_BYTES_MIN {
+            let message = publication.message().clone();
+            return self.post(to, Letter::Publish { message });
+        }
+        if let Some(outbox) = self.outbox.get_mut(to.index()) {
+            let start = outbox.bytes.len();
+            let head = Head::new(parts);
+            parts.write(&mut outbox.bytes);
+            let len_bytes = (outbox.bytes.len() - start) as u32;
+            outbox
+                .letters
+                .push(Letter::PublishCopied { head, len_bytes });
+            self.has_mail = true;
         }
     }
 
@@ -566,6 +585,11 @@ impl Shard {
         self.route(&mut publication, Scope::Here, None);
     }
 
+    /// The same for a message that is not kept yet.
+    pub(super) fn route_parts_here(&mut self, parts: MessageParts<'_>) {
+        self.route(&mut Publication::new(parts), Scope::Here, None);
+    }
+
     /// The shard that keeps a topic's retained message.
     pub(super) fn retained_owner(&self, topic: &str) -> ShardId {
         if self.shards == 1 {
@@ -587,16 +611,7 @@ pub(super) fn parts_of<'a>(
     message: &'a Message,
     properties: &'a [&'a [u8]; 1],
 ) -> MessageParts<'a> {
-    let head = message.head();
-    MessageParts {
-        topic: message.topic(),
-        properties,
-        payload: message.payload(),
-        qos: head.qos,
-        retain: head.retain,
-        expires_at_ms: head.expires_at_ms,
-        publisher: head.publisher,
-    }
+    message.head().parts(message.cut(), properties)
 }
 
 /// When a message with this Message Expiry Interval expires.

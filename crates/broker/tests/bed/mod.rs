@@ -259,7 +259,7 @@ pub struct Bed {
     /// Work that a shard has put off stays undone until [`Bed::turn`] or until this is cleared and
     /// something else happens.
     pub is_work_held: bool,
-    mail: VecDeque<(usize, usize, Vec<columba_broker::mail::Mail>)>,
+    mail: VecDeque<(usize, usize, columba_broker::mail::Mail)>,
     /// Everything that was reported.
     pub reports: Vec<Report>,
     next_shard: usize,
@@ -694,15 +694,25 @@ impl Bed {
             for shard in 0..self.shards.len() {
                 while let Some(effect) = self.shards[shard].poll() {
                     is_idle = false;
-                    self.carry_out(shard, effect, &mut mail);
+                    self.carry_out(shard, effect);
+                }
+                while let Some((to, letters)) = self.shards[shard].poll_mail() {
+                    is_idle = false;
+                    mail.push_back((shard, to.index(), letters));
                 }
             }
             if !self.is_mail_held
-                && let Some((from, to, batch)) = mail.pop_front()
+                && let Some((from, to, letters)) = mail.pop_front()
             {
                 is_idle = false;
                 let from = ShardId(from as u16);
-                self.shards[to].handle(self.now, Input::Mail { from, batch });
+                self.shards[to].handle(
+                    self.now,
+                    Input::Mail {
+                        from,
+                        mail: letters,
+                    },
+                );
             }
             if is_idle && !self.is_work_held {
                 is_idle = !self.give_turns();
@@ -722,12 +732,7 @@ impl Bed {
         self.settle();
     }
 
-    fn carry_out(
-        &mut self,
-        shard: usize,
-        effect: Effect,
-        mail: &mut VecDeque<(usize, usize, Vec<columba_broker::mail::Mail>)>,
-    ) {
+    fn carry_out(&mut self, shard: usize, effect: Effect) {
         match effect {
             Effect::Transmit { conn } => {
                 if let Some(client) = self.owner(shard, conn)
@@ -760,7 +765,6 @@ impl Bed {
                 let conn = self.place(client, to.index());
                 self.shards[to.index()].handle(self.now, Input::Adopted { conn, handover });
             }
-            Effect::Mail { to, batch } => mail.push_back((shard, to.index(), batch)),
             Effect::Report(report) => self.reports.push(report),
         }
     }

@@ -18,7 +18,6 @@ impl Driver {
                 Effect::Close { conn } => self.begin_close(conn),
                 Effect::Authenticate { conn, request } => self.ask(conn, request),
                 Effect::Handover { conn, to, handover } => self.hand_over(conn, to, handover),
-                Effect::Mail { to, batch } => self.mail.collect(to, batch),
                 Effect::Report(report) => report::log(&report, &self.shared),
             }
         }

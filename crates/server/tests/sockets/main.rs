@@ -5,6 +5,7 @@ mod bed;
 mod certificate_reload;
 mod graceful_shutdown;
 mod http_and_tls_on_the_plain_port;
+mod letters_between_shards;
 mod logins;
 mod secure;
 mod serves_every_transport;
