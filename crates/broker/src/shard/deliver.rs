@@ -234,41 +234,38 @@ impl Shard {
         delivery: Delivery,
         publication: Option<&Publication<'_>>,
     ) {
-        let message = delivery.message.clone();
-        let properties = [message.properties()];
+        let properties = [delivery.message.properties()];
         let parts = match publication {
             Some(publication) => publication.parts,
-            None => parts_of(&message, &properties),
+            None => parts_of(&delivery.message, &properties),
         };
         let is_fan_out = publication.is_some();
         let identifiers = delivery.identifiers.as_slice();
         let Some(prepared) = self.prepare(id, &parts, identifiers, true, is_fan_out) else {
             // MQTT-3.1.2-25: as if it were delivered.
+            let message = delivery.message.clone();
             return self.drop_delivery_of(slot, &delivery, Outcome::DeliverTooLarge, &message);
         };
-        let (qos, retain) = (delivery.qos, delivery.retain);
         let Some(session) = self.session_mut(slot) else {
             return;
         };
         let window = session
             .window
             .get_or_insert_with(|| Box::new(Window::default()));
-        let packet_id = Some(window.push(delivery));
         let flags = Flags {
             dup: false,
-            qos,
-            retain,
-            packet_id,
+            qos: delivery.qos,
+            retain: delivery.retain,
+            packet_id: Some(window.next_id()),
         };
-        let shared = prepared.is_payload_shared.then(|| message.clone());
-        self.write_publish(
-            id,
-            prepared,
-            flags,
-            parts.topic,
-            parts.payload.len(),
-            shared,
-        );
+        let shared = prepared
+            .is_payload_shared
+            .then(|| delivery.message.clone());
+        let payload_len = parts.payload.len();
+        self.write_publish(id, prepared, flags, parts.topic, payload_len, shared);
+        if let Some(window) = self.session_mut(slot).and_then(|of| of.window.as_mut()) {
+            window.push(delivery);
+        }
     }
 
     /// Whether a QoS 1 or 2 message can go out now.
@@ -330,9 +327,6 @@ impl Shard {
         let session = self.session_mut(slot)?;
         let queue = session.queue.as_mut()?;
         let delivery = queue.pop()?;
-        if queue.is_empty() {
-            session.queue = None;
-        }
         self.stats.queued_messages -= 1;
         self.stats.queued_bytes -= delivery.size_bytes() as u64;
         Some(delivery)
@@ -354,6 +348,18 @@ impl Shard {
             .is_some_and(|session| session.replays.is_some());
         if has_replays {
             self.pump_replays(slot);
+        }
+        self.free_queue(slot);
+    }
+
+    /// While messages are on their way the queue is about to be used again and is kept; when the
+    /// last one is settled its memory goes.
+    fn free_queue(&mut self, slot: u32) {
+        if let Some(session) = self.session_mut(slot)
+            && session.queue.as_ref().is_some_and(|queue| queue.is_empty())
+            && session.window.as_ref().is_none_or(|of| of.len() == 0)
+        {
+            session.queue = None;
         }
     }
 

@@ -238,7 +238,7 @@ impl Shard {
         let has_room = window.is_none_or(|window| {
             window.has_room(connection.receive_maximum, self.limits.inflight_bytes_max)
         });
-        let has_queue = session.queue.is_some();
+        let has_queue = session.queue.as_ref().is_some_and(|of| !of.is_empty());
         if qos != QoS::AtMostOnce && (!has_room || has_queue) {
             return false;
         }
