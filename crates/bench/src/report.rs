@@ -239,7 +239,7 @@ impl GeneratorUse {
         broker: Option<&BrokerUse>,
     ) -> Self {
         let cpu_secs = tally.thread_cpu_ns as f64 / 1e9;
-        let busiest_thread = tally.thread_cpu_ns_max as f64 / 1e9 / secs;
+        let busiest_thread = (tally.thread_cpu_ns_max as f64 / 1e9 / secs).min(1.0);
         let lag = tally.lag.histogram();
         let lag_p99_us = (!lag.is_empty()).then(|| us(lag.value_at_quantile(0.99)));
         let is_busy = busiest_thread > BUSY && broker.is_none_or(|b| b.cores < busiest_thread);

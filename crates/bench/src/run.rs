@@ -202,7 +202,9 @@ fn publish(
     let publishing = Publishing {
         messages,
         per_sec: plan.messages_per_sec,
-        is_windowed_by_delivery: plan.messages_per_sec.is_none(),
+        // Unstamped messages of several publishers cannot be told apart where they arrive.
+        is_windowed_by_delivery: plan.messages_per_sec.is_none()
+            && (plan.is_verified || matches!(plan.kind, Kind::Pair | Kind::FanOut)),
         is_clearing: false,
     };
     let time_from = match plan.kind {

@@ -96,7 +96,10 @@ pub(crate) enum Command {
     Connect(Connecting),
     Subscribe(Who),
     Disconnect(Who),
+    /// Count. Publishing waits for [`Command::Publish`], when all threads count.
     Begin(Stage),
+    /// Start to publish, with the first message due at this time.
+    Publish(u64),
     /// Publish no more.
     Stop,
     /// Count undelivered messages as lost and go on.

@@ -307,3 +307,74 @@ fn number_factor(unit: &str) -> Option<f64> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, metric: Metric, comparison: Comparison, value: f64) {
+        let threshold: Threshold = text.parse().unwrap();
+        let expected = Threshold {
+            text: text.to_owned(),
+            metric,
+            comparison,
+            value,
+        };
+        assert_eq!(threshold, expected);
+    }
+
+    #[test]
+    fn conditions_name_a_metric_a_comparison_and_a_value() {
+        use Comparison as C;
+        check("p99>20ms", Metric::Quantile(0.99), C::Above, 20_000.0);
+        check(
+            "p99.9 >= 1.5 s",
+            Metric::Quantile(99.9 / 100.0),
+            C::AtLeast,
+            1.5e6,
+        );
+        check("p999<300us", Metric::Quantile(0.999), C::Below, 300.0);
+        check("loss>0", Metric::Lost, C::Above, 0.0);
+        check("loss > 0.1%", Metric::LostShare, C::Above, 0.1 / 100.0);
+        check("rate<10k", Metric::ReceivedPerSec, C::Below, 10_000.0);
+        check("sent!=1_000", Metric::Sent, C::NotEqual, 1000.0);
+        check("received=5", Metric::Received, C::Equal, 5.0);
+        check("cpu<=5us", Metric::BrokerCpu, C::AtMost, 5.0);
+        check("rss>64MiB", Metric::BrokerRss, C::Above, 67_108_864.0);
+    }
+
+    #[test]
+    fn faulty_conditions_say_what_is_wrong() {
+        let fault = |text: &str| text.parse::<Threshold>().unwrap_err();
+        assert_eq!(fault("p99"), ThresholdFault::NoComparison);
+        assert_eq!(fault("p99!5ms"), ThresholdFault::NoComparison);
+        for name in ["speed", "p", "p101", "pNaN", ""] {
+            let expected = ThresholdFault::UnknownMetric(name.to_owned());
+            assert_eq!(fault(&format!("{name}>1")), expected);
+        }
+        for value in ["", "x", "-1", "1.2.3"] {
+            let expected = ThresholdFault::NotANumber(value.to_owned());
+            assert_eq!(fault(&format!("loss>{value}")), expected);
+        }
+        for condition in ["p99>5", "p99>5MB", "loss>5ms", "rss>5", "rate<5%"] {
+            assert!(matches!(fault(condition), ThresholdFault::Unit { .. }));
+        }
+    }
+
+    #[test]
+    fn each_comparison_is_what_its_sign_says() {
+        for (sign, below, equal, above) in [
+            (">", false, false, true),
+            (">=", false, true, true),
+            ("<", true, false, false),
+            ("<=", true, true, false),
+            ("==", false, true, false),
+            ("!=", true, false, true),
+        ] {
+            let threshold: Threshold = format!("loss{sign}5").parse().unwrap();
+            let holds = |found| threshold.comparison.holds(found, threshold.value);
+            let found = [holds(4.0), holds(5.0), holds(6.0)];
+            assert_eq!(found, [below, equal, above], "{sign}");
+        }
+    }
+}

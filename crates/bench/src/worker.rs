@@ -262,6 +262,7 @@ impl Worker {
             Command::Subscribe(who) => self.subscribe(who),
             Command::Disconnect(who) => self.disconnect(who),
             Command::Begin(stage) => self.begin(stage),
+            Command::Publish(start_ns) => self.start_publishing(start_ns),
             Command::Stop => self.stop_publishing(),
             Command::WriteOff => self.write_off(),
             Command::Recent => {

@@ -22,6 +22,8 @@ use amount::{parse_duration, parse_number, parse_size, parse_time_or_number};
 
 /// A condition of `--fail-if` holds.
 const EXIT_THRESHOLD: u8 = 10;
+/// Troubles that are told in words.
+const TROUBLES_MAX: usize = 3;
 
 /// Make load for any MQTT broker, and account for every message
 ///
@@ -269,8 +271,13 @@ fn bench(kind: Kind, args: &LoadArgs) -> Result<u8, Failure> {
 /// Says what is wrong with a run; the exit code that follows.
 fn judge(report: &Report, thresholds: &[Threshold]) -> u8 {
     let mut code = 0;
-    for trouble in &report.troubles {
+    for trouble in report.troubles.iter().take(TROUBLES_MAX) {
         say(&format!("error: {trouble}\n"));
+    }
+    let told = report.troubles.len().min(TROUBLES_MAX) as u64;
+    if report.counts.failed_clients > told {
+        let more = report.counts.failed_clients - told;
+        say(&format!("error: so it went with {more} more clients\n"));
     }
     for promise in &report.broken_promises {
         say(&format!("error: {promise}\n"));
@@ -337,6 +344,8 @@ impl LoadArgs {
         plan.qos = self.qos.as_deref().and_then(qos).unwrap_or(plan.qos);
         plan.subscribe_qos = match self.sub_qos.as_deref().and_then(qos) {
             Some(qos) => qos,
+            None if kind == Kind::Sub && self.qos.is_some() => plan.qos,
+            // As they were published.
             None if matches!(kind, Kind::Sub | Kind::Mixed) => QoS::ExactlyOnce,
             None => plan.qos,
         };

@@ -54,7 +54,10 @@ pub(super) struct Before {
 pub(super) struct Measured {
     pub(super) name: &'static str,
     pub(super) start_ns: u64,
+    pub(super) end_ns: u64,
     pub(super) tally: Tally,
+    /// Clients that were connected at the end.
+    pub(super) connected: u64,
     /// Deliveries that the stage called for, by QoS.
     pub(super) expected: [u64; 3],
     /// Gaps that a listener has seen.
@@ -292,7 +295,7 @@ impl<'a> Leader<'a> {
         self.stage_start_ns = stage.start_ns;
         self.last_progress = (stage.start_ns, 0);
         self.expected = Expected::Owed;
-        let before = Before {
+        let mut before = Before {
             name,
             start_ns: stage.start_ns,
             broker_cpu_ns: self.process.and_then(|p| p.cpu_ns().ok()),
@@ -300,6 +303,11 @@ impl<'a> Leader<'a> {
         };
         self.order(|| Command::Begin(stage));
         self.wait_until_done(name)?;
+        if stage.publishing.is_some() {
+            before.start_ns = now_ns();
+            self.stage_start_ns = before.start_ns;
+            self.order(|| Command::Publish(before.start_ns));
+        }
         Ok(before)
     }
 
@@ -458,6 +466,8 @@ impl<'a> Leader<'a> {
         let broker_rss = self.process.and_then(|p| p.resident_bytes().ok());
         let broker_peak = self.process.and_then(|p| p.peak_bytes().ok());
         let unanswered = self.board.sum(|g| &g.unanswered);
+        let connected = self.board.sum(|g| &g.connected);
+        let end_ns = now_ns();
         self.order(|| Command::End);
         let mut tally = Tally::default();
         let mut missing = 0;
@@ -481,7 +491,9 @@ impl<'a> Leader<'a> {
         Ok(Measured {
             name: before.name,
             start_ns: before.start_ns,
+            end_ns,
             tally,
+            connected,
             expected,
             missing,
             unanswered,

@@ -13,6 +13,8 @@ pub(super) struct Summary<'a> {
     report: Report,
     /// What another stage sent for the measured one to receive.
     stored: Option<u64>,
+    /// Messages that should have arrived in any case, by QoS.
+    lost_surely: [u64; 3],
 }
 
 impl<'a> Summary<'a> {
@@ -20,6 +22,7 @@ impl<'a> Summary<'a> {
         Self {
             plan,
             stored: None,
+            lost_surely: [0; 3],
             report: Report {
                 kind: plan.kind.name(),
                 broker: leader.address.to_string(),
@@ -47,7 +50,7 @@ impl<'a> Summary<'a> {
 
     /// Notes a stage beside the measured one.
     pub(super) fn stage(&mut self, measured: &Measured, unit: &'static str, count: u64) {
-        let secs = measured.secs();
+        let secs = self.secs(measured);
         self.report.stages.push(StageReport {
             name: measured.name,
             unit,
@@ -72,7 +75,7 @@ impl<'a> Summary<'a> {
             _ => measured.tally.unique_in_all(),
         };
         self.stage(&measured, unit, items);
-        let secs = measured.secs();
+        let secs = self.secs(&measured);
         let tally = &measured.tally;
         let expected: u64 = measured.expected.iter().sum();
         let received = tally.unique_in_all();
@@ -97,7 +100,7 @@ impl<'a> Summary<'a> {
             unacknowledged: counts.unacknowledged,
             foreign: tally.foreign,
             received_bytes: tally.payload_bytes,
-            connected: tally.connects.histogram().len(),
+            connected: measured.connected,
             failed_clients: 0,
         };
         self.report.broker_use = self.broker_use(&measured, secs, items);
@@ -115,6 +118,17 @@ impl<'a> Summary<'a> {
         };
         self.report.latency = Latency::new(of, times);
         self.report.times = times.clone();
+    }
+
+    /// A listener listens to the end; other stages last until the last thing that happens in them.
+    fn secs(&self, measured: &Measured) -> f64 {
+        let listens = self.plan.kind == Kind::Sub;
+        let end_ns = if listens {
+            measured.end_ns
+        } else {
+            measured.last_ns()
+        };
+        end_ns.saturating_sub(measured.start_ns).max(1) as f64 / 1e9
     }
 
     /// Only a listener that does not know what was sent goes by gaps.
@@ -147,10 +161,7 @@ impl<'a> Summary<'a> {
         let promises = &mut self.report.broken_promises;
         let tally = &measured.tally;
         for qos in [1, 2] {
-            let lost = measured.expected[qos].saturating_sub(tally.unique[qos]);
-            if lost > 0 && self.plan.is_verified {
-                promises.push(format!("{lost} messages of QoS {qos} did not arrive"));
-            }
+            self.lost_surely[qos] = measured.expected[qos].saturating_sub(tally.unique[qos]);
         }
         let delivered_at = self.plan.qos.min(self.plan.subscribe_qos);
         let is_one_qos = !matches!(self.plan.kind, Kind::Mixed | Kind::Sub);
@@ -194,6 +205,14 @@ impl<'a> Summary<'a> {
         let report = &mut self.report;
         report.counts.failed_clients = leader.failed_clients;
         report.is_complete = leader.failed_clients == 0 && !leader.is_stalled;
+        for qos in [1, 2] {
+            let lost = self.lost_surely[qos];
+            // What a broker that is gone did not deliver is no promise broken.
+            if lost > 0 && report.is_complete {
+                let promise = format!("{lost} messages of QoS {qos} did not arrive");
+                report.broken_promises.push(promise);
+            }
+        }
         if leader.is_stopped {
             report.notes.push("the run was stopped early".to_owned());
         }
@@ -248,19 +267,17 @@ fn limit_note(report: &Report) -> String {
 }
 
 impl Measured {
-    /// From the start of the stage to the last thing that happened in it.
-    fn secs(&self) -> f64 {
+    /// The last thing that happened in the stage.
+    fn last_ns(&self) -> u64 {
         let tally = &self.tally;
-        let last_ns = [
+        let last = [
             tally.last_sent_ns,
             tally.last_acknowledged_ns,
             tally.last_arrival_ns,
             tally.last_connect_ns,
         ]
         .into_iter()
-        .max()
-        .unwrap_or_default();
-        let ns = last_ns.saturating_sub(self.start_ns).max(1);
-        ns as f64 / 1e9
+        .max();
+        last.filter(|last| *last > 0).unwrap_or(self.end_ns)
     }
 }

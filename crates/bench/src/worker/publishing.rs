@@ -17,7 +17,7 @@ const OUT_BYTES_MAX: usize = 256 << 10;
 const TURN_BYTES_MAX: usize = 64 << 10;
 
 impl Worker {
-    /// Starts to count, and to publish if the stage is about that.
+    /// Starts to count, and gets ready to publish if the stage is about that.
     pub(super) fn begin(&mut self, stage: Stage) {
         self.stage = stage;
         self.is_staged = true;
@@ -34,7 +34,6 @@ impl Worker {
 
     fn begin_publishing(&mut self, publishing: &Publishing) {
         let publishers = self.board.thread_of.len() as u64;
-        let mut own = Vec::with_capacity(self.publishers.len());
         for place in self.publishers.clone() {
             let Some(client) = self.clients.get_mut(place) else {
                 continue;
@@ -58,10 +57,16 @@ impl Worker {
             let delivered = self.board.delivered(publisher.number);
             publisher.begin(messages, publishing.per_sec.is_some(), delivered);
             publisher.is_windowed_by_delivery = publishing.is_windowed_by_delivery;
-            own.push(number);
         }
-        if let Some(schedule) = self.schedule() {
-            self.walk = Some(Walk::new(schedule, own, publishing.messages));
+    }
+
+    /// Publishes, in an open loop from this time on.
+    pub(super) fn start_publishing(&mut self, start_ns: u64) {
+        self.stage.start_ns = start_ns;
+        if let (Some(schedule), Some(publishing)) = (self.schedule(), self.stage.publishing) {
+            let publishers = self.clients.iter().filter_map(|c| c.publisher.as_ref());
+            let own = publishers.map(|publisher| u64::from(publisher.number));
+            self.walk = Some(Walk::new(schedule, own.collect(), publishing.messages));
         } else {
             self.list_publishers();
         }
@@ -186,18 +191,13 @@ impl Worker {
         {
             return;
         }
-        let mut room = publisher.room(self.board.delivered(publisher.number));
-        if room == 0 && publisher.is_windowed_by_delivery {
-            // Said first and looked at again after, lest a delivery in between wakes nobody.
-            let gauges = &self.board.gauges[self.thread];
-            gauges.is_waiting.store(true, Ordering::SeqCst);
-            room = publisher.room(self.board.delivered(publisher.number));
+        let room = publisher.room(self.board.delivered(publisher.number));
+        if room == 0 {
+            self.wait_for_deliveries(place);
+            return;
         }
         let message_bytes = publisher.message_bytes(&self.setting.payload).max(1);
         let count = room.min((TURN_BYTES_MAX / message_bytes).max(1) as u64);
-        if count == 0 {
-            return;
-        }
         let now = now_ns();
         for _ in 0..count {
             let due = publisher.append(
@@ -223,11 +223,32 @@ impl Worker {
         let is_done = publisher.remaining() == 0;
         if count < room {
             self.list(place);
+        } else {
+            self.wait_for_deliveries(place);
         }
         if is_done {
             self.ask_for_pong(place);
         }
         self.flush(place);
+    }
+
+    /// Asks threads with subscribers to wake this one when messages have arrived there.
+    fn wait_for_deliveries(&mut self, place: usize) {
+        if self.wakers.len() == 1 {
+            return;
+        }
+        let client = self.clients.get(place);
+        let Some(publisher) = client.and_then(|client| client.publisher.as_ref()) else {
+            return;
+        };
+        if !publisher.is_windowed_by_delivery {
+            return;
+        }
+        // Said first and looked at again after, lest a delivery in between wakes nobody.
+        self.gauges().is_waiting.store(true, Ordering::SeqCst);
+        if publisher.room(self.board.delivered(publisher.number)) > 0 {
+            self.list(place);
+        }
     }
 
     /// Behind the last message at QoS 0 goes a PINGREQ: its answer says that the broker has read
