@@ -1,4 +1,4 @@
-//! From the core to sockets: one vectored write per connection and tick.
+//! From the core to sockets: one write per connection and tick, vectored if it has several pieces.
 
 use std::io::{self, IoSlice, Write};
 
@@ -100,7 +100,13 @@ impl Driver {
             return Written::All(0);
         }
         let pieces = pieces.get(..count).unwrap_or_default();
-        match retry(|| (&connection.socket).write_vectored(pieces)) {
+        let socket = &connection.socket;
+        let written = match pieces {
+            // What most writes are, and for the kernel cheaper than a list of one.
+            [piece] => retry(|| (&*socket).write(piece)),
+            pieces => retry(|| (&*socket).write_vectored(pieces)),
+        };
+        match written {
             Ok(len) if len == tried => Written::All(len),
             // A short write means a full socket, and an event once it is not (epoll(7)).
             Ok(len) => Written::Blocked(len),
