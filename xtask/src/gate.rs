@@ -83,6 +83,17 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<bool> {
         shown(with_flags(cargo(words), &["--", "-D", "warnings"]))
     });
     ledger.step("tests", || tests(root));
+    ledger.step("benches", || {
+        // As tests: each bench runs once, at a small size.
+        shown(cargo([
+            "test",
+            "--workspace",
+            "--bench",
+            "*",
+            "--locked",
+            "--quiet",
+        ]))
+    });
     ledger.step("conformance", || Ok(conformance::run(root, true)?.into()));
     if has_simulator(root) {
         ledger.step("simulator", || simulate(&GATE_SIMULATION));

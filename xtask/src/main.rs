@@ -7,6 +7,7 @@
 mod conformance;
 mod figures;
 mod gate;
+mod instructions;
 mod matrix;
 mod process;
 mod provision;
@@ -31,6 +32,7 @@ fn main() -> anyhow::Result<ExitCode> {
         ["conformance", "--brief"] => conformance::run(&root, true)?,
         ["matrix", ref options @ ..] => run_matrix(&root, options)?,
         ["sim", ref options @ ..] => gate::run_simulator(options)?,
+        ["instructions"] => instructions::run(&root)?,
         ["figures"] => figures::run(&root, true)?,
         ["figures", "--no-build"] => figures::run(&root, false)?,
         _ => {
@@ -53,7 +55,8 @@ cargo xtask matrix [--broker mosquitto] [--only TEXT] [--shards N]
                                                client libraries from elsewhere
 cargo xtask sim [--seeds N] [--seed N] [--trace] [--minutes M]
                                                the whole-broker simulator
-cargo xtask figures [--no-build]               what the broker costs, beside mosquitto";
+cargo xtask figures [--no-build]               what the broker costs, beside mosquitto
+cargo xtask instructions                       what the core costs in instructions, allocations, bytes";
 
 /// `cargo xtask matrix`: both shard counts of ours unless told otherwise.
 fn run_matrix(root: &Path, options: &[&str]) -> anyhow::Result<bool> {

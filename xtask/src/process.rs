@@ -73,6 +73,18 @@ pub(crate) fn quiet(mut command: Command) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Runs a command, which must succeed, and returns what it wrote to standard output.
+pub(crate) fn output_of(command: &mut Command) -> anyhow::Result<String> {
+    let shown = format!("{command:?}");
+    let output = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context(shown.clone())?;
+    ensure!(output.status.success(), "{shown} failed");
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// Runs a command for at most `limit` and returns what it wrote to standard output.
 pub(crate) fn output_within(mut command: Command, limit: Duration) -> anyhow::Result<String> {
     let mut child = command

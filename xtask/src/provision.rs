@@ -29,6 +29,9 @@ const CLIENT_NEEDS: [Need; 4] = [
 /// The broker that figures are measured beside.
 pub(crate) const MOSQUITTO: Need = need("mosquitto", "mosquitto");
 
+/// What counts instructions.
+pub(crate) const VALGRIND: Need = need("valgrind", "valgrind");
+
 /// Where the drivers' programs are.
 pub(crate) struct Drivers {
     /// Python with the client libraries.
