@@ -195,7 +195,8 @@ impl Trie {
         match self.node(parent).map(|node| node.plus) {
             Some(at) if at != NONE => at,
             _ => {
-                let at = self.new_node(Node::new("+", parent));
+                // Its parent knows it as `+`; a text of its own would only take memory.
+                let at = self.new_node(Node::new("", parent));
                 if let Some(node) = self.node_mut(parent) {
                     node.plus = at;
                 }
