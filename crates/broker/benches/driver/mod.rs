@@ -119,6 +119,7 @@ impl Driver {
         let mut limits = Limits {
             sys_interval_ms: 0,
             subscriptions_max: usize::MAX,
+            subscription_bytes_max: usize::MAX,
             queue_messages_max: usize::MAX,
             queue_bytes_max: usize::MAX,
             retained_messages_max: 2_000_000,
@@ -399,6 +400,10 @@ impl Client {
                 }
                 Packet::PubRec(Acknowledgement { packet_id, .. }) => self.reply(0x62, packet_id),
                 Packet::PubRel(Acknowledgement { packet_id, .. }) => self.reply(0x70, packet_id),
+                Packet::SubAck(ack) => {
+                    let is_refused = ack.codes.iter().any(|code| *code >= 0x80);
+                    assert!(!is_refused, "the core refuses a subscription: {ack:?}");
+                }
                 Packet::Disconnect(disconnect) => {
                     panic!("the core disconnects a client: {disconnect:?}");
                 }
