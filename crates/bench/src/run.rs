@@ -250,10 +250,12 @@ fn retained(leader: &mut Leader<'_>, summary: &mut Summary<'_>) -> Result<(), Tr
     let plan = leader.plan;
     let messages = messages_of(plan);
     leader.connect(connecting(plan, Who::All))?;
+    // A thread may stamp its first messages with the time at which it was told to begin.
+    let first_ns = now_ns();
     let stored = store(leader, "storing", messages, false)?;
     summary.stage(&stored, "messages", stored.tally.sent);
     let mut replay = stage(TimeFrom::StageStart, None);
-    replay.valid_from_ns = stored.start_ns;
+    replay.valid_from_ns = first_ns;
     let before = leader.begin("replaying", replay)?;
     leader.subscribe(Who::Subscribers)?;
     let mut expected = [0; 3];
@@ -279,10 +281,12 @@ fn offline(leader: &mut Leader<'_>, summary: &mut Summary<'_>) -> Result<(), Tro
     leader.subscribe(Who::Subscribers)?;
     leader.disconnect(Who::Subscribers)?;
     leader.connect(connecting(plan, Who::Publishers))?;
+    // A thread may stamp its first messages with the time at which it was told to begin.
+    let first_ns = now_ns();
     let stored = store(leader, "storing", messages_of(plan), false)?;
     summary.stage(&stored, "messages", stored.tally.sent);
     let mut drain = stage(TimeFrom::StageStart, None);
-    drain.valid_from_ns = stored.start_ns;
+    drain.valid_from_ns = first_ns;
     persistent.start_ns = drain.start_ns;
     let before = leader.begin("draining", drain)?;
     leader.connect(persistent)?;
