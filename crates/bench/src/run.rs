@@ -156,8 +156,9 @@ fn conn(leader: &mut Leader<'_>, summary: &mut Summary<'_>) -> Result<(), Troubl
 fn listen(leader: &mut Leader<'_>, summary: &mut Summary<'_>) -> Result<(), Trouble> {
     let plan = leader.plan;
     leader.connect(connecting(plan, Who::All))?;
-    leader.subscribe(Who::All)?;
+    // Retained messages follow the answer at once, so counting comes first.
     let before = leader.begin("listening", stage(TimeFrom::Due, None))?;
+    leader.subscribe(Who::All)?;
     let (messages, ends) = match plan.amount {
         Amount::Messages(messages) => (messages, None),
         Amount::Time(time) => (u64::MAX, Some(time)),
@@ -294,9 +295,12 @@ fn offline(leader: &mut Leader<'_>, summary: &mut Summary<'_>) -> Result<(), Tro
     summary.stored(&stored);
     summary.measured(leader.end(before)?, "deliveries");
     leader.leave(Who::All);
-    // A clean start is how every version removes a session.
+    // A clean start is how every version removes a session. What goes wrong with it is beside what
+    // was measured.
+    let troubles = std::mem::take(&mut leader.troubles);
     if leader.connect(connecting(plan, Who::Subscribers)).is_ok() {
         leader.leave(Who::Subscribers);
     }
+    leader.troubles = troubles;
     Ok(())
 }

@@ -362,8 +362,17 @@ impl<'a> Leader<'a> {
             ),
             Expected::Deliveries(by_qos) => (by_qos.iter().sum(), by_qos[1] + by_qos[2]),
             Expected::Open(messages) => {
+                let received = self.board.sum(|g| &g.received);
                 let is_dead = self.failed_clients as usize >= self.connections;
-                return has_stopped || is_dead || self.board.sum(|g| &g.received) >= messages;
+                if messages != u64::MAX && received < messages && still_ns > self.stall_ns() {
+                    let missing = messages - received;
+                    self.stall(
+                        still_ns,
+                        format!("{missing} of {messages} messages were missing"),
+                    );
+                    return true;
+                }
+                return has_stopped || is_dead || received >= messages;
             }
         };
         let is_sent = remaining == 0 && unanswered == 0;
@@ -380,19 +389,23 @@ impl<'a> Leader<'a> {
             return true;
         }
         if still_ns > self.stall_ns() {
-            self.is_stalled = true;
-            let waited_for = format!(
-                "{} deliveries and {unanswered} acknowledgements were missing",
-                expected.saturating_sub(unique)
+            let missing = expected.saturating_sub(unique);
+            self.stall(
+                still_ns,
+                format!("{missing} deliveries and {unanswered} acknowledgements were missing"),
             );
-            self.troubles.push(Trouble::Silent {
-                address: self.address,
-                secs: still_ns as f64 / 1e9,
-                waited_for,
-            });
             return true;
         }
         false
+    }
+
+    fn stall(&mut self, still_ns: u64, waited_for: String) {
+        self.is_stalled = true;
+        self.troubles.push(Trouble::Silent {
+            address: self.address,
+            secs: still_ns as f64 / 1e9,
+            waited_for,
+        });
     }
 
     /// A closed loop whose window is full of messages that may be lost goes on without them.
