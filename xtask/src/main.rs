@@ -4,8 +4,8 @@
     reason = "a command-line tool reports on standard output"
 )]
 
+mod bench;
 mod conformance;
-mod figures;
 mod gate;
 mod instructions;
 mod matrix;
@@ -33,10 +33,9 @@ fn main() -> anyhow::Result<ExitCode> {
         ["matrix", ref options @ ..] => run_matrix(&root, options)?,
         ["sim", ref options @ ..] => gate::run_simulator(options)?,
         ["instructions"] => instructions::run(&root)?,
-        ["figures"] => figures::run(&root, true)?,
-        ["figures", "--no-build"] => figures::run(&root, false)?,
+        ["bench", ref options @ ..] => bench::run(&root, &bench::Options::parse(options)?)?,
         _ => {
-            println!("{USAGE}");
+            println!("{USAGE}\n{}", bench::USAGE);
             false
         }
     };
@@ -55,7 +54,6 @@ cargo xtask matrix [--broker mosquitto] [--only TEXT] [--shards N]
                                                client libraries from elsewhere
 cargo xtask sim [--seeds N] [--seed N] [--trace] [--minutes M]
                                                the whole-broker simulator
-cargo xtask figures [--no-build]               what the broker costs, beside mosquitto
 cargo xtask instructions                       what the core costs in instructions, allocations, bytes";
 
 /// `cargo xtask matrix`: both shard counts of ours unless told otherwise.
