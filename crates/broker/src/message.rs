@@ -47,6 +47,9 @@ pub struct MessageParts<'a> {
     pub publisher: u64,
 }
 
+/// Messages up to this size are put together on the stack; larger ones cost a second allocation.
+const SMALL_BYTES_MAX: usize = 512;
+
 /// No expiry.
 pub const NEVER_MS: u64 = u64::MAX;
 
@@ -110,14 +113,24 @@ impl MessageParts<'_> {
         self.properties.iter().map(|piece| piece.len()).sum()
     }
 
+    fn len(&self) -> usize {
+        self.topic.len() + self.properties_len() + self.payload.len()
+    }
+
+    /// Topic, properties and payload.
+    fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        let properties = self.properties.iter().copied();
+        std::iter::once(self.topic.as_bytes())
+            .chain(properties)
+            .chain(std::iter::once(self.payload))
+    }
+
     /// Appends topic, properties and payload.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
-        out.reserve(self.topic.len() + self.properties_len() + self.payload.len());
-        out.extend_from_slice(self.topic.as_bytes());
-        for piece in self.properties {
+        out.reserve(self.len());
+        for piece in self.pieces() {
             out.extend_from_slice(piece);
         }
-        out.extend_from_slice(self.payload);
     }
 }
 
@@ -127,6 +140,20 @@ impl Message {
         let head = Head::new(&parts);
         if head.properties_len == 0 && parts.payload.is_empty() {
             return Self(ThinArc::from_header_and_slice(head, parts.topic.as_bytes()));
+        }
+        let len = parts.len();
+        if len <= SMALL_BYTES_MAX {
+            // Put together on the stack: the one allocation is the message itself.
+            let mut bytes = [0; SMALL_BYTES_MAX];
+            let mut at = 0;
+            for piece in parts.pieces() {
+                if let Some(place) = bytes.get_mut(at..at + piece.len()) {
+                    place.copy_from_slice(piece);
+                }
+                at += piece.len();
+            }
+            let bytes = bytes.get(..len).unwrap_or_default();
+            return Self(ThinArc::from_header_and_slice(head, bytes));
         }
         let mut bytes = Vec::new();
         parts.write(&mut bytes);

@@ -258,9 +258,7 @@ impl Shard {
             retain: delivery.retain,
             packet_id: Some(window.next_id()),
         };
-        let shared = prepared
-            .is_payload_shared
-            .then(|| delivery.message.clone());
+        let shared = prepared.is_payload_shared.then(|| delivery.message.clone());
         let payload_len = parts.payload.len();
         self.write_publish(id, prepared, flags, parts.topic, payload_len, shared);
         if let Some(window) = self.session_mut(slot).and_then(|of| of.window.as_mut()) {
