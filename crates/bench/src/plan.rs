@@ -260,6 +260,18 @@ impl Plan {
         }
     }
 
+    /// A window for the number of clients: where one subscriber gets the messages of all, together
+    /// no more than a broker that keeps 1,000 messages for a session takes without loss.
+    pub fn window_for_clients(&self) -> u16 {
+        const WINDOW: u32 = 256;
+        const UNDELIVERED: u32 = 800;
+        let window = match self.kind {
+            Kind::FanIn | Kind::Mixed => (UNDELIVERED / self.clients.max(1)).clamp(1, WINDOW),
+            _ => WINDOW,
+        };
+        window as u16
+    }
+
     /// Whether messages are published.
     pub fn has_publishers(&self) -> bool {
         !matches!(self.kind, Kind::Conn | Kind::Sub)

@@ -159,15 +159,9 @@ struct LoadArgs {
     #[arg(short, long, value_name = "PATTERN", help_heading = "Load")]
     topic: Option<String>,
     /// Messages of a publisher on their way: without acknowledgement, and in a closed loop without
-    /// delivery
-    #[arg(
-        short,
-        long,
-        value_name = "MESSAGES",
-        default_value_t = 256,
-        help_heading = "Load"
-    )]
-    window: u16,
+    /// delivery [default: 256; with many publishers to one subscriber 800 together]
+    #[arg(short, long, value_name = "MESSAGES", help_heading = "Load")]
+    window: Option<u16>,
     /// Publish as retained
     #[arg(long, help_heading = "Load")]
     retain: bool,
@@ -352,7 +346,7 @@ impl LoadArgs {
         plan.payload_bytes = self.payload_size;
         plan.topics = self.topics;
         plan.topic.clone_from(&self.topic);
-        plan.window = self.window;
+        plan.window = self.window.unwrap_or_else(|| plan.window_for_clients());
         plan.retain = self.retain;
         plan.connections_per_sec = self.connect_rate.or_else(|| Some(1000.0 / self.interval?));
         plan.hold = self.hold;

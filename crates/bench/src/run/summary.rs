@@ -216,6 +216,14 @@ impl<'a> Summary<'a> {
         if leader.is_stopped {
             report.notes.push("the run was stopped early".to_owned());
         }
+        let lost_surely = self.lost_surely.iter().sum::<u64>();
+        if leader.is_stalled && lost_surely > 0 && report.counts.unacknowledged == 0 {
+            report.notes.push(
+                "the broker acknowledged every message and did not deliver some: its queue for a \
+                 subscriber may have been full; look at its limits, or try a smaller --window"
+                    .to_owned(),
+            );
+        }
         if leader.write_offs > 0 {
             report.notes.push(format!(
                 "publishers waited {} times for messages that never came, and went on without them",
