@@ -118,6 +118,8 @@ pub(crate) struct Worker {
     job: Option<Job>,
     stage: Stage,
     is_staged: bool,
+    /// Between [`Command::Publish`] and the end of the stage.
+    is_publishing: bool,
     walk: Option<Walk>,
     /// Places of publishers that may have something to send.
     listed: Vec<usize>,
@@ -182,6 +184,7 @@ impl Worker {
                 publishing: None,
             },
             is_staged: false,
+            is_publishing: false,
             walk: None,
             listed: Vec::new(),
             fresh_publishers: Vec::new(),

@@ -21,6 +21,7 @@ impl Worker {
     pub(super) fn begin(&mut self, stage: Stage) {
         self.stage = stage;
         self.is_staged = true;
+        self.is_publishing = false;
         self.tally = Tally::default();
         self.walk = None;
         self.cpu_before_ns = thread_cpu_ns();
@@ -63,6 +64,7 @@ impl Worker {
     /// Publishes, in an open loop from this time on.
     pub(super) fn start_publishing(&mut self, start_ns: u64) {
         self.stage.start_ns = start_ns;
+        self.is_publishing = true;
         if let (Some(schedule), Some(publishing)) = (self.schedule(), self.stage.publishing) {
             let publishers = self.clients.iter().filter_map(|c| c.publisher.as_ref());
             let own = publishers.map(|publisher| u64::from(publisher.number));
@@ -120,6 +122,10 @@ impl Worker {
 
     /// Notes that a publisher may have something to send.
     pub(super) fn list(&mut self, place: usize) {
+        // The signal that brings one command may outlast it; it starts nothing before its time.
+        if !self.is_publishing {
+            return;
+        }
         if let Some(client) = self.clients.get_mut(place)
             && let Some(publisher) = &mut client.publisher
             && publisher.remaining() > 0
