@@ -4,10 +4,11 @@
 mod bed;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use bed::exchange::{Arrived, QOS_0, SHARDS, properties};
 use bed::{Bed, ClientIx, ConnectOptions, V5, V31, V311};
-use columba_broker::event::Command;
+use columba_broker::event::{AuthVerdict, Command, UserChange};
 use columba_broker::limits::{Limits, QueuePolicy, ShareStrategy};
 use columba_codec::packet::{
     Acknowledgement, Disconnect, RetainHandling, Subscribe, SubscribeFilters, SubscribeOptions,
@@ -80,6 +81,8 @@ enum Operation {
     Kick {
         end_session: bool,
     },
+    /// The users file changes.
+    ChangeUser(UserChange),
 }
 
 fn version() -> impl Strategy<Value = Version> {
@@ -172,6 +175,12 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => (0u64..6_000).prop_map(|ms| Operation::Advance { ms }),
         1 => Just(Operation::Nonsense),
         1 => any::<bool>().prop_map(|end_session| Operation::Kick { end_session }),
+        1 => prop::sample::select(vec![
+            UserChange::Removed,
+            UserChange::Expelled([].into()),
+            UserChange::Groups([].into()),
+        ])
+        .prop_map(Operation::ChangeUser),
     ]
 }
 
@@ -245,8 +254,13 @@ struct Run {
 impl Run {
     fn new(shards: u16, limits: &Limits) -> Self {
         let wanted = limits.clone();
+        let mut bed = Bed::with(shards, |limits| *limits = wanted);
+        bed.authenticate = |request| AuthVerdict::Allow {
+            user: request.user_name.as_deref().map(Arc::from),
+            groups: Arc::new([]),
+        };
         Self {
-            bed: Bed::with(shards, |limits| *limits = wanted),
+            bed,
             players: NAMES.iter().map(|_| None).collect(),
             inflight_max: usize::from(limits.inflight_max),
             count: 0,
@@ -263,6 +277,13 @@ impl Run {
                 self.bed.command(Command::Disconnect {
                     client_id,
                     end_session,
+                });
+            }
+            Operation::ChangeUser(change) => {
+                let change = (Arc::from(NAMES[who]), change.clone());
+                self.bed.command(Command::UsersChanged {
+                    changes: Arc::new(BTreeMap::from([change])),
+                    access: None,
                 });
             }
             Operation::Drop
@@ -287,6 +308,7 @@ impl Run {
     fn connect(&mut self, who: usize, connecting: &Connecting) {
         let mut options =
             ConnectOptions::new(connecting.version, NAMES[who]).clean(connecting.is_clean);
+        options = options.login(NAMES[who], b"");
         if connecting.has_will {
             options = options.will("a/b", b"will", QoS::AtLeastOnce, false);
         }
@@ -373,7 +395,10 @@ impl Run {
             Operation::StopReading => self.bed.reading[client] = false,
             Operation::Ping => self.bed.send(client, &Packet::PingReq),
             Operation::Nonsense => self.bed.send_raw(client, &[0xF0, 0xFF, 0xFF, 0xFF, 0xFF]),
-            Operation::Connect(_) | Operation::Advance { .. } | Operation::Kick { .. } => {}
+            Operation::Connect(_)
+            | Operation::Advance { .. }
+            | Operation::Kick { .. }
+            | Operation::ChangeUser(_) => {}
         }
     }
 
@@ -461,6 +486,7 @@ impl Run {
         let clients = NAMES.map(|name| {
             let options = ConnectOptions::new(V5, name)
                 .clean(false)
+                .login(name, b"")
                 .property(PropertyId::SessionExpiryInterval, Value::U32(u32::MAX));
             self.bed.connect_with(&options)
         });

@@ -91,6 +91,7 @@ fn a_removed_user_has_to_log_in_again() {
         }
         let closed = [gone, stays, nobody].map(|client| bed.is_closed(client));
         assert_eq!(closed, [true, false, false]);
+        bed.check_gauges();
     }
 }
 
@@ -155,6 +156,7 @@ fn the_will_of_an_expelled_client_is_judged_by_what_its_user_may_do_now() {
                 let denied = bed.outcome(Outcome::PublishDeniedAcl);
                 assert_eq!(denied, u64::from(expected.is_none()));
                 bed.check_books();
+                bed.check_gauges();
             }
         }
     }
@@ -191,5 +193,6 @@ fn what_the_groups_of_a_removed_user_allowed_has_ended() {
         bed.command(users_changed("user", UserChange::Removed, None));
         assert_eq!(bed.outcome(Outcome::SubscribeRevoked), 1);
         assert_eq!(bed.stats().subscriptions, 0);
+        bed.check_gauges();
     }
 }

@@ -394,10 +394,10 @@ impl Shard {
 
     /// The Will of a session may not be published any more, whoever asks.
     pub(super) fn withhold_will_of(&mut self, slot: u32, why: &str) {
-        let Some(session) = self.session_mut(slot) else {
+        let Some(will) = self.replace_will(slot, None) else {
             return;
         };
-        let Some(will) = session.will.take() else {
+        let Some(session) = self.session(slot) else {
             return;
         };
         let client_id = Arc::clone(&session.client_id);
