@@ -109,6 +109,30 @@ fn what_is_published_during_a_scan_comes_once_and_never_older_after_newer() {
 }
 
 #[test]
+fn an_unsubscribe_while_a_page_is_on_its_way_does_not_hold_up_the_next_replay() {
+    // [MQTT-3.10.4-2]
+    for wait in 0..40 {
+        let mut bed = Bed::with(3, |limits| limits.retained_steps_max = 10);
+        fill(&mut bed, 300);
+        let publisher = bed.connect(V5, "publisher");
+        bed.retain(publisher, "q/1", b"found", QOS_0);
+        let client = bed.connect(V5, "client");
+        bed.is_work_held = true;
+        bed.subscribe(client, "+/nothing", QOS_0);
+        bed.subscribe(client, "q/+", QOS_0);
+        for _ in 0..wait {
+            bed.turn();
+        }
+        bed.is_mail_held = true;
+        bed.turn();
+        bed.send_unsubscribe(client, id(9), &["+/nothing"]);
+        bed.release_mail();
+        while bed.turn() {}
+        assert_eq!(bed.payloads(client), ["found"], "after {wait} turns");
+    }
+}
+
+#[test]
 fn a_scan_ends_with_its_subscription_and_with_its_session() {
     // [MQTT-3.10.4-2] [MQTT-v311-3.10.4-2]
     for shards in SHARDS {

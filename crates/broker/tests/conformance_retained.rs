@@ -2,7 +2,7 @@
 
 mod bed;
 
-use bed::exchange::{Arrived, QOS_0, QOS_1, QOS_2, SHARDS, handling, options, properties};
+use bed::exchange::{Arrived, QOS_0, QOS_1, QOS_2, SHARDS, handling, id, options, properties};
 use bed::{Bed, ClientIx, ConnectOptions, V5, V31, V311};
 use columba_broker::access::Action;
 use columba_broker::outcome::Outcome;
@@ -387,7 +387,7 @@ fn retained_messages_wait_for_the_clients_receive_maximum() {
             assert!(waiting.len() <= 7);
             for one in std::mem::take(&mut waiting) {
                 assert!(seen.insert(one.topic), "twice");
-                bed.puback(client, bed::exchange::id(one.packet_id.expect("an id")));
+                bed.puback(client, id(one.packet_id.expect("an id")));
                 let more = bed.arrivals(client);
                 waiting.extend(more);
             }
@@ -422,6 +422,34 @@ fn a_newer_message_never_comes_before_the_retained_one_it_follows() {
         }
         assert_eq!(last.len(), 6);
         assert!(last.values().all(|payload| payload == "new"), "{last:?}");
+        bed.check_books();
+    }
+}
+
+#[test]
+fn a_retained_message_never_comes_after_the_one_that_replaced_it_to_a_client_that_reads_slowly() {
+    // [MQTT-4.6.0-5] [MQTT-v311-4.6.0-6]
+    for shards in SHARDS {
+        let mut bed = Bed::with(shards, |limits| limits.output_bytes_max = 4096);
+        let publisher = bed.connect(V5, "publisher");
+        let topics: Vec<String> = (0..60).map(|number| format!("t/{number:02}")).collect();
+        for topic in &topics {
+            bed.retain(publisher, topic, &[b'o'; 200], QOS_0);
+        }
+        let client = bed.connect(V5, "client");
+        bed.reading[client] = false;
+        let wanted = [("t/#", options(QOS_1))];
+        bed.send_subscribe(client, id(1), &wanted, Properties::EMPTY);
+        for topic in &topics {
+            bed.retain(publisher, topic, b"new", QOS_1);
+        }
+        bed.read_all(client);
+        let arrived = bed.finish(client);
+        for topic in &topics {
+            let last = arrived.iter().rfind(|one| one.topic == *topic);
+            let last = last.map(|one| one.payload.as_str());
+            assert_eq!(last, Some("new"), "{topic}");
+        }
         bed.check_books();
     }
 }

@@ -154,8 +154,9 @@ impl Shard {
         let replay = session.replays.as_mut().and_then(|of| of.front_mut());
         if let Some(replay) = replay.filter(|replay| replay.number == number) {
             replay.turn_page(page, next, shards);
-            self.pump(to.slot);
         }
+        // The answer may be for a replay that has ended: the one behind it waited for it.
+        self.pump(to.slot);
     }
 
     /// Sends retained messages for new subscriptions as far as the client takes them and the steps
@@ -247,7 +248,7 @@ impl Shard {
     }
 
     /// A newer message of a topic is about to be delivered: the retained one that still waits goes
-    /// first (`MQTT-4.6.0-5`).
+    /// first (`MQTT-4.6.0-5`), or, if it cannot go now and is replaced, not at all.
     pub(super) fn replay_before(&mut self, slot: u32, topic: &str, is_replaced: bool) {
         let takes_at_most_once = self
             .connection_of(slot)
@@ -262,7 +263,8 @@ impl Shard {
         };
         let position = replay.page.iter().position(|message| {
             let qos = message.head().qos.min(replay.qos);
-            message.topic() == topic && (qos != QoS::AtMostOnce || takes_at_most_once)
+            message.topic() == topic
+                && (is_replaced || qos != QoS::AtMostOnce || takes_at_most_once)
         });
         let message = position.and_then(|position| replay.page.remove(position));
         if is_replaced {
@@ -271,7 +273,9 @@ impl Shard {
         let (granted, identifier) = (replay.qos, replay.identifier);
         if let Some(message) = message.filter(|message| !message.is_expired(now_ms)) {
             let qos = message.head().qos.min(granted);
-            self.deliver_kept(slot, delivery_of(&message, qos, identifier));
+            if qos != QoS::AtMostOnce || takes_at_most_once {
+                self.deliver_kept(slot, delivery_of(&message, qos, identifier));
+            }
         }
     }
 }
