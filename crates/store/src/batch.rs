@@ -1,0 +1,109 @@
+//! What a caller hands over: records to keep and positions to release, in one step.
+
+use std::fmt;
+
+/// Where a record stands in the order of all records of a store.
+///
+/// Opaque but ordered: a later record has a greater position. It stays the same when the record
+/// is moved within the log and is never given out twice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Position(u64);
+
+impl Position {
+    /// The greatest position that the format can hold.
+    pub(crate) const MAX: u64 = (1 << 56) - 1;
+
+    /// The position that [`Position::value`] returned.
+    #[must_use]
+    pub const fn new(value: u64) -> Self {
+        Self(value)
+    }
+
+    /// The position as a number, to be kept by the caller.
+    #[must_use]
+    pub const fn value(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Records to append and positions to release, as one step: after a crash all of it is there or
+/// nothing.
+///
+/// A keyed value is replaced by a batch that appends the new record and releases the old one.
+/// The records lie in one buffer, so a batch that is [cleared](Self::clear) and used again
+/// allocates nothing.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub struct Batch {
+    bytes: Vec<u8>,
+    /// Where each record ends in `bytes`.
+    ends: Vec<usize>,
+    releases: Vec<Position>,
+}
+
+impl Batch {
+    /// A batch without content.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a record. It gets the position after that of the record before it.
+    pub fn append(&mut self, record: &[u8]) {
+        self.append_with(|out| out.extend_from_slice(record));
+    }
+
+    /// Adds the record that `write` puts at the end of the buffer it is given.
+    pub fn append_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.bytes.len();
+        write(&mut self.bytes);
+        assert!(self.bytes.len() >= start, "a record may only be added");
+        self.ends.push(self.bytes.len());
+    }
+
+    /// Releases a record: it does not come back when the log is opened again, and its space is
+    /// free. A position that is not live is passed over.
+    pub fn release(&mut self, position: Position) {
+        self.releases.push(position);
+    }
+
+    /// The records, in order.
+    pub fn records(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        let mut start = 0;
+        self.ends.iter().map(move |end| {
+            let record = self.bytes.get(start..*end).unwrap_or_default();
+            start = *end;
+            record
+        })
+    }
+
+    /// The positions to release.
+    #[must_use]
+    pub fn releases(&self) -> &[Position] {
+        &self.releases
+    }
+
+    /// How many bytes the records have together.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.ends.is_empty() && self.releases.is_empty()
+    }
+
+    /// Removes the content and keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+        self.releases.clear();
+    }
+}

@@ -1,0 +1,235 @@
+//! Runs a log on a thread of its own: what arrives while one commit is being synced makes up the
+//! next.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use crate::batch::{Batch, Position};
+use crate::files::Files;
+use crate::log::{Log, Stats};
+use crate::port::{Port, Report, Ticket, answer};
+
+/// How much may wait for the disk.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of batches that wait, of all handles together. A batch is taken as long as they are
+    /// fewer.
+    pub waiting_bytes_max: usize,
+    /// Batches that wait, of all handles together.
+    pub waiting_batches_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            waiting_bytes_max: 64 << 20,
+            waiting_batches_max: 1 << 16,
+        }
+    }
+}
+
+/// A log that runs on a thread of its own, until it is [closed](Self::close) or dropped.
+pub struct Engine<F> {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<Log<F>>>,
+}
+
+/// One user's access to an [`Engine`]: what it hands over and what it is told.
+pub struct Handle {
+    shared: Arc<Shared>,
+    outbox: Arc<Outbox>,
+}
+
+struct Shared {
+    limits: Limits,
+    state: Mutex<State>,
+    arrived: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    batches: VecDeque<(Arc<Outbox>, Ticket, Batch)>,
+    waiting_bytes: usize,
+    fetches: VecDeque<(Arc<Outbox>, Ticket, Vec<Position>)>,
+    stats: Stats,
+    is_closing: bool,
+}
+
+struct Outbox {
+    reports: Mutex<Vec<Report>>,
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+impl<F: Files + 'static> Engine<F> {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If the system has no thread.
+    pub fn start(log: Log<F>, limits: Limits) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            limits,
+            state: Mutex::new(State {
+                stats: log.stats(),
+                ..State::default()
+            }),
+            arrived: Condvar::new(),
+        });
+        let of_thread = Arc::clone(&shared);
+        let builder = thread::Builder::new().name("store".to_owned());
+        let thread = builder.spawn(move || run(log, &of_thread))?;
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// Access for one more user. `wake` is called on the store's thread whenever there are new
+    /// reports; it must not wait.
+    pub fn handle(&self, wake: impl Fn() + Send + Sync + 'static) -> Handle {
+        Handle {
+            shared: Arc::clone(&self.shared),
+            outbox: Arc::new(Outbox {
+                reports: Mutex::default(),
+                wake: Box::new(wake),
+            }),
+        }
+    }
+
+    /// What the log took and had done after its last commit.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        lock(&self.shared.state).stats
+    }
+
+    /// Commits what has been handed over, ends the thread and gives the log back.
+    #[must_use]
+    pub fn close(mut self) -> Option<Log<F>> {
+        self.end()
+    }
+}
+
+impl<F> Engine<F> {
+    fn end(&mut self) -> Option<Log<F>> {
+        lock(&self.shared.state).is_closing = true;
+        self.shared.arrived.notify_all();
+        self.thread.take()?.join().ok()
+    }
+}
+
+impl<F> Drop for Engine<F> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl<F> fmt::Debug for Engine<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").finish_non_exhaustive()
+    }
+}
+
+impl Port for Handle {
+    fn submit(&mut self, ticket: Ticket, batch: Batch) -> Result<(), Batch> {
+        let mut state = lock(&self.shared.state);
+        let limits = self.shared.limits;
+        let is_full = state.waiting_bytes >= limits.waiting_bytes_max
+            || state.batches.len() >= limits.waiting_batches_max;
+        if is_full || state.is_closing {
+            return Err(batch);
+        }
+        state.waiting_bytes += batch.bytes();
+        let outbox = Arc::clone(&self.outbox);
+        let is_first = state.batches.is_empty();
+        state.batches.push_back((outbox, ticket, batch));
+        drop(state);
+        if is_first {
+            self.shared.arrived.notify_one();
+        }
+        Ok(())
+    }
+
+    fn fetch(&mut self, ticket: Ticket, positions: &[Position]) {
+        let mut state = lock(&self.shared.state);
+        let outbox = Arc::clone(&self.outbox);
+        state
+            .fetches
+            .push_back((outbox, ticket, positions.to_vec()));
+        drop(state);
+        self.shared.arrived.notify_one();
+    }
+
+    fn take_reports(&mut self, reports: &mut Vec<Report>) {
+        reports.append(&mut lock(&self.outbox.reports));
+    }
+}
+
+fn run<F: Files>(mut log: Log<F>, shared: &Shared) -> Log<F> {
+    let mut fetches = Vec::new();
+    let mut outboxes = Vec::new();
+    let mut batches = Vec::new();
+    loop {
+        let mut state = lock(&shared.state);
+        state.stats = log.stats();
+        while state.batches.is_empty() && state.fetches.is_empty() && !log.is_work_due() {
+            if state.is_closing {
+                return log;
+            }
+            let woken = shared.arrived.wait(state);
+            state = woken.unwrap_or_else(PoisonError::into_inner);
+        }
+        let is_ending = state.is_closing && state.batches.is_empty() && state.fetches.is_empty();
+        fetches.extend(state.fetches.drain(..));
+        for (outbox, ticket, batch) in state.batches.drain(..) {
+            outboxes.push(outbox);
+            batches.push((ticket, batch));
+        }
+        state.waiting_bytes = 0;
+        drop(state);
+        if is_ending {
+            return log;
+        }
+        for (outbox, ticket, positions) in fetches.drain(..) {
+            for position in positions {
+                let record = log.fetch(position);
+                lock(&outbox.reports).push(Report::Fetched {
+                    ticket,
+                    position,
+                    record,
+                });
+            }
+            (outbox.wake)();
+        }
+        commit(&mut log, &batches, &outboxes);
+        outboxes.clear();
+        batches.clear();
+    }
+}
+
+fn commit<F: Files>(log: &mut Log<F>, batches: &[(Ticket, Batch)], outboxes: &[Arc<Outbox>]) {
+    answer(log, batches, |at, report| {
+        if let Some(outbox) = outboxes.get(at) {
+            lock(&outbox.reports).push(report);
+        }
+    });
+    // Each once, however many batches it has handed over.
+    for (at, outbox) in outboxes.iter().enumerate() {
+        let rest = outboxes.get(at + 1..).unwrap_or_default();
+        if !rest.iter().take(64).any(|later| Arc::ptr_eq(later, outbox)) {
+            (outbox.wake)();
+        }
+    }
+}
+
+/// Locks; a user that panicked while it held the lock has at most not added something.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,196 @@
+//! Files on a real disk: the only place of the store that opens any.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::process;
+
+use rustix::fs::{FallocateFlags, FlockOperation};
+use rustix::io::Errno;
+
+use crate::files::{Files, LockError, Name};
+
+/// A directory on a disk. Keeps every segment open that it has touched.
+#[derive(Debug)]
+pub struct DiskFiles {
+    path: PathBuf,
+    directory: File,
+    open: BTreeMap<Name, File>,
+    lock: Option<File>,
+}
+
+impl DiskFiles {
+    /// Opens the directory `path` and makes it if it is missing, readable for its owner alone.
+    ///
+    /// # Errors
+    /// If it cannot be made or opened.
+    pub fn open(path: impl Into<PathBuf>) -> io::Result<Self> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        let path = path.into();
+        if !path.is_dir() {
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&path)?;
+            if let Some(parent) = path.parent().filter(|p| !p.as_os_str().is_empty()) {
+                File::open(parent)?.sync_all()?;
+            }
+        }
+        Ok(Self {
+            directory: File::open(&path)?,
+            path,
+            open: BTreeMap::new(),
+            lock: None,
+        })
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn path_of(&self, name: Name) -> PathBuf {
+        self.path.join(name.to_string())
+    }
+
+    fn file(&mut self, name: Name) -> io::Result<&File> {
+        if !self.open.contains_key(&name) {
+            let path = self.path_of(name);
+            let file = OpenOptions::new().read(true).write(true).open(path)?;
+            self.open.insert(name, file);
+        }
+        self.open
+            .get(&name)
+            .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    }
+
+    fn try_lock(&self) -> io::Result<Result<File, Option<u32>>> {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(self.path_of(Name::Lock))?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => {
+                let mut pid = String::new();
+                file.read_to_string(&mut pid)?;
+                return Ok(Err(pid.trim().parse().ok()));
+            }
+            Err(errno) => return Err(errno.into()),
+        }
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "{}", process::id())?;
+        Ok(Ok(file))
+    }
+}
+
+impl Files for DiskFiles {
+    fn lock(&mut self) -> Result<(), LockError> {
+        let directory = self.path.display().to_string();
+        match self.try_lock() {
+            Ok(Ok(file)) => {
+                self.lock = Some(file);
+                Ok(())
+            }
+            Ok(Err(pid)) => Err(LockError::InUse { directory, pid }),
+            Err(error) => Err(LockError::Failed {
+                directory,
+                reason: error.to_string(),
+            }),
+        }
+    }
+
+    fn list(&mut self) -> io::Result<Vec<Name>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&self.path)? {
+            found.extend(entry?.file_name().to_str().and_then(Name::parse));
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    fn create(&mut self, name: Name) -> io::Result<()> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(self.path_of(name))?;
+        self.open.insert(name, file);
+        Ok(())
+    }
+
+    fn allocate(&mut self, name: Name, bytes: u64) -> io::Result<()> {
+        let file = self.file(name)?;
+        match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes) {
+            Ok(()) => Ok(()),
+            // A file system without the call: written zeros reserve the room as well.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
+                let zeros = vec![0; 1 << 20];
+                let mut offset = file.metadata()?.len();
+                while offset < bytes {
+                    let length = (bytes - offset).min(1 << 20);
+                    let chunk = usize::try_from(length).unwrap_or(zeros.len());
+                    file.write_all_at(zeros.get(..chunk).unwrap_or(&zeros), offset)?;
+                    offset += length;
+                }
+                Ok(())
+            }
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    fn length(&mut self, name: Name) -> io::Result<u64> {
+        Ok(self.file(name)?.metadata()?.len())
+    }
+
+    fn read_at(&mut self, name: Name, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let file = self.file(name)?;
+        let mut done = 0;
+        while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            match file.read_at(rest, offset + done as u64) {
+                Ok(0) => break,
+                Ok(read) => done += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    fn write_at(&mut self, name: Name, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file(name)?.write_all_at(bytes, offset)
+    }
+
+    fn truncate(&mut self, name: Name, length: u64) -> io::Result<()> {
+        self.file(name)?.set_len(length)
+    }
+
+    fn sync_data(&mut self, name: Name) -> io::Result<()> {
+        self.file(name)?.sync_data()
+    }
+
+    fn sync_directory(&mut self) -> io::Result<()> {
+        self.directory.sync_all()
+    }
+
+    fn rename(&mut self, from: Name, to: Name) -> io::Result<()> {
+        fs::rename(self.path_of(from), self.path_of(to))?;
+        self.open.remove(&to);
+        if let Some(file) = self.open.remove(&from) {
+            self.open.insert(to, file);
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, name: Name) -> io::Result<()> {
+        self.open.remove(&name);
+        fs::remove_file(self.path_of(name))
+    }
+}

@@ -1,0 +1,162 @@
+//! Reclaims space: moves what lives in the oldest segment, removes segments without live records.
+//!
+//! Segments are emptied from the oldest on, a step with each commit. A segment is removed when
+//! nothing in it lives and nothing that it buries is left, so a record that was released never
+//! comes back, and a note of a release is never copied.
+
+use super::Log;
+use crate::error::Error;
+use crate::files::{Files, Name};
+use crate::format::{FRAME_HEADER_BYTES, frame_bytes};
+
+/// How many entries of the index one step looks at.
+const STEP_ENTRIES: usize = 16 << 10;
+/// How many segments one step removes.
+const STEP_REMOVALS: usize = 4;
+/// Segments that are never worth the work of emptying them.
+const SEGMENTS_FREE: u64 = 16;
+
+/// How far the emptying of a segment has come.
+#[derive(Debug, Default)]
+pub(super) struct Cleaning {
+    segment: u32,
+    /// The position from which on its records have not been looked for.
+    from: u64,
+    /// A file could not be read, so nothing is emptied until the log is opened again.
+    is_stopped: bool,
+}
+
+/// A record to be written again.
+pub(super) struct Move {
+    pub(super) position: u64,
+    pub(super) record: Vec<u8>,
+}
+
+impl Move {
+    pub(super) const fn bytes(&self) -> u64 {
+        frame_bytes(self.record.len()) as u64
+    }
+}
+
+impl<F: Files> Log<F> {
+    /// Whether there is space to reclaim. Whoever has nothing to commit then commits nothing, and
+    /// a step of it is done.
+    #[must_use]
+    pub fn is_work_due(&self) -> bool {
+        self.failed.is_none()
+            && !self.is_full
+            && (self.victim().is_some() || self.dead_segments().next().is_some())
+    }
+
+    /// The segment to empty, if the log takes too much space.
+    fn victim(&self) -> Option<u32> {
+        let live = self.live_bytes();
+        let segment = u64::from(self.options.segment_bytes);
+        let is_due = self.disk_bytes() > 2 * live + 4 * segment
+            || self.segments.len() as u64 > SEGMENTS_FREE + 2 * live / segment;
+        let head = self.head.map(|head| head.segment);
+        let mut filled = self.segments.iter().filter(|(_, s)| s.live_records > 0);
+        let oldest = filled.next().map(|(number, _)| *number);
+        oldest.filter(|oldest| is_due && !self.cleaning.is_stopped && Some(*oldest) != head)
+    }
+
+    /// Segments that can go.
+    fn dead_segments(&self) -> impl Iterator<Item = u32> {
+        let head = self.head.map(|head| head.segment);
+        let dead = self.segments.iter().filter(move |(number, segment)| {
+            segment.live_records == 0
+                && Some(**number) != head
+                && !segment.buries.iter().any(|s| self.segments.contains_key(s))
+        });
+        dead.map(|(number, _)| *number)
+    }
+
+    /// Live records to move with a commit of `bytes`.
+    ///
+    /// The more is written, the more is moved, or the log would outgrow what it may take: with
+    /// half of the space live, four bytes looked at free two, and one of them is for the commit.
+    pub(super) fn plan_moves(&mut self, bytes: u64) -> Vec<Move> {
+        let mut moves = Vec::new();
+        let Some(victim) = self.victim() else {
+            return moves;
+        };
+        if self.cleaning.segment != victim {
+            self.cleaning.segment = victim;
+            self.cleaning.from = 0;
+        }
+        let budget = u64::from(self.options.step_bytes) + 2 * bytes;
+        let mut found = Vec::new();
+        let (mut planned, mut from) = (0, None);
+        for (position, place) in self.index.from(self.cleaning.from).take(STEP_ENTRIES) {
+            if planned >= budget {
+                break;
+            }
+            from = Some(position + 1);
+            if place.segment == victim {
+                planned += frame_bytes(place.length as usize) as u64;
+                found.push((position, place));
+            }
+        }
+        // At the end of the index it starts anew, for what a full disk has kept back.
+        self.cleaning.from = from.unwrap_or(0);
+        let mut bytes = Vec::new();
+        for (position, place) in found {
+            match self.read(position, place, &mut bytes) {
+                Ok(()) => {
+                    self.stats.moved_bytes += frame_bytes(place.length as usize) as u64;
+                    moves.push(Move {
+                        position,
+                        record: bytes.get(FRAME_HEADER_BYTES..).unwrap_or_default().to_vec(),
+                    });
+                }
+                Err(Error::Damaged(damage)) => {
+                    // There is nothing to move, and the segment must not stay for it.
+                    self.damage.push(damage);
+                    self.index.remove(position);
+                    self.uncount(place);
+                }
+                Err(_) => self.cleaning.is_stopped = true,
+            }
+        }
+        moves
+    }
+
+    /// Segments to be announced as removed with the next commit, and to be removed after it.
+    pub(super) fn plan_removals(&self) -> Vec<u32> {
+        self.dead_segments().take(STEP_REMOVALS).collect()
+    }
+
+    /// Removes segments, or keeps one as room for the next.
+    pub(super) fn remove_segments(&mut self, numbers: &[u32]) -> Result<(), Error> {
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        for number in numbers {
+            let file = Name::Segment(*number);
+            let bytes = self.segments.get(number).map_or(0, |s| s.file_bytes);
+            let is_reusable = !self.has_spare && bytes == u64::from(self.options.segment_bytes);
+            let done = if is_reusable {
+                self.files.rename(file, Name::Spare)
+            } else {
+                self.files.remove(file)
+            };
+            if let Err(error) = done {
+                return Err(self.fail(file, "removing", error));
+            }
+            self.has_spare |= is_reusable;
+        }
+        // Only then may what buries their records go, too.
+        if let Err(error) = self.files.sync_directory() {
+            return Err(self.fail(Name::Directory, "syncing", error));
+        }
+        for number in numbers {
+            self.segments.remove(number);
+            self.stats.segments_removed += 1;
+        }
+        for segment in self.segments.values_mut() {
+            segment.buries.retain(|buried| !numbers.contains(buried));
+        }
+        self.is_full = false;
+        Ok(())
+    }
+}

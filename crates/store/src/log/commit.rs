@@ -1,0 +1,410 @@
+//! Writes batches: one group, one write, one sync.
+
+use std::io;
+use std::sync::Arc;
+
+use super::{Committed, Head, Log, Segment};
+use crate::batch::{Batch, Position};
+use crate::error::Error;
+use crate::files::{Files, Name};
+use crate::format::{
+    FrameWriter, GROUP_FRAME_BYTES, GroupHeader, Kind, MARK_SLOT_BYTES, Mark, SEGMENT_HEADER_BYTES,
+    SegmentHeader, VERSION, frame_bytes,
+};
+use crate::index::Place;
+use crate::log::clean::Move;
+
+impl<F: Files> Log<F> {
+    /// Makes batches durable, in order, with as few writes and syncs as their size allows. Does a
+    /// step of reclaiming space as well if one is [due](Self::is_work_due), also without batches.
+    ///
+    /// A batch that does not fit on the disk is refused alone; one that only releases is taken
+    /// also then.
+    ///
+    /// # Errors
+    /// If the disk failed. Nothing is known then about the batches that were handed over.
+    pub fn commit<'a>(
+        &mut self,
+        batches: impl IntoIterator<Item = &'a Batch>,
+    ) -> Result<Committed, Error> {
+        let mut done = Committed::default();
+        let mut group = Vec::new();
+        let mut group_bytes = 0;
+        for batch in batches {
+            let bytes = batch_bytes(batch);
+            if !group.is_empty() && group_bytes + bytes > u64::from(self.options.group_bytes_max) {
+                self.commit_group(&group, &mut done)?;
+                group.clear();
+                group_bytes = 0;
+            }
+            group_bytes += bytes;
+            group.push(batch);
+        }
+        if !group.is_empty() || self.is_work_due() {
+            self.commit_group(&group, &mut done)?;
+        }
+        Ok(done)
+    }
+
+    fn commit_group(&mut self, batches: &[&Batch], done: &mut Committed) -> Result<(), Error> {
+        if let Some(failed) = &self.failed {
+            return Err(failed.clone());
+        }
+        self.make_spare()?;
+        let wanted: u64 = batches.iter().map(|b| batch_bytes(b)).sum();
+        let mut moves = self.plan_moves(wanted);
+        let removals = self.plan_removals();
+        let fixed = frame_bytes(removals.len() * 4) as u64;
+        let mut fits: Vec<Result<(), Error>> = batches.iter().map(|b| self.check_size(b)).collect();
+        let size = |fits: &[Result<(), Error>], moves: &[Move]| {
+            let batches = batches.iter().zip(fits).filter(|(_, fit)| fit.is_ok());
+            let moved: u64 = moves.iter().map(Move::bytes).sum();
+            fixed + moved + batches.map(|(b, _)| batch_bytes(b)).sum::<u64>()
+        };
+        self.is_full = false;
+        if let Err(full) = self.make_room(size(&fits, &moves), true)? {
+            self.is_full = true;
+            // What frees space still goes through.
+            moves.clear();
+            for (fit, batch) in fits.iter_mut().zip(batches) {
+                if fit.is_ok() && batch.records().len() > 0 {
+                    *fit = Err(full.clone());
+                }
+            }
+            if let Err(full) = self.make_room(size(&fits, &moves), false)? {
+                done.batches
+                    .extend(batches.iter().map(|_| Err(full.clone())));
+                return Ok(());
+            }
+        }
+        let has_work = !moves.is_empty() || !removals.is_empty();
+        if !has_work && fits.iter().all(Result::is_err) {
+            let refused = fits.into_iter().map(|fit| fit.map(|()| Position::new(0)));
+            done.batches.extend(refused);
+            return Ok(());
+        }
+        let accepted = || batches.iter().zip(&fits).filter(|(_, fit)| fit.is_ok());
+        let accepted: Vec<&Batch> = accepted().map(|(batch, _)| *batch).collect();
+        match self.write_group(&accepted, &moves, &removals)? {
+            Ok(mut next) => {
+                for (batch, fit) in batches.iter().zip(fits) {
+                    let first = Position::new(next);
+                    next += if fit.is_ok() {
+                        batch.records().len() as u64
+                    } else {
+                        0
+                    };
+                    done.batches.push(fit.map(|()| first));
+                }
+                self.remove_segments(&removals)
+            }
+            Err(full) => {
+                self.is_full = true;
+                done.batches
+                    .extend(batches.iter().map(|_| Err(full.clone())));
+                Ok(())
+            }
+        }
+    }
+
+    fn check_size(&self, batch: &Batch) -> Result<(), Error> {
+        let size = batch_bytes(batch);
+        let limit = u64::from(self.options.batch_bytes_max);
+        if size > limit {
+            return Err(Error::TooLarge { size, limit });
+        }
+        Ok(())
+    }
+
+    /// Writes a group at the head, syncs it and takes note of it. The position of the first record
+    /// is returned, or why nothing fitted.
+    fn write_group(
+        &mut self,
+        batches: &[&Batch],
+        moves: &[Move],
+        removals: &[u32],
+    ) -> Result<Result<u64, Error>, Error> {
+        let Some(head) = self.head else {
+            unreachable!("room was made before");
+        };
+        let first = self.next_position;
+        self.encode(head, batches, moves, removals);
+        let file = Name::Segment(head.segment);
+        if let Err(error) = self.files.write_at(file, u64::from(head.end), &self.out) {
+            return self.give_up_group(head, error).map(Err);
+        }
+        if let Err(error) = self.files.sync_data(file) {
+            return Err(self.fail(file, "syncing", error));
+        }
+        self.commit += 1;
+        self.next_position = first
+            + batches
+                .iter()
+                .map(|b| b.records().len() as u64)
+                .sum::<u64>();
+        self.head = Some(Head {
+            end: head.end + self.out.len() as u32,
+            ..head
+        });
+        self.stats.written_bytes += self.out.len() as u64;
+        for (position, place) in std::mem::take(&mut self.staged) {
+            self.settle(position, place);
+        }
+        for position in batches.iter().flat_map(|batch| batch.releases()) {
+            self.unsettle(position.value(), head.segment);
+        }
+        self.write_mark()?;
+        Ok(Ok(first))
+    }
+
+    fn encode(&mut self, head: Head, batches: &[&Batch], moves: &[Move], removals: &[u32]) {
+        let salt = self.salt(head.segment);
+        let (mut next, sequence) = (self.next_position, self.commit + 1);
+        self.out.clear();
+        self.staged.clear();
+        if head.end == 0 {
+            let header = SegmentHeader {
+                version: VERSION,
+                store: self.options.store,
+                segment: head.segment,
+            };
+            self.out.extend_from_slice(&header.write());
+        }
+        let start = self.out.len();
+        let mut writer = FrameWriter {
+            out: &mut self.out,
+            salt,
+            base: head.end,
+        };
+        let empty = GroupHeader {
+            sequence,
+            bytes: 0,
+            frames: 0,
+        };
+        writer.group(next, empty);
+        let mut frames = 0;
+        let mut body = Vec::new();
+        if head.end == 0 {
+            let there = self.segments.keys().filter(|n| **n != head.segment);
+            body.extend(there.flat_map(|number| number.to_le_bytes()));
+            writer.frame(Kind::Inventory, next, &body);
+            frames += 1;
+        }
+        if !removals.is_empty() {
+            body.clear();
+            body.extend(removals.iter().flat_map(|number| number.to_le_bytes()));
+            writer.frame(Kind::Removed, next, &body);
+            frames += 1;
+        }
+        let place = |offset, record: &[u8]| Place {
+            segment: head.segment,
+            offset,
+            length: record.len() as u32,
+        };
+        // Before the releases: a record that is moved and released in one group is released.
+        for Move { position, record } in moves {
+            let offset = writer.frame(Kind::Moved, *position, record);
+            self.staged.push((*position, place(offset, record)));
+            frames += 1;
+        }
+        for batch in batches {
+            for record in batch.records() {
+                let offset = writer.frame(Kind::Record, next, record);
+                self.staged.push((next, place(offset, record)));
+                next += 1;
+                frames += 1;
+            }
+            if !batch.releases().is_empty() {
+                body.clear();
+                let releases = batch.releases().iter();
+                body.extend(releases.flat_map(|p| p.value().to_le_bytes()));
+                writer.frame(Kind::Released, next, &body);
+                frames += 1;
+            }
+        }
+        let group = GroupHeader {
+            sequence,
+            bytes: (self.out.len() - start) as u32,
+            frames,
+        };
+        let mut first = Vec::with_capacity(GROUP_FRAME_BYTES);
+        FrameWriter {
+            out: &mut first,
+            salt,
+            base: head.end + start as u32,
+        }
+        .group(self.next_position, group);
+        if let Some(place) = self.out.get_mut(start..start + first.len()) {
+            place.copy_from_slice(&first);
+        }
+    }
+
+    /// A group could not be written. If the disk is full it is taken back, so that it can never
+    /// appear later, and the log goes on in another segment.
+    fn give_up_group(&mut self, head: Head, error: io::Error) -> Result<Error, Error> {
+        let file = Name::Segment(head.segment);
+        if !is_full(&error) {
+            return Err(self.fail(file, "writing", error));
+        }
+        let cut = self.files.truncate(file, u64::from(head.end));
+        if let Err(error) = cut.and_then(|()| self.files.sync_data(file)) {
+            return Err(self.fail(file, "taking back a write to", error));
+        }
+        self.head = None;
+        if let Some(segment) = self.segments.get_mut(&head.segment) {
+            segment.file_bytes = u64::from(head.end);
+        }
+        Ok(full(file, "writing", error))
+    }
+
+    /// Notes which commit is durable. Without a sync: the note matters only if it is there.
+    pub(super) fn write_mark(&mut self) -> Result<(), Error> {
+        let mark = Mark {
+            store: self.options.store,
+            sequence: self.commit,
+        };
+        let slot = self.commit % 2 * MARK_SLOT_BYTES;
+        match self.files.write_at(Name::Mark, slot, &mark.write()) {
+            Err(error) if !is_full(&error) => Err(self.fail(Name::Mark, "writing", error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Sees to it that the head has room for `bytes`, in a new segment if need be. The inner error
+    /// says that the disk is full.
+    fn make_room(&mut self, bytes: u64, has_records: bool) -> Result<Result<(), Error>, Error> {
+        let bytes = bytes + GROUP_FRAME_BYTES as u64;
+        let room = self.head.map_or(0, |head| head.capacity - head.end);
+        // Without a spare the last of the room is for what frees space.
+        let reserve = if has_records && !self.has_spare {
+            u64::from(self.options.segment_bytes / 4)
+        } else {
+            0
+        };
+        if self.head.is_some() && bytes + reserve <= u64::from(room) {
+            return Ok(Ok(()));
+        }
+        self.roll(bytes)
+    }
+
+    /// Starts a new segment with room for a group of `bytes`.
+    fn roll(&mut self, bytes: u64) -> Result<Result<(), Error>, Error> {
+        let number = self.next_segment;
+        let file = Name::Segment(number);
+        let inventory = frame_bytes(self.segments.len() * 4) as u64;
+        let needed = SEGMENT_HEADER_BYTES as u64 + inventory + bytes;
+        let capacity = needed.max(u64::from(self.options.segment_bytes));
+        let capacity_u32 = u32::try_from(capacity);
+        let capacity_u32 = capacity_u32.unwrap_or_else(|_| unreachable!("batches are bounded"));
+        let made = if self.has_spare {
+            self.files.rename(Name::Spare, file)
+        } else {
+            self.files.create(file)
+        };
+        if let Err(error) = made {
+            return self.refuse_or_fail(file, "making", error).map(Err);
+        }
+        if !self.has_spare || capacity > u64::from(self.options.segment_bytes) {
+            self.has_spare = false;
+            if let Err(error) = self.files.allocate(file, capacity) {
+                if is_full(&error) {
+                    self.remove_file(file)?;
+                }
+                return self
+                    .refuse_or_fail(file, "reserving room for", error)
+                    .map(Err);
+            }
+        }
+        self.has_spare = false;
+        if let Err(error) = self.files.sync_directory() {
+            return Err(self.fail(Name::Directory, "syncing", error));
+        }
+        self.next_segment += 1;
+        let segment = Segment::new(capacity);
+        self.segments.insert(number, segment);
+        self.head = Some(Head {
+            segment: number,
+            end: 0,
+            capacity: capacity_u32,
+        });
+        Ok(Ok(()))
+    }
+
+    /// Reserves room for the next segment, if there is none yet and the disk has some.
+    fn make_spare(&mut self) -> Result<(), Error> {
+        if self.has_spare {
+            return Ok(());
+        }
+        let bytes = u64::from(self.options.segment_bytes);
+        let made = self
+            .files
+            .create(Name::Spare)
+            .and_then(|()| self.files.allocate(Name::Spare, bytes));
+        match made {
+            Ok(()) => {
+                self.has_spare = true;
+                Ok(())
+            }
+            Err(error) if is_full(&error) => self.remove_file(Name::Spare),
+            Err(error) => Err(self.fail(Name::Spare, "making", error)),
+        }
+    }
+
+    fn remove_file(&mut self, file: Name) -> Result<(), Error> {
+        match self.files.remove(file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(self.fail(file, "removing", error))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    fn refuse_or_fail(
+        &mut self,
+        file: Name,
+        during: &'static str,
+        error: io::Error,
+    ) -> Result<Error, Error> {
+        if is_full(&error) {
+            Ok(full(file, during, error))
+        } else {
+            Err(self.fail(file, during, error))
+        }
+    }
+
+    /// The disk failed: from here on nothing is acknowledged.
+    pub(super) fn fail(&mut self, file: Name, during: &'static str, error: io::Error) -> Error {
+        let failed = Error::Failed {
+            file,
+            during,
+            source: Arc::new(error),
+        };
+        self.failed = Some(failed.clone());
+        failed
+    }
+}
+
+/// What a batch takes on disk.
+fn batch_bytes(batch: &Batch) -> u64 {
+    let records: u64 = batch.records().map(|r| frame_bytes(r.len()) as u64).sum();
+    let releases = batch.releases().len();
+    records
+        + if releases > 0 {
+            frame_bytes(releases * 8) as u64
+        } else {
+            0
+        }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+fn full(file: Name, during: &'static str, error: io::Error) -> Error {
+    Error::Full {
+        file,
+        during,
+        source: Arc::new(error),
+    }
+}

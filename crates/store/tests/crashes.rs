@@ -1,0 +1,234 @@
+//! The promise, under power loss at any write, failed syncs and a full disk.
+#![expect(clippy::unwrap_used, reason = "a test that goes wrong stops")]
+
+mod model;
+
+use columba_store::{Batch, Error, Faults, SimDisk};
+use model::{Model, Random, content, open, shown};
+
+/// Runs random work until the disk stops, then opens the log again; several times.
+fn crash_often(seed: u64) {
+    let mut random = Random(seed);
+    let disk = SimDisk::new(seed ^ 0xd15c);
+    let mut model = Model::default();
+    let mut on_their_way: Vec<Batch> = Vec::new();
+    let live_max = random.below(40);
+    for _ in 0..4 {
+        disk.restart();
+        // Opening has to survive a crash as well.
+        if random.below(3) == 0 {
+            let crash_at = Some(random.below(12));
+            disk.set_faults(Faults {
+                crash_at,
+                ..Faults::default()
+            });
+            if let Ok((mut log, _)) = open(&disk) {
+                model.resume(&content(&mut log), &on_their_way);
+                on_their_way.clear();
+            }
+            disk.restart();
+        }
+        let (mut log, found) = open(&disk).unwrap();
+        assert_eq!(found.damage, []);
+        model.resume(&content(&mut log), &on_their_way);
+        on_their_way.clear();
+        disk.set_faults(Faults {
+            crash_at: Some(disk.operations() + random.below(400)),
+            ..Faults::default()
+        });
+        while on_their_way.is_empty() {
+            let batches: Vec<Batch> = (0..random.below(5))
+                .map(|_| model.batch(&mut random, live_max))
+                .collect();
+            match log.commit(&batches) {
+                Ok(done) => {
+                    for (batch, first) in batches.iter().zip(done.batches) {
+                        model.apply(batch, first.unwrap().value());
+                    }
+                }
+                Err(Error::Failed { .. }) => on_their_way = batches,
+                Err(other) => panic!("{other}"),
+            }
+            if disk.is_down() {
+                break;
+            }
+            assert_eq!(log.stats().records, model.live.len() as u64);
+        }
+    }
+    disk.restart();
+    let (mut log, found) = open(&disk).unwrap();
+    assert_eq!(found.damage, []);
+    model.resume(&content(&mut log), &on_their_way);
+}
+
+#[test]
+fn what_was_reported_durable_survives_power_loss_at_any_write() {
+    for seed in 0..seeds(4000) {
+        run(seed, crash_often);
+    }
+}
+
+/// A sync fails; the process is started again while the system still shows what is not on the
+/// disk; then power is lost.
+fn fail_a_sync(seed: u64) {
+    let mut random = Random(seed);
+    let disk = SimDisk::new(seed ^ 0xf5);
+    let (mut log, _) = open(&disk).unwrap();
+    let mut model = Model::default();
+    disk.set_faults(Faults {
+        fail_sync_at: Some(disk.syncs() + random.below(60)),
+        ..Faults::default()
+    });
+    let on_their_way = loop {
+        let batches = [model.batch(&mut random, 20), model.batch(&mut random, 20)];
+        match log.commit(&batches) {
+            Ok(done) => {
+                for (batch, first) in batches.iter().zip(done.batches) {
+                    model.apply(batch, first.unwrap().value());
+                }
+            }
+            Err(_) => break batches,
+        }
+    };
+    assert!(log.failure().unwrap().to_string().contains("syncing"));
+    let mut more = Batch::new();
+    more.append(b"more");
+    assert!(matches!(log.commit([&more]), Err(Error::Failed { .. })));
+    drop(log);
+    disk.restart_process();
+    let (mut log, _) = open(&disk).unwrap();
+    let shown_again = content(&mut log);
+    model.resume(&shown_again, &on_their_way);
+    drop(log);
+    disk.restart();
+    let (mut log, found) = open(&disk).unwrap();
+    assert_eq!(found.damage, []);
+    assert_eq!(shown(&content(&mut log)), shown(&model.content()));
+}
+
+#[test]
+fn after_a_failed_sync_nothing_is_acknowledged_and_what_is_shown_again_is_on_the_disk() {
+    for seed in 0..seeds(2000) {
+        run(seed, fail_a_sync);
+    }
+}
+
+fn fill_the_disk(seed: u64) {
+    let mut random = Random(seed);
+    let disk = SimDisk::new(seed ^ 0xf0);
+    let (mut log, _) = open(&disk).unwrap();
+    let mut model = Model::default();
+    let small = 20_000 + random.below(30_000);
+    let (mut refused, mut accepted_again) = (0, false);
+    for step in 0..400 {
+        // There is more room for a while, then less again.
+        let capacity = if step % 100 < 60 { small } else { 400_000 };
+        disk.set_faults(Faults {
+            capacity: Some(capacity),
+            ..Faults::default()
+        });
+        let batches = [model.batch(&mut random, 200), model.batch(&mut random, 200)];
+        let done = log.commit(&batches).unwrap();
+        for (batch, first) in batches.iter().zip(done.batches) {
+            match first {
+                Ok(first) => {
+                    model.apply(batch, first.value());
+                    accepted_again |= refused > 0 && batch.records().len() > 0;
+                }
+                Err(Error::Full { .. }) => refused += 1,
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
+    assert!(refused > 0 && accepted_again, "{refused} {accepted_again}");
+    assert_eq!(shown(&content(&mut log)), shown(&model.content()));
+    drop(log);
+    disk.restart();
+    let (mut log, found) = open(&disk).unwrap();
+    assert_eq!(found.damage, []);
+    assert_eq!(shown(&content(&mut log)), shown(&model.content()));
+}
+
+#[test]
+fn a_full_disk_refuses_and_loses_nothing_and_goes_on_when_there_is_room() {
+    for seed in 0..seeds(60) {
+        run(seed, fill_the_disk);
+    }
+}
+
+#[test]
+fn releases_are_taken_on_a_full_disk_and_make_room() {
+    let disk = SimDisk::new(1);
+    let (mut log, _) = open(&disk).unwrap();
+    disk.set_faults(Faults {
+        capacity: Some(40_000),
+        ..Faults::default()
+    });
+    let mut kept = Vec::new();
+    let mut batch = Batch::new();
+    batch.append(&[1; 500]);
+    while let Ok(first) = log.commit([&batch]).unwrap().batches.remove(0) {
+        kept.push(first);
+    }
+    assert!(kept.len() > 40);
+    for position in kept {
+        let mut release = Batch::new();
+        release.release(position);
+        log.commit([&release]).unwrap().batches.remove(0).unwrap();
+    }
+    assert!(log.commit([&batch]).unwrap().batches.remove(0).is_ok());
+}
+
+#[test]
+fn space_stays_bounded_while_few_records_live() {
+    let disk = SimDisk::new(1);
+    let (mut log, _) = open(&disk).unwrap();
+    let mut random = Random(3);
+    let mut model = Model::default();
+    let mut most = 0;
+    for _ in 0..20_000 {
+        let batch = model.batch(&mut random, 20);
+        let first = log.commit([&batch]).unwrap().batches.remove(0).unwrap();
+        model.apply(&batch, first.value());
+        let stats = log.stats();
+        most = most.max(stats.disk_bytes.saturating_sub(2 * stats.live_bytes));
+    }
+    assert!(most < 14 * 4096, "{most} bytes more than twice what lives");
+    let stats = log.stats();
+    assert!(stats.segments_removed > 1000, "{stats:?}");
+    assert!(stats.moved_bytes < stats.written_bytes / 2, "{stats:?}");
+}
+
+#[test]
+fn the_same_seed_writes_the_same_bytes() {
+    let bytes = |seed| {
+        let disk = SimDisk::new(seed);
+        let (mut log, _) = open(&disk).unwrap();
+        let mut random = Random(seed);
+        let mut model = Model::default();
+        for _ in 0..200 {
+            let batch = model.batch(&mut random, 20);
+            let first = log.commit([&batch]).unwrap().batches.remove(0).unwrap();
+            model.apply(&batch, first.value());
+        }
+        disk.names()
+            .into_iter()
+            .map(|n| (n, disk.content(n)))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(bytes(5), bytes(5));
+    assert_ne!(bytes(5), bytes(6));
+}
+
+/// How many seeds a test runs: as many as are asked for, for a longer search.
+fn seeds(usual: u64) -> u64 {
+    option_env!("COLUMBA_STORE_SEEDS").map_or(usual, |n| n.parse().unwrap())
+}
+
+/// Runs a test with a seed and says which it was if it fails.
+fn run(seed: u64, test: impl Fn(u64) + std::panic::RefUnwindSafe) {
+    if let Err(panic) = std::panic::catch_unwind(|| test(seed)) {
+        eprintln!("seed {seed}");
+        std::panic::resume_unwind(panic);
+    }
+}
