@@ -3,6 +3,7 @@
 
 pub mod create;
 pub mod file;
+mod stamps;
 mod start;
 
 use std::io;
@@ -16,6 +17,7 @@ use crate::access_file::{self, AccessFile};
 use crate::auth::Users;
 use crate::config::fault::{Fault, Place, has_errors};
 use crate::config::{AclFormat, Bind, Config, ListenerKind};
+use stamps::Stamps;
 
 /// Where an instance is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +86,15 @@ pub struct Instance {
     pub access: Arc<AccessRules>,
     /// What is not wrong, but perhaps not wanted.
     pub warnings: Vec<Fault>,
+    /// What the files looked like right before they were read.
+    pub(crate) stamps: Stamps,
+}
+
+/// What comes to light while files are read.
+#[derive(Debug, Default)]
+struct Findings {
+    faults: Vec<Fault>,
+    stamps: Stamps,
 }
 
 impl Instance {
@@ -96,19 +107,20 @@ impl Instance {
         overrides: &Overrides,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Vec<Fault>> {
-        let mut faults = Vec::new();
+        let mut findings = Findings::default();
         let name = location.shown(&location.config_file);
         let fix = format!(
             "`columba create {}` makes an instance",
             location.base.display()
         );
-        let text = read_text(&location.config_file, &name, &fix, &mut faults);
+        let text = read_text(&location.config_file, &name, &fix, &mut findings);
         let (mut config, config_faults) =
             Config::read(&name, &text.unwrap_or_default(), &location.base, variables);
-        faults.extend(config_faults);
+        findings.faults.extend(config_faults);
         apply_overrides(&mut config, overrides);
-        let users = load_users(location, &config, &mut faults);
-        let access = load_access(location, &config, &users, &mut faults);
+        let users = load_users(location, &config, &mut findings);
+        let access = load_access(location, &config, &users, &mut findings);
+        let Findings { faults, stamps } = findings;
         if has_errors(&faults) {
             return Err(faults);
         }
@@ -117,6 +129,7 @@ impl Instance {
             users: Arc::new(users),
             access: Arc::new(access),
             warnings: faults,
+            stamps,
         })
     }
 }
@@ -141,22 +154,24 @@ fn apply_overrides(config: &mut Config, overrides: &Overrides) {
     }
 }
 
-fn load_users(location: &Location, config: &Config, faults: &mut Vec<Fault>) -> Users {
+fn load_users(location: &Location, config: &Config, findings: &mut Findings) -> Users {
     let Some(path) = &config.users else {
         return Users::default();
     };
     let name = location.shown(path);
     let fix = format!("`columba passwd {} NAME` makes it", location.base.display());
-    let Some(text) = read_text(path, &name, &fix, faults) else {
+    let Some(text) = read_text(path, &name, &fix, findings) else {
         return Users::default();
     };
     if file::is_readable_by_all(path) {
         let what = "everybody on this machine can read the password hashes";
         let fault = Fault::warning(Place::File(name.clone()), what);
-        faults.push(fault.fix(format!("run: chmod 600 {}", path.display())));
+        findings
+            .faults
+            .push(fault.fix(format!("run: chmod 600 {}", path.display())));
     }
     let (users, user_faults) = Users::read(&name, &text);
-    faults.extend(user_faults);
+    findings.faults.extend(user_faults);
     users
 }
 
@@ -164,14 +179,14 @@ fn load_access(
     location: &Location,
     config: &Config,
     users: &Users,
-    faults: &mut Vec<Fault>,
+    findings: &mut Findings,
 ) -> AccessRules {
     let Some((path, format)) = &config.acl else {
         return AccessRules::allow_all();
     };
     let name = location.shown(path);
     let fix = "write the rules, or remove `acl` from [access]";
-    let Some(text) = read_text(path, &name, fix, faults) else {
+    let Some(text) = read_text(path, &name, fix, findings) else {
         return AccessRules::new(Vec::new(), columba_broker::access::Actions::default());
     };
     let AccessFile {
@@ -185,9 +200,11 @@ fn load_access(
             AclFormat::Columba => "write [[rule]] tables",
             AclFormat::Mosquitto => "write `topic` or `pattern` lines",
         };
-        faults.push(Fault::warning(Place::File(name), what).fix(fix));
+        findings
+            .faults
+            .push(Fault::warning(Place::File(name), what).fix(fix));
     }
-    faults.extend(rule_faults);
+    findings.faults.extend(rule_faults);
     for (group, place) in groups {
         if !users.groups().any(|known| known == group) {
             let what = format!("the rule is for group `{group}`, but no user is in it");
@@ -195,13 +212,16 @@ fn load_access(
                 "add a user: columba passwd {} NAME --groups {group}",
                 location.base.display()
             );
-            faults.push(Fault::warning(Place::File(place), what).fix(fix));
+            findings
+                .faults
+                .push(Fault::warning(Place::File(place), what).fix(fix));
         }
     }
     rules
 }
 
-fn read_text(path: &Path, name: &str, fix: &str, faults: &mut Vec<Fault>) -> Option<String> {
+fn read_text(path: &Path, name: &str, fix: &str, findings: &mut Findings) -> Option<String> {
+    findings.stamps.look(path);
     let what = match std::fs::read(path) {
         Ok(bytes) => match String::from_utf8(bytes) {
             Ok(text) => return Some(text),
@@ -219,12 +239,14 @@ fn read_text(path: &Path, name: &str, fix: &str, faults: &mut Vec<Fault>) -> Opt
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let fault = Fault::error(Place::File(name.to_owned()), "the file is missing");
-            faults.push(fault.fix(fix));
+            findings.faults.push(fault.fix(fix));
             return None;
         }
         Err(error) => format!("cannot be read: {error}"),
     };
-    faults.push(Fault::error(Place::File(name.to_owned()), what));
+    findings
+        .faults
+        .push(Fault::error(Place::File(name.to_owned()), what));
     None
 }
 

@@ -1,9 +1,6 @@
 //! Reading the files of a running broker again: checked first, applied as a whole or not at all.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use columba_broker::access::AccessRules;
@@ -59,9 +56,6 @@ impl Change {
     }
 }
 
-/// What tells one version of a file from the next.
-type Stamp = Option<(u64, i64, i64, u64)>;
-
 /// Knows what a running broker was last told, and finds out what to tell it next.
 #[derive(Debug)]
 pub struct Reloader {
@@ -69,7 +63,6 @@ pub struct Reloader {
     overrides: Overrides,
     current: Instance,
     authenticator: Arc<Authenticator>,
-    stamps: Vec<Stamp>,
 }
 
 impl Reloader {
@@ -80,23 +73,19 @@ impl Reloader {
         current: Instance,
         authenticator: Arc<Authenticator>,
     ) -> Self {
-        let mut reloader = Self {
+        Self {
             location,
             overrides,
             current,
             authenticator,
-            stamps: Vec::new(),
-        };
-        reloader.stamps = reloader.stamp();
-        reloader
+        }
     }
 
     /// Whether a file is another one than when this was last asked or read.
     pub fn has_changed(&mut self) -> bool {
-        let stamps = self.stamp();
-        let has_changed = stamps != self.stamps;
-        self.stamps = stamps;
-        has_changed
+        let stamps = self.current.stamps.again();
+        let before = std::mem::replace(&mut self.current.stamps, stamps);
+        before != self.current.stamps
     }
 
     /// Reads all files again. Users change at once; everything else is in the answer.
@@ -107,15 +96,14 @@ impl Reloader {
         &mut self,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Change, Vec<Fault>> {
-        self.stamps = self.stamp();
+        // Should there be faults, only a later change is worth another look.
+        self.current.stamps = self.current.stamps.again();
         let new = Instance::load(&self.location, &self.overrides, variables)?;
-        // The files may have moved with the configuration.
         let change = self.difference(&new);
         if change.has_other_users {
             self.authenticator.set_users(Arc::clone(&new.users));
         }
         self.current = new;
-        self.stamps = self.stamp();
         Ok(change)
     }
 
@@ -179,20 +167,6 @@ impl Reloader {
             users: old.users.changes_to(&new.users),
             differences,
         }
-    }
-
-    fn stamp(&self) -> Vec<Stamp> {
-        let config = &self.current.config;
-        let files: [Option<&PathBuf>; 3] = [
-            Some(&self.location.config_file),
-            config.users.as_ref(),
-            config.acl.as_ref().map(|(path, _)| path),
-        ];
-        let stamp = |path: Option<&PathBuf>| {
-            let file = fs::metadata(path?).ok()?;
-            Some((file.ino(), file.mtime(), file.mtime_nsec(), file.len()))
-        };
-        files.map(stamp).into()
     }
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::instance::create::create;
 use columba_broker::limits::Anonymous;
+use std::fs;
 use std::path::Path;
 
 fn reloader(dir: &Path) -> Reloader {
@@ -60,6 +61,77 @@ fn only_what_differs_is_told() {
     replace(dir.path(), "etc/users", "admin", "root");
     // The group of the rules has lost its user; that is a warning, not an error.
     assert!(reloader.reload([]).expect("no errors").has_other_users);
+}
+
+/// Variables of the environment: none. Whoever asks for them has read the configuration file, and
+/// finds it replaced afterwards.
+fn while_loading(then: impl FnOnce()) -> impl Iterator<Item = (String, String)> {
+    std::iter::once_with(then).flat_map(|()| None)
+}
+
+#[test]
+fn a_file_that_is_replaced_while_it_is_read_is_read_once_more() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut reloader = reloader(dir.path());
+    let set = |from: &str, to: &str| {
+        let line = |value: &str| format!("packet_bytes_max = \"{value}\"");
+        replace(dir.path(), "etc/columba.toml", &line(from), &line(to));
+    };
+    replace(
+        dir.path(),
+        "etc/columba.toml",
+        "# packet_bytes_max",
+        "packet_bytes_max",
+    );
+    set("16MiB", "1MiB");
+    assert!(reloader.has_changed());
+    let variables = while_loading(|| set("1MiB", "2MiB"));
+    let bytes = |change: Change| change.limits.map(|limits| limits.packet_bytes_max);
+    let change = reloader.reload(variables).expect("no faults");
+    assert_eq!(bytes(change), Some(1 << 20));
+    assert!(reloader.has_changed(), "the second change is seen");
+    assert_eq!(
+        bytes(reloader.reload([]).expect("no faults")),
+        Some(2 << 20)
+    );
+    assert!(!reloader.has_changed());
+}
+
+#[test]
+fn a_file_that_is_replaced_right_after_the_start_is_read_once_more() {
+    let dir = tempfile::tempdir().expect("a directory");
+    create(dir.path()).expect("an instance");
+    let location = Location::of_directory(dir.path());
+    let variables = while_loading(|| {
+        let (from, to) = ("0.0.0.0:1883", "127.0.0.1:1884");
+        replace(dir.path(), "etc/columba.toml", from, to);
+    });
+    let instance = Instance::load(&location, &Overrides::default(), variables).expect("no faults");
+    let authenticator = Arc::new(Authenticator::new(instance.users.clone()).expect("one"));
+    let mut reloader = Reloader::new(location, Overrides::default(), instance, authenticator);
+    assert!(reloader.has_changed());
+}
+
+#[test]
+fn files_that_have_moved_with_the_configuration_are_watched() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut reloader = reloader(dir.path());
+    let etc = dir.path().join("etc");
+    fs::copy(etc.join("users"), etc.join("others")).expect("a copy");
+    replace(
+        dir.path(),
+        "etc/columba.toml",
+        "\"etc/users\"",
+        "\"etc/others\"",
+    );
+    assert!(reloader.has_changed());
+    assert!(!reloader.reload([]).expect("no faults").has_other_users);
+    assert!(!reloader.has_changed());
+    replace(dir.path(), "etc/others", "admin", "root");
+    assert!(reloader.has_changed());
+    assert!(reloader.reload([]).expect("no errors").has_other_users);
+    replace(dir.path(), "etc/users", "admin", "nobody");
+    assert!(!reloader.has_changed());
 }
 
 #[test]
