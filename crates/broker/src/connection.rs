@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use columba_codec::Version;
+use columba_codec::{Version, fixed_header};
 
 use crate::event::{ConnectionId, Peer};
 use crate::output::Output;
@@ -87,6 +87,20 @@ impl Connection {
             aliases: None,
             pending: None,
         }
+    }
+
+    /// Bytes of its CONNECT, which `partial` begins with while authenticating.
+    pub(crate) fn connect_len(&self) -> usize {
+        // The same bytes were decoded before.
+        match fixed_header(&self.partial, u32::MAX) {
+            Ok(Some(header)) => header.total_len,
+            Ok(None) | Err(_) => 0,
+        }
+    }
+
+    /// Whether more than a CONNECT has come while authenticating.
+    pub(crate) fn has_input_behind_connect(&self) -> bool {
+        self.state == State::Authenticating && self.partial.len() > self.connect_len()
     }
 
     /// Bytes that wait for its socket.

@@ -238,6 +238,13 @@ impl Shard {
         self.connection(conn)?.output.as_deref()
     }
 
+    /// Whether a client has sent more than its CONNECT while its credentials are checked. Who has
+    /// hung up since may go without the verdict only if it has not.
+    pub fn has_input_behind_connect(&self, conn: ConnectionId) -> bool {
+        self.connection(conn)
+            .is_some_and(Connection::has_input_behind_connect)
+    }
+
     /// The counters.
     pub const fn stats(&self) -> &Stats {
         &self.stats

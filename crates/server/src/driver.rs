@@ -399,7 +399,9 @@ impl Driver {
         self.core
             .handle(self.now, Input::Adopted { conn, handover });
         self.drain();
-        if let Some(cause) = ending {
+        if let Some(cause) = ending
+            && !self.waits_for_verdict(conn)
+        {
             self.end(conn, cause);
         }
     }

@@ -6,7 +6,7 @@ use columba_codec::packet::{ConnAck, Connect};
 use columba_codec::wire::VARINT_MAX;
 use columba_codec::{
     Decoded, Packet, PacketType, Properties, PropertiesBuf, PropertyId, ReasonCode, Value, Version,
-    decode, fixed_header,
+    decode,
 };
 
 use super::refuse::Refusal;
@@ -288,12 +288,7 @@ impl Shard {
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
-        // The same bytes were decoded before.
-        let connect_len = match fixed_header(&connection.partial, u32::MAX) {
-            Ok(Some(header)) => header.total_len,
-            Ok(None) | Err(_) => 0,
-        };
-        if connection.partial.len() + bytes.len() > connect_len + EARLY_BYTES_MAX {
+        if connection.partial.len() + bytes.len() > connection.connect_len() + EARLY_BYTES_MAX {
             return self.refuse(id, "", &too_early());
         }
         connection.partial.extend_from_slice(bytes);

@@ -38,12 +38,17 @@ impl Driver {
             return self.ask(conn, checked.request);
         }
         connection.is_checked = false;
+        let ending = connection.ending;
         // An event may have gone by while nothing was read.
         mark(&mut connection.is_ready, &mut self.ready, conn);
         let verdict = checked.verdict;
         self.core
             .handle(self.now, Input::Authenticated { conn, verdict });
         self.drain();
+        // The transport has ended before, and what came over it is done now.
+        if let Some(cause) = ending {
+            self.end(conn, cause);
+        }
     }
 
     /// The connection is closing: a check that has not begun need not be done.

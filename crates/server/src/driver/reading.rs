@@ -32,8 +32,12 @@ impl Driver {
             Phase::Ended(_) | Phase::Closing { .. } => return,
         };
         if connection.is_checked {
-            // Whoever has hung up does not wait for the verdict.
-            if connection.has_hung_up {
+            // Whoever has hung up does not wait for the verdict, unless it has sent more than its
+            // CONNECT: a message that it wants delivered.
+            if connection.has_hung_up
+                && !connection.socket.has_input()
+                && !self.core.has_input_behind_connect(id)
+            {
                 self.end(id, CloseCause::Peer);
             }
             return;
@@ -132,9 +136,20 @@ impl Driver {
         match received {
             Ok(Flow::Open) if answered.is_ok() => {}
             Ok(Flow::Open) => self.end(id, CloseCause::Transport),
+            Ok(Flow::Ended) if self.waits_for_verdict(id) => {}
             Ok(Flow::Ended) => self.end(id, CloseCause::Peer),
             Err(error) => self.fail(id, len, &error),
         }
+    }
+
+    /// Whether a connection that has ended stays until its credentials are checked, for what the
+    /// peer sent behind its CONNECT.
+    pub(super) fn waits_for_verdict(&mut self, id: ConnectionId) -> bool {
+        let is_checked = self
+            .connections
+            .find(id)
+            .is_some_and(|connection| connection.is_checked);
+        is_checked && self.core.has_input_behind_connect(id)
     }
 
     fn pass_app(&mut self, id: ConnectionId) {

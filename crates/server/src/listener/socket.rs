@@ -23,6 +23,16 @@ impl Socket {
         }
     }
 
+    /// Whether there are bytes to read.
+    pub(crate) fn has_input(&self) -> bool {
+        let waiting = match self {
+            Self::Tcp(stream) => rustix::io::ioctl_fionread(stream),
+            Self::Unix(stream) => rustix::io::ioctl_fionread(stream),
+        };
+        // Fails only where the peer is gone.
+        waiting.is_ok_and(|bytes| bytes > 0)
+    }
+
     /// Tells the peer that nothing more comes.
     pub(crate) fn shutdown_write(&self) {
         // Fails only where the peer is gone already.

@@ -251,6 +251,14 @@ impl Client {
         });
     }
 
+    /// Waits for a PUBLISH; its payload.
+    pub(crate) fn any_payload(&mut self) -> Vec<u8> {
+        self.next(|packet| match packet {
+            Some(Packet::Publish(publish)) => publish.payload.to_vec(),
+            other => panic!("instead of PUBLISH: {other:?}"),
+        })
+    }
+
     /// Waits for a DISCONNECT with this reason, and for the end.
     pub(crate) fn expect_disconnect(&mut self, reason: ReasonCode) {
         self.next(|packet| match packet {

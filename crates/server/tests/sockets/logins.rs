@@ -1,6 +1,7 @@
 //! Logins while the checks of credentials are slow, many, or overtaken by other users.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
@@ -8,15 +9,17 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use columba_broker::event::{AuthRequest, AuthVerdict, Command, UserChange};
 use columba_broker::limits::Limits;
-use columba_codec::{Packet, ReasonCode};
+use columba_codec::packet::Disconnect;
+use columba_codec::{Packet, Properties, QoS, ReasonCode};
 use columba_server::Broker;
 use columba_server::auth::Authenticate;
-use columba_server::listener::{ListenerConfig, ListenerKind};
+use columba_server::listener::{ListenerConfig, ListenerKind, WebSocketSettings};
 
 use crate::bed::{
-    Client, PATIENCE, connect_with_login, encoded, publish_packet, settings, socket, start, tcp,
-    until,
+    Client, PATIENCE, connect_with_login, encoded, loopback, publish_packet, settings, socket,
+    start, tcp, until,
 };
+use crate::secure::Frames;
 
 /// Lets in who has the right password, once the gate is open.
 struct Gate {
@@ -155,6 +158,90 @@ fn a_check_whose_client_is_gone_is_never_done() {
     first.expect_connack();
     login(&broker, "next", "right").expect_connack();
     assert_eq!(gate.checked(), ["first", "next"]);
+    broker.shutdown();
+}
+
+/// CONNECT with a password, a message and DISCONNECT, as a sensor sends them that then sleeps.
+fn message_and_goodbye(user: &str) -> Vec<u8> {
+    let mut bytes = connect_with_login(user, "right");
+    bytes.extend(publish_packet("from", user.as_bytes(), None));
+    bytes.extend(goodbye());
+    bytes
+}
+
+fn goodbye() -> Vec<u8> {
+    encoded(&Packet::Disconnect(Disconnect {
+        reason: ReasonCode::Success,
+        properties: Properties::default(),
+    }))
+}
+
+#[test]
+fn messages_of_a_client_that_is_gone_before_its_password_is_checked_arrive() {
+    for shards in [1, 3] {
+        let (gate, broker) = busy(shards, 16, None);
+        let mut first = begin_first(&gate, &broker);
+        let mut subscriber = login(&broker, "subscriber", "known");
+        subscriber.expect_connack();
+        subscriber.subscribe("from", QoS::AtMostOnce);
+        for (number, cut) in [None, Some(20), Some(1)].into_iter().enumerate() {
+            // In one piece, in two, and closed in either case.
+            let bytes = message_and_goodbye(&format!("sensor {number}"));
+            let (begin, rest) = bytes.split_at(bytes.len() - cut.unwrap_or(0));
+            let mut sensor = Client::new(socket(&broker, 0));
+            sensor.send(begin);
+            until("it is here", || broker.connections(0) == 3 + number);
+            // Whatever the shards have read by now, the rest is behind it.
+            for other in 0..4 {
+                login(&broker, &format!("other {other}"), "known").expect_connack();
+            }
+            sensor.send(rest);
+            drop(sensor);
+            for other in 0..4 {
+                login(&broker, &format!("other {other}"), "known").expect_connack();
+            }
+            until("the others are gone", || {
+                broker.connections(0) == 3 + number
+            });
+        }
+        gate.open();
+        first.expect_connack();
+        // Each has a home of its own, so they come in any order.
+        let mut senders: Vec<_> = (0..3).map(|_| subscriber.any_payload()).collect();
+        senders.sort();
+        assert_eq!(senders, [b"sensor 0", b"sensor 1", b"sensor 2"]);
+        until("they are gone", || broker.connections(0) == 2);
+        broker.shutdown();
+    }
+}
+
+#[test]
+fn a_message_before_a_websocket_close_arrives_though_a_password_is_checked() {
+    let gate = Gate::new();
+    let listener = ListenerConfig {
+        kind: ListenerKind::Ws {
+            bind: loopback(),
+            websocket: WebSocketSettings::default(),
+        },
+        settings: settings("ws"),
+    };
+    let broker = start(3, Limits::default(), vec![tcp(), listener], gate.clone(), 4);
+    let mut subscriber = login(&broker, "subscriber", "known");
+    subscriber.expect_connack();
+    subscriber.subscribe("from", QoS::AtMostOnce);
+    let message = message_and_goodbye("page");
+    // With a mask of zeros the payload stays as it is. The goodbye is left out: the Close says it.
+    let message = &message[..message.len() - goodbye().len()];
+    let mut bytes = vec![0x82, 0x80 | message.len() as u8, 0, 0, 0, 0];
+    bytes.extend(message);
+    bytes.extend([0x88, 0x80, 0, 0, 0, 0]);
+    let mut page = Frames::open(socket(&broker, 1)).socket.into_inner();
+    page.write_all(&bytes).unwrap();
+    until("the check begins", || gate.checked() == ["page"]);
+    gate.open();
+    subscriber.expect_publish("from", b"page");
+    until("it is let go", || broker.connections(1) == 0);
+    drop(page);
     broker.shutdown();
 }
 
