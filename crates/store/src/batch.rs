@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::format::frame_bytes;
+
 /// Where a record stands in the order of all records of a store.
 ///
 /// Opaque but ordered: a later record has a greater position. It stays the same when the record
@@ -44,6 +46,8 @@ pub struct Batch {
     /// Where each record ends in `bytes`.
     ends: Vec<usize>,
     releases: Vec<Position>,
+    /// What the records take on disk.
+    records_on_disk: u64,
 }
 
 impl Batch {
@@ -63,6 +67,7 @@ impl Batch {
         let start = self.bytes.len();
         write(&mut self.bytes);
         assert!(self.bytes.len() >= start, "a record may only be added");
+        self.records_on_disk += frame_bytes(self.bytes.len() - start) as u64;
         self.ends.push(self.bytes.len());
     }
 
@@ -94,6 +99,18 @@ impl Batch {
         self.bytes.len()
     }
 
+    /// How many bytes the batch takes on disk, apart from what each commit takes for itself.
+    #[must_use]
+    pub const fn bytes_on_disk(&self) -> u64 {
+        let releases = self.releases.len();
+        let releases = if releases > 0 {
+            frame_bytes(releases * 8)
+        } else {
+            0
+        };
+        self.records_on_disk + releases as u64
+    }
+
     /// Whether there is nothing to do.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
@@ -105,5 +122,6 @@ impl Batch {
         self.bytes.clear();
         self.ends.clear();
         self.releases.clear();
+        self.records_on_disk = 0;
     }
 }

@@ -20,7 +20,8 @@ pub enum Report {
         /// The position of its first record; the others follow it.
         first: Position,
     },
-    /// Nothing of a batch was kept.
+    /// Nothing of a batch was kept; or, if the error is [`Error::Failed`], it is not known
+    /// whether it was, and will be when the store has been opened again.
     Refused {
         /// Which batch.
         ticket: Ticket,

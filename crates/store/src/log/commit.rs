@@ -31,7 +31,7 @@ impl<F: Files> Log<F> {
         let mut group = Vec::new();
         let mut group_bytes = 0;
         for batch in batches {
-            let bytes = batch_bytes(batch);
+            let bytes = batch.bytes_on_disk();
             if !group.is_empty() && group_bytes + bytes > u64::from(self.options.group_bytes_max) {
                 self.commit_group(&group, &mut done)?;
                 group.clear();
@@ -51,7 +51,7 @@ impl<F: Files> Log<F> {
             return Err(failed.clone());
         }
         self.make_spare()?;
-        let wanted: u64 = batches.iter().map(|b| batch_bytes(b)).sum();
+        let wanted: u64 = batches.iter().map(|b| b.bytes_on_disk()).sum();
         let mut moves = self.plan_moves(wanted);
         let removals = self.plan_removals();
         let fixed = frame_bytes(removals.len() * 4) as u64;
@@ -59,7 +59,7 @@ impl<F: Files> Log<F> {
         let size = |fits: &[Result<(), Error>], moves: &[Move]| {
             let batches = batches.iter().zip(fits).filter(|(_, fit)| fit.is_ok());
             let moved: u64 = moves.iter().map(Move::bytes).sum();
-            fixed + moved + batches.map(|(b, _)| batch_bytes(b)).sum::<u64>()
+            fixed + moved + batches.map(|(b, _)| b.bytes_on_disk()).sum::<u64>()
         };
         self.is_full = false;
         if let Err(full) = self.make_room(size(&fits, &moves), true)? {
@@ -108,7 +108,7 @@ impl<F: Files> Log<F> {
     }
 
     fn check_size(&self, batch: &Batch) -> Result<(), Error> {
-        let size = batch_bytes(batch);
+        let size = batch.bytes_on_disk();
         let limit = u64::from(self.options.batch_bytes_max);
         if size > limit {
             return Err(Error::TooLarge { size, limit });
@@ -382,18 +382,6 @@ impl<F: Files> Log<F> {
         self.failed = Some(failed.clone());
         failed
     }
-}
-
-/// What a batch takes on disk.
-fn batch_bytes(batch: &Batch) -> u64 {
-    let records: u64 = batch.records().map(|r| frame_bytes(r.len()) as u64).sum();
-    let releases = batch.releases().len();
-    records
-        + if releases > 0 {
-            frame_bytes(releases * 8) as u64
-        } else {
-            0
-        }
 }
 
 fn is_full(error: &io::Error) -> bool {
