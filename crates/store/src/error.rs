@@ -107,6 +107,9 @@ pub enum Loss {
     /// The record at a position.
     #[error("the record at position {0}")]
     Record(Position),
+    /// Whatever the disk cannot read.
+    #[error("the disk cannot read it")]
+    Unreadable,
     /// Nothing: the record at this position had been released.
     #[error("nothing, the record at position {0} had been released")]
     Released(Position),

@@ -22,7 +22,7 @@ use crate::index::{Index, Place};
 pub struct Options {
     /// How long a segment is. A log takes at least two of them.
     pub segment_bytes: u32,
-    /// The most that one batch may take on disk.
+    /// The most that one batch may take on disk, up to 1 GiB.
     pub batch_bytes_max: u32,
     /// How much is written and synced in one piece, if no single batch is larger.
     pub group_bytes_max: u32,
@@ -99,6 +99,9 @@ pub struct Stats {
     pub written_bytes: u64,
     /// Bytes of live records that were moved since the log was opened.
     pub moved_bytes: u64,
+    /// Whether no more space is reclaimed until the log is opened again, because the disk could not
+    /// read a record that was to be moved.
+    pub is_cleaning_stopped: bool,
     /// Segments that were removed or used again since the log was opened.
     pub segments_removed: u64,
 }
@@ -228,6 +231,7 @@ impl<F: Files> Log<F> {
             disk_bytes: self.disk_bytes(),
             segments: self.segments.len() as u64,
             commit: self.commit,
+            is_cleaning_stopped: self.cleaning.has_stopped(),
             ..self.stats
         }
     }
@@ -367,7 +371,14 @@ impl Windows {
             *start = offset;
             bytes.resize(length.max(Self::BYTES), 0);
             let file = Name::Segment(place.segment);
-            let read = files.read_at(file, offset, bytes);
+            let read = files.read_at(file, offset, bytes).or_else(|_| {
+                // What the disk cannot read may lie behind this record.
+                bytes.truncate(length);
+                files.read_at(file, offset, bytes)
+            });
+            if read.is_err() {
+                bytes.clear();
+            }
             bytes.truncate(read.map_err(|source| unreadable(file, source))?);
         }
         let Some((start, bytes)) = self.open.get(&place.segment) else {

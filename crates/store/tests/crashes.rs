@@ -63,7 +63,7 @@ fn crash_often(seed: u64) {
 
 #[test]
 fn what_was_reported_durable_survives_power_loss_at_any_write() {
-    for seed in 0..seeds(4000) {
+    for seed in 0..seeds(2000) {
         run(seed, crash_often);
     }
 }
@@ -108,7 +108,7 @@ fn fail_a_sync(seed: u64) {
 
 #[test]
 fn after_a_failed_sync_nothing_is_acknowledged_and_what_is_shown_again_is_on_the_disk() {
-    for seed in 0..seeds(2000) {
+    for seed in 0..seeds(1000) {
         run(seed, fail_a_sync);
     }
 }
@@ -197,6 +197,23 @@ fn space_stays_bounded_while_few_records_live() {
     let stats = log.stats();
     assert!(stats.segments_removed > 1000, "{stats:?}");
     assert!(stats.moved_bytes < stats.written_bytes / 2, "{stats:?}");
+}
+
+#[test]
+fn a_log_that_is_opened_often_does_not_fall_into_pieces() {
+    let disk = SimDisk::new(1);
+    for n in 0..100 {
+        disk.restart();
+        let (mut log, found) = open(&disk).unwrap();
+        assert_eq!(found.records, n);
+        let mut batch = Batch::new();
+        batch.append(b"one more");
+        log.commit([&batch]).unwrap().batches.remove(0).unwrap();
+        while log.is_work_due() {
+            log.commit([]).unwrap();
+        }
+        assert!(log.stats().segments <= 17, "{:?}", log.stats());
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 mod model;
 
-use columba_store::{Batch, Damage, Error, Log, Loss, Name, Position, SimDisk};
+use columba_store::{Batch, Damage, Error, Faults, Log, Loss, Name, Options, Position, SimDisk};
 use model::{Model, Random, content, open, small_options};
 
 /// A store with some work behind it, and what it holds.
@@ -95,7 +95,7 @@ fn change_a_byte(seed: u64) {
 
 #[test]
 fn a_changed_byte_costs_one_frame_and_is_reported_where_it_is() {
-    for seed in 0..2000 {
+    for seed in 0..1500 {
         let test = std::panic::catch_unwind(|| change_a_byte(seed));
         if let Err(panic) = test {
             eprintln!("seed {seed}");
@@ -190,6 +190,35 @@ fn a_missing_segment_is_reported() {
     for (position, record) in content(&mut log) {
         assert_eq!(model.live.get(&position), Some(&record));
     }
+}
+
+#[test]
+fn a_sector_that_cannot_be_read_costs_what_it_holds() {
+    let disk = SimDisk::new(1);
+    let (mut log, _) = Log::open(disk.clone(), Options::new(1), &mut |_| ()).unwrap();
+    for n in 0..100_u8 {
+        let mut batch = Batch::new();
+        batch.append(&[n; 400]);
+        log.commit([&batch]).unwrap();
+    }
+    drop(log);
+    let file = Name::Segment(1);
+    disk.set_faults(Faults {
+        unreadable: Some((file, 9000, 9001)),
+        ..Faults::default()
+    });
+    let (mut log, found) = Log::open(disk, Options::new(1), &mut |_| ()).unwrap();
+    assert_eq!(
+        found.damage[0],
+        Damage {
+            file,
+            offset: 8192,
+            bytes: 4096,
+            loss: Loss::Unreadable,
+        }
+    );
+    let there = content(&mut log).len();
+    assert!((88..=91).contains(&there), "{there}");
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub struct Faults {
     pub fail_sync_at: Option<u64>,
     /// How many bytes fit. Reserved room counts.
     pub capacity: Option<u64>,
+    /// A place that cannot be read: a file, and the first byte and the one after the last.
+    pub unreadable: Option<(Name, u64, u64)>,
 }
 
 /// A disk in memory. Clones are views of the same disk.
@@ -345,6 +347,13 @@ impl Files for SimDisk {
         let mut state = self.state();
         if state.is_down {
             return Err(down());
+        }
+        if let Some((bad, start, end)) = state.faults.unreadable
+            && bad == name
+            && offset < end
+            && start < offset + buffer.len() as u64
+        {
+            return Err(io::Error::other("input/output error"));
         }
         let inode = state.inode(name)?;
         let content = inode.now.get(offset as usize..).unwrap_or_default();

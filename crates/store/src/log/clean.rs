@@ -26,6 +26,12 @@ pub(super) struct Cleaning {
     is_stopped: bool,
 }
 
+impl Cleaning {
+    pub(super) const fn has_stopped(&self) -> bool {
+        self.is_stopped
+    }
+}
+
 /// A record to be written again.
 pub(super) struct Move {
     pub(super) position: u64,
@@ -84,7 +90,8 @@ impl<F: Files> Log<F> {
             self.cleaning.segment = victim;
             self.cleaning.from = 0;
         }
-        let budget = u64::from(self.options.step_bytes) + 2 * bytes;
+        let most = u64::from(self.options.group_bytes_max);
+        let budget = u64::from(self.options.step_bytes) + 2 * bytes.min(most);
         let mut found = Vec::new();
         let (mut planned, mut from) = (0, None);
         for (position, place) in self.index.from(self.cleaning.from).take(STEP_ENTRIES) {

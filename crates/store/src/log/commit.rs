@@ -14,6 +14,9 @@ use crate::format::{
 use crate::index::Place;
 use crate::log::clean::Move;
 
+/// A group with it has to fit into a segment, where places have 32 bits.
+const BATCH_BYTES_MAX: u64 = 1 << 30;
+
 impl<F: Files> Log<F> {
     /// Makes batches durable, in order, with as few writes and syncs as their size allows. Does a
     /// step of reclaiming space as well if one is [due](Self::is_work_due), also without batches.
@@ -109,7 +112,7 @@ impl<F: Files> Log<F> {
 
     fn check_size(&self, batch: &Batch) -> Result<(), Error> {
         let size = batch.bytes_on_disk();
-        let limit = u64::from(self.options.batch_bytes_max);
+        let limit = u64::from(self.options.batch_bytes_max).min(BATCH_BYTES_MAX);
         if size > limit {
             return Err(Error::TooLarge { size, limit });
         }

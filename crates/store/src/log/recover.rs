@@ -62,6 +62,9 @@ impl<F: Files> Log<F> {
     }
 }
 
+/// What is given up at once if a disk cannot read it.
+const SECTOR_BYTES: usize = 4096;
+
 struct Recovery<F> {
     log: Log<F>,
     found: Recovered,
@@ -80,6 +83,8 @@ struct Recovery<F> {
 struct End {
     /// Where the last commit ends.
     cut: usize,
+    /// Whether something that was never durable follows.
+    is_torn: bool,
     /// The first commit of which the mark does not say that it is durable.
     unproved: Option<usize>,
 }
@@ -132,8 +137,9 @@ impl<F: Files> Recovery<F> {
         for number in numbers {
             let file = Name::Segment(*number);
             let mut bytes = [0; SEGMENT_HEADER_BYTES];
-            let read = self.log.files.read_at(file, 0, &mut bytes);
-            read.map_err(|e| unreadable(file, e))?;
+            if self.log.files.read_at(file, 0, &mut bytes).is_err() {
+                continue;
+            }
             // A file that was used again still has the header of what it was.
             let header = SegmentHeader::read(&bytes).filter(|h| h.segment == *number);
             let Some(header) = header else {
@@ -182,8 +188,21 @@ impl<F: Files> Recovery<F> {
         let length = length.map_err(|e| unreadable(file, e))?;
         bytes.clear();
         bytes.resize(usize::try_from(length).unwrap_or(usize::MAX), 0);
-        let read = self.log.files.read_at(file, 0, bytes);
-        bytes.truncate(read.map_err(|e| unreadable(file, e))?);
+        if let Ok(read) = self.log.files.read_at(file, 0, bytes) {
+            bytes.truncate(read);
+            return Ok(());
+        }
+        // A sector that cannot be read costs what it held, like one that was changed.
+        for (at, sector) in bytes.chunks_mut(SECTOR_BYTES).enumerate() {
+            let offset = at * SECTOR_BYTES;
+            if self.log.files.read_at(file, offset as u64, sector).is_err() {
+                sector.fill(0);
+                let gone = offset..offset + sector.len();
+                self.found
+                    .damage
+                    .push(damage(number, gone, Loss::Unreadable));
+            }
+        }
         Ok(())
     }
 
@@ -195,6 +214,7 @@ impl<F: Files> Recovery<F> {
         self.log.next_segment = number + 1;
         let mut end = End {
             cut: 0,
+            is_torn: false,
             unproved: None,
         };
         let mut groups = Groups::new(bytes, salt);
@@ -207,6 +227,7 @@ impl<F: Files> Recovery<F> {
             let is_proved = !is_last || has_next || sequence <= self.marked;
             if !group.is_whole && !is_proved {
                 self.found.torn_bytes = (group.end - group.start) as u64;
+                end.is_torn = true;
                 break;
             }
             self.group(number, bytes, &group, sequence);
@@ -334,7 +355,9 @@ impl<F: Files> Recovery<F> {
             );
             written.map_err(|e| failed(file, "writing", e))?;
         }
-        if bytes.len() > end.cut {
+        // What was durable and cannot be read is left to those who know how to read it.
+        let is_lost = self.marked > self.found.commit && !end.is_torn;
+        if bytes.len() > end.cut && !is_lost {
             let cut = self.log.files.truncate(file, end.cut as u64);
             cut.map_err(|e| failed(file, "cutting", e))?;
             if let Some(segment) = self.log.segments.get_mut(&number) {
