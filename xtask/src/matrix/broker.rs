@@ -110,7 +110,8 @@ fn columba_config(shards: usize, ports: [u16; 4], certificates: Option<&Certific
         }
         let _ = write!(
             text,
-            "\n[[listener]]\nname = \"{kind}\"\nkind = \"{kind}\"\nbind = \"127.0.0.1:{port}\"\n"
+            "\n[[listener]]\nname = \"{kind}\"\nkind = \"{kind}\"\nbind = \"127.0.0.1:{port}\"\n\
+             anonymous = \"loopback\"\n"
         );
         if let (true, Some(files)) = (secure, certificates) {
             let _ = write!(
