@@ -149,6 +149,40 @@ fn fill_the_disk(seed: u64) {
     assert_eq!(shown(&content(&mut log)), shown(&model.content()));
 }
 
+/// The disk is full in the middle of a write; then power is lost.
+fn refuse_in_a_write(seed: u64) {
+    let mut random = Random(seed);
+    let disk = SimDisk::new(seed ^ 0xf011);
+    let (mut log, _) = open(&disk).unwrap();
+    let mut model = Model::default();
+    disk.set_faults(Faults {
+        full_at: Some(disk.operations() + random.below(100)),
+        ..Faults::default()
+    });
+    let (mut refused, mut after) = (false, random.below(4));
+    while !refused || after > 0 {
+        after -= u64::from(refused);
+        let batch = model.batch(&mut random, 20);
+        match log.commit([&batch]).unwrap().batches.remove(0) {
+            Ok(first) => model.apply(&batch, first.value()),
+            Err(Error::Full { .. }) => refused = true,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    drop(log);
+    disk.restart();
+    let (mut log, found) = open(&disk).unwrap();
+    assert_eq!(found.damage, []);
+    assert_eq!(shown(&content(&mut log)), shown(&model.content()));
+}
+
+#[test]
+fn a_batch_that_was_refused_in_the_middle_of_a_write_never_comes_back() {
+    for seed in 0..seeds(1000) {
+        run(seed, refuse_in_a_write);
+    }
+}
+
 #[test]
 fn a_full_disk_refuses_and_loses_nothing_and_goes_on_when_there_is_room() {
     for seed in 0..seeds(60) {

@@ -19,6 +19,9 @@ pub struct Faults {
     pub fail_sync_at: Option<u64>,
     /// How many bytes fit. Reserved room counts.
     pub capacity: Option<u64>,
+    /// From this operation on, counted as for `crash_at`, one write finds the disk full in its
+    /// middle, although room was reserved: file systems that copy on write do not keep it.
+    pub full_at: Option<u64>,
     /// A place that cannot be read: a file, and the first byte and the one after the last.
     pub unreadable: Option<(Name, u64, u64)>,
 }
@@ -371,8 +374,15 @@ impl Files for SimDisk {
         let inode = state.inode(name)?;
         let more = end.saturating_sub(inode.reserved.max(inode.now.len() as u64));
         let room = state.room(more);
-        let is_full = room < more;
-        let kept = bytes.len() - ((more - room) as usize).min(bytes.len());
+        let is_due = state.faults.full_at.is_some_and(|at| state.operations > at);
+        let is_due = is_due && name != Name::Mark;
+        let is_full = room < more || is_due;
+        let mut kept = bytes.len() - ((more - room) as usize).min(bytes.len());
+        if is_due {
+            state.faults.full_at = None;
+            // All of it may be there, and still it is no success.
+            kept = state.draw(kept as u64 + 1).max(kept as u64 / 2) as usize;
+        }
         let bytes = bytes.get(..kept).unwrap_or(bytes);
         let inode = state.inode(name)?;
         put(&mut inode.now, offset, bytes);
@@ -413,8 +423,13 @@ impl Files for SimDisk {
             return Err(io::Error::other("input/output error"));
         }
         let inode = state.inode(name)?;
-        inode.durable.clone_from(&inode.now);
-        inode.unsynced.clear();
+        // Not all that is shown: what a failed sync has dropped stays dropped.
+        for change in std::mem::take(&mut inode.unsynced) {
+            match change {
+                Change::Length(length) => inode.durable.resize(length as usize, 0),
+                Change::Write(offset, bytes) => put(&mut inode.durable, offset, &bytes),
+            }
+        }
         Ok(())
     }
 
