@@ -40,6 +40,8 @@ pub(crate) struct Connection {
     pub(crate) is_transmit_told: bool,
     /// Messages wait in the session because the output is full.
     pub(crate) is_output_full: bool,
+    /// `partial` has whole packets, which wait for their turn.
+    pub(crate) is_input_held: bool,
     /// The client's Receive Maximum, or ours if lower.
     pub(crate) receive_maximum: u16,
     /// Our Receive Maximum, as the client was told.
@@ -53,9 +55,9 @@ pub(crate) struct Connection {
     /// Largest packet that it takes, in bytes.
     pub(crate) packet_bytes_max_out: u32,
     /// Silence that ends it, in milliseconds; 0 for none.
-    pub(crate) silence_max_ms: u64,
+    pub(crate) silence_max_ms: u32,
     pub(crate) last_received_ms: u64,
-    /// The start of a packet that is not whole, or all input while authenticating.
+    /// The start of a packet that is not whole, or all input that waits.
     pub(crate) partial: Vec<u8>,
     pub(crate) output: Option<Box<Output>>,
     pub(crate) aliases: Option<Box<Aliases>>,
@@ -74,6 +76,7 @@ impl Connection {
             is_bridge: false,
             is_transmit_told: false,
             is_output_full: false,
+            is_input_held: false,
             receive_maximum: u16::MAX,
             receive_maximum_in: u16::MAX,
             topic_alias_maximum_in: 0,

@@ -91,6 +91,9 @@ pub struct Limits {
     /// Retained messages that are looked at for new subscriptions, or dropped because they
     /// expired, at a time; then other work comes in between.
     pub retained_steps_max: usize,
+    /// Filters, levels of wildcard filters and shared groups that are looked at for the messages
+    /// of one client at a time; then other work comes in between.
+    pub match_steps_max: usize,
     /// Entries of the match cache per shard.
     pub match_cache_max: usize,
     /// How shared subscriptions choose.
@@ -129,6 +132,7 @@ impl Default for Limits {
             retained_messages_max: 1_000_000,
             retained_bytes_max: 1024 * 1024 * 1024,
             retained_steps_max: 1024,
+            match_steps_max: 16_384,
             match_cache_max: 65_536,
             share_strategy: ShareStrategy::RoundRobin,
             sys_interval_ms: 10_000,

@@ -25,7 +25,7 @@ use hashbrown::HashTable;
 use slab::Slab;
 
 use crate::access::{AccessRules, Action, Client, Decision};
-use crate::connection::Connection;
+use crate::connection::{Connection, State};
 use crate::event::{Command, ConnectionId, Effect, Input, Now, ShardId};
 use crate::hash::{Chance, ClientIds, Hashing, Map, hash_of};
 use crate::limits::{Limits, ListenerSettings};
@@ -93,6 +93,10 @@ pub struct Shard {
     work: WorkQueue,
     /// What this input may still do of such work.
     steps: Steps,
+    /// Connections with packets that wait for their turn, in order.
+    held: VecDeque<ConnectionId>,
+    /// What this input may still look at to match topics.
+    matching: Steps,
     /// Whether retained messages have expired that are still in the store.
     is_expiring: bool,
     effects: VecDeque<Effect>,
@@ -163,6 +167,8 @@ impl Shard {
             timers,
             work: WorkQueue::new(hashing),
             steps: Steps::new(0),
+            held: VecDeque::new(),
+            matching: Steps::new(0),
             is_expiring: false,
             effects: VecDeque::new(),
             outbox: (0..config.shards).map(|_| Mail::default()).collect(),
@@ -185,6 +191,7 @@ impl Shard {
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
         self.now = now;
         self.steps = Steps::new(self.limits.retained_steps_max);
+        self.matching = Steps::new(self.limits.match_steps_max);
         match input {
             Input::Received { conn, bytes } => self.on_received(conn, bytes),
             Input::Sent { conn, len } => self.on_sent(conn, len),
@@ -243,6 +250,14 @@ impl Shard {
     pub fn has_input_behind_connect(&self, conn: ConnectionId) -> bool {
         self.connection(conn)
             .is_some_and(Connection::has_input_behind_connect)
+    }
+
+    /// Whether packets that a connection has sent wait for their turn, because those before them
+    /// took long to match. Hand in no more bytes of it meanwhile, nor its end: the deadline, which
+    /// is now, goes on with them.
+    pub fn holds_input(&self, conn: ConnectionId) -> bool {
+        self.connection(conn)
+            .is_some_and(|connection| connection.is_input_held && connection.state == State::Open)
     }
 
     /// The counters.

@@ -5,7 +5,8 @@ mod bed;
 use bed::exchange::{QOS_0, QOS_1, SHARDS, id, options, properties};
 use bed::{Bed, ConnectOptions, V5};
 use columba_broker::outcome::Outcome;
-use columba_codec::{Properties, PropertyId, Value};
+use columba_codec::packet::Publish;
+use columba_codec::{Packet, Properties, PropertyId, Value};
 
 /// Topics, of which the last in order matches `+/x`.
 fn fill(bed: &mut Bed, count: usize) {
@@ -179,6 +180,98 @@ fn a_client_that_takes_no_more_does_not_keep_the_shard_busy() {
         }
         bed.is_work_held = false;
         assert_eq!(bed.finish(client).len(), 200);
+    }
+}
+
+/// All filters of so many levels that are `a` or `+`.
+fn combinations(levels: usize) -> impl Iterator<Item = String> {
+    (1..1usize << levels).map(move |number| {
+        let level = |at| if number >> at & 1 == 1 { "+" } else { "a" };
+        (0..levels).map(level).collect::<Vec<_>>().join("/")
+    })
+}
+
+/// As many PUBLISH packets of QoS 1 to a topic that they all match.
+fn costly_messages(levels: usize, count: u16) -> Vec<u8> {
+    let topic = vec!["a"; levels].join("/");
+    let mut bytes = Vec::new();
+    for number in 1..=count {
+        let payload = number.to_string();
+        let publish = Publish {
+            dup: false,
+            qos: QOS_1,
+            retain: false,
+            topic: &topic,
+            packet_id: Some(id(number)),
+            properties: Properties::EMPTY,
+            payload: payload.as_bytes(),
+        };
+        Packet::Publish(publish)
+            .encode(V5, &mut bytes)
+            .expect("it encodes");
+    }
+    bytes
+}
+
+#[test]
+fn messages_that_match_very_many_filters_let_others_come_in_between() {
+    // [MQTT-4.6.0-5]
+    for shards in SHARDS {
+        let mut bed = Bed::new(shards);
+        let client = bed.connect(V5, "client");
+        for filter in combinations(11) {
+            bed.subscribe(client, &filter, QOS_0);
+        }
+        let sender = bed.connect(V5, "sender");
+        let other = bed.connect(V5, "other");
+        bed.is_work_held = true;
+        bed.send_raw(sender, &costly_messages(11, 100));
+        // What comes behind them waits for them.
+        bed.send(sender, &Packet::PingReq);
+        let mut answers = bed.take(sender).packets().len();
+        assert!((1..10).contains(&answers), "{answers} at once");
+        let mut turns = 0;
+        while bed.turn() {
+            turns += 1;
+            bed.publish(other, "t", b"x", QOS_1);
+            assert!(!bed.take(other).bytes.is_empty(), "the other one waits");
+            answers += bed.take(sender).packets().len();
+        }
+        assert!(turns > 10, "{turns} turns");
+        assert_eq!(answers, 101);
+        let expected: Vec<_> = (1..=100).map(|number: u16| number.to_string()).collect();
+        assert_eq!(bed.payloads(client), expected);
+        bed.check_books();
+    }
+}
+
+#[test]
+fn a_client_that_goes_while_its_messages_wait_leaves_nothing_behind() {
+    // [MQTT-3.14.4-3]
+    for shards in SHARDS {
+        for disconnects in [true, false] {
+            let mut bed = Bed::new(shards);
+            let client = bed.connect(V5, "client");
+            for filter in combinations(11) {
+                bed.subscribe(client, &filter, QOS_0);
+            }
+            let options = ConnectOptions::new(V5, "sender").will("w", b"", QOS_0, false);
+            let sender = bed.connect_with(&options);
+            bed.is_work_held = true;
+            bed.send_raw(sender, &costly_messages(11, 100));
+            if disconnects {
+                bed.disconnect(sender);
+            } else {
+                bed.drop_connection(sender);
+            }
+            while bed.turn() {}
+            // A DISCONNECT has its place behind them; a connection that is lost takes them along.
+            assert_eq!(bed.payloads(client).len() == 100, disconnects);
+            let wills = bed.outcome(Outcome::WillPublished);
+            assert_eq!(wills, u64::from(!disconnects));
+            bed.check_books();
+            bed.check_gauges();
+        }
     }
 }
 

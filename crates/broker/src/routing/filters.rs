@@ -121,26 +121,28 @@ impl FilterTable {
         self.by_text.len()
     }
 
-    /// Appends the ids of all filters that match a topic, each once.
-    pub(crate) fn find(&mut self, topic: &str, found: &mut Vec<FilterId>) {
+    /// Appends the ids of all filters that match a topic, each once. Returns how many levels of
+    /// wildcard filters it had to look at.
+    pub(crate) fn find(&mut self, topic: &str, found: &mut Vec<FilterId>) -> usize {
         let hash = hash_of(&self.hashing, topic);
         if self.trie.is_empty() {
             found.extend(self.id_by_hash(hash, topic));
-            return;
+            return 0;
         }
         if let Some(filters) = self.cache.find(hash, topic, self.generation) {
             found.extend_from_slice(filters);
-            return;
+            return 0;
         }
         let start = found.len();
         found.extend(self.id_by_hash(hash, topic));
-        self.trie.find(topic, found);
+        let visited = self.trie.find(topic, found);
         self.cache.put(
             hash,
             topic,
             self.generation,
             found.get(start..).unwrap_or_default(),
         );
+        visited
     }
 
     /// Finds a filter or adds it without subscribers.

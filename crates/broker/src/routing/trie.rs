@@ -120,8 +120,9 @@ impl Trie {
         self.prune(at);
     }
 
-    /// Appends the filters that match a topic, each once.
-    pub(crate) fn find(&mut self, topic: &str, found: &mut Vec<FilterId>) {
+    /// Appends the filters that match a topic, each once. Returns how many nodes it visited.
+    pub(crate) fn find(&mut self, topic: &str, found: &mut Vec<FilterId>) -> usize {
+        let mut visited = 0;
         let mut frontier = std::mem::take(&mut self.frontier);
         let mut next = std::mem::take(&mut self.next);
         frontier.clear();
@@ -130,6 +131,7 @@ impl Trie {
         let mut wildcards = !topic.starts_with('$');
         for level in topic.split('/') {
             next.clear();
+            visited += frontier.len();
             for at in &frontier {
                 let Some(node) = self.node(*at) else { continue };
                 if wildcards {
@@ -148,6 +150,7 @@ impl Trie {
                 break;
             }
         }
+        visited += frontier.len();
         for at in &frontier {
             // `a/#` matches `a` itself.
             if let Some(node) = self.node(*at) {
@@ -157,6 +160,7 @@ impl Trie {
         }
         self.frontier = frontier;
         self.next = next;
+        visited
     }
 
     fn node(&self, at: u32) -> Option<&Node> {

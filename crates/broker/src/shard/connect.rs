@@ -520,7 +520,7 @@ impl Shard {
             .u16(PropertyId::TopicAliasMaximum)
             .unwrap_or(0)
             .min(self.limits.topic_alias_out_max);
-        let silence_max_ms = u64::from(self.keep_alive_secs(connect)) * 1500;
+        let silence_max_ms = u32::from(self.keep_alive_secs(connect)) * 1500;
         let now_ms = self.now.mono_ms;
         let aliases = Aliases::new(self.hashing, alias_maximum);
         let receive_maximum_in = self.limits.receive_maximum.max(1);
@@ -545,7 +545,7 @@ impl Shard {
                 index: id.index,
                 generation: id.generation,
             };
-            self.set_connection_timer(now_ms + silence_max_ms, timer);
+            self.set_connection_timer(now_ms + u64::from(silence_max_ms), timer);
         }
     }
 

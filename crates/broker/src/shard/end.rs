@@ -182,7 +182,7 @@ impl Shard {
         if connection.state != State::Open || connection.silence_max_ms == 0 {
             return;
         }
-        let deadline_ms = connection.last_received_ms + connection.silence_max_ms;
+        let deadline_ms = connection.last_received_ms + u64::from(connection.silence_max_ms);
         if deadline_ms > now_ms {
             let timer = Timer::KeepAlive {
                 index: id.index,

@@ -122,6 +122,9 @@ impl Shard {
         }
         let mut bytes = bytes;
         if !connection.partial.is_empty() {
+            if connection.is_input_held {
+                return connection.partial.extend_from_slice(bytes);
+            }
             let mut partial = std::mem::take(&mut connection.partial);
             bytes = self.finish_partial(id, &mut partial, bytes);
             if let Some(connection) = self.connection_mut(id)
@@ -175,7 +178,8 @@ impl Shard {
         bytes
     }
 
-    /// Handles whole packets; returns how many bytes they took.
+    /// Handles whole packets, as far as the steps of this input reach; returns how many bytes they
+    /// took. The caller keeps the rest.
     pub(super) fn consume(&mut self, id: ConnectionId, bytes: &[u8]) -> usize {
         let mut used = 0;
         loop {
@@ -189,6 +193,10 @@ impl Shard {
             if rest.is_empty() {
                 return used;
             }
+            if self.matching.is_spent() {
+                self.hold_input(id);
+                return used;
+            }
             match decode(rest, connection.version, connection.packet_bytes_max_in) {
                 Ok(Decoded::Packet(packet, len)) => {
                     used += len;
@@ -200,6 +208,34 @@ impl Shard {
                     return bytes.len();
                 }
             }
+        }
+    }
+
+    /// What is left of a connection's input waits for its turn: others come first.
+    fn hold_input(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connection_mut(id) {
+            connection.is_input_held = true;
+            self.held.push_back(id);
+        }
+    }
+
+    /// Goes on with input that has waited.
+    pub(super) fn resume_input(&mut self, id: ConnectionId) {
+        let now_ms = self.now.mono_ms;
+        let Some(connection) = self.connection_mut(id) else {
+            return;
+        };
+        connection.is_input_held = false;
+        // Who waits for the broker is not silent.
+        connection.last_received_ms = now_ms;
+        let mut bytes = std::mem::take(&mut connection.partial);
+        let used = self.consume(id, &bytes);
+        if !self.holds_input(id) {
+            return self.keep_partial(id, bytes.get(used..).unwrap_or_default());
+        }
+        bytes.drain(..used.min(bytes.len()));
+        if let Some(connection) = self.connection_mut(id) {
+            connection.partial = bytes;
         }
     }
 

@@ -382,12 +382,16 @@ impl Shard {
     ) -> bool {
         let mut found = std::mem::take(&mut self.scratch.filters);
         found.clear();
-        self.filters.find(publication.parts.topic, &mut found);
+        let visited = self.filters.find(publication.parts.topic, &mut found);
+        self.matching.spend_many(visited);
         self.scratch.is_made = [false; 4];
         match found.as_slice() {
             [] => {}
             [one] => self.route_one(*one, publication, publisher),
-            many => self.route_merged(many, publication, publisher),
+            many => {
+                self.matching.spend_many(many.len());
+                self.route_merged(many, publication, publisher);
+            }
         }
         if scope == Scope::Everywhere {
             self.route_elsewhere(&found, publication);
@@ -529,6 +533,7 @@ impl Shard {
             remote &= remote - 1;
             self.post_publication(shard, publication);
         }
+        self.matching.spend_many(groups.len());
         for (owner, group) in groups {
             let message = publication.message().clone();
             self.post(

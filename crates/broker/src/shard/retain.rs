@@ -91,10 +91,11 @@ impl Shard {
 
     /// Whether work was put off.
     pub(super) fn has_work(&self) -> bool {
-        self.is_expiring || !self.work.is_empty()
+        self.is_expiring || !self.work.is_empty() || !self.held.is_empty()
     }
 
-    /// Goes on with work that was put off, session by session, until the steps are spent.
+    /// Goes on with work that was put off, session by session and connection by connection, until
+    /// the steps are spent.
     pub(super) fn take_turn(&mut self) {
         if self.is_expiring {
             self.expire_retained();
@@ -107,6 +108,11 @@ impl Shard {
                 Work::Replay => {}
                 Work::Find(find) => self.on_retained_find(session, find),
             }
+        }
+        while !self.matching.is_spent()
+            && let Some(id) = self.held.pop_front()
+        {
+            self.resume_input(id);
         }
     }
 

@@ -410,6 +410,14 @@ const LIMITS: Section = Section {
              expired, at a time; then other clients' messages come in between.",
         ),
         live(
+            "match_steps_max",
+            count(1),
+            "16384",
+            "Filters, levels of wildcard filters and shared groups that are looked at for the \
+             messages of one client at a time; then other clients' messages come in between. One \
+             message is matched in one go.",
+        ),
+        live(
             "match_cache_max",
             count(0),
             "65536",

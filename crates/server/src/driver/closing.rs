@@ -25,6 +25,11 @@ impl Driver {
     pub(super) fn close_ended(&mut self) {
         let mut list = std::mem::take(&mut self.ended);
         for id in list.drain(..) {
+            if self.core.holds_input(id) {
+                // What it sent before its end is still to be served.
+                self.ended.push(id);
+                continue;
+            }
             let cause = match self.connections.find(id).map(|connection| connection.phase) {
                 Some(Phase::Ended(cause)) => cause,
                 Some(Phase::Greeting | Phase::Open) => CloseCause::Peer,

@@ -42,6 +42,11 @@ impl Driver {
             }
             return;
         }
+        if self.core.holds_input(id) {
+            // What it sent before comes first; the rest waits in the socket.
+            mark(&mut connection.is_ready, &mut self.ready, id);
+            return;
+        }
         match (&connection.socket).read(&mut self.input) {
             Ok(0) => self.end(id, CloseCause::Peer),
             Ok(len) => {
