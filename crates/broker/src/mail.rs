@@ -121,9 +121,9 @@ pub(crate) enum Letter {
         message: Message,
         refused: Vec<SessionRef>,
     },
-    /// A member is connected or not, and takes so many messages at a time.
+    /// A member of groups that the receiver owns is connected or not, and takes so many messages at
+    /// a time.
     MemberState {
-        group: GroupRef,
         session: SessionRef,
         is_online: bool,
         room: u32,

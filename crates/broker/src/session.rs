@@ -94,6 +94,8 @@ struct Named {
     by_number: Indexed<Membership>,
     /// Numbers by filter and share name.
     numbers: Map<(Arc<str>, Arc<str>), u32>,
+    /// A bit for every shard that owns one of the groups, or did.
+    owners: u64,
 }
 
 /// A filter and a share name, to look for.
@@ -121,14 +123,24 @@ impl Memberships {
             Box::new(Named {
                 by_number: Indexed::default(),
                 numbers: Map::with_hasher(hashing),
+                owners: 0,
             })
         });
+        named.owners |= 1 << (membership.owner.0 % 64);
         let name = (
             Arc::clone(&membership.filter),
             Arc::clone(&membership.group),
         );
         named.numbers.insert(name, membership.number);
         named.by_number.put(membership, hashing);
+    }
+
+    /// The shards that own its groups; perhaps others, which know nothing of the session.
+    pub(crate) fn owners(&self) -> impl Iterator<Item = ShardId> + use<> {
+        let owners = self.0.as_ref().map_or(0, |named| named.owners);
+        (0..64)
+            .filter(move |shard| owners >> shard & 1 == 1)
+            .map(ShardId)
     }
 
     /// The one of a filter and a share name.

@@ -32,6 +32,7 @@ use crate::limits::{Limits, ListenerSettings};
 use crate::mail::{Letter, Mail};
 use crate::output::Output;
 use crate::retained::RetainedStore;
+use crate::routing::share::Members;
 use crate::routing::{FilterId, FilterTable};
 use crate::session::{Identity, Session};
 use crate::stats::Stats;
@@ -85,6 +86,8 @@ pub struct Shard {
     next_serial: u32,
     nobody: Arc<Identity>,
     filters: FilterTable,
+    /// The members of the shared groups that this shard owns.
+    members: Members,
     retained: RetainedStore,
     /// When [`Timer::RetainedExpiry`] is set for.
     retained_timer_ms: u64,
@@ -162,6 +165,7 @@ impl Shard {
             next_serial: 0,
             nobody: Arc::default(),
             filters: FilterTable::new(hashing, config.limits.match_cache_max),
+            members: Members::new(hashing),
             retained: RetainedStore::default(),
             retained_timer_ms: u64::MAX,
             timers,

@@ -2,7 +2,7 @@
 
 mod bed;
 
-use bed::exchange::{QOS_0, QOS_1, SHARDS, id, options, properties};
+use bed::exchange::{QOS_0, QOS_1, SHARDS, id, keeping, options, properties};
 use bed::{Bed, ConnectOptions, V5};
 use columba_broker::outcome::Outcome;
 use columba_codec::packet::Publish;
@@ -272,6 +272,66 @@ fn a_client_that_goes_while_its_messages_wait_leaves_nothing_behind() {
             bed.check_books();
             bed.check_gauges();
         }
+    }
+}
+
+#[test]
+fn a_member_of_many_groups_comes_and_goes_with_a_letter_a_shard() {
+    let mut bed = Bed::new(3);
+    let options = keeping(V5, "member").clean(false);
+    let mut member = bed.connect_with(&options);
+    for number in 0..500 {
+        bed.subscribe(member, &format!("$share/g{number}/t{number}"), QOS_1);
+    }
+    bed.is_mail_held = true;
+    for takeovers in 1..=10 {
+        member = bed.connect_with(&options);
+        let letters = bed.letters_held();
+        // To two other shards: that it went, and that it came.
+        assert!(letters <= takeovers * 4, "{letters} letters");
+    }
+    bed.release_mail();
+    let publisher = bed.connect(V5, "publisher");
+    for number in 0..500 {
+        bed.publish(publisher, &format!("t{number}"), b"x", QOS_0);
+    }
+    assert_eq!(bed.finish(member).len(), 500);
+    bed.check_books();
+}
+
+#[test]
+fn a_member_that_left_some_of_its_groups_is_known_to_be_away_in_the_others() {
+    // [MQTT-4.8.2-4]
+    for shards in SHARDS {
+        let mut bed = Bed::new(shards);
+        let options = keeping(V5, "away").clean(false);
+        let away = bed.connect_with(&options);
+        let stays = bed.connect(V5, "stays");
+        for number in 0..30 {
+            let filter = format!("$share/g{number}/t{number}");
+            bed.subscribe(away, &filter, QOS_0);
+            bed.subscribe(stays, &filter, QOS_0);
+            if number % 2 == 0 {
+                bed.unsubscribe(away, &filter);
+                bed.subscribe(away, &filter, QOS_0);
+            } else if number % 3 == 0 {
+                bed.unsubscribe(away, &filter);
+            }
+        }
+        bed.drop_connection(away);
+        let publisher = bed.connect(V5, "publisher");
+        for number in 0..30 {
+            for _ in 0..2 {
+                bed.publish(publisher, &format!("t{number}"), b"x", QOS_0);
+            }
+        }
+        assert_eq!(bed.payloads(stays).len(), 60);
+        let away = bed.connect_with(&options);
+        for _ in 0..2 {
+            bed.publish(publisher, "t2", b"x", QOS_0);
+        }
+        assert_eq!(bed.payloads(away).len(), 1, "it is back");
+        bed.check_books();
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use slab::Slab;
+
 use crate::event::ShardId;
-use crate::hash::{Chance, Hashing, hash_of};
+use crate::hash::{Chance, Hashing, Map, hash_of};
 use crate::indexed::{Indexed, Keyed};
 use crate::limits::ShareStrategy;
 
@@ -37,17 +39,82 @@ pub(crate) struct SessionRef {
 pub(crate) struct Member {
     /// Its session.
     pub(crate) session: SessionRef,
-    /// Whether it is connected.
-    pub(crate) is_online: bool,
+    /// Where it stands in [`Members`].
+    pub(crate) place: u32,
     /// Messages given to it and not settled.
     pub(crate) outstanding: u32,
-    /// How many it should have outstanding at most.
-    pub(crate) room: u32,
 }
 
-impl Member {
-    const fn has_room(&self) -> bool {
-        self.outstanding < self.room
+/// The sessions that are members of a shard's groups: what they share in all of them, so that a
+/// session which comes or goes changes it in one place.
+#[derive(Debug)]
+pub(crate) struct Members {
+    states: Slab<MemberState>,
+    places: Map<SessionRef, u32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct MemberState {
+    /// Whether it is connected.
+    is_online: bool,
+    /// How many messages of a group it should have outstanding at most.
+    room: u32,
+    /// Groups that it is in.
+    groups: u32,
+}
+
+impl Members {
+    pub(crate) fn new(hashing: Hashing) -> Self {
+        Self {
+            states: Slab::new(),
+            places: Map::with_hasher(hashing),
+        }
+    }
+
+    /// A session is in one group more. Returns its place.
+    pub(crate) fn join(&mut self, session: SessionRef) -> u32 {
+        let Self { states, places } = self;
+        let place = *places.entry(session).or_insert_with(|| {
+            let state = MemberState {
+                is_online: false,
+                room: 0,
+                groups: 0,
+            };
+            states.insert(state) as u32
+        });
+        if let Some(state) = states.get_mut(place as usize) {
+            state.groups += 1;
+        }
+        place
+    }
+
+    /// A session is in one group less.
+    pub(crate) fn leave(&mut self, member: &Member) {
+        let Some(state) = self.states.get_mut(member.place as usize) else {
+            return;
+        };
+        state.groups -= 1;
+        if state.groups == 0 {
+            self.states.remove(member.place as usize);
+            self.places.remove(&member.session);
+        }
+    }
+
+    /// A session is connected or not, and takes so many messages at a time.
+    pub(crate) fn tell(&mut self, session: SessionRef, is_online: bool, room: u32) {
+        let place = self.places.get(&session).copied();
+        if let Some(state) = place.and_then(|place| self.states.get_mut(place as usize)) {
+            state.is_online = is_online;
+            state.room = room;
+        }
+    }
+
+    /// How willing a member is, the best first.
+    fn class(&self, member: &Member) -> u8 {
+        match self.states.get(member.place as usize) {
+            Some(state) if state.is_online => u8::from(member.outstanding >= state.room),
+            Some(_) | None => 2,
+        }
     }
 }
 
@@ -78,6 +145,8 @@ pub(crate) struct Choice<'a> {
     pub(crate) not: Option<SessionRef>,
     /// Members that may not have it.
     pub(crate) refused: &'a [SessionRef],
+    /// Who is connected and has room.
+    pub(crate) members: &'a Members,
     /// For `Sticky`.
     pub(crate) hashing: &'a Hashing,
 }
@@ -91,12 +160,7 @@ impl Group {
     pub(crate) fn choose(&mut self, choice: Choice<'_>, chance: &mut Chance) -> Option<usize> {
         let class = |member: &Member| {
             let returned = u8::from(choice.not == Some(member.session));
-            let class = match (member.is_online, member.has_room()) {
-                (true, true) => 0,
-                (true, false) => 1,
-                (false, _) => 2,
-            };
-            class + 3 * returned
+            choice.members.class(member) + 3 * returned
         };
         let may_have = |member: &Member| !choice.refused.contains(&member.session);
         let best = || {
@@ -170,35 +234,45 @@ impl Group {
 mod tests {
     use super::*;
 
-    fn group(members: &[(bool, u32)]) -> Group {
-        let member = |slot: usize, is_online: bool, outstanding: u32| Member {
-            session: SessionRef {
-                shard: ShardId(0),
-                slot: slot as u32,
-                serial: 0,
-            },
-            is_online,
-            outstanding,
-            room: 10,
-        };
+    fn group(members: &[(bool, u32)]) -> (Group, Members) {
+        let mut all = Members::new(Hashing::with_seed(3));
         let mut of = Indexed::default();
         for (slot, (is_online, outstanding)) in members.iter().enumerate() {
-            of.put(
-                member(slot, *is_online, *outstanding),
-                Hashing::with_seed(3),
-            );
+            let session = session(slot);
+            let place = all.join(session);
+            all.tell(session, *is_online, 10);
+            let member = Member {
+                session,
+                place,
+                outstanding: *outstanding,
+            };
+            of.put(member, Hashing::with_seed(3));
         }
-        Group {
+        let group = Group {
             name: "g".into(),
             owner: ShardId(0),
             members: of,
             turn: 0,
+        };
+        (group, all)
+    }
+
+    fn session(slot: usize) -> SessionRef {
+        SessionRef {
+            shard: ShardId(0),
+            slot: slot as u32,
+            serial: 0,
         }
     }
 
-    fn choose(group: &mut Group, strategy: ShareStrategy, publisher: u64) -> Option<usize> {
+    fn choose(
+        (group, members): &mut (Group, Members),
+        strategy: ShareStrategy,
+        publisher: u64,
+    ) -> Option<usize> {
         let hashing = Hashing::with_seed(3);
         let choice = Choice {
+            members,
             strategy,
             publisher,
             not: None,
@@ -249,6 +323,25 @@ mod tests {
             first.iter().any(|chosen| *chosen != first[0]),
             "publishers spread"
         );
+    }
+
+    #[test]
+    fn a_session_is_forgotten_with_its_last_group() {
+        let mut members = Members::new(Hashing::with_seed(3));
+        let member = |place| Member {
+            session: session(7),
+            place,
+            outstanding: 0,
+        };
+        let first = member(members.join(session(7)));
+        let second = member(members.join(session(7)));
+        members.tell(session(7), true, 1);
+        members.leave(&first);
+        assert_eq!(members.class(&second), 0);
+        members.leave(&second);
+        assert!(members.states.is_empty() && members.places.is_empty());
+        members.tell(session(7), true, 1);
+        assert!(members.places.is_empty());
     }
 
     #[test]

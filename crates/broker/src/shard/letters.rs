@@ -93,13 +93,10 @@ impl Shard {
                 refused,
             } => self.on_refused(&group, &message, refused),
             Letter::MemberState {
-                group,
                 session,
                 is_online,
                 room,
-            } => {
-                self.on_member_state(&group, session, is_online, room);
-            }
+            } => self.members.tell(session, is_online, room),
             Letter::Settled { group, session } => self.on_settled(&group, session),
             Letter::Stats(stats) => self.on_stats(from, *stats),
         }

@@ -12,7 +12,7 @@ use crate::indexed::Indexed;
 use crate::mail::{GroupRef, Letter, NewMember, Ticket};
 use crate::message::Message;
 use crate::outcome::Outcome;
-use crate::routing::FilterId;
+use crate::routing::FilterTable;
 use crate::routing::share::{Choice, Group, Member, SessionRef};
 use crate::session::Membership;
 use crate::session::queue::{Delivery, Identifiers};
@@ -29,11 +29,8 @@ impl Shard {
         shard_of(hash_of(&self.hashing, &(filter, name)), self.shards)
     }
 
-    fn group_mut(&mut self, group: &GroupRef) -> Option<(FilterId, &mut Group)> {
-        let id = self.filters.id_of(&group.filter)?;
-        let filter = self.filters.get_mut(id)?;
-        let found = filter.groups.find_mut(&group.name)?;
-        Some((id, found))
+    fn group_mut(&mut self, group: &GroupRef) -> Option<&mut Group> {
+        group_in(&mut self.filters, group)
     }
 
     /// A session joins a group that this shard owns. All shards learn of the group, and answer to
@@ -41,17 +38,20 @@ impl Shard {
     pub(super) fn on_join(&mut self, group: &GroupRef, new: NewMember, ticket: Ticket) {
         let (owner, hashing) = (self.id, self.hashing);
         self.add_group(group, owner);
-        if let Some((_, known)) = self.group_mut(group) {
-            let old = known.members.find_mut(&new.session);
-            let outstanding = old.map_or(0, |old| old.outstanding);
+        let Self {
+            filters, members, ..
+        } = self;
+        if let Some(known) = group_in(filters, group)
+            && known.members.find(&new.session).is_none()
+        {
             let member = Member {
                 session: new.session,
-                is_online: new.is_online,
-                outstanding,
-                room: new.room,
+                place: members.join(new.session),
+                outstanding: 0,
             };
             known.members.put(member, hashing);
         }
+        members.tell(new.session, new.is_online, new.room);
         for shard in self.others() {
             let letter = Letter::Group {
                 group: group.clone(),
@@ -121,10 +121,15 @@ impl Shard {
     }
 
     pub(super) fn on_leave(&mut self, group: &GroupRef, session: SessionRef) {
-        let Some((_, known)) = self.group_mut(group) else {
+        let Self {
+            filters, members, ..
+        } = self;
+        let Some(known) = group_in(filters, group) else {
             return;
         };
-        known.members.remove(&session);
+        if let Some(member) = known.members.remove(&session) {
+            members.leave(&member);
+        }
         if !known.members.is_empty() {
             return;
         }
@@ -214,16 +219,22 @@ impl Shard {
         not: Option<SessionRef>,
         refused: &[SessionRef],
     ) -> Option<SessionRef> {
-        let hashing = self.hashing;
+        let mut chance = self.chance.clone();
+        let Self {
+            filters,
+            members,
+            hashing,
+            ..
+        } = self;
         let choice = Choice {
             strategy: self.limits.share_strategy,
+            members,
             publisher: message.head().publisher,
             not,
             refused,
-            hashing: &hashing,
+            hashing,
         };
-        let mut chance = self.chance.clone();
-        let chosen = self.group_mut(group).and_then(|(_, known)| {
+        let chosen = group_in(filters, group).and_then(|known| {
             let position = known.choose(choice, &mut chance)?;
             let session = known.members.get(position)?.session;
             known.members.find_mut(&session)?.outstanding += 1;
@@ -311,25 +322,10 @@ impl Shard {
     }
 
     pub(super) fn on_settled(&mut self, group: &GroupRef, session: SessionRef) {
-        if let Some((_, known)) = self.group_mut(group)
+        if let Some(known) = self.group_mut(group)
             && let Some(member) = known.members.find_mut(&session)
         {
             member.outstanding = member.outstanding.saturating_sub(1);
-        }
-    }
-
-    pub(super) fn on_member_state(
-        &mut self,
-        group: &GroupRef,
-        session: SessionRef,
-        is_online: bool,
-        room: u32,
-    ) {
-        if let Some((_, known)) = self.group_mut(group)
-            && let Some(member) = known.members.find_mut(&session)
-        {
-            member.is_online = is_online;
-            member.room = room;
         }
     }
 
@@ -346,22 +342,13 @@ impl Shard {
         let room = self
             .connection_of(slot)
             .map_or(0, |connection| connection.receive_maximum);
-        let groups: Vec<_> = session
-            .memberships
-            .iter()
-            .map(|m| (m.owner, group_of(m)))
-            .collect();
-        for (owner, group) in groups {
-            let room = u32::from(room);
-            self.post(
-                owner,
-                Letter::MemberState {
-                    group,
-                    session: me,
-                    is_online,
-                    room,
-                },
-            );
+        for owner in session.memberships.owners() {
+            let letter = Letter::MemberState {
+                session: me,
+                is_online,
+                room: u32::from(room),
+            };
+            self.post(owner, letter);
         }
     }
 
@@ -400,20 +387,24 @@ impl Shard {
         };
         let left = session.window.as_mut().map(|window| window.take_left());
         let left = left.unwrap_or_default();
-        let mut origins = Map::with_hasher(hashing);
-        for of in session.memberships.iter().chain(&left) {
-            origins.insert(of.number, (of.owner, group_of(of)));
-        }
-        if origins.is_empty() {
+        if session.memberships.is_empty() && left.is_empty() {
             return;
         }
-        for delivery in self.take_shared(slot, |number| origins.contains_key(&number), true) {
-            let Some((owner, group)) = origins.get(&delivery.membership) else {
+        let mut origins = Map::with_hasher(hashing);
+        for of in &left {
+            origins.insert(of.number, (of.owner, group_of(of)));
+        }
+        for delivery in self.take_shared(slot, |_| true, true) {
+            let session = self.session(slot);
+            let membership = session.and_then(|session| session.membership(delivery.membership));
+            let present = membership.map(|of| (of.owner, group_of(of)));
+            let origin = present.or_else(|| origins.get(&delivery.membership).cloned());
+            let Some((owner, group)) = origin else {
                 self.stats.count(Outcome::DeliverSessionEnded);
                 continue;
             };
             self.settle_shared(slot, &delivery);
-            self.give_back(slot, *owner, group.clone(), &delivery);
+            self.give_back(slot, owner, group, &delivery);
         }
     }
 
@@ -456,6 +447,11 @@ impl Shard {
             },
         );
     }
+}
+
+fn group_in<'a>(filters: &'a mut FilterTable, group: &GroupRef) -> Option<&'a mut Group> {
+    let id = filters.id_of(&group.filter)?;
+    filters.get_mut(id)?.groups.find_mut(&group.name)
 }
 
 /// The group of a membership.
