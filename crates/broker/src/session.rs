@@ -64,6 +64,18 @@ pub(crate) struct Session {
     pub(crate) received: Option<Box<Set<u16>>>,
     /// Retained messages still to be sent.
     pub(crate) replays: Option<Box<Replays>>,
+    /// Its SUBSCRIBE packets that wait for other shards, if there are any.
+    pub(crate) unanswered: Option<Box<Unanswered>>,
+}
+
+/// SUBSCRIBE packets of a session that wait until every shard knows of the subscriptions.
+#[derive(Debug)]
+pub(crate) struct Unanswered {
+    /// How many.
+    pub(crate) count: usize,
+    /// Filters that were unsubscribed meanwhile: no retained messages go out for a SUBSCRIBE up to
+    /// this number.
+    pub(crate) ended: Map<Arc<str>, u64>,
 }
 
 /// A shared subscription of a session.

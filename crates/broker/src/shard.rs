@@ -98,8 +98,8 @@ pub struct Shard {
     steps: Steps,
     /// Connections with packets that wait for their turn, in order.
     held: VecDeque<ConnectionId>,
-    /// What this input may still look at to match topics.
-    matching: Steps,
+    /// What this input has looked at so far to match topics; nothing, most of the time.
+    matched: usize,
     /// Whether retained messages have expired that are still in the store.
     is_expiring: bool,
     effects: VecDeque<Effect>,
@@ -172,7 +172,7 @@ impl Shard {
             work: WorkQueue::new(hashing),
             steps: Steps::new(0),
             held: VecDeque::new(),
-            matching: Steps::new(0),
+            matched: 0,
             is_expiring: false,
             effects: VecDeque::new(),
             outbox: (0..config.shards).map(|_| Mail::default()).collect(),
@@ -195,7 +195,7 @@ impl Shard {
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
         self.now = now;
         self.steps = Steps::new(self.limits.retained_steps_max);
-        self.matching = Steps::new(self.limits.match_steps_max);
+        self.matched = 0;
         match input {
             Input::Received { conn, bytes } => self.on_received(conn, bytes),
             Input::Sent { conn, len } => self.on_sent(conn, len),

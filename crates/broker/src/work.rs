@@ -23,11 +23,6 @@ impl Steps {
         self.0 = self.0.saturating_sub(1 + bytes / STEP_BYTES);
     }
 
-    /// Takes away so many steps.
-    pub(crate) const fn spend_many(&mut self, steps: usize) {
-        self.0 = self.0.saturating_sub(steps);
-    }
-
     /// Whether no step is left.
     pub(crate) const fn is_spent(&self) -> bool {
         self.0 == 0

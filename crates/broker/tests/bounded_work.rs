@@ -2,10 +2,10 @@
 
 mod bed;
 
-use bed::exchange::{QOS_0, QOS_1, SHARDS, id, keeping, options, properties};
+use bed::exchange::{QOS_0, QOS_1, SHARDS, handling, id, keeping, options, properties};
 use bed::{Bed, ConnectOptions, V5};
 use columba_broker::outcome::Outcome;
-use columba_codec::packet::Publish;
+use columba_codec::packet::{Publish, RetainHandling};
 use columba_codec::{Packet, Properties, PropertyId, Value};
 
 /// Topics, of which the last in order matches `+/x`.
@@ -332,6 +332,41 @@ fn a_member_that_left_some_of_its_groups_is_known_to_be_away_in_the_others() {
         }
         assert_eq!(bed.payloads(away).len(), 1, "it is back");
         bed.check_books();
+    }
+}
+
+#[test]
+fn what_an_unsubscribe_ends_before_the_suback_gets_no_retained_messages() {
+    // [MQTT-3.10.4-2] [MQTT-v311-3.10.4-2]
+    let resubscribes = [
+        (None, 0),
+        (Some(RetainHandling::DoNotSend), 0),
+        (Some(RetainHandling::Send), 1),
+    ];
+    for (resubscribe, expected) in resubscribes {
+        let mut bed = Bed::new(3);
+        let publisher = bed.connect(V5, "publisher");
+        bed.retain(publisher, "t/1", b"kept", QOS_0);
+        bed.retain(publisher, "other", b"too", QOS_0);
+        let client = bed.connect(V5, "client");
+        bed.is_mail_held = true;
+        let wanted = [("t/+", options(QOS_0)), ("other", options(QOS_0))];
+        bed.send_subscribe(client, id(1), &wanted, Properties::EMPTY);
+        bed.send_unsubscribe(client, id(2), &["t/+"]);
+        if let Some(retain_handling) = resubscribe {
+            let wanted = [("t/+", handling(QOS_0, retain_handling))];
+            bed.send_subscribe(client, id(3), &wanted, Properties::EMPTY);
+        }
+        bed.release_mail();
+        let mut payloads = bed.payloads(client);
+        payloads.sort();
+        let kept = ["kept"].iter().take(expected);
+        let all: Vec<_> = kept.chain(&["too"]).copied().collect();
+        assert_eq!(payloads, all, "{resubscribe:?}");
+        // The next one starts anew.
+        bed.unsubscribe(client, "t/+");
+        bed.subscribe(client, "t/+", QOS_0);
+        assert_eq!(bed.payloads(client), ["kept"]);
     }
 }
 

@@ -466,6 +466,7 @@ impl Shard {
             queue: None,
             received: None,
             replays: None,
+            unanswered: None,
         });
         let Self {
             by_client,

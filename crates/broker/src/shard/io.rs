@@ -193,14 +193,14 @@ impl Shard {
             if rest.is_empty() {
                 return used;
             }
-            if self.matching.is_spent() {
-                self.hold_input(id);
-                return used;
-            }
             match decode(rest, connection.version, connection.packet_bytes_max_in) {
                 Ok(Decoded::Packet(packet, len)) => {
                     used += len;
                     self.on_packet(id, packet);
+                    if self.matched != 0 && self.must_wait(used, bytes) {
+                        self.hold_input(id);
+                        return used;
+                    }
                 }
                 Ok(Decoded::Incomplete { .. }) => return used,
                 Err(error) => {
@@ -211,7 +211,13 @@ impl Shard {
         }
     }
 
+    /// Whether the steps of this input are spent and there is more of it.
+    fn must_wait(&self, used: usize, bytes: &[u8]) -> bool {
+        self.matched >= self.limits.match_steps_max && used < bytes.len()
+    }
+
     /// What is left of a connection's input waits for its turn: others come first.
+    #[cold]
     fn hold_input(&mut self, id: ConnectionId) {
         if let Some(connection) = self.connection_mut(id) {
             connection.is_input_held = true;

@@ -383,13 +383,15 @@ impl Shard {
         let mut found = std::mem::take(&mut self.scratch.filters);
         found.clear();
         let visited = self.filters.find(publication.parts.topic, &mut found);
-        self.matching.spend_many(visited);
+        if visited > 0 {
+            self.matched += visited;
+        }
         self.scratch.is_made = [false; 4];
         match found.as_slice() {
             [] => {}
             [one] => self.route_one(*one, publication, publisher),
             many => {
-                self.matching.spend_many(many.len());
+                self.matched += many.len();
                 self.route_merged(many, publication, publisher);
             }
         }
@@ -533,7 +535,7 @@ impl Shard {
             remote &= remote - 1;
             self.post_publication(shard, publication);
         }
-        self.matching.spend_many(groups.len());
+        self.matched += groups.len();
         for (owner, group) in groups {
             let message = publication.message().clone();
             self.post(

@@ -109,7 +109,7 @@ impl Shard {
                 Work::Find(find) => self.on_retained_find(session, find),
             }
         }
-        while !self.matching.is_spent()
+        while self.matched < self.limits.match_steps_max
             && let Some(id) = self.held.pop_front()
         {
             self.resume_input(id);

@@ -11,19 +11,20 @@ use super::Shard;
 use super::refuse::Refusal;
 use crate::access::Action;
 use crate::event::ConnectionId;
-use crate::hash::{Map, Set};
+use crate::hash::Map;
 use crate::mail::{GroupRef, Letter, NewMember, Ticket};
 use crate::outcome::Outcome;
+use crate::routing::share::SessionRef;
 use crate::routing::{FilterId, Subscriber};
-use crate::session::Membership;
 use crate::session::replay::{Replay, Replays};
+use crate::session::{Membership, Unanswered};
 
 /// A SUBSCRIBE whose SUBACK waits until every shard knows of the subscriptions: from the SUBACK
 /// on, no message accepted anywhere may miss them.
 #[derive(Debug)]
 pub(super) struct WaitingSubscribe {
     conn: ConnectionId,
-    slot: u32,
+    session: SessionRef,
     packet_id: PacketId,
     codes: Vec<u8>,
     /// Why the first refused filter was refused.
@@ -55,9 +56,20 @@ impl Shard {
             .u32(PropertyId::SubscriptionIdentifier)
             .unwrap_or(0);
         let number = self.new_number();
+        let hashing = self.hashing;
+        let Some(session) = self.session_mut(slot) else {
+            return;
+        };
+        let unanswered = session.unanswered.get_or_insert_with(|| {
+            Box::new(Unanswered {
+                count: 0,
+                ended: Map::with_hasher(hashing),
+            })
+        });
+        unanswered.count += 1;
         let waiting = WaitingSubscribe {
             conn: id,
-            slot,
+            session: session.me,
             packet_id: subscribe.packet_id,
             codes: Vec::new(),
             detail: None,
@@ -107,13 +119,27 @@ impl Shard {
         if waiting.waiting > 0 {
             return;
         }
-        let Some(waiting) = self.waiting_subscribes.remove(&number) else {
+        let Some(mut waiting) = self.waiting_subscribes.remove(&number) else {
             return;
         };
-        let is_same_connection = self
-            .session(waiting.slot)
-            .is_some_and(|session| session.connection == Some(waiting.conn));
-        if !is_same_connection {
+        let slot = waiting.session.slot;
+        let Some(session) = self
+            .session_mut(slot)
+            .filter(|session| session.me == waiting.session)
+        else {
+            return;
+        };
+        if let Some(unanswered) = &mut session.unanswered {
+            let ended = &unanswered.ended;
+            waiting
+                .replays
+                .retain(|replay| ended.get(&*replay.filter).is_none_or(|end| *end < number));
+            unanswered.count -= 1;
+            if unanswered.count == 0 {
+                session.unanswered = None;
+            }
+        }
+        if session.connection != Some(waiting.conn) {
             return;
         }
         let mut properties = PropertiesBuf::new();
@@ -126,8 +152,8 @@ impl Shard {
             codes: &waiting.codes,
         });
         self.write_packet(waiting.conn, &packet);
-        self.begin_replays(waiting.slot, waiting.replays);
-        self.pump(waiting.slot);
+        self.begin_replays(slot, waiting.replays);
+        self.pump(slot);
     }
 
     /// Queues retained messages for new subscriptions. What an older subscription to the same
@@ -153,9 +179,11 @@ impl Shard {
         if filters.is_empty() {
             return;
         }
-        if let Some(session) = self.session_mut(slot)
-            && let Some(replays) = &mut session.replays
-        {
+        let last_number = self.next_number;
+        let Some(session) = self.session_mut(slot) else {
+            return;
+        };
+        if let Some(replays) = &mut session.replays {
             for filter in filters {
                 replays.remove(filter);
             }
@@ -163,16 +191,11 @@ impl Shard {
                 session.replays = None;
             }
         }
-        let mut gone = Set::with_hasher(self.hashing);
-        for waiting in self.waiting_subscribes.values_mut() {
-            if waiting.slot == slot && !waiting.replays.is_empty() {
-                if gone.is_empty() {
-                    gone.extend(filters.iter().cloned());
-                }
-                waiting
-                    .replays
-                    .retain(|replay| !gone.contains(&replay.filter));
-            }
+        if let Some(unanswered) = &mut session.unanswered {
+            let ended = filters
+                .iter()
+                .map(|filter| (Arc::clone(filter), last_number));
+            unanswered.ended.extend(ended);
         }
     }
 
