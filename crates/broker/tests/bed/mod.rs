@@ -726,11 +726,6 @@ impl Bed {
         }
     }
 
-    /// Letters that are held.
-    pub fn letters_held(&self) -> usize {
-        self.mail.iter().map(|(_, _, mail)| mail.len()).sum()
-    }
-
     /// Lets the mail go that was held.
     pub fn release_mail(&mut self) {
         self.is_mail_held = false;

@@ -31,4 +31,9 @@ impl Bed {
         self.settle();
         has_any
     }
+
+    /// Letters that are held.
+    pub fn letters_held(&self) -> usize {
+        self.mail.iter().map(|(_, _, mail)| mail.len()).sum()
+    }
 }
