@@ -216,8 +216,11 @@ fn measure(
         .args(["--stall-timeout", "5s", "--json", "--quiet"])
         .stdin(Stdio::null());
     let output = command.output().context("columba bench")?;
-    let report: Value = serde_json::from_slice(&output.stdout)
-        .with_context(|| String::from_utf8_lossy(&output.stderr).trim().to_owned())?;
+    if output.stdout.is_empty() {
+        let why = String::from_utf8_lossy(&output.stderr);
+        bail!("{}", why.trim().trim_start_matches("error: "));
+    }
+    let report: Value = serde_json::from_slice(&output.stdout).context("its report")?;
     sample(&report).map(Some)
 }
 
