@@ -212,3 +212,38 @@ impl Message {
         self.head().expires_at_ms <= now_ms
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_of_any_size_is_what_it_was_made_from_here_and_in_the_mail() {
+        // Around the size from which it is no longer put together on the stack, and around none.
+        for payload_len in [0, 1, 480, 500, 505, 506, 507, 508, 512, 600, 5000] {
+            let payload: Vec<u8> = (0..payload_len).map(|at| at as u8).collect();
+            for properties in [&[][..], &[&b"a"[..], b"bc"]] {
+                let parts = MessageParts {
+                    topic: "t/é",
+                    properties,
+                    payload: &payload,
+                    qos: QoS::AtLeastOnce,
+                    retain: true,
+                    expires_at_ms: 7,
+                    publisher: 9,
+                };
+                let message = Message::new(parts);
+                let mut bytes = Vec::new();
+                parts.write(&mut bytes);
+                let head = Head::new(&parts);
+                let mailed = head.cut(&bytes);
+                assert_eq!(*message.head(), head);
+                assert_eq!((message.topic(), mailed.topic), ("t/é", "t/é"));
+                assert_eq!(message.properties(), properties.concat());
+                assert_eq!(mailed.properties, properties.concat());
+                assert!(message.payload() == payload && mailed.payload == payload);
+                assert_eq!(message.size_bytes(), bytes.len());
+            }
+        }
+    }
+}
