@@ -118,6 +118,7 @@ impl Rig {
                 limits: Arc::clone(&limits),
                 listeners: Arc::clone(&listeners),
                 access: Arc::new(AccessRules::allow_all()),
+                is_durable: false,
             };
             Shard::new(config, now)
         };

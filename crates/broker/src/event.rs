@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::access::AccessRules;
+use crate::journal::StoreEvent;
 use crate::limits::{Limits, ListenerSettings};
 use crate::mail::Mail;
 use crate::outcome::Outcome;
@@ -140,6 +141,8 @@ pub enum Input<'a> {
         /// Its letters.
         mail: Mail,
     },
+    /// What became of records that were handed to the store.
+    Store(StoreEvent),
     /// The time that [`Shard::next_deadline`](crate::Shard::next_deadline) told has come.
     DeadlineReached,
     /// Somebody in charge wants something.

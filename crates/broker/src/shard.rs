@@ -28,9 +28,11 @@ use crate::access::{AccessRules, Action, Client, Decision};
 use crate::connection::{Connection, State};
 use crate::event::{Command, ConnectionId, Effect, Input, Now, ShardId};
 use crate::hash::{Chance, ClientIds, Hashing, Map, hash_of};
+use crate::journal::{Records, StoreEvent};
 use crate::limits::{Limits, ListenerSettings};
 use crate::mail::{Letter, Mail};
 use crate::output::Output;
+use crate::recovery::RecoveredShard;
 use crate::retained::RetainedStore;
 use crate::routing::share::Members;
 use crate::routing::{FilterId, FilterTable};
@@ -61,6 +63,9 @@ pub struct ShardConfig {
     pub listeners: Arc<[ListenerSettings]>,
     /// Who may do what.
     pub access: Arc<AccessRules>,
+    /// Whether there is a store: then what has to outlive the process is handed out by
+    /// [`Shard::poll_records`], and what says that it was taken waits for [`Input::Store`].
+    pub is_durable: bool,
 }
 
 /// One shard of the broker: a deterministic state machine.
@@ -205,6 +210,7 @@ impl Shard {
             Input::Closed { conn, cause } => self.on_closed(conn, cause),
             Input::Authenticated { conn, verdict } => self.on_authenticated(conn, verdict),
             Input::DeadlineReached => self.on_deadline(),
+            Input::Store(event) => self.on_store(event),
             Input::Command(command) => self.on_command(command),
         }
     }
@@ -231,6 +237,12 @@ impl Shard {
         };
         let spare = self.spare_mail.pop().unwrap_or_default();
         Some((ShardId(to as u16), std::mem::replace(outbox, spare)))
+    }
+
+    /// What is to be kept on disk since the last call, if anything: one batch for the store. Take
+    /// it once a tick, after the inputs; it is answered by [`Input::Store`], batches in order.
+    pub fn poll_records(&mut self) -> Option<Records> {
+        None
     }
 
     /// When [`Input::DeadlineReached`] is due, in `mono_ms`.
@@ -300,6 +312,20 @@ impl Shard {
             }
         }
         self.take_turn();
+    }
+
+    fn on_store(&mut self, event: StoreEvent) {
+        match event {
+            StoreEvent::Durable { .. }
+            | StoreEvent::Full
+            | StoreEvent::Room
+            | StoreEvent::Failed => {}
+        }
+    }
+
+    /// Takes in what an earlier process left in the store. To be called before any input.
+    pub fn restore(&mut self, now: Now, recovered: RecoveredShard) {
+        let _ = (now, recovered);
     }
 
     fn on_command(&mut self, command: Command) {
@@ -454,6 +480,7 @@ mod tests {
             limits: Arc::new(Limits::default()),
             listeners: Arc::new([listener]),
             access: Arc::new(AccessRules::allow_all()),
+            is_durable: false,
         };
         let mut shard = Shard::new(config, Now::default());
         let peer = Peer {

@@ -61,6 +61,7 @@ fn one_shard() -> Shard {
         limits: Arc::new(Limits::default()),
         listeners: Arc::new([listener]),
         access: Arc::new(AccessRules::allow_all()),
+        is_durable: false,
     };
     Shard::new(config, Now::default())
 }

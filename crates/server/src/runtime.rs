@@ -131,6 +131,7 @@ impl Broker {
                 limits: Arc::clone(&config.limits),
                 listeners: Arc::clone(&settings),
                 access: Arc::clone(&config.access),
+                is_durable: false,
             };
             let parts = DriverParts {
                 index,

@@ -462,6 +462,7 @@ fn new_shards(swarm: &Swarm, seed: u64, now: Now) -> Vec<Node> {
             limits: Arc::clone(&limits),
             listeners: Arc::clone(&listeners),
             access: Arc::clone(&access),
+            is_durable: false,
         };
         Node {
             core: Shard::new(config, now),

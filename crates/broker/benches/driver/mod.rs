@@ -149,6 +149,7 @@ impl Driver {
                 limits: Arc::clone(&limits),
                 listeners: Arc::clone(&listeners),
                 access: Arc::clone(&access),
+                is_durable: false,
             };
             Shard::new(config, now)
         };

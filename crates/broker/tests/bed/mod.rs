@@ -306,6 +306,7 @@ impl Bed {
                 limits: Arc::clone(&limits),
                 listeners: Arc::clone(&listeners),
                 access: Arc::clone(&access),
+                is_durable: false,
             };
             Shard::new(config, now)
         };
