@@ -77,10 +77,10 @@ pub(crate) enum Owner {
 /// Where a record of this shard is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// Not known to be durable.
-    Pending,
+    /// Not known to be durable. When it is, another record is released.
+    Pending(Option<RecordId>),
     /// The same, and nobody needs it any more.
-    Unwanted,
+    Unwanted(Option<RecordId>),
     /// Durable, at this position.
     At(u64),
 }
@@ -148,7 +148,7 @@ impl Journal {
 
     /// A record that is to be written by whoever gets its bytes.
     pub(crate) fn reserve(&mut self) -> RecordId {
-        RecordId::at(self.places.insert(Place::Pending))
+        RecordId::at(self.places.insert(Place::Pending(None)))
     }
 
     /// A record that is there already.
@@ -188,8 +188,17 @@ impl Journal {
                 self.places.try_remove(id.index());
                 self.batch.releases.push(position);
             }
-            Place::Pending => *place = Place::Unwanted,
-            Place::Unwanted => {}
+            Place::Pending(older) => *place = Place::Unwanted(older),
+            Place::Unwanted(_) => {}
+        }
+    }
+
+    /// One record takes the place of another, which is released as soon as the new one is durable:
+    /// for records that may not get into one batch.
+    pub(crate) fn supersede(&mut self, old: RecordId, new: RecordId) {
+        match self.places.get_mut(new.index()) {
+            Some(Place::Pending(older @ None)) => *older = Some(old),
+            _ => self.release(old),
         }
     }
 
@@ -198,13 +207,20 @@ impl Journal {
         let Some(place) = self.places.get_mut(id.index()) else {
             return;
         };
-        match *place {
-            Place::Pending => *place = Place::At(position),
-            Place::Unwanted => {
+        let older = match *place {
+            Place::Pending(older) => {
+                *place = Place::At(position);
+                older
+            }
+            Place::Unwanted(older) => {
                 self.places.try_remove(id.index());
                 self.batch.releases.push(position);
+                older
             }
-            Place::At(_) => {}
+            Place::At(_) => None,
+        };
+        if let Some(older) = older {
+            self.release(older);
         }
     }
 
@@ -217,7 +233,7 @@ impl Journal {
     pub(crate) fn position(&self, id: RecordId) -> Option<u64> {
         match self.places.get(id.index()) {
             Some(Place::At(position)) => Some(*position),
-            Some(Place::Pending | Place::Unwanted) | None => None,
+            Some(Place::Pending(_) | Place::Unwanted(_)) | None => None,
         }
     }
 
@@ -363,6 +379,19 @@ mod tests {
         assert_eq!((settled.shard, settled.position), (ShardId(1), 9));
         theirs.settle(settled.record, settled.position);
         assert_eq!(theirs.position(record), Some(9));
+    }
+
+    #[test]
+    fn an_older_record_stays_until_the_one_in_its_place_is_durable() {
+        let (mut journal, ids) = journal_with(&[b"old"]);
+        journal.take_batch().unwrap();
+        journal.on_durable(1, 4, &mut Vec::new());
+        let new = journal.reserve();
+        journal.supersede(ids[0], new);
+        assert!(!journal.has_batch());
+        journal.release(new);
+        journal.settle(new, 9);
+        assert_eq!(journal.take_batch().unwrap().releases, [9, 4]);
     }
 
     #[test]

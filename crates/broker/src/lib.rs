@@ -13,6 +13,7 @@ pub mod event;
 mod hash;
 mod indexed;
 pub mod journal;
+mod kept;
 pub mod limits;
 pub mod mail;
 pub mod message;

@@ -155,19 +155,6 @@ impl Clock {
 }
 
 impl<'a> MessageRecord<'a> {
-    pub(crate) fn new(parts: &MessageParts<'a>, properties: &'a [u8], clock: Clock) -> Self {
-        let expires = parts.expires_at_ms != NEVER_MS;
-        Self {
-            topic: parts.topic,
-            properties,
-            payload: parts.payload,
-            qos: parts.qos,
-            retain: parts.retain,
-            expires_at_unix_ms: expires.then(|| clock.to_unix_ms(parts.expires_at_ms as i64)),
-            publisher: parts.publisher,
-        }
-    }
-
     pub(crate) fn of(message: &'a Message, clock: Clock) -> Self {
         let expires = message.head().expires_at_ms != NEVER_MS;
         Self {

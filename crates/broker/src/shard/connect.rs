@@ -11,7 +11,7 @@ use columba_codec::{
 
 use super::refuse::Refusal;
 use super::{Shard, foreign};
-use crate::connection::{Connection, State};
+use crate::connection::{Connection, State, Waiting};
 use crate::event::{AuthRequest, AuthVerdict, ConnectionId, Effect, Handover, ReportEvent};
 use crate::hash::{hash_of, shard_of};
 use crate::limits::{Anonymous, CONNECT_BYTES_MAX, EARLY_BYTES_MAX};
@@ -268,7 +268,8 @@ impl Shard {
             return;
         };
         connection.state = State::Authenticating;
-        connection.pending = Some(Box::new((Arc::clone(&client_id), is_assigned)));
+        let login = Waiting::Login(Arc::clone(&client_id), is_assigned);
+        connection.waiting = Some(Box::new(login));
         let mut peer = connection.peer.clone();
         peer.certificate = peer.certificate.filter(|_| takes_certificate);
         let request = AuthRequest {
@@ -302,10 +303,9 @@ impl Shard {
             return;
         }
         let bytes = std::mem::take(&mut connection.partial);
-        let Some(pending) = connection.pending.take() else {
+        let Some((client_id, is_assigned)) = connection.take_login() else {
             return;
         };
-        let (client_id, is_assigned) = *pending;
         connection.state = State::AwaitConnect;
         // The same bytes were decoded before.
         let Ok(Decoded::Packet(Packet::Connect(connect), len)) =
@@ -421,6 +421,7 @@ impl Shard {
         let slot = existing.unwrap_or_else(|| self.new_session(&admission.client_id));
         self.enter_session(slot, id, &admission, will);
         self.enter_connection(slot, id, connect);
+        self.save_session(slot);
         self.stats.count(Outcome::ConnectAccepted);
         let packet = Packet::ConnAck(ConnAck {
             session_present,
@@ -440,7 +441,7 @@ impl Shard {
         self.pump(slot);
     }
 
-    fn new_session(&mut self, client_id: &Arc<str>) -> u32 {
+    pub(super) fn new_session(&mut self, client_id: &Arc<str>) -> u32 {
         self.next_serial = self.next_serial.wrapping_add(1);
         let hash = hash_of(&self.hashing, &**client_id);
         let entry = self.sessions.vacant_entry();
@@ -457,7 +458,7 @@ impl Shard {
             addr: None,
             connection: None,
             expiry_secs: 0,
-            disconnected_at_ms: self.now.mono_ms,
+            disconnected_at_ms: self.now.mono_ms as i64,
             will: None,
             subscriptions: None,
             memberships: Memberships::default(),
@@ -467,6 +468,7 @@ impl Shard {
             received: None,
             replays: None,
             unanswered: None,
+            durable: None,
         });
         let Self {
             by_client,

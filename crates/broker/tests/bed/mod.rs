@@ -21,10 +21,13 @@
 
 pub mod exchange;
 pub mod raw;
+pub mod store;
 pub mod turns;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+use store::Store;
 
 use columba_broker::access::AccessRules;
 use columba_broker::event::{
@@ -260,6 +263,9 @@ pub struct Bed {
     /// something else happens.
     pub is_work_held: bool,
     mail: VecDeque<(usize, usize, columba_broker::mail::Mail)>,
+    config: Box<dyn Fn(u16) -> ShardConfig>,
+    /// What the shards have written.
+    pub store: Store,
     /// Everything that was reported.
     pub reports: Vec<Report>,
     next_shard: usize,
@@ -287,6 +293,7 @@ impl Bed {
             mono_ms: 1_000,
             unix_ms: 1_700_000_000_000,
         };
+        let is_durable = Store::is_wanted();
         let limits = Arc::new(limits);
         let access = Arc::new(access);
         let listener = ListenerSettings {
@@ -297,21 +304,22 @@ impl Bed {
             certificate_is_user: false,
         };
         let listeners: Arc<[ListenerSettings]> = Arc::new([listener]);
-        let shard = |number: u16| {
-            let config = ShardConfig {
-                id: ShardId(number),
-                shards,
-                seed: 42,
-                id_secret: [42; 16],
-                limits: Arc::clone(&limits),
-                listeners: Arc::clone(&listeners),
-                access: Arc::clone(&access),
-                is_durable: false,
-            };
-            Shard::new(config, now)
+        let config = move |number: u16| ShardConfig {
+            id: ShardId(number),
+            shards,
+            seed: 42,
+            id_secret: [42; 16],
+            limits: Arc::clone(&limits),
+            listeners: Arc::clone(&listeners),
+            access: Arc::clone(&access),
+            is_durable,
         };
         Self {
-            shards: (0..shards).map(shard).collect(),
+            shards: (0..shards)
+                .map(|number| Shard::new(config(number), now))
+                .collect(),
+            config: Box::new(config),
+            store: Store::default(),
             now,
             clients: Vec::new(),
             owners: vec![Vec::new(); usize::from(shards)],
@@ -715,6 +723,7 @@ impl Bed {
                     },
                 );
             }
+            is_idle &= !self.serve_store();
             if is_idle && !self.is_work_held {
                 is_idle = !self.give_turns();
                 turns += usize::from(!is_idle);
