@@ -1,6 +1,7 @@
 //! The only entrance to the core: [`Shard::handle`], then [`Shard::poll`] until it is empty.
 
 mod acknowledge;
+mod connack;
 mod connect;
 mod deliver;
 mod end;
@@ -17,6 +18,8 @@ mod restore;
 mod retain;
 mod save;
 mod share;
+mod steps;
+mod store;
 mod subscribe;
 mod sys;
 

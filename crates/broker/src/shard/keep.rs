@@ -8,31 +8,22 @@
 //! sent, and is acknowledged in that order.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use columba_codec::packet::{Acknowledgement, UnsubAck};
 use columba_codec::{Packet, PacketId, PacketType, Properties, QoS, ReasonCode};
 
 use super::Shard;
 use crate::connection::Answers;
-use crate::event::{ConnectionId, ShardId};
-use crate::hash::Map;
-use crate::journal::{Owner, RecordId, StoreEvent};
+use crate::event::ConnectionId;
+use crate::journal::{Owner, RecordId};
 use crate::kept::{Kept, KeptId};
 use crate::mail::{Draft, ExchangeRef, Letter};
 use crate::message::Message;
-use crate::outcome::Outcome;
-use crate::record::{
-    Clock, Exchange as Step2, MessageRecord, Recipient, Record, Step, write_message,
-};
+use crate::record::{Clock, MessageRecord, Recipient, Record, Step, write_message};
 use crate::routing::share::SessionRef;
-use crate::session::ReceivedId;
 use crate::session::queue::Delivery;
-use crate::session::window::Window;
-use crate::timer::Timer;
-
-/// Answers that wait for other shards or for the disk; then clients whose packets call for more of
-/// them have to wait.
-const ANSWERS_MAX: usize = 1 << 16;
+use crate::session::{Identity, ReceivedId};
 
 /// Who has to keep the message that is being routed.
 #[derive(Debug, Default)]
@@ -44,7 +35,7 @@ pub(super) struct Keeping {
     number: Option<u64>,
     /// The message, once somebody has to keep it.
     message: Option<(KeptId, Message)>,
-    recipients: Vec<Recipient>,
+    pub(super) recipients: Vec<Recipient>,
     drafts: Vec<Draft>,
     /// Something was released that has to be on disk before the answer.
     has_released: bool,
@@ -52,7 +43,7 @@ pub(super) struct Keeping {
 
 /// Something that this shard has begun and that is not written yet.
 #[derive(Debug)]
-struct Exchange {
+pub(super) struct Exchange {
     /// Answers to come.
     waiting: usize,
     drafts: Vec<Draft>,
@@ -86,6 +77,11 @@ pub(super) enum Then {
         packet_id: PacketId,
         reason: ReasonCode,
     },
+    /// A client comes in whose earlier session had to be gone first.
+    Admit {
+        conn: ConnectionId,
+        identity: Arc<Identity>,
+    },
     /// SUBACK, if nothing else is missing.
     Applied {
         number: u64,
@@ -106,7 +102,7 @@ impl Then {
     const fn connection(&self) -> Option<ConnectionId> {
         match self {
             Self::Acknowledge { conn, .. } | Self::UnsubAck { conn, .. } => Some(*conn),
-            Self::Nothing | Self::Applied { .. } | Self::Answer { .. } => None,
+            Self::Nothing | Self::Admit { .. } | Self::Applied { .. } | Self::Answer { .. } => None,
         }
     }
 }
@@ -116,13 +112,13 @@ impl Then {
 pub(super) struct Exchanges {
     /// Number of the first one in the queue; they count from 1.
     first: u64,
-    queue: VecDeque<Exchange>,
+    pub(super) queue: VecDeque<Exchange>,
     /// By ticket, in order.
-    committing: VecDeque<(u64, Then)>,
+    pub(super) committing: VecDeque<(u64, Then)>,
     /// Sessions that hold messages back until the store has them.
-    holding: Vec<SessionRef>,
+    pub(super) holding: Vec<SessionRef>,
     /// Connections whose input waits for the store.
-    held: Vec<ConnectionId>,
+    pub(super) held: Vec<ConnectionId>,
 }
 
 impl Exchanges {
@@ -418,6 +414,7 @@ impl Shard {
                 };
                 self.write_ack(conn, packet, ack);
             }
+            Then::Admit { conn, identity } => self.on_admitted(conn, identity),
             Then::Applied { number } => self.on_applied(number),
             Then::UnsubAck {
                 conn,
@@ -465,135 +462,6 @@ impl Shard {
     /// How records name a session, if it outlives the process.
     pub(super) fn durable_number(&self, slot: u32) -> Option<u64> {
         Some(self.session(slot)?.durable.as_ref()?.number)
-    }
-
-    /// Whether a delivery that could be sent now has to be held back.
-    pub(super) fn must_hold(&self, slot: u32, delivery: &Delivery) -> bool {
-        let has_held = |window: &Window| window.has_held();
-        (delivery.kept.is_some() && delivery.qos == QoS::ExactlyOnce)
-            || self
-                .session(slot)
-                .and_then(|session| session.window.as_deref())
-                .is_some_and(has_held)
-    }
-
-    /// Gives a delivery its packet id, and sends it when the store knows of both.
-    pub(super) fn hold(&mut self, slot: u32, mut delivery: Delivery) {
-        let number = self.durable_number(slot);
-        let Some(session) = self.sessions.get_mut(slot as usize) else {
-            return;
-        };
-        let window = session.window.get_or_insert_default();
-        let packet_id = window.next_id();
-        let is_exact = delivery.qos == QoS::ExactlyOnce;
-        if let Some(kept) = delivery.kept.filter(|_| is_exact) {
-            match self.kept.record(kept.message) {
-                // Its record is about to be written and can say so itself.
-                None => {
-                    let place = kept.recipient as usize;
-                    if let Some(recipient) = self.keeping.recipients.get_mut(place) {
-                        recipient.step = Step::Sent(packet_id);
-                    }
-                }
-                Some(record) => {
-                    let position = self.journal.position(record);
-                    if let (Some(session), Some(message)) = (number, position) {
-                        let sent = Record::Sent(Step2 {
-                            session,
-                            message,
-                            packet_id,
-                        });
-                        self.journal
-                            .replace(&mut delivery.exchange, |out| sent.write(out));
-                    }
-                }
-            }
-        }
-        window.push_held(delivery);
-        self.wait_for_store(slot);
-    }
-
-    /// Whether the store has the message of a delivery that waits, so that the next step can be
-    /// written down.
-    pub(super) fn is_recorded(&self, delivery: &Delivery) -> bool {
-        delivery.kept.is_none_or(|kept| {
-            let record = self.kept.record(kept.message);
-            record.is_some_and(|record| self.journal.position(record).is_some())
-        })
-    }
-
-    /// Has [`Self::pump`] called again when the store is further.
-    pub(super) fn wait_for_store(&mut self, slot: u32) {
-        let Some(me) = self.session(slot).map(|session| session.me) else {
-            return;
-        };
-        if self.exchanges.holding.last() != Some(&me) {
-            self.exchanges.holding.push(me);
-        }
-    }
-
-    /// The client has a QoS 2 message: PUBREL goes out when the store knows.
-    pub(super) fn release_outgoing(
-        &mut self,
-        conn: ConnectionId,
-        slot: u32,
-        packet_id: PacketId,
-        is_first: bool,
-    ) {
-        let number = self.durable_number(slot);
-        let Self {
-            sessions,
-            kept,
-            journal,
-            ..
-        } = self;
-        let delivery = sessions
-            .get_mut(slot as usize)
-            .and_then(|session| session.window.as_mut()?.delivery_mut(packet_id));
-        let then = Then::Acknowledge {
-            conn,
-            packet: PacketType::PubRel,
-            packet_id,
-            reason: ReasonCode::Success,
-        };
-        let Some(delivery) = delivery else { return };
-        let message = delivery
-            .kept
-            .and_then(|of| journal.position(kept.record(of.message)?));
-        let (Some(session), Some(message)) = (number, message) else {
-            return self.do_then(then);
-        };
-        if is_first {
-            let released = Record::Released(Step2 {
-                session,
-                message,
-                packet_id,
-            });
-            journal.replace(&mut delivery.exchange, |out| released.write(out));
-        }
-        let is_durable = delivery
-            .exchange
-            .is_none_or(|record| journal.position(record).is_some());
-        if is_durable {
-            return self.do_then(then);
-        }
-        self.do_when_durable(then);
-    }
-
-    /// A copy is off this shard's hands.
-    pub(super) fn settle_kept(&mut self, kept: Kept, exchange: Option<RecordId>) {
-        let now_ms = self.now.mono_ms;
-        let due = self.kept.settle(kept, exchange, &mut self.journal, now_ms);
-        if let Some(due_ms) = due {
-            self.timers.set(due_ms, Timer::SaveSettled);
-        }
-    }
-
-    pub(super) fn on_save_settled(&mut self) {
-        let due = self.kept.save(&mut self.journal, self.now.mono_ms);
-        if let Some(due_ms) = due {
-            self.timers.set(due_ms, Timer::SaveSettled);
-        }
     }
 
     fn record_received(&mut self, of: SessionRef, packet_id: PacketId) {
@@ -666,102 +534,5 @@ impl Shard {
     /// Notes that something was released that has to be on disk before the answer.
     pub(super) const fn note_released(&mut self) {
         self.keeping.has_released = true;
-    }
-
-    fn is_store_behind(&self) -> bool {
-        let answers = self.exchanges.queue.len() + self.exchanges.committing.len();
-        self.journal.is_behind(self.limits.store_waiting_bytes_max) || answers > ANSWERS_MAX
-    }
-
-    /// Whether a packet has to wait because the store does not keep up.
-    pub(super) fn must_wait_for_store(&self, packet: &Packet<'_>) -> bool {
-        if !self.is_store_behind() {
-            return false;
-        }
-        match packet {
-            Packet::Publish(publish) => publish.qos != QoS::AtMostOnce || publish.retain,
-            Packet::Subscribe(_) | Packet::Unsubscribe(_) => true,
-            _ => false,
-        }
-    }
-
-    /// Input of a connection waits until the store keeps up.
-    #[cold]
-    pub(super) fn hold_for_store(&mut self, id: ConnectionId) {
-        self.stats.count(Outcome::PublishStoreWait);
-        if let Some(connection) = self.connection_mut(id) {
-            connection.is_input_held = true;
-            self.exchanges.held.push(id);
-        }
-    }
-
-    pub(super) fn on_store(&mut self, event: StoreEvent) {
-        match event {
-            StoreEvent::Durable { ticket, first } => self.on_durable(ticket, first),
-            StoreEvent::Full => self.journal.on_full(),
-            StoreEvent::Room => self.journal.on_room(),
-            StoreEvent::Failed => self.journal.on_failed(),
-        }
-        if !self.exchanges.held.is_empty() && !self.is_store_behind() {
-            self.held.extend(self.exchanges.held.drain(..));
-        }
-    }
-
-    fn on_durable(&mut self, ticket: u64, first: u64) {
-        let mut others = Vec::new();
-        self.journal.on_durable(ticket, first, &mut others);
-        self.tell_stored(&others);
-        let durable = self.journal.durable();
-        while self
-            .exchanges
-            .committing
-            .front()
-            .is_some_and(|(ticket, _)| *ticket <= durable)
-            && let Some((_, then)) = self.exchanges.committing.pop_front()
-        {
-            self.do_then(then);
-        }
-        self.pump_holding();
-    }
-
-    fn tell_stored(&mut self, others: &[crate::journal::Settled]) {
-        if others.is_empty() {
-            return;
-        }
-        let mut by_shard: Map<ShardId, Vec<(RecordId, u64)>> = Map::with_hasher(self.hashing);
-        for settled in others {
-            let records = by_shard.entry(settled.shard).or_default();
-            records.push((settled.record, settled.position));
-        }
-        for shard in self.others() {
-            if let Some(records) = by_shard.remove(&shard) {
-                self.post(shard, Letter::Stored { records });
-            }
-        }
-    }
-
-    pub(super) fn on_stored(&mut self, records: Vec<(RecordId, u64)>) {
-        for (record, position) in records {
-            self.journal.settle(record, position);
-        }
-        self.pump_holding();
-    }
-
-    /// Sends what waited for the store, as far as it has come.
-    fn pump_holding(&mut self) {
-        for me in std::mem::take(&mut self.exchanges.holding) {
-            if self
-                .session(me.slot)
-                .is_some_and(|session| session.me == me)
-            {
-                self.pump(me.slot);
-            }
-        }
-    }
-
-    /// Records that are live or on their way, and messages that are kept: what tests check against
-    /// leaks.
-    pub fn kept_counts(&self) -> (usize, usize) {
-        (self.journal.len(), self.kept.len())
     }
 }
