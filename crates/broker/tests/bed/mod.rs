@@ -668,11 +668,6 @@ impl Bed {
         self.stats().outcome(outcome)
     }
 
-    /// Deadlines that are set on all shards.
-    pub fn timers(&self) -> usize {
-        self.shards.iter().map(Shard::pending_timers).sum()
-    }
-
     /// The books balance: every copy is delivered, dropped with a reason, or waits.
     pub fn check_books(&self) {
         let stats = self.stats();

@@ -28,6 +28,10 @@ pub struct Store {
 
 impl Store {
     /// Whether beds have one by default.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tests are run once with a store and once without"
+    )]
     pub fn is_wanted() -> bool {
         std::env::var_os("COLUMBA_BED_STORE").is_some()
     }
