@@ -287,14 +287,14 @@ impl Bed {
             mono_ms: 1_000,
             unix_ms: 1_700_000_000_000,
         };
-        let limits = Arc::new(limits);
-        let access = Arc::new(access);
+        let (limits, access) = (Arc::new(limits), Arc::new(access));
         let listener = ListenerSettings {
             name: "test".into(),
             anonymous,
             connections_max: 0,
             packet_bytes_max: None,
             certificate_is_user: false,
+            is_durable: true,
         };
         let listeners: Arc<[ListenerSettings]> = Arc::new([listener]);
         let shard = |number: u16| {

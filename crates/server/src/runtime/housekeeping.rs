@@ -186,6 +186,7 @@ mod tests {
                 connections_max: 0,
                 packet_bytes_max: None,
                 certificate_is_user: false,
+                is_durable: true,
             },
         };
         let listener = Listener::load(&config).unwrap();

@@ -46,6 +46,7 @@ pub(crate) fn settings(name: &str) -> ListenerSettings {
         connections_max: 0,
         packet_bytes_max: None,
         certificate_is_user: false,
+        is_durable: true,
     }
 }
 
