@@ -84,6 +84,7 @@ pub(crate) fn start(
         auth_threads: 1,
         auth_queue_max,
         shutdown_timeout_ms: 10_000,
+        store: None,
     })
     .expect("the broker starts")
 }
