@@ -106,6 +106,7 @@ impl Rig {
             connections_max: 0,
             packet_bytes_max: None,
             certificate_is_user: false,
+            is_durable: true,
         };
         let listeners: Arc<[ListenerSettings]> = Arc::new([listener]);
         let now = Now::default();

@@ -170,4 +170,7 @@ pub struct ListenerSettings {
     pub packet_bytes_max: Option<u32>,
     /// Whether the identity in a verified client certificate is the user name.
     pub certificate_is_user: bool,
+    /// Whether what its clients are told was taken is on the disk by then, if there is a store.
+    /// Without, they do not wait for it.
+    pub is_durable: bool,
 }

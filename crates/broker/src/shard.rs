@@ -478,6 +478,7 @@ mod tests {
             connections_max: 0,
             packet_bytes_max: None,
             certificate_is_user: false,
+            is_durable: true,
         };
         let config = ShardConfig {
             id: ShardId(0),

@@ -44,6 +44,7 @@ fn listener(anonymous: Anonymous, certificate_is_user: bool) -> Command {
         connections_max: 0,
         packet_bytes_max: None,
         certificate_is_user,
+        is_durable: true,
     };
     Command::SetListeners([settings].into())
 }

@@ -184,6 +184,7 @@ fn a_listener_can_lower_the_packet_size() {
                     connections_max: 0,
                     packet_bytes_max: own,
                     certificate_is_user: false,
+                    is_durable: true,
                 }]
                 .into(),
             ));

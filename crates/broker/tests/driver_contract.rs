@@ -52,6 +52,7 @@ fn one_shard() -> Shard {
         connections_max: 0,
         packet_bytes_max: None,
         certificate_is_user: false,
+        is_durable: true,
     };
     let config = ShardConfig {
         id: ShardId(0),

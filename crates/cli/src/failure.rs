@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use columba_server::config::fault::{Fault, Severity};
+use columba_server::store::StoreError;
 
 /// Files of the instance or the command line have errors.
 pub(crate) const EXIT_FAULTY: u8 = 2;
@@ -38,6 +39,15 @@ impl Failure {
     pub(crate) fn faulty(mut self) -> Self {
         self.exit = EXIT_FAULTY;
         self
+    }
+}
+
+/// Why a store cannot be used.
+pub(crate) fn of_store(error: &StoreError) -> Failure {
+    let failure = Failure::new(error.to_string());
+    match error.fix() {
+        Some(fix) => failure.fix(fix),
+        None => failure,
     }
 }
 

@@ -9,4 +9,5 @@ mod failure;
 pub mod passwd;
 pub mod publish;
 pub mod run;
+pub mod store;
 pub mod subscribe;

@@ -13,16 +13,17 @@ use std::time::Duration;
 
 use clap::Args;
 use columba_server::auth::Authenticator;
-use columba_server::config::parse_addr;
+use columba_server::config::{Config, Durability, parse_addr};
 use columba_server::instance::file::lock_data_dir;
 use columba_server::instance::{Instance, Location, Overrides};
 use columba_server::reload::Reloader;
 use columba_server::runtime::service_manager::tell_reload;
 use columba_server::runtime::signals::Watch;
 use columba_server::{Broker, StartError, log};
+use columba_store::DiskFiles;
 
 use crate::create::{make, quoted};
-use crate::failure::{Failure, count_of, end, print, say, show_faults};
+use crate::failure::{Failure, count_of, end, of_store, print, say, show_faults};
 
 /// The instance that is made where none is named.
 const DEFAULT_DIR: &str = "columba-data";
@@ -75,18 +76,19 @@ fn serve(args: &RunArgs) -> Result<(), Failure> {
     let failed = |error: &dyn std::error::Error| Failure::new(error.to_string());
     // Dropped last: it waits for the last lines.
     let _log = log::init(&instance.log_settings()).map_err(|error| failed(&error).faulty())?;
-    let _lock = lock(&instance.config.data_dir)?;
+    let _lock = lock(&instance.config)?;
     let authenticator = Authenticator::new(Arc::clone(&instance.users));
     let authenticator = Arc::new(authenticator.map_err(|error| failed(&error))?);
     let config = instance
         .runtime_config(authenticator.clone())
-        .map_err(|error| failed(&error))?;
+        .map_err(|error| explain(&error))?;
     let mut signals = Watch::install().map_err(|error| failed(&error))?;
     let broker = Broker::start(config).map_err(|error| explain(&error))?;
     print(&welcome::text(
         &location.base,
         &instance.config,
         broker.addresses(),
+        broker.boot_report(),
     ));
     let reloader = Reloader::new(location, overrides, instance, authenticator);
     serve_until_stopped(&broker, Mutex::new(reloader), &mut signals);
@@ -142,19 +144,26 @@ fn locate(args: &RunArgs) -> Result<Location, Failure> {
     Ok(location)
 }
 
-fn lock(data_dir: &Path) -> Result<std::fs::File, Failure> {
-    lock_data_dir(data_dir).map_err(|error| {
-        if error.kind() == io::ErrorKind::WouldBlock {
-            let what = format!("a broker runs with {} already", data_dir.display());
-            return Failure::new(what).fix("stop it first, or run another instance");
-        }
-        let failure = Failure::new(format!("cannot use {}: {error}", data_dir.display()));
-        failure.fix("check the permissions of the directory")
-    })
+/// Locks the data directory, unless the store is there and locks it itself.
+fn lock(config: &Config) -> Result<Option<DiskFiles>, Failure> {
+    let is_same = |a: &Path, b: &Path| match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => a == b,
+    };
+    let store = &config.store;
+    let has_store = store.durability != Durability::Memory;
+    if has_store && is_same(&store.directory, &config.data_dir) {
+        return Ok(None);
+    }
+    let lock = lock_data_dir(&config.data_dir);
+    lock.map(Some).map_err(|error| of_store(&error))
 }
 
 fn explain(error: &StartError) -> Failure {
     let failure = Failure::new(error.to_string());
+    if let StartError::Store(error) = error {
+        return of_store(error);
+    }
     let StartError::Bind { address, cause, .. } = error else {
         return failure;
     };

@@ -178,7 +178,7 @@ fn a_broker_runs_until_it_is_asked_to_stop() {
     let second = columba(dir.path(), &["run", "--listen", "127.0.0.1:0"], "");
     assert_eq!(second.status.code(), Some(1));
     assert!(
-        err(&second).contains("a broker runs with"),
+        err(&second).contains(&format!("is in use by process {}", child.id())),
         "{}",
         err(&second)
     );

@@ -24,6 +24,8 @@ pub struct Config {
     pub shards: Option<u16>,
     /// Directory of what the broker keeps.
     pub data_dir: PathBuf,
+    /// What outlives the process, and where.
+    pub store: Store,
     /// The listeners, in order.
     pub listeners: Vec<Listener>,
     /// The bounds of the core.
@@ -142,6 +144,26 @@ pub struct Tls {
     pub client_certificate: ClientCertificate,
 }
 
+/// What sessions, messages that wait for them and retained messages outlive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// A loss of power.
+    Sync,
+    /// The end of the process, however it ends.
+    Os,
+    /// Nothing.
+    Memory,
+}
+
+/// What outlives the process, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Store {
+    /// What it outlives.
+    pub durability: Durability,
+    /// The directory.
+    pub directory: PathBuf,
+}
+
 /// One listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
@@ -196,11 +218,22 @@ impl Config {
             Some("mosquitto") => AclFormat::Mosquitto,
             _ => AclFormat::Columba,
         };
+        let data_dir = path(&broker, "data_dir").unwrap_or_else(|| base.join("data"));
+        let store = settings.section("store");
+        let store = Store {
+            durability: match store.text("durability").as_deref() {
+                Some("os") => Durability::Os,
+                Some("memory") => Durability::Memory,
+                _ => Durability::Sync,
+            },
+            directory: path(&store, "directory").unwrap_or_else(|| data_dir.clone()),
+        };
         let config = Self {
             shards: broker
                 .number("shards")
                 .and_then(|shards| u16::try_from(shards).ok()),
-            data_dir: path(&broker, "data_dir").unwrap_or_else(|| base.join("data")),
+            data_dir,
+            store,
             listeners,
             limits,
             auth_queue_max: settings
@@ -277,6 +310,7 @@ fn read_limits(table: &Table, faults: &mut Vec<Fault>) -> Limits {
     limits.retained_bytes_max = size("retained_bytes_max");
     limits.retained_steps_max = size("retained_steps_max");
     limits.match_steps_max = size("match_steps_max");
+    limits.store_waiting_bytes_max = size("store_waiting_bytes_max");
     limits.match_cache_max = size("match_cache_max");
     limits.share_strategy = match table.text("share_strategy").as_deref() {
         Some("random") => ShareStrategy::Random,
@@ -421,6 +455,7 @@ fn read_listener(
                 .map_or(0, |n| usize::try_from(n).unwrap_or(usize::MAX)),
             packet_bytes_max,
             certificate_is_user: table.is_on("certificate_is_user"),
+            is_durable: table.text("durability").as_deref() != Some("memory"),
         },
     })
 }

@@ -16,6 +16,7 @@ mod effects;
 mod logins;
 mod reading;
 mod report;
+mod storing;
 mod writing;
 
 use std::collections::VecDeque;
@@ -33,6 +34,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 pub(crate) use checks::{Checked, Checks};
 use connections::{Connection, Connections, Phase};
+pub(crate) use storing::{Alarm, Store, Storing};
 
 use crate::listener::socket::Socket;
 use crate::mailbox::{MailCount, Mailboxes, wake};
@@ -59,6 +61,8 @@ pub(crate) enum Errand {
     Command(Command),
     /// Tell at the end of the tick how many batches of mail went through.
     CountMail(Sender<MailCount>),
+    /// Drop this when what is to be kept by now is on the disk, or may never be.
+    Settle(Sender<()>),
     /// End when all connections are closed, or after so many milliseconds.
     Stop { within_ms: u64 },
 }
@@ -102,6 +106,7 @@ pub(crate) struct DriverParts {
     pub(crate) shards: Arc<[ShardHandle]>,
     pub(crate) mail: Mailboxes<Mail>,
     pub(crate) checks: Checks,
+    pub(crate) store: Option<Store>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) connect_timeout_ms: u64,
 }
@@ -115,6 +120,7 @@ pub(crate) struct Driver {
     shards: Arc<[ShardHandle]>,
     mail: Mailboxes<Mail>,
     checks: Checks,
+    store: Option<Store>,
     shared: Arc<Shared>,
     now: Now,
     connections: Connections,
@@ -160,6 +166,7 @@ impl Driver {
             shards: parts.shards,
             mail: parts.mail,
             checks: parts.checks,
+            store: parts.store,
             now: parts.shared.now(),
             shared: parts.shared,
             connections: Connections::default(),
@@ -203,11 +210,14 @@ impl Driver {
 
     fn tick(&mut self) {
         self.do_errands();
+        self.take_reports();
         self.take_mail();
         self.fire_timers();
-        if !self.mail.count().has_waiting {
+        if self.may_read() {
             self.read_ready();
         }
+        // The disk, too, works while this one writes.
+        self.keep_records();
         // Letters go first: other shards work on them while this one writes.
         self.send_mail();
         self.wake_homes();
@@ -217,6 +227,8 @@ impl Driver {
         // Room in an output, or the end of a connection, may have called for letters as well.
         self.send_mail();
         self.wake_homes();
+        self.keep_records();
+        self.answer_settlers();
         let count = self.mail.count();
         for counter in self.mail_counters.drain(..) {
             // Whoever asked may have stopped waiting.
@@ -224,10 +236,15 @@ impl Driver {
         }
     }
 
+    /// Whether there is room for what may come of reading.
+    fn may_read(&self) -> bool {
+        !self.mail.count().has_waiting && !self.store.as_ref().is_some_and(Store::is_behind)
+    }
+
     /// How long the thread may sleep.
     fn timeout(&self) -> Option<Duration> {
         let has_work = !self.ended.is_empty() || !self.dirty.is_empty() || self.has_errands;
-        if has_work || (!self.ready.is_empty() && !self.mail.count().has_waiting) {
+        if has_work || (!self.ready.is_empty() && self.may_read()) {
             return Some(Duration::ZERO);
         }
         let mut next = self.core.next_deadline();
@@ -235,6 +252,9 @@ impl Driver {
             self.greetings.front().map(|(at, _)| *at),
             self.closings.front().map(|(at, _)| *at),
             self.stop_at_ms,
+            self.store
+                .as_ref()
+                .and_then(|store| store.retry_at_ms(self.now.mono_ms)),
             // The thread that empties a full ring does not know that somebody waits for it.
             self.mail
                 .count()
@@ -288,6 +308,7 @@ impl Driver {
                 Errand::Verdict(checked) => self.pass_verdict(checked),
                 Errand::Command(command) => self.obey(command),
                 Errand::CountMail(counter) => self.mail_counters.push(counter),
+                Errand::Settle(settled) => self.settle(settled),
                 Errand::Stop { within_ms } => self.stop(within_ms),
             }
         }
@@ -319,6 +340,7 @@ impl Driver {
                 };
                 self.core.handle(self.now, Input::Mail { from, mail });
                 self.drain();
+                self.keep_many_records();
             }
         }
     }

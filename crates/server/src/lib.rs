@@ -10,6 +10,7 @@ pub mod log;
 mod mailbox;
 pub mod reload;
 pub mod runtime;
+pub mod store;
 mod transport;
 
 pub use runtime::{Broker, RuntimeConfig, StartError};

@@ -7,7 +7,8 @@ pub mod signals;
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -16,16 +17,21 @@ use columba_broker::event::{Command, ShardId};
 use columba_broker::limits::{Limits, ListenerSettings};
 use columba_broker::mail::Mail;
 use columba_broker::outcome::Outcome;
+use columba_broker::recovery::RecoveredShard;
 use columba_broker::{Shard, ShardConfig};
+use columba_store::{Engine, Files};
 use mio::{Poll, Waker};
 
-pub(crate) use shared::Shared;
+pub(crate) use shared::{Clock, Shared};
 
 use crate::auth::Authenticate;
-use crate::driver::{Checks, Driver, DriverParts, Errand, ShardHandle, WAKER};
+use crate::driver::{
+    Alarm, Checks, Driver, DriverParts, Errand, ShardHandle, Store, Storing, WAKER,
+};
 use crate::listener::acceptor::{self, AcceptorHandle, Bound};
 use crate::listener::{BoundAddress, Listener, ListenerConfig, TlsError, descriptors};
 use crate::mailbox::{MailCount, Mailboxes};
+use crate::store::{BootReport, Reading, StoreConfig, StoreError};
 use housekeeping::Housekeeping;
 
 /// All that a broker is started with.
@@ -50,6 +56,8 @@ pub struct RuntimeConfig {
     pub auth_queue_max: usize,
     /// How long a shutdown may take, in milliseconds.
     pub shutdown_timeout_ms: u64,
+    /// Where what outlives the process is kept; nothing does without.
+    pub store: Option<StoreConfig>,
 }
 
 /// Why a broker does not start.
@@ -77,6 +85,9 @@ pub enum StartError {
     /// There are more listeners than can be numbered.
     #[error("{0} listeners are too many")]
     TooManyListeners(usize),
+    /// The store cannot be opened or read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The operating system gives no thread or no poll.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] io::Error),
@@ -92,23 +103,31 @@ pub struct Broker {
     /// They end when the last shard's thread has ended.
     auth_threads: Vec<JoinHandle<()>>,
     housekeeping: Housekeeping,
+    engine: Option<Engine<Box<dyn Files>>>,
+    boot_report: Option<BootReport>,
     shutdown_timeout: Duration,
 }
 
 impl Broker {
-    /// Binds all listeners and starts all threads.
-    pub fn start(config: RuntimeConfig) -> Result<Self, StartError> {
+    /// Reads the store, binds all listeners and starts all threads.
+    pub fn start(mut config: RuntimeConfig) -> Result<Self, StartError> {
         let descriptors = descriptors::raise_limit();
+        // First, so that no client waits for it.
+        let reading = config.store.take();
+        let clock = Clock::start();
+        let reading = reading.map(|store| Reading::new(store, config.seed, clock.now()));
+        let reading = reading.transpose()?;
         let listeners = load_listeners(&config.listeners)?;
         let bound = bind_listeners(&config.listeners)?;
         let addresses: Vec<_> = bound.iter().map(|bound| bound.address.clone()).collect();
-        let shared = Arc::new(Shared::new(listeners, &config.listeners, &addresses));
+        let shared = Arc::new(Shared::new(clock, listeners, &config.listeners, &addresses));
         for (listener, address) in config.listeners.iter().zip(&addresses) {
             let kind = listener.kind.name();
             tracing::info!(listener = listener.settings.name, kind, %address, "listening");
         }
         let count = usize::from(config.shards.max(1));
         tracing::info!(shards = count, descriptors, "starting");
+        let mut kept = Kept::new(reading, count, &config, &shared)?;
         let (shards, parts) = prepare(count)?;
         let (checks, auth_threads) = Checks::start(
             config.auth_threads,
@@ -126,16 +145,21 @@ impl Broker {
             let core = ShardConfig {
                 id: ShardId(index as u16),
                 shards: count as u16,
-                seed: config.seed,
+                seed: kept.seed,
                 id_secret: config.id_secret,
                 limits: Arc::clone(&config.limits),
                 listeners: Arc::clone(&settings),
                 access: Arc::clone(&config.access),
-                is_durable: false,
+                is_durable: kept.engine.is_some(),
             };
+            let mut core = Shard::new(core, shared.now());
+            if let Some(recovered) = kept.shards.next() {
+                core.restore(shared.now(), recovered);
+            }
             let parts = DriverParts {
                 index,
-                core: Shard::new(core, shared.now()),
+                core,
+                store: kept.store_of(index, &shards),
                 poll,
                 errands,
                 shards: Arc::clone(&shards),
@@ -162,6 +186,8 @@ impl Broker {
             shard_threads,
             auth_threads,
             housekeeping,
+            engine: kept.engine,
+            boot_report: kept.report,
             shutdown_timeout: Duration::from_millis(config.shutdown_timeout_ms),
         })
     }
@@ -169,6 +195,11 @@ impl Broker {
     /// Where the listeners are, in the order of the configuration.
     pub fn addresses(&self) -> &[BoundAddress] {
         &self.addresses
+    }
+
+    /// What was found in the store, if there is one.
+    pub const fn boot_report(&self) -> Option<&BootReport> {
+        self.boot_report.as_ref()
     }
 
     /// Connections of a listener, counted from 0; 0 if there is no such listener.
@@ -226,6 +257,10 @@ impl Broker {
         if !drain_mail(&self.shards, deadline.min(Instant::now() + MAIL_TIMEOUT)) {
             tracing::warn!("shards still have mail for each other; some Wills may not arrive");
         }
+        // What clients wait to be told goes out as long as the disk is quick.
+        if !settle_store(&self.shards, deadline.min(Instant::now() + STORE_TIMEOUT)) {
+            tracing::warn!("the disk is slow; some clients go without their acknowledgements");
+        }
         tell_all(&self.shards, &Command::Shutdown);
         let rest = deadline.saturating_duration_since(Instant::now());
         for shard in self.shards.iter() {
@@ -237,6 +272,9 @@ impl Broker {
             if thread.join().is_err() {
                 tracing::error!("a shard's thread panicked");
             }
+        }
+        if let Some(engine) = self.engine {
+            close_store(engine);
         }
         self.housekeeping.stop();
         for thread in self.auth_threads {
@@ -261,6 +299,60 @@ impl std::fmt::Debug for Broker {
 fn tell_all(shards: &[ShardHandle], command: &Command) {
     for shard in shards {
         shard.send(Errand::Command(command.clone()));
+    }
+}
+
+/// What the store gives to the shards; nothing without one.
+struct Kept {
+    seed: u64,
+    shards: std::vec::IntoIter<RecoveredShard>,
+    engine: Option<Engine<Box<dyn Files>>>,
+    alarm: Arc<Alarm>,
+    report: Option<BootReport>,
+}
+
+impl Kept {
+    fn new(
+        reading: Option<Reading>,
+        count: usize,
+        config: &RuntimeConfig,
+        shared: &Shared,
+    ) -> Result<Self, StartError> {
+        let Some(reading) = reading else {
+            return Ok(Self {
+                seed: config.seed,
+                shards: Vec::new().into_iter(),
+                engine: None,
+                alarm: Arc::new(Alarm::new(String::new())),
+                report: None,
+            });
+        };
+        let alarm = Arc::new(Alarm::new(reading.place().to_owned()));
+        let ready = reading.finish(count as u16, config.seed, shared.now())?;
+        Ok(Self {
+            seed: ready.seed,
+            shards: ready.shards.into_iter(),
+            engine: Some(Engine::start(ready.log, columba_store::Limits::default())?),
+            alarm,
+            report: Some(ready.report),
+        })
+    }
+
+    /// A shard's access to the store.
+    fn store_of(&self, index: usize, shards: &Arc<[ShardHandle]>) -> Option<Store> {
+        let engine = self.engine.as_ref()?;
+        let has_reports = Arc::new(AtomicBool::new(false));
+        let (bell, shards) = (Arc::clone(&has_reports), Arc::clone(shards));
+        let handle = engine.handle(move || {
+            // Once until it has looked.
+            if !bell.swap(true, Ordering::AcqRel)
+                && let Some(shard) = shards.get(index)
+            {
+                shard.wake();
+            }
+        });
+        let storing = Storing::new(handle, Arc::clone(&self.alarm));
+        Some(Store::new(storing, has_reports))
     }
 }
 
@@ -340,5 +432,29 @@ fn drain_mail(shards: &[ShardHandle], deadline: Instant) -> bool {
     }
 }
 
+/// Waits until all shards know that what they have to keep is on the disk, or that it may never be.
+/// Whether it came to that in time.
+fn settle_store(shards: &[ShardHandle], deadline: Instant) -> bool {
+    let (sender, receiver) = channel();
+    for shard in shards {
+        shard.send(Errand::Settle(sender.clone()));
+    }
+    drop(sender);
+    let rest = deadline.saturating_duration_since(Instant::now());
+    receiver.recv_timeout(rest) == Err(RecvTimeoutError::Disconnected)
+}
+
+fn close_store(engine: Engine<Box<dyn Files>>) {
+    match engine.close() {
+        None => tracing::error!("the store's thread panicked"),
+        Some(log) => match log.failure() {
+            None => tracing::info!(commit = log.stats().commit, "the store is closed"),
+            Some(error) => tracing::error!(%error, "the store is closed"),
+        },
+    }
+}
+
+/// How long a shutdown waits for the disk before clients are told.
+const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a shutdown waits for mail between shards.
 const MAIL_TIMEOUT: Duration = Duration::from_secs(2);

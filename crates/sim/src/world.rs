@@ -450,6 +450,7 @@ fn new_shards(swarm: &Swarm, seed: u64, now: Now) -> Vec<Node> {
         connections_max: 0,
         packet_bytes_max: None,
         certificate_is_user: false,
+        is_durable: true,
     };
     let listeners: Arc<[ListenerSettings]> = Arc::new([listener]);
     let access = Arc::new(AccessRules::allow_all());

@@ -57,6 +57,29 @@ impl Batch {
         Self::default()
     }
 
+    /// A batch of records that lie one behind the other in `bytes`, each up to its place in `ends`.
+    /// Nothing is copied.
+    ///
+    /// # Panics
+    /// If `ends` does not go up to the end of `bytes`.
+    #[must_use]
+    pub fn from_parts(bytes: Vec<u8>, ends: Vec<usize>, releases: Vec<u64>) -> Self {
+        let mut start = 0;
+        let mut records_on_disk = 0;
+        for end in &ends {
+            assert!(*end >= start, "records follow each other");
+            records_on_disk += frame_bytes(end - start) as u64;
+            start = *end;
+        }
+        assert!(start == bytes.len(), "every byte belongs to a record");
+        Self {
+            bytes,
+            ends,
+            releases: releases.into_iter().map(Position::new).collect(),
+            records_on_disk,
+        }
+    }
+
     /// Adds a record. It gets the position after that of the record before it.
     pub fn append(&mut self, record: &[u8]) {
         self.append_with(|out| out.extend_from_slice(record));
@@ -85,6 +108,12 @@ impl Batch {
             start = *end;
             record
         })
+    }
+
+    /// Whether there are records to keep.
+    #[must_use]
+    pub const fn has_records(&self) -> bool {
+        !self.ends.is_empty()
     }
 
     /// The positions to release.
@@ -123,5 +152,29 @@ impl Batch {
         self.ends.clear();
         self.releases.clear();
         self.records_on_disk = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_of_parts_is_one_that_was_filled() {
+        let mut filled = Batch::new();
+        filled.append(b"one");
+        filled.append(b"");
+        filled.append(b"three");
+        filled.release(Position::new(7));
+        let parts = Batch::from_parts(b"onethree".to_vec(), vec![3, 3, 8], vec![7]);
+        assert_eq!(parts, filled);
+        assert_eq!(parts.bytes_on_disk(), filled.bytes_on_disk());
+        assert!(parts.has_records() && !Batch::from_parts(vec![], vec![], vec![1]).has_records());
+    }
+
+    #[test]
+    #[should_panic = "every byte belongs to a record"]
+    fn parts_that_do_not_fit_together_are_refused() {
+        let _ = Batch::from_parts(b"onethree".to_vec(), vec![3], vec![]);
     }
 }

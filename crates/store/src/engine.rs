@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use crate::batch::{Batch, Position};
 use crate::files::Files;
 use crate::log::{Log, Stats};
-use crate::port::{Port, Report, Ticket, answer};
+use crate::port::{Order, Port, Report, Ticket, Waiting, attempt};
 
 /// How much may wait for the disk.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +41,8 @@ pub struct Engine<F> {
 pub struct Handle {
     shared: Arc<Shared>,
     outbox: Arc<Outbox>,
+    /// How many refusals have been taken.
+    known: u64,
 }
 
 struct Shared {
@@ -51,7 +53,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    batches: VecDeque<(Arc<Outbox>, Ticket, Batch)>,
+    batches: VecDeque<(Arc<Outbox>, Waiting)>,
     waiting_bytes: usize,
     fetches: VecDeque<(Arc<Outbox>, Ticket, Vec<Position>)>,
     stats: Stats,
@@ -59,8 +61,14 @@ struct State {
 }
 
 struct Outbox {
-    reports: Mutex<Vec<Report>>,
+    inside: Mutex<Inside>,
     wake: Box<dyn Fn() + Send + Sync>,
+}
+
+#[derive(Default)]
+struct Inside {
+    reports: Vec<Report>,
+    order: Order,
 }
 
 impl<F: Files + 'static> Engine<F> {
@@ -92,9 +100,10 @@ impl<F: Files + 'static> Engine<F> {
         Handle {
             shared: Arc::clone(&self.shared),
             outbox: Arc::new(Outbox {
-                reports: Mutex::default(),
+                inside: Mutex::default(),
                 wake: Box::new(wake),
             }),
+            known: 0,
         }
     }
 
@@ -104,7 +113,9 @@ impl<F: Files + 'static> Engine<F> {
         lock(&self.shared.state).stats
     }
 
-    /// Commits what has been handed over, ends the thread and gives the log back.
+    /// Commits what has been handed over, ends the thread and gives the log back. What was committed
+    /// is on the disk then, also if commits do not wait for it, unless the log
+    /// [failed](Log::failure).
     #[must_use]
     pub fn close(mut self) -> Option<Log<F>> {
         self.end()
@@ -149,7 +160,13 @@ impl Port for Handle {
         state.waiting_bytes += batch.bytes();
         let outbox = Arc::clone(&self.outbox);
         let is_first = state.batches.is_empty();
-        state.batches.push_back((outbox, ticket, batch));
+        let known = self.known;
+        let waiting = Waiting {
+            ticket,
+            batch,
+            known,
+        };
+        state.batches.push_back((outbox, waiting));
         drop(state);
         if is_first {
             self.shared.arrived.notify_one();
@@ -168,7 +185,9 @@ impl Port for Handle {
     }
 
     fn take_reports(&mut self, reports: &mut Vec<Report>) {
-        reports.append(&mut lock(&self.outbox.reports));
+        let mut inside = lock(&self.outbox.inside);
+        reports.append(&mut inside.reports);
+        self.known = inside.order.refusals;
     }
 }
 
@@ -181,26 +200,27 @@ fn run<F: Files>(mut log: Log<F>, shared: &Shared) -> Log<F> {
         state.stats = log.stats();
         while state.batches.is_empty() && state.fetches.is_empty() && !log.is_work_due() {
             if state.is_closing {
-                return log;
+                drop(state);
+                return end(log);
             }
             let woken = shared.arrived.wait(state);
             state = woken.unwrap_or_else(PoisonError::into_inner);
         }
         let is_ending = state.is_closing && state.batches.is_empty() && state.fetches.is_empty();
         fetches.extend(state.fetches.drain(..));
-        for (outbox, ticket, batch) in state.batches.drain(..) {
+        for (outbox, waiting) in state.batches.drain(..) {
             outboxes.push(outbox);
-            batches.push((ticket, batch));
+            batches.push(waiting);
         }
         state.waiting_bytes = 0;
         drop(state);
         if is_ending {
-            return log;
+            return end(log);
         }
         for (outbox, ticket, positions) in fetches.drain(..) {
             for position in positions {
                 let record = log.fetch(position);
-                lock(&outbox.reports).push(Report::Fetched {
+                lock(&outbox.inside).reports.push(Report::Fetched {
                     ticket,
                     position,
                     record,
@@ -208,18 +228,34 @@ fn run<F: Files>(mut log: Log<F>, shared: &Shared) -> Log<F> {
             }
             (outbox.wake)();
         }
-        commit(&mut log, &batches, &outboxes);
+        commit(&mut log, std::mem::take(&mut batches), &outboxes);
         outboxes.clear();
-        batches.clear();
     }
 }
 
-fn commit<F: Files>(log: &mut Log<F>, batches: &[(Ticket, Batch)], outboxes: &[Arc<Outbox>]) {
-    answer(log, batches, |at, report| {
-        if let Some(outbox) = outboxes.get(at) {
-            lock(&outbox.reports).push(report);
+fn end<F: Files>(mut log: Log<F>) -> Log<F> {
+    // A failure stays with the log.
+    let _ = log.sync();
+    log
+}
+
+fn commit<F: Files>(log: &mut Log<F>, batches: Vec<Waiting>, outboxes: &[Arc<Outbox>]) {
+    let check = |at: usize, waiting: &Waiting| match outboxes.get(at) {
+        Some(outbox) => lock(&outbox.inside).order.check(waiting),
+        None => Ok(()),
+    };
+    let results = attempt(log, &batches, check, |report| {
+        if let Some(outbox) = outboxes.first() {
+            lock(&outbox.inside).reports.push(report);
         }
     });
+    for ((waiting, result), outbox) in batches.into_iter().zip(results).zip(outboxes) {
+        let mut inside = lock(&outbox.inside);
+        if let Err(error) = &result {
+            inside.order.note(&waiting, error);
+        }
+        inside.reports.push(waiting.answer(result));
+    }
     // Each once, however many batches it has handed over.
     for (at, outbox) in outboxes.iter().enumerate() {
         let rest = outboxes.get(at + 1..).unwrap_or_default();

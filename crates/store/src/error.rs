@@ -72,6 +72,18 @@ pub enum Error {
         /// The most that is taken.
         limit: u64,
     },
+    /// The log was opened to be read only.
+    #[error("the store was opened to be read only")]
+    ReadOnly,
+    /// There is nothing to read.
+    #[error("there is no store in this directory")]
+    NoStore,
+    /// Something would be written where a store is already.
+    #[error("there is a store in this directory already")]
+    NotEmpty,
+    /// A record would get a position that has been given out, or that is too great.
+    #[error("position {0} is not behind those before it")]
+    OutOfOrder(Position),
     /// The record was released, or never was.
     #[error("no live record at position {0}")]
     NotLive(Position),

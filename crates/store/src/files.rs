@@ -151,3 +151,53 @@ pub trait Files: Send {
     /// As the system says.
     fn remove(&mut self, name: Name) -> io::Result<()>;
 }
+
+impl<T: Files + ?Sized> Files for Box<T> {
+    fn lock(&mut self) -> Result<(), LockError> {
+        (**self).lock()
+    }
+
+    fn list(&mut self) -> io::Result<Vec<Name>> {
+        (**self).list()
+    }
+
+    fn create(&mut self, name: Name) -> io::Result<()> {
+        (**self).create(name)
+    }
+
+    fn allocate(&mut self, name: Name, bytes: u64) -> io::Result<()> {
+        (**self).allocate(name, bytes)
+    }
+
+    fn length(&mut self, name: Name) -> io::Result<u64> {
+        (**self).length(name)
+    }
+
+    fn read_at(&mut self, name: Name, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        (**self).read_at(name, offset, buffer)
+    }
+
+    fn write_at(&mut self, name: Name, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        (**self).write_at(name, offset, bytes)
+    }
+
+    fn truncate(&mut self, name: Name, length: u64) -> io::Result<()> {
+        (**self).truncate(name, length)
+    }
+
+    fn sync_data(&mut self, name: Name) -> io::Result<()> {
+        (**self).sync_data(name)
+    }
+
+    fn sync_directory(&mut self) -> io::Result<()> {
+        (**self).sync_directory()
+    }
+
+    fn rename(&mut self, from: Name, to: Name) -> io::Result<()> {
+        (**self).rename(from, to)
+    }
+
+    fn remove(&mut self, name: Name) -> io::Result<()> {
+        (**self).remove(name)
+    }
+}

@@ -24,6 +24,7 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing)]
 
+mod backup;
 mod batch;
 mod engine;
 mod error;
@@ -34,6 +35,7 @@ mod log;
 mod port;
 mod scan;
 
+pub use backup::{BackedUp, backup};
 pub use batch::{Batch, Position};
 pub use engine::{Engine, Handle, Limits};
 pub use error::{Damage, Error, Loss};

@@ -1,5 +1,6 @@
 //! The engine: one log in one directory, on the caller's thread.
 
+mod adopt;
 mod clean;
 mod commit;
 mod recover;
@@ -22,12 +23,17 @@ use crate::index::{Index, Place};
 pub struct Options {
     /// How long a segment is. A log takes at least two of them.
     pub segment_bytes: u32,
-    /// The most that one batch may take on disk, up to 1 GiB.
+    /// The most that one batch may take on disk, up to 3.5 GiB.
     pub batch_bytes_max: u32,
     /// How much is written and synced in one piece, if no single batch is larger.
     pub group_bytes_max: u32,
     /// The least that is moved in one step while space is being reclaimed.
     pub step_bytes: u32,
+    /// Whether a commit waits until the disk has it. Without, what is committed survives the end of
+    /// the process, however it ends, but not that of the machine: a loss of power may cost the
+    /// latest commits. Segments are synced all the same when they are full, and before one is
+    /// removed, so that it costs no more than those.
+    pub is_synced: bool,
     /// A random number that a new store is known by. Bytes of a store with another number are
     /// never taken for this one's.
     pub store: u64,
@@ -39,9 +45,10 @@ impl Options {
     pub const fn new(store: u64) -> Self {
         Self {
             segment_bytes: 32 << 20,
-            batch_bytes_max: 1 << 30,
+            batch_bytes_max: 7 << 29,
             group_bytes_max: 8 << 20,
             step_bytes: 256 << 10,
+            is_synced: true,
             store,
         }
     }
@@ -126,7 +133,7 @@ pub struct Log<F> {
     commit: u64,
     failed: Option<Error>,
     /// The last commit found no room, so there is no point in trying on one's own account.
-    is_full: bool,
+    full: Option<Error>,
     cleaning: clean::Cleaning,
     /// Damage that was found while the log was open.
     damage: Vec<Damage>,

@@ -22,9 +22,15 @@ pub enum Report {
     },
     /// Nothing of a batch was kept; or, if the error is [`Error::Failed`], it is not known
     /// whether it was, and will be when the store has been opened again.
+    ///
+    /// If the disk is full, all batches with records that the user handed over behind this one,
+    /// before it took this report, are refused as well, so that they can be handed over again in
+    /// their order.
     Refused {
         /// Which batch.
         ticket: Ticket,
+        /// The batch itself.
+        batch: Batch,
         /// Why.
         error: Error,
     },
@@ -62,27 +68,80 @@ pub trait Port {
 #[derive(Debug)]
 pub struct Inline<F> {
     log: Log<F>,
-    queue: Vec<(Ticket, Batch)>,
+    queue: Vec<Waiting>,
     reports: Vec<Report>,
     queue_max: usize,
+    order: Order,
+    taken: u64,
+}
+
+/// A batch on its way to the log.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) ticket: Ticket,
+    pub(crate) batch: Batch,
+    /// How many refusals its user knew of.
+    pub(crate) known: u64,
+}
+
+/// Sees to it that no batch of a user overtakes one that was refused for want of room.
+#[derive(Debug, Default)]
+pub(crate) struct Order {
+    /// How many times the user was refused.
+    pub(crate) refusals: u64,
+    /// What the last refusal said.
+    full: Option<Error>,
+}
+
+impl Order {
+    /// Why a batch is refused without having been tried.
+    pub(crate) fn check(&self, waiting: &Waiting) -> Result<(), Error> {
+        match &self.full {
+            Some(full) if waiting.known < self.refusals && waiting.batch.has_records() => {
+                Err(full.clone())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Notes why a batch with records was refused.
+    pub(crate) fn note(&mut self, waiting: &Waiting, error: &Error) {
+        let is_full = matches!(error, Error::Full { .. }) && waiting.batch.has_records();
+        if is_full && waiting.known == self.refusals {
+            self.refusals += 1;
+            self.full = Some(error.clone());
+        }
+    }
 }
 
 impl<F: Files> Inline<F> {
     /// A port to `log` whose queue holds up to `queue_max` batches.
     #[must_use]
-    pub const fn new(log: Log<F>, queue_max: usize) -> Self {
+    pub fn new(log: Log<F>, queue_max: usize) -> Self {
         Self {
             log,
             queue: Vec::new(),
             reports: Vec::new(),
             queue_max,
+            order: Order::default(),
+            taken: 0,
         }
     }
 
     /// Commits what was handed over, and reports it.
     pub fn work(&mut self) {
         let queue = std::mem::take(&mut self.queue);
-        answer(&mut self.log, &queue, |_, report| self.reports.push(report));
+        let reports = &mut self.reports;
+        let tried = |_, waiting: &Waiting| self.order.check(waiting);
+        let results = attempt(&mut self.log, &queue, tried, |report| {
+            reports.push(report);
+        });
+        for (waiting, result) in queue.into_iter().zip(results) {
+            if let Err(error) = &result {
+                self.order.note(&waiting, error);
+            }
+            self.reports.push(waiting.answer(result));
+        }
     }
 
     /// The log itself.
@@ -102,7 +161,11 @@ impl<F: Files> Port for Inline<F> {
         if self.queue.len() >= self.queue_max {
             return Err(batch);
         }
-        self.queue.push((ticket, batch));
+        self.queue.push(Waiting {
+            ticket,
+            batch,
+            known: self.taken,
+        });
         Ok(())
     }
 
@@ -118,33 +181,62 @@ impl<F: Files> Port for Inline<F> {
 
     fn take_reports(&mut self, reports: &mut Vec<Report>) {
         reports.append(&mut self.reports);
+        self.taken = self.order.refusals;
     }
 }
 
-/// Commits batches and reports what became of each, with its place in the list.
-pub(crate) fn answer<F: Files>(
+impl Waiting {
+    /// What its user is told.
+    pub(crate) fn answer(self, result: Result<Position, Error>) -> Report {
+        let Self { ticket, batch, .. } = self;
+        match result {
+            Ok(first) => Report::Durable { ticket, first },
+            Err(error) => Report::Refused {
+                ticket,
+                batch,
+                error,
+            },
+        }
+    }
+}
+
+/// Commits those batches that `check` lets pass, and says what became of each.
+pub(crate) fn attempt<F: Files>(
     log: &mut Log<F>,
-    batches: &[(Ticket, Batch)],
-    mut report: impl FnMut(usize, Report),
-) {
-    let committed = log.commit(batches.iter().map(|(_, batch)| batch));
-    let results = match committed {
+    queue: &[Waiting],
+    check: impl Fn(usize, &Waiting) -> Result<(), Error>,
+    mut report: impl FnMut(Report),
+) -> Vec<Result<Position, Error>> {
+    let checked: Vec<Result<(), Error>> = queue
+        .iter()
+        .enumerate()
+        .map(|(at, w)| check(at, w))
+        .collect();
+    let passed = queue
+        .iter()
+        .zip(&checked)
+        .filter(|(_, check)| check.is_ok());
+    let passed: Vec<&Batch> = passed.map(|(waiting, _)| &waiting.batch).collect();
+    let committed = log.commit(passed.iter().copied());
+    let mut committed = match committed {
         Ok(committed) => committed.batches,
         // Some of a long list may have become durable before the disk failed. It is safe to say
         // less than what is true.
-        Err(error) => batches.iter().map(|_| Err(error.clone())).collect(),
-    };
-    for (at, ((ticket, _), result)) in batches.iter().zip(results).enumerate() {
-        let ticket = *ticket;
-        report(
-            at,
-            match result {
-                Ok(first) => Report::Durable { ticket, first },
-                Err(error) => Report::Refused { ticket, error },
-            },
-        );
+        Err(error) => passed.iter().map(|_| Err(error.clone())).collect(),
     }
-    for damage in log.take_damage() {
-        report(0, Report::Damaged(damage));
+    .into_iter();
+    let results = checked.into_iter().map(|check| {
+        check.and_then(|()| {
+            let result = committed.next();
+            result.unwrap_or_else(|| unreachable!("each batch has a result"))
+        })
+    });
+    let results = results.collect();
+    // Without anybody to tell, it waits for the next batch.
+    if !queue.is_empty() {
+        for damage in log.take_damage() {
+            report(Report::Damaged(damage));
+        }
     }
+    results
 }

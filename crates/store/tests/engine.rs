@@ -223,7 +223,7 @@ fn after_a_failed_sync_every_batch_is_refused_with_the_reason() {
     let mut user = User::new(&engine);
     for n in 0..3 {
         user.handle.submit(Ticket(n), record("x")).unwrap();
-        let Report::Refused { ticket, error } = user.reports(1).remove(0) else {
+        let Report::Refused { ticket, error, .. } = user.reports(1).remove(0) else {
             panic!("acknowledged");
         };
         assert_eq!(ticket, Ticket(n));
@@ -284,7 +284,8 @@ fn a_batch_is_refused_if_it_is_too_large_and_the_others_are_taken() {
             error: Error::TooLarge {
                 size: 1020,
                 limit: 1000
-            }
+            },
+            ..
         }
     ));
     assert_eq!(durable(&reports[2]), (3, 1));
@@ -293,4 +294,61 @@ fn a_batch_is_refused_if_it_is_too_large_and_the_others_are_taken() {
 
 fn port_log(port: Inline<SimDisk>) -> Log<SimDisk> {
     port.into_log()
+}
+
+#[test]
+fn what_comes_behind_a_batch_that_found_no_room_is_refused_until_its_user_knows() {
+    let disk = SimDisk::new(1);
+    let (log, _) = open(&disk).unwrap();
+    let mut port = Inline::new(log, 100);
+    port.submit(Ticket(1), record("kept")).unwrap();
+    port.work();
+    let mut reports = Vec::new();
+    port.take_reports(&mut reports);
+    assert_eq!(durable(&reports.remove(0)), (1, 0));
+    disk.set_faults(Faults {
+        capacity: Some(16_000),
+        ..Faults::default()
+    });
+    let large = "x".repeat(20_000);
+    port.submit(Ticket(2), record(&large)).unwrap();
+    // Would fit, in a group of its own as well.
+    port.submit(Ticket(3), record("later")).unwrap();
+    port.work();
+    port.submit(Ticket(4), record("later still")).unwrap();
+    let mut release = Batch::new();
+    release.release(Position::new(0));
+    port.submit(Ticket(5), release).unwrap();
+    port.work();
+    port.take_reports(&mut reports);
+    for (report, wanted) in reports.iter().zip([2, 3, 4]) {
+        let Report::Refused { ticket, error, .. } = report else {
+            panic!("{report:?}");
+        };
+        assert_eq!(ticket.0, wanted);
+        assert!(matches!(error, Error::Full { .. }), "{error}");
+    }
+    assert!(matches!(
+        reports[3],
+        Report::Durable {
+            ticket: Ticket(5),
+            ..
+        }
+    ));
+    // It knows now, and hands over again what was given back.
+    disk.set_faults(Faults::default());
+    for report in reports.drain(..3) {
+        let Report::Refused { ticket, batch, .. } = report else {
+            panic!("{report:?}");
+        };
+        port.submit(ticket, batch).unwrap();
+    }
+    reports.clear();
+    port.work();
+    port.take_reports(&mut reports);
+    let positions: Vec<_> = reports.iter().map(durable).collect();
+    assert_eq!(positions, [(2, 1), (3, 2), (4, 3)]);
+    let there = content(&mut port_log(port));
+    assert_eq!(there.len(), 3);
+    assert_eq!(there[0].1, large.as_bytes());
 }

@@ -39,7 +39,7 @@ const FLOORS: [Floor; 8] = [
     },
     Floor {
         name: "server",
-        may_use: &["codec", "broker"],
+        may_use: &["codec", "broker", "store"],
         tests_may_use: &["client"],
     },
     Floor {
@@ -49,7 +49,7 @@ const FLOORS: [Floor; 8] = [
     },
     Floor {
         name: "cli",
-        may_use: &["codec", "broker", "client", "server", "bench"],
+        may_use: &["codec", "store", "broker", "client", "server", "bench"],
         tests_may_use: &[],
     },
 ];

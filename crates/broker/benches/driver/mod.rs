@@ -134,6 +134,7 @@ impl Driver {
             connections_max: 0,
             packet_bytes_max: None,
             certificate_is_user: false,
+            is_durable: true,
         }]);
         let access = Arc::new(AccessRules::allow_all());
         let now = Now {

@@ -20,6 +20,7 @@
 )]
 
 pub mod exchange;
+pub mod inbox;
 pub mod raw;
 pub mod store;
 pub mod turns;
@@ -27,6 +28,7 @@ pub mod turns;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+pub use inbox::Inbox;
 use store::Store;
 
 use columba_broker::access::AccessRules;
@@ -52,66 +54,6 @@ pub const V5: Version = Version::V5;
 
 /// A client of the bed, as an index.
 pub type ClientIx = usize;
-
-/// Bytes that a client received, to be looked at as packets.
-#[derive(Debug, Default)]
-pub struct Inbox {
-    pub version: Option<Version>,
-    pub bytes: Vec<u8>,
-}
-
-impl Inbox {
-    /// All whole packets.
-    pub fn packets(&self) -> Vec<Packet<'_>> {
-        let version = self.version.unwrap_or(V311);
-        let mut packets = Vec::new();
-        let mut rest = self.bytes.as_slice();
-        while !rest.is_empty() {
-            match decode(rest, version, u32::MAX).expect("the broker sends valid packets") {
-                Decoded::Packet(packet, len) => {
-                    packets.push(packet);
-                    rest = &rest[len..];
-                }
-                Decoded::Incomplete { .. } => panic!("the broker sent half a packet"),
-            }
-        }
-        packets
-    }
-
-    /// The PUBLISH packets among them.
-    pub fn publishes(&self) -> Vec<Publish<'_>> {
-        self.packets()
-            .into_iter()
-            .filter_map(|packet| match packet {
-                Packet::Publish(publish) => Some(publish),
-                _ => None,
-            })
-            .collect()
-    }
-
-    /// The payloads of the PUBLISH packets as text.
-    pub fn payloads(&self) -> Vec<String> {
-        self.publishes()
-            .iter()
-            .map(|publish| String::from_utf8_lossy(publish.payload).into_owned())
-            .collect()
-    }
-
-    /// The only packet.
-    pub fn one(&self) -> Packet<'_> {
-        let packets = self.packets();
-        assert_eq!(packets.len(), 1, "{packets:?}");
-        packets[0]
-    }
-
-    /// The only packet, a PUBLISH.
-    pub fn one_publish(&self) -> Publish<'_> {
-        match self.one() {
-            Packet::Publish(publish) => publish,
-            other => panic!("{other:?}"),
-        }
-    }
-}
 
 #[derive(Debug)]
 struct Client {
@@ -294,14 +236,14 @@ impl Bed {
             unix_ms: 1_700_000_000_000,
         };
         let is_durable = Store::is_wanted();
-        let limits = Arc::new(limits);
-        let access = Arc::new(access);
+        let (limits, access) = (Arc::new(limits), Arc::new(access));
         let listener = ListenerSettings {
             name: "test".into(),
             anonymous,
             connections_max: 0,
             packet_bytes_max: None,
             certificate_is_user: false,
+            is_durable: true,
         };
         let listeners: Arc<[ListenerSettings]> = Arc::new([listener]);
         let config = move |number: u16| ShardConfig {

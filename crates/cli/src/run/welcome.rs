@@ -5,11 +5,17 @@ use std::path::Path;
 use columba_broker::limits::Anonymous;
 use columba_server::config::{Config, Listener};
 use columba_server::listener::BoundAddress;
+use columba_server::store::BootReport;
 
 use crate::create::quoted;
 
 /// One box with the addresses and the next command.
-pub(super) fn text(base: &Path, config: &Config, addresses: &[BoundAddress]) -> String {
+pub(super) fn text(
+    base: &Path,
+    config: &Config,
+    addresses: &[BoundAddress],
+    report: Option<&BootReport>,
+) -> String {
     let mut lines = vec![
         format!(
             "Columba {} is running: {}",
@@ -38,6 +44,10 @@ pub(super) fn text(base: &Path, config: &Config, addresses: &[BoundAddress]) -> 
         lines.push(format!("{url:width$}  {who}"));
     }
     lines.push(String::new());
+    lines.push(match report {
+        Some(report) => format!("Store       {report}"),
+        None => "Store       none: a restart begins empty".to_owned(),
+    });
     let port = addresses
         .iter()
         .zip(&config.listeners)

@@ -58,7 +58,7 @@ const fn expiry(word: &'static str) -> Kind {
 }
 
 /// All sections.
-pub const SECTIONS: &[Section] = &[BROKER, LISTENER, LIMITS, ACCESS, LOG];
+pub const SECTIONS: &[Section] = &[BROKER, STORE, LISTENER, LIMITS, ACCESS, LOG];
 
 const BROKER: Section = Section {
     name: "broker",
@@ -82,6 +82,30 @@ const BROKER: Section = Section {
             "data",
             "Directory of what the broker keeps. It holds a lock, so that one instance never runs \
              twice.",
+        ),
+    ],
+};
+
+const STORE: Section = Section {
+    name: "store",
+    is_list: false,
+    doc: "What outlives the process: sessions that do not end with their connection, messages with \
+          QoS 1 and 2 that wait for them or are on their way, and retained messages.",
+    keys: &[
+        fixed(
+            "durability",
+            Kind::Choice(&["sync", "os", "memory"]),
+            "sync",
+            "What it outlives. \"sync\": a loss of power; what a client is told was taken is on the \
+             disk by then. \"os\": the end of the process, however it ends, but not that of the \
+             machine; nobody waits for the disk. \"memory\": nothing; no file is written.",
+        ),
+        optional(
+            "directory",
+            Kind::Path,
+            Applies::AfterRestart,
+            "Where it is. It is made if need be, readable for its owner alone, and belongs to one \
+             process at a time. Without it: the data_dir of [broker].",
         ),
     ],
 };
@@ -189,6 +213,13 @@ const LISTENER: Section = Section {
             "false",
             "Whether the name in a client's verified certificate is its user name, so that it \
              needs no password.",
+        ),
+        live(
+            "durability",
+            Kind::Choice(&["store", "memory"]),
+            "store",
+            "Whether what a client of this listener is told was taken is as safe by then as [store] \
+             promises (\"store\"), or is on its way there (\"memory\").",
         ),
     ],
 };
@@ -418,6 +449,16 @@ const LIMITS: Section = Section {
              message is matched in one go.",
         ),
         live(
+            "store_waiting_bytes_max",
+            Kind::Size {
+                min: 1,
+                max: COUNT_MAX,
+            },
+            "16MiB",
+            "Bytes per shard that may be on their way to the disk; above that the input of clients \
+             waits whose packets have to be stored.",
+        ),
+        live(
             "match_cache_max",
             count(0),
             "65536",
@@ -523,6 +564,7 @@ const LOG: Section = Section {
 pub const KNOWN_ELSEWHERE: &[(&str, &str)] = &[
     ("acl_file", "acl in [access]"),
     ("allow_anonymous", "anonymous in [[listener]]"),
+    ("autosave_interval", "durability in [store]"),
     ("cafile", "tls_client_ca in [[listener]]"),
     ("certfile", "tls_certificate in [[listener]]"),
     ("keyfile", "tls_key in [[listener]]"),
@@ -539,6 +581,8 @@ pub const KNOWN_ELSEWHERE: &[(&str, &str)] = &[
         "persistent_client_expiration",
         "session_expiry_max in [limits]",
     ),
+    ("persistence", "durability in [store]"),
+    ("persistence_location", "directory in [store]"),
     ("port", "bind in [[listener]]"),
     ("queue_qos0_messages", "queue_qos0 in [limits]"),
     (

@@ -29,6 +29,8 @@ fn an_empty_file_has_the_defaults_of_the_core() {
     assert_eq!(config.limits, Limits::default());
     assert_eq!(config.shards, None);
     assert_eq!(config.data_dir, Path::new("/instance/data"));
+    assert_eq!(config.store.durability, Durability::Sync);
+    assert_eq!(config.store.directory, Path::new("/instance/data"));
     let [listener] = config.listeners.as_slice() else {
         panic!("one listener")
     };
@@ -66,6 +68,7 @@ fn every_limit_of_the_core_has_a_key() {
         retained_bytes_max,
         retained_steps_max,
         match_steps_max,
+        store_waiting_bytes_max,
         match_cache_max,
         share_strategy,
         sys_interval_ms,
@@ -98,6 +101,7 @@ retained_messages_max = 16
 retained_bytes_max = "17KiB"
 retained_steps_max = 23
 match_steps_max = 27
+store_waiting_bytes_max = "28KiB"
 match_cache_max = 18
 share_strategy = "sticky"
 sys_interval = "off"
@@ -122,6 +126,7 @@ reports_per_sec_max = 20
     );
     assert_eq!((retained_messages_max, retained_bytes_max), (16, 17_408));
     assert_eq!((retained_steps_max, match_steps_max), (23, 27));
+    assert_eq!(store_waiting_bytes_max, 28_672);
     assert_eq!(subscription_bytes_max, 24_576);
     assert_eq!((will_bytes_max, wills_bytes_max), (25_600, 26_624));
     assert_eq!(
@@ -340,4 +345,23 @@ fn a_file_full_of_faults_is_told_at_once() {
         told,
         std::fs::read_to_string(golden).expect("the golden file")
     );
+}
+
+#[test]
+fn the_store_is_where_the_data_is_unless_it_has_a_place_of_its_own() {
+    let config = good("[broker]\ndata_dir = \"var\"\n[store]\ndurability = \"os\"\n");
+    let place = |config: &Config| config.store.directory.display().to_string();
+    assert_eq!(config.store.durability, Durability::Os);
+    assert_eq!(place(&config), "/instance/var");
+    let config = good("[store]\ndirectory = \"/disk/mqtt\"\ndurability = \"memory\"\n");
+    assert_eq!(config.store.durability, Durability::Memory);
+    assert_eq!(place(&config), "/disk/mqtt");
+    let listeners =
+        good("[[listener]]\n[[listener]]\nbind = \"0.0.0.0:1884\"\ndurability = \"memory\"\n");
+    let durable: Vec<_> = listeners
+        .listeners
+        .iter()
+        .map(|l| l.settings.is_durable)
+        .collect();
+    assert_eq!(durable, [true, false]);
 }

@@ -131,7 +131,13 @@ impl Driver {
         let Some(stop_at_ms) = self.stop_at_ms else {
             return false;
         };
-        if self.connections.len() == 0 || self.now.mono_ms >= stop_at_ms {
+        if self.now.mono_ms >= stop_at_ms {
+            return true;
+        }
+        if !self.has_handed_over() {
+            return false;
+        }
+        if self.connections.len() == 0 {
             return true;
         }
         // Peers that do not close get a moment to read, not the whole time.

@@ -17,6 +17,7 @@ impl Driver {
         let mut list = std::mem::replace(&mut self.ready, spare);
         for id in list.drain(..) {
             self.read(id);
+            self.keep_many_records();
         }
         self.ready_spare = list;
     }

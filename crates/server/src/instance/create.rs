@@ -116,6 +116,16 @@ acl = "etc/acl.toml"
 [log]
 level = "info"
 
+# What outlives the broker: sessions that do not end with their connection, messages that wait for
+# them, retained messages.
+#   "sync"    a loss of power: what a client is told was taken is on the disk by then
+#   "os"      the end of the broker, however it ends, but not that of the machine; quicker
+#   "memory"  nothing; no file is written
+# A listener with durability = "memory" does not let its clients wait for the disk.
+[store]
+durability = "sync"
+# directory = "data"
+
 # A few of the limits, with their defaults.
 [limits]
 # packet_bytes_max = "16MiB"

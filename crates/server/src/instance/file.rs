@@ -5,6 +5,10 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::Path;
 
+use columba_store::{DiskFiles, Files as _};
+
+use crate::store::StoreError;
+
 /// Permissions of files with secrets.
 pub const SECRET_MODE: u32 = 0o600;
 /// Permissions of other files.
@@ -54,22 +58,17 @@ pub fn is_readable_by_all(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
 }
 
-/// Takes the lock of a data directory, which is made if need be. The lock is held until the file is
+/// Takes the lock of a data directory, which is made if need be. The lock is held until the value is
 /// dropped.
 ///
 /// # Errors
-/// `WouldBlock` if another process holds it.
-pub fn lock_data_dir(dir: &Path) -> io::Result<File> {
-    fs::create_dir_all(dir)?;
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(SECRET_MODE)
-        .open(dir.join("lock"))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-        Err(fs::TryLockError::Error(error)) => Err(error),
+/// If another process holds it, or it cannot be used.
+pub fn lock_data_dir(dir: &Path) -> Result<DiskFiles, StoreError> {
+    let place = || dir.display().to_string();
+    let files = DiskFiles::open(dir);
+    let mut files = files.map_err(|error| StoreError::of_directory(place(), error))?;
+    match files.lock() {
+        Ok(()) => Ok(files),
+        Err(error) => Err(StoreError::new(place(), error.into())),
     }
 }

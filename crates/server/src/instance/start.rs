@@ -6,12 +6,13 @@ use std::thread::available_parallelism;
 
 use super::Instance;
 use crate::auth::Authenticate;
-use crate::config::{self, Bind, ClientCertificate, Config};
+use crate::config::{self, Bind, ClientCertificate, Config, Durability};
 use crate::listener::{
     AllowedOrigins, ClientAuthority, ListenerConfig, ListenerKind, TlsFiles, WebSocketSettings,
 };
 use crate::log::{LogFormat, LogSettings};
-use crate::runtime::RuntimeConfig;
+use crate::runtime::{RuntimeConfig, StartError};
+use crate::store::StoreConfig;
 
 /// What a check of a password is taken to cost: one of argon2id is 20 to 50 ms on a server.
 const CHECK_MS: u64 = 50;
@@ -26,11 +27,12 @@ impl Instance {
     /// What the runtime is started with.
     ///
     /// # Errors
-    /// If the operating system gives no random bytes.
+    /// If the operating system gives no random bytes, or the directory of the store cannot be made
+    /// or opened.
     pub fn runtime_config(
         &self,
         authenticator: Arc<dyn Authenticate>,
-    ) -> io::Result<RuntimeConfig> {
+    ) -> Result<RuntimeConfig, StartError> {
         let cores = available_parallelism().map_or(1, usize::from);
         let (mut seed, mut id_secret) = ([0; 8], [0; 16]);
         for secret in [&mut seed[..], &mut id_secret[..]] {
@@ -50,7 +52,21 @@ impl Instance {
             auth_threads,
             auth_queue_max: self.auth_queue_max(auth_threads),
             shutdown_timeout_ms: SHUTDOWN_TIMEOUT_MS,
+            store: self.store_config()?,
         })
+    }
+
+    fn store_config(&self) -> Result<Option<StoreConfig>, StartError> {
+        let config::Store {
+            durability,
+            directory,
+        } = &self.config.store;
+        let is_synced = match durability {
+            Durability::Sync => true,
+            Durability::Os => false,
+            Durability::Memory => return Ok(None),
+        };
+        Ok(Some(StoreConfig::in_directory(directory, is_synced)?))
     }
 
     /// Who waits longer than `connect_timeout` is closed without an answer, so that no more may

@@ -188,7 +188,18 @@ fn an_instance_is_locked_once() {
     let dir = tempfile::tempdir().expect("a directory");
     let first = file::lock_data_dir(dir.path()).expect("the lock");
     let error = file::lock_data_dir(dir.path()).expect_err("taken");
-    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    let place = dir.path().display();
+    let pid = std::process::id();
+    assert_eq!(
+        error.to_string(),
+        format!("the store in {place}: {place} is in use by process {pid}")
+    );
+    assert_eq!(
+        error.fix().as_deref(),
+        Some(&*format!(
+            "stop process {pid} first, or give this instance a directory of its own"
+        ))
+    );
     drop(first);
     file::lock_data_dir(dir.path()).expect("the lock");
 }

@@ -153,6 +153,7 @@ mod tests {
     use std::path::Path;
     use std::time::SystemTime;
 
+    use crate::runtime::Clock;
     use columba_broker::event::ListenerId;
     use columba_broker::limits::{Anonymous, ListenerSettings};
     use rcgen::{CertificateParams, KeyPair};
@@ -186,10 +187,16 @@ mod tests {
                 connections_max: 0,
                 packet_bytes_max: None,
                 certificate_is_user: false,
+                is_durable: true,
             },
         };
         let listener = Listener::load(&config).unwrap();
-        Shared::new(vec![listener], &[config], &[BoundAddress::Ip(bind)])
+        Shared::new(
+            Clock::start(),
+            vec![listener],
+            &[config],
+            &[BoundAddress::Ip(bind)],
+        )
     }
 
     /// Puts a file of the same text, length and time in the place of another, as `cp -p` and a

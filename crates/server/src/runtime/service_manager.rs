@@ -12,6 +12,16 @@ pub(super) fn notify_ready() {
     notify(&[NotifyState::Ready, NotifyState::Status("Serving clients")]);
 }
 
+/// The store is being read, which may take longer than a start usually may.
+pub(crate) fn notify_recovering(percent: u64) {
+    const MORE_USECS: u32 = 30_000_000;
+    let status = format!("Reading the store: {percent} %");
+    notify(&[
+        NotifyState::ExtendTimeoutUsec(MORE_USECS),
+        NotifyState::Status(&status),
+    ]);
+}
+
 /// The broker stops.
 pub(super) fn notify_stopping() {
     notify(&[NotifyState::Stopping, NotifyState::Status("Stopping")]);

@@ -46,6 +46,7 @@ pub(crate) fn settings(name: &str) -> ListenerSettings {
         connections_max: 0,
         packet_bytes_max: None,
         certificate_is_user: false,
+        is_durable: true,
     }
 }
 
@@ -83,6 +84,7 @@ pub(crate) fn start(
         auth_threads: 1,
         auth_queue_max,
         shutdown_timeout_ms: 10_000,
+        store: None,
     })
     .expect("the broker starts")
 }

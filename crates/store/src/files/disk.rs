@@ -3,14 +3,18 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process;
 
 use rustix::fs::{FallocateFlags, FlockOperation};
 use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 
 use crate::files::{Files, LockError, Name};
+
+/// Permissions of all files: what clients say is nobody else's business.
+const FILE_MODE: u32 = 0o600;
 
 /// A directory on a disk. Keeps every segment open that it has touched.
 #[derive(Debug)]
@@ -19,6 +23,7 @@ pub struct DiskFiles {
     directory: File,
     open: BTreeMap<Name, File>,
     lock: Option<File>,
+    is_read_only: bool,
 }
 
 impl DiskFiles {
@@ -30,6 +35,9 @@ impl DiskFiles {
         use std::os::unix::fs::DirBuilderExt as _;
         let path = path.into();
         if !path.is_dir() {
+            if path.exists() {
+                return Err(io::ErrorKind::NotADirectory.into());
+            }
             fs::DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)
@@ -43,6 +51,24 @@ impl DiskFiles {
             path,
             open: BTreeMap::new(),
             lock: None,
+            is_read_only: false,
+        })
+    }
+
+    /// Opens the directory `path`, which has to be there, and changes nothing in it. It is locked
+    /// against processes that change something, if it has a lock file.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn open_read_only(path: impl Into<PathBuf>) -> io::Result<Self> {
+        let path = path.into();
+        Ok(Self {
+            // Reading a file as a directory says so.
+            directory: fs::read_dir(&path).and_then(|_| File::open(&path))?,
+            path,
+            open: BTreeMap::new(),
+            lock: None,
+            is_read_only: true,
         })
     }
 
@@ -59,7 +85,8 @@ impl DiskFiles {
     fn file(&mut self, name: Name) -> io::Result<&File> {
         if !self.open.contains_key(&name) {
             let path = self.path_of(name);
-            let file = OpenOptions::new().read(true).write(true).open(path)?;
+            let is_written = !self.is_read_only;
+            let file = OpenOptions::new().read(true).write(is_written).open(path)?;
             self.open.insert(name, file);
         }
         self.open
@@ -67,27 +94,57 @@ impl DiskFiles {
             .ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
 
-    fn try_lock(&self) -> io::Result<Result<File, Option<u32>>> {
-        let mut file = OpenOptions::new()
+    /// Fails if nothing may be changed.
+    fn check_writable(&self) -> io::Result<()> {
+        if self.is_read_only {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+        }
+        Ok(())
+    }
+
+    /// Locks, and hands out the locked file; or the process that has it, if its file says.
+    fn try_lock(&self) -> io::Result<Result<Option<File>, Option<u32>>> {
+        let is_written = !self.is_read_only;
+        let file = OpenOptions::new()
             .read(true)
-            .write(true)
-            .create(true)
+            .write(is_written)
+            .create(is_written)
             .truncate(false)
-            .open(self.path_of(Name::Lock))?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            .mode(FILE_MODE)
+            .open(self.path_of(Name::Lock));
+        let mut file = match file {
+            Err(error) if self.is_read_only && error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Ok(None));
+            }
+            file => file?,
+        };
+        let how = if self.is_read_only {
+            FlockOperation::NonBlockingLockShared
+        } else {
+            FlockOperation::NonBlockingLockExclusive
+        };
+        match rustix::fs::flock(&file, how) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {
                 let mut pid = String::new();
                 file.read_to_string(&mut pid)?;
-                return Ok(Err(pid.trim().parse().ok()));
+                // Whoever only reads does not say so there.
+                return Ok(Err(pid.trim().parse().ok().filter(|pid| is_running(*pid))));
             }
             Err(errno) => return Err(errno.into()),
         }
-        file.set_len(0)?;
-        file.rewind()?;
-        writeln!(file, "{}", process::id())?;
-        Ok(Ok(file))
+        if is_written {
+            file.set_len(0)?;
+            file.rewind()?;
+            writeln!(file, "{}", process::id())?;
+        }
+        Ok(Ok(Some(file)))
     }
+}
+
+fn is_running(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
 }
 
 impl Files for DiskFiles {
@@ -95,7 +152,7 @@ impl Files for DiskFiles {
         let directory = self.path.display().to_string();
         match self.try_lock() {
             Ok(Ok(file)) => {
-                self.lock = Some(file);
+                self.lock = file;
                 Ok(())
             }
             Ok(Err(pid)) => Err(LockError::InUse { directory, pid }),
@@ -116,11 +173,13 @@ impl Files for DiskFiles {
     }
 
     fn create(&mut self, name: Name) -> io::Result<()> {
+        self.check_writable()?;
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(true)
+            .mode(FILE_MODE)
             .open(self.path_of(name))?;
         self.open.insert(name, file);
         Ok(())
@@ -181,6 +240,7 @@ impl Files for DiskFiles {
     }
 
     fn rename(&mut self, from: Name, to: Name) -> io::Result<()> {
+        self.check_writable()?;
         fs::rename(self.path_of(from), self.path_of(to))?;
         self.open.remove(&to);
         if let Some(file) = self.open.remove(&from) {
@@ -190,6 +250,7 @@ impl Files for DiskFiles {
     }
 
     fn remove(&mut self, name: Name) -> io::Result<()> {
+        self.check_writable()?;
         self.open.remove(&name);
         fs::remove_file(self.path_of(name))
     }

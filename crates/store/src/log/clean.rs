@@ -4,7 +4,7 @@
 //! nothing in it lives and nothing that it buries is left, so a record that was released never
 //! comes back, and a note of a release is never copied.
 
-use super::Log;
+use super::{Committed, Log, Stats};
 use crate::error::Error;
 use crate::files::{Files, Name};
 use crate::format::{FRAME_HEADER_BYTES, frame_bytes};
@@ -13,6 +13,8 @@ use crate::format::{FRAME_HEADER_BYTES, frame_bytes};
 const STEP_ENTRIES: usize = 16 << 10;
 /// How many segments one step removes.
 const STEP_REMOVALS: usize = 4;
+/// Bytes that are not worth the work of freeing them.
+const DEAD_BYTES_FREE: u64 = 64 << 10;
 /// Segments that are never worth the work of emptying them.
 const SEGMENTS_FREE: u64 = 16;
 
@@ -22,6 +24,8 @@ pub(super) struct Cleaning {
     segment: u32,
     /// The position from which on its records have not been looked for.
     from: u64,
+    /// Segments up to this one are emptied however much lives in them.
+    until: u32,
     /// A file could not be read, so nothing is emptied until the log is opened again.
     is_stopped: bool,
 }
@@ -50,8 +54,57 @@ impl<F: Files> Log<F> {
     #[must_use]
     pub fn is_work_due(&self) -> bool {
         self.failed.is_none()
-            && !self.is_full
+            && self.full.is_none()
             && (self.victim().is_some() || self.dead_segments().next().is_some())
+    }
+
+    /// Writes everything that lives once more, one behind the other, and frees the rest of the
+    /// space, that reserved for what comes next included. Nothing is done about a log of which nine
+    /// parts in ten live. What was done stays if it ends early.
+    ///
+    /// # Errors
+    /// If the disk failed or has no room.
+    pub fn compact(&mut self, progress: &mut dyn FnMut(Stats)) -> Result<(), Error> {
+        self.trim()?;
+        let dead = self.disk_bytes().saturating_sub(self.live_bytes());
+        if dead <= self.live_bytes() / 9 + DEAD_BYTES_FREE {
+            return Ok(());
+        }
+        let last = self.segments.keys().next_back();
+        self.cleaning.until = last.copied().unwrap_or(0);
+        let step = self.options.group_bytes_max;
+        let step = std::mem::replace(&mut self.options.step_bytes, step);
+        self.full = None;
+        let done = self.empty_segments(progress);
+        self.options.step_bytes = step;
+        self.cleaning.until = 0;
+        done?;
+        self.trim()
+    }
+
+    fn empty_segments(&mut self, progress: &mut dyn FnMut(Stats)) -> Result<(), Error> {
+        while self.is_work_due() {
+            self.commit_group(&[], &mut Committed::default())?;
+            progress(self.stats());
+        }
+        self.full.clone().map_or(Ok(()), Err)
+    }
+
+    /// Gives back the room that is reserved.
+    fn trim(&mut self) -> Result<(), Error> {
+        self.sync()?;
+        if let Some(head) = self.head.take_if(|head| head.end > 0) {
+            let file = Name::Segment(head.segment);
+            let cut = self.files.truncate(file, u64::from(head.end));
+            if let Err(error) = cut.and_then(|()| self.files.sync_data(file)) {
+                return Err(self.fail(file, "cutting", error));
+            }
+            if let Some(segment) = self.segments.get_mut(&head.segment) {
+                segment.file_bytes = u64::from(head.end);
+            }
+        }
+        self.has_spare = false;
+        self.remove_file(Name::Spare)
     }
 
     /// The segment to empty, if the log takes too much space.
@@ -63,7 +116,9 @@ impl<F: Files> Log<F> {
         let head = self.head.map(|head| head.segment);
         let mut filled = self.segments.iter().filter(|(_, s)| s.live_records > 0);
         let oldest = filled.next().map(|(number, _)| *number);
-        oldest.filter(|oldest| is_due && !self.cleaning.is_stopped && Some(*oldest) != head)
+        let is_due = |oldest: u32| is_due || oldest <= self.cleaning.until;
+        oldest
+            .filter(|oldest| is_due(*oldest) && !self.cleaning.is_stopped && Some(*oldest) != head)
     }
 
     /// Segments that can go.
@@ -138,6 +193,8 @@ impl<F: Files> Log<F> {
         if numbers.is_empty() {
             return Ok(());
         }
+        // What was moved has to be there before the place where it was goes.
+        self.sync()?;
         for number in numbers {
             let file = Name::Segment(*number);
             let bytes = self.segments.get(number).map_or(0, |s| s.file_bytes);
@@ -163,7 +220,7 @@ impl<F: Files> Log<F> {
         for segment in self.segments.values_mut() {
             segment.buries.retain(|buried| !numbers.contains(buried));
         }
-        self.is_full = false;
+        self.full = None;
         Ok(())
     }
 }

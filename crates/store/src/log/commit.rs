@@ -15,14 +15,16 @@ use crate::index::Place;
 use crate::log::clean::Move;
 
 /// A group with it has to fit into a segment, where places have 32 bits.
-const BATCH_BYTES_MAX: u64 = 1 << 30;
+pub(super) const BATCH_BYTES_MAX: u64 = 7 << 29;
+/// What of a group is for other things: the inventory, notes of removals and of releases.
+const GROUP_RESERVE_BYTES: u64 = 64 << 20;
 
 impl<F: Files> Log<F> {
     /// Makes batches durable, in order, with as few writes and syncs as their size allows. Does a
     /// step of reclaiming space as well if one is [due](Self::is_work_due), also without batches.
     ///
-    /// A batch that does not fit on the disk is refused alone; one that only releases is taken
-    /// also then.
+    /// Once a batch has found no room on the disk, none behind it that has records is taken in the
+    /// same call: what is durable has no gap. One that only releases is taken also then.
     ///
     /// # Errors
     /// If the disk failed. Nothing is known then about the batches that were handed over.
@@ -33,9 +35,10 @@ impl<F: Files> Log<F> {
         let mut done = Committed::default();
         let mut group = Vec::new();
         let mut group_bytes = 0;
+        let group_bytes_max = u64::from(self.options.group_bytes_max).min(BATCH_BYTES_MAX);
         for batch in batches {
             let bytes = batch.bytes_on_disk();
-            if !group.is_empty() && group_bytes + bytes > u64::from(self.options.group_bytes_max) {
+            if !group.is_empty() && group_bytes + bytes > group_bytes_max {
                 self.commit_group(&group, &mut done)?;
                 group.clear();
                 group_bytes = 0;
@@ -49,28 +52,46 @@ impl<F: Files> Log<F> {
         Ok(done)
     }
 
-    fn commit_group(&mut self, batches: &[&Batch], done: &mut Committed) -> Result<(), Error> {
+    pub(super) fn commit_group(
+        &mut self,
+        batches: &[&Batch],
+        done: &mut Committed,
+    ) -> Result<(), Error> {
         if let Some(failed) = &self.failed {
             return Err(failed.clone());
         }
         self.make_spare()?;
         let wanted: u64 = batches.iter().map(|b| b.bytes_on_disk()).sum();
         let mut moves = self.plan_moves(wanted);
+        let moved: u64 = moves.iter().map(Move::bytes).sum();
+        if wanted + moved + GROUP_RESERVE_BYTES > u64::from(u32::MAX) {
+            // They are moved with a smaller one.
+            moves.clear();
+        }
         let removals = self.plan_removals();
         let fixed = frame_bytes(removals.len() * 4) as u64;
-        let mut fits: Vec<Result<(), Error>> = batches.iter().map(|b| self.check_size(b)).collect();
+        let is_full = |done: &Result<Position, Error>| match done {
+            Err(full @ Error::Full { .. }) => Some(full.clone()),
+            Err(_) | Ok(_) => None,
+        };
+        let full_before = done.batches.iter().find_map(is_full);
+        let check = |batch: &&Batch| match &full_before {
+            Some(full) if batch.has_records() => Err(full.clone()),
+            Some(_) | None => self.check_size(batch),
+        };
+        let mut fits: Vec<Result<(), Error>> = batches.iter().map(check).collect();
         let size = |fits: &[Result<(), Error>], moves: &[Move]| {
             let batches = batches.iter().zip(fits).filter(|(_, fit)| fit.is_ok());
             let moved: u64 = moves.iter().map(Move::bytes).sum();
             fixed + moved + batches.map(|(b, _)| b.bytes_on_disk()).sum::<u64>()
         };
-        self.is_full = false;
+        self.full = None;
         if let Err(full) = self.make_room(size(&fits, &moves), true)? {
-            self.is_full = true;
+            self.full = Some(full.clone());
             // What frees space still goes through.
             moves.clear();
             for (fit, batch) in fits.iter_mut().zip(batches) {
-                if fit.is_ok() && batch.records().len() > 0 {
+                if fit.is_ok() && batch.has_records() {
                     *fit = Err(full.clone());
                 }
             }
@@ -102,7 +123,7 @@ impl<F: Files> Log<F> {
                 self.remove_segments(&removals)
             }
             Err(full) => {
-                self.is_full = true;
+                self.full = Some(full.clone());
                 done.batches
                     .extend(batches.iter().map(|_| Err(full.clone())));
                 Ok(())
@@ -121,7 +142,7 @@ impl<F: Files> Log<F> {
 
     /// Writes a group at the head, syncs it and takes note of it. The position of the first record
     /// is returned, or why nothing fitted.
-    fn write_group(
+    pub(super) fn write_group(
         &mut self,
         batches: &[&Batch],
         moves: &[Move],
@@ -136,7 +157,9 @@ impl<F: Files> Log<F> {
         if let Err(error) = self.files.write_at(file, u64::from(head.end), &self.out) {
             return self.give_up_group(head, error).map(Err);
         }
-        if let Err(error) = self.files.sync_data(file) {
+        if self.options.is_synced
+            && let Err(error) = self.files.sync_data(file)
+        {
             return Err(self.fail(file, "syncing", error));
         }
         self.commit += 1;
@@ -275,7 +298,11 @@ impl<F: Files> Log<F> {
 
     /// Sees to it that the head has room for `bytes`, in a new segment if need be. The inner error
     /// says that the disk is full.
-    fn make_room(&mut self, bytes: u64, has_records: bool) -> Result<Result<(), Error>, Error> {
+    pub(super) fn make_room(
+        &mut self,
+        bytes: u64,
+        has_records: bool,
+    ) -> Result<Result<(), Error>, Error> {
         let bytes = bytes + GROUP_FRAME_BYTES as u64;
         let room = self.head.map_or(0, |head| head.capacity - head.end);
         // Without a spare the last of the room is for what frees space.
@@ -292,6 +319,7 @@ impl<F: Files> Log<F> {
 
     /// Starts a new segment with room for a group of `bytes`.
     fn roll(&mut self, bytes: u64) -> Result<Result<(), Error>, Error> {
+        self.sync()?;
         let number = self.next_segment;
         let file = Name::Segment(number);
         let inventory = frame_bytes(self.segments.len() * 4) as u64;
@@ -333,8 +361,26 @@ impl<F: Files> Log<F> {
         Ok(Ok(()))
     }
 
+    /// Makes sure that what was committed is on the disk, where commits do not wait for it.
+    ///
+    /// # Errors
+    /// If the disk failed.
+    pub fn sync(&mut self) -> Result<(), Error> {
+        if let Some(failed) = &self.failed {
+            return Err(failed.clone());
+        }
+        let Some(head) = self.head.filter(|_| !self.options.is_synced) else {
+            return Ok(());
+        };
+        let file = Name::Segment(head.segment);
+        match self.files.sync_data(file) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.fail(file, "syncing", error)),
+        }
+    }
+
     /// Reserves room for the next segment, if there is none yet and the disk has some.
-    fn make_spare(&mut self) -> Result<(), Error> {
+    pub(super) fn make_spare(&mut self) -> Result<(), Error> {
         if self.has_spare {
             return Ok(());
         }
@@ -353,7 +399,7 @@ impl<F: Files> Log<F> {
         }
     }
 
-    fn remove_file(&mut self, file: Name) -> Result<(), Error> {
+    pub(super) fn remove_file(&mut self, file: Name) -> Result<(), Error> {
         match self.files.remove(file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(self.fail(file, "removing", error))

@@ -27,8 +27,30 @@ impl<F: Files> Log<F> {
     /// If another process has the directory, a file cannot be read or changed, or the files are
     /// not of one store of a known version. Damage is no error.
     pub fn open(
+        files: F,
+        options: Options,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(Self, Recovered), Error> {
+        Self::open_for(files, options, false, progress)
+    }
+
+    /// Opens the log in a directory that no process uses, and changes nothing there: neither is a
+    /// torn end cut off, nor can anything be committed ([`Error::ReadOnly`]).
+    ///
+    /// # Errors
+    /// If there is none, another process has the directory, a file cannot be read, or the files are
+    /// not of one store of a known version. Damage is no error.
+    pub fn open_read_only(
+        files: F,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<(Self, Recovered), Error> {
+        Self::open_for(files, Options::new(0), true, progress)
+    }
+
+    fn open_for(
         mut files: F,
         options: Options,
+        is_read_only: bool,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(Self, Recovered), Error> {
         files.lock()?;
@@ -42,8 +64,8 @@ impl<F: Files> Log<F> {
             next_segment: 1,
             next_position: 0,
             commit: 0,
-            failed: None,
-            is_full: false,
+            failed: is_read_only.then_some(Error::ReadOnly),
+            full: None,
             cleaning: Cleaning::default(),
             damage: Vec::new(),
             stats: Stats::default(),
@@ -52,6 +74,7 @@ impl<F: Files> Log<F> {
         };
         Recovery {
             log,
+            is_read_only,
             found: Recovered::default(),
             lost: BTreeMap::new(),
             inventory: BTreeSet::new(),
@@ -67,6 +90,7 @@ const SECTOR_BYTES: usize = 4096;
 
 struct Recovery<F> {
     log: Log<F>,
+    is_read_only: bool,
     found: Recovered,
     /// Records whose bytes are damaged and that no later frame has moved or released.
     lost: BTreeMap<u64, Damage>,
@@ -98,6 +122,9 @@ impl<F: Files> Recovery<F> {
             if let Name::Segment(number) = name {
                 numbers.push(*number);
             }
+        }
+        if self.is_read_only && numbers.is_empty() && !names.contains(&Name::Mark) {
+            return Err(Error::NoStore);
         }
         self.identify(&names, &numbers)?;
         let total = self.total_bytes(&numbers)?;
@@ -335,10 +362,16 @@ impl<F: Files> Recovery<F> {
             // A segment that had only just been made.
             self.log.segments.remove(&number);
             self.log.next_segment = number;
+            if self.is_read_only {
+                return Ok(());
+            }
             let removed = self.log.files.remove(file);
             removed.map_err(|e| failed(file, "removing", e))?;
             let synced = self.log.files.sync_directory();
             return synced.map_err(|e| failed(Name::Directory, "syncing", e));
+        }
+        if self.is_read_only {
+            return Ok(());
         }
         if let Some(from) = end.unproved {
             // After a sync that failed, the system may show bytes that are not on the disk and
@@ -386,6 +419,9 @@ impl<F: Files> Recovery<F> {
         self.found.damage.extend(self.lost.values().cloned());
         self.found.records = self.log.index.len();
         self.log.commit = self.found.commit.max(self.marked);
+        if self.is_read_only {
+            return Ok(());
+        }
         self.prepare_files()
     }
 

@@ -1,0 +1,195 @@
+//! Records as lines of JSON, out of a store and into one.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use columba_server::store::random_number;
+use columba_store::{DiskFiles, Error, Files as _, Log, Name, Options, Position};
+use serde_json::{Map, Value};
+
+use super::meaning::meaning;
+use super::meter::{Meter, counted};
+use super::{failed, failed_to_open, look, show_damage};
+use crate::failure::{Failure, say};
+
+/// Records that are read in one go.
+const RECORDS: usize = 1024;
+/// Bytes of records that are written in one go.
+const BYTES: usize = 4 << 20;
+
+pub(super) fn export(store: &Path, to: Option<&Path>) -> Result<(), Failure> {
+    let (mut log, mut found) = look(store)?;
+    let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(match to {
+        Some(file) => Box::new(File::create_new(file).map_err(|error| {
+            let what = format!("cannot make {}: {error}", file.display());
+            Failure::new(what)
+        })?),
+        None => Box::new(io::stdout().lock()),
+    });
+    let unwritten = |error| Failure::new(format!("cannot write the records: {error}"));
+    let mut meter = Meter::new("writing");
+    let (mut from, mut count) = (Position::new(0), 0);
+    loop {
+        let mut written = Ok(());
+        let next = log.replay(from, RECORDS, |position, record| {
+            count += 1;
+            if written.is_ok() {
+                written = write_line(&mut out, position, record);
+            }
+        });
+        written.map_err(unwritten)?;
+        let Some(next) = next.map_err(|error| failed(store, error))? else {
+            break;
+        };
+        from = next;
+        meter.step(count, found.records);
+    }
+    out.flush().map_err(unwritten)?;
+    found.damage.extend(log.take_damage());
+    if show_damage(&found) {
+        let what = format!(
+            "{} written; what is damaged is missing",
+            counted(count, "record")
+        );
+        return Err(Failure::new(what));
+    }
+    say(&format!("{} written.\n", counted(count, "record")));
+    Ok(())
+}
+
+fn write_line(out: &mut impl Write, position: Position, record: &[u8]) -> io::Result<()> {
+    let mut line = Map::new();
+    line.insert("position".to_owned(), position.value().into());
+    line.insert("record".to_owned(), STANDARD.encode(record).into());
+    if let Some(meaning) = meaning(record) {
+        line.insert("meaning".to_owned(), meaning);
+    }
+    serde_json::to_writer(&mut *out, &Value::Object(line))?;
+    out.write_all(b"\n")
+}
+
+/// Makes the store beside its place and moves it there when it is whole.
+pub(super) fn import(store: &Path, from: Option<&Path>) -> Result<(), Failure> {
+    let mut input: Box<dyn BufRead> = match from {
+        Some(file) => Box::new(BufReader::new(File::open(file).map_err(|error| {
+            let what = format!("cannot read {}: {error}", file.display());
+            Failure::new(what)
+        })?)),
+        None => Box::new(io::stdin().lock()),
+    };
+    // Locked to the end.
+    let mut target = DiskFiles::open(store).map_err(|error| failed_to_open(store, error))?;
+    let locked = target.lock();
+    locked.map_err(|error| failed(store, error.into()))?;
+    let there = target
+        .list()
+        .map_err(|error| failed_to_open(store, error))?;
+    if there.iter().any(|name| *name != Name::Lock) {
+        return Err(failed(store, Error::NotEmpty));
+    }
+    let aside = aside(store);
+    if aside.exists() {
+        let what = format!("there is {} of an import that did not end", aside.display());
+        return Err(Failure::new(what).fix(format!("rm -r {}", aside.display())));
+    }
+    let done = fill(&aside, &mut input);
+    let moved = done.and_then(|count| {
+        let moved = move_files(&aside, store).and_then(|()| target.sync_directory());
+        let moved = moved.map_err(|error| failed_to_open(store, error));
+        moved.map(|()| count)
+    });
+    drop(fs::remove_dir_all(&aside));
+    say(&format!("{} taken over.\n", counted(moved?, "record")));
+    Ok(())
+}
+
+/// `data.import` for `data`.
+fn aside(store: &Path) -> PathBuf {
+    let mut name = store.file_name().unwrap_or_default().to_owned();
+    name.push(".import");
+    store.with_file_name(name)
+}
+
+/// Makes a store of lines; returns how many records it has.
+fn fill(directory: &Path, input: &mut dyn BufRead) -> Result<u64, Failure> {
+    let failed = |error| failed(directory, error);
+    let number = random_number().map_err(|error| Failure::new(error.to_string()))?;
+    let files = DiskFiles::open(directory).map_err(|error| failed_to_open(directory, error))?;
+    let (mut log, _) = Log::open(files, Options::new(number), &mut |_| ()).map_err(failed)?;
+    let mut part: Vec<(Position, Vec<u8>)> = Vec::new();
+    let (mut bytes, mut count, mut last) = (0, 0, None);
+    let mut adopt = |part: &mut Vec<(Position, Vec<u8>)>| {
+        let records: Vec<(Position, &[u8])> = part
+            .iter()
+            .map(|(position, record)| (*position, &record[..]))
+            .collect();
+        let done = log.adopt(&records);
+        part.clear();
+        done
+    };
+    let mut meter = Meter::new("taking over");
+    let mut done = 0;
+    let (mut line, mut number) = (String::new(), 0);
+    loop {
+        line.clear();
+        number += 1;
+        let faulty = |what: String| {
+            let failure = Failure::new(format!("line {number}: {what}"));
+            failure.fix("take an unchanged export").faulty()
+        };
+        let read = input.read_line(&mut line);
+        if read.map_err(|error| faulty(error.to_string()))? == 0 {
+            break;
+        }
+        if line.trim().is_empty() {
+            continue;
+        }
+        let (position, record) = read_line(&line).map_err(faulty)?;
+        if last.is_some_and(|last| last >= position) {
+            return Err(faulty(format!(
+                "position {position} is not behind the one before it"
+            )));
+        }
+        last = Some(position);
+        bytes += record.len();
+        done += record.len() as u64;
+        count += 1;
+        part.push((position, record));
+        if bytes >= BYTES {
+            adopt(&mut part).map_err(failed)?;
+            bytes = 0;
+            meter.bytes(done);
+        }
+    }
+    if !part.is_empty() {
+        adopt(&mut part).map_err(failed)?;
+    }
+    log.compact(&mut |_| ()).map_err(failed)?;
+    Ok(count)
+}
+
+fn read_line(line: &str) -> Result<(Position, Vec<u8>), String> {
+    let value: Value = serde_json::from_str(line).map_err(|error| format!("no JSON: {error}"))?;
+    let position = value.get("position").and_then(Value::as_u64);
+    let position = position.ok_or("`position` is missing or no number")?;
+    let record = value.get("record").and_then(Value::as_str);
+    let record = record.ok_or("`record` is missing or no text")?;
+    let record = STANDARD.decode(record);
+    let record = record.map_err(|error| format!("`record` is not Base64: {error}"))?;
+    Ok((Position::new(position), record))
+}
+
+/// Moves the files of a store. The newest segment goes first: it names the others, so that one that
+/// is missing is missed.
+fn move_files(from: &Path, to: &Path) -> io::Result<()> {
+    let mut names = DiskFiles::open_read_only(from)?.list()?;
+    names.sort_by_key(|name| std::cmp::Reverse(*name));
+    for name in names.into_iter().filter(|name| *name != Name::Lock) {
+        let name = name.to_string();
+        fs::rename(from.join(&name), to.join(&name))?;
+    }
+    Ok(())
+}

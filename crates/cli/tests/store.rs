@@ -1,0 +1,348 @@
+//! `columba store` and the store of a broker, as processes.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use columba_store::{Batch, DiskFiles, Log, Options, Position};
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_columba"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("COLUMBA_")) {
+        command.env_remove(name);
+    }
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+fn columba(args: &[&str]) -> Output {
+    command(args).output().expect("the binary")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Succeeds, and says so on its standard output.
+fn good(args: &[&str]) -> String {
+    let output = columba(args);
+    assert!(output.status.success(), "{args:?}: {}", err(&output));
+    out(&output)
+}
+
+/// Fails with this code, and says why.
+fn bad(args: &[&str], code: i32, expected: &str) {
+    let output = columba(args);
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{args:?}: {}",
+        err(&output)
+    );
+    assert!(
+        err(&output).contains(expected),
+        "{args:?}: {}",
+        err(&output)
+    );
+}
+
+fn open(directory: &Path) -> Log<DiskFiles> {
+    let files = DiskFiles::open(directory).expect("a directory");
+    Log::open(files, Options::new(7), &mut |_| ())
+        .expect("a store")
+        .0
+}
+
+/// Puts records into a store and releases all but every tenth.
+fn fill(directory: &Path, count: u64) {
+    let mut log = open(directory);
+    for n in 0..count {
+        let mut batch = Batch::new();
+        batch.append(format!("record {n} {:2000}", "").as_bytes());
+        if n >= 10 && n % 10 != 0 {
+            batch.release(Position::new(n - 10));
+        }
+        let done = log.commit([&batch]).expect("a disk");
+        assert!(done.batches.iter().all(Result::is_ok));
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+/// An instance with records that no broker wrote.
+fn instance(dir: &Path) -> String {
+    let dir = dir.join("inst");
+    good(&["create", text(&dir)]);
+    fill(&dir.join("data"), 200);
+    text(&dir).to_owned()
+}
+
+#[test]
+fn a_store_is_looked_at_compacted_and_still_holds_the_same() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let dir = instance(temp.path());
+    let checked = good(&["store", "check", &dir]);
+    let records = "29 records in 1 segment";
+    assert!(
+        checked.contains(&format!("inst/data: sound. {records}")),
+        "{checked}"
+    );
+    let stats = good(&["store", "stats", &dir]);
+    assert!(stats.contains("records      29\n"), "{stats}");
+    assert!(stats.contains("last commit  200\n"), "{stats}");
+    assert!(stats.contains("damaged      nothing\n"), "{stats}");
+    let before = good(&["store", "export", &dir]);
+    let compacted = good(&["store", "compact", &dir]);
+    assert!(
+        compacted.contains(" for 57.5 KiB of 29 records."),
+        "{compacted}"
+    );
+    let bytes: u64 = fs::read_dir(temp.path().join("inst/data"))
+        .expect("a directory")
+        .map(|file| file.expect("a file").metadata().expect("its length").len())
+        .sum();
+    assert!(bytes < 80_000, "{bytes}");
+    assert_eq!(good(&["store", "export", &dir]), before);
+}
+
+#[test]
+fn an_export_makes_the_same_store_elsewhere() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let dir = instance(temp.path());
+    let file = temp.path().join("records.ndjson");
+    good(&["store", "export", &dir, "--to", text(&file)]);
+    let lines = fs::read_to_string(&file).expect("the export");
+    assert!(
+        lines.starts_with("{\"position\":0,\"record\":\"cmVjb3JkIDAg"),
+        "{lines}"
+    );
+    assert_eq!(lines.lines().count(), 29);
+    bad(
+        &["store", "import", &dir, "--from", text(&file)],
+        1,
+        "there is a store in this directory already",
+    );
+
+    let other = temp.path().join("other");
+    let other = text(&other);
+    good(&["store", "import", "--store", other, "--from", text(&file)]);
+    assert_eq!(good(&["store", "export", "--store", other]), lines);
+    assert!(good(&["store", "check", "--store", other]).contains("sound. 29 records"));
+    // It goes on behind the last of them.
+    fill(Path::new(other), 1);
+    assert!(good(&["store", "export", "--store", other]).contains("{\"position\":200,"));
+
+    let third = temp.path().join("third");
+    let third = text(&third);
+    for (line, expected) in [
+        ("{\"position\":1}", "line 2: `record` is missing or no text"),
+        (
+            "{\"record\":\"\"}",
+            "line 2: `position` is missing or no number",
+        ),
+        (
+            "{\"position\":1,\"record\":\"*\"}",
+            "line 2: `record` is not Base64",
+        ),
+        (
+            "{\"position\":0,\"record\":\"\"}",
+            "line 2: position 0 is not behind",
+        ),
+        ("position", "line 2: no JSON"),
+    ] {
+        fs::write(
+            &file,
+            format!("{{\"position\":0,\"record\":\"\"}}\n{line}\n"),
+        )
+        .expect("a file");
+        bad(
+            &["store", "import", "--store", third, "--from", text(&file)],
+            2,
+            expected,
+        );
+    }
+    // What failed left nothing behind.
+    let names: Vec<_> = fs::read_dir(temp.path())
+        .expect("a directory")
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    assert!(
+        !names.iter().any(|name| name == "third.import"),
+        "{names:?}"
+    );
+    bad(
+        &["store", "check", "--store", third],
+        1,
+        "there is no store in this directory",
+    );
+}
+
+#[test]
+fn damage_is_reported_with_its_place_and_an_exit_code() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let dir = instance(temp.path());
+    let segment = temp.path().join("inst/data/00000001.log");
+    let mut bytes = fs::read(&segment).expect("a segment");
+    let wanted = b"record 195 ";
+    let at = bytes
+        .windows(wanted.len())
+        .position(|w| w == wanted)
+        .expect("the record");
+    bytes[at] ^= 1;
+    fs::write(&segment, bytes).expect("a segment");
+    let place = format!(
+        "00000001.log is damaged at offset {} (2032 bytes): the record at position 195",
+        at - 20
+    );
+    bad(&["store", "check", &dir], 1, &place);
+    bad(
+        &["store", "check", &dir],
+        1,
+        "1 place damaged. 28 records in 1 segment",
+    );
+    let exported = columba(&["store", "export", &dir]);
+    assert_eq!(exported.status.code(), Some(1));
+    assert_eq!(out(&exported).lines().count(), 28);
+    let target = temp.path().join("copy");
+    bad(
+        &["store", "backup", &dir, "--to", text(&target)],
+        1,
+        "has damage",
+    );
+}
+
+struct Running {
+    child: Child,
+    lines: Vec<String>,
+}
+
+impl Running {
+    fn start(dir: &str) -> Self {
+        let mut child = command(&["run", dir, "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary");
+        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut lines = Vec::new();
+        for line in stdout.lines() {
+            let line = line.expect("text");
+            let is_last = line.starts_with('╰');
+            lines.push(line);
+            if is_last {
+                break;
+            }
+        }
+        Self { child, lines }
+    }
+
+    fn stop(mut self) -> String {
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).expect("a signal");
+        let stderr = self.child.stderr.take().expect("a pipe");
+        assert!(self.child.wait().expect("an end").success());
+        std::io::read_to_string(stderr).expect("text")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Ended already, if all went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_broker_says_what_it_found_and_its_store_is_its_own_until_it_ends() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let dir = instance(temp.path());
+    let broker = Running::start(&dir);
+    let shown = broker.lines.join("\n");
+    assert!(
+        shown.contains("recovered 0 sessions, 0 queued, 0 retained in "),
+        "{shown}"
+    );
+    assert!(shown.contains("0 acknowledged messages lost"), "{shown}");
+    let in_use = format!("is in use by process {}", broker.child.id());
+    bad(&["store", "check", &dir], 1, &in_use);
+    bad(
+        &["store", "compact", &dir],
+        1,
+        "`columba store backup` works while it runs",
+    );
+    // A backup needs no pause.
+    let target = temp.path().join("copy");
+    let copied = good(&["store", "backup", &dir, "--to", text(&target)]);
+    assert!(copied.contains("sound. 29 records"), "{copied}");
+    bad(
+        &["store", "backup", &dir, "--to", text(&target)],
+        1,
+        "there is a store in this directory already",
+    );
+    let log = broker.stop();
+    assert!(log.contains("the store is closed"), "{log}");
+    assert!(good(&["store", "check", &dir]).contains("sound. 29 records"));
+    assert_eq!(
+        good(&["store", "export", "--store", text(&target)]),
+        good(&["store", "export", &dir])
+    );
+}
+
+#[test]
+fn a_broker_without_a_store_leaves_no_file_but_its_lock() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let dir = temp.path().join("inst");
+    let dir = text(&dir);
+    good(&["create", dir]);
+    let path = temp.path().join("inst/etc/columba.toml");
+    let config = fs::read_to_string(&path).expect("a file");
+    let config = config.replace("durability = \"sync\"", "durability = \"memory\"");
+    fs::write(&path, config).expect("a file");
+    let broker = Running::start(dir);
+    let shown = broker.lines.join("\n");
+    assert!(shown.contains("none: a restart begins empty"), "{shown}");
+    broker.stop();
+    let names: Vec<_> = fs::read_dir(temp.path().join("inst/data"))
+        .expect("a directory")
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    assert_eq!(names, ["lock"]);
+}
+
+#[test]
+fn a_store_that_cannot_be_used_says_what_to_do() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let dir = temp.path().join("inst");
+    let dir = text(&dir);
+    good(&["create", dir]);
+    let data = temp.path().join("inst/data");
+    fs::remove_dir(&data).expect("a directory");
+    fs::write(&data, "x").expect("a file");
+    bad(
+        &["run", dir, "--listen", "127.0.0.1:0"],
+        1,
+        "is a file: move it away, or set [store] directory",
+    );
+    fs::remove_file(&data).expect("a file");
+    fill(&data, 1);
+    let segment = data.join("00000001.log");
+    let mut bytes = fs::read(&segment).expect("a segment");
+    bytes[8] = 9;
+    let sum = crc32c::crc32c(&bytes[..60]).to_le_bytes();
+    bytes[60..64].copy_from_slice(&sum);
+    fs::write(&segment, bytes).expect("a segment");
+    bad(
+        &["run", dir, "--listen", "127.0.0.1:0"],
+        1,
+        "format version 9, and this program reads up to 1",
+    );
+    bad(&["store", "check", dir], 1, "a newer Columba wrote it");
+}

@@ -1,0 +1,455 @@
+//! From the core to the store and back: batches in order, whatever the disk does.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
+
+use columba_broker::Input;
+use columba_broker::journal::{Records, StoreEvent};
+use columba_broker::stats::Stats;
+use columba_store::{Batch, Error, Handle, Port, Report, Ticket};
+
+use super::Driver;
+use crate::store::{batch_of, report_damage};
+
+/// One shard's access to the store.
+///
+/// Batches are handed over as they come. One that finds the disk full is given back, with all that
+/// have records behind it; they wait here, and the first is tried again now and then. What only
+/// releases does not wait, for it makes room.
+#[derive(Debug)]
+pub(crate) struct Storing<P> {
+    port: P,
+    alarm: Arc<Alarm>,
+    /// Handed over and not answered, in order: the ticket, and whether there are records.
+    in_flight: VecDeque<(u64, bool)>,
+    /// Not handed over, or given back; by ticket.
+    waiting: VecDeque<(u64, Batch)>,
+    /// Durable, with others before them that are not: what only releases and has passed them.
+    early: Vec<u64>,
+    state: State,
+    reports: Vec<Report>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Batches go as they come.
+    Open,
+    /// The disk is full.
+    Full { retry_at_ms: u64 },
+    /// The disk was full, and the first batch is tried again.
+    Trying,
+    /// The batch that was tried found room, and what waited up to this ticket is on its way.
+    Draining { upto: u64 },
+    /// The disk failed.
+    Failed,
+}
+
+/// Tells of a disk that is full or failed once, not once a shard.
+#[derive(Debug)]
+pub(crate) struct Alarm {
+    place: String,
+    /// Shards that wait for room.
+    full: AtomicUsize,
+    has_failed: AtomicBool,
+}
+
+impl Alarm {
+    pub(crate) const fn new(place: String) -> Self {
+        Self {
+            place,
+            full: AtomicUsize::new(0),
+            has_failed: AtomicBool::new(false),
+        }
+    }
+
+    fn full(&self, error: &Error) {
+        if self.full.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::error!(
+                directory = self.place,
+                "the disk is full, and what would have to be stored is not acknowledged until there \
+                 is room: {error}; make room, the broker goes on by itself"
+            );
+        }
+    }
+
+    fn room(&self) {
+        if self.full.fetch_sub(1, Ordering::Relaxed) == 1 {
+            tracing::warn!(directory = self.place, "the disk has room again");
+        }
+    }
+
+    fn failed(&self, error: &Error) {
+        if !self.has_failed.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                directory = self.place,
+                "nothing that would have to be stored is acknowledged any more: {error}; see the \
+                 kernel's log, repair or replace the disk, check it with `columba store check`, then \
+                 start the broker again: everything that was acknowledged before is kept"
+            );
+        }
+    }
+}
+
+impl<P: Port> Storing<P> {
+    pub(crate) const fn new(port: P, alarm: Arc<Alarm>) -> Self {
+        Self {
+            port,
+            alarm,
+            in_flight: VecDeque::new(),
+            waiting: VecDeque::new(),
+            early: Vec::new(),
+            state: State::Open,
+            reports: Vec::new(),
+        }
+    }
+
+    /// Takes what is to be kept, and hands it over as soon as may be.
+    fn keep(&mut self, records: Records) {
+        let ticket = records.ticket;
+        let batch = batch_of(records);
+        if batch.is_empty() || self.state == State::Failed {
+            return;
+        }
+        match self.state {
+            // It makes room. If not even that can be written, it is tried again with the others.
+            State::Full { .. } | State::Trying if !batch.has_records() => {
+                self.submit(ticket, batch);
+            }
+            _ => self.waiting.push_back((ticket, batch)),
+        }
+        self.hand_over();
+    }
+
+    /// Takes what the store has to say, and adds what the core has to know of it.
+    fn look(&mut self, now_ms: u64, events: &mut Vec<StoreEvent>) {
+        let mut reports = std::mem::take(&mut self.reports);
+        self.port.take_reports(&mut reports);
+        for report in reports.drain(..) {
+            match report {
+                Report::Durable { ticket, first } => {
+                    self.on_durable(ticket.0, first.value(), events);
+                }
+                Report::Refused {
+                    ticket,
+                    batch,
+                    error,
+                } => self.on_refused(ticket.0, batch, &error, now_ms, events),
+                Report::Damaged(damage) => report_damage(&self.alarm.place, &damage),
+                // Nobody asks for records.
+                _ => {}
+            }
+        }
+        self.reports = reports;
+        self.hand_over();
+    }
+
+    /// Tries again, if it is time.
+    fn retry(&mut self, now_ms: u64) {
+        match self.state {
+            State::Full { retry_at_ms } if retry_at_ms <= now_ms => {
+                // Or the answers to what is on its way are still missing.
+                let retry_at_ms = now_ms + RETRY_MS;
+                self.state = State::Full { retry_at_ms };
+                self.try_first();
+            }
+            State::Open | State::Draining { .. } => self.hand_over(),
+            State::Full { .. } | State::Trying | State::Failed => {}
+        }
+    }
+
+    /// When to call [`retry`](Self::retry).
+    fn retry_at_ms(&self, now_ms: u64) -> Option<u64> {
+        match self.state {
+            State::Full { retry_at_ms } => Some(retry_at_ms),
+            // The store's queue may be full of what others handed over, so that no report comes.
+            _ if self.is_behind() => Some(now_ms + BEHIND_MS),
+            State::Open | State::Trying | State::Draining { .. } | State::Failed => None,
+        }
+    }
+
+    /// Whether the store takes no more for now, so that nothing should be read that leads to more.
+    /// On a full disk the core sees to that itself: acknowledgements are to come in, to make room.
+    fn is_behind(&self) -> bool {
+        matches!(self.state, State::Open | State::Draining { .. }) && !self.waiting.is_empty()
+    }
+
+    /// The last batch whose durability is not known yet, unless it may never be.
+    fn unsettled(&self) -> Option<u64> {
+        if !matches!(self.state, State::Open | State::Draining { .. }) {
+            return None;
+        }
+        let waiting = self.waiting.back().map(|(ticket, _)| *ticket);
+        waiting.max(self.in_flight.back().map(|(ticket, _)| *ticket))
+    }
+
+    /// Whether no batch up to this one is waited for.
+    fn is_settled(&self, upto: u64) -> bool {
+        let first = self.in_flight.front().map(|(ticket, _)| *ticket);
+        let waiting = self.waiting.front().map(|(ticket, _)| *ticket);
+        self.unsettled().is_none()
+            || [first, waiting]
+                .into_iter()
+                .flatten()
+                .all(|ticket| ticket > upto)
+    }
+
+    fn on_durable(&mut self, ticket: u64, first: u64, events: &mut Vec<StoreEvent>) {
+        let has_records = self.answered(ticket);
+        if self.is_first_unsettled(ticket) {
+            events.push(StoreEvent::Durable { ticket, first });
+            self.tell_early(events);
+        } else {
+            self.early.push(ticket);
+        }
+        let mut kept = self
+            .waiting
+            .iter()
+            .rev()
+            .filter(|(_, batch)| batch.has_records());
+        let last_kept = kept.next().map(|(ticket, _)| *ticket);
+        match (self.state, has_records) {
+            (State::Full { .. } | State::Trying, true) => match last_kept {
+                Some(upto) => self.state = State::Draining { upto },
+                None => self.room(events),
+            },
+            (State::Full { .. }, false) if self.has_records_in_flight() => {}
+            (State::Full { .. }, false) => match last_kept {
+                Some(_) => self.try_first(),
+                None => self.room(events),
+            },
+            (State::Draining { upto }, true) if ticket >= upto => self.room(events),
+            (State::Draining { .. } | State::Open | State::Trying | State::Failed, _) => {}
+        }
+    }
+
+    /// Whether every batch before one is durable.
+    fn is_first_unsettled(&self, ticket: u64) -> bool {
+        let flying = self.in_flight.iter().map(|(other, _)| *other);
+        let waiting = self.waiting.front().map(|(other, _)| *other);
+        flying.chain(waiting).all(|other| other > ticket)
+    }
+
+    /// Tells of batches that were durable early and are in turn now.
+    fn tell_early(&mut self, events: &mut Vec<StoreEvent>) {
+        self.early.sort_unstable();
+        let in_turn = self
+            .early
+            .partition_point(|ticket| self.is_first_unsettled(*ticket));
+        let told = self.early.drain(..in_turn);
+        events.extend(told.map(|ticket| StoreEvent::Durable { ticket, first: 0 }));
+    }
+
+    fn on_refused(
+        &mut self,
+        ticket: u64,
+        batch: Batch,
+        error: &Error,
+        now_ms: u64,
+        events: &mut Vec<StoreEvent>,
+    ) {
+        self.answered(ticket);
+        if self.state == State::Failed {
+            return;
+        }
+        if !matches!(error, Error::Full { .. }) {
+            self.alarm.failed(error);
+            self.state = State::Failed;
+            self.waiting.clear();
+            events.push(StoreEvent::Failed);
+            return;
+        }
+        let at = self.waiting.partition_point(|(other, _)| *other < ticket);
+        self.waiting.insert(at, (ticket, batch));
+        if self.state == State::Open {
+            self.alarm.full(error);
+            events.push(StoreEvent::Full);
+        }
+        self.state = State::Full {
+            retry_at_ms: now_ms + RETRY_MS,
+        };
+    }
+
+    /// What was kept is durable.
+    fn room(&mut self, events: &mut Vec<StoreEvent>) {
+        self.alarm.room();
+        self.state = State::Open;
+        events.push(StoreEvent::Room);
+    }
+
+    fn has_records_in_flight(&self) -> bool {
+        self.in_flight.iter().any(|(_, has_records)| *has_records)
+    }
+
+    /// Notes that a batch was answered, and says whether it has records.
+    fn answered(&mut self, ticket: u64) -> bool {
+        let at = self
+            .in_flight
+            .iter()
+            .position(|(other, _)| *other == ticket);
+        let flight = at.and_then(|at| self.in_flight.remove(at));
+        flight.is_some_and(|(_, has_records)| has_records)
+    }
+
+    /// Hands over what may go, in order.
+    fn hand_over(&mut self) {
+        if !matches!(self.state, State::Open | State::Draining { .. }) {
+            return;
+        }
+        while let Some((ticket, batch)) = self.waiting.pop_front() {
+            if !self.submit(ticket, batch) {
+                return;
+            }
+        }
+    }
+
+    /// Tries the first batch with records, and what only releases before it.
+    fn try_first(&mut self) {
+        if self.has_records_in_flight() {
+            return;
+        }
+        while let Some((ticket, batch)) = self.waiting.pop_front() {
+            let has_records = batch.has_records();
+            if !self.submit(ticket, batch) {
+                return;
+            }
+            if has_records {
+                self.state = State::Trying;
+                return;
+            }
+        }
+    }
+
+    /// Hands a batch over; if its queue is full the batch waits in its place. Whether it went.
+    fn submit(&mut self, ticket: u64, batch: Batch) -> bool {
+        let has_records = batch.has_records();
+        match self.port.submit(Ticket(ticket), batch) {
+            Ok(()) => {
+                self.in_flight.push_back((ticket, has_records));
+                true
+            }
+            Err(batch) => {
+                let at = self.waiting.partition_point(|(other, _)| *other < ticket);
+                self.waiting.insert(at, (ticket, batch));
+                false
+            }
+        }
+    }
+}
+
+/// A shard's store, as its driver has it.
+#[derive(Debug)]
+pub(crate) struct Store {
+    storing: Storing<Handle>,
+    /// Whether there are reports to be taken.
+    has_reports: Arc<AtomicBool>,
+    events: Vec<StoreEvent>,
+    /// Who wants to know when the batches up to one are settled.
+    settlers: Vec<(u64, Sender<()>)>,
+    /// What may have been written into the batch since it was last taken, by [`weight`].
+    weight: u64,
+}
+
+impl Store {
+    /// `has_reports` is set by whatever wakes the shard.
+    pub(crate) const fn new(storing: Storing<Handle>, has_reports: Arc<AtomicBool>) -> Self {
+        Self {
+            storing,
+            has_reports,
+            events: Vec::new(),
+            settlers: Vec::new(),
+            weight: 0,
+        }
+    }
+
+    /// Whether nothing should be read that leads to more records.
+    pub(super) fn is_behind(&self) -> bool {
+        self.storing.is_behind()
+    }
+
+    pub(super) fn retry_at_ms(&self, now_ms: u64) -> Option<u64> {
+        self.storing.retry_at_ms(now_ms)
+    }
+}
+
+impl Driver {
+    /// Hands over what the core wants kept.
+    pub(super) fn keep_records(&mut self) {
+        let Some(store) = &mut self.store else { return };
+        store.weight = weight(self.core.stats());
+        if let Some(records) = self.core.poll_records() {
+            store.storing.keep(records);
+        }
+    }
+
+    /// The same before the end of the tick, if there may be so much that one batch gets large.
+    pub(super) fn keep_many_records(&mut self) {
+        if let Some(store) = &self.store
+            && weight(self.core.stats()).saturating_sub(store.weight) > BATCH_WEIGHT
+        {
+            self.keep_records();
+        }
+    }
+
+    /// Tells the core what the store has to say.
+    pub(super) fn take_reports(&mut self) {
+        let Some(store) = &mut self.store else { return };
+        store.storing.retry(self.now.mono_ms);
+        if !store.has_reports.swap(false, Ordering::Acquire) {
+            return;
+        }
+        let mut events = std::mem::take(&mut store.events);
+        store.storing.look(self.now.mono_ms, &mut events);
+        for event in events.drain(..) {
+            self.core.handle(self.now, Input::Store(event));
+            self.drain();
+        }
+        if let Some(store) = &mut self.store {
+            store.events = events;
+        }
+    }
+
+    /// Tells `settled` when what has been handed over by the end of this tick is durable, or may
+    /// never be.
+    pub(super) fn settle(&mut self, settled: Sender<()>) {
+        self.keep_records();
+        if let Some(store) = &mut self.store
+            && let Some(upto) = store.storing.unsettled()
+        {
+            store.settlers.push((upto, settled));
+        }
+        // Otherwise it is dropped, which says the same.
+    }
+
+    pub(super) fn answer_settlers(&mut self) {
+        if let Some(store) = &mut self.store {
+            let storing = &store.storing;
+            store
+                .settlers
+                .retain(|(upto, _)| !storing.is_settled(*upto));
+        }
+    }
+
+    /// Whether the thread may end: the store has all that can be handed over.
+    pub(super) fn has_handed_over(&self) -> bool {
+        self.store.as_ref().is_none_or(|store| !store.is_behind())
+    }
+}
+
+/// A number that grows by at least as many bytes as records are written, as a rule.
+fn weight(stats: &Stats) -> u64 {
+    const BYTES_PER_COPY: u64 = 32;
+    let payloads = stats.publish_bytes_received + stats.publish_bytes_sent;
+    payloads + stats.queued_bytes + stats.retained_bytes + stats.copies * BYTES_PER_COPY
+}
+
+/// How often a full disk is tried again.
+const RETRY_MS: u64 = 200;
+/// How often a store is tried again whose queue was full.
+const BEHIND_MS: u64 = 10;
+/// What one batch holds, apart from what a single input adds.
+const BATCH_WEIGHT: u64 = 256 << 20;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! A shard's store in front of a disk that fills up, fails and falls behind.
+
+use columba_store::{Faults, Inline, Log, Options, Position, SimDisk};
+
+use super::*;
+
+struct Bed {
+    disk: SimDisk,
+    storing: Storing<Inline<SimDisk>>,
+    now_ms: u64,
+    ticket: u64,
+}
+
+impl Bed {
+    fn new(queue_max: usize) -> Self {
+        let disk = SimDisk::new(1);
+        let mut options = Options::new(1);
+        options.segment_bytes = 4096;
+        let (log, _) = Log::open(disk.clone(), options, &mut |_| ()).unwrap();
+        let port = Inline::new(log, queue_max);
+        let alarm = Arc::new(Alarm::new("data".to_owned()));
+        Self {
+            disk,
+            storing: Storing::new(port, alarm),
+            now_ms: 1000,
+            ticket: 0,
+        }
+    }
+
+    fn keep(&mut self, records: &[&[u8]], releases: &[u64]) -> u64 {
+        self.ticket += 1;
+        let mut kept = Records {
+            ticket: self.ticket,
+            releases: releases.to_vec(),
+            ..Records::default()
+        };
+        for record in records {
+            kept.bytes.extend_from_slice(record);
+            kept.ends.push(kept.bytes.len());
+        }
+        self.storing.keep(kept);
+        self.ticket
+    }
+
+    /// Lets the disk work, and says what the core hears.
+    fn work(&mut self) -> Vec<StoreEvent> {
+        self.storing.port.work();
+        let mut events = Vec::new();
+        self.storing.look(self.now_ms, &mut events);
+        events
+    }
+
+    fn wait(&mut self, ms: u64) {
+        self.now_ms += ms;
+        self.storing.retry(self.now_ms);
+    }
+
+    fn fill(&self, is_full: bool) {
+        self.disk.set_faults(Faults {
+            capacity: is_full.then_some(100),
+            ..Faults::default()
+        });
+    }
+
+    fn is_live(&mut self, position: u64) -> bool {
+        self.storing.port.log().is_live(Position::new(position))
+    }
+}
+
+const fn durable(ticket: u64, first: u64) -> StoreEvent {
+    StoreEvent::Durable { ticket, first }
+}
+
+#[test]
+fn batches_are_durable_in_order_and_those_without_records_say_nothing() {
+    let mut bed = Bed::new(10);
+    bed.keep(&[b"a", b"b"], &[]);
+    bed.keep(&[b"c"], &[]);
+    assert_eq!(bed.storing.unsettled(), Some(2));
+    assert_eq!(bed.work(), [durable(1, 0), durable(2, 2)]);
+    assert_eq!(bed.storing.unsettled(), None);
+    bed.keep(&[], &[0]);
+    bed.keep(&[b"d"], &[1]);
+    assert_eq!(bed.work(), [durable(4, 3)]);
+    assert!(!bed.is_live(0) && !bed.is_live(1) && bed.is_live(2));
+}
+
+#[test]
+fn a_full_disk_keeps_everything_in_order_until_there_is_room() {
+    let mut bed = Bed::new(10);
+    let large = vec![b'x'; 9000];
+    bed.keep(&[b"first"], &[]);
+    assert_eq!(bed.work(), [durable(1, 0)]);
+    bed.fill(true);
+    bed.keep(&[&large], &[]);
+    bed.keep(&[b"small"], &[]);
+    assert_eq!(bed.work(), [StoreEvent::Full]);
+    // It would have room, but not before the one that has none.
+    bed.keep(&[b"small"], &[]);
+    assert_eq!(bed.work(), []);
+    assert_eq!(bed.storing.retry_at_ms(bed.now_ms), Some(1200));
+    // Releases pass. Room for them was kept.
+    bed.keep(&[], &[0]);
+    assert_eq!(bed.work(), []);
+    assert!(!bed.is_live(0));
+    // That was a reason to try again, in vain.
+    assert_eq!(bed.work(), []);
+    bed.wait(200);
+    assert_eq!(bed.work(), []);
+    assert!(!bed.storing.is_behind());
+    assert_eq!(bed.storing.unsettled(), None);
+    bed.fill(false);
+    // It is not time yet.
+    bed.wait(100);
+    assert_eq!(bed.work(), []);
+    bed.wait(100);
+    assert_eq!(bed.work(), [durable(2, 1)]);
+    // Now that there is room, what comes goes behind what was kept.
+    bed.keep(&[b"later"], &[]);
+    let events = bed.work();
+    let wanted = [
+        durable(3, 2),
+        durable(4, 3),
+        StoreEvent::Room,
+        durable(6, 4),
+    ];
+    assert_eq!(events, wanted);
+    assert_eq!(bed.storing.state, State::Open);
+}
+
+#[test]
+fn a_disk_that_is_full_again_at_once_is_no_news() {
+    let mut bed = Bed::new(10);
+    let large = vec![b'x'; 9000];
+    bed.keep(&[b"first"], &[]);
+    bed.work();
+    bed.fill(true);
+    bed.keep(&[&large], &[]);
+    bed.keep(&[&large], &[]);
+    assert_eq!(bed.work(), [StoreEvent::Full]);
+    bed.fill(false);
+    bed.wait(200);
+    assert_eq!(bed.work(), [durable(2, 1)]);
+    bed.fill(true);
+    assert_eq!(bed.work(), []);
+    bed.fill(false);
+    bed.wait(200);
+    assert_eq!(bed.work(), [durable(3, 2), StoreEvent::Room]);
+}
+
+#[test]
+fn a_failed_disk_is_told_once_and_nothing_is_durable_after_it() {
+    let mut bed = Bed::new(10);
+    bed.keep(&[b"first"], &[]);
+    assert_eq!(bed.work(), [durable(1, 0)]);
+    bed.disk.set_faults(Faults {
+        fail_sync_at: Some(bed.disk.syncs()),
+        ..Faults::default()
+    });
+    bed.keep(&[b"lost"], &[]);
+    bed.keep(&[b"lost"], &[]);
+    assert_eq!(bed.work(), [StoreEvent::Failed]);
+    bed.keep(&[b"lost"], &[]);
+    bed.wait(1000);
+    assert_eq!(bed.work(), []);
+    assert!(bed.storing.waiting.is_empty() && bed.storing.unsettled().is_none());
+}
+
+#[test]
+fn a_store_that_is_behind_stops_the_reading_and_gets_everything_in_order() {
+    let mut bed = Bed::new(2);
+    for _ in 0..5 {
+        bed.keep(&[b"x"], &[]);
+    }
+    assert!(bed.storing.is_behind());
+    assert_eq!(bed.storing.unsettled(), Some(5));
+    assert!(!bed.storing.is_settled(1) && bed.storing.is_settled(0));
+    assert_eq!(bed.storing.retry_at_ms(bed.now_ms), Some(1010));
+    assert_eq!(bed.work(), [durable(1, 0), durable(2, 1)]);
+    assert!(bed.storing.is_behind() && bed.storing.is_settled(2));
+    assert_eq!(bed.work(), [durable(3, 2), durable(4, 3)]);
+    assert!(!bed.storing.is_behind());
+    assert_eq!(bed.work(), [durable(5, 4)]);
+}

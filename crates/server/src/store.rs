@@ -1,0 +1,389 @@
+//! The store of a broker: opened, read and made ready before the first client comes.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use columba_broker::event::Now;
+use columba_broker::journal::Records;
+use columba_broker::recovery::{Recovered, RecoveredCounts, RecoveredShard, Recovery};
+use columba_store::{
+    Batch, Damage, DiskFiles, Error, Files, LockError, Log, Loss, Options, Position,
+};
+
+use crate::runtime::service_manager;
+
+/// Where a broker keeps what is to outlive its process.
+pub struct StoreConfig {
+    /// The files.
+    pub files: Box<dyn Files>,
+    /// Where they are, for people.
+    pub place: String,
+    /// Whether what is told to be taken outlives the machine, too.
+    pub is_synced: bool,
+}
+
+impl StoreConfig {
+    /// In a directory, which is made if need be.
+    ///
+    /// # Errors
+    /// If it cannot be made or opened.
+    pub fn in_directory(directory: &Path, is_synced: bool) -> Result<Self, StoreError> {
+        let place = directory.display().to_string();
+        match DiskFiles::open(directory) {
+            Ok(files) => Ok(Self {
+                files: Box::new(files),
+                place,
+                is_synced,
+            }),
+            Err(error) => Err(StoreError {
+                place,
+                cause: Cause::Directory(error),
+            }),
+        }
+    }
+}
+
+impl fmt::Debug for StoreConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreConfig")
+            .field("place", &self.place)
+            .field("is_synced", &self.is_synced)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a store cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("the store in {place}: {cause}")]
+pub struct StoreError {
+    place: String,
+    cause: Cause,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Cause {
+    #[error("the directory cannot be used: {0}")]
+    Directory(io::Error),
+    #[error(transparent)]
+    Store(Error),
+}
+
+impl StoreError {
+    /// What a store said about the directory `place`.
+    pub fn new(place: impl Into<String>, error: Error) -> Self {
+        Self {
+            place: place.into(),
+            cause: Cause::Store(error),
+        }
+    }
+
+    /// What the system said about the directory `place` itself.
+    pub fn of_directory(place: impl Into<String>, error: io::Error) -> Self {
+        Self {
+            place: place.into(),
+            cause: Cause::Directory(error),
+        }
+    }
+
+    /// What to do about it, if anything can be said.
+    pub fn fix(&self) -> Option<String> {
+        let place = &self.place;
+        Some(match &self.cause {
+            Cause::Directory(error) => return fix_of(error.kind(), place),
+            Cause::Store(Error::Locked(LockError::InUse { pid, .. })) => match pid {
+                Some(pid) => format!(
+                    "stop process {pid} first, or give this instance a directory of its own"
+                ),
+                None => "another program reads or writes it now: wait until it has ended".into(),
+            },
+            Cause::Store(Error::Locked(LockError::Failed { .. })) => {
+                return fix_of(io::ErrorKind::PermissionDenied, place);
+            }
+            Cause::Store(Error::Version { .. }) => format!(
+                "a newer Columba wrote it: run that one, or move it over with its `columba store \
+                 export` and the `import` of this one; to begin anew, move {place} away"
+            ),
+            Cause::Store(Error::Mixed { .. }) => {
+                "files of two stores are mixed: take those out that do not belong there".into()
+            }
+            Cause::Store(
+                Error::Failed { source, .. }
+                | Error::Unreadable { source, .. }
+                | Error::Full { source, .. },
+            ) => return fix_of(source.kind(), place),
+            Cause::Store(_) => return None,
+        })
+    }
+}
+
+fn fix_of(kind: io::ErrorKind, place: &str) -> Option<String> {
+    use io::ErrorKind::{
+        FileTooLarge, NotADirectory, NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem,
+        StorageFull,
+    };
+    Some(match kind {
+        NotADirectory => format!("{place} is a file: move it away, or set [store] directory"),
+        PermissionDenied => {
+            format!("it has to belong to whoever runs this: chown -R USER {place}")
+        }
+        ReadOnlyFilesystem => {
+            "the file system is read only, perhaps since the disk failed: see the \
+                               kernel's log, mount it for writing, or set [store] directory"
+                .to_owned()
+        }
+        StorageFull | QuotaExceeded | FileTooLarge => {
+            "make room on the disk, then start again".to_owned()
+        }
+        NotFound => format!("make the directory above {place} first"),
+        _ => "see the kernel's log; if the disk is broken, restore a backup".to_owned(),
+    })
+}
+
+/// What was found in the store when the broker started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BootReport {
+    /// What the records say.
+    pub counts: RecoveredCounts,
+    /// Live records.
+    pub records: u64,
+    /// Damage that cost something.
+    pub damaged: usize,
+    /// Whether commits wait for the disk.
+    pub is_synced: bool,
+    /// How long all of it took.
+    pub took: Duration,
+}
+
+impl fmt::Display for BootReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RecoveredCounts {
+            sessions,
+            queued,
+            retained,
+            unusable,
+            ..
+        } = self.counts;
+        let secs = self.took.as_secs_f64();
+        write!(
+            f,
+            "recovered {sessions} sessions, {queued} queued, {retained} retained in {secs:.3} s; "
+        )?;
+        match (self.damaged, self.is_synced) {
+            (0, true) => f.write_str("0 acknowledged messages lost")?,
+            (0, false) => f.write_str("nothing is damaged")?,
+            (1, _) => f.write_str("1 place is damaged, what it held is lost: see the log")?,
+            (n, _) => write!(
+                f,
+                "{n} places are damaged, what they held is lost: see the log"
+            )?,
+        }
+        if unusable > 0 {
+            write!(f, "; {unusable} records mean nothing to this version")?;
+        }
+        Ok(())
+    }
+}
+
+/// A store that has been read.
+pub(crate) struct Reading {
+    log: Log<Box<dyn Files>>,
+    recovery: Recovery,
+    place: String,
+    report: BootReport,
+    began: Instant,
+}
+
+/// What a broker goes on with.
+pub(crate) struct Ready {
+    pub(crate) log: Log<Box<dyn Files>>,
+    pub(crate) seed: u64,
+    /// By shard.
+    pub(crate) shards: Vec<RecoveredShard>,
+    pub(crate) report: BootReport,
+}
+
+impl Reading {
+    /// Opens a store, or makes one, and reads all that lives in it. `number` is random, for a new
+    /// store. Tells in the log how far it is, and what is damaged.
+    pub(crate) fn new(config: StoreConfig, number: u64, now: Now) -> Result<Self, StoreError> {
+        let StoreConfig {
+            files,
+            place,
+            is_synced,
+        } = config;
+        let began = Instant::now();
+        let mut progress = Steps::new(began, &place);
+        let mut options = Options::new(number);
+        options.is_synced = is_synced;
+        let failed = |error| StoreError::new(place.clone(), error);
+        let opened = Log::open(files, options, &mut |at| {
+            progress.step(at.bytes, at.bytes_total, "bytes");
+        });
+        let (mut log, found) = opened.map_err(failed)?;
+        if found.torn_bytes > 0 {
+            let bytes = found.torn_bytes;
+            tracing::info!(bytes, "cut off a commit that was never acknowledged");
+        }
+        let recovery = read_all(&mut log, now, &mut progress).map_err(failed)?;
+        let mut damage = found.damage;
+        damage.extend(log.take_damage());
+        for damage in &damage {
+            report_damage(&place, damage);
+        }
+        Ok(Self {
+            log,
+            recovery,
+            report: BootReport {
+                counts: RecoveredCounts::default(),
+                records: found.records,
+                damaged: damage.iter().filter(|damage| is_loss(damage)).count(),
+                is_synced,
+                took: Duration::ZERO,
+            },
+            place,
+            began,
+        })
+    }
+
+    /// Where it is, for people.
+    pub(crate) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// Deals out what was found. `seed` is for a store that has none yet.
+    pub(crate) fn finish(self, shards: u16, seed: u64, now: Now) -> Result<Ready, StoreError> {
+        let Self {
+            mut log,
+            recovery,
+            place,
+            mut report,
+            began,
+        } = self;
+        let seed = recovery.seed().unwrap_or(seed);
+        let failed = |error| StoreError::new(place.clone(), error);
+        let mut recovered = recovery.finish(shards, seed);
+        for _ in 0..REPAIRS_MAX {
+            let is_to_be_repeated = recovered.is_to_be_repeated;
+            let repair = batch_of(std::mem::take(&mut recovered.repair));
+            if !repair.is_empty() {
+                let committed = log.commit([&repair]);
+                let committed = committed.and_then(|done| done.batches.into_iter().collect());
+                let _: Vec<Position> = committed.map_err(failed)?;
+            }
+            if !is_to_be_repeated {
+                break;
+            }
+            // There is another number of shards: some messages lie in other records now.
+            let mut progress = Steps::new(Instant::now(), &place);
+            let recovery = read_all(&mut log, now, &mut progress).map_err(failed)?;
+            recovered = recovery.finish(shards, seed);
+        }
+        let Recovered { shards, counts, .. } = recovered;
+        report.counts = counts;
+        report.took = began.elapsed();
+        tracing::info!(
+            directory = place,
+            records = report.records,
+            bytes = log.stats().disk_bytes,
+            "{report}"
+        );
+        Ok(Ready {
+            log,
+            seed,
+            shards,
+            report,
+        })
+    }
+}
+
+/// Reads all that lives in a store. `now` is the time from which clocks run on.
+fn read_all(
+    log: &mut Log<Box<dyn Files>>,
+    now: Now,
+    progress: &mut Steps<'_>,
+) -> Result<Recovery, Error> {
+    let records = log.stats().records;
+    let mut recovery = Recovery::new(now);
+    let (mut from, mut taken) = (Position::new(0), 0);
+    loop {
+        let next = log.replay(from, REPLAY_RECORDS, |position, record| {
+            recovery.take(position.value(), record);
+            taken += 1;
+        })?;
+        let Some(next) = next else {
+            return Ok(recovery);
+        };
+        from = next;
+        progress.step(taken, records, "records");
+    }
+}
+
+/// A random number, for a new store.
+///
+/// # Errors
+/// If the system has none.
+pub fn random_number() -> io::Result<u64> {
+    let mut number = [0; 8];
+    aws_lc_rs::rand::fill(&mut number).map_err(|_| io::Error::other("no random bytes"))?;
+    Ok(u64::from_le_bytes(number))
+}
+
+/// The same for the store.
+pub(crate) fn batch_of(records: Records) -> Batch {
+    Batch::from_parts(records.bytes, records.ends, records.releases)
+}
+
+/// Tells what is damaged, and what it costs.
+pub(crate) fn report_damage(place: &str, damage: &Damage) {
+    if is_loss(damage) {
+        tracing::error!(directory = place, "{damage}");
+    } else {
+        tracing::warn!(directory = place, "{damage}");
+    }
+}
+
+/// Whether damage costs anything.
+pub fn is_loss(damage: &Damage) -> bool {
+    !matches!(damage.loss, Loss::Header | Loss::Released(_))
+}
+
+/// Says about every second how far a long recovery is.
+struct Steps<'a> {
+    told_at: Instant,
+    place: &'a str,
+}
+
+impl<'a> Steps<'a> {
+    const fn new(now: Instant, place: &'a str) -> Self {
+        Self {
+            told_at: now,
+            place,
+        }
+    }
+
+    fn step(&mut self, done: u64, of: u64, what: &str) {
+        let now = Instant::now();
+        if now.duration_since(self.told_at) < STEP {
+            return;
+        }
+        self.told_at = now;
+        let percent = done * 100 / of.max(1);
+        tracing::info!(
+            directory = self.place,
+            "reading the store: {done} of {of} {what}, {percent} %"
+        );
+        service_manager::notify_recovering(percent);
+    }
+}
+
+/// How often progress is told.
+const STEP: Duration = Duration::from_secs(1);
+/// Records are written anew once, if at all.
+const REPAIRS_MAX: usize = 2;
+/// Records that are read in one go.
+const REPLAY_RECORDS: usize = 4096;
+
+#[cfg(test)]
+mod tests;

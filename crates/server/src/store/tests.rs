@@ -1,0 +1,133 @@
+//! Stores that are fine, damaged, foreign, or not to be had.
+
+use columba_store::{Name, SimDisk};
+
+use super::*;
+
+fn now() -> Now {
+    Now {
+        mono_ms: 5,
+        unix_ms: 1_700_000_000_000,
+    }
+}
+
+fn on(disk: &SimDisk, is_synced: bool) -> StoreConfig {
+    StoreConfig {
+        files: Box::new(disk.clone()),
+        place: "data".to_owned(),
+        is_synced,
+    }
+}
+
+/// A store with records that no broker has written.
+fn foreign(records: &[&[u8]]) -> SimDisk {
+    let disk = SimDisk::new(1);
+    let (mut log, _) = Log::open(disk.clone(), Options::new(1), &mut |_| ()).unwrap();
+    for record in records {
+        let mut batch = Batch::new();
+        batch.append(record);
+        log.commit([&batch]).unwrap();
+    }
+    drop(log);
+    disk.restart_process();
+    disk
+}
+
+#[test]
+fn a_store_that_is_new_has_nothing_and_lost_nothing() {
+    let disk = SimDisk::new(1);
+    let ready = Reading::new(on(&disk, true), 7, now()).unwrap();
+    let ready = ready.finish(3, 42, now()).unwrap();
+    assert_eq!(ready.seed, 42);
+    assert_eq!(ready.shards.len(), 3);
+    let mut report = ready.report;
+    assert_eq!((report.records, report.damaged), (0, 0));
+    report.took = Duration::from_millis(1234);
+    assert_eq!(
+        report.to_string(),
+        "recovered 0 sessions, 0 queued, 0 retained in 1.234 s; 0 acknowledged messages lost"
+    );
+    report.is_synced = false;
+    report.counts.unusable = 3;
+    assert_eq!(
+        report.to_string(),
+        "recovered 0 sessions, 0 queued, 0 retained in 1.234 s; nothing is damaged; 3 records mean \
+         nothing to this version"
+    );
+}
+
+#[test]
+fn records_that_mean_nothing_are_left_alone() {
+    // More than are read in one go.
+    let records = vec![&b"\xffwhat is this"[..]; REPLAY_RECORDS + 10];
+    let disk = foreign(&records);
+    let ready = Reading::new(on(&disk, true), 7, now()).unwrap();
+    let ready = ready.finish(2, 42, now()).unwrap();
+    assert_eq!(ready.report.records, records.len() as u64);
+    let log = ready.log;
+    assert!((0..records.len()).all(|at| log.is_live(Position::new(at as u64))));
+}
+
+#[test]
+fn what_is_damaged_is_told_in_the_report() {
+    let disk = foreign(&[b"one record", b"another record"]);
+    disk.damage(Name::Segment(1), |bytes| {
+        let at = bytes.windows(3).position(|three| three == b"one").unwrap();
+        bytes[at] ^= 1;
+    });
+    let ready = Reading::new(on(&disk, true), 7, now()).unwrap();
+    let report = ready.finish(1, 42, now()).unwrap().report;
+    assert_eq!((report.records, report.damaged), (1, 1));
+    let text = report.to_string();
+    assert!(
+        text.contains("1 place is damaged, what it held is lost: see the log"),
+        "{text}"
+    );
+}
+
+#[test]
+fn why_a_store_cannot_be_used_comes_with_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "x").unwrap();
+    let error = StoreConfig::in_directory(&file, true).unwrap_err();
+    let place = file.display();
+    assert!(
+        error.to_string().starts_with(&format!(
+            "the store in {place}: the directory cannot be used: "
+        )),
+        "{error}"
+    );
+    let fix = error.fix().unwrap();
+    assert_eq!(
+        fix,
+        format!("{place} is a file: move it away, or set [store] directory")
+    );
+
+    let disk = foreign(&[b"one record"]);
+    disk.damage(Name::Segment(1), |bytes| {
+        bytes[8] = 9;
+        let sum = crc32c::crc32c(&bytes[..60]).to_le_bytes();
+        bytes[60..64].copy_from_slice(&sum);
+    });
+    let Err(error) = Reading::new(on(&disk, true), 7, now()) else {
+        panic!("a newer version was read");
+    };
+    assert_eq!(
+        error.to_string(),
+        "the store in data: 00000001.log has format version 9, and this program reads up to 1"
+    );
+    assert!(error.fix().unwrap().contains("a newer Columba wrote it"));
+
+    let check = |kind: io::ErrorKind, expected: &str| {
+        let fix = StoreError::of_directory("data", kind.into()).fix().unwrap();
+        assert!(fix.contains(expected), "{fix}");
+    };
+    check(io::ErrorKind::PermissionDenied, "chown -R USER data");
+    check(
+        io::ErrorKind::ReadOnlyFilesystem,
+        "the file system is read only",
+    );
+    check(io::ErrorKind::StorageFull, "make room");
+    check(io::ErrorKind::Other, "restore a backup");
+}

@@ -1,0 +1,347 @@
+//! What operators do with a store: look without touching, compact, copy, move, run without syncs.
+#![expect(clippy::unwrap_used, reason = "a test that goes wrong stops")]
+
+mod model;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use columba_store::{
+    Batch, DiskFiles, Engine, Error, Faults, Files, Limits, Log, Name, Options, Position, SimDisk,
+    backup,
+};
+use model::{Model, Random, content, open, small_options};
+
+fn commit(log: &mut Log<SimDisk>, batch: &Batch) -> Position {
+    log.commit([batch]).unwrap().batches.remove(0).unwrap()
+}
+
+/// A store with some work behind it, and what it holds.
+fn worked_on(seed: u64, steps: u64) -> (SimDisk, Model) {
+    let mut random = Random(seed);
+    let disk = SimDisk::new(seed);
+    let (mut log, _) = open(&disk).unwrap();
+    let mut model = Model::default();
+    for _ in 0..steps {
+        let batch = model.batch(&mut random, 40);
+        let first = commit(&mut log, &batch);
+        model.apply(&batch, first.value());
+    }
+    (disk, model)
+}
+
+#[test]
+fn without_syncs_everything_survives_the_end_of_the_process() {
+    let disk = SimDisk::new(3);
+    let mut options = small_options(3);
+    options.is_synced = false;
+    let (mut log, _) = Log::open(disk.clone(), options.clone(), &mut |_| ()).unwrap();
+    let (mut random, mut model) = (Random(3), Model::default());
+    let before = disk.syncs();
+    for _ in 0..200 {
+        let batch = model.batch(&mut random, 40);
+        let first = commit(&mut log, &batch);
+        model.apply(&batch, first.value());
+    }
+    let segments = log.stats().segments + log.stats().segments_removed;
+    // One for a segment that is full, and one before some are removed.
+    assert!(disk.syncs() - before <= 2 * segments, "{}", disk.syncs());
+    drop(log);
+    disk.restart_process();
+    let (mut log, found) = Log::open(disk.clone(), options, &mut |_| ()).unwrap();
+    assert_eq!(found.damage, []);
+    assert_eq!(content(&mut log), model.content());
+}
+
+#[test]
+fn without_syncs_power_may_cost_what_is_in_the_last_segment_and_that_is_told() {
+    let mut lost = 0;
+    for seed in 0..100 {
+        let disk = SimDisk::new(seed);
+        let mut options = small_options(seed);
+        options.is_synced = false;
+        let (mut log, _) = Log::open(disk.clone(), options.clone(), &mut |_| ()).unwrap();
+        let mut random = Random(seed);
+        let mut commits = 0;
+        // The last segment is not the first.
+        while log.stats().segments < 3 || random.below(10) > 0 {
+            let mut batch = Batch::new();
+            batch.append(&[commits as u8; 200]);
+            commit(&mut log, &batch);
+            commits += 1;
+        }
+        drop(log);
+        disk.restart();
+        let (mut log, found) = Log::open(disk.clone(), options, &mut |_| ()).unwrap();
+        let there = content(&mut log);
+        for (position, record) in &there {
+            assert_eq!(record, &[*position as u8; 200]);
+        }
+        // A segment of 4 KiB holds at most 16 of them.
+        assert!(there.len() as u64 + 16 >= commits, "seed {seed}");
+        lost += u64::from((there.len() as u64) < commits);
+        // The mark was not synced either: it tells of what is missing if it is there itself.
+        if found.damage.is_empty() {
+            assert!(found.commit <= commits);
+        }
+    }
+    assert!(lost > 10, "{lost}");
+}
+
+#[test]
+fn closing_an_engine_without_syncs_leaves_everything_on_the_disk() {
+    let disk = SimDisk::new(3);
+    let mut options = small_options(3);
+    options.is_synced = false;
+    let (mut log, _) = Log::open(disk.clone(), options, &mut |_| ()).unwrap();
+    let mut batch = Batch::new();
+    batch.append(b"kept");
+    commit(&mut log, &batch);
+    let engine = Engine::start(log, Limits::default()).unwrap();
+    assert!(engine.close().is_some());
+    disk.restart();
+    assert_eq!(content(&mut open(&disk).unwrap().0).len(), 1);
+}
+
+#[test]
+fn a_look_changes_nothing() {
+    let (disk, model) = worked_on(5, 70);
+    let names = disk.names();
+    // A group that was never finished.
+    let last = *names
+        .iter()
+        .rfind(|n| matches!(n, Name::Segment(_)))
+        .unwrap();
+    disk.damage(last, |bytes| {
+        let end = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+        bytes.truncate(end.next_multiple_of(4));
+    });
+    let before: Vec<_> = names.iter().map(|name| disk.content(*name)).collect();
+    let operations = disk.operations();
+    let (mut log, found) = Log::open_read_only(disk.clone(), &mut |_| ()).unwrap();
+    assert_eq!(found.damage, []);
+    assert_eq!(content(&mut log), model.content());
+    assert!(matches!(log.commit([&Batch::new()]), Err(Error::ReadOnly)));
+    assert!(matches!(log.compact(&mut |_| ()), Err(Error::ReadOnly)));
+    assert_eq!(disk.operations(), operations);
+    assert_eq!(disk.names(), names);
+    let after: Vec<_> = names.iter().map(|name| disk.content(*name)).collect();
+    assert!(before == after);
+    let nothing = Log::open_read_only(SimDisk::new(1), &mut |_| ());
+    assert!(matches!(nothing, Err(Error::NoStore)));
+}
+
+#[test]
+fn a_look_at_real_files_needs_no_lock_file_and_makes_none() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let files = DiskFiles::open(&path).unwrap();
+    let (mut log, _) = Log::open(files, Options::new(1), &mut |_| ()).unwrap();
+    let mut batch = Batch::new();
+    batch.append(b"kept");
+    log.commit([&batch]).unwrap();
+    let look = || Log::open_read_only(DiskFiles::open_read_only(&path).unwrap(), &mut |_| ());
+    assert!(matches!(look(), Err(Error::Locked(_))));
+    drop(log);
+    std::fs::remove_file(path.join("lock")).unwrap();
+    assert_eq!(look().unwrap().1.records, 1);
+    assert!(!path.join("lock").exists());
+    let mut files = DiskFiles::open_read_only(&path).unwrap();
+    assert!(files.create(Name::Spare).is_err());
+    assert!(files.remove(Name::Segment(1)).is_err());
+    assert!(files.write_at(Name::Segment(1), 0, b"x").is_err());
+    // A file in the place of a directory.
+    let file = path.join("00000001.log");
+    for error in [
+        DiskFiles::open(&file).unwrap_err(),
+        DiskFiles::open_read_only(&file).unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), std::io::ErrorKind::NotADirectory);
+    }
+}
+
+#[test]
+fn a_compact_log_takes_little_more_than_what_lives() {
+    for seed in 0..30 {
+        let (disk, mut model) = worked_on(seed, 150);
+        let (mut log, _) = open(&disk).unwrap();
+        // Most of it goes, here and there.
+        let mut batch = Batch::new();
+        let mut random = Random(seed);
+        for position in model.live.keys().filter(|_| random.below(3) > 0) {
+            batch.release(Position::new(*position));
+        }
+        let first = commit(&mut log, &batch);
+        model.apply(&batch, first.value());
+        log.compact(&mut |_| ()).unwrap();
+        let stats = log.stats();
+        assert!(
+            stats.disk_bytes <= stats.live_bytes * 10 / 9 + (64 << 10) + 8192,
+            "seed {seed}: {stats:?}"
+        );
+        assert!(!disk.names().contains(&Name::Spare));
+        let mut batch = Batch::new();
+        batch.append(b"goes on");
+        let first = commit(&mut log, &batch);
+        model.apply(&batch, first.value());
+        drop(log);
+        disk.restart();
+        let (mut log, found) = open(&disk).unwrap();
+        assert_eq!(found.damage, []);
+        assert_eq!(content(&mut log), model.content());
+    }
+}
+
+#[test]
+fn a_large_log_with_little_alive_becomes_small() {
+    let disk = SimDisk::new(1);
+    let mut options = Options::new(1);
+    options.segment_bytes = 1 << 20;
+    let (mut log, _) = Log::open(disk.clone(), options.clone(), &mut |_| ()).unwrap();
+    for n in 0..400_u64 {
+        let mut batch = Batch::new();
+        batch.append(&[n as u8; 10_000]);
+        if n >= 30 && n % 10 != 0 {
+            batch.release(Position::new(n - 30));
+        }
+        commit(&mut log, &batch);
+    }
+    let before = log.stats();
+    assert!(before.disk_bytes > 2 * before.live_bytes);
+    let mut steps = 0;
+    log.compact(&mut |_| steps += 1).unwrap();
+    let after = log.stats();
+    assert!(steps > 0 && after.records == before.records);
+    assert!(after.disk_bytes < after.live_bytes + 10_000, "{after:?}");
+    // Once is enough.
+    let written = after.written_bytes;
+    log.compact(&mut |_| ()).unwrap();
+    assert_eq!(log.stats().written_bytes, written);
+    let wanted = content(&mut log);
+    drop(log);
+    disk.restart();
+    let (mut log, _) = Log::open(disk, options, &mut |_| ()).unwrap();
+    assert!(content(&mut log) == wanted);
+}
+
+#[test]
+fn a_compaction_without_room_ends_with_a_reason_and_loses_nothing() {
+    let (disk, model) = worked_on(9, 200);
+    let (mut log, _) = open(&disk).unwrap();
+    let mut batch = Batch::new();
+    for _ in 0..100 {
+        batch.append(&[1; 4000]);
+    }
+    commit(&mut log, &batch);
+    let mut release = Batch::new();
+    for position in model.next..model.next + 90 {
+        release.release(Position::new(position));
+    }
+    commit(&mut log, &release);
+    let wanted = content(&mut log);
+    disk.set_faults(Faults {
+        capacity: Some(1000),
+        ..Faults::default()
+    });
+    let done = log.compact(&mut |_| ());
+    assert!(matches!(done, Err(Error::Full { .. })), "{done:?}");
+    assert_eq!(content(&mut log), wanted);
+    disk.set_faults(Faults::default());
+    log.compact(&mut |_| ()).unwrap();
+    assert_eq!(content(&mut log), wanted);
+}
+
+#[test]
+fn records_are_taken_over_at_their_positions() {
+    let (disk, model) = worked_on(11, 120);
+    let (mut log, _) = open(&disk).unwrap();
+    let wanted = content(&mut log);
+    let other = SimDisk::new(12);
+    let (mut taken, _) = Log::open(other.clone(), small_options(99), &mut |_| ()).unwrap();
+    for part in wanted.chunks(7) {
+        let part: Vec<_> = part
+            .iter()
+            .map(|(position, record)| (Position::new(*position), &record[..]))
+            .collect();
+        taken.adopt(&part).unwrap();
+    }
+    let again = [(Position::new(wanted[0].0), &b"x"[..])];
+    assert!(matches!(taken.adopt(&again), Err(Error::OutOfOrder(_))));
+    let far = [(Position::new(u64::MAX), &b"x"[..])];
+    assert!(matches!(taken.adopt(&far), Err(Error::OutOfOrder(_))));
+    drop(taken);
+    other.restart();
+    let (mut taken, found) = Log::open(other, small_options(1), &mut |_| ()).unwrap();
+    assert_eq!(found.damage, []);
+    assert_eq!(content(&mut taken), wanted);
+    // It goes on behind them.
+    let mut batch = Batch::new();
+    batch.append(b"new");
+    let first = commit(&mut taken, &batch);
+    assert_eq!(first.value(), wanted.last().unwrap().0 + 1);
+    assert_eq!(wanted, model.content());
+}
+
+/// Everything that a copy holds; it has to be sound.
+fn content_of_copy(target: &SimDisk) -> Vec<(u64, Vec<u8>)> {
+    let (mut log, found) = Log::open_read_only(target.clone(), &mut |_| ()).unwrap();
+    assert_eq!(found.damage, []);
+    assert_eq!(found.torn_bytes, 0);
+    let looked = content(&mut log);
+    target.restart();
+    let (mut log, found) = open(target).unwrap();
+    assert_eq!(found.damage, []);
+    assert_eq!(content(&mut log), looked);
+    looked
+}
+
+#[test]
+fn a_copy_of_a_store_at_rest_is_the_store() {
+    for seed in 0..20 {
+        let (disk, model) = worked_on(seed, 5 * seed);
+        let target = SimDisk::new(seed);
+        let done = backup(&mut disk.clone(), &mut target.clone(), &mut |_| ()).unwrap();
+        assert_eq!(content_of_copy(&target), model.content());
+        assert_eq!(done.commit, open(&disk).unwrap().1.commit);
+        let again = backup(&mut disk.clone(), &mut target.clone(), &mut |_| ());
+        assert!(matches!(again, Err(Error::NotEmpty)));
+    }
+    let nothing = backup(&mut SimDisk::new(1), &mut SimDisk::new(2), &mut |_| ());
+    assert!(matches!(nothing, Err(Error::NoStore)));
+}
+
+#[test]
+fn a_copy_of_a_store_in_use_is_what_it_was_at_one_commit() {
+    for seed in 0..40 {
+        let (disk, mut model) = worked_on(seed, 60);
+        disk.restart_process();
+        let (mut log, _) = open(&disk).unwrap();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (over, mut source) = (Arc::clone(&is_over), disk.clone());
+        // By the number of the commit: what was live.
+        let mut states = BTreeMap::new();
+        states.insert(log.stats().commit, model.content());
+        let copying = std::thread::spawn(move || {
+            let target = SimDisk::new(seed);
+            let done = backup(&mut source, &mut target.clone(), &mut |_| ());
+            over.store(true, Ordering::Release);
+            (target, done)
+        });
+        let mut random = Random(seed);
+        while !is_over.load(Ordering::Acquire) {
+            let batch = model.batch(&mut random, 40);
+            let first = commit(&mut log, &batch);
+            model.apply(&batch, first.value());
+            states.insert(log.stats().commit, model.content());
+            std::thread::yield_now();
+        }
+        let (target, done) = copying.join().unwrap();
+        let commit = done.unwrap().commit;
+        assert_eq!(
+            Some(&content_of_copy(&target)),
+            states.get(&commit),
+            "seed {seed}"
+        );
+    }
+}
