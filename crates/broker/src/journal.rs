@@ -114,6 +114,8 @@ pub(crate) struct Journal {
     flying_bytes: usize,
     /// The last batch that is durable, and with it all before.
     durable: u64,
+    /// How often a record was released before it was durable.
+    deferred: u64,
     health: Health,
 }
 
@@ -137,6 +139,7 @@ impl Journal {
             flying: VecDeque::new(),
             flying_bytes: 0,
             durable: 0,
+            deferred: 0,
             health: Health::Working,
         }
     }
@@ -188,7 +191,10 @@ impl Journal {
                 self.places.try_remove(id.index());
                 self.batch.releases.push(position);
             }
-            Place::Pending(older) => *place = Place::Unwanted(older),
+            Place::Pending(older) => {
+                *place = Place::Unwanted(older);
+                self.deferred += 1;
+            }
             Place::Unwanted(_) => {}
         }
     }
@@ -245,6 +251,12 @@ impl Journal {
         } else {
             self.batch.ticket
         }
+    }
+
+    /// How often a record was released before it was durable: its release goes into the batch that
+    /// is gathered when it is, and takes one round more to be on disk.
+    pub(crate) const fn deferred(&self) -> u64 {
+        self.deferred
     }
 
     /// The newest batch that is durable.

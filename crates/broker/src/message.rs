@@ -201,11 +201,6 @@ impl Message {
         self.0.slice.len()
     }
 
-    /// Whether another one is the same, not just equal.
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        std::ptr::eq(self.0.as_ptr(), other.0.as_ptr())
-    }
-
     /// Whether nobody else keeps it.
     #[cfg(test)]
     pub(crate) fn is_only_here(&self) -> bool {

@@ -3,7 +3,7 @@
 //! A record starts with its kind. Numbers are written in groups of seven bits, lowest first; texts
 //! and bytes have their length in front. Times are milliseconds since 1970. A record refers to a
 //! session by a number that is never given out again, and to a message by the position of its
-//! record. `docs/store-format.md` describes every kind.
+//! record. `docs/store-records.md` describes every kind.
 
 use columba_codec::{PacketId, QoS};
 

@@ -553,3 +553,69 @@ fn a_session_that_was_left_behind_does_not_come_back() {
         bed.check_books();
     }
 }
+
+#[test]
+fn a_value_that_is_cleared_before_it_is_on_disk_stays_cleared() {
+    for shards in SHARDS {
+        let mut bed = Bed::durable(shards);
+        let publisher = bed.connect(V5, "publisher");
+        bed.store.is_held = true;
+        bed.retain(publisher, "a", b"set", QOS_1);
+        bed.retain(publisher, "a", b"", QOS_1);
+        // Batch by batch, until both are acknowledged: then it is cleared, whatever happens.
+        let mut answers = 0;
+        while answers < 2 {
+            assert!(bed.commit_one());
+            bed.pass(0);
+            bed.turn();
+            answers += types(&mut bed, publisher).len();
+        }
+        bed.crash(shards);
+        bed.release_store();
+        assert_eq!(bed.stats().retained_messages, 0);
+    }
+}
+
+#[test]
+fn a_retained_message_that_goes_before_a_newer_one_is_stored_for_itself() {
+    // MQTT-4.6.0-5
+    for shards in SHARDS {
+        let mut bed = Bed::with(shards, |limits| limits.inflight_max = 1).with_store();
+        let publisher = bed.connect(V5, "publisher");
+        bed.retain(publisher, "t/1", b"old 1", QOS_1);
+        bed.retain(publisher, "t/2", b"old 2", QOS_1);
+        let subscriber = bed.connect_keeping(V5, "subscriber");
+        bed.subscribe(subscriber, "t/+", QOS_1);
+        bed.publish(publisher, "t/1", b"new 1", QOS_1);
+        bed.publish(publisher, "t/2", b"new 2", QOS_1);
+        bed.crash(shards);
+        let subscriber = bed.resume(V5, "subscriber");
+        let arrived = bed.finish(subscriber);
+        let of = |topic: &str| -> Vec<String> {
+            let own = arrived.iter().filter(|of| of.topic == topic);
+            own.map(|of| of.payload.clone()).collect()
+        };
+        assert_eq!(of("t/1"), ["old 1", "new 1"]);
+        assert_eq!(of("t/2"), ["old 2", "new 2"]);
+        bed.check_books();
+    }
+}
+
+#[test]
+fn clients_of_a_listener_that_promises_nothing_wait_for_nothing() {
+    for shards in SHARDS {
+        let mut bed = Bed::durable(shards).without_promise();
+        let absent = bed.connect_keeping(V5, "absent");
+        bed.store.is_held = true;
+        bed.subscribe(absent, "t", QOS_2);
+        bed.disconnect(absent);
+        let publisher = bed.connect_keeping(V5, "publisher");
+        bed.publish_exactly_once(publisher, "t", b"x");
+        let answers = [PacketType::PubRec, PacketType::PubComp];
+        assert_eq!(types(&mut bed, publisher), answers);
+        // It is stored all the same.
+        bed.release_store();
+        let counts = bed.crash(shards);
+        assert_eq!((counts.sessions, counts.queued), (2, 1));
+    }
+}

@@ -119,8 +119,18 @@ impl Shard {
         }
     }
 
-    /// A copy by way of a shared group, or of a retained message.
+    /// A copy of a retained message, or by way of a shared group of another shard.
     pub(super) fn deliver_kept(&mut self, slot: u32, delivery: Delivery) {
+        if self.durable_number(slot).is_none() {
+            return self.deliver_part(slot, delivery);
+        }
+        let outer = self.open_keeping(None);
+        self.deliver_part(slot, delivery);
+        self.close_keeping(outer, Also::Nothing, Then::Nothing);
+    }
+
+    /// A copy of the message that is being routed.
+    pub(super) fn deliver_part(&mut self, slot: u32, delivery: Delivery) {
         self.stats.copies += 1;
         if self.access.has_receive_rules() {
             let topic = delivery.message.topic();
@@ -134,12 +144,7 @@ impl Shard {
                 );
             }
         }
-        if self.durable_number(slot).is_none() || self.is_part_of(&delivery.message) {
-            return self.place(slot, delivery);
-        }
-        let outer = self.open_keeping(None);
         self.place(slot, delivery);
-        self.close_keeping(outer, Also::Nothing, Then::Nothing);
     }
 
     /// Sends a delivery or lets it wait.

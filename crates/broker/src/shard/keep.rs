@@ -39,6 +39,8 @@ pub(super) struct Keeping {
     drafts: Vec<Draft>,
     /// Something was released that has to be on disk before the answer.
     has_released: bool,
+    /// It was not durable itself.
+    is_deferred: bool,
 }
 
 /// Something that this shard has begun and that is not written yet.
@@ -91,6 +93,8 @@ pub(super) enum Then {
         packet_id: PacketId,
         codes: Vec<u8>,
     },
+    /// The same once more: what was released had to be durable first.
+    Again(Box<Self>),
     /// The shard that began is answered.
     Answer {
         to: ExchangeRef,
@@ -102,6 +106,7 @@ impl Then {
     const fn connection(&self) -> Option<ConnectionId> {
         match self {
             Self::Acknowledge { conn, .. } | Self::UnsubAck { conn, .. } => Some(*conn),
+            Self::Again(then) => then.connection(),
             Self::Nothing | Self::Admit { .. } | Self::Applied { .. } | Self::Answer { .. } => None,
         }
     }
@@ -177,10 +182,16 @@ impl Shard {
             number,
             drafts,
             has_released,
+            is_deferred,
             ..
         } = keeping;
+        let then = if is_deferred {
+            Then::Again(Box::new(then))
+        } else {
+            then
+        };
         if let Some(leader) = leader {
-            return self.answer_leader(leader, drafts, has_released);
+            return self.answer_leader(leader, drafts, has_released, is_deferred);
         }
         let exchange = Exchange {
             waiting: 0,
@@ -250,7 +261,13 @@ impl Shard {
         false
     }
 
-    fn answer_leader(&mut self, to: ExchangeRef, mut drafts: Vec<Draft>, has_released: bool) {
+    fn answer_leader(
+        &mut self,
+        to: ExchangeRef,
+        mut drafts: Vec<Draft>,
+        has_released: bool,
+        is_deferred: bool,
+    ) {
         for draft in &mut drafts {
             if let Owner::Here(record) = draft.owner
                 && to.shard != self.id
@@ -260,8 +277,7 @@ impl Shard {
         }
         let then = Then::Answer { to, drafts };
         if has_released {
-            let ticket = self.journal.ticket();
-            return self.exchanges.committing.push_back((ticket, then));
+            return self.do_when_released(is_deferred, then);
         }
         self.do_then(then);
     }
@@ -306,14 +322,9 @@ impl Shard {
         })
     }
 
-    /// Whether the part of another shard's exchange is what is being gathered now.
-    pub(super) fn is_part_of(&self, message: &Message) -> bool {
+    /// Whether a message is being routed whose keepers are gathered.
+    pub(super) const fn is_keeping(&self) -> bool {
         self.keeping.is_open
-            && self
-                .keeping
-                .message
-                .as_ref()
-                .is_none_or(|(_, kept)| kept.is_same(message))
     }
 
     pub(super) fn on_answered(&mut self, number: u64, drafts: Vec<Draft>) {
@@ -371,13 +382,41 @@ impl Shard {
     /// Does what follows when everything up to now is durable.
     pub(super) fn do_when_durable(&mut self, then: Then) {
         let ticket = self.journal.ticket();
-        if ticket <= self.journal.durable() {
+        if ticket <= self.journal.durable() || !self.waits_for_store(&then) {
             return self.do_then(then);
         }
         if let Some(answers) = self.answers_of(&then) {
             answers.ticket = ticket;
         }
         self.exchanges.committing.push_back((ticket, then));
+    }
+
+    /// Whether what follows has to wait, which the clients of some listeners do not want.
+    fn waits_for_store(&self, then: &Then) -> bool {
+        let is_release = matches!(
+            then,
+            Then::Acknowledge {
+                packet: PacketType::PubRel,
+                ..
+            }
+        );
+        is_release || then.connection().is_none_or(|conn| self.is_promised(conn))
+    }
+
+    /// Whether acknowledgements on a connection promise that something is on disk.
+    pub(super) fn is_promised(&self, conn: ConnectionId) -> bool {
+        let listener = self
+            .connection(conn)
+            .and_then(|of| self.listeners.get(usize::from(of.peer.listener.0)));
+        listener.is_none_or(|listener| listener.is_durable)
+    }
+
+    /// The same for what follows a release, and may not come before it is on disk.
+    pub(super) fn do_when_released(&mut self, is_deferred: bool, then: Then) {
+        if is_deferred {
+            return self.do_when_durable(Then::Again(Box::new(then)));
+        }
+        self.do_when_durable(then);
     }
 
     fn count_asked(&mut self, then: &Then, is_more: bool) {
@@ -414,6 +453,7 @@ impl Shard {
                 };
                 self.write_ack(conn, packet, ack);
             }
+            Then::Again(then) => self.do_when_durable(*then),
             Then::Admit { conn, identity } => self.on_admitted(conn, identity),
             Then::Applied { number } => self.on_applied(number),
             Then::UnsubAck {
@@ -532,7 +572,8 @@ impl Shard {
     }
 
     /// Notes that something was released that has to be on disk before the answer.
-    pub(super) const fn note_released(&mut self) {
+    pub(super) const fn note_released(&mut self, is_deferred: bool) {
         self.keeping.has_released = true;
+        self.keeping.is_deferred |= is_deferred;
     }
 }

@@ -40,8 +40,9 @@ impl Shard {
         if let Some(record) = self.retained.clear(topic) {
             self.stats.count(Outcome::RetainedCleared);
             if let Some(record) = record {
+                let deferred = self.journal.deferred();
                 self.journal.release(record);
-                self.note_released();
+                self.note_released(self.journal.deferred() != deferred);
             }
         }
         self.measure_retained();

@@ -328,11 +328,12 @@ impl Shard {
             kept: None,
             exchange: None,
         };
-        if exchange.is_none() {
-            return self.deliver_kept(to.slot, delivery);
+        if exchange.is_none() && self.is_keeping() {
+            // This shard routes it right now.
+            return self.deliver_part(to.slot, delivery);
         }
         let outer = self.open_keeping(exchange);
-        self.deliver_kept(to.slot, delivery);
+        self.deliver_part(to.slot, delivery);
         self.close_keeping(outer, Also::Nothing, Then::Nothing);
     }
 

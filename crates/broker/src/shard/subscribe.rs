@@ -97,7 +97,7 @@ impl Shard {
                 waiting.codes.push(code);
             }
         }
-        if self.durable_number(slot).is_some() {
+        if self.durable_number(slot).is_some() && self.is_promised(id) {
             self.expect_answers(number, 1);
             self.do_when_durable(Then::Applied { number });
         }
@@ -511,6 +511,7 @@ impl Shard {
         if unsubscribe.filters.iter().count() > self.limits.subscriptions_max {
             return self.close_for_filters(id, Outcome::UnsubscribeQuota);
         }
+        let deferred = self.journal.deferred();
         let mut codes = Vec::new();
         let mut gone = Vec::new();
         for text in unsubscribe.filters.iter() {
@@ -534,7 +535,8 @@ impl Shard {
             codes,
         };
         if self.durable_number(slot).is_some() {
-            return self.do_when_durable(then);
+            let is_deferred = self.journal.deferred() != deferred;
+            return self.do_when_released(is_deferred, then);
         }
         self.do_then(then);
     }

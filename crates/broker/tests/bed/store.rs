@@ -78,6 +78,21 @@ impl Bed {
         self
     }
 
+    /// A bed whose listener does not promise that anything is on disk.
+    pub fn without_promise(mut self) -> Self {
+        let make = self.config;
+        self.config = Box::new(move |number| {
+            let config = make(number);
+            let mut listeners = config.listeners.to_vec();
+            listeners[0].is_durable = false;
+            columba_broker::ShardConfig {
+                listeners: listeners.into(),
+                ..config
+            }
+        });
+        self.with_store()
+    }
+
     /// Commits the next batch, if it may; returns whether there was one.
     pub(super) fn serve_store(&mut self) -> bool {
         for (number, shard) in self.shards.iter_mut().enumerate() {
