@@ -116,6 +116,9 @@ pub(crate) struct Journal {
     durable: u64,
     /// How often a record was released before it was durable.
     deferred: u64,
+    /// Such records that somebody waits for, and those of them that are durable since.
+    watched: Vec<RecordId>,
+    resolved: Vec<RecordId>,
     health: Health,
 }
 
@@ -140,6 +143,8 @@ impl Journal {
             flying_bytes: 0,
             durable: 0,
             deferred: 0,
+            watched: Vec::new(),
+            resolved: Vec::new(),
             health: Health::Working,
         }
     }
@@ -221,6 +226,9 @@ impl Journal {
             Place::Unwanted(older) => {
                 self.places.try_remove(id.index());
                 self.batch.releases.push(position);
+                if let Some(at) = self.watched.iter().position(|watched| *watched == id) {
+                    self.resolved.push(self.watched.swap_remove(at));
+                }
                 older
             }
             Place::At(_) => None,
@@ -257,6 +265,17 @@ impl Journal {
     /// is gathered when it is, and takes one round more to be on disk.
     pub(crate) const fn deferred(&self) -> u64 {
         self.deferred
+    }
+
+    /// Tells by [`Self::take_resolved`] when a record that was released before it was durable is
+    /// durable, and its release is in the batch.
+    pub(crate) fn watch(&mut self, id: RecordId) {
+        self.watched.push(id);
+    }
+
+    /// Watched records that have become durable.
+    pub(crate) fn take_resolved(&mut self) -> Vec<RecordId> {
+        std::mem::take(&mut self.resolved)
     }
 
     /// The newest batch that is durable.

@@ -39,8 +39,8 @@ pub(super) struct Keeping {
     drafts: Vec<Draft>,
     /// Something was released that has to be on disk before the answer.
     has_released: bool,
-    /// It was not durable itself.
-    is_deferred: bool,
+    /// The same for a record that was not durable itself.
+    pub(super) deferred: Option<RecordId>,
 }
 
 /// Something that this shard has begun and that is not written yet.
@@ -120,6 +120,8 @@ pub(super) struct Exchanges {
     pub(super) queue: VecDeque<Exchange>,
     /// By ticket, in order.
     pub(super) committing: VecDeque<(u64, Then)>,
+    /// By the record that has to be released first.
+    deferred: Vec<(RecordId, Then)>,
     /// Sessions that hold messages back until the store has them.
     pub(super) holding: Vec<SessionRef>,
     /// Connections whose input waits for the store.
@@ -171,6 +173,11 @@ impl Shard {
         if !self.journal.is_on() {
             return self.do_then(then);
         }
+        // What is released later takes part like another shard.
+        let deferred = self.keeping.deferred.take().map(|record| {
+            let to = self.keeping.leader.or_else(|| self.expect_answer());
+            (record, to)
+        });
         let mut keeping = std::mem::replace(&mut self.keeping, outer);
         let is_direct = keeping.leader.is_none()
             && keeping.number.is_none()
@@ -182,16 +189,16 @@ impl Shard {
             number,
             drafts,
             has_released,
-            is_deferred,
             ..
         } = keeping;
-        let then = if is_deferred {
-            Then::Again(Box::new(then))
-        } else {
-            then
-        };
+        if let Some((record, Some(to))) = deferred {
+            self.answer_when_released(record, to);
+            if leader.is_some() {
+                return;
+            }
+        }
         if let Some(leader) = leader {
-            return self.answer_leader(leader, drafts, has_released, is_deferred);
+            return self.answer_leader(leader, drafts, has_released);
         }
         let exchange = Exchange {
             waiting: 0,
@@ -261,13 +268,7 @@ impl Shard {
         false
     }
 
-    fn answer_leader(
-        &mut self,
-        to: ExchangeRef,
-        mut drafts: Vec<Draft>,
-        has_released: bool,
-        is_deferred: bool,
-    ) {
+    fn answer_leader(&mut self, to: ExchangeRef, mut drafts: Vec<Draft>, has_released: bool) {
         for draft in &mut drafts {
             if let Owner::Here(record) = draft.owner
                 && to.shard != self.id
@@ -277,9 +278,28 @@ impl Shard {
         }
         let then = Then::Answer { to, drafts };
         if has_released {
-            return self.do_when_released(is_deferred, then);
+            return self.do_when_durable(then);
         }
         self.do_then(then);
+    }
+
+    /// Answers an exchange when a record that was released before it was durable is gone for good.
+    fn answer_when_released(&mut self, record: RecordId, to: ExchangeRef) {
+        self.journal.watch(record);
+        let drafts = Vec::new();
+        let then = Then::Answer { to, drafts };
+        self.exchanges.deferred.push((record, then));
+    }
+
+    /// Goes on with what waited for such records.
+    pub(super) fn answer_released(&mut self) {
+        for record in self.journal.take_resolved() {
+            let deferred = &mut self.exchanges.deferred;
+            if let Some(at) = deferred.iter().position(|(of, _)| *of == record) {
+                let (_, then) = deferred.swap_remove(at);
+                self.do_when_durable(then);
+            }
+        }
     }
 
     /// Another shard gets a part in what is being gathered: how it names this.
@@ -571,9 +591,14 @@ impl Shard {
         self.keeping.drafts.push(Draft { owner, bytes });
     }
 
-    /// Notes that something was released that has to be on disk before the answer.
-    pub(super) const fn note_released(&mut self, is_deferred: bool) {
-        self.keeping.has_released = true;
-        self.keeping.is_deferred |= is_deferred;
+    /// Releases a record; that has to be on disk before the answer to what is being routed.
+    pub(super) fn release_before_answer(&mut self, record: RecordId) {
+        let deferred = self.journal.deferred();
+        self.journal.release(record);
+        if self.journal.deferred() == deferred {
+            self.keeping.has_released = true;
+        } else if self.keeping.is_open {
+            self.keeping.deferred = Some(record);
+        }
     }
 }

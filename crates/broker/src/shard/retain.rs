@@ -40,9 +40,7 @@ impl Shard {
         if let Some(record) = self.retained.clear(topic) {
             self.stats.count(Outcome::RetainedCleared);
             if let Some(record) = record {
-                let deferred = self.journal.deferred();
-                self.journal.release(record);
-                self.note_released(self.journal.deferred() != deferred);
+                self.release_before_answer(record);
             }
         }
         self.measure_retained();

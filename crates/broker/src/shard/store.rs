@@ -57,6 +57,7 @@ impl Shard {
         let mut others = Vec::new();
         self.journal.on_durable(ticket, first, &mut others);
         self.tell_stored(&others);
+        self.answer_released();
         let durable = self.journal.durable();
         while self
             .exchanges
@@ -90,6 +91,7 @@ impl Shard {
         for (record, position) in records {
             self.journal.settle(record, position);
         }
+        self.answer_released();
         self.pump_holding();
     }
 
