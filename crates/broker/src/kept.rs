@@ -11,7 +11,7 @@ use crate::record::Record;
 
 /// How long a copy that is settled while others are not may stay unnoted. After a crash within that
 /// time a QoS 1 copy is sent again and a QoS 2 exchange is gone through to its end once more.
-const UNSAVED_MS_MAX: u64 = 1000;
+const UNSAVED_MS_MAX: u64 = 100;
 
 /// A message of [`KeptMessages`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,7 +229,7 @@ mod tests {
         let record = journal.append(|out| out.push(0));
         assert_eq!(kept.finish(id, record), Some(vec![]));
         assert_eq!(written(&mut journal, 1, 10), (1, vec![]));
-        assert_eq!(kept.settle(copies[0], None, &mut journal, 5), Some(1005));
+        assert_eq!(kept.settle(copies[0], None, &mut journal, 5), Some(105));
         assert!(!journal.has_batch());
         assert_eq!(kept.settle(copies[1], None, &mut journal, 5), None);
         assert_eq!(written(&mut journal, 2, 0), (0, vec![10]));
@@ -247,16 +247,16 @@ mod tests {
         let exchange = journal.append(|out| out.push(1));
         assert_eq!(
             kept.settle(copies[2], Some(exchange), &mut journal, 0),
-            Some(1000)
+            Some(100)
         );
         // Not before the message itself is there.
-        assert_eq!(kept.save(&mut journal, 1000), Some(2000));
+        assert_eq!(kept.save(&mut journal, 100), Some(200));
         assert_eq!(written(&mut journal, 1, 10), (2, vec![]));
-        assert_eq!(kept.save(&mut journal, 1999), Some(2000));
-        assert_eq!(kept.save(&mut journal, 2000), None);
+        assert_eq!(kept.save(&mut journal, 199), Some(200));
+        assert_eq!(kept.save(&mut journal, 200), None);
         assert_eq!(written(&mut journal, 2, 12), (1, vec![11]));
-        assert_eq!(kept.settle(copies[0], None, &mut journal, 3000), Some(4000));
-        assert_eq!(kept.save(&mut journal, 4000), None);
+        assert_eq!(kept.settle(copies[0], None, &mut journal, 300), Some(400));
+        assert_eq!(kept.save(&mut journal, 400), None);
         // The new note takes the place of the old one.
         assert_eq!(written(&mut journal, 3, 13), (1, vec![12]));
         kept.settle(copies[1], None, &mut journal, 5000);

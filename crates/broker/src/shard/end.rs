@@ -471,6 +471,8 @@ impl Shard {
     /// Second step: everybody is told and let go.
     pub(super) fn on_shutdown(&mut self) {
         self.is_stopping = true;
+        // What was acknowledged just now is not to come again after the restart.
+        self.kept.save(&mut self.journal, u64::MAX);
         let open: Vec<(ConnectionId, State)> = self
             .connections
             .iter()
