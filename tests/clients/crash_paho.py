@@ -27,7 +27,7 @@ FOREVER = 0xFFFFFFFF
 
 class Paho(paho.Client):
     """Paho, but for a fault: if a connection ends before its CONNACK, a QoS 2 message whose PUBREL is
-    to be sent again is published anew by paho-mqtt 2.1, under an id that is free by then."""
+    to be sent again is published anew by paho-mqtt 2.2, under an id that is free by then."""
 
     def _messages_reconnect_reset_out(self):
         with self._out_message_mutex:
