@@ -17,11 +17,14 @@ use crate::store::{batch_of, report_damage};
 ///
 /// Batches are handed over as they come. One that finds the disk full is given back, with all that
 /// have records behind it; they wait here, and the first is tried again now and then. What only
-/// releases does not wait, for it makes room.
+/// releases does not wait, for it makes room. The core hears of all of them in their order.
 #[derive(Debug)]
 pub(crate) struct Storing<P> {
     port: P,
     alarm: Arc<Alarm>,
+    /// All that the core has not heard of, in order: the ticket, and the first position if it is
+    /// durable.
+    untold: VecDeque<(u64, Option<u64>)>,
     /// Handed over and not answered, in order: the ticket, and whether there are records.
     in_flight: VecDeque<(u64, bool)>,
     /// Not handed over, or given back; by ticket.
@@ -95,6 +98,7 @@ impl<P: Port> Storing<P> {
         Self {
             port,
             alarm,
+            untold: VecDeque::new(),
             in_flight: VecDeque::new(),
             waiting: VecDeque::new(),
             state: State::Open,
@@ -109,6 +113,7 @@ impl<P: Port> Storing<P> {
         if batch.is_empty() || self.state == State::Failed {
             return;
         }
+        self.untold.push_back((ticket, None));
         match self.state {
             // It makes room. If not even that can be written, it is tried again with the others.
             State::Full { .. } | State::Trying if !batch.has_records() => {
@@ -194,7 +199,11 @@ impl<P: Port> Storing<P> {
 
     fn on_durable(&mut self, ticket: u64, first: u64, events: &mut Vec<StoreEvent>) {
         let has_records = self.answered(ticket);
-        if has_records {
+        if let Some((_, told)) = self.untold.iter_mut().find(|(other, _)| *other == ticket) {
+            *told = Some(first);
+        }
+        while let Some((ticket, Some(first))) = self.untold.front().copied() {
+            self.untold.pop_front();
             events.push(StoreEvent::Durable { ticket, first });
         }
         let mut kept = self
@@ -234,6 +243,7 @@ impl<P: Port> Storing<P> {
             self.alarm.failed(error);
             self.state = State::Failed;
             self.waiting.clear();
+            self.untold.clear();
             events.push(StoreEvent::Failed);
             return;
         }
