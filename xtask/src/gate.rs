@@ -8,7 +8,7 @@ use anyhow::ensure;
 
 use crate::matrix::{self, Sums, broker::Kind};
 use crate::process::{cargo, find, tee};
-use crate::{conformance, provision, tidy};
+use crate::{conformance, crash, provision, tidy};
 
 /// What the simulator does in the gate, besides the seeds that its tests run.
 const GATE_SIMULATION: [&str; 4] = ["--start", "1000", "--seeds", "500"];
@@ -83,6 +83,14 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<bool> {
         shown(with_flags(cargo(words), &["--", "-D", "warnings"]))
     });
     ledger.step("tests", || tests(root));
+    ledger.step("core with a store", || {
+        let words = ["test", "--package", "columba-broker", "--tests", "--locked"];
+        let mut tests = with_flags(cargo(words), &["--no-fail-fast"]);
+        tests.env("COLUMBA_BED_STORE", "1");
+        let (is_fine, text) = tee(tests)?;
+        let tests = count(&text);
+        Ok(Step { is_fine, tests })
+    });
     ledger.step("benches", || {
         // As tests: each bench runs once, at a small size.
         shown(cargo([
@@ -121,6 +129,11 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<bool> {
             is_fine: tests.failed == 0,
             tests,
         })
+    });
+    ledger.step("crash", || {
+        let (binary, python) = (quick_binary(root)?, provision::python(root)?);
+        let options = crash::Options::parse(&[])?;
+        Ok(crash::run(root, &binary, &python, &options)?.into())
     });
     if find("cargo-deny").is_some() {
         ledger.step("cargo-deny", || {

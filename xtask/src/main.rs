@@ -6,6 +6,7 @@
 
 mod bench;
 mod conformance;
+mod crash;
 mod gate;
 mod instructions;
 mod matrix;
@@ -32,10 +33,19 @@ fn main() -> anyhow::Result<ExitCode> {
         ["conformance", "--brief"] => conformance::run(&root, true)?,
         ["matrix", ref options @ ..] => run_matrix(&root, options)?,
         ["sim", ref options @ ..] => gate::run_simulator(options)?,
+        ["crash", ref options @ ..] => {
+            let options = crash::Options::parse(options)?;
+            crash::run(
+                &root,
+                &gate::quick_binary(&root)?,
+                &provision::python(&root)?,
+                &options,
+            )?
+        }
         ["instructions"] => instructions::run(&root)?,
         ["bench", ref options @ ..] => bench::run(&root, &bench::Options::parse(options)?)?,
         _ => {
-            println!("{USAGE}\n{}", bench::USAGE);
+            println!("{USAGE}\n{}\n{}", crash::USAGE, bench::USAGE);
             false
         }
     };

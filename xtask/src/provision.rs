@@ -83,7 +83,8 @@ pub(crate) fn drivers(root: &Path) -> anyhow::Result<Drivers> {
     })
 }
 
-fn python(root: &Path) -> anyhow::Result<PathBuf> {
+/// Python with the client libraries, below `target/`.
+pub(crate) fn python(root: &Path) -> anyhow::Result<PathBuf> {
     let home = root.join("target/clients/venv");
     let wanted = root.join("tests/clients/requirements.txt");
     let stamp = home.join("requirements.txt");

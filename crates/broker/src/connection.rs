@@ -25,6 +25,24 @@ pub(crate) enum State {
     Closing,
 }
 
+/// Acknowledgements of a connection that go out in order when the store is as far.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Answers {
+    /// The batch that the last of them waits for.
+    pub(crate) ticket: u64,
+    /// How many wait for other shards, before they wait for a batch.
+    pub(crate) asked: u32,
+}
+
+/// What a connection waits for.
+#[derive(Debug)]
+pub(crate) enum Waiting {
+    /// The verdict on its credentials: the client id, and whether the server made it up.
+    Login(Arc<str>, bool),
+    /// The store.
+    Answers(Answers),
+}
+
 /// What a connection needs besides its session's state. An idle one owns no buffer.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -61,8 +79,8 @@ pub(crate) struct Connection {
     pub(crate) partial: Vec<u8>,
     pub(crate) output: Option<Box<Output>>,
     pub(crate) aliases: Option<Box<Aliases>>,
-    /// The client id while authenticating, and whether the server made it up.
-    pub(crate) pending: Option<Box<(Arc<str>, bool)>>,
+    /// What is rarely there.
+    pub(crate) waiting: Option<Box<Waiting>>,
 }
 
 impl Connection {
@@ -88,7 +106,7 @@ impl Connection {
             partial: Vec::new(),
             output: None,
             aliases: None,
-            pending: None,
+            waiting: None,
         }
     }
 
@@ -104,6 +122,31 @@ impl Connection {
     /// Whether more than a CONNECT has come while authenticating.
     pub(crate) fn has_input_behind_connect(&self) -> bool {
         self.state == State::Authenticating && self.partial.len() > self.connect_len()
+    }
+
+    /// Takes out the client id that waits for a verdict.
+    pub(crate) fn take_login(&mut self) -> Option<(Arc<str>, bool)> {
+        match *self.waiting.take()? {
+            Waiting::Login(client_id, is_assigned) => Some((client_id, is_assigned)),
+            Waiting::Answers(_) => None,
+        }
+    }
+
+    /// Acknowledgements that wait for the store.
+    pub(crate) fn answers(&self) -> Answers {
+        match self.waiting.as_deref() {
+            Some(Waiting::Answers(answers)) => *answers,
+            Some(Waiting::Login(..)) | None => Answers::default(),
+        }
+    }
+
+    /// The same, to change them; `None` before the connection is open.
+    pub(crate) fn answers_mut(&mut self) -> Option<&mut Answers> {
+        let none = || Box::new(Waiting::Answers(Answers::default()));
+        match &mut **self.waiting.get_or_insert_with(none) {
+            Waiting::Answers(answers) => Some(answers),
+            Waiting::Login(..) => None,
+        }
     }
 
     /// Bytes that wait for its socket.

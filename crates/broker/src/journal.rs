@@ -4,6 +4,13 @@
 //! The core knows a store only by this. It writes records of its own making (see `record.rs`), hears
 //! later at which position a batch begins, and names positions when it has no more use for them.
 
+use std::collections::VecDeque;
+use std::num::NonZeroU32;
+
+use slab::Slab;
+
+use crate::event::ShardId;
+
 /// Records to append and positions to release as one step: after a crash all of it is there, or
 /// nothing.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -21,19 +28,399 @@ pub struct Records {
 /// What the store tells a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreEvent {
-    /// A batch is as safe as the store promises, and so are all before it. Batches without records
-    /// may be reported or not.
+    /// A batch is as safe as the store promises, and so are all before it. Told for every batch,
+    /// in the order of tickets.
     Durable {
         /// Which batch.
         ticket: u64,
-        /// The position of its first record; the others follow it.
+        /// The position of its first record; the others follow it. Means nothing if it has none.
         first: u64,
     },
     /// The disk has no room for what was handed over. The driver keeps it and tries again; batches
-    /// that only release may pass it.
+    /// that only release may pass it on their way to the store, but are reported after it.
     Full,
     /// There is room again: what was kept is durable, as reported before this.
     Room,
     /// The disk failed: nothing will ever be reported durable any more.
     Failed,
+}
+
+/// A record of this shard, on the disk or on its way there. Whoever has it releases it, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RecordId(NonZeroU32);
+
+impl RecordId {
+    /// The id as a number.
+    pub(crate) const fn value(self) -> u32 {
+        self.0.get()
+    }
+
+    fn at(index: usize) -> Self {
+        let number = u32::try_from(index + 1).ok().and_then(NonZeroU32::new);
+        Self(number.unwrap_or(NonZeroU32::MAX))
+    }
+
+    const fn index(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
+/// Whose record is at a place of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// This shard's.
+    Here(RecordId),
+    /// Another shard's, which is to be told the position.
+    There(ShardId, RecordId),
+}
+
+/// Where a record of this shard is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Not known to be durable. When it is, another record is released.
+    Pending(Option<RecordId>),
+    /// The same, and nobody needs it any more.
+    Unwanted(Option<RecordId>),
+    /// Durable, at this position.
+    At(u64),
+}
+
+/// Another shard's record that has become durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Settled {
+    pub(crate) shard: ShardId,
+    pub(crate) record: RecordId,
+    pub(crate) position: u64,
+}
+
+/// Whether the store takes anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Health {
+    Working,
+    Full,
+    Failed,
+}
+
+/// The records of one shard.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    is_on: bool,
+    places: Slab<Place>,
+    /// What is being gathered.
+    batch: Records,
+    owners: Vec<Owner>,
+    /// Batches with the store, in order.
+    flying: VecDeque<Flying>,
+    flying_bytes: usize,
+    /// The last batch that is durable, and with it all before.
+    durable: u64,
+    /// How often a record was released before it was durable.
+    deferred: u64,
+    health: Health,
+}
+
+#[derive(Debug)]
+struct Flying {
+    ticket: u64,
+    owners: Vec<Owner>,
+    bytes: usize,
+}
+
+impl Journal {
+    pub(crate) fn new(is_on: bool) -> Self {
+        Self {
+            is_on,
+            places: Slab::new(),
+            batch: Records {
+                ticket: 1,
+                ..Records::default()
+            },
+            owners: Vec::new(),
+            flying: VecDeque::new(),
+            flying_bytes: 0,
+            durable: 0,
+            deferred: 0,
+            health: Health::Working,
+        }
+    }
+
+    /// Whether there is a store.
+    pub(crate) const fn is_on(&self) -> bool {
+        self.is_on
+    }
+
+    /// A record that is to be written by whoever gets its bytes.
+    pub(crate) fn reserve(&mut self) -> RecordId {
+        RecordId::at(self.places.insert(Place::Pending(None)))
+    }
+
+    /// A record that is there already.
+    pub(crate) fn adopt(&mut self, position: u64) -> RecordId {
+        RecordId::at(self.places.insert(Place::At(position)))
+    }
+
+    /// Adds the record that `write` appends to the batch.
+    pub(crate) fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> RecordId {
+        let id = self.reserve();
+        self.append_as(Owner::Here(id), write);
+        id
+    }
+
+    /// The same for a record that has its owner.
+    pub(crate) fn append_as(&mut self, owner: Owner, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.batch.bytes);
+        self.batch.ends.push(self.batch.bytes.len());
+        self.owners.push(owner);
+    }
+
+    /// Adds a record and releases the one that it takes the place of, in one step.
+    pub(crate) fn replace(&mut self, old: &mut Option<RecordId>, write: impl FnOnce(&mut Vec<u8>)) {
+        let new = self.append(write);
+        if let Some(old) = old.replace(new) {
+            self.release(old);
+        }
+    }
+
+    /// A record is not needed any more.
+    pub(crate) fn release(&mut self, id: RecordId) {
+        let Some(place) = self.places.get_mut(id.index()) else {
+            return;
+        };
+        match *place {
+            Place::At(position) => {
+                self.places.try_remove(id.index());
+                self.batch.releases.push(position);
+            }
+            Place::Pending(older) => {
+                *place = Place::Unwanted(older);
+                self.deferred += 1;
+            }
+            Place::Unwanted(_) => {}
+        }
+    }
+
+    /// One record takes the place of another, which is released as soon as the new one is durable:
+    /// for records that may not get into one batch.
+    pub(crate) fn supersede(&mut self, old: RecordId, new: RecordId) {
+        match self.places.get_mut(new.index()) {
+            Some(Place::Pending(older @ None)) => *older = Some(old),
+            _ => self.release(old),
+        }
+    }
+
+    /// A record that another shard wrote for this one is durable.
+    pub(crate) fn settle(&mut self, id: RecordId, position: u64) {
+        let Some(place) = self.places.get_mut(id.index()) else {
+            return;
+        };
+        let older = match *place {
+            Place::Pending(older) => {
+                *place = Place::At(position);
+                older
+            }
+            Place::Unwanted(older) => {
+                self.places.try_remove(id.index());
+                self.batch.releases.push(position);
+                older
+            }
+            Place::At(_) => None,
+        };
+        if let Some(older) = older {
+            self.release(older);
+        }
+    }
+
+    /// A reserved record will never be written.
+    pub(crate) fn abandon(&mut self, id: RecordId) {
+        self.places.try_remove(id.index());
+    }
+
+    /// The position of a record, once it is durable.
+    pub(crate) fn position(&self, id: RecordId) -> Option<u64> {
+        match self.places.get(id.index()) {
+            Some(Place::At(position)) => Some(*position),
+            Some(Place::Pending(_) | Place::Unwanted(_)) | None => None,
+        }
+    }
+
+    /// The ticket of the newest batch with anything in it: when that is durable, everything is
+    /// that was appended and released so far.
+    pub(crate) const fn ticket(&self) -> u64 {
+        if self.batch.ends.is_empty() && self.batch.releases.is_empty() {
+            self.batch.ticket - 1
+        } else {
+            self.batch.ticket
+        }
+    }
+
+    /// How often a record was released before it was durable: its release goes into the batch that
+    /// is gathered when it is, and takes one round more to be on disk.
+    pub(crate) const fn deferred(&self) -> u64 {
+        self.deferred
+    }
+
+    /// The newest batch that is durable.
+    pub(crate) const fn durable(&self) -> u64 {
+        self.durable
+    }
+
+    /// Whether the store does not keep up: whoever has more for it has to wait.
+    pub(crate) fn is_behind(&self, bytes_max: usize) -> bool {
+        self.is_on
+            && (self.health != Health::Working
+                || self.flying_bytes + self.batch.bytes.len() > bytes_max)
+    }
+
+    /// Whether anything waits to be handed out.
+    pub(crate) const fn has_batch(&self) -> bool {
+        self.ticket() == self.batch.ticket
+    }
+
+    /// Hands out what was gathered.
+    pub(crate) fn take_batch(&mut self) -> Option<Records> {
+        if !self.has_batch() {
+            return None;
+        }
+        let next = Records {
+            ticket: self.batch.ticket + 1,
+            ..Records::default()
+        };
+        let batch = std::mem::replace(&mut self.batch, next);
+        let bytes = batch.bytes.len();
+        self.flying_bytes += bytes;
+        self.flying.push_back(Flying {
+            ticket: batch.ticket,
+            owners: std::mem::take(&mut self.owners),
+            bytes,
+        });
+        Some(batch)
+    }
+
+    /// A batch is durable: appends what other shards are to be told.
+    pub(crate) fn on_durable(&mut self, ticket: u64, first: u64, others: &mut Vec<Settled>) {
+        while let Some(batch) = self.flying.front()
+            && batch.ticket <= ticket
+            && let Some(batch) = self.flying.pop_front()
+        {
+            self.flying_bytes -= batch.bytes;
+            for (position, owner) in (first..).zip(batch.owners) {
+                match owner {
+                    Owner::Here(record) => self.settle(record, position),
+                    Owner::There(shard, record) => others.push(Settled {
+                        shard,
+                        record,
+                        position,
+                    }),
+                }
+            }
+        }
+        self.durable = self.durable.max(ticket);
+    }
+
+    pub(crate) fn on_full(&mut self) {
+        if self.health == Health::Working {
+            self.health = Health::Full;
+        }
+    }
+
+    pub(crate) fn on_room(&mut self) {
+        if self.health == Health::Full {
+            self.health = Health::Working;
+        }
+    }
+
+    pub(crate) fn on_failed(&mut self) {
+        self.health = Health::Failed;
+    }
+
+    /// Records that are live or on their way: what tests check against leaks.
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn journal_with(records: &[&[u8]]) -> (Journal, Vec<RecordId>) {
+        let mut journal = Journal::new(true);
+        let ids = records
+            .iter()
+            .map(|record| journal.append(|out| out.extend_from_slice(record)))
+            .collect();
+        (journal, ids)
+    }
+
+    #[test]
+    fn positions_are_known_once_a_batch_is_durable() {
+        let (mut journal, ids) = journal_with(&[b"a", b"bc"]);
+        assert_eq!(journal.ticket(), 1);
+        let batch = journal.take_batch().unwrap();
+        assert_eq!((batch.bytes, batch.ends), (b"abc".to_vec(), vec![1, 3]));
+        assert_eq!((journal.ticket(), journal.position(ids[0])), (1, None));
+        journal.on_durable(1, 70, &mut Vec::new());
+        assert_eq!(journal.position(ids[0]), Some(70));
+        assert_eq!(journal.position(ids[1]), Some(71));
+    }
+
+    #[test]
+    fn what_is_released_before_it_is_durable_is_released_as_soon_as_it_is() {
+        let (mut journal, ids) = journal_with(&[b"a", b"b"]);
+        journal.release(ids[0]);
+        let batch = journal.take_batch().unwrap();
+        assert!(batch.releases.is_empty());
+        assert!(journal.take_batch().is_none());
+        journal.on_durable(1, 5, &mut Vec::new());
+        assert_eq!(journal.take_batch().unwrap().releases, [5]);
+        journal.release(ids[1]);
+        assert_eq!(journal.take_batch().unwrap().releases, [6]);
+        assert_eq!(journal.len(), 0);
+    }
+
+    #[test]
+    fn a_record_for_another_shard_is_told_to_it() {
+        let mut theirs = Journal::new(true);
+        let record = theirs.reserve();
+        let (mut mine, _) = journal_with(&[b"a"]);
+        mine.append_as(Owner::There(ShardId(1), record), |out| out.push(0));
+        mine.take_batch().unwrap();
+        let mut others = Vec::new();
+        mine.on_durable(1, 8, &mut others);
+        let settled = others[0];
+        assert_eq!((settled.shard, settled.position), (ShardId(1), 9));
+        theirs.settle(settled.record, settled.position);
+        assert_eq!(theirs.position(record), Some(9));
+    }
+
+    #[test]
+    fn an_older_record_stays_until_the_one_in_its_place_is_durable() {
+        let (mut journal, ids) = journal_with(&[b"old"]);
+        journal.take_batch().unwrap();
+        journal.on_durable(1, 4, &mut Vec::new());
+        let new = journal.reserve();
+        journal.supersede(ids[0], new);
+        assert!(!journal.has_batch());
+        journal.release(new);
+        journal.settle(new, 9);
+        assert_eq!(journal.take_batch().unwrap().releases, [9, 4]);
+    }
+
+    #[test]
+    fn a_store_that_is_behind_full_or_failed_takes_no_more() {
+        let (mut journal, _) = journal_with(&[b"1234"]);
+        assert!(!journal.is_behind(4) && journal.is_behind(3));
+        journal.take_batch().unwrap();
+        assert!(journal.is_behind(3));
+        journal.on_durable(1, 0, &mut Vec::new());
+        assert!(!journal.is_behind(3));
+        journal.on_full();
+        assert!(journal.is_behind(100));
+        journal.on_room();
+        assert!(!journal.is_behind(100));
+        journal.on_failed();
+        journal.on_room();
+        assert!(journal.is_behind(100));
+        assert!(!Journal::new(false).is_behind(0));
+    }
 }

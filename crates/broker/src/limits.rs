@@ -94,6 +94,9 @@ pub struct Limits {
     /// Filters, levels of wildcard filters and shared groups that are looked at for the messages
     /// of one client at a time; then other work comes in between.
     pub match_steps_max: usize,
+    /// Bytes per shard that may be on their way to the disk; above that, and while the disk is full
+    /// or has failed, the input of clients waits whose packets have to be stored.
+    pub store_waiting_bytes_max: usize,
     /// Entries of the match cache per shard.
     pub match_cache_max: usize,
     /// How shared subscriptions choose.
@@ -133,6 +136,7 @@ impl Default for Limits {
             retained_bytes_max: 1024 * 1024 * 1024,
             retained_steps_max: 1024,
             match_steps_max: 16_384,
+            store_waiting_bytes_max: 16 * 1024 * 1024,
             match_cache_max: 65_536,
             share_strategy: ShareStrategy::RoundRobin,
             sys_interval_ms: 10_000,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::event::ShardId;
+use crate::journal::{Owner, RecordId};
 use crate::message::{Head, Message};
 use crate::routing::share::SessionRef;
 use crate::stats::Stats;
@@ -59,22 +60,53 @@ pub(crate) struct Ticket {
     pub(crate) number: u64,
 }
 
+/// Something that a shard has begun and others have a part in: what they want to be written is
+/// written by the shard that began it, in one step with its own part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ExchangeRef {
+    /// The shard that began it.
+    pub(crate) shard: ShardId,
+    /// Which it is there.
+    pub(crate) number: u64,
+}
+
+/// A record that another shard than its owner writes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Draft {
+    /// Whose it is.
+    pub(crate) owner: Owner,
+    /// What to write.
+    pub(crate) bytes: Vec<u8>,
+}
+
 #[derive(Debug)]
 pub(crate) enum Letter {
     /// The sender has its first, or no more, subscribers of a filter.
     Interest {
         filter: Arc<str>,
         is_interested: bool,
+        /// Whether a session that outlives the process is among them.
+        is_durable: bool,
         ticket: Option<Ticket>,
     },
     /// One shard has taken in what a SUBSCRIBE changed.
     Applied { number: u64 },
     /// A message for the receiver's subscribers.
-    Publish { message: Message },
+    Publish {
+        message: Message,
+        exchange: Option<ExchangeRef>,
+    },
     /// The same, its topic, properties and payload being the next `len_bytes` of [`Mail::bytes`].
-    PublishCopied { head: Head, len_bytes: u32 },
+    PublishCopied {
+        head: Head,
+        len_bytes: u32,
+        exchange: Option<ExchangeRef>,
+    },
     /// A message to retain, or to clear if its payload is empty.
-    Retain { message: Message },
+    Retain {
+        message: Message,
+        exchange: Option<ExchangeRef>,
+    },
     /// A page of retained messages is wanted for a session.
     RetainedFind { session: SessionRef, find: Find },
     /// Here it is.
@@ -107,6 +139,7 @@ pub(crate) enum Letter {
         group: GroupRef,
         message: Message,
         not: Option<SessionRef>,
+        exchange: Option<ExchangeRef>,
     },
     /// A message for a member that lives on the receiver. The members in `refused` may not have it.
     Assign {
@@ -114,12 +147,14 @@ pub(crate) enum Letter {
         message: Message,
         session: SessionRef,
         refused: Vec<SessionRef>,
+        exchange: Option<ExchangeRef>,
     },
     /// A message comes back to its group's owner: the last of these members may not have it either.
     Refused {
         group: GroupRef,
         message: Message,
         refused: Vec<SessionRef>,
+        exchange: Option<ExchangeRef>,
     },
     /// A member of groups that the receiver owns is connected or not, and takes so many messages at
     /// a time.
@@ -133,6 +168,10 @@ pub(crate) enum Letter {
         group: GroupRef,
         session: SessionRef,
     },
+    /// What the sender's part in an exchange wants to be written; perhaps nothing.
+    Answered { number: u64, drafts: Vec<Draft> },
+    /// Records of the receiver that the sender wrote are durable.
+    Stored { records: Vec<(RecordId, u64)> },
     /// The sender's counters, for `$SYS`.
     Stats(Box<Stats>),
 }

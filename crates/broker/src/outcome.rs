@@ -61,6 +61,8 @@ outcomes! {
     PublishAliasInvalid = "publish.alias_invalid", Denied;
     /// The payload is not the UTF-8 that its format indicator promises.
     PublishPayloadInvalid = "publish.payload_invalid", Denied;
+    /// The store does not keep up, or its disk is full or failed; the client's input waits.
+    PublishStoreWait = "publish.store_wait", Delayed;
     /// No room for another retained message.
     PublishRetainQuota = "publish.retain_quota", Denied;
 

@@ -3,12 +3,49 @@
 //! The driver hands in every live record in the order of positions, then takes one part for each
 //! shard. How many shards wrote the records does not matter.
 
-use crate::event::Now;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use columba_codec::{PacketId, QoS};
+
+use crate::event::{Now, ShardId};
+use crate::hash::{Hashing, hash_of, shard_of};
 use crate::journal::Records;
+use crate::message::Message;
+use crate::record::{
+    Clock, Exchange, MessageRecord, Recipient, Record, SessionNumber, SessionRecord, Step,
+    SubscriptionRecord, write_message,
+};
+use crate::routing::share::SessionRef;
 
 /// Gathers records.
-#[derive(Debug, Default)]
-pub struct Recovery {}
+#[derive(Debug)]
+pub struct Recovery {
+    clock: Clock,
+    seed: Option<(u64, u64)>,
+    sessions: BTreeMap<SessionNumber, FoundSession>,
+    subscriptions: Vec<FoundSubscription>,
+    messages: BTreeMap<u64, FoundMessage>,
+    /// By message and session.
+    exchanges: BTreeMap<(u64, SessionNumber), FoundExchange>,
+    /// By message.
+    settled: BTreeMap<u64, (u64, Vec<u32>)>,
+    received: Vec<(u64, SessionNumber, PacketId)>,
+    retained: BTreeMap<String, FoundRetained>,
+    /// Records that others have taken the place of.
+    outdated: Vec<u64>,
+    highest: Highest,
+    unusable: u64,
+}
+
+/// The highest numbers that were given out.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Highest {
+    pub(crate) session: SessionNumber,
+    pub(crate) membership: u32,
+    pub(crate) version: u64,
+}
 
 /// What was found, for people.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,13 +58,22 @@ pub struct RecoveredCounts {
     pub queued: u64,
     /// Retained messages.
     pub retained: u64,
-    /// Records that mean nothing to this program, or refer to others that are gone.
+    /// Records that mean nothing to this program.
     pub unusable: u64,
 }
 
 /// What one shard starts with; see [`Shard::restore`](crate::Shard::restore).
-#[derive(Debug)]
-pub struct RecoveredShard {}
+#[derive(Debug, Default)]
+pub struct RecoveredShard {
+    /// In the order of their slots, from 0 on.
+    pub(crate) sessions: Vec<FoundSession>,
+    pub(crate) messages: Vec<RecoveredMessage>,
+    pub(crate) retained: Vec<FoundRetained>,
+    /// Filters that other shards have subscribers of.
+    pub(crate) remote: Vec<(Arc<str>, ShardId)>,
+    pub(crate) groups: Vec<RecoveredGroup>,
+    pub(crate) highest: Highest,
+}
 
 /// All that was found.
 #[derive(Debug)]
@@ -37,35 +83,499 @@ pub struct Recovered {
     /// For the report.
     pub counts: RecoveredCounts,
     /// To be committed before the shards start: the seed of a new store, records that had to be
-    /// written anew, because there is another number of shards, and positions that nobody needs any more. The positions of what
-    /// it appends are not needed. Empty most of the time.
+    /// written anew, and positions that nobody needs any more. Empty most of the time.
     pub repair: Records,
+    /// Records had to be written anew, because there is another number of shards: what `shards`
+    /// holds is not whole. Commit `repair` and recover once more.
+    pub is_to_be_repeated: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct FoundSession {
+    pub(crate) position: u64,
+    pub(crate) number: SessionNumber,
+    pub(crate) client_id: Arc<str>,
+    pub(crate) user: Option<Arc<str>>,
+    pub(crate) groups: Vec<Arc<str>>,
+    pub(crate) addr: Option<IpAddr>,
+    pub(crate) expiry_secs: u32,
+    pub(crate) disconnected_at_unix_ms: Option<u64>,
+    pub(crate) will: Option<FoundWill>,
+    pub(crate) subscriptions: Vec<FoundSubscription>,
+    pub(crate) received: Vec<(u64, PacketId)>,
+}
+
+#[derive(Debug)]
+pub(crate) struct FoundWill {
+    pub(crate) message: Message,
+    pub(crate) expiry_secs: Option<u32>,
+    pub(crate) delay_secs: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct FoundSubscription {
+    pub(crate) position: u64,
+    session: SessionNumber,
+    pub(crate) filter: Arc<str>,
+    pub(crate) qos: QoS,
+    pub(crate) no_local: bool,
+    pub(crate) retain_as_published: bool,
+    pub(crate) identifier: u32,
+    pub(crate) share: Option<(Arc<str>, u32)>,
+}
+
+#[derive(Debug)]
+struct FoundMessage {
+    message: Message,
+    recipients: Vec<Recipient>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct FoundExchange {
+    position: u64,
+    packet_id: PacketId,
+    is_released: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct FoundRetained {
+    pub(crate) position: u64,
+    version: u64,
+    pub(crate) message: Message,
+}
+
+/// A message with the copies that one shard has of it.
+#[derive(Debug)]
+pub(crate) struct RecoveredMessage {
+    pub(crate) position: u64,
+    pub(crate) message: Message,
+    /// Copies that the record names.
+    pub(crate) count: u32,
+    /// Places of those that are settled.
+    pub(crate) settled: Vec<u32>,
+    /// The record that says so.
+    pub(crate) settled_position: Option<u64>,
+    pub(crate) copies: Vec<RecoveredCopy>,
+}
+
+#[derive(Debug)]
+pub(crate) struct RecoveredCopy {
+    pub(crate) slot: u32,
+    /// Its place in the record.
+    pub(crate) place: u32,
+    pub(crate) recipient: Recipient,
+    /// The record of its QoS 2 exchange.
+    pub(crate) exchange: Option<u64>,
+}
+
+/// A shared group, as every shard has to know it.
+#[derive(Debug)]
+pub(crate) struct RecoveredGroup {
+    pub(crate) filter: Arc<str>,
+    pub(crate) name: Arc<str>,
+    pub(crate) owner: ShardId,
+    /// Its members, on the owner.
+    pub(crate) members: Vec<SessionRef>,
 }
 
 impl Recovery {
-    /// Nothing so far.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Takes in a record. What it cannot read is counted as unusable and left alone.
-    pub fn take(&mut self, position: u64, record: &[u8]) {
-        let _ = (position, record);
+    /// Nothing so far. `now` is the time from which clocks run on.
+    pub fn new(now: Now) -> Self {
+        Self {
+            clock: Clock::new(now),
+            seed: None,
+            sessions: BTreeMap::new(),
+            subscriptions: Vec::new(),
+            messages: BTreeMap::new(),
+            exchanges: BTreeMap::new(),
+            settled: BTreeMap::new(),
+            received: Vec::new(),
+            retained: BTreeMap::new(),
+            outdated: Vec::new(),
+            highest: Highest::default(),
+            unusable: 0,
+        }
     }
 
     /// The seed that the shards of this store were made with. Shards that are made with it again
     /// find their own messages; with another one they are found too, but many are written anew.
     pub fn seed(&self) -> Option<u64> {
-        None
+        self.seed.map(|(_, seed)| seed)
+    }
+
+    /// Takes in a record. What it cannot read is counted as unusable and left alone.
+    pub fn take(&mut self, position: u64, record: &[u8]) {
+        match Record::read(record) {
+            None => self.unusable += 1,
+            Some(Record::Seed(seed)) => {
+                let older = self.seed.replace((position, seed));
+                self.outdated.extend(older.map(|(position, _)| position));
+            }
+            Some(Record::Session(session)) => self.take_session(position, &session),
+            Some(Record::Subscription(subscription)) => {
+                self.take_subscription(position, &subscription);
+            }
+            Some(Record::Message(message, recipients)) => {
+                self.take_message(position, message, recipients);
+            }
+            Some(Record::Sent(exchange)) => self.take_exchange(position, exchange, false),
+            Some(Record::Released(exchange)) => self.take_exchange(position, exchange, true),
+            Some(Record::Settled {
+                message,
+                recipients,
+            }) => {
+                let older = self.settled.insert(message, (position, recipients));
+                self.outdated.extend(older.map(|(position, _)| position));
+            }
+            Some(Record::Received { session, packet_id }) => {
+                self.highest.session = self.highest.session.max(session);
+                self.received.push((position, session, packet_id));
+            }
+            Some(Record::Retained { version, message }) => {
+                self.take_retained(position, version, message);
+            }
+        }
+    }
+
+    fn take_session(&mut self, position: u64, session: &SessionRecord<'_>) {
+        self.highest.session = self.highest.session.max(session.number);
+        let clock = self.clock;
+        let will = session.will.as_ref().map(|will| FoundWill {
+            message: will.message.to_message(clock),
+            expiry_secs: will.expiry_secs,
+            delay_secs: will.delay_secs,
+        });
+        let found = FoundSession {
+            position,
+            number: session.number,
+            client_id: session.client_id.into(),
+            user: session.user.map(Arc::from),
+            groups: session
+                .groups
+                .iter()
+                .map(|group| Arc::from(*group))
+                .collect(),
+            addr: session.addr,
+            expiry_secs: session.expiry_secs,
+            disconnected_at_unix_ms: session.disconnected_at_unix_ms,
+            will,
+            subscriptions: Vec::new(),
+            received: Vec::new(),
+        };
+        let older = self.sessions.insert(session.number, found);
+        self.outdated.extend(older.map(|older| older.position));
+    }
+
+    fn take_subscription(&mut self, position: u64, found: &SubscriptionRecord<'_>) {
+        self.highest.session = self.highest.session.max(found.session);
+        if let Some((_, number)) = found.share {
+            self.highest.membership = self.highest.membership.max(number);
+        }
+        self.subscriptions.push(FoundSubscription {
+            position,
+            session: found.session,
+            filter: found.filter.into(),
+            qos: found.qos,
+            no_local: found.no_local,
+            retain_as_published: found.retain_as_published,
+            identifier: found.identifier,
+            share: found.share.map(|(name, number)| (name.into(), number)),
+        });
+    }
+
+    fn take_message(
+        &mut self,
+        position: u64,
+        message: MessageRecord<'_>,
+        recipients: Vec<Recipient>,
+    ) {
+        for recipient in &recipients {
+            self.highest.session = self.highest.session.max(recipient.session);
+            self.highest.membership = self.highest.membership.max(recipient.membership);
+        }
+        let message = message.to_message(self.clock);
+        let found = FoundMessage {
+            message,
+            recipients,
+        };
+        self.messages.insert(position, found);
+    }
+
+    fn take_exchange(&mut self, position: u64, exchange: Exchange, is_released: bool) {
+        let found = FoundExchange {
+            position,
+            packet_id: exchange.packet_id,
+            is_released,
+        };
+        let key = (exchange.message, exchange.session);
+        let older = self.exchanges.insert(key, found);
+        self.outdated.extend(older.map(|older| older.position));
+    }
+
+    fn take_retained(&mut self, position: u64, version: u64, message: MessageRecord<'_>) {
+        self.highest.version = self.highest.version.max(version);
+        if let Some(known) = self.retained.get(message.topic)
+            && known.version > version
+        {
+            return self.outdated.push(position);
+        }
+        let found = FoundRetained {
+            position,
+            version,
+            message: message.to_message(self.clock),
+        };
+        let older = self.retained.insert(message.topic.to_owned(), found);
+        self.outdated.extend(older.map(|older| older.position));
     }
 
     /// Deals out what was found to shards that are made with this seed, which is noted in the store.
-    pub fn finish(self, shards: u16, seed: u64, now: Now) -> Recovered {
-        let _ = (seed, now);
+    pub fn finish(mut self, shards: u16, seed: u64) -> Recovered {
+        let mut parts = Parts {
+            hashing: Hashing::with_seed(seed),
+            clock: self.clock,
+            shards: (0..shards).map(|_| RecoveredShard::default()).collect(),
+            places: BTreeMap::new(),
+            counts: RecoveredCounts {
+                unusable: self.unusable,
+                ..RecoveredCounts::default()
+            },
+            repair: Records {
+                releases: std::mem::take(&mut self.outdated),
+                ..Records::default()
+            },
+            is_to_be_repeated: false,
+        };
+        if self.seed() != Some(seed) {
+            parts.write(&Record::Seed(seed));
+            let older = self.seed.take();
+            parts
+                .repair
+                .releases
+                .extend(older.map(|(position, _)| position));
+        }
+        self.attach(&mut parts);
+        parts.deal_sessions(self.sessions);
+        parts.deal_messages(self.messages, self.exchanges, self.settled);
+        parts.deal_retained(self.retained);
+        for shard in &mut parts.shards {
+            shard.highest = self.highest;
+        }
         Recovered {
-            shards: (0..shards).map(|_| RecoveredShard {}).collect(),
-            counts: RecoveredCounts::default(),
-            repair: Records::default(),
+            shards: parts.shards,
+            counts: parts.counts,
+            repair: parts.repair,
+            is_to_be_repeated: parts.is_to_be_repeated,
+        }
+    }
+
+    /// Gives subscriptions and packet ids to their sessions; what has none is not needed.
+    fn attach(&mut self, parts: &mut Parts) {
+        let releases = &mut parts.repair.releases;
+        // A client has one session: the one that was made last.
+        let mut newest: BTreeMap<Arc<str>, SessionNumber> = BTreeMap::new();
+        for session in self.sessions.values() {
+            newest.insert(Arc::clone(&session.client_id), session.number);
+        }
+        self.sessions.retain(|number, session| {
+            let is_kept = session.expiry_secs > 0
+                && newest
+                    .get(&session.client_id)
+                    .is_some_and(|of| of == number);
+            if !is_kept {
+                releases.push(session.position);
+            }
+            is_kept
+        });
+        for found in std::mem::take(&mut self.subscriptions) {
+            let Some(session) = self.sessions.get_mut(&found.session) else {
+                releases.push(found.position);
+                continue;
+            };
+            session.subscriptions.push(found);
+        }
+        for (position, number, packet_id) in std::mem::take(&mut self.received) {
+            match self.sessions.get_mut(&number) {
+                Some(session) => session.received.push((position, packet_id)),
+                None => releases.push(position),
+            }
+        }
+    }
+}
+
+/// What is dealt out.
+struct Parts {
+    hashing: Hashing,
+    clock: Clock,
+    shards: Vec<RecoveredShard>,
+    /// Where each session lives now.
+    places: BTreeMap<SessionNumber, SessionRef>,
+    counts: RecoveredCounts,
+    repair: Records,
+    is_to_be_repeated: bool,
+}
+
+impl Parts {
+    fn write(&mut self, fact: &Record<'_>) {
+        fact.write(&mut self.repair.bytes);
+        self.repair.ends.push(self.repair.bytes.len());
+    }
+
+    fn home_of<T: std::hash::Hash + ?Sized>(&self, value: &T) -> ShardId {
+        shard_of(hash_of(&self.hashing, value), self.shards.len() as u16)
+    }
+
+    fn deal_sessions(&mut self, sessions: BTreeMap<SessionNumber, FoundSession>) {
+        let mut interests: BTreeMap<Arc<str>, u64> = BTreeMap::new();
+        let mut groups: BTreeMap<(Arc<str>, Arc<str>), Vec<SessionRef>> = BTreeMap::new();
+        for (number, session) in sessions {
+            let home = self.home_of(&*session.client_id);
+            let Some(shard) = self.shards.get_mut(home.index()) else {
+                continue;
+            };
+            let slot = shard.sessions.len() as u32;
+            let me = SessionRef {
+                shard: home,
+                slot,
+                serial: slot + 1,
+            };
+            self.places.insert(number, me);
+            self.counts.sessions += 1;
+            self.counts.subscriptions += session.subscriptions.len() as u64;
+            for subscription in &session.subscriptions {
+                let filter = Arc::clone(&subscription.filter);
+                match &subscription.share {
+                    Some((name, _)) => {
+                        let group = groups.entry((filter, Arc::clone(name))).or_default();
+                        group.push(me);
+                    }
+                    None => *interests.entry(filter).or_default() |= 1 << home.0,
+                }
+            }
+            shard.sessions.push(session);
+        }
+        for (filter, homes) in interests {
+            for (at, shard) in self.shards.iter_mut().enumerate() {
+                let others = (0..64u16).filter(|home| homes >> home & 1 == 1);
+                let others = others.filter(|home| usize::from(*home) != at);
+                shard
+                    .remote
+                    .extend(others.map(|home| (Arc::clone(&filter), ShardId(home))));
+            }
+        }
+        for ((filter, name), members) in groups {
+            let owner = self.home_of(&(&*filter, &*name));
+            for (at, shard) in self.shards.iter_mut().enumerate() {
+                shard.groups.push(RecoveredGroup {
+                    filter: Arc::clone(&filter),
+                    name: Arc::clone(&name),
+                    owner,
+                    members: if at == owner.index() {
+                        members.clone()
+                    } else {
+                        Vec::new()
+                    },
+                });
+            }
+        }
+    }
+
+    fn deal_messages(
+        &mut self,
+        messages: BTreeMap<u64, FoundMessage>,
+        mut exchanges: BTreeMap<(u64, SessionNumber), FoundExchange>,
+        mut settled: BTreeMap<u64, (u64, Vec<u32>)>,
+    ) {
+        for (
+            position,
+            FoundMessage {
+                message,
+                recipients,
+            },
+        ) in messages
+        {
+            let count = recipients.len() as u32;
+            let (settled_position, mut gone) = match settled.remove(&position) {
+                Some((at, gone)) => (Some(at), gone),
+                None => (None, Vec::new()),
+            };
+            gone.sort_unstable();
+            let mut by_shard: BTreeMap<ShardId, Vec<RecoveredCopy>> = BTreeMap::new();
+            let mut places = Vec::new();
+            for (place, mut recipient) in (0u32..).zip(recipients) {
+                let exchange = exchanges.remove(&(position, recipient.session));
+                let home = self.places.get(&recipient.session);
+                let (Some(home), Err(_)) = (home, gone.binary_search(&place)) else {
+                    places.push(place);
+                    self.repair
+                        .releases
+                        .extend(exchange.map(|exchange| exchange.position));
+                    continue;
+                };
+                if let Some(exchange) = exchange {
+                    recipient.step = match exchange.is_released {
+                        true => Step::Released(exchange.packet_id),
+                        false => Step::Sent(exchange.packet_id),
+                    };
+                }
+                by_shard.entry(home.shard).or_default().push(RecoveredCopy {
+                    slot: home.slot,
+                    place,
+                    recipient,
+                    exchange: exchange.map(|exchange| exchange.position),
+                });
+            }
+            self.counts.queued += by_shard.values().map(Vec::len).sum::<usize>() as u64;
+            if by_shard.len() != 1 {
+                self.rewrite(position, settled_position, &message, by_shard);
+                continue;
+            }
+            for (home, copies) in by_shard {
+                if let Some(shard) = self.shards.get_mut(home.index()) {
+                    shard.messages.push(RecoveredMessage {
+                        position,
+                        message: message.clone(),
+                        count,
+                        settled: std::mem::take(&mut places),
+                        settled_position,
+                        copies,
+                    });
+                }
+            }
+        }
+        let orphans = exchanges.into_values().map(|exchange| exchange.position);
+        let notes = settled.into_values().map(|(position, _)| position);
+        self.repair.releases.extend(orphans.chain(notes));
+    }
+
+    /// A message whose copies are nobody's, or are to be on several shards: each of those gets a
+    /// record of its own.
+    fn rewrite(
+        &mut self,
+        position: u64,
+        settled_position: Option<u64>,
+        message: &Message,
+        by_shard: BTreeMap<ShardId, Vec<RecoveredCopy>>,
+    ) {
+        self.repair.releases.push(position);
+        self.repair.releases.extend(settled_position);
+        for copies in by_shard.into_values() {
+            self.is_to_be_repeated = true;
+            let exchanges = copies.iter().filter_map(|copy| copy.exchange);
+            self.repair.releases.extend(exchanges);
+            let recipients: Vec<_> = copies.into_iter().map(|copy| copy.recipient).collect();
+            let facts = MessageRecord::of(message, self.clock);
+            write_message(&mut self.repair.bytes, &facts, &recipients);
+            self.repair.ends.push(self.repair.bytes.len());
+        }
+    }
+
+    fn deal_retained(&mut self, retained: BTreeMap<String, FoundRetained>) {
+        self.counts.retained = retained.len() as u64;
+        for (topic, found) in retained {
+            let owner = self.home_of(topic.as_str());
+            if let Some(shard) = self.shards.get_mut(owner.index()) {
+                shard.retained.push(found);
+            }
         }
     }
 }

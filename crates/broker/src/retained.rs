@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use crate::journal::RecordId;
 use crate::message::{Message, NEVER_MS};
 use crate::work::Steps;
 
@@ -23,8 +24,9 @@ pub(crate) struct RetainedStore {
     seek: String,
 }
 
+/// A message and its record, if there is a store.
 #[derive(Debug)]
-struct ByTopic(Message);
+struct ByTopic(Message, Option<RecordId>);
 
 impl Borrow<[u8]> for ByTopic {
     fn borrow(&self) -> &[u8] {
@@ -108,30 +110,30 @@ impl RetainedStore {
         count <= limits.messages_max && bytes <= limits.bytes_max
     }
 
-    /// Stores a message in place of the topic's old one (`MQTT-3.3.1-5`).
-    pub(crate) fn set(&mut self, message: Message) {
+    /// Stores a message in place of the topic's old one (`MQTT-3.3.1-5`); gives back the record of
+    /// that.
+    pub(crate) fn set(&mut self, message: Message, record: Option<RecordId>) -> Option<RecordId> {
         self.bytes += message.size_bytes();
         let expires = (message.head().expires_at_ms != NEVER_MS).then(|| message.clone());
-        let old = self.messages.replace(ByTopic(message));
-        self.let_go(old);
+        let old = self.messages.replace(ByTopic(message, record));
+        let old = old.and_then(|old| self.let_go(old));
         self.expiries.extend(expires.map(ByExpiry));
+        old
     }
 
-    /// Removes a topic's message; tells whether there was one (`MQTT-3.3.1-6`).
-    pub(crate) fn clear(&mut self, topic: &str) -> bool {
-        let old = self.messages.take(topic.as_bytes());
-        let was_there = old.is_some();
-        self.let_go(old);
-        was_there
+    /// Removes a topic's message (`MQTT-3.3.1-6`); gives back its record. `None`: there was none.
+    pub(crate) fn clear(&mut self, topic: &str) -> Option<Option<RecordId>> {
+        let old = self.messages.take(topic.as_bytes())?;
+        Some(self.let_go(old))
     }
 
     /// Settles what is kept about a message that is out of the set.
-    fn let_go(&mut self, old: Option<ByTopic>) {
-        let Some(ByTopic(old)) = old else { return };
+    fn let_go(&mut self, ByTopic(old, record): ByTopic) -> Option<RecordId> {
         self.bytes -= old.size_bytes();
         if old.head().expires_at_ms != NEVER_MS {
             self.expiries.remove(&ByExpiry(old));
         }
+        record
     }
 
     /// A topic's message.
@@ -174,7 +176,7 @@ impl RetainedStore {
                 true => Bound::Excluded(seek.as_bytes()),
                 false => Bound::Included(seek.as_bytes()),
             };
-            for ByTopic(message) in messages.range::<[u8], _>((bound, Bound::Unbounded)) {
+            for ByTopic(message, _) in messages.range::<[u8], _>((bound, Bound::Unbounded)) {
                 let topic = message.topic();
                 if !topic.starts_with(prefix) {
                     return None;
@@ -205,15 +207,24 @@ impl RetainedStore {
         Some(first.0.head().expires_at_ms)
     }
 
-    /// Removes expired messages until the steps are spent; returns how many.
-    pub(crate) fn expire(&mut self, now_ms: u64, steps: &mut Steps) -> usize {
+    /// Removes expired messages until the steps are spent; returns how many, and hands out their
+    /// records.
+    pub(crate) fn expire(
+        &mut self,
+        now_ms: u64,
+        steps: &mut Steps,
+        mut gone: impl FnMut(RecordId),
+    ) -> usize {
         let mut count = 0;
         while !steps.is_spent() && self.next_expiry_ms().is_some_and(|at_ms| at_ms <= now_ms) {
             let Some(ByExpiry(message)) = self.expiries.pop_first() else {
                 break;
             };
             steps.spend(message.topic().len());
-            count += usize::from(self.clear(message.topic()));
+            if let Some(record) = self.clear(message.topic()) {
+                count += 1;
+                record.into_iter().for_each(&mut gone);
+            }
         }
         count
     }
@@ -335,26 +346,26 @@ mod tests {
     fn set_replaces_and_clear_removes() {
         // MQTT-3.3.1-5, MQTT-3.3.1-6
         let mut store = RetainedStore::default();
-        store.set(message("a", "1", NEVER_MS));
-        store.set(message("a", "22", NEVER_MS));
+        store.set(message("a", "1", NEVER_MS), None);
+        store.set(message("a", "22", NEVER_MS), None);
         assert_eq!((store.len(), store.bytes()), (1, 3));
-        assert!(store.clear("a"));
-        assert!(!store.clear("a"));
+        assert!(store.clear("a").is_some());
+        assert!(store.clear("a").is_none());
         assert_eq!((store.len(), store.bytes()), (0, 0));
     }
 
     #[test]
     fn expired_messages_leave_and_replaced_ones_do_not_take_their_heirs_along() {
         let mut store = RetainedStore::default();
-        store.set(message("a", "1", 10));
-        store.set(message("b", "1", 10));
-        store.set(message("b", "2", 30));
-        store.set(message("c", "1", 10));
-        store.set(message("c", "2", NEVER_MS));
+        store.set(message("a", "1", 10), None);
+        store.set(message("b", "1", 10), None);
+        store.set(message("b", "2", 30), None);
+        store.set(message("c", "1", 10), None);
+        store.set(message("c", "2", NEVER_MS), None);
         assert_eq!(store.next_expiry_ms(), Some(10));
-        assert_eq!(store.expire(20, &mut Steps::new(99)), 1);
+        assert_eq!(store.expire(20, &mut Steps::new(99), |_| {}), 1);
         assert_eq!(topics(&mut store, "#"), ["b", "c"]);
-        assert_eq!(store.expire(30, &mut Steps::new(99)), 1);
+        assert_eq!(store.expire(30, &mut Steps::new(99), |_| {}), 1);
         assert_eq!(topics(&mut store, "#"), ["c"]);
     }
 
@@ -362,8 +373,8 @@ mod tests {
     fn a_replaced_message_is_freed_before_its_expiry() {
         let mut store = RetainedStore::default();
         let old = message("a", "1", 1_000);
-        store.set(old.clone());
-        store.set(message("a", "2", 1_000));
+        store.set(old.clone(), None);
+        store.set(message("a", "2", 1_000), None);
         assert!(old.is_only_here());
     }
 
@@ -371,17 +382,17 @@ mod tests {
     fn replacing_does_not_pile_up_expiries() {
         let mut store = RetainedStore::default();
         for count in 0..10_000 {
-            store.set(message("a", "1", 1_000_000 + count));
+            store.set(message("a", "1", 1_000_000 + count), None);
         }
         assert_eq!(store.expiries.len(), 1);
-        assert_eq!(store.expire(1_009_999, &mut Steps::new(99)), 1);
+        assert_eq!(store.expire(1_009_999, &mut Steps::new(99), |_| {}), 1);
     }
 
     #[test]
     fn a_search_without_matches_ends_when_its_steps_are_spent() {
         let mut store = RetainedStore::default();
         for number in 0..1000 {
-            store.set(message(&format!("a{number:04}/b"), "1", NEVER_MS));
+            store.set(message(&format!("a{number:04}/b"), "1", NEVER_MS), None);
         }
         let mut found = Vec::new();
         let mut steps = Steps::new(10);
@@ -398,7 +409,10 @@ mod tests {
         let mut store = RetainedStore::default();
         let long = "l".repeat(50_000);
         for number in 0..100 {
-            store.set(message(&format!("{long}/{number:04}/b"), "1", NEVER_MS));
+            store.set(
+                message(&format!("{long}/{number:04}/b"), "1", NEVER_MS),
+                None,
+            );
         }
         let mut found = Vec::new();
         let next = store.find("#", None, 64, &mut Steps::new(1000), &mut found);
@@ -409,11 +423,11 @@ mod tests {
     fn expiring_ends_when_its_steps_are_spent() {
         let mut store = RetainedStore::default();
         for number in 0..100 {
-            store.set(message(&number.to_string(), "1", 10));
+            store.set(message(&number.to_string(), "1", 10), None);
         }
-        assert_eq!(store.expire(10, &mut Steps::new(30)), 30);
+        assert_eq!(store.expire(10, &mut Steps::new(30), |_| {}), 30);
         assert_eq!((store.len(), store.next_expiry_ms()), (70, Some(10)));
-        assert_eq!(store.expire(10, &mut Steps::new(300)), 70);
+        assert_eq!(store.expire(10, &mut Steps::new(300), |_| {}), 70);
         assert_eq!((store.len(), store.next_expiry_ms()), (0, None));
     }
 
@@ -434,7 +448,7 @@ mod tests {
             prop_assume!(!filter.is_empty());
             let mut store = RetainedStore::default();
             for topic in topics.iter().filter(|topic| !topic.is_empty()) {
-                store.set(message(topic, "x", NEVER_MS));
+                store.set(message(topic, "x", NEVER_MS), None);
             }
             let expected: Vec<String> = topics.iter()
                 .filter(|topic| !topic.is_empty() && columba_codec::topic::matches(&filter, topic))

@@ -11,9 +11,11 @@ use columba_codec::QoS;
 use hashbrown::Equivalent;
 
 use crate::event::{ConnectionId, ShardId};
-use crate::hash::{Hashing, Map, Set};
+use crate::hash::{Hashing, Map};
 use crate::indexed::{Indexed, Keyed};
+use crate::journal::RecordId;
 use crate::message::Message;
+use crate::record::SessionNumber;
 use crate::routing::FilterId;
 use crate::routing::share::SessionRef;
 use queue::Queue;
@@ -46,8 +48,8 @@ pub(crate) struct Session {
     pub(crate) connection: Option<ConnectionId>,
     /// Seconds that it outlives its connection; `u32::MAX` for ever.
     pub(crate) expiry_secs: u32,
-    /// When it lost its connection.
-    pub(crate) disconnected_at_ms: u64,
+    /// When it lost its connection; before the process started, perhaps.
+    pub(crate) disconnected_at_ms: i64,
     /// Its Will, while there is one to publish.
     pub(crate) will: Option<Box<Will>>,
     /// Subscriptions: where the session stands in the filter's list.
@@ -60,12 +62,36 @@ pub(crate) struct Session {
     pub(crate) window: Option<Box<Window>>,
     /// Messages that wait.
     pub(crate) queue: Option<Box<Queue>>,
-    /// QoS 2 messages received and not released: their packet ids (`MQTT-4.3.3-10`).
-    pub(crate) received: Option<Box<Set<u16>>>,
+    /// QoS 2 messages received and not released, by their packet ids (`MQTT-4.3.3-10`).
+    pub(crate) received: Option<Box<Map<u16, ReceivedId>>>,
     /// Retained messages still to be sent.
     pub(crate) replays: Option<Box<Replays>>,
     /// Its SUBSCRIBE packets that wait for other shards, if there are any.
     pub(crate) unanswered: Option<Box<Unanswered>>,
+    /// What the store knows of it, if it outlives the process.
+    pub(crate) durable: Option<Box<DurableSession>>,
+}
+
+/// A session's records.
+#[derive(Debug)]
+pub(crate) struct DurableSession {
+    /// Names it in records.
+    pub(crate) number: SessionNumber,
+    /// The session itself.
+    pub(crate) record: Option<RecordId>,
+    /// Its subscriptions.
+    pub(crate) subscriptions: Map<FilterId, RecordId>,
+    /// Its shared subscriptions, by the number of the membership.
+    pub(crate) memberships: Map<u32, RecordId>,
+}
+
+/// The packet id of a QoS 2 message that a client has sent and not released.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ReceivedId {
+    /// The exchange that its answer waits for; 0 if for none.
+    pub(crate) exchange: u64,
+    /// Its record, if the message was stored for anybody.
+    pub(crate) record: Option<RecordId>,
 }
 
 /// SUBSCRIBE packets of a session that wait until every shard knows of the subscriptions.
@@ -230,13 +256,13 @@ impl Session {
     /// When it ends, unless its client comes back.
     pub(crate) fn expires_at_ms(&self) -> Option<u64> {
         let is_waiting = !self.is_online() && self.expiry_secs != u32::MAX;
-        is_waiting.then(|| self.disconnected_at_ms + u64::from(self.expiry_secs) * 1000)
+        is_waiting.then(|| after(self.disconnected_at_ms, self.expiry_secs))
     }
 
     /// When its Will is published, unless its client comes back or the session ends before.
     pub(crate) fn will_due_at_ms(&self) -> Option<u64> {
         let will = self.will.as_ref().filter(|_| !self.is_online())?;
-        Some(self.disconnected_at_ms + u64::from(will.delay_secs) * 1000)
+        Some(after(self.disconnected_at_ms, will.delay_secs))
     }
 
     /// Its subscriptions, shared ones included.
@@ -254,4 +280,9 @@ impl Session {
     pub(crate) fn membership(&self, number: u32) -> Option<&Membership> {
         self.memberships.0.as_ref()?.by_number.find(&number)
     }
+}
+
+/// The time so many seconds after another one that may lie before the process started.
+fn after(at_ms: i64, secs: u32) -> u64 {
+    u64::try_from(at_ms.saturating_add(i64::from(secs) * 1000)).unwrap_or(0)
 }

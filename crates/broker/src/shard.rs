@@ -1,19 +1,25 @@
 //! The only entrance to the core: [`Shard::handle`], then [`Shard::poll`] until it is empty.
 
 mod acknowledge;
+mod connack;
 mod connect;
 mod deliver;
 mod end;
 mod foreign;
 mod io;
+mod keep;
 mod letters;
 mod publish;
 mod recheck;
 mod recount;
 mod refuse;
 mod report;
+mod restore;
 mod retain;
+mod save;
 mod share;
+mod steps;
+mod store;
 mod subscribe;
 mod sys;
 
@@ -28,11 +34,11 @@ use crate::access::{AccessRules, Action, Client, Decision};
 use crate::connection::{Connection, State};
 use crate::event::{Command, ConnectionId, Effect, Input, Now, ShardId};
 use crate::hash::{Chance, ClientIds, Hashing, Map, hash_of};
-use crate::journal::{Records, StoreEvent};
+use crate::journal::{Journal, Records};
+use crate::kept::KeptMessages;
 use crate::limits::{Limits, ListenerSettings};
 use crate::mail::{Letter, Mail};
 use crate::output::Output;
-use crate::recovery::RecoveredShard;
 use crate::retained::RetainedStore;
 use crate::routing::share::Members;
 use crate::routing::{FilterId, FilterTable};
@@ -41,6 +47,7 @@ use crate::stats::Stats;
 use crate::timer::{Timer, Timers};
 use crate::work::{Steps, WorkQueue};
 use deliver::Target;
+use keep::{Exchanges, Keeping};
 use report::ReportBudget;
 use subscribe::WaitingSubscribe;
 use sys::SysTree;
@@ -113,6 +120,13 @@ pub struct Shard {
     has_mail: bool,
     /// Emptied mail, to write the next into.
     spare_mail: Vec<Mail>,
+    journal: Journal,
+    kept: KeptMessages,
+    keeping: Keeping,
+    exchanges: Exchanges,
+    next_session: u64,
+    /// Counts what is retained.
+    retained_version: u64,
     waiting_subscribes: Map<u64, WaitingSubscribe>,
     next_number: u64,
     stats: Stats,
@@ -183,6 +197,12 @@ impl Shard {
             outbox: (0..config.shards).map(|_| Mail::default()).collect(),
             has_mail: false,
             spare_mail: Vec::new(),
+            journal: Journal::new(config.is_durable),
+            kept: KeptMessages::default(),
+            keeping: Keeping::default(),
+            exchanges: Exchanges::new(),
+            next_session: 1,
+            retained_version: 0,
             waiting_subscribes: Map::with_hasher(hashing),
             next_number: 0,
             stats: Stats::default(),
@@ -242,7 +262,7 @@ impl Shard {
     /// What is to be kept on disk since the last call, if anything: one batch for the store. Take
     /// it once a tick, after the inputs; it is answered by [`Input::Store`], batches in order.
     pub fn poll_records(&mut self) -> Option<Records> {
-        None
+        self.journal.take_batch()
     }
 
     /// When [`Input::DeadlineReached`] is due, in `mono_ms`.
@@ -309,23 +329,10 @@ impl Shard {
                 Timer::RetainedExpiry => self.on_retained_expiry(),
                 Timer::Sys => self.on_sys(),
                 Timer::Reports => self.begin_report_second(),
+                Timer::SaveSettled => self.on_save_settled(),
             }
         }
         self.take_turn();
-    }
-
-    fn on_store(&mut self, event: StoreEvent) {
-        match event {
-            StoreEvent::Durable { .. }
-            | StoreEvent::Full
-            | StoreEvent::Room
-            | StoreEvent::Failed => {}
-        }
-    }
-
-    /// Takes in what an earlier process left in the store. To be called before any input.
-    pub fn restore(&mut self, now: Now, recovered: RecoveredShard) {
-        let _ = (now, recovered);
     }
 
     fn on_command(&mut self, command: Command) {
@@ -541,7 +548,7 @@ mod tests {
     fn an_idle_client_costs_little_memory() {
         let sizes = (size_of::<Option<Connection>>(), size_of::<Session>());
         assert!(
-            sizes.0 <= 152 && sizes.1 <= 160,
+            sizes.0 <= 152 && sizes.1 <= 168,
             "connection and session: {sizes:?} bytes"
         );
     }

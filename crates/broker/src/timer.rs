@@ -24,6 +24,8 @@ pub(crate) enum Timer {
     Sys,
     /// What was left out of the log is told.
     Reports,
+    /// The store is told which copies of messages are settled while others are not.
+    SaveSettled,
 }
 
 /// A heap of deadlines, earliest first; equal ones in the order of [`Timer`].

@@ -281,7 +281,8 @@ fn a_broker_says_what_it_found_and_its_store_is_its_own_until_it_ends() {
     // A backup needs no pause.
     let target = temp.path().join("copy");
     let copied = good(&["store", "backup", &dir, "--to", text(&target)]);
-    assert!(copied.contains("copy: sound. "), "{copied}");
+    // Those that were there, and the seed that the broker noted.
+    assert!(copied.contains("sound. 30 records"), "{copied}");
     bad(
         &["store", "backup", &dir, "--to", text(&target)],
         1,
@@ -289,7 +290,7 @@ fn a_broker_says_what_it_found_and_its_store_is_its_own_until_it_ends() {
     );
     let log = broker.stop();
     assert!(log.contains("the store is closed"), "{log}");
-    assert!(good(&["store", "check", &dir]).contains("data: sound. "));
+    assert!(good(&["store", "check", &dir]).contains("sound. 30 records"));
     assert_eq!(
         good(&["store", "export", "--store", text(&target)]),
         good(&["store", "export", &dir])

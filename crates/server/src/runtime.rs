@@ -22,7 +22,7 @@ use columba_broker::{Shard, ShardConfig};
 use columba_store::{Engine, Files};
 use mio::{Poll, Waker};
 
-pub(crate) use shared::Shared;
+pub(crate) use shared::{Clock, Shared};
 
 use crate::auth::Authenticate;
 use crate::driver::{
@@ -114,12 +114,13 @@ impl Broker {
         let descriptors = descriptors::raise_limit();
         // First, so that no client waits for it.
         let reading = config.store.take();
-        let reading = reading.map(|store| Reading::new(store, config.seed));
+        let clock = Clock::start();
+        let reading = reading.map(|store| Reading::new(store, config.seed, clock.now()));
         let reading = reading.transpose()?;
         let listeners = load_listeners(&config.listeners)?;
         let bound = bind_listeners(&config.listeners)?;
         let addresses: Vec<_> = bound.iter().map(|bound| bound.address.clone()).collect();
-        let shared = Arc::new(Shared::new(listeners, &config.listeners, &addresses));
+        let shared = Arc::new(Shared::new(clock, listeners, &config.listeners, &addresses));
         for (listener, address) in config.listeners.iter().zip(&addresses) {
             let kind = listener.kind.name();
             tracing::info!(listener = listener.settings.name, kind, %address, "listening");

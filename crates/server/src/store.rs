@@ -207,7 +207,7 @@ pub(crate) struct Ready {
 impl Reading {
     /// Opens a store, or makes one, and reads all that lives in it. `number` is random, for a new
     /// store. Tells in the log how far it is, and what is damaged.
-    pub(crate) fn new(config: StoreConfig, number: u64) -> Result<Self, StoreError> {
+    pub(crate) fn new(config: StoreConfig, number: u64, now: Now) -> Result<Self, StoreError> {
         let StoreConfig {
             files,
             place,
@@ -226,19 +226,7 @@ impl Reading {
             let bytes = found.torn_bytes;
             tracing::info!(bytes, "cut off a commit that was never acknowledged");
         }
-        let mut recovery = Recovery::new();
-        let (mut from, mut taken) = (Position::new(0), 0);
-        loop {
-            let next = log.replay(from, REPLAY_RECORDS, |position, record| {
-                recovery.take(position.value(), record);
-                taken += 1;
-            });
-            let Some(next) = next.map_err(failed)? else {
-                break;
-            };
-            from = next;
-            progress.step(taken, found.records, "records");
-        }
+        let recovery = read_all(&mut log, now, &mut progress).map_err(failed)?;
         let mut damage = found.damage;
         damage.extend(log.take_damage());
         for damage in &damage {
@@ -274,18 +262,25 @@ impl Reading {
             began,
         } = self;
         let seed = recovery.seed().unwrap_or(seed);
-        let Recovered {
-            shards,
-            counts,
-            repair,
-        } = recovery.finish(shards, seed, now);
-        let repair = batch_of(repair);
-        if !repair.is_empty() {
-            let committed = log.commit([&repair]);
-            let committed = committed.and_then(|done| done.batches.into_iter().collect());
-            let failed = |error| StoreError::new(place.clone(), error);
-            let _: Vec<Position> = committed.map_err(failed)?;
+        let failed = |error| StoreError::new(place.clone(), error);
+        let mut recovered = recovery.finish(shards, seed);
+        for _ in 0..REPAIRS_MAX {
+            let is_to_be_repeated = recovered.is_to_be_repeated;
+            let repair = batch_of(std::mem::take(&mut recovered.repair));
+            if !repair.is_empty() {
+                let committed = log.commit([&repair]);
+                let committed = committed.and_then(|done| done.batches.into_iter().collect());
+                let _: Vec<Position> = committed.map_err(failed)?;
+            }
+            if !is_to_be_repeated {
+                break;
+            }
+            // There is another number of shards: some messages lie in other records now.
+            let mut progress = Steps::new(Instant::now(), &place);
+            let recovery = read_all(&mut log, now, &mut progress).map_err(failed)?;
+            recovered = recovery.finish(shards, seed);
         }
+        let Recovered { shards, counts, .. } = recovered;
         report.counts = counts;
         report.took = began.elapsed();
         tracing::info!(
@@ -300,6 +295,28 @@ impl Reading {
             shards,
             report,
         })
+    }
+}
+
+/// Reads all that lives in a store. `now` is the time from which clocks run on.
+fn read_all(
+    log: &mut Log<Box<dyn Files>>,
+    now: Now,
+    progress: &mut Steps<'_>,
+) -> Result<Recovery, Error> {
+    let records = log.stats().records;
+    let mut recovery = Recovery::new(now);
+    let (mut from, mut taken) = (Position::new(0), 0);
+    loop {
+        let next = log.replay(from, REPLAY_RECORDS, |position, record| {
+            recovery.take(position.value(), record);
+            taken += 1;
+        })?;
+        let Some(next) = next else {
+            return Ok(recovery);
+        };
+        from = next;
+        progress.step(taken, records, "records");
     }
 }
 
@@ -363,6 +380,8 @@ impl<'a> Steps<'a> {
 
 /// How often progress is told.
 const STEP: Duration = Duration::from_secs(1);
+/// Records are written anew once, if at all.
+const REPAIRS_MAX: usize = 2;
 /// Records that are read in one go.
 const REPLAY_RECORDS: usize = 4096;
 

@@ -41,6 +41,10 @@ pub(crate) struct Filter {
     pub(crate) local: Vec<Subscriber>,
     /// A bit for every other shard that has subscribers.
     pub(crate) remote: u64,
+    /// A bit for those of them that may have to store what they get.
+    pub(crate) remote_durable: u64,
+    /// Whether the other shards were told that this one may have to.
+    pub(crate) is_told_durable: bool,
     /// Shared groups on this filter.
     pub(crate) groups: Indexed<Group>,
 }
@@ -155,6 +159,8 @@ impl FilterTable {
             text: text.into(),
             local: Vec::new(),
             remote: 0,
+            remote_durable: 0,
+            is_told_durable: false,
             groups: Indexed::default(),
         };
         let at = match self.free.pop() {
@@ -253,21 +259,32 @@ impl FilterTable {
                 .get(position as usize)
                 .map(|moved| moved.session);
             removed.is_last = filter.local.is_empty();
+            filter.is_told_durable &= !removed.is_last;
         }
         removed
     }
 
-    /// Sets or clears another shard's bit.
-    pub(crate) fn set_remote(&mut self, text: &str, shard: ShardId, is_interested: bool) {
+    /// Sets or clears another shard's bits.
+    pub(crate) fn set_remote(
+        &mut self,
+        text: &str,
+        shard: ShardId,
+        is_interested: bool,
+        is_durable: bool,
+    ) {
         let bit = 1u64 << (shard.0 & 63);
         if is_interested {
             let id = self.id_or_new(text);
             if let Some(filter) = self.get_mut(id) {
                 filter.remote |= bit;
+                if is_durable {
+                    filter.remote_durable |= bit;
+                }
             }
         } else if let Some(id) = self.id_of(text) {
             if let Some(filter) = self.get_mut(id) {
                 filter.remote &= !bit;
+                filter.remote_durable &= !bit;
             }
             self.forget_if_unused(id);
         }

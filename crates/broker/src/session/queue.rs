@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use columba_codec::QoS;
 
+use crate::journal::RecordId;
+use crate::kept::Kept;
 use crate::limits::QueuePolicy;
 use crate::message::Message;
 
@@ -50,6 +52,10 @@ pub(crate) struct Delivery {
     pub(crate) membership: u32,
     /// Subscription Identifiers.
     pub(crate) identifiers: Identifiers,
+    /// Its copy in the store, if the session outlives the process.
+    pub(crate) kept: Option<Kept>,
+    /// The record of how far its QoS 2 exchange has come.
+    pub(crate) exchange: Option<RecordId>,
 }
 
 impl Delivery {
@@ -180,6 +186,8 @@ mod tests {
             retain: false,
             membership: 0,
             identifiers: Identifiers::None,
+            kept: None,
+            exchange: None,
         }
     }
 

@@ -19,6 +19,9 @@ use super::queue::Delivery;
 ///              \-PUBREC >= 0x80--> settled
 /// ```
 ///
+/// Where the store has to know of a QoS 2 message and its id before the client does, the message is
+/// `Held` before it is `Sent`, and everything behind it waits in order.
+///
 /// Survives the connection: on resume, messages and PUBRELs go out again in first-sent order
 /// (`MQTT-4.4.0-1`, `MQTT-4.6.0-1`).
 #[derive(Debug, Default)]
@@ -35,6 +38,8 @@ pub(crate) struct Window {
     /// Unsettled slots whose PUBLISH was sent on the present connection: what the client's Receive
     /// Maximum counts.
     on_air: usize,
+    /// Slots at the end that were held and never sent.
+    held: usize,
     /// Bytes of all unsettled messages.
     bytes: usize,
     /// Shared subscriptions that the client has left while messages of theirs are in the window:
@@ -45,6 +50,8 @@ pub(crate) struct Window {
 #[derive(Debug)]
 enum Slot {
     Settled,
+    /// Never sent: its turn comes when the store has it.
+    Held(Delivery),
     Sent(Delivery),
     Released {
         delivery: Delivery,
@@ -70,8 +77,12 @@ pub(crate) enum Mismatch {
 pub(crate) enum Resend {
     /// The PUBLISH, with DUP.
     Publish(PacketId, Delivery),
+    /// The PUBLISH, for the first time.
+    First(PacketId, Delivery),
     /// The PUBREL.
     PubRel(PacketId),
+    /// Nothing before the store is as far.
+    Wait,
 }
 
 impl Window {
@@ -85,9 +96,14 @@ impl Window {
     /// older waits to be sent again.
     pub(crate) fn has_room(&self, receive_maximum: u16, bytes_max: usize) -> bool {
         (self.open == 0 || self.bytes < bytes_max)
-            && self.on_air < usize::from(receive_maximum)
+            && self.on_air + self.held < usize::from(receive_maximum)
             && self.slots.len() < SPAN_MAX
-            && self.unsent == self.end()
+            && self.unsent + self.held as u64 == self.end()
+    }
+
+    /// Whether messages are held: others have to stand behind them.
+    pub(crate) const fn has_held(&self) -> bool {
+        self.held > 0
     }
 
     /// Starts over on a new connection: everything open is to be sent again.
@@ -95,6 +111,7 @@ impl Window {
         self.unsent = self.first;
         self.unreleased = self.first;
         self.on_air = 0;
+        self.held = 0;
         for slot in &mut self.slots {
             if let Slot::Released { is_on_air, .. } = slot {
                 *is_on_air = false;
@@ -102,12 +119,33 @@ impl Window {
         }
     }
 
-    /// The next thing to send again, in first-sent order; it counts as sent. The client's Receive
-    /// Maximum holds back PUBLISH packets and nothing else (`MQTT-3.3.4-10`).
-    pub(crate) fn resend_next(&mut self, receive_maximum: u16) -> Option<Resend> {
+    /// The next thing to send again, or at last, in first-sent order; it counts as sent. The
+    /// client's Receive Maximum holds back PUBLISH packets and nothing else (`MQTT-3.3.4-10`).
+    ///
+    /// `is_stored` tells whether the store has what it has to know before the next step.
+    pub(crate) fn resend_next(
+        &mut self,
+        receive_maximum: u16,
+        is_stored: impl Fn(&Delivery) -> bool,
+    ) -> Option<Resend> {
         while self.unsent < self.end() {
             let number = self.unsent;
-            match self.slots.get((number - self.first) as usize) {
+            match self.slots.get_mut((number - self.first) as usize) {
+                Some(slot @ Slot::Held(_)) => {
+                    if self.on_air >= usize::from(receive_maximum) {
+                        break;
+                    }
+                    let Slot::Held(delivery) = slot else { break };
+                    if !is_stored(delivery) {
+                        return Some(Resend::Wait);
+                    }
+                    let delivery = delivery.clone();
+                    *slot = Slot::Sent(delivery.clone());
+                    self.held = self.held.saturating_sub(1);
+                    self.unsent += 1;
+                    self.on_air += 1;
+                    return Some(Resend::First(id_of(number), delivery));
+                }
                 Some(Slot::Sent(delivery)) => {
                     if self.on_air >= usize::from(receive_maximum) {
                         break;
@@ -116,7 +154,10 @@ impl Window {
                     self.on_air += 1;
                     return Some(Resend::Publish(id_of(number), delivery.clone()));
                 }
-                Some(Slot::Released { .. }) => {
+                Some(Slot::Released { delivery, .. }) => {
+                    if number >= self.unreleased && !is_stored(delivery) {
+                        return Some(Resend::Wait);
+                    }
                     self.unsent += 1;
                     if number >= self.unreleased {
                         self.unreleased = number + 1;
@@ -129,11 +170,15 @@ impl Window {
         self.unreleased = self.unreleased.max(self.unsent);
         while self.unreleased < self.end() {
             let number = self.unreleased;
-            self.unreleased += 1;
             let slot = self.slots.get((number - self.first) as usize);
-            if matches!(slot, Some(Slot::Released { .. })) {
+            if let Some(Slot::Released { delivery, .. }) = slot {
+                if !is_stored(delivery) {
+                    return Some(Resend::Wait);
+                }
+                self.unreleased += 1;
                 return Some(Resend::PubRel(id_of(number)));
             }
+            self.unreleased += 1;
         }
         None
     }
@@ -159,19 +204,60 @@ impl Window {
         id
     }
 
+    /// Adds a message that is to be sent with [`Self::next_id`] when the store has it, behind others
+    /// of this kind. [`Self::resend_next`] does it.
+    pub(crate) fn push_held(&mut self, delivery: Delivery) -> PacketId {
+        let id = self.next_id();
+        self.bytes += delivery.size_bytes();
+        self.slots.push_back(Slot::Held(delivery));
+        self.open += 1;
+        self.held += 1;
+        id
+    }
+
+    /// Adds an unfinished delivery that was found in the store, in the order of their ids.
+    pub(crate) fn restore(&mut self, id: PacketId, delivery: Delivery, is_released: bool) {
+        if self.slots.is_empty() {
+            self.first = u64::from(id.get()) - 1;
+        }
+        while self.next_id() != id && self.slots.len() < SPAN_MAX {
+            self.slots.push_back(Slot::Settled);
+        }
+        self.bytes += delivery.size_bytes();
+        self.open += 1;
+        self.slots.push_back(match is_released {
+            true => Slot::Released {
+                delivery,
+                is_on_air: false,
+            },
+            false => Slot::Sent(delivery),
+        });
+        self.reconnected();
+    }
+
+    /// The delivery that has a packet id.
+    pub(crate) fn delivery_mut(&mut self, id: PacketId) -> Option<&mut Delivery> {
+        match self.slot_mut(id).ok()? {
+            Slot::Held(delivery) | Slot::Sent(delivery) | Slot::Released { delivery, .. } => {
+                Some(delivery)
+            }
+            Slot::Settled => None,
+        }
+    }
+
     /// PUBACK: settles a QoS 1 message.
     pub(crate) fn acknowledge(&mut self, id: PacketId) -> Result<Delivery, Mismatch> {
         let slot = self.slot_mut(id)?;
         match slot {
             Slot::Sent(delivery) if delivery.qos == QoS::AtLeastOnce => self.settle(id),
             Slot::Sent(_) | Slot::Released { .. } => Err(Mismatch::WrongStep),
-            Slot::Settled => Err(Mismatch::UnknownId),
+            Slot::Settled | Slot::Held(_) => Err(Mismatch::UnknownId),
         }
     }
 
     /// PUBREC without an error: the message is released. A PUBREC that comes again is answered
-    /// again.
-    pub(crate) fn release(&mut self, id: PacketId) -> Result<(), Mismatch> {
+    /// again. Returns whether it is the first.
+    pub(crate) fn release(&mut self, id: PacketId) -> Result<bool, Mismatch> {
         let is_on_air = self.was_sent(id);
         let slot = self.slot_mut(id)?;
         match std::mem::replace(slot, Slot::Settled) {
@@ -180,15 +266,19 @@ impl Window {
                     delivery,
                     is_on_air,
                 };
-                Ok(())
+                Ok(true)
             }
             released @ Slot::Released { .. } => {
                 *slot = released;
-                Ok(())
+                Ok(false)
             }
             other @ Slot::Sent(_) => {
                 *slot = other;
                 Err(Mismatch::WrongStep)
+            }
+            held @ Slot::Held(_) => {
+                *slot = held;
+                Err(Mismatch::UnknownId)
             }
             Slot::Settled => Err(Mismatch::UnknownId),
         }
@@ -200,7 +290,7 @@ impl Window {
         match slot {
             Slot::Sent(delivery) if delivery.qos == QoS::ExactlyOnce => self.settle(id),
             Slot::Sent(_) | Slot::Released { .. } => Err(Mismatch::WrongStep),
-            Slot::Settled => Err(Mismatch::UnknownId),
+            Slot::Settled | Slot::Held(_) => Err(Mismatch::UnknownId),
         }
     }
 
@@ -210,7 +300,7 @@ impl Window {
         match slot {
             Slot::Released { .. } => self.settle(id),
             Slot::Sent(_) => Err(Mismatch::WrongStep),
-            Slot::Settled => Err(Mismatch::UnknownId),
+            Slot::Settled | Slot::Held(_) => Err(Mismatch::UnknownId),
         }
     }
 
@@ -219,6 +309,7 @@ impl Window {
         self.open = 0;
         self.bytes = 0;
         self.on_air = 0;
+        self.held = 0;
         self.first = self.end();
         self.unsent = self.first;
         self.unreleased = self.first;
@@ -226,7 +317,7 @@ impl Window {
             .into_iter()
             .filter_map(|slot| match slot {
                 Slot::Settled => None,
-                Slot::Sent(delivery) => Some((delivery, false)),
+                Slot::Held(delivery) | Slot::Sent(delivery) => Some((delivery, false)),
                 Slot::Released { delivery, .. } => Some((delivery, true)),
             })
     }
@@ -236,11 +327,14 @@ impl Window {
         let mut taken = Vec::new();
         let sent = self.unsent - self.first;
         for (position, slot) in self.slots.iter_mut().enumerate() {
-            let is_it = matches!(slot, Slot::Sent(delivery)
+            let is_it = matches!(slot, Slot::Held(delivery) | Slot::Sent(delivery)
                 if delivery.qos == QoS::AtLeastOnce
                     && delivery.membership != 0
                     && is_taken(delivery.membership));
-            if is_it && let Slot::Sent(delivery) = std::mem::replace(slot, Slot::Settled) {
+            if is_it
+                && let Slot::Held(delivery) | Slot::Sent(delivery) =
+                    std::mem::replace(slot, Slot::Settled)
+            {
                 self.bytes -= delivery.size_bytes();
                 taken.push(delivery);
                 self.open -= 1;
@@ -297,7 +391,7 @@ impl Window {
         let was_sent = self.was_sent(id);
         let slot = self.slot_mut(id)?;
         let (delivery, is_on_air) = match std::mem::replace(slot, Slot::Settled) {
-            Slot::Sent(delivery) => (delivery, was_sent),
+            Slot::Held(delivery) | Slot::Sent(delivery) => (delivery, was_sent),
             Slot::Released {
                 delivery,
                 is_on_air,
@@ -353,6 +447,8 @@ mod tests {
             retain: false,
             membership: 0,
             identifiers: Identifiers::None,
+            kept: None,
+            exchange: None,
         }
     }
 
@@ -386,8 +482,10 @@ mod tests {
             assert_eq!(window.acknowledge(id).err(), Some(Mismatch::UnknownId));
         }
         window.reconnected();
-        assert!(matches!(window.resend_next(9), Some(Resend::Publish(id, _)) if id == ids[1]));
-        assert!(window.resend_next(9).is_none());
+        assert!(
+            matches!(window.resend_next(9, |_| true), Some(Resend::Publish(id, _)) if id == ids[1])
+        );
+        assert!(window.resend_next(9, |_| true).is_none());
     }
 
     #[test]
@@ -398,13 +496,19 @@ mod tests {
             .map(|_| window.push(delivery(QoS::AtLeastOnce)))
             .collect();
         window.reconnected();
-        assert!(matches!(window.resend_next(1), Some(Resend::Publish(id, _)) if id == ids[0]));
-        assert!(window.resend_next(1).is_none());
+        assert!(
+            matches!(window.resend_next(1, |_| true), Some(Resend::Publish(id, _)) if id == ids[0])
+        );
+        assert!(window.resend_next(1, |_| true).is_none());
         assert!(!window.has_room(9, usize::MAX), "older messages go first");
         window.acknowledge(ids[0]).expect("open");
-        assert!(matches!(window.resend_next(1), Some(Resend::Publish(id, _)) if id == ids[1]));
+        assert!(
+            matches!(window.resend_next(1, |_| true), Some(Resend::Publish(id, _)) if id == ids[1])
+        );
         window.acknowledge(ids[1]).expect("open");
-        assert!(matches!(window.resend_next(1), Some(Resend::Publish(id, _)) if id == ids[2]));
+        assert!(
+            matches!(window.resend_next(1, |_| true), Some(Resend::Publish(id, _)) if id == ids[2])
+        );
         window.acknowledge(ids[2]).expect("open");
         assert!(window.has_room(1, usize::MAX));
         assert_eq!(window.len(), 0);
@@ -417,14 +521,16 @@ mod tests {
         let id = window.push(delivery(QoS::ExactlyOnce));
         assert_eq!(window.acknowledge(id).err(), Some(Mismatch::WrongStep));
         assert_eq!(window.complete(id).err(), Some(Mismatch::WrongStep));
-        assert_eq!(window.release(id), Ok(()));
+        assert_eq!(window.release(id), Ok(true));
         assert_eq!(
             window.release(id),
-            Ok(()),
+            Ok(false),
             "a repeated PUBREC is answered again"
         );
         window.reconnected();
-        assert!(matches!(window.resend_next(9), Some(Resend::PubRel(again)) if again == id));
+        assert!(
+            matches!(window.resend_next(9, |_| true), Some(Resend::PubRel(again)) if again == id)
+        );
         assert!(window.complete(id).is_ok());
         assert_eq!(window.complete(id).err(), Some(Mismatch::UnknownId));
     }

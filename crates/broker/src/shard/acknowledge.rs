@@ -4,8 +4,10 @@ use columba_codec::packet::Acknowledgement;
 use columba_codec::{PacketId, PacketType, Properties, ReasonCode};
 
 use super::Shard;
+use super::keep::Then;
 use crate::event::ConnectionId;
 use crate::outcome::Outcome;
+use crate::session::ReceivedId;
 use crate::session::queue::Delivery;
 use crate::session::window::{Mismatch, Window};
 
@@ -25,7 +27,7 @@ impl Shard {
             return self.finish(id, slot, "PUBREC", ack, settled);
         }
         match self.window_step(slot, |window| window.release(ack.packet_id)) {
-            Ok(()) => self.write_success(id, PacketType::PubRel, ack.packet_id),
+            Ok(is_first) => self.release_outgoing(id, slot, ack.packet_id, is_first),
             Err(Mismatch::UnknownId) => self.answer_unknown(id, PacketType::PubRel, ack.packet_id),
             Err(Mismatch::WrongStep) => self.close_for_step(id, "PUBREC", ack.packet_id),
         }
@@ -44,14 +46,27 @@ impl Shard {
     /// QoS 2, part 2, from a client that published: its id is free again (`MQTT-4.3.3-11`,
     /// `MQTT-4.3.3-12`).
     pub(super) fn on_pubrel(&mut self, id: ConnectionId, slot: u32, ack: Acknowledgement<'_>) {
-        let is_known = self
+        let known = self
             .session_mut(slot)
             .and_then(|session| session.received.as_mut())
-            .is_some_and(|received| received.remove(&ack.packet_id.get()));
-        if is_known {
-            self.write_success(id, PacketType::PubComp, ack.packet_id);
-        } else {
-            self.answer_unknown(id, PacketType::PubComp, ack.packet_id);
+            .and_then(|received| received.remove(&ack.packet_id.get()));
+        match known {
+            // If the id came back after a crash, the next message with it would be taken for this
+            // one.
+            Some(ReceivedId {
+                record: Some(record),
+                ..
+            }) => {
+                self.journal.release(record);
+                self.do_when_durable(Then::Acknowledge {
+                    conn: id,
+                    packet: PacketType::PubComp,
+                    packet_id: ack.packet_id,
+                    reason: ReasonCode::Success,
+                });
+            }
+            Some(_) => self.write_success(id, PacketType::PubComp, ack.packet_id),
+            None => self.answer_unknown(id, PacketType::PubComp, ack.packet_id),
         }
     }
 
@@ -87,7 +102,7 @@ impl Shard {
                 } else {
                     self.stats.count(Outcome::DeliverAcked);
                 }
-                self.settle_shared(slot, &delivery);
+                self.settle(slot, &delivery);
                 self.pump(slot);
             }
             // An answer to something that was settled in another way: nothing to do.

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use columba_codec::packet::{ConnAck, Connect};
-use columba_codec::wire::VARINT_MAX;
 use columba_codec::{
-    Decoded, Packet, PacketType, Properties, PropertiesBuf, PropertyId, ReasonCode, Value, Version,
-    decode,
+    Decoded, Packet, PacketType, PropertiesBuf, PropertyId, ReasonCode, Version, decode,
 };
 
+use super::connack::PACKET_BYTES_UNLIMITED;
+use super::keep::Then;
 use super::refuse::Refusal;
 use super::{Shard, foreign};
-use crate::connection::{Connection, State};
+use crate::connection::{Connection, State, Waiting};
 use crate::event::{AuthRequest, AuthVerdict, ConnectionId, Effect, Handover, ReportEvent};
 use crate::hash::{hash_of, shard_of};
 use crate::limits::{Anonymous, CONNECT_BYTES_MAX, EARLY_BYTES_MAX};
@@ -22,15 +22,12 @@ use crate::session::alias::Aliases;
 use crate::session::{Identity, Memberships, Session, Will};
 use crate::timer::Timer;
 
-/// The largest packet that MQTT can express: nothing to announce.
-const PACKET_BYTES_UNLIMITED: u32 = VARINT_MAX + 5;
-
 /// A CONNECT that passed: what the new connection is established with.
-struct Admission<'a> {
-    connect: Connect<'a>,
-    client_id: Arc<str>,
-    is_assigned: bool,
-    identity: Arc<Identity>,
+pub(super) struct Admission<'a> {
+    pub(super) connect: Connect<'a>,
+    pub(super) client_id: Arc<str>,
+    pub(super) is_assigned: bool,
+    pub(super) identity: Arc<Identity>,
 }
 
 impl Shard {
@@ -147,16 +144,59 @@ impl Shard {
             return bytes.len();
         }
         let identity = Arc::clone(&self.nobody);
-        self.establish(
-            id,
-            Admission {
-                connect: *connect,
-                client_id,
-                is_assigned,
-                identity,
-            },
-        );
+        let admission = Admission {
+            connect: *connect,
+            client_id,
+            is_assigned,
+            identity,
+        };
+        if self.forgets_first(id, &admission) {
+            if let Some(connection) = self.connection_mut(id) {
+                connection.partial = bytes.to_vec();
+            }
+            return bytes.len();
+        }
+        self.establish(id, admission);
         len
+    }
+
+    /// A lasting session that this client, or another user before it, leaves behind has to be gone
+    /// from the disk before CONNACK says so: a crash must not bring it back. Returns whether the
+    /// client has to wait for that; [`Self::on_admitted`] goes on with it.
+    fn forgets_first(&mut self, id: ConnectionId, admission: &Admission<'_>) -> bool {
+        let existing = self.slot_of(&admission.client_id);
+        let Some(slot) = existing.filter(|slot| self.durable_number(*slot).is_some()) else {
+            return false;
+        };
+        // Who is to be refused ends nothing.
+        if !self.leaves_behind(slot, admission) || self.check_admission(id, admission).is_err() {
+            return false;
+        }
+        let deferred = self.journal.deferred();
+        self.take_over(slot, id);
+        // The session may have ended with the connection that was taken over.
+        if let Some(slot) = self.slot_of(&admission.client_id) {
+            self.end_session(slot, Outcome::SessionReplaced);
+        }
+        let client_id = Arc::clone(&admission.client_id);
+        let login = Waiting::Login(client_id, admission.is_assigned);
+        if let Some(connection) = self.connection_mut(id) {
+            connection.state = State::Authenticating;
+            connection.waiting = Some(Box::new(login));
+        }
+        let identity = Arc::clone(&admission.identity);
+        let is_deferred = self.journal.deferred() != deferred;
+        self.do_when_released(is_deferred, Then::Admit { conn: id, identity });
+        true
+    }
+
+    /// Whether a client begins a new session instead of the one that is there. What waits for one
+    /// user is not for another that knows the client id.
+    fn leaves_behind(&self, slot: u32, admission: &Admission<'_>) -> bool {
+        admission.connect.clean_start
+            || self
+                .session(slot)
+                .is_some_and(|session| session.identity.user != admission.identity.user)
     }
 
     fn hand_over(&mut self, id: ConnectionId, to: crate::event::ShardId, bytes: &[u8]) {
@@ -268,7 +308,8 @@ impl Shard {
             return;
         };
         connection.state = State::Authenticating;
-        connection.pending = Some(Box::new((Arc::clone(&client_id), is_assigned)));
+        let login = Waiting::Login(Arc::clone(&client_id), is_assigned);
+        connection.waiting = Some(Box::new(login));
         let mut peer = connection.peer.clone();
         peer.certificate = peer.certificate.filter(|_| takes_certificate);
         let request = AuthRequest {
@@ -301,11 +342,30 @@ impl Shard {
         if connection.state != State::Authenticating {
             return;
         }
-        let bytes = std::mem::take(&mut connection.partial);
-        let Some(pending) = connection.pending.take() else {
+        self.decide_login(id, |shard, connect| shard.identity_of(id, connect, verdict));
+    }
+
+    /// What a client waited for to come in is on disk.
+    pub(super) fn on_admitted(&mut self, id: ConnectionId, identity: Arc<Identity>) {
+        let is_waiting = |connection: &Connection| connection.state == State::Authenticating;
+        if self.connection(id).is_some_and(is_waiting) {
+            self.decide_login(id, |_, _| Ok(identity));
+        }
+    }
+
+    /// Goes on with a client whose CONNECT waited.
+    fn decide_login(
+        &mut self,
+        id: ConnectionId,
+        identity_of: impl FnOnce(&Self, &Connect<'_>) -> Result<Arc<Identity>, Refusal>,
+    ) {
+        let Some(connection) = self.connection_mut(id) else {
             return;
         };
-        let (client_id, is_assigned) = *pending;
+        let bytes = std::mem::take(&mut connection.partial);
+        let Some((client_id, is_assigned)) = connection.take_login() else {
+            return;
+        };
         connection.state = State::AwaitConnect;
         // The same bytes were decoded before.
         let Ok(Decoded::Packet(Packet::Connect(connect), len)) =
@@ -313,22 +373,26 @@ impl Shard {
         else {
             return;
         };
-        let identity = match self.identity_of(id, &connect, verdict) {
+        let identity = match identity_of(self, &connect) {
             Ok(identity) => identity,
             Err(refusal) => return self.refuse(id, &client_id, &refusal),
         };
         if self.is_stopping {
             return self.refuse(id, &client_id, &Refusal::of_shutdown());
         }
-        self.establish(
-            id,
-            Admission {
-                connect,
-                client_id,
-                is_assigned,
-                identity,
-            },
-        );
+        let admission = Admission {
+            connect,
+            client_id,
+            is_assigned,
+            identity,
+        };
+        if self.forgets_first(id, &admission) {
+            if let Some(connection) = self.connection_mut(id) {
+                connection.partial = bytes;
+            }
+            return;
+        }
+        self.establish(id, admission);
         let rest = bytes.get(len..).unwrap_or_default();
         let used = self.consume_if_open(id, rest);
         self.keep_partial(id, rest.get(used..).unwrap_or_default());
@@ -378,49 +442,57 @@ impl Shard {
         }
     }
 
-    fn establish(&mut self, id: ConnectionId, admission: Admission<'_>) {
+    /// Whether a client can have what it asks for: its Will, and the properties of its CONNACK.
+    fn check_admission(
+        &self,
+        id: ConnectionId,
+        admission: &Admission<'_>,
+    ) -> Result<(Option<Box<Will>>, PropertiesBuf), Refusal> {
         let connect = &admission.connect;
         let existing = self.slot_of(&admission.client_id);
         if existing.is_none() && self.sessions.len() >= self.limits.sessions_max {
-            let refusal = Refusal::new(
+            return Err(Refusal::new(
                 ReasonCode::QuotaExceeded,
                 Outcome::ConnectQuota,
                 format!(
                     "the broker has its limit of {} sessions",
                     self.limits.sessions_max
                 ),
-            );
-            return self.refuse(id, &admission.client_id, &refusal);
+            ));
         }
         let will = self.will_of(connect, &admission.client_id);
-        if let Err(refusal) = self.check_will(existing, will.as_deref()) {
-            return self.refuse(id, &admission.client_id, &refusal);
-        }
+        self.check_will(existing, will.as_deref())?;
         let mut properties = PropertiesBuf::new();
         if connect.version.has_properties() {
-            self.fill_connack(id, &admission, &mut properties);
-            if let Err(refusal) = self.check_connack(id, properties.as_properties()) {
-                return self.refuse(id, &admission.client_id, &refusal);
-            }
+            self.fill_connack(id, admission, &mut properties);
+            self.check_connack(id, properties.as_properties())?;
         }
+        Ok((will, properties))
+    }
+
+    fn establish(&mut self, id: ConnectionId, admission: Admission<'_>) {
+        let connect = &admission.connect;
+        let (will, properties) = match self.check_admission(id, &admission) {
+            Ok(checked) => checked,
+            Err(refusal) => return self.refuse(id, &admission.client_id, &refusal),
+        };
+        let existing = self.slot_of(&admission.client_id);
         if let Some(slot) = existing {
             self.take_over(slot, id);
         }
         // The session may have ended with the connection that was taken over.
         let mut existing = self.slot_of(&admission.client_id);
-        // What waits for one user is not for another that knows the client id.
-        let is_other_user = existing
-            .and_then(|slot| self.session(slot))
-            .is_some_and(|session| session.identity.user != admission.identity.user);
-        if (connect.clean_start || is_other_user)
-            && let Some(slot) = existing.take()
+        if let Some(slot) = existing
+            && self.leaves_behind(slot, &admission)
         {
+            existing = None;
             self.end_session(slot, Outcome::SessionReplaced);
         }
         let session_present = existing.is_some();
         let slot = existing.unwrap_or_else(|| self.new_session(&admission.client_id));
         self.enter_session(slot, id, &admission, will);
         self.enter_connection(slot, id, connect);
+        self.save_session(slot);
         self.stats.count(Outcome::ConnectAccepted);
         let packet = Packet::ConnAck(ConnAck {
             session_present,
@@ -440,7 +512,7 @@ impl Shard {
         self.pump(slot);
     }
 
-    fn new_session(&mut self, client_id: &Arc<str>) -> u32 {
+    pub(super) fn new_session(&mut self, client_id: &Arc<str>) -> u32 {
         self.next_serial = self.next_serial.wrapping_add(1);
         let hash = hash_of(&self.hashing, &**client_id);
         let entry = self.sessions.vacant_entry();
@@ -457,7 +529,7 @@ impl Shard {
             addr: None,
             connection: None,
             expiry_secs: 0,
-            disconnected_at_ms: self.now.mono_ms,
+            disconnected_at_ms: self.now.mono_ms as i64,
             will: None,
             subscriptions: None,
             memberships: Memberships::default(),
@@ -467,6 +539,7 @@ impl Shard {
             received: None,
             replays: None,
             unanswered: None,
+            durable: None,
         });
         let Self {
             by_client,
@@ -550,34 +623,6 @@ impl Shard {
         }
     }
 
-    /// The keep alive in force, in seconds (`MQTT-3.2.2-22`).
-    fn keep_alive_secs(&self, connect: &Connect<'_>) -> u16 {
-        let asked = connect.keep_alive_secs;
-        let most = self.limits.keep_alive_secs_max;
-        let can_be_told = connect.version >= Version::V5;
-        if most > 0 && can_be_told && (asked == 0 || asked > most) {
-            most
-        } else {
-            asked
-        }
-    }
-
-    fn session_expiry_secs(&self, connect: &Connect<'_>) -> u32 {
-        if connect.version >= Version::V5 {
-            let asked = connect
-                .properties
-                .u32(PropertyId::SessionExpiryInterval)
-                .unwrap_or(0);
-            return asked.min(self.limits.session_expiry_secs_max);
-        }
-        // Clean session 0 of MQTT 3 keeps the session, for as long as the broker is configured to.
-        if connect.clean_start {
-            0
-        } else {
-            self.limits.session_expiry_v3_secs
-        }
-    }
-
     /// Whether there is room for a Will, in place of the one that the client has already.
     fn check_will(&self, existing: Option<u32>, will: Option<&Will>) -> Result<(), Refusal> {
         let Some(will) = will else { return Ok(()) };
@@ -627,84 +672,6 @@ impl Shard {
                 .u32(PropertyId::WillDelayInterval)
                 .unwrap_or(0),
         }))
-    }
-
-    /// Everything that CONNACK tells has to reach the client: limits that it would break, a client
-    /// id that it needs, a keep alive that it would miss.
-    fn check_connack(&self, id: ConnectionId, properties: Properties<'_>) -> Result<(), Refusal> {
-        let most = self.connection(id).map_or(0, |c| c.packet_bytes_max_out);
-        let packet = Packet::ConnAck(ConnAck {
-            session_present: false,
-            reason: ReasonCode::Success,
-            properties,
-        });
-        let size = packet.encode(Version::V5, &mut Vec::new());
-        if size.is_ok_and(|size| size <= most as usize) {
-            return Ok(());
-        }
-        Err(Refusal::new(
-            ReasonCode::PacketTooLarge,
-            Outcome::ConnectAnswerTooLarge,
-            format!("the client takes packets of {most} bytes, and CONNACK is larger"),
-        ))
-    }
-
-    fn fill_connack(
-        &self,
-        id: ConnectionId,
-        admission: &Admission<'_>,
-        properties: &mut PropertiesBuf,
-    ) {
-        let connect = &admission.connect;
-        let mut put = |property, value| {
-            // Every value below fits its property.
-            let _ = properties.push(property, value);
-        };
-        let asked = connect
-            .properties
-            .u32(PropertyId::SessionExpiryInterval)
-            .unwrap_or(0);
-        let granted = self.session_expiry_secs(connect);
-        if asked != granted {
-            put(PropertyId::SessionExpiryInterval, Value::U32(granted));
-        }
-        if self.limits.receive_maximum < u16::MAX {
-            let receive_maximum = self.limits.receive_maximum.max(1);
-            put(PropertyId::ReceiveMaximum, Value::U16(receive_maximum));
-        }
-        let packet_bytes_max = self
-            .connection(id)
-            .map_or(u32::MAX, |connection| connection.packet_bytes_max_in);
-        if packet_bytes_max < PACKET_BYTES_UNLIMITED {
-            put(
-                PropertyId::MaximumPacketSize,
-                Value::U32(packet_bytes_max.max(1)),
-            );
-        }
-        if admission.is_assigned {
-            put(
-                PropertyId::AssignedClientIdentifier,
-                Value::String(&admission.client_id),
-            );
-        }
-        if self.limits.topic_alias_maximum > 0 {
-            put(
-                PropertyId::TopicAliasMaximum,
-                Value::U16(self.limits.topic_alias_maximum),
-            );
-        }
-        let keep_alive_secs = self.keep_alive_secs(connect);
-        if keep_alive_secs != connect.keep_alive_secs {
-            put(PropertyId::ServerKeepAlive, Value::U16(keep_alive_secs));
-        }
-        let wants_response = connect
-            .properties
-            .flag(PropertyId::RequestResponseInformation)
-            == Some(true);
-        if wants_response && !admission.client_id.contains(['+', '#']) {
-            let response = format!("response/{}/", admission.client_id);
-            put(PropertyId::ResponseInformation, Value::String(&response));
-        }
     }
 
     pub(super) fn on_connect_timeout(&mut self, id: ConnectionId) {

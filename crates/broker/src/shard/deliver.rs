@@ -5,6 +5,7 @@ use columba_codec::wire::put_varint;
 use columba_codec::{PacketId, PacketType, PropertyId, QoS};
 
 use super::Shard;
+use super::keep::{Also, Then};
 use super::publish::{Publication, parts_of};
 use crate::access::Action;
 use crate::connection::{Connection, State};
@@ -95,24 +96,41 @@ impl Shard {
             retain,
             membership: 0,
             identifiers: Identifiers::from_slice(identifiers),
+            kept: None,
+            exchange: None,
         };
         if qos == QoS::AtMostOnce {
             return self.wait_or_drop_at_most_once(slot, delivery(publication));
         }
         match self.room_of(slot) {
             Room::Now(id) => {
-                let delivery = delivery(publication);
+                let mut delivery = delivery(publication);
+                self.keep(slot, &mut delivery);
+                if self.must_hold(slot, &delivery) {
+                    return self.hold(slot, delivery);
+                }
                 self.send_reliably(id, slot, delivery, Some(publication));
             }
             Room::Later(outcome) => {
-                let delivery = delivery(publication);
+                let mut delivery = delivery(publication);
+                self.keep(slot, &mut delivery);
                 self.enqueue(slot, delivery, outcome);
             }
         }
     }
 
-    /// A copy by way of a shared group, or of a retained message.
+    /// A copy of a retained message, or by way of a shared group of another shard.
     pub(super) fn deliver_kept(&mut self, slot: u32, delivery: Delivery) {
+        if self.durable_number(slot).is_none() {
+            return self.deliver_part(slot, delivery);
+        }
+        let outer = self.open_keeping(None);
+        self.deliver_part(slot, delivery);
+        self.close_keeping(outer, Also::Nothing, Then::Nothing);
+    }
+
+    /// A copy of the message that is being routed.
+    pub(super) fn deliver_part(&mut self, slot: u32, delivery: Delivery) {
         self.stats.copies += 1;
         if self.access.has_receive_rules() {
             let topic = delivery.message.topic();
@@ -130,7 +148,8 @@ impl Shard {
     }
 
     /// Sends a delivery or lets it wait.
-    fn place(&mut self, slot: u32, delivery: Delivery) {
+    fn place(&mut self, slot: u32, mut delivery: Delivery) {
+        self.keep(slot, &mut delivery);
         match (delivery.qos, self.room_of(slot)) {
             (QoS::AtMostOnce, Room::Now(_)) => self.send_kept_at_most_once(slot, &delivery),
             (QoS::AtMostOnce, Room::Later(_)) => {
@@ -140,6 +159,7 @@ impl Shard {
                     self.wait_or_drop_at_most_once(slot, delivery);
                 }
             }
+            (_, Room::Now(_)) if self.must_hold(slot, &delivery) => self.hold(slot, delivery),
             (_, Room::Now(id)) => self.send_reliably(id, slot, delivery, None),
             (_, Room::Later(outcome)) => self.enqueue(slot, delivery, outcome),
         }
@@ -209,7 +229,7 @@ impl Shard {
                 let payload_len = parts.payload.len();
                 self.write_publish(id, prepared, flags, parts.topic, payload_len, shared);
                 self.stats.count(Outcome::DeliverSent);
-                self.settle_shared(slot, delivery);
+                self.settle(slot, delivery);
             }
             None => self.drop_delivery_of(slot, delivery, Outcome::DeliverTooLarge, &message),
         }
@@ -370,25 +390,50 @@ impl Shard {
             if connection.output_len() >= self.limits.output_bytes_max {
                 return self.wait_for_output(id);
             }
-            let Some(session) = self.session_mut(slot) else {
-                return;
-            };
-            let Some(window) = &mut session.window else {
-                return;
-            };
-            match window.resend_next(receive_maximum) {
+            match self.resend_next(slot, receive_maximum) {
                 None => return,
+                Some(Resend::Wait) => return self.wait_for_store(slot),
                 Some(Resend::PubRel(packet_id)) => {
                     self.write_success(id, PacketType::PubRel, packet_id);
                 }
                 Some(Resend::Publish(packet_id, delivery)) => {
-                    self.resend(id, slot, packet_id, &delivery);
+                    self.resend(id, slot, packet_id, &delivery, true);
+                }
+                Some(Resend::First(packet_id, delivery)) => {
+                    self.resend(id, slot, packet_id, &delivery, false);
                 }
             }
         }
     }
 
-    fn resend(&mut self, id: ConnectionId, slot: u32, packet_id: PacketId, delivery: &Delivery) {
+    fn resend_next(&mut self, slot: u32, receive_maximum: u16) -> Option<Resend> {
+        let Self {
+            sessions,
+            journal,
+            kept,
+            ..
+        } = self;
+        let window = sessions.get_mut(slot as usize)?.window.as_mut()?;
+        let is_stored = |delivery: &Delivery| {
+            let record = match (delivery.exchange, delivery.kept) {
+                _ if delivery.qos != QoS::ExactlyOnce => return true,
+                (Some(exchange), _) => Some(exchange),
+                (None, Some(of)) => kept.record(of.message),
+                (None, None) => return true,
+            };
+            record.is_some_and(|record| journal.position(record).is_some())
+        };
+        window.resend_next(receive_maximum, is_stored)
+    }
+
+    fn resend(
+        &mut self,
+        id: ConnectionId,
+        slot: u32,
+        packet_id: PacketId,
+        delivery: &Delivery,
+        dup: bool,
+    ) {
         let message = delivery.message.clone();
         let properties = [message.properties()];
         let parts = parts_of(&message, &properties);
@@ -409,7 +454,7 @@ impl Shard {
         };
         let packet_id = Some(packet_id);
         let flags = Flags {
-            dup: true,
+            dup,
             qos: delivery.qos,
             retain: delivery.retain,
             packet_id,
@@ -454,11 +499,17 @@ impl Shard {
             if front.qos != QoS::AtMostOnce && !has_room {
                 return;
             }
+            if front.qos == QoS::ExactlyOnce && !self.is_recorded(front) {
+                return self.wait_for_store(slot);
+            }
             let Some(delivery) = self.pop_queue(slot) else {
                 return;
             };
             match delivery.qos {
                 QoS::AtMostOnce => self.send_kept_at_most_once(slot, &delivery),
+                QoS::AtLeastOnce | QoS::ExactlyOnce if self.must_hold(slot, &delivery) => {
+                    self.hold(slot, delivery);
+                }
                 QoS::AtLeastOnce | QoS::ExactlyOnce => {
                     self.send_reliably(id, slot, delivery, None);
                 }
@@ -535,7 +586,7 @@ impl Shard {
         message: &Message,
     ) {
         self.drop_copy(slot, outcome, message.topic());
-        self.settle_shared(slot, delivery);
+        self.settle(slot, delivery);
     }
 
     /// Encodes a PUBLISH for a connection. `None`: larger than the client takes.

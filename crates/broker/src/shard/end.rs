@@ -99,7 +99,7 @@ impl Shard {
             return;
         };
         session.connection = None;
-        session.disconnected_at_ms = now_ms;
+        session.disconnected_at_ms = now_ms as i64;
         let is_persistent = session.is_persistent();
         let serial = session.me.serial;
         let discarded = match fate {
@@ -116,6 +116,7 @@ impl Shard {
         if let Some(at_ms) = self.session(slot).and_then(Session::expires_at_ms) {
             self.set_connection_timer(at_ms, Timer::SessionExpiry { slot, serial });
         }
+        self.save_session(slot);
         self.tell_groups(slot);
         self.give_back_all(slot);
         match self.session(slot).and_then(Session::will_due_at_ms) {
@@ -182,7 +183,12 @@ impl Shard {
         if connection.state != State::Open || connection.silence_max_ms == 0 {
             return;
         }
-        let deadline_ms = connection.last_received_ms + u64::from(connection.silence_max_ms);
+        let silence_max_ms = u64::from(connection.silence_max_ms);
+        let mut deadline_ms = connection.last_received_ms + silence_max_ms;
+        if connection.is_input_held {
+            // Who waits for the broker is not silent.
+            deadline_ms = now_ms + silence_max_ms;
+        }
         if deadline_ms > now_ms {
             let timer = Timer::KeepAlive {
                 index: id.index,
@@ -268,6 +274,7 @@ impl Shard {
             entry.remove();
         }
         self.stats.sessions -= 1;
+        self.forget_session(&mut session);
         self.settle_ended(&mut session);
         if let Some(will) = will {
             self.publish_will(&session.client_id, &session.identity, session.addr, *will);
@@ -310,16 +317,23 @@ impl Shard {
                 self.stats.count(Outcome::DeliverOtherSharedMember);
                 let (owner, group) = (membership.owner, group_of(membership));
                 let message = delivery.message.clone();
+                let exchange = self.begin_handing_on(delivery);
                 self.post(
                     owner,
                     Letter::Share {
                         group,
                         message,
                         not: Some(session.me),
+                        exchange,
                     },
                 );
             }
-            None => self.stats.count(Outcome::DeliverSessionEnded),
+            None => {
+                self.stats.count(Outcome::DeliverSessionEnded);
+                if let Some(kept) = delivery.kept {
+                    self.settle_kept(kept, delivery.exchange);
+                }
+            }
         }
     }
 
@@ -343,6 +357,7 @@ impl Shard {
         let client_id = Arc::clone(&session.client_id);
         let identity = Arc::clone(&session.identity);
         let addr = session.addr;
+        self.save_session(slot);
         self.publish_will(&client_id, &identity, addr, *will);
     }
 
@@ -402,6 +417,7 @@ impl Shard {
         };
         let client_id = Arc::clone(&session.client_id);
         let topic = will.message.topic();
+        self.save_session(slot);
         self.withhold_will(&client_id, topic, Outcome::PublishDeniedAcl, why);
     }
 

@@ -70,7 +70,7 @@ impl Shard {
             Timer::WillDelay { slot, serial } => self.session(slot).is_some_and(|session| {
                 session.me.serial == serial && session.will_due_at_ms() == Some(at_ms)
             }),
-            Timer::RetainedExpiry | Timer::Sys | Timer::Reports => true,
+            Timer::RetainedExpiry | Timer::Sys | Timer::Reports | Timer::SaveSettled => true,
         });
         self.timers = timers;
     }
@@ -164,6 +164,11 @@ impl Shard {
                     bytes = rest;
                 }
                 Ok(Decoded::Packet(packet, _)) => {
+                    if self.must_wait_for_store(&packet) {
+                        self.hold_for_store(id);
+                        partial.extend_from_slice(bytes);
+                        return &[];
+                    }
                     self.on_packet(id, packet);
                     partial.clear();
                 }
@@ -195,6 +200,10 @@ impl Shard {
             }
             match decode(rest, connection.version, connection.packet_bytes_max_in) {
                 Ok(Decoded::Packet(packet, len)) => {
+                    if self.must_wait_for_store(&packet) {
+                        self.hold_for_store(id);
+                        return used;
+                    }
                     used += len;
                     self.on_packet(id, packet);
                     if self.matched != 0 && self.must_wait(used, bytes) {

@@ -2,7 +2,7 @@
 
 use super::Shard;
 use crate::event::ShardId;
-use crate::mail::{Letter, Mail};
+use crate::mail::{ExchangeRef, Letter, Mail};
 use crate::message::Head;
 
 /// Mail of more memory than this is freed and not written into again.
@@ -12,12 +12,17 @@ impl Shard {
     pub(super) fn on_mail(&mut self, from: ShardId, mut mail: Mail) {
         let mut at = 0;
         for letter in mail.letters.drain(..) {
-            let Letter::PublishCopied { head, len_bytes } = letter else {
+            let Letter::PublishCopied {
+                head,
+                len_bytes,
+                exchange,
+            } = letter
+            else {
                 self.on_letter(from, letter);
                 continue;
             };
             let end = at + len_bytes as usize;
-            self.route_copied(&head, mail.bytes.get(at..end).unwrap_or_default());
+            self.route_copied(&head, mail.bytes.get(at..end).unwrap_or_default(), exchange);
             at = end;
         }
         let spare_max = usize::from(self.shards);
@@ -28,23 +33,25 @@ impl Shard {
     }
 
     /// Routes a message of another shard that lies in its mail.
-    fn route_copied(&mut self, head: &Head, bytes: &[u8]) {
+    fn route_copied(&mut self, head: &Head, bytes: &[u8], exchange: Option<ExchangeRef>) {
         let cut = head.cut(bytes);
         let properties = [cut.properties];
-        self.route_parts_here(head.parts(cut, &properties));
+        self.route_parts_here(head.parts(cut, &properties), exchange);
     }
 
     pub(super) fn on_letter(&mut self, from: ShardId, letter: Letter) {
         match letter {
-            Letter::Publish { message } => self.route_here(&message),
+            Letter::Publish { message, exchange } => self.route_here(&message, exchange),
             // Its bytes are in the mail: see `on_mail`.
             Letter::PublishCopied { .. } => {}
             Letter::Interest {
                 filter,
                 is_interested,
+                is_durable,
                 ticket,
             } => {
-                self.filters.set_remote(&filter, from, is_interested);
+                self.filters
+                    .set_remote(&filter, from, is_interested, is_durable);
                 if let Some(ticket) = ticket {
                     self.post(
                         ticket.shard,
@@ -55,7 +62,7 @@ impl Shard {
                 }
             }
             Letter::Applied { number } => self.on_applied(number),
-            Letter::Retain { message } => self.on_retain(message),
+            Letter::Retain { message, exchange } => self.on_retain_of(message, exchange),
             Letter::RetainedFind { session, find } => self.on_retained_find(session, find),
             Letter::RetainedFound {
                 session,
@@ -80,24 +87,29 @@ impl Shard {
                 group,
                 message,
                 not,
-            } => self.on_share(&group, &message, not),
+                exchange,
+            } => self.on_share(&group, &message, not, exchange),
             Letter::Assign {
                 group,
                 message,
                 session,
                 refused,
-            } => self.on_assign(&group, message, session, refused),
+                exchange,
+            } => self.on_assign(&group, message, session, refused, exchange),
             Letter::Refused {
                 group,
                 message,
                 refused,
-            } => self.on_refused(&group, &message, refused),
+                exchange,
+            } => self.on_refused(&group, &message, refused, exchange),
             Letter::MemberState {
                 session,
                 is_online,
                 room,
             } => self.members.tell(session, is_online, room),
             Letter::Settled { group, session } => self.on_settled(&group, session),
+            Letter::Answered { number, drafts } => self.on_answered(number, drafts),
+            Letter::Stored { records } => self.on_stored(records),
             Letter::Stats(stats) => self.on_stats(from, *stats),
         }
     }

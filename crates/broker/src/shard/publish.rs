@@ -9,16 +9,18 @@ use columba_codec::{
 
 use super::Shard;
 use super::deliver::Target;
+use super::keep::{Also, Then};
 use super::refuse::Refusal;
 use crate::access::Action;
 use crate::event::{ConnectionId, ShardId};
-use crate::hash::{Set, hash_of, shard_of};
-use crate::mail::{GroupRef, Letter};
+use crate::hash::{Map, hash_of, shard_of};
+use crate::mail::{ExchangeRef, GroupRef, Letter};
 use crate::message::{Head, Message, MessageParts, NEVER_MS};
 use crate::outcome::Outcome;
 use crate::output::SHARED_PAYLOAD_BYTES_MIN;
 use crate::retained::RetainedLimits;
 use crate::routing::FilterId;
+use crate::session::ReceivedId;
 use crate::session::alias::Aliases;
 
 /// A message on its way through a shard. It becomes a [`Message`] of its own only if somebody has
@@ -126,10 +128,16 @@ impl Shard {
         if let (QoS::ExactlyOnce, Some(packet_id)) = (publish.qos, publish.packet_id) {
             match self.receive_exactly_once(id, slot, packet_id) {
                 Received::New => {}
-                Received::Again => {
+                Received::Again(received) => {
                     // MQTT-4.3.3-10
                     self.stats.count(Outcome::PublishDuplicate);
-                    return self.write_success(id, PacketType::PubRec, packet_id);
+                    let then = Then::Acknowledge {
+                        conn: id,
+                        packet: PacketType::PubRec,
+                        packet_id,
+                        reason: ReasonCode::Success,
+                    };
+                    return self.acknowledge_again(id, received, then);
                 }
                 Received::TooMany => {
                     self.stats.count(Outcome::PublishReceiveMaximum);
@@ -145,8 +153,38 @@ impl Shard {
         if let Err(refused) = self.check_publish(slot, publish, topic) {
             return self.refuse_publish(id, slot, publish, topic, &refused);
         }
+        if publish.qos == QoS::AtMostOnce && !publish.retain {
+            // Nobody keeps it and nobody is told.
+            self.accept_publish(slot, publish, topic);
+            return;
+        }
+        let outer = self.open_keeping(None);
         let is_matched = self.accept_publish(slot, publish, topic);
-        self.acknowledge_publish(id, publish, is_matched);
+        let also = self.note_received(slot, publish);
+        let then = self.acknowledgement_of(id, publish, is_matched);
+        self.close_keeping(outer, also, then);
+    }
+
+    /// What the store has to know with a QoS 2 message: its packet id.
+    fn note_received(&mut self, slot: u32, publish: &Publish<'_>) -> Also {
+        let (QoS::ExactlyOnce, Some(packet_id)) = (publish.qos, publish.packet_id) else {
+            return Also::Nothing;
+        };
+        if self.durable_number(slot).is_none() {
+            return Also::Nothing;
+        }
+        let exchange = self.next_exchange();
+        let Some(session) = self.session_mut(slot) else {
+            return Also::Nothing;
+        };
+        let received = session.received.as_mut();
+        if let Some(of) = received.and_then(|received| received.get_mut(&packet_id.get())) {
+            of.exchange = exchange;
+        }
+        Also::Received {
+            session: session.me,
+            packet_id,
+        }
     }
 
     fn check_publish(&self, slot: u32, publish: &Publish<'_>, topic: &str) -> Result<(), Refusal> {
@@ -248,24 +286,31 @@ impl Shard {
         is_matched
     }
 
-    fn acknowledge_publish(&mut self, id: ConnectionId, publish: &Publish<'_>, is_matched: bool) {
-        let (packet_type, packet_id) = match (publish.qos, publish.packet_id) {
+    fn acknowledgement_of(
+        &self,
+        id: ConnectionId,
+        publish: &Publish<'_>,
+        is_matched: bool,
+    ) -> Then {
+        let (packet, packet_id) = match (publish.qos, publish.packet_id) {
             (QoS::AtLeastOnce, Some(packet_id)) => (PacketType::PubAck, packet_id),
             (QoS::ExactlyOnce, Some(packet_id)) => (PacketType::PubRec, packet_id),
-            _ => return,
+            _ => return Then::Nothing,
         };
         let has_codes = self
             .connection(id)
             .is_some_and(|connection| connection.version.has_reason_codes());
-        if is_matched || !has_codes {
-            return self.write_success(id, packet_type, packet_id);
-        }
-        let ack = Acknowledgement {
-            packet_id,
-            reason: ReasonCode::NoMatchingSubscribers,
-            properties: Properties::EMPTY,
+        let reason = if is_matched || !has_codes {
+            ReasonCode::Success
+        } else {
+            ReasonCode::NoMatchingSubscribers
         };
-        self.write_ack(id, packet_type, ack);
+        Then::Acknowledge {
+            conn: id,
+            packet,
+            packet_id,
+            reason,
+        }
     }
 
     /// Says no to a PUBLISH in the only way that its QoS and version leave (`MQTT-3.3.5-2` of
@@ -357,18 +402,18 @@ impl Shard {
         };
         let hashing = self.hashing;
         let Some(session) = self.session_mut(slot) else {
-            return Received::Again;
+            return Received::Again(ReceivedId::default());
         };
         let received = session
             .received
-            .get_or_insert_with(|| Box::new(Set::with_hasher(hashing)));
-        if received.contains(&packet_id.get()) {
-            return Received::Again;
+            .get_or_insert_with(|| Box::new(Map::with_hasher(hashing)));
+        if let Some(known) = received.get(&packet_id.get()) {
+            return Received::Again(*known);
         }
         if received.len() >= most {
             return Received::TooMany;
         }
-        received.insert(packet_id.get());
+        received.insert(packet_id.get(), ReceivedId::default());
         Received::New
     }
 
@@ -517,10 +562,11 @@ impl Shard {
 
     /// Sends the message to the other shards that want it and to the groups' owners.
     fn route_elsewhere(&mut self, found: &[FilterId], publication: &mut Publication<'_>) {
-        let mut remote = 0u64;
+        let (mut remote, mut durable) = (0u64, 0u64);
         let mut groups: Vec<(ShardId, GroupRef)> = Vec::new();
         for filter in found.iter().filter_map(|id| self.filters.get(*id)) {
             remote |= filter.remote;
+            durable |= filter.remote_durable;
             for group in filter.groups.iter() {
                 let name = Arc::clone(&group.name);
                 let group_ref = GroupRef {
@@ -533,37 +579,49 @@ impl Shard {
         while remote != 0 {
             let shard = ShardId(remote.trailing_zeros() as u16);
             remote &= remote - 1;
-            self.post_publication(shard, publication);
+            let keeps = durable >> shard.0 & 1 == 1 && publication.parts.qos != QoS::AtMostOnce;
+            let exchange = if keeps { self.expect_answer() } else { None };
+            self.post_publication(shard, publication, exchange);
         }
         self.matched += groups.len();
         for (owner, group) in groups {
             let message = publication.message().clone();
+            let keeps = owner != self.id && publication.parts.qos != QoS::AtMostOnce;
+            let exchange = if keeps { self.expect_answer() } else { None };
             self.post(
                 owner,
                 Letter::Share {
                     group,
                     message,
                     not: None,
+                    exchange,
                 },
             );
         }
     }
 
     /// Sends a message to another shard: a kept or a large one by reference, others as a copy.
-    fn post_publication(&mut self, to: ShardId, publication: &mut Publication<'_>) {
+    fn post_publication(
+        &mut self,
+        to: ShardId,
+        publication: &mut Publication<'_>,
+        exchange: Option<ExchangeRef>,
+    ) {
         let parts = &publication.parts;
         if publication.message.is_some() || parts.payload.len() >= SHARED_PAYLOAD_BYTES_MIN {
             let message = publication.message().clone();
-            return self.post(to, Letter::Publish { message });
+            return self.post(to, Letter::Publish { message, exchange });
         }
         if let Some(outbox) = self.outbox.get_mut(to.index()) {
             let start = outbox.bytes.len();
             let head = Head::new(parts);
             parts.write(&mut outbox.bytes);
             let len_bytes = (outbox.bytes.len() - start) as u32;
-            outbox
-                .letters
-                .push(Letter::PublishCopied { head, len_bytes });
+            outbox.letters.push(Letter::PublishCopied {
+                head,
+                len_bytes,
+                exchange,
+            });
             self.has_mail = true;
         }
     }
@@ -576,25 +634,42 @@ impl Shard {
             parts: parts_of(message, &properties),
             message: Some(message.clone()),
         };
+        let outer = self.open_keeping(None);
         if message.head().retain {
             self.retain(&mut publication);
         }
-        self.route(&mut publication, Scope::Everywhere, publisher)
+        let is_matched = self.route(&mut publication, Scope::Everywhere, publisher);
+        self.close_keeping(outer, Also::Nothing, Then::Nothing);
+        is_matched
     }
 
     /// Routes a message that another shard accepted.
-    pub(super) fn route_here(&mut self, message: &Message) {
+    pub(super) fn route_here(&mut self, message: &Message, exchange: Option<ExchangeRef>) {
         let properties = [message.properties()];
         let mut publication = Publication {
             parts: parts_of(message, &properties),
             message: Some(message.clone()),
         };
-        self.route(&mut publication, Scope::Here, None);
+        self.route_part(&mut publication, exchange);
     }
 
     /// The same for a message that is not kept yet.
-    pub(super) fn route_parts_here(&mut self, parts: MessageParts<'_>) {
-        self.route(&mut Publication::new(parts), Scope::Here, None);
+    pub(super) fn route_parts_here(
+        &mut self,
+        parts: MessageParts<'_>,
+        exchange: Option<ExchangeRef>,
+    ) {
+        self.route_part(&mut Publication::new(parts), exchange);
+    }
+
+    fn route_part(&mut self, publication: &mut Publication<'_>, exchange: Option<ExchangeRef>) {
+        if publication.parts.qos == QoS::AtMostOnce {
+            self.route(publication, Scope::Here, None);
+            return;
+        }
+        let outer = self.open_keeping(exchange);
+        self.route(publication, Scope::Here, None);
+        self.close_keeping(outer, Also::Nothing, Then::Nothing);
     }
 
     /// The shard that keeps a topic's retained message.
@@ -609,7 +684,7 @@ impl Shard {
 
 enum Received {
     New,
-    Again,
+    Again(ReceivedId),
     TooMany,
 }
 

@@ -31,6 +31,7 @@ impl Shard {
         }
         let mut expelled: Vec<ConnectionId> = Vec::new();
         let mut removed: Vec<u32> = Vec::new();
+        let mut changed: Vec<u32> = Vec::new();
         for (slot, session) in &mut self.sessions {
             let Some(user) = &session.identity.user else {
                 continue;
@@ -50,6 +51,10 @@ impl Shard {
             };
             let user = Some(Arc::clone(user));
             session.identity = Arc::new(Identity { user, groups });
+            changed.push(slot as u32);
+        }
+        for slot in changed {
+            self.save_session(slot);
         }
         for slot in removed {
             self.withhold_will_of(slot, "its user was removed");
@@ -110,6 +115,7 @@ impl Shard {
         }
         self.forget_replays(slot, &[Arc::clone(filter)]);
         self.shrink_subscriptions(slot, filter.len());
+        self.forget_subscription(slot, filter_id);
         self.remove_subscription(filter_id, position);
         self.report_revoked(slot, filter);
     }

@@ -9,7 +9,7 @@ use columba_codec::{
 };
 
 use super::{Shard, foreign};
-use crate::connection::State;
+use crate::connection::{State, Waiting};
 use crate::event::{ConnectionId, Effect, ReportEvent};
 use crate::outcome::Outcome;
 
@@ -58,9 +58,9 @@ impl Shard {
         // Without a fitting return code MQTT 3 closes without CONNACK: nothing is written then.
         self.write_packet(id, &packet);
         if !client_id.is_empty() {
-            let refused = (Arc::from(client_id), false);
+            let refused = Waiting::Login(Arc::from(client_id), false);
             if let Some(connection) = self.connection_mut(id) {
-                connection.pending = Some(Box::new(refused));
+                connection.waiting = Some(Box::new(refused));
             }
         }
         self.refuse_silently(id, refusal.outcome, refusal.detail.clone());
@@ -73,7 +73,7 @@ impl Shard {
         };
         connection.state = State::Closing;
         connection.partial = Vec::new();
-        let client_id = connection.pending.take().map(|pending| pending.0);
+        let client_id = connection.take_login().map(|(client_id, _)| client_id);
         let peer = Some(connection.peer.clone());
         self.effects.push_back(Effect::Close { conn: id });
         if self.may_report() {

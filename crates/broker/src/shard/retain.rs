@@ -5,10 +5,13 @@ use std::sync::Arc;
 use columba_codec::QoS;
 
 use super::Shard;
+use super::keep::{Also, Then};
 use super::publish::Publication;
-use crate::mail::Letter;
+use crate::journal::RecordId;
+use crate::mail::{ExchangeRef, Letter};
 use crate::message::Message;
 use crate::outcome::Outcome;
+use crate::record::{Clock, MessageRecord, Record};
 use crate::retained::RetainedLimits;
 use crate::routing::share::SessionRef;
 use crate::session::queue::{Delivery, Identifiers};
@@ -24,18 +27,35 @@ impl Shard {
             return self.clear_retained(publication.parts.topic);
         }
         let message = publication.message().clone();
-        self.post(owner, Letter::Retain { message });
+        if owner == self.id {
+            return self.on_retain(message);
+        }
+        let is_told = publication.parts.qos != QoS::AtMostOnce;
+        let exchange = if is_told { self.expect_answer() } else { None };
+        self.post(owner, Letter::Retain { message, exchange });
     }
 
     fn clear_retained(&mut self, topic: &str) {
         // An empty retained message is never stored (MQTT-3.3.1-7).
-        if self.retained.clear(topic) {
+        if let Some(record) = self.retained.clear(topic) {
             self.stats.count(Outcome::RetainedCleared);
+            if let Some(record) = record {
+                let deferred = self.journal.deferred();
+                self.journal.release(record);
+                self.note_released(self.journal.deferred() != deferred);
+            }
         }
         self.measure_retained();
     }
 
-    pub(super) fn on_retain(&mut self, message: Message) {
+    /// Another shard has accepted a message that is retained here.
+    pub(super) fn on_retain_of(&mut self, message: Message, exchange: Option<ExchangeRef>) {
+        let outer = self.open_keeping(exchange);
+        self.on_retain(message);
+        self.close_keeping(outer, Also::Nothing, Then::Nothing);
+    }
+
+    fn on_retain(&mut self, message: Message) {
         if message.payload().is_empty() {
             return self.clear_retained(message.topic());
         }
@@ -50,17 +70,39 @@ impl Shard {
             return self.stats.count(Outcome::PublishRetainQuota);
         }
         self.stats.count(Outcome::RetainedSet);
-        self.retained.set(message);
+        let record = self.record_retained(&message);
+        let old = self.retained.set(message, record);
+        match (old, record) {
+            (Some(old), Some(new)) => self.journal.supersede(old, new),
+            (Some(old), None) => self.journal.release(old),
+            (None, _) => {}
+        }
         self.measure_retained();
         self.set_retained_timer();
     }
 
-    fn measure_retained(&mut self) {
+    /// The record of a message that is about to be retained. What the broker says of itself is
+    /// said anew by each process.
+    fn record_retained(&mut self, message: &Message) -> Option<RecordId> {
+        if !self.journal.is_on() || message.topic().starts_with("$SYS/") {
+            return None;
+        }
+        let record = self.journal.reserve();
+        self.retained_version += 1;
+        let fact = Record::Retained {
+            version: self.retained_version,
+            message: MessageRecord::of(message, Clock::new(self.now)),
+        };
+        self.draft(record, &fact);
+        Some(record)
+    }
+
+    pub(super) fn measure_retained(&mut self) {
         self.stats.retained_messages = self.retained.len() as u64;
         self.stats.retained_bytes = self.retained.bytes() as u64;
     }
 
-    fn set_retained_timer(&mut self) {
+    pub(super) fn set_retained_timer(&mut self) {
         if let Some(at_ms) = self.retained.next_expiry_ms()
             && at_ms < self.retained_timer_ms
         {
@@ -78,7 +120,10 @@ impl Shard {
         let now_ms = self.now.mono_ms;
         // Steps of their own, so that what expires does not hold up what is asked for.
         let mut steps = Steps::new(self.limits.retained_steps_max);
-        let count = self.retained.expire(now_ms, &mut steps);
+        let Self {
+            retained, journal, ..
+        } = self;
+        let count = retained.expire(now_ms, &mut steps, |record| journal.release(record));
         self.stats
             .count_many(Outcome::RetainedExpired, count as u64);
         self.measure_retained();
@@ -298,5 +343,7 @@ fn delivery_of(message: &Message, qos: QoS, identifier: u32) -> Delivery {
         retain: true,
         membership: 0,
         identifiers,
+        kept: None,
+        exchange: None,
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use columba_codec::QoS;
 
 use super::Shard;
+use super::keep::{Also, Then};
 use crate::access::Action;
 use crate::event::{ReportEvent, ShardId};
 use crate::hash::{Map, hash_of, shard_of};
 use crate::indexed::Indexed;
-use crate::mail::{GroupRef, Letter, NewMember, Ticket};
+use crate::mail::{ExchangeRef, GroupRef, Letter, NewMember, Ticket};
 use crate::message::Message;
 use crate::outcome::Outcome;
 use crate::routing::FilterTable;
@@ -36,22 +37,8 @@ impl Shard {
     /// A session joins a group that this shard owns. All shards learn of the group, and answer to
     /// whoever waits for it.
     pub(super) fn on_join(&mut self, group: &GroupRef, new: NewMember, ticket: Ticket) {
-        let (owner, hashing) = (self.id, self.hashing);
-        self.add_group(group, owner);
-        let Self {
-            filters, members, ..
-        } = self;
-        if let Some(known) = group_in(filters, group)
-            && known.members.find(&new.session).is_none()
-        {
-            let member = Member {
-                session: new.session,
-                place: members.join(new.session),
-                outstanding: 0,
-            };
-            known.members.put(member, hashing);
-        }
-        members.tell(new.session, new.is_online, new.room);
+        self.add_group(group, self.id);
+        self.add_member(group, new.session, new.is_online, new.room);
         for shard in self.others() {
             let letter = Letter::Group {
                 group: group.clone(),
@@ -68,7 +55,32 @@ impl Shard {
         );
     }
 
-    fn add_group(&mut self, group: &GroupRef, owner: ShardId) {
+    /// Adds a member to a group that this shard owns, if it is not in it.
+    pub(super) fn add_member(
+        &mut self,
+        group: &GroupRef,
+        session: SessionRef,
+        is_online: bool,
+        room: u32,
+    ) {
+        let hashing = self.hashing;
+        let Self {
+            filters, members, ..
+        } = self;
+        if let Some(known) = group_in(filters, group)
+            && known.members.find(&session).is_none()
+        {
+            let member = Member {
+                session,
+                place: members.join(session),
+                outstanding: 0,
+            };
+            known.members.put(member, hashing);
+        }
+        members.tell(session, is_online, room);
+    }
+
+    pub(super) fn add_group(&mut self, group: &GroupRef, owner: ShardId) {
         let hashing = self.hashing;
         let id = self.filters.id_or_new(&group.filter);
         let Some(filter) = self.filters.get_mut(id) else {
@@ -150,8 +162,9 @@ impl Shard {
         group: &GroupRef,
         message: &Message,
         not: Option<SessionRef>,
+        exchange: Option<ExchangeRef>,
     ) {
-        self.assign(group, message, not, Vec::new());
+        self.assign(group, message, not, Vec::new(), exchange);
     }
 
     /// The last of these members may not receive a message: another one gets it.
@@ -160,11 +173,12 @@ impl Shard {
         group: &GroupRef,
         message: &Message,
         refused: Vec<SessionRef>,
+        exchange: Option<ExchangeRef>,
     ) {
         if let Some(last) = refused.last() {
             self.on_settled(group, *last);
         }
-        self.assign(group, message, None, refused);
+        self.assign(group, message, None, refused, exchange);
     }
 
     fn assign(
@@ -173,6 +187,7 @@ impl Shard {
         message: &Message,
         not: Option<SessionRef>,
         mut refused: Vec<SessionRef>,
+        exchange: Option<ExchangeRef>,
     ) {
         while refused.len() < REFUSED_MAX
             && let Some(session) = self.choose_member(group, message, not, &refused)
@@ -183,14 +198,22 @@ impl Shard {
                 refused.push(session);
                 continue;
             }
+            // In an exchange that begins here, one more shard has a part.
+            let keeps = session.shard != self.id && message.head().qos != QoS::AtMostOnce;
+            let exchange = match exchange {
+                None if keeps => self.expect_answer(),
+                known => known,
+            };
             let letter = Letter::Assign {
                 group: group.clone(),
                 message: message.clone(),
                 session,
                 refused,
+                exchange,
             };
             return self.post(session.shard, letter);
         }
+        self.answer_nothing(exchange);
         self.stats.copies += 1;
         if refused.is_empty() {
             // The last member left while the message was on its way.
@@ -261,6 +284,7 @@ impl Shard {
         message: Message,
         to: SessionRef,
         mut refused: Vec<SessionRef>,
+        exchange: Option<ExchangeRef>,
     ) {
         if !self.may_receive_shared(to, message.topic()) {
             let owner = self.group_owner(&group.filter, &group.name);
@@ -269,6 +293,7 @@ impl Shard {
                 group: group.clone(),
                 message,
                 refused,
+                exchange,
             };
             return self.post(owner, letter);
         }
@@ -285,6 +310,7 @@ impl Shard {
                     group,
                     message,
                     not: Some(to),
+                    exchange,
                 },
             );
         };
@@ -299,8 +325,32 @@ impl Shard {
             membership: membership.number,
             identifiers,
             message,
+            kept: None,
+            exchange: None,
         };
-        self.deliver_kept(to.slot, delivery);
+        if exchange.is_none() && self.is_keeping() {
+            // This shard routes it right now.
+            return self.deliver_part(to.slot, delivery);
+        }
+        let outer = self.open_keeping(exchange);
+        self.deliver_part(to.slot, delivery);
+        self.close_keeping(outer, Also::Nothing, Then::Nothing);
+    }
+
+    /// Nobody here has anything to do with another shard's exchange.
+    fn answer_nothing(&mut self, exchange: Option<ExchangeRef>) {
+        if let Some(ExchangeRef { shard, number }) = exchange {
+            let drafts = Vec::new();
+            self.post(shard, Letter::Answered { number, drafts });
+        }
+    }
+
+    /// A delivery is off a session's hands.
+    pub(super) fn settle(&mut self, slot: u32, delivery: &Delivery) {
+        if let Some(kept) = delivery.kept {
+            self.settle_kept(kept, delivery.exchange);
+        }
+        self.settle_shared(slot, delivery);
     }
 
     /// A delivery that came by a group is off the member's hands: the owner may count on it again.
@@ -368,6 +418,7 @@ impl Shard {
         };
         self.post(membership.owner, letter);
         let number = membership.number;
+        self.forget_membership(slot, number);
         for delivery in self.take_shared(slot, |of| of == number, false) {
             self.give_back(slot, membership.owner, group_of(&membership), &delivery);
         }
@@ -401,6 +452,9 @@ impl Shard {
             let origin = present.or_else(|| origins.get(&delivery.membership).cloned());
             let Some((owner, group)) = origin else {
                 self.stats.count(Outcome::DeliverSessionEnded);
+                if let Some(kept) = delivery.kept {
+                    self.settle_kept(kept, delivery.exchange);
+                }
                 continue;
             };
             self.settle_shared(slot, &delivery);
@@ -438,12 +492,14 @@ impl Shard {
         let not = self.session(slot).map(|session| session.me);
         self.stats.count(Outcome::DeliverOtherSharedMember);
         let message = delivery.message.clone();
+        let exchange = self.begin_handing_on(delivery);
         self.post(
             owner,
             Letter::Share {
                 group,
                 message,
                 not,
+                exchange,
             },
         );
     }

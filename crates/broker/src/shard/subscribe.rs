@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use columba_codec::packet::{
-    RetainHandling, SubAck, Subscribe, SubscribeOptions, UnsubAck, Unsubscribe,
-};
+use columba_codec::packet::{RetainHandling, SubAck, Subscribe, SubscribeOptions, Unsubscribe};
 use columba_codec::{Packet, PacketId, PropertiesBuf, PropertyId, QoS, ReasonCode, TopicFilter};
 
 use super::Shard;
+use super::keep::Then;
 use super::refuse::Refusal;
 use crate::access::Action;
 use crate::event::ConnectionId;
@@ -97,6 +96,10 @@ impl Shard {
             if let Some(waiting) = self.waiting_subscribes.get_mut(&number) {
                 waiting.codes.push(code);
             }
+        }
+        if self.durable_number(slot).is_some() && self.is_promised(id) {
+            self.expect_answers(number, 1);
+            self.do_when_durable(Then::Applied { number });
         }
         self.on_applied(number);
     }
@@ -284,7 +287,7 @@ impl Shard {
     }
 
     /// Counts the text of a new subscription.
-    fn grow_subscriptions(&mut self, slot: u32, text_bytes: usize) {
+    pub(super) fn grow_subscriptions(&mut self, slot: u32, text_bytes: usize) {
         if let Some(session) = self.session_mut(slot) {
             session.subscription_bytes += text_bytes as u32;
             self.stats.subscription_bytes += text_bytes as u64;
@@ -332,9 +335,17 @@ impl Shard {
                 self.add_subscription(slot, filter, subscriber)
             }
         };
+        let is_durable = self.durable_number(slot).is_some();
+        let mut is_news = is_first;
+        if let Some(filter_id) = self.filters.id_of(filter) {
+            self.save_subscription(slot, filter_id, subscriber);
+            if let Some(known) = self.filters.get_mut(filter_id).filter(|_| is_durable) {
+                is_news |= !std::mem::replace(&mut known.is_told_durable, true);
+            }
+        }
         // While another SUBSCRIBE waits, the others may not know of this filter yet either.
-        if is_first || self.waiting_subscribes.len() > 1 {
-            self.announce(filter, number);
+        if is_news || self.waiting_subscribes.len() > 1 {
+            self.announce(filter, number, is_durable);
         }
         let wants_retained = match options.retain_handling {
             RetainHandling::Send => true,
@@ -351,7 +362,12 @@ impl Shard {
     }
 
     /// Returns whether this shard has no other subscriber of the filter.
-    fn add_subscription(&mut self, slot: u32, filter: &str, subscriber: Subscriber) -> bool {
+    pub(super) fn add_subscription(
+        &mut self,
+        slot: u32,
+        filter: &str,
+        subscriber: Subscriber,
+    ) -> bool {
         let added = self.filters.add(filter, subscriber);
         let hashing = self.hashing;
         if let Some(session) = self.session_mut(slot) {
@@ -367,7 +383,7 @@ impl Shard {
 
     /// Tells the other shards that there are subscribers of a filter here; SUBACK waits for their
     /// answers.
-    fn announce(&mut self, filter: &str, number: u64) {
+    fn announce(&mut self, filter: &str, number: u64, is_durable: bool) {
         if self.shards == 1 {
             return;
         }
@@ -384,6 +400,7 @@ impl Shard {
                 Letter::Interest {
                     filter,
                     is_interested: true,
+                    is_durable,
                     ticket,
                 },
             );
@@ -459,6 +476,7 @@ impl Shard {
             is_online: true,
             room,
         };
+        self.save_membership(slot, filter, name);
         if is_new {
             self.stats.subscriptions += 1;
             self.stats.shared_subscriptions += 1;
@@ -493,6 +511,7 @@ impl Shard {
         if unsubscribe.filters.iter().count() > self.limits.subscriptions_max {
             return self.close_for_filters(id, Outcome::UnsubscribeQuota);
         }
+        let deferred = self.journal.deferred();
         let mut codes = Vec::new();
         let mut gone = Vec::new();
         for text in unsubscribe.filters.iter() {
@@ -510,12 +529,16 @@ impl Shard {
             codes.push(code as u8);
         }
         self.forget_replays(slot, &gone);
-        let packet = Packet::UnsubAck(UnsubAck {
+        let then = Then::UnsubAck {
+            conn: id,
             packet_id: unsubscribe.packet_id,
-            properties: columba_codec::Properties::EMPTY,
-            codes: &codes,
-        });
-        self.write_packet(id, &packet);
+            codes,
+        };
+        if self.durable_number(slot).is_some() {
+            let is_deferred = self.journal.deferred() != deferred;
+            return self.do_when_released(is_deferred, then);
+        }
+        self.do_then(then);
     }
 
     /// Returns whether there was such a subscription (`MQTT-3.10.4-1`); notes its filter if
@@ -558,6 +581,7 @@ impl Shard {
             gone.push(Arc::clone(&filter.text));
         }
         self.shrink_subscriptions(slot, text.len());
+        self.forget_subscription(slot, filter_id);
         self.remove_subscription(filter_id, position);
         true
     }
@@ -585,6 +609,7 @@ impl Shard {
                 let letter = Letter::Interest {
                     filter,
                     is_interested: false,
+                    is_durable: false,
                     ticket: None,
                 };
                 self.post(shard, letter);

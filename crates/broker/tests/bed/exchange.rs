@@ -206,6 +206,20 @@ impl Bed {
         assert_eq!(codes, [qos.as_u8()]);
     }
 
+    /// Publishes QoS 2 with a packet id of one's own choice, as a client does that tries again.
+    pub fn publish_as(&mut self, client: ClientIx, topic: &str, payload: &[u8], id: PacketId) {
+        let publish = columba_codec::packet::Publish {
+            dup: true,
+            qos: QOS_2,
+            retain: false,
+            topic,
+            packet_id: Some(id),
+            properties: Properties::EMPTY,
+            payload,
+        };
+        self.send(client, &Packet::Publish(publish));
+    }
+
     /// What came as PUBLISH since the last call, unanswered.
     pub fn arrivals(&mut self, client: ClientIx) -> Vec<Arrived> {
         let inbox = self.take(client);

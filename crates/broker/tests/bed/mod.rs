@@ -20,11 +20,16 @@
 )]
 
 pub mod exchange;
+pub mod inbox;
 pub mod raw;
+pub mod store;
 pub mod turns;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+
+pub use inbox::Inbox;
+use store::Store;
 
 use columba_broker::access::AccessRules;
 use columba_broker::event::{
@@ -49,66 +54,6 @@ pub const V5: Version = Version::V5;
 
 /// A client of the bed, as an index.
 pub type ClientIx = usize;
-
-/// Bytes that a client received, to be looked at as packets.
-#[derive(Debug, Default)]
-pub struct Inbox {
-    pub version: Option<Version>,
-    pub bytes: Vec<u8>,
-}
-
-impl Inbox {
-    /// All whole packets.
-    pub fn packets(&self) -> Vec<Packet<'_>> {
-        let version = self.version.unwrap_or(V311);
-        let mut packets = Vec::new();
-        let mut rest = self.bytes.as_slice();
-        while !rest.is_empty() {
-            match decode(rest, version, u32::MAX).expect("the broker sends valid packets") {
-                Decoded::Packet(packet, len) => {
-                    packets.push(packet);
-                    rest = &rest[len..];
-                }
-                Decoded::Incomplete { .. } => panic!("the broker sent half a packet"),
-            }
-        }
-        packets
-    }
-
-    /// The PUBLISH packets among them.
-    pub fn publishes(&self) -> Vec<Publish<'_>> {
-        self.packets()
-            .into_iter()
-            .filter_map(|packet| match packet {
-                Packet::Publish(publish) => Some(publish),
-                _ => None,
-            })
-            .collect()
-    }
-
-    /// The payloads of the PUBLISH packets as text.
-    pub fn payloads(&self) -> Vec<String> {
-        self.publishes()
-            .iter()
-            .map(|publish| String::from_utf8_lossy(publish.payload).into_owned())
-            .collect()
-    }
-
-    /// The only packet.
-    pub fn one(&self) -> Packet<'_> {
-        let packets = self.packets();
-        assert_eq!(packets.len(), 1, "{packets:?}");
-        packets[0]
-    }
-
-    /// The only packet, a PUBLISH.
-    pub fn one_publish(&self) -> Publish<'_> {
-        match self.one() {
-            Packet::Publish(publish) => publish,
-            other => panic!("{other:?}"),
-        }
-    }
-}
 
 #[derive(Debug)]
 struct Client {
@@ -260,6 +205,9 @@ pub struct Bed {
     /// something else happens.
     pub is_work_held: bool,
     mail: VecDeque<(usize, usize, columba_broker::mail::Mail)>,
+    config: Box<dyn Fn(u16) -> ShardConfig>,
+    /// What the shards have written.
+    pub store: Store,
     /// Everything that was reported.
     pub reports: Vec<Report>,
     next_shard: usize,
@@ -287,6 +235,7 @@ impl Bed {
             mono_ms: 1_000,
             unix_ms: 1_700_000_000_000,
         };
+        let is_durable = Store::is_wanted();
         let (limits, access) = (Arc::new(limits), Arc::new(access));
         let listener = ListenerSettings {
             name: "test".into(),
@@ -297,21 +246,22 @@ impl Bed {
             is_durable: true,
         };
         let listeners: Arc<[ListenerSettings]> = Arc::new([listener]);
-        let shard = |number: u16| {
-            let config = ShardConfig {
-                id: ShardId(number),
-                shards,
-                seed: 42,
-                id_secret: [42; 16],
-                limits: Arc::clone(&limits),
-                listeners: Arc::clone(&listeners),
-                access: Arc::clone(&access),
-                is_durable: false,
-            };
-            Shard::new(config, now)
+        let config = move |number: u16| ShardConfig {
+            id: ShardId(number),
+            shards,
+            seed: 42,
+            id_secret: [42; 16],
+            limits: Arc::clone(&limits),
+            listeners: Arc::clone(&listeners),
+            access: Arc::clone(&access),
+            is_durable,
         };
         Self {
-            shards: (0..shards).map(shard).collect(),
+            shards: (0..shards)
+                .map(|number| Shard::new(config(number), now))
+                .collect(),
+            config: Box::new(config),
+            store: Store::default(),
             now,
             clients: Vec::new(),
             owners: vec![Vec::new(); usize::from(shards)],
@@ -660,11 +610,6 @@ impl Bed {
         self.stats().outcome(outcome)
     }
 
-    /// Deadlines that are set on all shards.
-    pub fn timers(&self) -> usize {
-        self.shards.iter().map(Shard::pending_timers).sum()
-    }
-
     /// The books balance: every copy is delivered, dropped with a reason, or waits.
     pub fn check_books(&self) {
         let stats = self.stats();
@@ -715,6 +660,7 @@ impl Bed {
                     },
                 );
             }
+            is_idle &= !self.serve_store();
             if is_idle && !self.is_work_held {
                 is_idle = !self.give_turns();
                 turns += usize::from(!is_idle);

@@ -1,5 +1,6 @@
 //! Work that shards have put off, turn by turn.
 
+use columba_broker::Shard;
 use columba_broker::event::Input;
 
 use super::Bed;
@@ -30,6 +31,11 @@ impl Bed {
         let has_any = self.give_turns();
         self.settle();
         has_any
+    }
+
+    /// Deadlines that are set on all shards.
+    pub fn timers(&self) -> usize {
+        self.shards.iter().map(Shard::pending_timers).sum()
     }
 
     /// Letters that are held.

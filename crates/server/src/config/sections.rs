@@ -449,6 +449,16 @@ const LIMITS: Section = Section {
              message is matched in one go.",
         ),
         live(
+            "store_waiting_bytes_max",
+            Kind::Size {
+                min: 1,
+                max: COUNT_MAX,
+            },
+            "16MiB",
+            "Bytes per shard that may be on their way to the disk; above that the input of clients \
+             waits whose packets have to be stored.",
+        ),
+        live(
             "match_cache_max",
             count(0),
             "65536",

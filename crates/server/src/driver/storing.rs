@@ -17,18 +17,17 @@ use crate::store::{batch_of, report_damage};
 ///
 /// Batches are handed over as they come. One that finds the disk full is given back, with all that
 /// have records behind it; they wait here, and the first is tried again now and then. What only
-/// releases does not wait, for it makes room. The core hears of all of them in their order.
+/// releases does not wait, for it makes room.
 #[derive(Debug)]
 pub(crate) struct Storing<P> {
     port: P,
     alarm: Arc<Alarm>,
-    /// All that the core has not heard of, in order: the ticket, and the first position if it is
-    /// durable.
-    untold: VecDeque<(u64, Option<u64>)>,
     /// Handed over and not answered, in order: the ticket, and whether there are records.
     in_flight: VecDeque<(u64, bool)>,
     /// Not handed over, or given back; by ticket.
     waiting: VecDeque<(u64, Batch)>,
+    /// Durable, with others before them that are not: what only releases and has passed them.
+    early: Vec<u64>,
     state: State,
     reports: Vec<Report>,
 }
@@ -98,9 +97,9 @@ impl<P: Port> Storing<P> {
         Self {
             port,
             alarm,
-            untold: VecDeque::new(),
             in_flight: VecDeque::new(),
             waiting: VecDeque::new(),
+            early: Vec::new(),
             state: State::Open,
             reports: Vec::new(),
         }
@@ -113,7 +112,6 @@ impl<P: Port> Storing<P> {
         if batch.is_empty() || self.state == State::Failed {
             return;
         }
-        self.untold.push_back((ticket, None));
         match self.state {
             // It makes room. If not even that can be written, it is tried again with the others.
             State::Full { .. } | State::Trying if !batch.has_records() => {
@@ -199,12 +197,11 @@ impl<P: Port> Storing<P> {
 
     fn on_durable(&mut self, ticket: u64, first: u64, events: &mut Vec<StoreEvent>) {
         let has_records = self.answered(ticket);
-        if let Some((_, told)) = self.untold.iter_mut().find(|(other, _)| *other == ticket) {
-            *told = Some(first);
-        }
-        while let Some((ticket, Some(first))) = self.untold.front().copied() {
-            self.untold.pop_front();
+        if self.is_first_unsettled(ticket) {
             events.push(StoreEvent::Durable { ticket, first });
+            self.tell_early(events);
+        } else {
+            self.early.push(ticket);
         }
         let mut kept = self
             .waiting
@@ -227,6 +224,23 @@ impl<P: Port> Storing<P> {
         }
     }
 
+    /// Whether every batch before one is durable.
+    fn is_first_unsettled(&self, ticket: u64) -> bool {
+        let flying = self.in_flight.iter().map(|(other, _)| *other);
+        let waiting = self.waiting.front().map(|(other, _)| *other);
+        flying.chain(waiting).all(|other| other > ticket)
+    }
+
+    /// Tells of batches that were durable early and are in turn now.
+    fn tell_early(&mut self, events: &mut Vec<StoreEvent>) {
+        self.early.sort_unstable();
+        let in_turn = self
+            .early
+            .partition_point(|ticket| self.is_first_unsettled(*ticket));
+        let told = self.early.drain(..in_turn);
+        events.extend(told.map(|ticket| StoreEvent::Durable { ticket, first: 0 }));
+    }
+
     fn on_refused(
         &mut self,
         ticket: u64,
@@ -243,7 +257,6 @@ impl<P: Port> Storing<P> {
             self.alarm.failed(error);
             self.state = State::Failed;
             self.waiting.clear();
-            self.untold.clear();
             events.push(StoreEvent::Failed);
             return;
         }

@@ -153,6 +153,7 @@ mod tests {
     use std::path::Path;
     use std::time::SystemTime;
 
+    use crate::runtime::Clock;
     use columba_broker::event::ListenerId;
     use columba_broker::limits::{Anonymous, ListenerSettings};
     use rcgen::{CertificateParams, KeyPair};
@@ -190,7 +191,12 @@ mod tests {
             },
         };
         let listener = Listener::load(&config).unwrap();
-        Shared::new(vec![listener], &[config], &[BoundAddress::Ip(bind)])
+        Shared::new(
+            Clock::start(),
+            vec![listener],
+            &[config],
+            &[BoundAddress::Ip(bind)],
+        )
     }
 
     /// Puts a file of the same text, length and time in the place of another, as `cp -p` and a

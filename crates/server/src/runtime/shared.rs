@@ -10,10 +10,30 @@ use columba_broker::outcome::Outcome;
 use crate::listener::{BoundAddress, Listener, ListenerConfig, ListenerKind, TlsError};
 use crate::log::peer_text::Detail;
 
+/// The time, from the start of the broker on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock(Instant);
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn now(self) -> Now {
+        let unix = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Now {
+            mono_ms: self.0.elapsed().as_millis() as u64,
+            unix_ms: unix.as_millis() as u64,
+        }
+    }
+}
+
 /// Shared by all threads; nothing in it is touched on a message's way.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    started: Instant,
+    clock: Clock,
     listeners: Vec<Listener>,
     /// Where WebSocket is served, to tell those that ask at the wrong port.
     websocket_at: Option<String>,
@@ -26,6 +46,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(
+        clock: Clock,
         listeners: Vec<Listener>,
         configs: &[ListenerConfig],
         addresses: &[BoundAddress],
@@ -45,7 +66,7 @@ impl Shared {
             Some(format!("{scheme}, port {}, path {path}", address.port()))
         });
         Self {
-            started: Instant::now(),
+            clock,
             listeners,
             websocket_at,
             refused: [const { AtomicU64::new(0) }; Outcome::COUNT],
@@ -56,13 +77,7 @@ impl Shared {
 
     /// The time.
     pub(crate) fn now(&self) -> Now {
-        let unix = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        Now {
-            mono_ms: self.started.elapsed().as_millis() as u64,
-            unix_ms: unix.as_millis() as u64,
-        }
+        self.clock.now()
     }
 
     /// All listeners.
@@ -95,7 +110,7 @@ impl Shared {
         detail: &str,
     ) {
         self.count_refused(outcome);
-        let second = self.started.elapsed().as_secs();
+        let second = self.clock.now().mono_ms / 1000;
         if self.lines_second.swap(second, Ordering::Relaxed) != second {
             let count = self
                 .lines

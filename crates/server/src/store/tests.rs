@@ -36,7 +36,7 @@ fn foreign(records: &[&[u8]]) -> SimDisk {
 #[test]
 fn a_store_that_is_new_has_nothing_and_lost_nothing() {
     let disk = SimDisk::new(1);
-    let ready = Reading::new(on(&disk, true), 7).unwrap();
+    let ready = Reading::new(on(&disk, true), 7, now()).unwrap();
     let ready = ready.finish(3, 42, now()).unwrap();
     assert_eq!(ready.seed, 42);
     assert_eq!(ready.shards.len(), 3);
@@ -61,7 +61,7 @@ fn records_that_mean_nothing_are_left_alone() {
     // More than are read in one go.
     let records = vec![&b"\xffwhat is this"[..]; REPLAY_RECORDS + 10];
     let disk = foreign(&records);
-    let ready = Reading::new(on(&disk, true), 7).unwrap();
+    let ready = Reading::new(on(&disk, true), 7, now()).unwrap();
     let ready = ready.finish(2, 42, now()).unwrap();
     assert_eq!(ready.report.records, records.len() as u64);
     let log = ready.log;
@@ -75,7 +75,7 @@ fn what_is_damaged_is_told_in_the_report() {
         let at = bytes.windows(3).position(|three| three == b"one").unwrap();
         bytes[at] ^= 1;
     });
-    let ready = Reading::new(on(&disk, true), 7).unwrap();
+    let ready = Reading::new(on(&disk, true), 7, now()).unwrap();
     let report = ready.finish(1, 42, now()).unwrap().report;
     assert_eq!((report.records, report.damaged), (1, 1));
     let text = report.to_string();
@@ -110,7 +110,7 @@ fn why_a_store_cannot_be_used_comes_with_what_to_do() {
         let sum = crc32c::crc32c(&bytes[..60]).to_le_bytes();
         bytes[60..64].copy_from_slice(&sum);
     });
-    let Err(error) = Reading::new(on(&disk, true), 7) else {
+    let Err(error) = Reading::new(on(&disk, true), 7, now()) else {
         panic!("a newer version was read");
     };
     assert_eq!(

@@ -1,0 +1,579 @@
+//! What has to be on disk before somebody is told: messages for sessions that outlive the process,
+//! retained messages, and the steps of QoS 2.
+//!
+//! While a message is routed, [`Keeping`] gathers who has to keep it; one record holds the message
+//! and all of them. Other shards that are concerned answer with what they want to be written, and
+//! the shard that began writes all of it as one step: an [`Exchange`]. Exchanges are written in the
+//! order in which they began, so what one publisher sent is stored in the order in which it was
+//! sent, and is acknowledged in that order.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use columba_codec::packet::{Acknowledgement, UnsubAck};
+use columba_codec::{Packet, PacketId, PacketType, Properties, QoS, ReasonCode};
+
+use super::Shard;
+use crate::connection::Answers;
+use crate::event::ConnectionId;
+use crate::journal::{Owner, RecordId};
+use crate::kept::{Kept, KeptId};
+use crate::mail::{Draft, ExchangeRef, Letter};
+use crate::message::Message;
+use crate::record::{Clock, MessageRecord, Recipient, Record, Step, write_message};
+use crate::routing::share::SessionRef;
+use crate::session::queue::Delivery;
+use crate::session::{Identity, ReceivedId};
+
+/// Who has to keep the message that is being routed.
+#[derive(Debug, Default)]
+pub(super) struct Keeping {
+    is_open: bool,
+    /// Another shard began this, and is told what to write.
+    leader: Option<ExchangeRef>,
+    /// The exchange that this shard began, if others have a part in it.
+    number: Option<u64>,
+    /// The message, once somebody has to keep it.
+    message: Option<(KeptId, Message)>,
+    pub(super) recipients: Vec<Recipient>,
+    drafts: Vec<Draft>,
+    /// Something was released that has to be on disk before the answer.
+    has_released: bool,
+    /// It was not durable itself.
+    is_deferred: bool,
+}
+
+/// Something that this shard has begun and that is not written yet.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    /// Answers to come.
+    waiting: usize,
+    drafts: Vec<Draft>,
+    has_released: bool,
+    also: Also,
+    then: Then,
+}
+
+/// What goes to the store in the same step as the records of an exchange.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Also {
+    #[default]
+    Nothing,
+    /// That a QoS 2 message was received, if there are records.
+    Received {
+        session: SessionRef,
+        packet_id: PacketId,
+    },
+    /// A copy that somebody else has now.
+    Settle(Kept, Option<RecordId>),
+}
+
+/// What follows when all of it is durable.
+#[derive(Debug)]
+pub(super) enum Then {
+    Nothing,
+    /// PUBACK, PUBREC, PUBREL or PUBCOMP.
+    Acknowledge {
+        conn: ConnectionId,
+        packet: PacketType,
+        packet_id: PacketId,
+        reason: ReasonCode,
+    },
+    /// A client comes in whose earlier session had to be gone first.
+    Admit {
+        conn: ConnectionId,
+        identity: Arc<Identity>,
+    },
+    /// SUBACK, if nothing else is missing.
+    Applied {
+        number: u64,
+    },
+    UnsubAck {
+        conn: ConnectionId,
+        packet_id: PacketId,
+        codes: Vec<u8>,
+    },
+    /// The same once more: what was released had to be durable first.
+    Again(Box<Self>),
+    /// The shard that began is answered.
+    Answer {
+        to: ExchangeRef,
+        drafts: Vec<Draft>,
+    },
+}
+
+impl Then {
+    const fn connection(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Acknowledge { conn, .. } | Self::UnsubAck { conn, .. } => Some(*conn),
+            Self::Again(then) => then.connection(),
+            Self::Nothing | Self::Admit { .. } | Self::Applied { .. } | Self::Answer { .. } => None,
+        }
+    }
+}
+
+/// Exchanges in the order in which they began, and what waits for the disk.
+#[derive(Debug, Default)]
+pub(super) struct Exchanges {
+    /// Number of the first one in the queue; they count from 1.
+    first: u64,
+    pub(super) queue: VecDeque<Exchange>,
+    /// By ticket, in order.
+    pub(super) committing: VecDeque<(u64, Then)>,
+    /// Sessions that hold messages back until the store has them.
+    pub(super) holding: Vec<SessionRef>,
+    /// Connections whose input waits for the store.
+    pub(super) held: Vec<ConnectionId>,
+}
+
+impl Exchanges {
+    pub(super) fn new() -> Self {
+        Self {
+            first: 1,
+            ..Self::default()
+        }
+    }
+
+    fn push(&mut self, exchange: Exchange) -> u64 {
+        self.queue.push_back(exchange);
+        self.first + self.queue.len() as u64 - 1
+    }
+
+    fn get_mut(&mut self, number: u64) -> Option<&mut Exchange> {
+        let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        self.queue.get_mut(place)
+    }
+
+    /// Whether an exchange is not written yet.
+    fn is_open(&self, number: u64) -> bool {
+        (self.first..self.first + self.queue.len() as u64).contains(&number)
+    }
+}
+
+impl Shard {
+    /// Begins to gather who keeps a message; `leader` is the exchange that it is a part of, if
+    /// another shard began it. Gives back what was being gathered, for [`Self::close_keeping`].
+    pub(super) fn open_keeping(&mut self, leader: Option<ExchangeRef>) -> Keeping {
+        if !self.journal.is_on() {
+            return Keeping::default();
+        }
+        let keeping = Keeping {
+            is_open: true,
+            leader,
+            ..Keeping::default()
+        };
+        std::mem::replace(&mut self.keeping, keeping)
+    }
+
+    /// Writes what was gathered, or hands it to whoever does. `then` follows when it is durable; at
+    /// once if nobody has to keep anything and nothing of the same connection waits.
+    pub(super) fn close_keeping(&mut self, outer: Keeping, also: Also, then: Then) {
+        if !self.journal.is_on() {
+            return self.do_then(then);
+        }
+        let mut keeping = std::mem::replace(&mut self.keeping, outer);
+        let is_direct = keeping.leader.is_none()
+            && keeping.number.is_none()
+            && keeping.drafts.is_empty()
+            && self.exchanges.queue.is_empty();
+        let is_written = self.write_kept(&mut keeping, is_direct);
+        let Keeping {
+            leader,
+            number,
+            drafts,
+            has_released,
+            is_deferred,
+            ..
+        } = keeping;
+        let then = if is_deferred {
+            Then::Again(Box::new(then))
+        } else {
+            then
+        };
+        if let Some(leader) = leader {
+            return self.answer_leader(leader, drafts, has_released, is_deferred);
+        }
+        let exchange = Exchange {
+            waiting: 0,
+            drafts,
+            has_released: has_released || is_written,
+            also,
+            then,
+        };
+        match number {
+            None if self.exchanges.queue.is_empty() => self.write_exchange(exchange),
+            None => {
+                if self.must_queue(&exchange) {
+                    self.count_asked(&exchange.then, true);
+                    self.exchanges.push(exchange);
+                } else {
+                    self.write_exchange(exchange);
+                }
+            }
+            Some(number) => {
+                self.count_asked(&exchange.then, true);
+                if let Some(open) = self.exchanges.get_mut(number) {
+                    open.drafts.extend(exchange.drafts);
+                    open.has_released |= exchange.has_released;
+                    (open.also, open.then) = (exchange.also, exchange.then);
+                }
+                self.on_answered(number, Vec::new());
+            }
+        }
+    }
+
+    /// Whether an exchange has to be written behind those that wait for other shards: it has
+    /// something to write, or an answer on a connection that is waiting for an earlier one.
+    fn must_queue(&self, exchange: &Exchange) -> bool {
+        !exchange.drafts.is_empty()
+            || exchange.has_released
+            || exchange.then.connection().is_some_and(|conn| {
+                self.connection(conn)
+                    .is_some_and(|connection| connection.answers().asked > 0)
+            })
+    }
+
+    /// Turns what was gathered into a record. Returns whether it went into the batch.
+    fn write_kept(&mut self, keeping: &mut Keeping, is_direct: bool) -> bool {
+        let Some((kept, message)) = keeping.message.take() else {
+            return false;
+        };
+        let record = self.journal.reserve();
+        let Some(settled) = self.kept.finish(kept, record) else {
+            self.journal.abandon(record);
+            return false;
+        };
+        for place in settled {
+            if let Some(recipient) = keeping.recipients.get_mut(place as usize) {
+                recipient.session = 0;
+            }
+        }
+        let facts = MessageRecord::of(&message, Clock::new(self.now));
+        let owner = Owner::Here(record);
+        if is_direct {
+            self.journal
+                .append_as(owner, |out| write_message(out, &facts, &keeping.recipients));
+            return true;
+        }
+        let mut bytes = Vec::new();
+        write_message(&mut bytes, &facts, &keeping.recipients);
+        keeping.drafts.push(Draft { owner, bytes });
+        false
+    }
+
+    fn answer_leader(
+        &mut self,
+        to: ExchangeRef,
+        mut drafts: Vec<Draft>,
+        has_released: bool,
+        is_deferred: bool,
+    ) {
+        for draft in &mut drafts {
+            if let Owner::Here(record) = draft.owner
+                && to.shard != self.id
+            {
+                draft.owner = Owner::There(self.id, record);
+            }
+        }
+        let then = Then::Answer { to, drafts };
+        if has_released {
+            return self.do_when_released(is_deferred, then);
+        }
+        self.do_then(then);
+    }
+
+    /// Another shard gets a part in what is being gathered: how it names this.
+    pub(super) fn expect_answer(&mut self) -> Option<ExchangeRef> {
+        if !self.keeping.is_open {
+            return None;
+        }
+        let number = *self.keeping.number.get_or_insert_with(|| {
+            self.exchanges.push(Exchange {
+                // One for what is being gathered here.
+                waiting: 1,
+                drafts: Vec::new(),
+                has_released: false,
+                also: Also::Nothing,
+                then: Then::Nothing,
+            })
+        });
+        if let Some(exchange) = self.exchanges.get_mut(number) {
+            exchange.waiting += 1;
+        }
+        Some(ExchangeRef {
+            shard: self.id,
+            number,
+        })
+    }
+
+    /// Begins an exchange with a copy that somebody else may get.
+    pub(super) fn begin_handing_on(&mut self, delivery: &Delivery) -> Option<ExchangeRef> {
+        let kept = delivery.kept?;
+        let number = self.exchanges.push(Exchange {
+            waiting: 1,
+            drafts: Vec::new(),
+            has_released: false,
+            also: Also::Settle(kept, delivery.exchange),
+            then: Then::Nothing,
+        });
+        Some(ExchangeRef {
+            shard: self.id,
+            number,
+        })
+    }
+
+    /// Whether a message is being routed whose keepers are gathered.
+    pub(super) const fn is_keeping(&self) -> bool {
+        self.keeping.is_open
+    }
+
+    pub(super) fn on_answered(&mut self, number: u64, drafts: Vec<Draft>) {
+        let Some(exchange) = self.exchanges.get_mut(number) else {
+            return;
+        };
+        exchange.waiting -= 1;
+        exchange.drafts.extend(drafts);
+        while self
+            .exchanges
+            .queue
+            .front()
+            .is_some_and(|first| first.waiting == 0)
+            && let Some(exchange) = self.exchanges.queue.pop_front()
+        {
+            self.exchanges.first += 1;
+            self.count_asked(&exchange.then, false);
+            self.write_exchange(exchange);
+        }
+    }
+
+    /// All of an exchange is known: it goes into the batch.
+    fn write_exchange(&mut self, exchange: Exchange) {
+        let has_records = exchange.has_released || !exchange.drafts.is_empty();
+        for Draft { owner, bytes } in exchange.drafts {
+            self.journal
+                .append_as(owner, |out| out.extend_from_slice(&bytes));
+        }
+        match exchange.also {
+            Also::Nothing => {}
+            Also::Received { session, packet_id } if has_records => {
+                self.record_received(session, packet_id);
+            }
+            Also::Received { .. } => {}
+            Also::Settle(kept, step) => self.settle_kept(kept, step),
+        }
+        self.commit_then(has_records, exchange.then);
+    }
+
+    /// Does what follows when everything up to now is durable, or, if that is nothing to it, as
+    /// soon as earlier answers on the same connection are given.
+    fn commit_then(&mut self, has_records: bool, then: Then) {
+        let durable = self.journal.durable();
+        let last = match then.connection() {
+            Some(conn) => self.connection(conn).map_or(0, |of| of.answers().ticket),
+            None => 0,
+        };
+        let is_waited_for = last > durable || has_records;
+        if matches!(then, Then::Nothing) || !is_waited_for {
+            return self.do_then(then);
+        }
+        self.do_when_durable(then);
+    }
+
+    /// Does what follows when everything up to now is durable.
+    pub(super) fn do_when_durable(&mut self, then: Then) {
+        let ticket = self.journal.ticket();
+        if ticket <= self.journal.durable() || !self.waits_for_store(&then) {
+            return self.do_then(then);
+        }
+        if let Some(answers) = self.answers_of(&then) {
+            answers.ticket = ticket;
+        }
+        self.exchanges.committing.push_back((ticket, then));
+    }
+
+    /// Whether what follows has to wait, which the clients of some listeners do not want.
+    fn waits_for_store(&self, then: &Then) -> bool {
+        let is_release = matches!(
+            then,
+            Then::Acknowledge {
+                packet: PacketType::PubRel,
+                ..
+            }
+        );
+        is_release || then.connection().is_none_or(|conn| self.is_promised(conn))
+    }
+
+    /// Whether acknowledgements on a connection promise that something is on disk.
+    pub(super) fn is_promised(&self, conn: ConnectionId) -> bool {
+        let listener = self
+            .connection(conn)
+            .and_then(|of| self.listeners.get(usize::from(of.peer.listener.0)));
+        listener.is_none_or(|listener| listener.is_durable)
+    }
+
+    /// The same for what follows a release, and may not come before it is on disk.
+    pub(super) fn do_when_released(&mut self, is_deferred: bool, then: Then) {
+        if is_deferred {
+            return self.do_when_durable(Then::Again(Box::new(then)));
+        }
+        self.do_when_durable(then);
+    }
+
+    fn count_asked(&mut self, then: &Then, is_more: bool) {
+        if let Some(answers) = self.answers_of(then) {
+            let asked = answers.asked;
+            answers.asked = if is_more { asked + 1 } else { asked - 1 };
+        }
+    }
+
+    fn answers_of(&mut self, then: &Then) -> Option<&mut Answers> {
+        self.connection_mut(then.connection()?)?.answers_mut()
+    }
+
+    pub(super) fn do_then(&mut self, then: Then) {
+        match then {
+            Then::Nothing => {}
+            Then::Acknowledge {
+                conn,
+                packet,
+                packet_id,
+                reason: ReasonCode::Success,
+            } => self.write_success(conn, packet, packet_id),
+            Then::Acknowledge {
+                conn,
+                packet,
+                packet_id,
+                reason,
+            } => {
+                let properties = Properties::EMPTY;
+                let ack = Acknowledgement {
+                    packet_id,
+                    reason,
+                    properties,
+                };
+                self.write_ack(conn, packet, ack);
+            }
+            Then::Again(then) => self.do_when_durable(*then),
+            Then::Admit { conn, identity } => self.on_admitted(conn, identity),
+            Then::Applied { number } => self.on_applied(number),
+            Then::UnsubAck {
+                conn,
+                packet_id,
+                codes,
+            } => {
+                let packet = Packet::UnsubAck(UnsubAck {
+                    packet_id,
+                    properties: Properties::EMPTY,
+                    codes: &codes,
+                });
+                self.write_packet(conn, &packet);
+            }
+            Then::Answer { to, drafts } => {
+                let number = to.number;
+                self.post(to.shard, Letter::Answered { number, drafts });
+            }
+        }
+    }
+
+    /// A copy for a session that outlives the process goes into the record of the message that is
+    /// being routed.
+    pub(super) fn keep(&mut self, slot: u32, delivery: &mut Delivery) {
+        if !self.keeping.is_open || delivery.qos == QoS::AtMostOnce {
+            return;
+        }
+        let Some(number) = self.durable_number(slot) else {
+            return;
+        };
+        let Self { keeping, kept, .. } = self;
+        let (id, _) = keeping
+            .message
+            .get_or_insert_with(|| (kept.begin(), delivery.message.clone()));
+        delivery.kept = Some(kept.add(*id));
+        keeping.recipients.push(Recipient {
+            session: number,
+            qos: delivery.qos,
+            retain: delivery.retain,
+            membership: delivery.membership,
+            identifiers: delivery.identifiers.as_slice().to_vec(),
+            step: Step::Queued,
+        });
+    }
+
+    /// How records name a session, if it outlives the process.
+    pub(super) fn durable_number(&self, slot: u32) -> Option<u64> {
+        Some(self.session(slot)?.durable.as_ref()?.number)
+    }
+
+    fn record_received(&mut self, of: SessionRef, packet_id: PacketId) {
+        let Some(session) = self.sessions.get_mut(of.slot as usize) else {
+            return;
+        };
+        let Some(number) = session.durable.as_ref().map(|durable| durable.number) else {
+            return;
+        };
+        if session.me != of {
+            return;
+        }
+        let received = session.received.as_mut();
+        if let Some(id) = received.and_then(|received| received.get_mut(&packet_id.get())) {
+            let fact = Record::Received {
+                session: number,
+                packet_id,
+            };
+            self.journal.replace(&mut id.record, |out| fact.write(out));
+        }
+    }
+
+    /// PUBREC for a QoS 2 message that came again: not before the first time's answer could go.
+    pub(super) fn acknowledge_again(
+        &mut self,
+        conn: ConnectionId,
+        received: ReceivedId,
+        then: Then,
+    ) {
+        if self.exchanges.is_open(received.exchange) {
+            let exchange = Exchange {
+                waiting: 0,
+                drafts: Vec::new(),
+                has_released: true,
+                also: Also::Nothing,
+                then,
+            };
+            self.count_asked(&exchange.then, true);
+            self.exchanges.push(exchange);
+            return;
+        }
+        let is_durable = received
+            .record
+            .is_none_or(|record| self.journal.position(record).is_some());
+        let waits = self
+            .connection(conn)
+            .is_some_and(|connection| connection.answers().ticket > self.journal.durable());
+        if is_durable && !waits {
+            return self.do_then(then);
+        }
+        self.do_when_durable(then);
+    }
+
+    /// The exchange that is being gathered, or will be if others get a part in it.
+    pub(super) fn next_exchange(&self) -> u64 {
+        match self.keeping.number {
+            Some(number) => number,
+            None => self.exchanges.first + self.exchanges.queue.len() as u64,
+        }
+    }
+
+    /// Notes something that is written in the same step as the message that is being routed.
+    pub(super) fn draft(&mut self, record: RecordId, fact: &Record<'_>) {
+        let mut bytes = Vec::new();
+        fact.write(&mut bytes);
+        let owner = Owner::Here(record);
+        self.keeping.drafts.push(Draft { owner, bytes });
+    }
+
+    /// Notes that something was released that has to be on disk before the answer.
+    pub(super) const fn note_released(&mut self, is_deferred: bool) {
+        self.keeping.has_released = true;
+        self.keeping.is_deferred |= is_deferred;
+    }
+}

@@ -1,0 +1,273 @@
+//! What an earlier process left in the store, put back in its place.
+
+use std::sync::Arc;
+
+use columba_codec::PacketId;
+
+use super::Shard;
+use crate::event::Now;
+use crate::hash::Map;
+use crate::journal::RecordId;
+use crate::limits::QueuePolicy;
+use crate::mail::GroupRef;
+use crate::record::{Clock, Step};
+use crate::recovery::{
+    FoundRetained, FoundSession, FoundSubscription, RecoveredGroup, RecoveredMessage,
+    RecoveredShard,
+};
+use crate::routing::Subscriber;
+use crate::session::queue::{Delivery, Identifiers, QueueLimits};
+use crate::session::{DurableSession, Identity, Membership, ReceivedId, Session, Will};
+use crate::timer::Timer;
+
+/// An unfinished delivery of a session: with its packet id and whether it was released, if the id
+/// was given out.
+type Unfinished = (PacketId, Delivery, bool);
+
+impl Shard {
+    /// Takes in what an earlier process left in the store. To be called before any input.
+    pub fn restore(&mut self, now: Now, recovered: RecoveredShard) {
+        self.now = now;
+        let highest = recovered.highest;
+        self.next_session = highest.session / u64::from(self.shards) + 1;
+        self.next_number = self.next_number.max(u64::from(highest.membership));
+        self.retained_version = highest.version;
+        for (filter, shard) in recovered.remote {
+            self.filters.set_remote(&filter, shard, true, true);
+        }
+        for found in recovered.retained {
+            self.restore_retained(found);
+        }
+        self.measure_retained();
+        self.set_retained_timer();
+        let mut was_connected = Vec::new();
+        for found in recovered.sessions {
+            let is_news = found.disconnected_at_unix_ms.is_none();
+            let slot = self.restore_session(found);
+            was_connected.extend(is_news.then_some(slot));
+        }
+        for group in recovered.groups {
+            self.restore_group(&group);
+        }
+        let mut unfinished: Map<u32, Vec<Unfinished>> = Map::with_hasher(self.hashing);
+        for found in recovered.messages {
+            self.restore_message(found, &mut unfinished);
+        }
+        for (slot, deliveries) in unfinished {
+            self.restore_window(slot, deliveries);
+        }
+        // From now on they are without a connection.
+        for slot in was_connected {
+            self.save_session(slot);
+        }
+    }
+
+    fn restore_retained(&mut self, found: FoundRetained) {
+        let record = self.journal.adopt(found.position);
+        self.retained.set(found.message, Some(record));
+    }
+
+    fn restore_session(&mut self, found: FoundSession) -> u32 {
+        let clock = Clock::new(self.now);
+        let slot = self.new_session(&found.client_id);
+        let will = found.will.map(|will| {
+            Box::new(Will {
+                message: will.message,
+                expiry_secs: will.expiry_secs,
+                delay_secs: will.delay_secs,
+            })
+        });
+        self.replace_will(slot, will);
+        let hashing = self.hashing;
+        let mut received = Map::with_hasher(hashing);
+        for (position, packet_id) in found.received {
+            let id = ReceivedId {
+                exchange: 0,
+                record: Some(self.journal.adopt(position)),
+            };
+            received.insert(packet_id.get(), id);
+        }
+        let durable = DurableSession {
+            number: found.number,
+            record: Some(self.journal.adopt(found.position)),
+            subscriptions: Map::with_hasher(hashing),
+            memberships: Map::with_hasher(hashing),
+        };
+        let now_ms = self.now.mono_ms as i64;
+        let disconnected = found.disconnected_at_unix_ms;
+        if let Some(session) = self.session_mut(slot) {
+            session.identity = Arc::new(Identity {
+                user: found.user,
+                groups: found.groups,
+            });
+            session.addr = found.addr;
+            session.expiry_secs = found.expiry_secs;
+            // Clocks jump: nobody left later than now.
+            session.disconnected_at_ms =
+                disconnected.map_or(now_ms, |at| clock.to_mono_ms(at).min(now_ms));
+            session.received = (!received.is_empty()).then(|| Box::new(received));
+            session.durable = Some(Box::new(durable));
+        }
+        for subscription in found.subscriptions {
+            self.restore_subscription(slot, subscription);
+        }
+        let serial = self.session(slot).map_or(0, |session| session.me.serial);
+        if let Some(at_ms) = self.session(slot).and_then(Session::expires_at_ms) {
+            self.timers
+                .set(at_ms, Timer::SessionExpiry { slot, serial });
+        }
+        if let Some(at_ms) = self.session(slot).and_then(Session::will_due_at_ms) {
+            self.timers.set(at_ms, Timer::WillDelay { slot, serial });
+        }
+        slot
+    }
+
+    fn restore_subscription(&mut self, slot: u32, found: FoundSubscription) {
+        let record = self.journal.adopt(found.position);
+        let filter = &*found.filter;
+        if let Some((name, number)) = found.share {
+            let owner = self.group_owner(filter, &name);
+            let hashing = self.hashing;
+            self.stats.subscriptions += 1;
+            self.stats.shared_subscriptions += 1;
+            self.grow_subscriptions(slot, filter.len() + name.len());
+            let Some(session) = self.session_mut(slot) else {
+                return;
+            };
+            let membership = Membership {
+                number,
+                filter: found.filter,
+                group: name,
+                owner,
+                qos: found.qos,
+                retain_as_published: found.retain_as_published,
+                identifier: found.identifier,
+            };
+            if session
+                .memberships
+                .named(&membership.filter, &membership.group)
+                .is_none()
+            {
+                session.memberships.put(membership, hashing);
+            }
+            if let Some(durable) = &mut session.durable {
+                durable.memberships.insert(number, record);
+            }
+            return;
+        }
+        let subscriber = Subscriber {
+            session: slot,
+            identifier: found.identifier,
+            qos: found.qos,
+            no_local: found.no_local,
+            retain_as_published: found.retain_as_published,
+        };
+        let known = self.filters.id_of(filter);
+        let durable = self.session(slot).and_then(|of| of.durable.as_ref());
+        if known.is_some_and(|id| durable.is_some_and(|of| of.subscriptions.contains_key(&id))) {
+            // A subscription has one record, which a new one takes the place of in one step.
+            return self.journal.release(record);
+        }
+        self.add_subscription(slot, filter, subscriber);
+        let Some(id) = self.filters.id_of(filter) else {
+            return;
+        };
+        if let Some(known) = self.filters.get_mut(id) {
+            known.is_told_durable = true;
+        }
+        if let Some(durable) = self.session_mut(slot).and_then(|of| of.durable.as_mut()) {
+            durable.subscriptions.insert(id, record);
+        }
+    }
+
+    fn restore_group(&mut self, group: &RecoveredGroup) {
+        let named = GroupRef {
+            filter: Arc::clone(&group.filter),
+            name: Arc::clone(&group.name),
+        };
+        self.add_group(&named, group.owner);
+        for session in &group.members {
+            self.add_member(&named, *session, false, 0);
+        }
+    }
+
+    fn restore_message(
+        &mut self,
+        found: RecoveredMessage,
+        unfinished: &mut Map<u32, Vec<Unfinished>>,
+    ) {
+        let adopt = |position: Option<u64>, journal: &mut crate::journal::Journal| {
+            position.map(|position| journal.adopt(position))
+        };
+        let record = self.journal.adopt(found.position);
+        let settled: Option<RecordId> = adopt(found.settled_position, &mut self.journal);
+        let kept = self
+            .kept
+            .restore(record, found.count, found.settled, settled);
+        for copy in found.copies {
+            let recipient = copy.recipient;
+            let delivery = Delivery {
+                message: found.message.clone(),
+                qos: recipient.qos,
+                retain: recipient.retain,
+                membership: recipient.membership,
+                identifiers: Identifiers::from_slice(&recipient.identifiers),
+                kept: Some(crate::kept::Kept {
+                    message: kept,
+                    recipient: copy.place,
+                }),
+                exchange: adopt(copy.exchange, &mut self.journal),
+            };
+            self.stats.copies += 1;
+            match recipient.step {
+                Step::Queued => self.restore_queued(copy.slot, delivery),
+                Step::Sent(id) => unfinished
+                    .entry(copy.slot)
+                    .or_default()
+                    .push((id, delivery, false)),
+                Step::Released(id) => unfinished
+                    .entry(copy.slot)
+                    .or_default()
+                    .push((id, delivery, true)),
+            }
+        }
+    }
+
+    fn restore_queued(&mut self, slot: u32, delivery: Delivery) {
+        // What was promised is kept, also if limits are lower now.
+        let limits = QueueLimits {
+            messages_max: usize::MAX,
+            bytes_max: usize::MAX,
+            policy: QueuePolicy::DropNewest,
+        };
+        self.stats.queued_messages += 1;
+        self.stats.queued_bytes += delivery.size_bytes() as u64;
+        if let Some(session) = self.session_mut(slot) {
+            let queue = session.queue.get_or_insert_default();
+            queue.push(delivery, limits, drop);
+        }
+    }
+
+    /// Packet ids go round in a ring, and those of a window lie close together: the widest gap
+    /// between them is where it begins.
+    fn restore_window(&mut self, slot: u32, mut deliveries: Vec<Unfinished>) {
+        deliveries.sort_by_key(|(id, _, _)| *id);
+        let ids: Vec<u32> = deliveries
+            .iter()
+            .map(|(id, _, _)| u32::from(id.get()))
+            .collect();
+        let before = |at: usize| ids.get(at.checked_sub(1).unwrap_or(ids.len() - 1)).copied();
+        let gap = |at: usize| {
+            let (id, before) = (ids.get(at).copied(), before(at));
+            (id.unwrap_or(0) + 65_535 - before.unwrap_or(0) - 1) % 65_535
+        };
+        let first = (0..ids.len()).rev().max_by_key(|at| gap(*at)).unwrap_or(0);
+        deliveries.rotate_left(first);
+        if let Some(session) = self.session_mut(slot) {
+            let window = session.window.get_or_insert_default();
+            for (id, delivery, is_released) in deliveries {
+                window.restore(id, delivery, is_released);
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The steps of a delivery that the store has to know of before the client does.
+
+use columba_codec::{PacketId, PacketType, QoS, ReasonCode};
+
+use super::Shard;
+use super::keep::Then;
+use crate::event::ConnectionId;
+use crate::journal::RecordId;
+use crate::kept::Kept;
+use crate::record::{Exchange, Record, Step};
+use crate::session::queue::Delivery;
+use crate::session::window::Window;
+use crate::timer::Timer;
+
+impl Shard {
+    /// Whether a delivery that could be sent now has to be held back.
+    pub(super) fn must_hold(&self, slot: u32, delivery: &Delivery) -> bool {
+        let has_held = |window: &Window| window.has_held();
+        (delivery.kept.is_some() && delivery.qos == QoS::ExactlyOnce)
+            || self
+                .session(slot)
+                .and_then(|session| session.window.as_deref())
+                .is_some_and(has_held)
+    }
+
+    /// Gives a delivery its packet id, and sends it when the store knows of both.
+    pub(super) fn hold(&mut self, slot: u32, mut delivery: Delivery) {
+        let number = self.durable_number(slot);
+        let Some(session) = self.sessions.get_mut(slot as usize) else {
+            return;
+        };
+        let window = session.window.get_or_insert_default();
+        let packet_id = window.next_id();
+        let is_exact = delivery.qos == QoS::ExactlyOnce;
+        if let Some(kept) = delivery.kept.filter(|_| is_exact) {
+            match self.kept.record(kept.message) {
+                // Its record is about to be written and can say so itself.
+                None => {
+                    let place = kept.recipient as usize;
+                    if let Some(recipient) = self.keeping.recipients.get_mut(place) {
+                        recipient.step = Step::Sent(packet_id);
+                    }
+                }
+                Some(record) => {
+                    let position = self.journal.position(record);
+                    if let (Some(session), Some(message)) = (number, position) {
+                        let sent = Record::Sent(Exchange {
+                            session,
+                            message,
+                            packet_id,
+                        });
+                        self.journal
+                            .replace(&mut delivery.exchange, |out| sent.write(out));
+                    }
+                }
+            }
+        }
+        window.push_held(delivery);
+        self.wait_for_store(slot);
+    }
+
+    /// Whether the store has the message of a delivery that waits, so that the next step can be
+    /// written down.
+    pub(super) fn is_recorded(&self, delivery: &Delivery) -> bool {
+        delivery.kept.is_none_or(|kept| {
+            let record = self.kept.record(kept.message);
+            record.is_some_and(|record| self.journal.position(record).is_some())
+        })
+    }
+
+    /// Has [`Self::pump`] called again when the store is further.
+    pub(super) fn wait_for_store(&mut self, slot: u32) {
+        let Some(me) = self.session(slot).map(|session| session.me) else {
+            return;
+        };
+        if self.exchanges.holding.last() != Some(&me) {
+            self.exchanges.holding.push(me);
+        }
+    }
+
+    /// The client has a QoS 2 message: PUBREL goes out when the store knows.
+    pub(super) fn release_outgoing(
+        &mut self,
+        conn: ConnectionId,
+        slot: u32,
+        packet_id: PacketId,
+        is_first: bool,
+    ) {
+        let number = self.durable_number(slot);
+        let Self {
+            sessions,
+            kept,
+            journal,
+            ..
+        } = self;
+        let delivery = sessions
+            .get_mut(slot as usize)
+            .and_then(|session| session.window.as_mut()?.delivery_mut(packet_id));
+        let then = Then::Acknowledge {
+            conn,
+            packet: PacketType::PubRel,
+            packet_id,
+            reason: ReasonCode::Success,
+        };
+        let Some(delivery) = delivery else { return };
+        let message = delivery
+            .kept
+            .and_then(|of| journal.position(kept.record(of.message)?));
+        let (Some(session), Some(message)) = (number, message) else {
+            return self.do_then(then);
+        };
+        if is_first {
+            let released = Record::Released(Exchange {
+                session,
+                message,
+                packet_id,
+            });
+            journal.replace(&mut delivery.exchange, |out| released.write(out));
+        }
+        let is_durable = delivery
+            .exchange
+            .is_none_or(|record| journal.position(record).is_some());
+        if is_durable {
+            return self.do_then(then);
+        }
+        self.do_when_durable(then);
+    }
+
+    /// A copy is off this shard's hands.
+    pub(super) fn settle_kept(&mut self, kept: Kept, exchange: Option<RecordId>) {
+        let now_ms = self.now.mono_ms;
+        let due = self.kept.settle(kept, exchange, &mut self.journal, now_ms);
+        if let Some(due_ms) = due {
+            self.timers.set(due_ms, Timer::SaveSettled);
+        }
+    }
+
+    pub(super) fn on_save_settled(&mut self) {
+        let due = self.kept.save(&mut self.journal, self.now.mono_ms);
+        if let Some(due_ms) = due {
+            self.timers.set(due_ms, Timer::SaveSettled);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! A store in memory: what was committed outlives a crash of the shards.
+//!
+//! With `COLUMBA_BED_STORE` in the environment every bed has one, so that all behaviours are tested
+//! with one and without.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use columba_broker::Shard;
+use columba_broker::event::Input;
+use columba_broker::journal::{Records, StoreEvent};
+use columba_broker::recovery::{Recovered, RecoveredCounts, Recovery};
+
+use super::Bed;
+
+/// Records by position, and batches that are not committed.
+#[derive(Debug, Default)]
+pub struct Store {
+    /// Whether the shards have one.
+    pub is_on: bool,
+    /// Nothing is committed until this is cleared.
+    pub is_held: bool,
+    pub live: BTreeMap<u64, Vec<u8>>,
+    waiting: VecDeque<(usize, Records)>,
+    next: u64,
+    /// Batches committed so far.
+    pub commits: u64,
+}
+
+impl Store {
+    /// Whether beds have one by default.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tests are run once with a store and once without"
+    )]
+    pub fn is_wanted() -> bool {
+        std::env::var_os("COLUMBA_BED_STORE").is_some()
+    }
+
+    fn commit(&mut self, records: &Records) -> u64 {
+        let first = self.next;
+        let mut start = 0;
+        for end in &records.ends {
+            self.live
+                .insert(self.next, records.bytes[start..*end].to_vec());
+            self.next += 1;
+            start = *end;
+        }
+        for position in &records.releases {
+            let was_live = self.live.remove(position).is_some();
+            assert!(was_live, "{position} is released twice or never was");
+        }
+        self.commits += 1;
+        first
+    }
+
+    /// Batches that wait.
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+}
+
+impl Bed {
+    /// The same bed with a store.
+    pub fn durable(shards: u16) -> Self {
+        Self::new(shards).with_store()
+    }
+
+    /// Gives the shards a store. To be called before anything happens.
+    pub fn with_store(mut self) -> Self {
+        let (make, now) = (self.config, self.now);
+        self.config = Box::new(move |number| columba_broker::ShardConfig {
+            is_durable: true,
+            ..make(number)
+        });
+        for number in 0..self.shards.len() as u16 {
+            self.shards[usize::from(number)] = Shard::new((self.config)(number), now);
+        }
+        self
+    }
+
+    /// A bed whose listener does not promise that anything is on disk.
+    pub fn without_promise(mut self) -> Self {
+        let make = self.config;
+        self.config = Box::new(move |number| {
+            let config = make(number);
+            let mut listeners = config.listeners.to_vec();
+            listeners[0].is_durable = false;
+            columba_broker::ShardConfig {
+                listeners: listeners.into(),
+                ..config
+            }
+        });
+        self.with_store()
+    }
+
+    /// Commits the next batch, if it may; returns whether there was one.
+    pub(super) fn serve_store(&mut self) -> bool {
+        for (number, shard) in self.shards.iter_mut().enumerate() {
+            if let Some(records) = shard.poll_records() {
+                self.store.waiting.push_back((number, records));
+            }
+        }
+        !self.store.is_held && self.commit_one()
+    }
+
+    /// Commits one batch that waits.
+    pub fn commit_one(&mut self) -> bool {
+        let Some((shard, records)) = self.store.waiting.pop_front() else {
+            return false;
+        };
+        let first = self.store.commit(&records);
+        let ticket = records.ticket;
+        let event = StoreEvent::Durable { ticket, first };
+        self.shards[shard].handle(self.now, Input::Store(event));
+        true
+    }
+
+    /// Commits what waits, and goes on.
+    pub fn release_store(&mut self) {
+        self.store.is_held = false;
+        self.settle();
+    }
+
+    /// Tells a shard something about the store.
+    pub fn store_event(&mut self, shard: usize, event: StoreEvent) {
+        self.input(shard, Input::Store(event));
+    }
+
+    /// The process dies and another one starts with so many shards: all that is left is what was
+    /// committed. Every client finds its connection gone.
+    pub fn crash(&mut self, shards: u16) -> RecoveredCounts {
+        let was_held = std::mem::take(&mut self.store.is_held);
+        self.store.waiting.clear();
+        self.mail.clear();
+        self.unanswered.clear();
+        for client in &mut self.clients {
+            client.at = None;
+            client.inbox.bytes.clear();
+        }
+        // Another clock, and some time later.
+        self.now.unix_ms += 5;
+        self.now.mono_ms = 10;
+        self.owners = vec![Vec::new(); usize::from(shards)];
+        self.generations = vec![Vec::new(); usize::from(shards)];
+        let recovered = self.recover(shards);
+        let make = &self.config;
+        self.shards = (0..shards)
+            .map(|number| {
+                let config = columba_broker::ShardConfig {
+                    shards,
+                    ..make(number)
+                };
+                Shard::new(config, self.now)
+            })
+            .collect();
+        for (shard, part) in self.shards.iter_mut().zip(recovered.shards) {
+            shard.restore(self.now, part);
+        }
+        self.store.is_held = was_held;
+        self.settle();
+        recovered.counts
+    }
+
+    fn recover(&mut self, shards: u16) -> Recovered {
+        for _ in 0..2 {
+            let mut recovery = Recovery::new(self.now);
+            for (position, record) in &self.store.live {
+                recovery.take(*position, record);
+            }
+            let recovered = recovery.finish(shards, 42);
+            self.store.commit(&recovered.repair);
+            if !recovered.is_to_be_repeated {
+                return recovered;
+            }
+        }
+        panic!("recovery repairs without end");
+    }
+
+    /// With every session ended and nothing retained, nothing is left in the store but its seed,
+    /// and the shards know of no record.
+    pub fn check_nothing_is_stored(&self) {
+        for shard in &self.shards {
+            assert_eq!(shard.kept_counts(), (0, 0));
+        }
+        assert!(self.store.live.len() <= 1, "{:?}", self.store.live);
+    }
+}
