@@ -30,6 +30,11 @@ pub(super) fn export(store: &Path, to: Option<&Path>) -> Result<(), Failure> {
         None => Box::new(io::stdout().lock()),
     });
     let unwritten = |error| Failure::new(format!("cannot write the records: {error}"));
+    // A reader that has seen enough, such as `head`, is no failure.
+    let is_enough = |done: &io::Result<()>| {
+        done.as_ref()
+            .is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    };
     let mut meter = Meter::new("writing");
     let (mut from, mut count) = (Position::new(0), 0);
     loop {
@@ -40,6 +45,9 @@ pub(super) fn export(store: &Path, to: Option<&Path>) -> Result<(), Failure> {
                 written = write_line(&mut out, position, record);
             }
         });
+        if is_enough(&written) {
+            return Ok(());
+        }
         written.map_err(unwritten)?;
         let Some(next) = next.map_err(|error| failed(store, error))? else {
             break;
@@ -47,7 +55,11 @@ pub(super) fn export(store: &Path, to: Option<&Path>) -> Result<(), Failure> {
         from = next;
         meter.step(count, found.records);
     }
-    out.flush().map_err(unwritten)?;
+    let flushed = out.flush();
+    if is_enough(&flushed) {
+        return Ok(());
+    }
+    flushed.map_err(unwritten)?;
     found.damage.extend(log.take_damage());
     if show_damage(&found) {
         let what = format!(

@@ -13,7 +13,7 @@ pub(crate) struct Broker {
     child: Child,
     address: String,
     /// Kept open: a broker may still write to it.
-    _stdout: BufReader<ChildStdout>,
+    stdout: BufReader<ChildStdout>,
 }
 
 impl Broker {
@@ -46,8 +46,18 @@ impl Broker {
         Self {
             child,
             address,
-            _stdout: stdout,
+            stdout,
         }
+    }
+
+    /// The rest of what it says first.
+    pub(crate) fn take_shown(&mut self) -> String {
+        let mut shown = String::new();
+        while !shown.contains('╰') {
+            let len = self.stdout.read_line(&mut shown).expect("text");
+            assert!(len > 0, "the broker ended: {:?}", self.child.wait());
+        }
+        shown
     }
 
     /// What reads its standard error stream.

@@ -3,5 +3,6 @@
 mod bed;
 mod log;
 mod service_manager;
+mod survives;
 mod sys;
 mod terminal;
