@@ -18,6 +18,9 @@ mod reading;
 mod report;
 mod writing;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -205,9 +208,7 @@ impl Driver {
         self.do_errands();
         self.take_mail();
         self.fire_timers();
-        if !self.mail.count().has_waiting {
-            self.read_ready();
-        }
+        self.read_ready();
         // Letters go first: other shards work on them while this one writes.
         self.send_mail();
         self.wake_homes();
@@ -226,20 +227,18 @@ impl Driver {
 
     /// How long the thread may sleep.
     fn timeout(&self) -> Option<Duration> {
+        let has_room = self.mail.room() > 0;
         let has_work = !self.ended.is_empty() || !self.dirty.is_empty() || self.has_errands;
-        if has_work || (!self.ready.is_empty() && !self.mail.count().has_waiting) {
+        if has_work || (!self.ready.is_empty() && has_room) {
             return Some(Duration::ZERO);
         }
-        let mut next = self.core.next_deadline();
+        let mut next = self.core.next_deadline().filter(|_| has_room);
         let others = [
             self.greetings.front().map(|(at, _)| *at),
             self.closings.front().map(|(at, _)| *at),
             self.stop_at_ms,
-            // The thread that empties a full ring does not know that somebody waits for it.
-            self.mail
-                .count()
-                .has_waiting
-                .then_some(self.now.mono_ms + 1),
+            // The thread that empties a ring does not know that somebody waits for it.
+            (!has_room || self.mail.count().has_waiting).then_some(self.now.mono_ms + 1),
             // The stop is over as soon as peers have closed, but no later than this.
             self.stop_at_ms.map(|_| self.now.mono_ms + STOP_STEP_MS),
         ];
@@ -324,11 +323,9 @@ impl Driver {
     }
 
     fn fire_timers(&mut self) {
-        if self
-            .core
-            .next_deadline()
-            .is_some_and(|at| at <= self.now.mono_ms)
-        {
+        let is_due = |at| at <= self.now.mono_ms;
+        // Work that was put off makes letters, so it waits for room as reading does.
+        if self.core.next_deadline().is_some_and(is_due) && self.mail.room() > 0 {
             self.core.handle(self.now, Input::DeadlineReached);
             self.drain();
         }

@@ -2,11 +2,13 @@
 //! ring for each ordered pair of shards.
 //!
 //! A tick collects the letters for each destination and pushes them as one batch, with one wake.
-//! If a ring is full the batch stays with its sender and grows; the sender then stops reading its
-//! clients until the ring took it. Taking letters out never waits, so that two shards with full
-//! rings towards each other cannot hold each other up.
+//! If a ring is full the batch stays with its sender and grows. What waits for a shard, in its ring
+//! and at the sender, is counted in bytes: a sender without [`room`](Mailboxes::room) does nothing
+//! that makes more letters, such as reading its clients. Taking letters out never waits, so that
+//! two shards with full rings towards each other cannot hold each other up.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use columba_broker::event::ShardId;
 use columba_broker::mail::Mail;
@@ -17,7 +19,7 @@ use mio::Waker;
 pub(crate) struct Mailboxes<B> {
     /// By shard; `None` at the shard itself.
     outgoing: Vec<Option<Outgoing<B>>>,
-    incoming: Vec<(ShardId, rtrb::Consumer<B>)>,
+    incoming: Vec<Incoming<B>>,
     /// Batches pushed and taken so far; a shutdown compares the two over all shards.
     count: MailCount,
 }
@@ -26,6 +28,8 @@ pub(crate) struct Mailboxes<B> {
 pub(crate) trait Batch: Default {
     /// Whether there is nothing to carry.
     fn is_empty(&self) -> bool;
+    /// Bytes that it keeps in memory.
+    fn size_bytes(&self) -> usize;
     /// Adds what comes later.
     fn append(&mut self, later: Self);
 }
@@ -33,6 +37,10 @@ pub(crate) trait Batch: Default {
 impl Batch for Mail {
     fn is_empty(&self) -> bool {
         Self::is_empty(self)
+    }
+
+    fn size_bytes(&self) -> usize {
+        Self::size_bytes(self)
     }
 
     fn append(&mut self, later: Self) {
@@ -52,9 +60,17 @@ pub(crate) struct MailCount {
 #[derive(Debug)]
 struct Outgoing<B> {
     ring: rtrb::Producer<B>,
+    ring_bytes: Arc<AtomicUsize>,
     waker: Arc<Waker>,
     /// Not pushed yet.
     batch: B,
+}
+
+#[derive(Debug)]
+struct Incoming<B> {
+    from: ShardId,
+    ring: rtrb::Consumer<B>,
+    ring_bytes: Arc<AtomicUsize>,
 }
 
 impl<B: Batch> Mailboxes<B> {
@@ -75,13 +91,18 @@ impl<B: Batch> Mailboxes<B> {
                     continue;
                 }
                 let (producer, consumer) = rtrb::RingBuffer::new(RING_BATCHES);
-                let waker = Arc::clone(waker);
+                let ring_bytes = Arc::new(AtomicUsize::new(0));
                 all[from].outgoing.push(Some(Outgoing {
                     ring: producer,
-                    waker,
+                    ring_bytes: Arc::clone(&ring_bytes),
+                    waker: Arc::clone(waker),
                     batch: B::default(),
                 }));
-                all[to].incoming.push((ShardId(from as u16), consumer));
+                all[to].incoming.push(Incoming {
+                    from: ShardId(from as u16),
+                    ring: consumer,
+                    ring_bytes,
+                });
             }
         }
         all
@@ -99,25 +120,36 @@ impl<B: Batch> Mailboxes<B> {
         }
     }
 
-    /// Pushes what was collected. Whether all of it found room.
+    /// Pushes what was collected. Whether all of it found a place in the rings.
     pub(crate) fn push(&mut self) -> bool {
         self.count.has_waiting = false;
         for outgoing in self.outgoing.iter_mut().flatten() {
             if outgoing.batch.is_empty() {
                 continue;
             }
-            match outgoing.ring.push(std::mem::take(&mut outgoing.batch)) {
-                Ok(()) => {
-                    self.count.pushed += 1;
-                    wake(&outgoing.waker);
-                }
-                Err(rtrb::PushError::Full(batch)) => {
-                    outgoing.batch = batch;
-                    self.count.has_waiting = true;
-                }
+            if outgoing.ring.is_full() {
+                self.count.has_waiting = true;
+                continue;
             }
+            let batch = std::mem::take(&mut outgoing.batch);
+            // Before the receiver can take them off again.
+            outgoing
+                .ring_bytes
+                .fetch_add(batch.size_bytes(), Ordering::Relaxed);
+            let pushed = outgoing.ring.push(batch);
+            assert!(pushed.is_ok(), "nobody else pushes into this ring");
+            self.count.pushed += 1;
+            wake(&outgoing.waker);
         }
         !self.count.has_waiting
+    }
+
+    /// Bytes that may be collected for any shard until too many wait for it; 0: they do already.
+    pub(crate) fn room(&self) -> usize {
+        let waiting = self.outgoing.iter().flatten().map(|outgoing| {
+            outgoing.ring_bytes.load(Ordering::Relaxed) + outgoing.batch.size_bytes()
+        });
+        WAITING_BYTES_MAX.saturating_sub(waiting.max().unwrap_or_default())
     }
 
     /// How many rings lead here.
@@ -127,10 +159,13 @@ impl<B: Batch> Mailboxes<B> {
 
     /// The next batch from one of the rings that lead here.
     pub(crate) fn take(&mut self, ring: usize) -> Option<(ShardId, B)> {
-        let (from, consumer) = self.incoming.get_mut(ring)?;
-        let batch = consumer.pop().ok()?;
+        let incoming = self.incoming.get_mut(ring)?;
+        let batch = incoming.ring.pop().ok()?;
+        incoming
+            .ring_bytes
+            .fetch_sub(batch.size_bytes(), Ordering::Relaxed);
         self.count.taken += 1;
-        Some((*from, batch))
+        Some((incoming.from, batch))
     }
 
     /// The books.
@@ -146,8 +181,13 @@ pub(crate) fn wake(waker: &Waker) {
     }
 }
 
-/// Batches that a ring holds. One tick pushes at most one.
+/// Batches that a ring holds. One tick pushes at most two.
 const RING_BATCHES: usize = 64;
+
+/// Bytes of letters, and of the messages behind them, that may wait for one shard at one other,
+/// until that one stops making more. What was begun is finished, so that one read of a client or
+/// one answer to another shard may go beyond.
+pub(crate) const WAITING_BYTES_MAX: usize = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -156,6 +196,10 @@ mod tests {
     impl Batch for Vec<u32> {
         fn is_empty(&self) -> bool {
             Self::is_empty(self)
+        }
+
+        fn size_bytes(&self) -> usize {
+            self.len() * size_of::<u32>()
         }
 
         fn append(&mut self, mut later: Self) {
@@ -218,5 +262,27 @@ mod tests {
             received.extend(batch);
         }
         assert_eq!(received, (0..=sent).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn room_counts_what_is_in_the_ring_and_what_waits_for_it() {
+        let (_polls, mut first, mut second) = two();
+        let batch = || vec![0; WAITING_BYTES_MAX / size_of::<u32>() / 2];
+        assert_eq!(first.room(), WAITING_BYTES_MAX);
+        first.collect(ShardId(1), batch());
+        assert_eq!(first.room(), WAITING_BYTES_MAX / 2);
+        first.push();
+        assert_eq!(first.room(), WAITING_BYTES_MAX / 2);
+        first.collect(ShardId(1), batch());
+        assert_eq!(first.room(), 0);
+        first.collect(ShardId(1), batch());
+        first.push();
+        assert_eq!(first.room(), 0);
+        assert!(second.take(0).is_some());
+        assert_eq!(first.room(), 0);
+        assert!(second.take(0).is_some());
+        assert_eq!(first.room(), WAITING_BYTES_MAX);
+        // The other direction has room of its own.
+        assert_eq!(second.room(), WAITING_BYTES_MAX);
     }
 }

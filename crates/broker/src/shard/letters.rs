@@ -22,7 +22,7 @@ impl Shard {
         }
         let spare_max = usize::from(self.shards);
         if self.spare_mail.len() < spare_max && mail.capacity_bytes() <= SPARE_MAIL_BYTES_MAX {
-            mail.bytes.clear();
+            mail.clear();
             self.spare_mail.push(mail);
         }
     }

@@ -11,13 +11,21 @@ use crate::transport::greeting::Stranger;
 use crate::transport::{Flow, TransportError, WebSocketFault};
 
 impl Driver {
-    /// Reads each connection on the list once.
+    /// Reads each connection on the list once, as long as there is room for the letters to other
+    /// shards that come of it. The others keep their place, before those that have more to say.
     pub(super) fn read_ready(&mut self) {
+        let room = self.mail.room();
         let spare = std::mem::take(&mut self.ready_spare);
         let mut list = std::mem::replace(&mut self.ready, spare);
-        for id in list.drain(..) {
-            self.read(id);
+        let mut read = 0;
+        while let Some(id) = list.get(read)
+            && self.core.mail_bytes() < room
+        {
+            self.read(*id);
+            read += 1;
         }
+        self.ready.splice(..0, list.drain(read..));
+        list.clear();
         self.ready_spare = list;
     }
 
