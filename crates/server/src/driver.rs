@@ -32,13 +32,14 @@ use columba_broker::event::{CloseCause, Command, ConnectionId, Handover, Listene
 use columba_broker::mail::Mail;
 use columba_broker::outcome::Outcome;
 use columba_broker::{Input, Shard};
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Interest, Poll, Token};
 
 pub(crate) use checks::{Checked, Checks};
 use connections::{Connection, Connections, Phase};
 
+use crate::bell::Bell;
 use crate::listener::socket::Socket;
-use crate::mailbox::{MailCount, Mailboxes, wake};
+use crate::mailbox::{MailCount, Mailboxes};
 use crate::runtime::Shared;
 use crate::transport::Buffers;
 
@@ -70,12 +71,12 @@ pub(crate) enum Errand {
 #[derive(Debug)]
 pub(crate) struct ShardHandle {
     errands: Sender<Errand>,
-    waker: Arc<Waker>,
+    bell: Arc<Bell>,
 }
 
 impl ShardHandle {
-    pub(crate) fn new(errands: Sender<Errand>, waker: Arc<Waker>) -> Self {
-        Self { errands, waker }
+    pub(crate) fn new(errands: Sender<Errand>, bell: Arc<Bell>) -> Self {
+        Self { errands, bell }
     }
 
     /// Leaves an errand and wakes the thread.
@@ -92,7 +93,7 @@ impl ShardHandle {
 
     /// Wakes the thread.
     pub(crate) fn wake(&self) {
-        wake(&self.waker);
+        self.bell.ring();
     }
 }
 
@@ -190,7 +191,11 @@ impl Driver {
         // Whatever the core wants done before anything happens.
         self.drain();
         while !self.is_done() {
-            let timeout = self.timeout();
+            let timeout = match self.timeout() {
+                Some(Duration::ZERO) => Some(Duration::ZERO),
+                timeout if self.mail.may_sleep() => timeout,
+                _ => Some(Duration::ZERO),
+            };
             if let Err(error) = self.poll.poll(&mut events, timeout)
                 && error.kind() != io::ErrorKind::Interrupted
             {
@@ -198,6 +203,7 @@ impl Driver {
                 tracing::error!(%error, shard = self.index, "cannot wait for events");
                 std::thread::sleep(Duration::from_millis(100));
             }
+            self.mail.wake_up();
             self.now = self.shared.now();
             self.note(&events);
             self.tick();
@@ -311,7 +317,7 @@ impl Driver {
 
     fn take_mail(&mut self) {
         for ring in 0..self.mail.rings() {
-            // What comes in meanwhile waits for the next tick; its wake is already on its way.
+            // What comes in meanwhile waits for the next tick, which comes before any sleep.
             for _ in 0..MAIL_BATCHES {
                 let Some((from, mail)) = self.mail.take(ring) else {
                     break;

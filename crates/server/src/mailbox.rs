@@ -1,7 +1,8 @@
 //! Rings that carry letters between shard threads: one bounded single-producer single-consumer
 //! ring for each ordered pair of shards.
 //!
-//! A tick collects the letters for each destination and pushes them as one batch, with one wake.
+//! A tick collects the letters for each destination and pushes them as one batch, with one wake if
+//! the other shard's thread sleeps.
 //! If a ring is full the batch stays with its sender and grows. What waits for a shard, in its ring
 //! and at the sender, is counted in bytes: a sender without [`room`](Mailboxes::room) does nothing
 //! that makes more letters, such as reading its clients. Taking letters out never waits, so that
@@ -12,7 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use columba_broker::event::ShardId;
 use columba_broker::mail::Mail;
-use mio::Waker;
+
+use crate::bell::Bell;
 
 /// One shard's ends of all rings; `B` is a batch of letters.
 #[derive(Debug)]
@@ -20,6 +22,8 @@ pub(crate) struct Mailboxes<B> {
     /// By shard; `None` at the shard itself.
     outgoing: Vec<Option<Outgoing<B>>>,
     incoming: Vec<Incoming<B>>,
+    /// Wakes this shard's thread.
+    bell: Arc<Bell>,
     /// Batches pushed and taken so far; a shutdown compares the two over all shards.
     count: MailCount,
 }
@@ -61,7 +65,8 @@ pub(crate) struct MailCount {
 struct Outgoing<B> {
     ring: rtrb::Producer<B>,
     ring_bytes: Arc<AtomicUsize>,
-    waker: Arc<Waker>,
+    /// Wakes the receiver's thread.
+    bell: Arc<Bell>,
     /// Not pushed yet.
     batch: B,
 }
@@ -74,18 +79,19 @@ struct Incoming<B> {
 }
 
 impl<B: Batch> Mailboxes<B> {
-    /// The ends for each shard, given the wakers of all.
-    pub(crate) fn connect(wakers: &[Arc<Waker>]) -> Vec<Self> {
-        let mut all: Vec<Self> = wakers
+    /// The ends for each shard, given the bells of all.
+    pub(crate) fn connect(bells: &[Arc<Bell>]) -> Vec<Self> {
+        let mut all: Vec<Self> = bells
             .iter()
-            .map(|_| Self {
+            .map(|bell| Self {
                 outgoing: Vec::new(),
                 incoming: Vec::new(),
+                bell: Arc::clone(bell),
                 count: MailCount::default(),
             })
             .collect();
-        for from in 0..wakers.len() {
-            for (to, waker) in wakers.iter().enumerate() {
+        for from in 0..bells.len() {
+            for (to, bell) in bells.iter().enumerate() {
                 if from == to {
                     all[from].outgoing.push(None);
                     continue;
@@ -95,7 +101,7 @@ impl<B: Batch> Mailboxes<B> {
                 all[from].outgoing.push(Some(Outgoing {
                     ring: producer,
                     ring_bytes: Arc::clone(&ring_bytes),
-                    waker: Arc::clone(waker),
+                    bell: Arc::clone(bell),
                     batch: B::default(),
                 }));
                 all[to].incoming.push(Incoming {
@@ -139,7 +145,7 @@ impl<B: Batch> Mailboxes<B> {
             let pushed = outgoing.ring.push(batch);
             assert!(pushed.is_ok(), "nobody else pushes into this ring");
             self.count.pushed += 1;
-            wake(&outgoing.waker);
+            outgoing.bell.ring_if_asleep();
         }
         !self.count.has_waiting
     }
@@ -168,16 +174,24 @@ impl<B: Batch> Mailboxes<B> {
         Some((incoming.from, batch))
     }
 
+    /// This shard's thread is about to sleep. Whether it may: not if there are letters for it.
+    pub(crate) fn may_sleep(&self) -> bool {
+        let has_mail = || {
+            self.incoming
+                .iter()
+                .any(|incoming| !incoming.ring.is_empty())
+        };
+        self.bell.may_sleep(has_mail)
+    }
+
+    /// It sleeps no more.
+    pub(crate) fn wake_up(&self) {
+        self.bell.wake_up();
+    }
+
     /// The books.
     pub(crate) fn count(&self) -> MailCount {
         self.count
-    }
-}
-
-/// Wakes a thread. A failed wake costs latency only: the thread polls again by itself.
-pub(crate) fn wake(waker: &Waker) {
-    if let Err(error) = waker.wake() {
-        tracing::error!(%error, "cannot wake a shard thread");
     }
 }
 
@@ -191,6 +205,10 @@ pub(crate) const WAITING_BYTES_MAX: usize = 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use mio::Waker;
+
     use super::*;
 
     impl Batch for Vec<u32> {
@@ -209,30 +227,96 @@ mod tests {
 
     fn two() -> (Vec<mio::Poll>, Mailboxes<Vec<u32>>, Mailboxes<Vec<u32>>) {
         let polls: Vec<_> = (0..2).map(|_| mio::Poll::new().unwrap()).collect();
-        let wakers: Vec<_> = polls
-            .iter()
-            .map(|poll| Arc::new(Waker::new(poll.registry(), mio::Token(0)).unwrap()))
-            .collect();
-        let mut all = Mailboxes::connect(&wakers);
+        let bell =
+            |poll: &mio::Poll| Bell::new(Waker::new(poll.registry(), mio::Token(0)).unwrap());
+        let bells: Vec<_> = polls.iter().map(|poll| Arc::new(bell(poll))).collect();
+        let mut all = Mailboxes::connect(&bells);
         let second = all.pop().unwrap();
         let first = all.pop().unwrap();
         (polls, first, second)
     }
 
+    fn is_woken(poll: &mut mio::Poll) -> bool {
+        let mut events = mio::Events::with_capacity(8);
+        poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
+        !events.is_empty()
+    }
+
     #[test]
-    fn a_tick_makes_one_batch_and_one_wake_for_each_shard() {
+    fn a_tick_makes_one_batch_for_each_shard_and_wakes_a_sleeper_once() {
         let (mut polls, mut first, mut second) = two();
+        assert!(second.may_sleep());
         first.collect(ShardId(1), vec![1, 2]);
         first.collect(ShardId(1), vec![3]);
         assert!(second.take(0).is_none());
         assert!(first.push());
-        let mut events = mio::Events::with_capacity(8);
-        polls[1].poll(&mut events, None).unwrap();
-        assert_eq!(events.iter().count(), 1);
+        assert!(is_woken(&mut polls[1]));
+        // It may be slow to get up; one wake is enough.
+        first.collect(ShardId(1), vec![4]);
+        assert!(first.push());
+        assert!(!is_woken(&mut polls[1]));
+        second.wake_up();
         assert_eq!(second.take(0), Some((ShardId(0), vec![1, 2, 3])));
+        assert_eq!(second.take(0), Some((ShardId(0), vec![4])));
         assert!(second.take(0).is_none());
         assert!(first.push());
-        assert_eq!((first.count().pushed, second.count().taken), (1, 1));
+        assert_eq!((first.count().pushed, second.count().taken), (2, 2));
+    }
+
+    #[test]
+    fn who_is_awake_is_not_woken_and_looks_before_it_sleeps() {
+        let (mut polls, mut first, mut second) = two();
+        first.collect(ShardId(1), vec![1]);
+        assert!(first.push());
+        assert!(!is_woken(&mut polls[1]));
+        assert!(!second.may_sleep());
+        first.collect(ShardId(1), vec![2]);
+        assert!(first.push());
+        assert!(!is_woken(&mut polls[1]));
+        while second.take(0).is_some() {}
+        assert!(second.may_sleep());
+    }
+
+    #[test]
+    fn no_wake_is_lost_between_threads() {
+        const LETTERS: u32 = 20_000;
+        let (mut polls, mut first, mut second) = two();
+        let mut second_poll = polls.pop().unwrap();
+        let mut first_poll = polls.pop().unwrap();
+        // Each letter waits for the answer to the one before: a wake that is lost ends it all.
+        let answering = std::thread::spawn(move || {
+            let mut next = 0;
+            while next < LETTERS {
+                doze(&mut second_poll, &second);
+                while let Some((from, letters)) = second.take(0) {
+                    assert_eq!(letters, [next]);
+                    next += 1;
+                    second.collect(from, letters);
+                    second.push();
+                }
+            }
+        });
+        for number in 0..LETTERS {
+            first.collect(ShardId(1), vec![number]);
+            first.push();
+            let answer = loop {
+                if let Some((_, answer)) = first.take(0) {
+                    break answer;
+                }
+                doze(&mut first_poll, &first);
+            };
+            assert_eq!(answer, [number]);
+        }
+        answering.join().unwrap();
+    }
+
+    /// Sleeps until it is woken, however long that takes, unless there are letters.
+    fn doze(poll: &mut mio::Poll, mail: &Mailboxes<Vec<u32>>) {
+        if mail.may_sleep() {
+            let mut events = mio::Events::with_capacity(8);
+            poll.poll(&mut events, None).unwrap();
+            mail.wake_up();
+        }
     }
 
     #[test]

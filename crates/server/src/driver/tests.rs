@@ -17,6 +17,7 @@ use mio::{Events, Poll, Waker};
 
 use super::{Checks, Driver, DriverParts, Errand, INPUT_BYTES, ShardHandle, WAKER};
 use crate::auth::Authenticate;
+use crate::bell::Bell;
 use crate::listener::socket::Socket;
 use crate::listener::{BoundAddress, Listener, ListenerConfig, ListenerKind};
 use crate::mailbox::{Mailboxes, WAITING_BYTES_MAX};
@@ -60,16 +61,14 @@ impl Bed {
         let shared = Shared::new(listeners, &[config], &[BoundAddress::Ip(address)]);
         let shared = Arc::new(shared);
         let polls: Vec<_> = (0..2).map(|_| Poll::new().unwrap()).collect();
-        let wakers: Vec<_> = polls
-            .iter()
-            .map(|poll| Arc::new(Waker::new(poll.registry(), WAKER).unwrap()))
-            .collect();
-        let mut mail = Mailboxes::connect(&wakers).into_iter();
+        let bell = |poll: &Poll| Bell::new(Waker::new(poll.registry(), WAKER).unwrap());
+        let bells: Vec<_> = polls.iter().map(|poll| Arc::new(bell(poll))).collect();
+        let mut mail = Mailboxes::connect(&bells).into_iter();
         let mut polls = polls.into_iter();
         let (sender, errands) = channel();
-        let handle = |waker: &Arc<Waker>| ShardHandle::new(sender.clone(), Arc::clone(waker));
+        let handle = |bell: &Arc<Bell>| ShardHandle::new(sender.clone(), Arc::clone(bell));
         // Nobody is handed over in these tests, so both may lead to the same place.
-        let shards: Arc<[ShardHandle]> = wakers.iter().map(handle).collect();
+        let shards: Arc<[ShardHandle]> = bells.iter().map(handle).collect();
         let authenticator: Arc<dyn Authenticate> = Arc::new(Nobody);
         let (checks, _) = Checks::start(1, 1, &authenticator, &shards).unwrap();
         let limits = Arc::new(Limits::default());
@@ -107,7 +106,7 @@ impl Bed {
         });
         Self {
             driver,
-            handle: handle(&wakers[0]),
+            handle: handle(&bells[0]),
             events: Events::with_capacity(8),
             other: core(1),
             other_mail: mail.next().unwrap(),
