@@ -14,7 +14,7 @@ impl Driver {
     /// Reads each connection on the list once, as long as there is room for the letters to other
     /// shards that come of it. The others keep their place, before those that have more to say.
     pub(super) fn read_ready(&mut self) {
-        let room = self.mail.room();
+        let mut room = self.mail.room();
         let spare = std::mem::take(&mut self.ready_spare);
         let mut list = std::mem::replace(&mut self.ready, spare);
         let mut read = 0;
@@ -23,6 +23,11 @@ impl Driver {
         {
             self.read(*id);
             read += 1;
+            if self.core.mail_bytes() >= MAIL_PART_BYTES {
+                // The others begin with it now, while it is warm, in memory that is used again.
+                self.send_mail();
+                room = self.mail.room();
+            }
         }
         self.ready.splice(..0, list.drain(read..));
         list.clear();
@@ -265,5 +270,7 @@ impl Driver {
     }
 }
 
+/// With so many bytes letters are sent in the middle of a tick.
+const MAIL_PART_BYTES: usize = 64 * 1024;
 /// The first byte of plain MQTT.
 const MQTT_CONNECT: u8 = 0x10;

@@ -39,8 +39,8 @@ struct Bed {
     other: Shard,
     other_mail: Mailboxes<Mail>,
     _other_poll: Poll,
-    /// A client id at home on each shard.
-    client_ids: [String; 2],
+    /// Client ids at home on each shard.
+    client_ids: [Vec<String>; 2],
 }
 
 impl Bed {
@@ -89,9 +89,9 @@ impl Bed {
             accept(&mut core, Now::default(), client_id);
             !matches!(core.poll(), Some(Effect::Handover { .. }))
         };
-        let client_of = |shard| {
-            let mut names = (0..).map(|number| format!("c{number}"));
-            names.find(|name| is_of(shard, name)).unwrap()
+        let clients_of = |shard| {
+            let names = (0..).map(|number| format!("c{number}"));
+            names.filter(|name| is_of(shard, name)).take(2).collect()
         };
         let driver = Driver::new(DriverParts {
             index: 0,
@@ -111,7 +111,7 @@ impl Bed {
             other: core(1),
             other_mail: mail.next().unwrap(),
             _other_poll: polls.next().unwrap(),
-            client_ids: [client_of(0), client_of(1)],
+            client_ids: [clients_of(0), clients_of(1)],
         }
     }
 
@@ -145,14 +145,16 @@ impl Bed {
     }
 
     /// A client of the driver's shard.
-    fn connect(&mut self) -> UnixStream {
+    fn connect(&mut self, number: usize) -> UnixStream {
         let (mut client, server) = UnixStream::pair().unwrap();
         self.handle.send(Errand::Accepted {
             socket: Socket::Unix(server),
             listener: ListenerId(0),
             address: None,
         });
-        client.write_all(&connect(&self.client_ids[0])).unwrap();
+        client
+            .write_all(&connect(&self.client_ids[0][number]))
+            .unwrap();
         self.turn();
         self.turn();
         client
@@ -160,7 +162,7 @@ impl Bed {
 
     /// A client of the other shard that subscribes to `t`.
     fn subscribe_elsewhere(&mut self) {
-        let conn = accept(&mut self.other, self.driver.now, &self.client_ids[1]);
+        let conn = accept(&mut self.other, self.driver.now, &self.client_ids[1][0]);
         let bytes = b"\x82\x06\x00\x01\x00\x01t\x00";
         self.other(Input::Received { conn, bytes });
         self.turn();
@@ -193,17 +195,36 @@ fn connect(client_id: &str) -> Vec<u8> {
     packet
 }
 
+/// A PUBLISH to `t` at QoS 0.
+fn publish(payload_len: usize) -> Vec<u8> {
+    let rest = payload_len + 3;
+    let mut packet = vec![0x30, rest as u8 | 0x80, (rest >> 7) as u8, 0, 1, b't'];
+    packet.resize(3 + rest, b'.');
+    packet
+}
+
+#[test]
+fn much_mail_is_sent_in_parts_within_a_tick() {
+    let mut bed = Bed::new();
+    let mut clients = [bed.connect(0), bed.connect(1)];
+    bed.subscribe_elsewhere();
+    for client in &mut clients {
+        client.write_all(&publish(60).repeat(900)).unwrap();
+    }
+    bed.turn();
+    let parts: Vec<_> = std::iter::from_fn(|| bed.take()).collect();
+    let letters: Vec<_> = parts.iter().map(|(letters, _)| *letters).collect();
+    assert_eq!(letters, [900, 900]);
+}
+
 #[test]
 fn clients_are_not_read_while_too_much_waits_for_another_shard() {
     let mut bed = Bed::new();
-    let mut client = bed.connect();
+    let mut client = bed.connect(0);
     bed.subscribe_elsewhere();
     // Copied into the mail, and in it by reference.
     for payload_len in [60, 8000] {
-        let mut packet = vec![0x30];
-        let rest = payload_len + 3;
-        packet.extend([rest as u8 | 0x80, (rest >> 7) as u8, 0, 1, b't']);
-        packet.resize(3 + rest, b'.');
+        let packet = publish(payload_len);
         let stream = packet.repeat(4 * WAITING_BYTES_MAX / packet.len());
         let mut sent = 0;
         let mut write = |bed: &mut Bed| {
