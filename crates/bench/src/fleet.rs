@@ -42,6 +42,8 @@ pub(crate) struct SubscriberSpec {
 pub(crate) enum Expects {
     /// All messages of these streams, in order.
     Streams(Range<u32>),
+    /// All messages of these streams, which are sorted, in order.
+    Those(Vec<u32>),
     /// One message of each of these streams, in any order.
     OneOfEach(Range<u32>),
     /// Whatever comes.
@@ -78,6 +80,7 @@ impl Fleet {
             Kind::Retained => builder.retained(),
             Kind::Offline => builder.offline(),
             Kind::Mixed => builder.mixed(),
+            Kind::Filters => builder.filters(),
         }
         builder.fleet
     }
@@ -202,6 +205,58 @@ impl Builder<'_> {
             let mut dashboard = self.subscriber(filters, Expects::Streams(watched));
             dashboard.qos = QoS::AtMostOnce;
             self.client(None, Some(dashboard));
+        }
+    }
+
+    /// Each message matches subscriptions of so many clients. They differ in their wildcards, and
+    /// each client has subscriptions of every sort.
+    fn filters(&mut self) {
+        let (matching, clients) = (self.plan.matching, self.plan.clients);
+        let each = matching.max(1);
+        let groups = self.plan.subscriptions / each;
+        let mut publisher = self.publisher(groups, self.plan.qos, matching);
+        // What nobody gets goes to topics beside those that are subscribed to.
+        let first = if matching == 0 { groups } else { 0 };
+        let topics = (first..first + groups).map(|group| self.group_levels(group).join("/"));
+        publisher.topics = topics.collect();
+        self.client(Some(publisher), None);
+        let mut lists = vec![(Vec::new(), Vec::new()); clients as usize];
+        for number in 0..groups * each {
+            let group = number / each;
+            let (filters, streams) = &mut lists[(number % clients) as usize];
+            filters.push(self.group_filter(group, number));
+            if matching > 0 {
+                streams.push(group);
+            }
+        }
+        for (filters, streams) in lists {
+            let subscriber = self.subscriber(filters, Expects::Those(streams));
+            self.client(None, Some(subscriber));
+        }
+    }
+
+    /// The topic of the subscriptions that match the same messages.
+    fn group_levels(&self, group: u32) -> [String; 5] {
+        let site = format!("site{}", group % 16);
+        let device = format!("device{group}");
+        [
+            self.pattern(),
+            site,
+            device,
+            "temperature".to_owned(),
+            "value".to_owned(),
+        ]
+    }
+
+    /// One of the filters for it: two of five without wildcards, if any may have some.
+    fn group_filter(&self, group: u32, number: u32) -> String {
+        let [pattern, site, device, sensor, value] = self.group_levels(group);
+        match (number * 7 + group * 3) % 5 {
+            _ if self.plan.is_exact => format!("{pattern}/{site}/{device}/{sensor}/{value}"),
+            0 => format!("{pattern}/+/{device}/+/{value}"),
+            1 => format!("{pattern}/{site}/{device}/#"),
+            2 => format!("{pattern}/+/{device}/#"),
+            _ => format!("{pattern}/{site}/{device}/{sensor}/{value}"),
         }
     }
 
@@ -356,6 +411,7 @@ mod tests {
                     let matching = subscriber.filters.iter().filter(matches).count();
                     let expected = match &subscriber.expects {
                         Expects::Streams(streams) => streams.contains(&stream),
+                        Expects::Those(streams) => streams.binary_search(&stream).is_ok(),
                         Expects::OneOfEach(_) | Expects::Anything => continue,
                     };
                     assert_eq!(matching, usize::from(expected), "{kind:?} {topic}");
@@ -372,8 +428,8 @@ mod tests {
     #[test]
     fn filters_deliver_what_is_counted_on() {
         for kind in Kind::ALL {
-            check(kind, |_| {});
-            check(kind, |plan| plan.clients = 23);
+            check(kind, |plan| plan.subscriptions = 200);
+            check(kind, |plan| (plan.clients, plan.subscriptions) = (23, 200));
         }
         for kind in [Kind::Pair, Kind::FanIn, Kind::FanOut, Kind::Pub] {
             check(kind, |plan| (plan.clients, plan.topics) = (3, 4));
@@ -381,6 +437,29 @@ mod tests {
                 (plan.clients, plan.topics) = (3, 4);
                 plan.topic = Some("a/%c/x%t/100%".to_owned());
             });
+        }
+    }
+
+    #[test]
+    fn so_many_subscriptions_match_as_were_asked_for() {
+        for (subscriptions, matching, is_exact) in [
+            (60, 1, false),
+            (60, 4, false),
+            (63, 4, true),
+            (60, 0, false),
+        ] {
+            let change = |plan: &mut Plan| {
+                plan.clients = 7;
+                (plan.subscriptions, plan.matching) = (subscriptions, matching);
+                plan.is_exact = is_exact;
+            };
+            check(Kind::Filters, change);
+            let fleet = fleet(Kind::Filters, change);
+            let subscribers = fleet.clients.iter().filter_map(|c| c.subscriber.as_ref());
+            let filters: Vec<_> = subscribers.flat_map(|s| s.filters.iter()).collect();
+            assert_eq!(filters.len(), 60);
+            let has_wildcards = filters.iter().any(|filter| filter.contains(['+', '#']));
+            assert_eq!(has_wildcards, !is_exact);
         }
     }
 

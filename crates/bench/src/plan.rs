@@ -27,11 +27,13 @@ pub enum Kind {
     Offline,
     /// Devices, a collector, dashboards and a controller at once.
     Mixed,
+    /// Many subscriptions, few of which match a message.
+    Filters,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Conn,
         Self::Pub,
         Self::Sub,
@@ -41,6 +43,7 @@ impl Kind {
         Self::Retained,
         Self::Offline,
         Self::Mixed,
+        Self::Filters,
     ];
 
     /// Its name on the command line.
@@ -55,6 +58,7 @@ impl Kind {
             Self::Retained => "retained",
             Self::Offline => "offline",
             Self::Mixed => "mixed",
+            Self::Filters => "filters",
         }
     }
 }
@@ -106,7 +110,8 @@ pub struct Plan {
     /// Topics of a publisher, which it uses in turn.
     pub topics: u32,
     /// The topic: `%i` stands for the publisher, `%t` for the number of its topic, `%c` for its
-    /// client id, `%u` for its user name and `%r` for the run. For [`Kind::Sub`] the filter.
+    /// client id, `%u` for its user name and `%r` for the run. For [`Kind::Sub`] the filter, for
+    /// [`Kind::Filters`] what stands before the levels that differ.
     pub topic: Option<String>,
     /// What messages are published with.
     pub qos: QoS,
@@ -129,6 +134,12 @@ pub struct Plan {
     pub connections_per_sec: Option<f64>,
     /// Connections of one thread that may be under way to their CONNACK.
     pub connecting_max: u32,
+    /// [`Kind::Filters`]: subscriptions of all clients together.
+    pub subscriptions: u32,
+    /// [`Kind::Filters`]: how many of them match each message, those of as many clients; 0 for none.
+    pub matching: u32,
+    /// [`Kind::Filters`]: whether no filter has wildcards, so that those that match are the same.
+    pub is_exact: bool,
     /// [`Kind::Conn`]: how long connections are held.
     pub hold: Duration,
     /// Keep alive; 0 turns it off.
@@ -181,6 +192,9 @@ pub enum PlanFault {
     /// A kind that takes no rate.
     #[error("{0} has no rate of messages")]
     Rate(&'static str),
+    /// More matches than clients to have one each, or than subscriptions.
+    #[error("{0} subscriptions cannot match a message: each is of another client")]
+    Matching(u32),
     /// A kind that needs a number of messages.
     #[error("{0} takes a number of messages, not a time")]
     NeedsMessages(&'static str),
@@ -220,7 +234,7 @@ impl Plan {
                 Kind::Conn => 1000,
                 Kind::Pair | Kind::Pub | Kind::Sub => 1,
                 Kind::FanIn | Kind::FanOut | Kind::Retained | Kind::Offline => 10,
-                Kind::Mixed => 100,
+                Kind::Mixed | Kind::Filters => 100,
             },
             topics: 1,
             topic: None,
@@ -240,6 +254,9 @@ impl Plan {
             window: 256,
             connections_per_sec: None,
             connecting_max: 128,
+            subscriptions: 20_000,
+            matching: 1,
+            is_exact: false,
             hold: Duration::from_secs(2),
             keep_alive_secs: 60,
             threads: 1,
@@ -256,6 +273,7 @@ impl Plan {
         match (&self.topic, self.kind) {
             (Some(topic), _) => topic,
             (None, Kind::Sub) => "bench/#",
+            (None, Kind::Filters) => "bench/%r",
             (None, _) => "bench/%r/%i/%t",
         }
     }
@@ -288,11 +306,15 @@ impl Plan {
             ("the window", u64::from(self.window)),
             ("the number of threads", self.threads as u64),
             ("the number of connects", u64::from(self.connecting_max)),
+            ("the number of subscriptions", u64::from(self.subscriptions)),
         ];
         if let Some((name, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
             return Err(PlanFault::Zero(name));
         }
         self.check_amounts()?;
+        if self.kind == Kind::Filters && self.matching > self.clients.min(self.subscriptions) {
+            return Err(PlanFault::Matching(self.matching));
+        }
         if self.is_verified && self.has_publishers() && self.payload_bytes < STAMP_BYTES {
             return Err(PlanFault::PayloadTooSmall);
         }
@@ -423,6 +445,10 @@ mod tests {
                 p.amount = Amount::Messages(1);
             },
             Err(PlanFault::NeedsQos),
+        );
+        check(
+            |p| (p.kind, p.matching) = (Kind::Filters, 2),
+            Err(PlanFault::Matching(2)),
         );
         check(
             |p| (p.kind, p.messages_per_sec) = (Kind::Sub, Some(1.0)),

@@ -132,7 +132,8 @@ pub struct StageReport {
 pub struct BrokerUse {
     /// Processor time.
     pub cpu_secs: f64,
-    /// Processor time for each delivery, or publish or connection where nothing is delivered.
+    /// Processor time for each delivery; for each publish or connection where nothing is delivered,
+    /// and for each publish where many subscriptions are looked through.
     pub cpu_us_per_item: f64,
     /// Processors in use on average.
     pub cores: f64,
@@ -144,6 +145,9 @@ pub struct BrokerUse {
     pub rss_bytes_peak: u64,
     /// Memory gained for each connection, in a run of connections.
     pub rss_bytes_per_connection: Option<f64>,
+    /// Memory gained for each subscription, or for each message that was stored, in the stage
+    /// before the measured one.
+    pub rss_bytes_per_kept: Option<f64>,
 }
 
 /// What the generator used, and whether it held the run up.

@@ -64,7 +64,7 @@ pub fn run(plan: &Plan, watch: &mut dyn Watch) -> Result<Report, Trouble> {
     match plan.kind {
         Kind::Conn => conn(&mut leader, &mut summary)?,
         Kind::Sub => listen(&mut leader, &mut summary)?,
-        Kind::Pub | Kind::Pair | Kind::FanIn | Kind::FanOut | Kind::Mixed => {
+        Kind::Pub | Kind::Pair | Kind::FanIn | Kind::FanOut | Kind::Mixed | Kind::Filters => {
             flow(&mut leader, &mut summary)?;
         }
         Kind::Retained => retained(&mut leader, &mut summary)?,
@@ -173,16 +173,27 @@ fn listen(leader: &mut Leader<'_>, summary: &mut Summary<'_>) -> Result<(), Trou
 fn flow(leader: &mut Leader<'_>, summary: &mut Summary<'_>) -> Result<(), Trouble> {
     let plan = leader.plan;
     leader.connect(connecting(plan, Who::All))?;
-    leader.subscribe(Who::Subscribers)?;
+    if plan.kind == Kind::Filters {
+        let before = leader.begin("subscribing", stage(TimeFrom::Due, None))?;
+        leader.subscribe(Who::Subscribers)?;
+        let subscribed = leader.end(before)?;
+        let each = plan.matching.max(1);
+        summary.kept(
+            &subscribed,
+            "filters",
+            u64::from(plan.subscriptions / each * each),
+        );
+    } else {
+        leader.subscribe(Who::Subscribers)?;
+    }
     if let Some(warmup) = plan.warmup {
         let warmed = publish(leader, "warming up", warmup)?;
         summary.stage(&warmed, "messages", warmed.tally.sent);
     }
     let measured = publish(leader, "publishing", plan.amount)?;
-    let unit = if plan.kind == Kind::Pub {
-        "messages"
-    } else {
-        "deliveries"
+    let unit = match plan.kind {
+        Kind::Pub | Kind::Filters => "messages",
+        _ => "deliveries",
     };
     summary.measured(measured, unit);
     leader.leave(Who::All);
@@ -254,7 +265,7 @@ fn retained(leader: &mut Leader<'_>, summary: &mut Summary<'_>) -> Result<(), Tr
     // A thread may stamp its first messages with the time at which it was told to begin.
     let first_ns = now_ns();
     let stored = store(leader, "storing", messages, false)?;
-    summary.stage(&stored, "messages", stored.tally.sent);
+    summary.kept(&stored, "messages", stored.tally.sent);
     let mut replay = stage(TimeFrom::StageStart, None);
     replay.valid_from_ns = first_ns;
     let before = leader.begin("replaying", replay)?;
@@ -285,7 +296,7 @@ fn offline(leader: &mut Leader<'_>, summary: &mut Summary<'_>) -> Result<(), Tro
     // A thread may stamp its first messages with the time at which it was told to begin.
     let first_ns = now_ns();
     let stored = store(leader, "storing", messages_of(plan), false)?;
-    summary.stage(&stored, "messages", stored.tally.sent);
+    summary.kept(&stored, "messages", stored.tally.sent);
     let mut drain = stage(TimeFrom::StageStart, None);
     drain.valid_from_ns = first_ns;
     persistent.start_ns = drain.start_ns;

@@ -18,6 +18,11 @@ enum Books {
         first: u32,
         streams: Vec<Stream>,
     },
+    /// The streams with their numbers, sorted by these.
+    Those {
+        numbers: Vec<u32>,
+        streams: Vec<Stream>,
+    },
     OneOfEach {
         first: u32,
         count: u32,
@@ -49,6 +54,10 @@ impl Subscriber {
                 first: streams.start,
                 streams: vec![Stream::default(); streams.len()],
             },
+            Expects::Those(numbers) => Books::Those {
+                numbers: numbers.clone(),
+                streams: vec![Stream::default(); numbers.len()],
+            },
             Expects::OneOfEach(streams) => Books::OneOfEach {
                 first: streams.start,
                 count: streams.len() as u32,
@@ -77,6 +86,13 @@ impl Subscriber {
                     None => Verdict::Foreign,
                 }
             }
+            Books::Those { numbers, streams } => {
+                let place = numbers.binary_search(&stamp.stream).ok();
+                match place.and_then(|place| streams.get_mut(place)) {
+                    Some(stream) => Verdict::Expected(stream.on_arrival(stamp.sequence)),
+                    None => Verdict::Foreign,
+                }
+            }
             Books::OneOfEach { first, count, seen } => {
                 let place = stamp.stream.wrapping_sub(*first);
                 if place >= *count || stamp.sequence != 0 {
@@ -100,7 +116,9 @@ impl Subscriber {
     /// does not know what is sent.
     pub(crate) fn missing(&self) -> u64 {
         match &self.books {
-            Books::Streams { streams, .. } => streams.iter().map(Stream::missing).sum(),
+            Books::Streams { streams, .. } | Books::Those { streams, .. } => {
+                streams.iter().map(Stream::missing).sum()
+            }
             Books::Anything { streams } => streams.values().map(Stream::missing).sum(),
             Books::OneOfEach { .. } => 0,
         }
@@ -138,6 +156,21 @@ mod tests {
         for stream in [3, 4] {
             let verdict = subscriber.on_message(&stamp(1, stream, 0));
             assert_eq!(verdict, Verdict::Expected(Arrival::InOrder));
+        }
+    }
+
+    #[test]
+    fn only_the_streams_that_are_named_are_expected() {
+        let mut subscriber = subscriber(Expects::Those(vec![2, 7]));
+        assert_eq!(subscriber.on_message(&stamp(1, 3, 0)), Verdict::Foreign);
+        for (stream, sequence, arrival) in [
+            (7, 0, Arrival::InOrder),
+            (2, 1, Arrival::InOrder),
+            (2, 0, Arrival::Late),
+            (7, 0, Arrival::Duplicate),
+        ] {
+            let verdict = subscriber.on_message(&stamp(1, stream, sequence));
+            assert_eq!(verdict, Verdict::Expected(arrival));
         }
     }
 

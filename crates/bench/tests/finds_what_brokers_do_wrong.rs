@@ -47,6 +47,7 @@ fn a_broker_without_faults_gets_none_told() {
         Kind::FanIn,
         Kind::FanOut,
         Kind::Mixed,
+        Kind::Filters,
         Kind::Pub,
     ] {
         for qos in ALL_QOS {
@@ -55,6 +56,7 @@ fn a_broker_without_faults_gets_none_told() {
                     let broker = Broker::start(Fault::Nothing);
                     let mut plan = plan(&broker, kind, qos, 500);
                     (plan.version, plan.threads) = (version, threads);
+                    plan.subscriptions = 60;
                     let report = try_run(&plan).unwrap();
                     let counts = report.counts;
                     assert_eq!(counts.sent, 500, "{plan:?}: {report:?}");

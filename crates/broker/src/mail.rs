@@ -19,6 +19,8 @@ pub struct Mail {
     pub(crate) letters: Vec<Letter>,
     /// The bytes of [`Letter::PublishCopied`], in order.
     pub(crate) bytes: Vec<u8>,
+    /// Bytes of what the letters refer to, as often as they do.
+    pub(crate) referred_bytes: usize,
 }
 
 impl Mail {
@@ -32,10 +34,29 @@ impl Mail {
         self.letters.is_empty()
     }
 
+    /// Bytes of its letters and of the messages, filters and names that they carry or refer to.
+    pub const fn size_bytes(&self) -> usize {
+        self.letters.len() * size_of::<Letter>() + self.bytes.len() + self.referred_bytes
+    }
+
     /// Adds later letters of the same sender to the same receiver.
     pub fn append(&mut self, mut later: Self) {
         self.letters.append(&mut later.letters);
         self.bytes.append(&mut later.bytes);
+        self.referred_bytes += later.referred_bytes;
+    }
+
+    /// Adds a letter whose bytes, if it has any, are in [`Mail::bytes`] already.
+    pub(crate) fn push(&mut self, letter: Letter) {
+        self.referred_bytes += letter.referred_bytes();
+        self.letters.push(letter);
+    }
+
+    /// Makes it empty and keeps its memory.
+    pub(crate) fn clear(&mut self) {
+        self.letters.clear();
+        self.bytes.clear();
+        self.referred_bytes = 0;
     }
 
     /// Bytes of memory that it holds.
@@ -174,6 +195,50 @@ pub(crate) enum Letter {
     Stored { records: Vec<(RecordId, u64)> },
     /// The sender's counters, for `$SYS`.
     Stats(Box<Stats>),
+}
+
+impl Letter {
+    /// Bytes of the messages, filters and names behind it, shared or not.
+    fn referred_bytes(&self) -> usize {
+        let group_bytes = |group: &GroupRef| group.filter.len() + group.name.len();
+        match self {
+            Self::Publish { message, .. } | Self::Retain { message, .. } => message.size_bytes(),
+            Self::Interest { filter, .. } => filter.len(),
+            Self::RetainedFind { find, .. } => {
+                find.filter.len() + find.after.as_deref().map_or(0, str::len)
+            }
+            Self::RetainedFound { page, next, .. } => {
+                let page: usize = page.iter().map(Message::size_bytes).sum();
+                page + next.as_deref().map_or(0, str::len)
+            }
+            Self::Join { group, .. }
+            | Self::Leave { group, .. }
+            | Self::Group { group, .. }
+            | Self::Settled { group, .. } => group_bytes(group),
+            Self::Share { group, message, .. } => group_bytes(group) + message.size_bytes(),
+            Self::Assign {
+                group,
+                message,
+                refused,
+                ..
+            }
+            | Self::Refused {
+                group,
+                message,
+                refused,
+                ..
+            } => {
+                group_bytes(group) + message.size_bytes() + refused.len() * size_of::<SessionRef>()
+            }
+            Self::Answered { drafts, .. } => {
+                let drafts = drafts.iter().map(|draft| draft.bytes.len());
+                drafts.map(|bytes| bytes + size_of::<Draft>()).sum()
+            }
+            Self::Stored { records } => size_of_val(records.as_slice()),
+            Self::Stats(_) => size_of::<Stats>(),
+            Self::PublishCopied { .. } | Self::Applied { .. } | Self::MemberState { .. } => 0,
+        }
+    }
 }
 
 /// A member that joins.

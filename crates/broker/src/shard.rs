@@ -265,6 +265,15 @@ impl Shard {
         self.journal.take_batch()
     }
 
+    /// Bytes of the letters that [`poll_mail`](Self::poll_mail) has for the shard that gets most.
+    pub fn mail_bytes(&self) -> usize {
+        if !self.has_mail {
+            return 0;
+        }
+        let bytes = self.outbox.iter().map(Mail::size_bytes);
+        bytes.max().unwrap_or_default()
+    }
+
     /// When [`Input::DeadlineReached`] is due, in `mono_ms`.
     ///
     /// The present time while there is work that was put off: each such input does a bounded part
@@ -409,7 +418,7 @@ impl Shard {
             return self.on_letter(to, letter);
         }
         if let Some(outbox) = self.outbox.get_mut(to.index()) {
-            outbox.letters.push(letter);
+            outbox.push(letter);
             self.has_mail = true;
         }
     }

@@ -73,6 +73,8 @@ enum KindCommand {
     Offline(LoadArgs),
     /// Devices at mixed QoS, a collector, dashboards and a controller at once
     Mixed(LoadArgs),
+    /// Many subscriptions, few of which match a message
+    Filters(LoadArgs),
 }
 
 /// The options of all kinds.
@@ -155,7 +157,8 @@ struct LoadArgs {
     #[arg(long, value_name = "COUNT", default_value_t = 1, help_heading = "Load")]
     topics: u32,
     /// Topic: %i is the publisher, %t its topic, %c its client id, %u its user, %r the run
-    /// [default: bench/%r/%i/%t]; for sub the filter [default: bench/#]
+    /// [default: bench/%r/%i/%t]; for sub the filter [default: bench/#], for filters what stands
+    /// before the levels that differ [default: bench/%r]
     #[arg(short, long, value_name = "PATTERN", help_heading = "Load")]
     topic: Option<String>,
     /// Messages of a publisher on their way: without acknowledgement, and in a closed loop without
@@ -177,6 +180,15 @@ struct LoadArgs {
         help_heading = "Load"
     )]
     interval: Option<f64>,
+    /// filters: subscriptions of all clients together
+    #[arg(long, value_name = "COUNT", default_value = "20000", value_parser = parse_u32, help_heading = "Load")]
+    subscriptions: u32,
+    /// filters: how many of them match a message, each of another client; 0 for none
+    #[arg(long = "match", value_name = "COUNT", default_value = "1", value_parser = parse_u32, help_heading = "Load")]
+    matching: u32,
+    /// filters: no wildcards, so that the subscriptions that match have one filter
+    #[arg(long, help_heading = "Load")]
+    exact: bool,
     /// conn: how long to hold the connections
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_duration, help_heading = "Load")]
     hold: Duration,
@@ -231,6 +243,7 @@ pub fn run(args: BenchArgs) -> ExitCode {
         KindCommand::Retained(args) => (Kind::Retained, args),
         KindCommand::Offline(args) => (Kind::Offline, args),
         KindCommand::Mixed(args) => (Kind::Mixed, args),
+        KindCommand::Filters(args) => (Kind::Filters, args),
     };
     match bench(kind, &args) {
         Ok(0) => ExitCode::SUCCESS,
@@ -328,10 +341,9 @@ impl LoadArgs {
         plan.warmup = self.warmup;
         plan.messages_per_sec = self.rate.or_else(|| {
             let interval_ms = self.message_interval?;
-            let publishers = if kind == Kind::FanOut {
-                1
-            } else {
-                plan.clients
+            let publishers = match kind {
+                Kind::FanOut | Kind::Filters => 1,
+                _ => plan.clients,
             };
             Some(f64::from(publishers) * 1000.0 / interval_ms)
         });
@@ -350,6 +362,9 @@ impl LoadArgs {
         plan.retain = self.retain;
         plan.connections_per_sec = self.connect_rate.or_else(|| Some(1000.0 / self.interval?));
         plan.hold = self.hold;
+        plan.subscriptions = self.subscriptions;
+        plan.matching = self.matching;
+        plan.is_exact = self.exact;
         plan.keeps_retained = self.keep;
         plan.threads = self.threads;
         plan.is_verified = !self.no_verify;

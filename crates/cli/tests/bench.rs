@@ -126,6 +126,20 @@ fn all_subscribers_get_the_messages_of_one_publisher() {
 }
 
 #[test]
+fn messages_reach_the_subscriptions_that_match_them_among_many() {
+    let broker = Broker::start();
+    let args = "filters -n 300 -c 10 --subscriptions 200";
+    for (matching, received) in [("1", 300), ("4", 1200), ("4 --exact", 1200), ("0", 0)] {
+        let args = format!("{args} --match {matching}");
+        check(&broker, &args, &[0, 1], 300, received);
+    }
+    let pid = broker.child.id();
+    let report = broker.report(&format!("{args} --broker-pid {pid}"));
+    assert!(report["broker_use"]["rss_bytes_per_kept"].is_number());
+    assert_eq!(report["stages"][0]["count"], 200, "{report:#}");
+}
+
+#[test]
 fn publishing_counts_what_was_acknowledged() {
     let broker = Broker::start();
     check(&broker, "pub -n 300 -c 3", &[0, 1, 2], 300, 0);

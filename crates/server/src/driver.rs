@@ -19,6 +19,9 @@ mod report;
 mod storing;
 mod writing;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -30,14 +33,15 @@ use columba_broker::event::{CloseCause, Command, ConnectionId, Handover, Listene
 use columba_broker::mail::Mail;
 use columba_broker::outcome::Outcome;
 use columba_broker::{Input, Shard};
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Interest, Poll, Token};
 
 pub(crate) use checks::{Checked, Checks};
 use connections::{Connection, Connections, Phase};
 pub(crate) use storing::{Alarm, Store, Storing};
 
+use crate::bell::Bell;
 use crate::listener::socket::Socket;
-use crate::mailbox::{MailCount, Mailboxes, wake};
+use crate::mailbox::{MailCount, Mailboxes};
 use crate::runtime::Shared;
 use crate::transport::Buffers;
 
@@ -71,12 +75,12 @@ pub(crate) enum Errand {
 #[derive(Debug)]
 pub(crate) struct ShardHandle {
     errands: Sender<Errand>,
-    waker: Arc<Waker>,
+    bell: Arc<Bell>,
 }
 
 impl ShardHandle {
-    pub(crate) fn new(errands: Sender<Errand>, waker: Arc<Waker>) -> Self {
-        Self { errands, waker }
+    pub(crate) fn new(errands: Sender<Errand>, bell: Arc<Bell>) -> Self {
+        Self { errands, bell }
     }
 
     /// Leaves an errand and wakes the thread.
@@ -93,7 +97,7 @@ impl ShardHandle {
 
     /// Wakes the thread.
     pub(crate) fn wake(&self) {
-        wake(&self.waker);
+        self.bell.ring();
     }
 }
 
@@ -194,7 +198,11 @@ impl Driver {
         // Whatever the core wants done before anything happens.
         self.drain();
         while !self.is_done() {
-            let timeout = self.timeout();
+            let timeout = match self.timeout() {
+                Some(Duration::ZERO) => Some(Duration::ZERO),
+                timeout if self.mail.may_sleep() => timeout,
+                _ => Some(Duration::ZERO),
+            };
             if let Err(error) = self.poll.poll(&mut events, timeout)
                 && error.kind() != io::ErrorKind::Interrupted
             {
@@ -202,6 +210,7 @@ impl Driver {
                 tracing::error!(%error, shard = self.index, "cannot wait for events");
                 std::thread::sleep(Duration::from_millis(100));
             }
+            self.mail.wake_up();
             self.now = self.shared.now();
             self.note(&events);
             self.tick();
@@ -238,16 +247,17 @@ impl Driver {
 
     /// Whether there is room for what may come of reading.
     fn may_read(&self) -> bool {
-        !self.mail.count().has_waiting && !self.store.as_ref().is_some_and(Store::is_behind)
+        self.mail.room() > 0 && !self.store.as_ref().is_some_and(Store::is_behind)
     }
 
     /// How long the thread may sleep.
     fn timeout(&self) -> Option<Duration> {
+        let has_room = self.mail.room() > 0;
         let has_work = !self.ended.is_empty() || !self.dirty.is_empty() || self.has_errands;
         if has_work || (!self.ready.is_empty() && self.may_read()) {
             return Some(Duration::ZERO);
         }
-        let mut next = self.core.next_deadline();
+        let mut next = self.core.next_deadline().filter(|_| has_room);
         let others = [
             self.greetings.front().map(|(at, _)| *at),
             self.closings.front().map(|(at, _)| *at),
@@ -255,11 +265,8 @@ impl Driver {
             self.store
                 .as_ref()
                 .and_then(|store| store.retry_at_ms(self.now.mono_ms)),
-            // The thread that empties a full ring does not know that somebody waits for it.
-            self.mail
-                .count()
-                .has_waiting
-                .then_some(self.now.mono_ms + 1),
+            // The thread that empties a ring does not know that somebody waits for it.
+            (!has_room || self.mail.count().has_waiting).then_some(self.now.mono_ms + 1),
             // The stop is over as soon as peers have closed, but no later than this.
             self.stop_at_ms.map(|_| self.now.mono_ms + STOP_STEP_MS),
         ];
@@ -333,7 +340,7 @@ impl Driver {
 
     fn take_mail(&mut self) {
         for ring in 0..self.mail.rings() {
-            // What comes in meanwhile waits for the next tick; its wake is already on its way.
+            // What comes in meanwhile waits for the next tick, which comes before any sleep.
             for _ in 0..MAIL_BATCHES {
                 let Some((from, mail)) = self.mail.take(ring) else {
                     break;
@@ -346,11 +353,9 @@ impl Driver {
     }
 
     fn fire_timers(&mut self) {
-        if self
-            .core
-            .next_deadline()
-            .is_some_and(|at| at <= self.now.mono_ms)
-        {
+        let is_due = |at| at <= self.now.mono_ms;
+        // Work that was put off makes letters, so it waits for room as reading does.
+        if self.core.next_deadline().is_some_and(is_due) && self.mail.room() > 0 {
             self.core.handle(self.now, Input::DeadlineReached);
             self.drain();
         }

@@ -2,6 +2,7 @@
 
 pub mod access_file;
 pub mod auth;
+mod bell;
 pub mod config;
 mod driver;
 pub mod instance;

@@ -25,6 +25,7 @@ use mio::{Poll, Waker};
 pub(crate) use shared::{Clock, Shared};
 
 use crate::auth::Authenticate;
+use crate::bell::Bell;
 use crate::driver::{
     Alarm, Checks, Driver, DriverParts, Errand, ShardHandle, Store, Storing, WAKER,
 };
@@ -363,16 +364,16 @@ fn prepare(count: usize) -> io::Result<(Arc<[ShardHandle]>, Vec<ShardEnds>)> {
     let polls = (0..count)
         .map(|_| Poll::new())
         .collect::<io::Result<Vec<_>>>()?;
-    let wakers = polls
+    let bells = polls
         .iter()
-        .map(|poll| Waker::new(poll.registry(), WAKER).map(Arc::new))
-        .collect::<io::Result<Vec<_>>>()?;
+        .map(|poll| Ok(Arc::new(Bell::new(Waker::new(poll.registry(), WAKER)?))))
+        .collect::<io::Result<Vec<Arc<Bell>>>>()?;
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| channel()).unzip();
-    let mail = Mailboxes::connect(&wakers);
+    let mail = Mailboxes::connect(&bells);
     let handles = senders
         .into_iter()
-        .zip(wakers)
-        .map(|(sender, waker)| ShardHandle::new(sender, waker));
+        .zip(bells)
+        .map(|(sender, bell)| ShardHandle::new(sender, bell));
     let ends = polls.into_iter().zip(receivers).zip(mail);
     let ends = ends
         .map(|((poll, receiver), mail)| (poll, receiver, mail))

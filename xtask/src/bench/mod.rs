@@ -81,7 +81,9 @@ struct Sample {
     per_sec: f64,
     p99_us: Option<f64>,
     p999_us: Option<f64>,
-    bytes_per_connection: Option<f64>,
+    sent_per_sec: f64,
+    /// Memory for each thing that the broker keeps.
+    bytes_per_kept: Option<f64>,
     rss_bytes_peak: f64,
     /// Lost, duplicated and reordered messages, and messages without their handshake's end.
     broken: [u64; 4],
@@ -127,7 +129,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<bool> {
     for round in 1..=options.rounds {
         for (row, workload) in workloads.iter().enumerate() {
             for (column, peer) in peers.iter().enumerate() {
-                let rate = half_rate(workload, &workloads, &cells);
+                let rate = half_rate(workload, &workloads, &cells, column);
                 let sample = measure(root, &columba, peer, workload, rate, options);
                 let cell = cells.entry((row, column)).or_default();
                 match sample {
@@ -169,18 +171,19 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<bool> {
 }
 
 /// Messages a second that a workload with [`Pace::HalfOf`] runs at.
-fn half_rate(workload: &Workload, workloads: &[&Workload], cells: &Cells) -> Option<f64> {
+fn half_rate(
+    workload: &Workload,
+    workloads: &[&Workload],
+    cells: &Cells,
+    column: usize,
+) -> Option<f64> {
     let Pace::HalfOf(name) = workload.pace else {
         return None;
     };
     let row = workloads.iter().position(|other| other.name == name)?;
-    let rates = cells
-        .iter()
-        .filter(|((of, _), _)| *of == row)
-        .filter_map(|(_, cell)| table::median(cell, |sample| Some(sample.per_sec)));
-    rates
-        .min_by(f64::total_cmp)
-        .map(|rate| (rate / 2.0).round())
+    let cell = cells.get(&(row, column))?;
+    let rate = table::median(cell, |sample| Some(sample.per_sec))?;
+    Some((rate / 2.0).round())
 }
 
 /// Starts a broker, runs one workload against it and stops it. `None`: it does not speak the
@@ -237,7 +240,9 @@ fn sample(report: &Value) -> anyhow::Result<Sample> {
         per_sec,
         p99_us: number("/latency/p99_us"),
         p999_us: number("/latency/p999_us"),
-        bytes_per_connection: number("/broker_use/rss_bytes_per_connection"),
+        sent_per_sec: number("/sent_per_sec").unwrap_or(0.0),
+        bytes_per_kept: number("/broker_use/rss_bytes_per_connection")
+            .or_else(|| number("/broker_use/rss_bytes_per_kept")),
         rss_bytes_peak: needed("/broker_use/rss_bytes_peak")?,
         broken: ["/lost", "/duplicated", "/reordered", "/unacknowledged"].map(count),
         is_generator_limit: report.pointer("/generator/is_limit") == Some(&Value::Bool(true)),
@@ -290,10 +295,11 @@ impl Workload {
                 table::median(cell, |sample| sample.p99_us),
                 table::median(cell, |sample| sample.p999_us),
             ],
-            Measure::Connections => [
-                table::median(cell, |sample| sample.bytes_per_connection),
+            Measure::Matching => [
+                table::median(cell, |sample| Some(sample.sent_per_sec)),
                 None,
             ],
+            Measure::Connections | Measure::Memory => [None, None],
         };
         Some([Some(cpu), second, third])
     }

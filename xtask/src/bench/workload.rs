@@ -7,8 +7,12 @@ pub(super) enum Measure {
     Throughput,
     /// Processor time for each item, and the times of 99 and 99.9 %.
     Latency,
-    /// Processor time and memory for each connection.
+    /// Processor time for each connection.
     Connections,
+    /// Processor time for each message published, and messages published a second.
+    Matching,
+    /// Memory alone.
+    Memory,
 }
 
 /// How fast messages are due.
@@ -16,8 +20,7 @@ pub(super) enum Measure {
 pub(super) enum Pace {
     /// As fast as the broker takes them, or as the arguments say.
     Given,
-    /// Open loop at half the rate that the slowest broker reached in the workload of this name, so
-    /// that no broker is saturated.
+    /// Open loop at half the rate that the broker itself reached in the workload of this name.
     HalfOf(&'static str),
 }
 
@@ -27,6 +30,8 @@ pub(super) struct Workload {
     /// Arguments of `columba bench` that say what is done.
     pub(super) arguments: &'static str,
     pub(super) measure: Measure,
+    /// What the broker is given to keep, if its memory is shown for each of these.
+    pub(super) keeps: Option<&'static str>,
     pub(super) pace: Pace,
     /// Whether it needs a broker that speaks MQTT 5.
     pub(super) needs_v5: bool,
@@ -37,6 +42,7 @@ const fn throughput(name: &'static str, arguments: &'static str) -> Workload {
         name,
         arguments,
         measure: Measure::Throughput,
+        keeps: None,
         pace: Pace::Given,
         needs_v5: false,
     }
@@ -76,10 +82,47 @@ pub(super) const WORKLOADS: &[Workload] = &[
         pace: Pace::HalfOf(TWENTY_PAIRS),
         ..throughput("20 pairs, QoS 1, half load", "pair -c 20 -q 1")
     },
-    throughput("20,000 retained messages", "retained -n 20000"),
-    throughput("20,000 messages kept, QoS 1", "offline -n 20000 -q 1"),
+    Workload {
+        measure: Measure::Matching,
+        keeps: Some("subscription, most filters different"),
+        ..throughput(
+            "20,000 subscriptions, 1 matches",
+            "filters -w 500 --match 1",
+        )
+    },
+    Workload {
+        measure: Measure::Matching,
+        ..throughput(
+            "20,000 subscriptions, 10 match",
+            "filters -w 500 --match 10",
+        )
+    },
+    Workload {
+        measure: Measure::Matching,
+        ..throughput(
+            "20,000 subscriptions, none matches",
+            "filters -w 500 --match 0",
+        )
+    },
+    Workload {
+        measure: Measure::Memory,
+        keeps: Some("subscription, 10 subscribers a filter"),
+        ..throughput(
+            "2,000 filters of 10 subscribers",
+            "filters -w 500 --match 10 --exact",
+        )
+    },
+    Workload {
+        keeps: Some("retained message"),
+        ..throughput("20,000 retained messages", "retained -n 20000")
+    },
+    Workload {
+        keeps: Some("message for a session that is away"),
+        ..throughput("20,000 messages kept, QoS 1", "offline -n 20000 -q 1")
+    },
     Workload {
         measure: Measure::Connections,
+        keeps: Some("idle connection"),
         ..throughput("5,000 idle connections", "conn -c 5000 --hold 1s")
     },
 ];

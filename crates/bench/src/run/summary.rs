@@ -13,6 +13,8 @@ pub(super) struct Summary<'a> {
     report: Report,
     /// What another stage sent for the measured one to receive.
     stored: Option<u64>,
+    /// Memory that the broker gained for each thing that it was given to keep.
+    rss_bytes_per_kept: Option<f64>,
     /// Messages that should have arrived in any case, by QoS.
     lost_surely: [u64; 3],
 }
@@ -22,6 +24,7 @@ impl<'a> Summary<'a> {
         Self {
             plan,
             stored: None,
+            rss_bytes_per_kept: None,
             lost_surely: [0; 3],
             report: Report {
                 kind: plan.kind.name(),
@@ -62,6 +65,16 @@ impl<'a> Summary<'a> {
         self.report.counts.unacknowledged += measured.unanswered;
     }
 
+    /// Notes a stage in which the broker was given so much to keep.
+    pub(super) fn kept(&mut self, measured: &Measured, unit: &'static str, count: u64) {
+        self.stage(measured, unit, count);
+        let memory = measured
+            .broker_rss_bytes_after
+            .zip(measured.broker_rss_bytes_before);
+        self.rss_bytes_per_kept =
+            memory.map(|(after, before)| after.saturating_sub(before) as f64 / count.max(1) as f64);
+    }
+
     /// The measured stage receives what this one sent.
     pub(super) fn stored(&mut self, measured: &Measured) {
         self.stored = Some(measured.tally.sent);
@@ -71,7 +84,7 @@ impl<'a> Summary<'a> {
     pub(super) fn measured(&mut self, measured: Measured, unit: &'static str) {
         let items = match self.plan.kind {
             Kind::Conn => measured.tally.connects.histogram().len(),
-            Kind::Pub => measured.tally.sent,
+            Kind::Pub | Kind::Filters => measured.tally.sent,
             _ => measured.tally.unique_in_all(),
         };
         self.stage(&measured, unit, items);
@@ -112,7 +125,7 @@ impl<'a> Summary<'a> {
             Kind::Pub => ("publish to acknowledgement", &tally.latency),
             Kind::Retained => ("SUBSCRIBE to arrival", &tally.latency),
             Kind::Offline => ("CONNECT to arrival", &tally.latency),
-            Kind::Sub | Kind::Pair | Kind::FanIn | Kind::FanOut | Kind::Mixed => {
+            Kind::Sub | Kind::Pair | Kind::FanIn | Kind::FanOut | Kind::Mixed | Kind::Filters => {
                 ("publish to arrival", &tally.latency)
             }
         };
@@ -154,6 +167,7 @@ impl<'a> Summary<'a> {
             rss_bytes_peak: measured.broker_rss_bytes_peak?,
             rss_bytes_per_connection: is_conn
                 .then(|| after.saturating_sub(before) as f64 / items as f64),
+            rss_bytes_per_kept: self.rss_bytes_per_kept,
         })
     }
 

@@ -108,8 +108,12 @@ const REPLACED_MAX: usize = 4096;
 /// Bytes of their names.
 const REPLACED_BYTES_MAX: usize = 256 * 1024;
 
-/// Messages in one page.
+/// Messages in one page of the session's own shard.
 pub(crate) const PAGE_MAX: usize = 64;
+
+/// Messages in one page of another shard: asking for it wakes two threads, which costs as much as
+/// some hundred messages.
+pub(crate) const REMOTE_PAGE_MAX: usize = 256;
 
 impl Replay {
     /// Takes in a page; `next` tells where the shard's next one starts, if it has more.

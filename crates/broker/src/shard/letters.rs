@@ -7,6 +7,8 @@ use crate::message::Head;
 
 /// Mail of more memory than this is freed and not written into again.
 const SPARE_MAIL_BYTES_MAX: usize = 256 * 1024;
+/// Emptied mails that are kept to be written into.
+const SPARE_MAILS_MAX: usize = 8;
 
 impl Shard {
     pub(super) fn on_mail(&mut self, from: ShardId, mut mail: Mail) {
@@ -25,9 +27,9 @@ impl Shard {
             self.route_copied(&head, mail.bytes.get(at..end).unwrap_or_default(), exchange);
             at = end;
         }
-        let spare_max = usize::from(self.shards);
-        if self.spare_mail.len() < spare_max && mail.capacity_bytes() <= SPARE_MAIL_BYTES_MAX {
-            mail.bytes.clear();
+        if self.spare_mail.len() < SPARE_MAILS_MAX && mail.capacity_bytes() <= SPARE_MAIL_BYTES_MAX
+        {
+            mail.clear();
             self.spare_mail.push(mail);
         }
     }

@@ -617,7 +617,7 @@ impl Shard {
             let head = Head::new(parts);
             parts.write(&mut outbox.bytes);
             let len_bytes = (outbox.bytes.len() - start) as u32;
-            outbox.letters.push(Letter::PublishCopied {
+            outbox.push(Letter::PublishCopied {
                 head,
                 len_bytes,
                 exchange,

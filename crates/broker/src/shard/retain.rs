@@ -15,7 +15,7 @@ use crate::record::{Clock, MessageRecord, Record};
 use crate::retained::RetainedLimits;
 use crate::routing::share::SessionRef;
 use crate::session::queue::{Delivery, Identifiers};
-use crate::session::replay::{PAGE_MAX, Replay};
+use crate::session::replay::{PAGE_MAX, REMOTE_PAGE_MAX, Replay};
 use crate::timer::Timer;
 use crate::work::{Find, Steps, Work};
 
@@ -179,7 +179,7 @@ impl Shard {
         let steps = &mut self.steps;
         let next = self
             .retained
-            .find(&filter, after.as_deref(), PAGE_MAX, steps, &mut page);
+            .find(&filter, after.as_deref(), REMOTE_PAGE_MAX, steps, &mut page);
         let letter = Letter::RetainedFound {
             session,
             number,

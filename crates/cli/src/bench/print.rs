@@ -37,7 +37,12 @@ pub(super) fn summary(report: &Report) -> String {
         latency_table(latency, &mut text);
     }
     if let Some(broker) = &report.broker_use {
-        broker_lines(broker, item(report), &mut text);
+        let kept = if report.kind == "filters" {
+            "filter"
+        } else {
+            "message"
+        };
+        broker_lines(broker, item(report), kept, &mut text);
     }
     generator_line(report, &mut text);
     for note in &report.notes {
@@ -158,7 +163,7 @@ fn latency_table(latency: &Latency, text: &mut String) {
     text.push_str("\n\n");
 }
 
-fn broker_lines(broker: &BrokerUse, item: &str, text: &mut String) {
+fn broker_lines(broker: &BrokerUse, item: &str, kept: &str, text: &mut String) {
     let _ = writeln!(
         text,
         "  broker     {:.2} µs of processor time a {item}, {:.0} % of a processor",
@@ -173,6 +178,9 @@ fn broker_lines(broker: &BrokerUse, item: &str, text: &mut String) {
     );
     if let Some(each) = broker.rss_bytes_per_connection {
         let _ = write!(text, ", {} a connection", bytes(each));
+    }
+    if let Some(each) = broker.rss_bytes_per_kept {
+        let _ = write!(text, ", {} kept for each {kept}", bytes(each));
     }
     text.push('\n');
 }
@@ -195,7 +203,7 @@ fn generator_line(report: &Report, text: &mut String) {
 fn item(report: &Report) -> &'static str {
     match report.kind {
         "conn" => "connection",
-        "pub" => "message",
+        "pub" | "filters" => "message",
         _ => "delivery",
     }
 }
@@ -244,6 +252,12 @@ pub(super) fn csv(report: &Report) -> String {
             used(|b| format!("{:.3}", b.cpu_us_per_item)),
         ),
         ("broker_rss_peak", used(|b| b.rss_bytes_peak.to_string())),
+        (
+            "broker_rss_per_kept",
+            broker
+                .and_then(|b| b.rss_bytes_per_kept)
+                .map(|each| format!("{each:.0}")),
+        ),
         (
             "generator_cpu_us",
             Some(format!("{:.3}", report.generator.cpu_us_per_item)),

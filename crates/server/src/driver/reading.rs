@@ -11,14 +11,27 @@ use crate::transport::greeting::Stranger;
 use crate::transport::{Flow, TransportError, WebSocketFault};
 
 impl Driver {
-    /// Reads each connection on the list once.
+    /// Reads each connection on the list once, as long as there is room for the letters to other
+    /// shards that come of it. The others keep their place, before those that have more to say.
     pub(super) fn read_ready(&mut self) {
+        let mut room = self.mail.room();
         let spare = std::mem::take(&mut self.ready_spare);
         let mut list = std::mem::replace(&mut self.ready, spare);
-        for id in list.drain(..) {
-            self.read(id);
+        let mut read = 0;
+        while let Some(id) = list.get(read)
+            && self.core.mail_bytes() < room
+        {
+            self.read(*id);
+            read += 1;
             self.keep_many_records();
+            if self.core.mail_bytes() >= MAIL_PART_BYTES {
+                // The others begin with it now, while it is warm, in memory that is used again.
+                self.send_mail();
+                room = self.mail.room();
+            }
         }
+        self.ready.splice(..0, list.drain(read..));
+        list.clear();
         self.ready_spare = list;
     }
 
@@ -258,5 +271,7 @@ impl Driver {
     }
 }
 
+/// With so many bytes letters are sent in the middle of a tick.
+const MAIL_PART_BYTES: usize = 64 * 1024;
 /// The first byte of plain MQTT.
 const MQTT_CONNECT: u8 = 0x10;

@@ -18,6 +18,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use super::descriptors::{Reserve, is_exhausted};
 use super::socket::{ListeningSocket, Socket};
 use super::{BoundAddress, ListenerConfig, ListenerKind};
+use crate::bell::Bell;
 use crate::driver::{Errand, ShardHandle};
 use crate::runtime::Shared;
 
@@ -77,7 +78,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 /// What stops the thread.
 #[derive(Debug)]
 pub(crate) struct AcceptorHandle {
-    waker: Waker,
+    bell: Bell,
     is_stopping: Arc<AtomicBool>,
     thread: std::thread::JoinHandle<()>,
 }
@@ -86,7 +87,7 @@ impl AcceptorHandle {
     /// Closes all listeners, removes the sockets of the file system and waits for the thread.
     pub(crate) fn stop(self) {
         self.is_stopping.store(true, Ordering::Release);
-        crate::mailbox::wake(&self.waker);
+        self.bell.ring();
         if self.thread.join().is_err() {
             tracing::error!("the thread that accepts connections panicked");
         }
@@ -115,7 +116,7 @@ pub(crate) fn start(
     shared: Arc<Shared>,
 ) -> io::Result<AcceptorHandle> {
     let poll = Poll::new()?;
-    let waker = Waker::new(poll.registry(), WAKER)?;
+    let bell = Bell::new(Waker::new(poll.registry(), WAKER)?);
     let is_stopping = Arc::new(AtomicBool::new(false));
     let mut sockets = Vec::new();
     let mut paths = Vec::new();
@@ -143,7 +144,7 @@ pub(crate) fn start(
         .name("accept".to_owned())
         .spawn(move || acceptor.run())?;
     Ok(AcceptorHandle {
-        waker,
+        bell,
         is_stopping,
         thread,
     })
