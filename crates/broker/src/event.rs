@@ -255,6 +255,8 @@ pub enum Command {
         heap_bytes_max: u64,
         /// Lines of the log that were lost so far.
         log_lines_lost: u64,
+        /// What the store says of itself, if there is one.
+        store: Option<StoreFigures>,
     },
     /// The driver refused connections before a shard knew of them. One shard is told.
     Refused {
@@ -267,6 +269,29 @@ pub enum Command {
     PublishWills,
     /// Second step: tell the clients and close.
     Shutdown,
+}
+
+/// What a store holds and what was found in it when the broker started, for `$SYS`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreFigures {
+    /// Sessions that were found.
+    pub sessions_recovered: u64,
+    /// Copies of messages that waited in them.
+    pub messages_recovered: u64,
+    /// Retained messages that were found.
+    pub retained_recovered: u64,
+    /// How long all of it took.
+    pub recovery_ms: u64,
+    /// Places that are damaged and have cost something.
+    pub damaged: u64,
+    /// Live records.
+    pub records: u64,
+    /// Their bytes on disk.
+    pub live_bytes: u64,
+    /// Bytes of all files.
+    pub disk_bytes: u64,
+    /// Commits so far.
+    pub commits: u64,
 }
 
 /// What changed for a user.

@@ -19,7 +19,7 @@ pub mod mail;
 pub mod message;
 pub mod outcome;
 pub mod output;
-mod record;
+pub mod record;
 pub mod recovery;
 mod retained;
 mod routing;

@@ -5,9 +5,13 @@
 //! session by a number that is never given out again, and to a message by the position of its
 //! record. `docs/store-records.md` describes every kind.
 
+mod describe;
+
 use columba_codec::{PacketId, QoS};
 
 use crate::message::{Message, MessageParts, NEVER_MS};
+
+pub use describe::{Description, Field, describe};
 
 /// A session, as records name it. Never given out again while anything may refer to it.
 pub(crate) type SessionNumber = u64;

@@ -366,9 +366,10 @@ impl Shard {
                 heap_bytes,
                 heap_bytes_max,
                 log_lines_lost,
+                store,
             } => {
                 self.sys
-                    .set_process(heap_bytes, heap_bytes_max, log_lines_lost);
+                    .set_process(heap_bytes, heap_bytes_max, log_lines_lost, store);
             }
             Command::Refused { outcome, count } => {
                 self.stats.sockets_opened += count;

@@ -5,7 +5,7 @@ mod bed;
 use std::collections::BTreeMap;
 
 use bed::{Bed, ClientIx, ConnectOptions, V5, V311};
-use columba_broker::event::Command;
+use columba_broker::event::{Command, StoreFigures};
 use columba_broker::limits::Limits;
 use columba_broker::outcome::Outcome;
 use columba_codec::{Packet, QoS, ReasonCode};
@@ -125,6 +125,7 @@ fn the_values_are_true() {
             heap_bytes: 1234,
             heap_bytes_max: 5678,
             log_lines_lost: 0,
+            store: None,
         });
         bed.advance(20_000);
         bed.subscribe(watcher, "$SYS/broker/+/#", QoS::AtMostOnce);
@@ -245,12 +246,19 @@ fn outcomes_and_lost_lines_of_the_log_are_counted_below_columba() {
             heap_bytes: 1,
             heap_bytes_max: 1,
             log_lines_lost: 7,
+            store: Some(StoreFigures {
+                sessions_recovered: 3,
+                commits: 12,
+                ..StoreFigures::default()
+            }),
         });
         assert_eq!(bed.outcome(Outcome::ConnectTimeout), 5);
         assert_eq!(bed.stats().sockets_opened, opened + 5);
         bed.advance(10_000);
         let told: BTreeMap<_, _> = told(&mut bed).into_iter().collect();
         assert_eq!(told["log/lost"], "7");
+        assert_eq!(told["store/recovered/sessions"], "3");
+        assert_eq!(told["store/commits"], "12");
         assert_eq!(told["outcomes/connect.timeout"], "5");
         assert_eq!(told["outcomes/connect.accepted"], "1");
         assert!(!told.contains_key("outcomes/connect.quota"));

@@ -33,7 +33,7 @@ use crate::listener::acceptor::{self, AcceptorHandle, Bound};
 use crate::listener::{BoundAddress, Listener, ListenerConfig, TlsError, descriptors};
 use crate::mailbox::{MailCount, Mailboxes};
 use crate::store::{BootReport, Reading, StoreConfig, StoreError};
-use housekeeping::Housekeeping;
+use housekeeping::{Housekeeping, StoreWatch};
 
 /// All that a broker is started with.
 pub struct RuntimeConfig {
@@ -177,6 +177,7 @@ impl Broker {
             Arc::clone(&shards),
             Arc::clone(&shared),
             config.limits.sys_interval_ms,
+            kept.watch(),
         )?;
         service_manager::notify_ready();
         Ok(Self {
@@ -337,6 +338,12 @@ impl Kept {
             alarm,
             report: Some(ready.report),
         })
+    }
+
+    /// What housekeeping tells of the store.
+    fn watch(&self) -> Option<StoreWatch> {
+        let (engine, report) = (self.engine.as_ref()?, self.report.clone()?);
+        Some(StoreWatch::new(engine.handle(|| ()), report))
     }
 
     /// A shard's access to the store.

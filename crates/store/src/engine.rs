@@ -148,6 +148,14 @@ impl fmt::Debug for Handle {
     }
 }
 
+impl Handle {
+    /// What the log took and had done after its last commit.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        lock(&self.shared.state).stats
+    }
+}
+
 impl Port for Handle {
     fn submit(&mut self, ticket: Ticket, batch: Batch) -> Result<(), Batch> {
         let mut state = lock(&self.shared.state);

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use columba_codec::QoS;
 
 use super::Shard;
-use crate::event::{Now, ShardId};
+use crate::event::{Now, ShardId, StoreFigures};
 use crate::mail::Letter;
 use crate::message::{Message, MessageParts, NEVER_MS};
 use crate::outcome::Outcome;
@@ -25,6 +25,7 @@ pub(super) struct SysTree {
     clients_max: u64,
     heap: (u64, u64),
     log_lines_lost: u64,
+    store: Option<StoreFigures>,
     /// Whether an update waits for the counters of other shards. Old ones do not do: a client that
     /// has moved would count twice, or not at all.
     is_waiting: bool,
@@ -46,6 +47,7 @@ impl SysTree {
             clients_max: 0,
             heap: (0, 0),
             log_lines_lost: 0,
+            store: None,
             is_waiting: false,
             others: BTreeMap::new(),
             before: Stats::default(),
@@ -54,9 +56,16 @@ impl SysTree {
         }
     }
 
-    pub(super) const fn set_process(&mut self, heap: u64, heap_max: u64, log_lines_lost: u64) {
+    pub(super) const fn set_process(
+        &mut self,
+        heap: u64,
+        heap_max: u64,
+        log_lines_lost: u64,
+        store: Option<StoreFigures>,
+    ) {
         self.heap = (heap, heap_max);
         self.log_lines_lost = log_lines_lost;
+        self.store = store;
     }
 
     /// The topics below `$SYS/` whose values have changed, with their values.
@@ -139,6 +148,21 @@ impl SysTree {
         }
         let lost = self.log_lines_lost.to_string();
         values.push(("columba/log/lost".to_owned(), lost));
+        let Some(store) = &self.store else { return };
+        let figures = [
+            ("recovered/sessions", store.sessions_recovered),
+            ("recovered/messages", store.messages_recovered),
+            ("recovered/retained", store.retained_recovered),
+            ("recovered/milliseconds", store.recovery_ms),
+            ("damaged", store.damaged),
+            ("records", store.records),
+            ("bytes/live", store.live_bytes),
+            ("bytes/disk", store.disk_bytes),
+            ("commits", store.commits),
+        ];
+        let named =
+            figures.map(|(name, value)| (format!("columba/store/{name}"), value.to_string()));
+        values.extend(named);
     }
 
     fn load_values(&mut self, all: &Stats, now: Now, values: &mut Vec<(String, String)>) {

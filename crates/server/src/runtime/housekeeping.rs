@@ -7,14 +7,43 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use columba_broker::event::Command;
+use columba_broker::event::{Command, StoreFigures};
 use columba_broker::outcome::Outcome;
+use columba_store::Handle;
 
 use super::Shared;
 use super::service_manager::Watchdog;
 use crate::driver::{Errand, ShardHandle};
 use crate::mailbox::MailCount;
+use crate::store::BootReport;
 use crate::transport::{TlsError, TlsListener};
+
+/// Where the figures of the store come from.
+pub(super) struct StoreWatch {
+    handle: Handle,
+    report: BootReport,
+}
+
+impl StoreWatch {
+    pub(super) const fn new(handle: Handle, report: BootReport) -> Self {
+        Self { handle, report }
+    }
+
+    fn figures(&self) -> StoreFigures {
+        let (stats, report) = (self.handle.stats(), &self.report);
+        StoreFigures {
+            sessions_recovered: report.counts.sessions,
+            messages_recovered: report.counts.queued,
+            retained_recovered: report.counts.retained,
+            recovery_ms: report.took.as_millis() as u64,
+            damaged: report.damaged as u64,
+            records: stats.records,
+            live_bytes: stats.live_bytes,
+            disk_bytes: stats.disk_bytes,
+            commits: stats.commit,
+        }
+    }
+}
 
 /// The thread.
 pub(super) struct Housekeeping {
@@ -29,6 +58,7 @@ impl Housekeeping {
         shards: Arc<[ShardHandle]>,
         shared: Arc<Shared>,
         sys_interval_ms: u64,
+        store: Option<StoreWatch>,
     ) -> io::Result<Self> {
         let (stop, stopped) = channel::<()>();
         let sys_interval_ms = Arc::new(AtomicU64::new(sys_interval_ms));
@@ -53,7 +83,7 @@ impl Housekeeping {
                     if interval > 0 && now.duration_since(memory_at).as_millis() >= interval.into()
                     {
                         memory_at = now;
-                        tell_memory(&shards);
+                        tell_process(&shards, store.as_ref().map(StoreWatch::figures));
                     }
                     if now.duration_since(tls_at) >= TLS_INTERVAL {
                         tls_at = now;
@@ -93,7 +123,7 @@ fn ask_all(shards: &[ShardHandle], sender: &Sender<MailCount>) {
     }
 }
 
-fn tell_memory(shards: &[ShardHandle]) {
+fn tell_process(shards: &[ShardHandle], store: Option<StoreFigures>) {
     let Some(first) = shards.first() else { return };
     let Ok(status) = std::fs::read_to_string("/proc/self/status") else {
         return;
@@ -107,6 +137,7 @@ fn tell_memory(shards: &[ShardHandle]) {
         heap_bytes,
         heap_bytes_max,
         log_lines_lost: crate::log::lines_lost(),
+        store,
     }));
 }
 
