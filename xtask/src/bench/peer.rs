@@ -154,6 +154,7 @@ impl Peer {
         match self.kind {
             Kind::Columba { shards } => format!(
                 "[broker]\nshards = {shards}\ndata_dir = \"data\"\n\n\
+                 [store]\ndurability = \"memory\"\n\n\
                  [[listener]]\nname = \"tcp\"\nkind = \"tcp\"\nbind = \"127.0.0.1:{port}\"\n\n\
                  [limits]\ninflight_max = 65535\nqueue_messages_max = 1000000\n\
                  queue_bytes_max = \"1GiB\"\ninflight_bytes_max = \"1GiB\"\n\
