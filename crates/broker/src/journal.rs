@@ -4,7 +4,7 @@
 //! The core knows a store only by this. It writes records of its own making (see `record.rs`), hears
 //! later at which position a batch begins, and names positions when it has no more use for them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
 
 use slab::Slab;
@@ -109,16 +109,15 @@ pub(crate) struct Journal {
     /// What is being gathered.
     batch: Records,
     owners: Vec<Owner>,
+    /// Records that were ended before they were durable, where somebody waits for that: when each
+    /// was, in numbers that count up.
+    ending: BTreeMap<u32, u64>,
+    next_ending: u64,
     /// Batches with the store, in order.
     flying: VecDeque<Flying>,
     flying_bytes: usize,
     /// The last batch that is durable, and with it all before.
     durable: u64,
-    /// How often a record was released before it was durable.
-    deferred: u64,
-    /// Such records that somebody waits for, and those of them that are durable since.
-    watched: Vec<RecordId>,
-    resolved: Vec<RecordId>,
     health: Health,
 }
 
@@ -139,12 +138,11 @@ impl Journal {
                 ..Records::default()
             },
             owners: Vec::new(),
+            ending: BTreeMap::new(),
+            next_ending: 1,
             flying: VecDeque::new(),
             flying_bytes: 0,
             durable: 0,
-            deferred: 0,
-            watched: Vec::new(),
-            resolved: Vec::new(),
             health: Health::Working,
         }
     }
@@ -196,12 +194,29 @@ impl Journal {
                 self.places.try_remove(id.index());
                 self.batch.releases.push(position);
             }
-            Place::Pending(older) => {
-                *place = Place::Unwanted(older);
-                self.deferred += 1;
-            }
+            Place::Pending(older) => *place = Place::Unwanted(older),
             Place::Unwanted(_) => {}
         }
+    }
+
+    /// The same, where somebody is told when it is gone for good: see [`Self::ending`].
+    pub(crate) fn end(&mut self, id: RecordId) {
+        self.release(id);
+        if let Some(Place::Unwanted(_)) = self.places.get(id.index()) {
+            self.ending.insert(id.value(), self.next_ending);
+            self.next_ending += 1;
+        }
+    }
+
+    /// Everything that was ended and cannot be released yet.
+    pub(crate) fn ending(&self) -> Vec<u64> {
+        self.ending.values().copied().collect()
+    }
+
+    /// Whether all of it has been released, by the present batch at the latest.
+    pub(crate) fn has_ended(&self, numbers: &[u64]) -> bool {
+        let is_over = |number: &u64| self.ending.values().all(|of| of != number);
+        self.ending.is_empty() || numbers.iter().all(is_over)
     }
 
     /// One record takes the place of another, which is released as soon as the new one is durable:
@@ -224,11 +239,9 @@ impl Journal {
                 older
             }
             Place::Unwanted(older) => {
+                self.ending.remove(&id.value());
                 self.places.try_remove(id.index());
                 self.batch.releases.push(position);
-                if let Some(at) = self.watched.iter().position(|watched| *watched == id) {
-                    self.resolved.push(self.watched.swap_remove(at));
-                }
                 older
             }
             Place::At(_) => None,
@@ -240,6 +253,7 @@ impl Journal {
 
     /// A reserved record will never be written.
     pub(crate) fn abandon(&mut self, id: RecordId) {
+        self.ending.remove(&id.value());
         self.places.try_remove(id.index());
     }
 
@@ -259,23 +273,6 @@ impl Journal {
         } else {
             self.batch.ticket
         }
-    }
-
-    /// How often a record was released before it was durable: its release goes into the batch that
-    /// is gathered when it is, and takes one round more to be on disk.
-    pub(crate) const fn deferred(&self) -> u64 {
-        self.deferred
-    }
-
-    /// Tells by [`Self::take_resolved`] when a record that was released before it was durable is
-    /// durable, and its release is in the batch.
-    pub(crate) fn watch(&mut self, id: RecordId) {
-        self.watched.push(id);
-    }
-
-    /// Watched records that have become durable.
-    pub(crate) fn take_resolved(&mut self) -> Vec<RecordId> {
-        std::mem::take(&mut self.resolved)
     }
 
     /// The newest batch that is durable.
@@ -395,6 +392,21 @@ mod tests {
         journal.release(ids[1]);
         assert_eq!(journal.take_batch().unwrap().releases, [6]);
         assert_eq!(journal.len(), 0);
+    }
+
+    #[test]
+    fn what_is_ended_before_it_is_durable_has_ended_with_a_later_batch() {
+        let (mut journal, ids) = journal_with(&[b"a", b"b"]);
+        journal.end(ids[0]);
+        let ending = journal.ending();
+        assert!(!journal.has_ended(&ending));
+        journal.take_batch().unwrap();
+        journal.on_durable(1, 5, &mut Vec::new());
+        assert!(journal.has_ended(&ending));
+        assert_eq!((journal.ending(), journal.ticket()), (vec![], 2));
+        journal.end(ids[1]);
+        assert_eq!(journal.ending(), []);
+        assert_eq!(journal.take_batch().unwrap().releases, [5, 6]);
     }
 
     #[test]

@@ -172,7 +172,6 @@ impl Shard {
         if !self.leaves_behind(slot, admission) || self.check_admission(id, admission).is_err() {
             return false;
         }
-        let deferred = self.journal.deferred();
         self.take_over(slot, id);
         // The session may have ended with the connection that was taken over.
         if let Some(slot) = self.slot_of(&admission.client_id) {
@@ -185,8 +184,7 @@ impl Shard {
             connection.waiting = Some(Box::new(login));
         }
         let identity = Arc::clone(&admission.identity);
-        let is_deferred = self.journal.deferred() != deferred;
-        self.do_when_released(is_deferred, Then::Admit { conn: id, identity });
+        self.do_when_durable(Then::Admit { conn: id, identity });
         true
     }
 

@@ -14,7 +14,7 @@ use columba_codec::packet::{Acknowledgement, UnsubAck};
 use columba_codec::{Packet, PacketId, PacketType, Properties, QoS, ReasonCode};
 
 use super::Shard;
-use crate::connection::Answers;
+use crate::connection::{Answers, Connection};
 use crate::event::ConnectionId;
 use crate::journal::{Owner, RecordId};
 use crate::kept::{Kept, KeptId};
@@ -39,8 +39,6 @@ pub(super) struct Keeping {
     drafts: Vec<Draft>,
     /// Something was released that has to be on disk before the answer.
     has_released: bool,
-    /// The same for a record that was not durable itself.
-    pub(super) deferred: Option<RecordId>,
 }
 
 /// Something that this shard has begun and that is not written yet.
@@ -93,8 +91,6 @@ pub(super) enum Then {
         packet_id: PacketId,
         codes: Vec<u8>,
     },
-    /// The same once more: what was released had to be durable first.
-    Again(Box<Self>),
     /// The shard that began is answered.
     Answer {
         to: ExchangeRef,
@@ -106,7 +102,6 @@ impl Then {
     const fn connection(&self) -> Option<ConnectionId> {
         match self {
             Self::Acknowledge { conn, .. } | Self::UnsubAck { conn, .. } => Some(*conn),
-            Self::Again(then) => then.connection(),
             Self::Nothing | Self::Admit { .. } | Self::Applied { .. } | Self::Answer { .. } => None,
         }
     }
@@ -119,16 +114,34 @@ pub(super) struct Exchanges {
     first: u64,
     pub(super) queue: VecDeque<Exchange>,
     /// By ticket, in order.
-    pub(super) committing: VecDeque<(u64, Then)>,
-    /// By the record that has to be released first.
-    deferred: Vec<(RecordId, Then)>,
+    pub(super) committing: VecDeque<Committing>,
+    /// What has to wait longer than for its ticket, in order.
+    pub(super) ending: Vec<Committing>,
     /// Sessions that hold messages back until the store has them.
     pub(super) holding: Vec<SessionRef>,
     /// Connections whose input waits for the store.
     pub(super) held: Vec<ConnectionId>,
 }
 
+/// What follows when something is durable.
+#[derive(Debug)]
+pub(super) struct Committing {
+    /// The batch that has to be.
+    ticket: u64,
+    /// What it says has ended, and is released later: see [`Journal::end`].
+    ///
+    /// [`Journal::end`]: crate::journal::Journal::end
+    ending: Vec<u64>,
+    then: Then,
+}
+
 impl Exchanges {
+    /// Whether an answer on a connection waits longer than for its ticket.
+    fn is_ending(&self, conn: Option<ConnectionId>) -> bool {
+        let of = |waiting: &Committing| waiting.then.connection() == conn;
+        conn.is_some() && self.ending.iter().any(of)
+    }
+
     pub(super) fn new() -> Self {
         Self {
             first: 1,
@@ -173,11 +186,6 @@ impl Shard {
         if !self.journal.is_on() {
             return self.do_then(then);
         }
-        // What is released later takes part like another shard.
-        let deferred = self.keeping.deferred.take().map(|record| {
-            let to = self.keeping.leader.or_else(|| self.expect_answer());
-            (record, to)
-        });
         let mut keeping = std::mem::replace(&mut self.keeping, outer);
         let is_direct = keeping.leader.is_none()
             && keeping.number.is_none()
@@ -191,12 +199,6 @@ impl Shard {
             has_released,
             ..
         } = keeping;
-        if let Some((record, Some(to))) = deferred {
-            self.answer_when_released(record, to);
-            if leader.is_some() {
-                return;
-            }
-        }
         if let Some(leader) = leader {
             return self.answer_leader(leader, drafts, has_released);
         }
@@ -283,25 +285,6 @@ impl Shard {
         self.do_then(then);
     }
 
-    /// Answers an exchange when a record that was released before it was durable is gone for good.
-    fn answer_when_released(&mut self, record: RecordId, to: ExchangeRef) {
-        self.journal.watch(record);
-        let drafts = Vec::new();
-        let then = Then::Answer { to, drafts };
-        self.exchanges.deferred.push((record, then));
-    }
-
-    /// Goes on with what waited for such records.
-    pub(super) fn answer_released(&mut self) {
-        for record in self.journal.take_resolved() {
-            let deferred = &mut self.exchanges.deferred;
-            if let Some(at) = deferred.iter().position(|(of, _)| *of == record) {
-                let (_, then) = deferred.swap_remove(at);
-                self.do_when_durable(then);
-            }
-        }
-    }
-
     /// Another shard gets a part in what is being gathered: how it names this.
     pub(super) fn expect_answer(&mut self) -> Option<ExchangeRef> {
         if !self.keeping.is_open {
@@ -386,29 +369,78 @@ impl Shard {
 
     /// Does what follows when everything up to now is durable, or, if that is nothing to it, as
     /// soon as earlier answers on the same connection are given.
-    fn commit_then(&mut self, has_records: bool, then: Then) {
+    pub(super) fn commit_then(&mut self, has_records: bool, then: Then) {
         let durable = self.journal.durable();
         let last = match then.connection() {
             Some(conn) => self.connection(conn).map_or(0, |of| of.answers().ticket),
             None => 0,
         };
-        let is_waited_for = last > durable || has_records;
+        let is_ending = self.exchanges.is_ending(then.connection());
+        let is_waited_for = last > durable || has_records || is_ending;
         if matches!(then, Then::Nothing) || !is_waited_for {
             return self.do_then(then);
         }
         self.do_when_durable(then);
     }
 
-    /// Does what follows when everything up to now is durable.
+    /// Does what follows when everything up to now is durable, and released what has ended. Another
+    /// shard is answered without waiting for that: what was ended here may wait for that shard.
     pub(super) fn do_when_durable(&mut self, then: Then) {
+        let ending = match then {
+            Then::Answer { .. } => Vec::new(),
+            Then::Nothing
+            | Then::Acknowledge { .. }
+            | Then::Admit { .. }
+            | Then::Applied { .. }
+            | Then::UnsubAck { .. } => self.journal.ending(),
+        };
         let ticket = self.journal.ticket();
-        if ticket <= self.journal.durable() || !self.waits_for_store(&then) {
+        let is_ending = !ending.is_empty() || self.exchanges.is_ending(then.connection());
+        let is_durable = ticket <= self.journal.durable();
+        if (is_durable && !is_ending) || !self.waits_for_store(&then) {
             return self.do_then(then);
         }
         if let Some(answers) = self.answers_of(&then) {
             answers.ticket = ticket;
         }
-        self.exchanges.committing.push_back((ticket, then));
+        let waiting = Committing {
+            ticket,
+            ending,
+            then,
+        };
+        if is_durable {
+            self.exchanges.ending.push(waiting);
+        } else {
+            self.exchanges.committing.push_back(waiting);
+        }
+    }
+
+    /// Does what follows from what is durable now. Answers on one connection keep their order.
+    pub(super) fn follow_commits(&mut self) {
+        for waiting in std::mem::take(&mut self.exchanges.ending) {
+            self.follow(waiting);
+        }
+        let durable = self.journal.durable();
+        while self
+            .exchanges
+            .committing
+            .front()
+            .is_some_and(|waiting| waiting.ticket <= durable)
+            && let Some(waiting) = self.exchanges.committing.pop_front()
+        {
+            self.follow(waiting);
+        }
+    }
+
+    fn follow(&mut self, mut waiting: Committing) {
+        if !waiting.ending.is_empty() && self.journal.has_ended(&waiting.ending) {
+            (waiting.ending, waiting.ticket) = (Vec::new(), self.journal.ticket());
+        }
+        let is_over = waiting.ending.is_empty() && waiting.ticket <= self.journal.durable();
+        if is_over && !self.exchanges.is_ending(waiting.then.connection()) {
+            return self.do_then(waiting.then);
+        }
+        self.exchanges.ending.push(waiting);
     }
 
     /// Whether what follows has to wait, which the clients of some listeners do not want.
@@ -429,14 +461,6 @@ impl Shard {
             .connection(conn)
             .and_then(|of| self.listeners.get(usize::from(of.peer.listener.0)));
         listener.is_none_or(|listener| listener.is_durable)
-    }
-
-    /// The same for what follows a release, and may not come before it is on disk.
-    pub(super) fn do_when_released(&mut self, is_deferred: bool, then: Then) {
-        if is_deferred {
-            return self.do_when_durable(Then::Again(Box::new(then)));
-        }
-        self.do_when_durable(then);
     }
 
     fn count_asked(&mut self, then: &Then, is_more: bool) {
@@ -473,7 +497,6 @@ impl Shard {
                 };
                 self.write_ack(conn, packet, ack);
             }
-            Then::Again(then) => self.do_when_durable(*then),
             Then::Admit { conn, identity } => self.on_admitted(conn, identity),
             Then::Applied { number } => self.on_applied(number),
             Then::UnsubAck {
@@ -551,7 +574,10 @@ impl Shard {
         received: ReceivedId,
         then: Then,
     ) {
-        if self.exchanges.is_open(received.exchange) {
+        let answers = self.connection(conn).map(Connection::answers);
+        // Nor before the answers to what came before it (MQTT-4.6.0-3).
+        let is_behind = answers.is_some_and(|answers| answers.asked > 0);
+        if is_behind || self.exchanges.is_open(received.exchange) {
             let exchange = Exchange {
                 waiting: 0,
                 drafts: Vec::new(),
@@ -566,9 +592,8 @@ impl Shard {
         let is_durable = received
             .record
             .is_none_or(|record| self.journal.position(record).is_some());
-        let waits = self
-            .connection(conn)
-            .is_some_and(|connection| connection.answers().ticket > self.journal.durable());
+        let waits = answers.is_some_and(|answers| answers.ticket > self.journal.durable())
+            || self.exchanges.is_ending(Some(conn));
         if is_durable && !waits {
             return self.do_then(then);
         }
@@ -591,14 +616,8 @@ impl Shard {
         self.keeping.drafts.push(Draft { owner, bytes });
     }
 
-    /// Releases a record; that has to be on disk before the answer to what is being routed.
-    pub(super) fn release_before_answer(&mut self, record: RecordId) {
-        let deferred = self.journal.deferred();
-        self.journal.release(record);
-        if self.journal.deferred() == deferred {
-            self.keeping.has_released = true;
-        } else if self.keeping.is_open {
-            self.keeping.deferred = Some(record);
-        }
+    /// Notes that something was released that has to be on disk before the answer.
+    pub(super) const fn note_released(&mut self) {
+        self.keeping.has_released = true;
     }
 }

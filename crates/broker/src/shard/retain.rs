@@ -40,8 +40,12 @@ impl Shard {
         if let Some(record) = self.retained.clear(topic) {
             self.stats.count(Outcome::RetainedCleared);
             if let Some(record) = record {
-                self.release_before_answer(record);
+                self.journal.end(record);
             }
+        }
+        if self.journal.is_on() {
+            // Also if it was cleared before: the disk may not know yet.
+            self.note_released();
         }
         self.measure_retained();
     }

@@ -107,7 +107,8 @@ impl Shard {
             .kept
             .and_then(|of| journal.position(kept.record(of.message)?));
         let (Some(session), Some(message)) = (number, message) else {
-            return self.do_then(then);
+            // Not before those that were asked for earlier (MQTT-4.6.0-4).
+            return self.commit_then(false, then);
         };
         if is_first {
             let released = Record::Released(Exchange {
@@ -120,10 +121,7 @@ impl Shard {
         let is_durable = delivery
             .exchange
             .is_none_or(|record| journal.position(record).is_some());
-        if is_durable {
-            return self.do_then(then);
-        }
-        self.do_when_durable(then);
+        self.commit_then(!is_durable, then);
     }
 
     /// A copy is off this shard's hands.

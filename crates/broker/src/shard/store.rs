@@ -15,7 +15,9 @@ const ANSWERS_MAX: usize = 1 << 16;
 
 impl Shard {
     fn is_store_behind(&self) -> bool {
-        let answers = self.exchanges.queue.len() + self.exchanges.committing.len();
+        let answers = self.exchanges.queue.len()
+            + self.exchanges.committing.len()
+            + self.exchanges.ending.len();
         self.journal.is_behind(self.limits.store_waiting_bytes_max) || answers > ANSWERS_MAX
     }
 
@@ -57,17 +59,7 @@ impl Shard {
         let mut others = Vec::new();
         self.journal.on_durable(ticket, first, &mut others);
         self.tell_stored(&others);
-        self.answer_released();
-        let durable = self.journal.durable();
-        while self
-            .exchanges
-            .committing
-            .front()
-            .is_some_and(|(ticket, _)| *ticket <= durable)
-            && let Some((_, then)) = self.exchanges.committing.pop_front()
-        {
-            self.do_then(then);
-        }
+        self.follow_commits();
         self.pump_holding();
     }
 
@@ -91,7 +83,7 @@ impl Shard {
         for (record, position) in records {
             self.journal.settle(record, position);
         }
-        self.answer_released();
+        self.follow_commits();
         self.pump_holding();
     }
 

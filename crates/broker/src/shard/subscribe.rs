@@ -511,7 +511,6 @@ impl Shard {
         if unsubscribe.filters.iter().count() > self.limits.subscriptions_max {
             return self.close_for_filters(id, Outcome::UnsubscribeQuota);
         }
-        let deferred = self.journal.deferred();
         let mut codes = Vec::new();
         let mut gone = Vec::new();
         for text in unsubscribe.filters.iter() {
@@ -535,8 +534,7 @@ impl Shard {
             codes,
         };
         if self.durable_number(slot).is_some() {
-            let is_deferred = self.journal.deferred() != deferred;
-            return self.do_when_released(is_deferred, then);
+            return self.do_when_durable(then);
         }
         self.do_then(then);
     }
