@@ -529,3 +529,33 @@ fn packet_ids_that_went_round_come_back_in_the_order_of_their_messages() {
         .collect();
     assert_eq!(after, ["1", "2", "4"]);
 }
+
+#[test]
+fn a_message_that_a_retained_one_goes_before_is_stored_as_itself() {
+    let one_step = |limits: &mut columba_broker::limits::Limits| limits.retained_steps_max = 1;
+    let topics = ["t/1", "t/2", "t/3", "t/4", "t/5"];
+    for shards in SHARDS {
+        let mut bed = Bed::with(shards, one_step).with_store();
+        let publisher = bed.connect(V5, "publisher");
+        for topic in topics {
+            bed.retain(publisher, topic, b"retained", QOS_1);
+        }
+        let subscriber = bed.connect_keeping(V5, "subscriber");
+        bed.is_work_held = true;
+        bed.subscribe(subscriber, "t/#", QOS_2);
+        for topic in topics {
+            bed.publish(publisher, topic, b"new", QOS_2);
+        }
+        bed.crash(shards);
+        let subscriber = bed.resume(V5, "subscriber");
+        let arrived = bed.finish(subscriber);
+        let is_new = |of: &&bed::exchange::Arrived| of.payload == "new";
+        let mut new: Vec<_> = arrived
+            .iter()
+            .filter(is_new)
+            .map(|of| of.topic.as_str())
+            .collect();
+        new.sort_unstable();
+        assert_eq!(new, topics, "{shards} shards");
+    }
+}

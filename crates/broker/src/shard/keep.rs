@@ -447,6 +447,14 @@ impl Shard {
         let Some(number) = self.durable_number(slot) else {
             return;
         };
+        let is_another = |(_, known): &(KeptId, Message)| !known.is_same(&delivery.message);
+        if self.keeping.message.as_ref().is_some_and(is_another) {
+            // A retained message, or one that changes hands, came before it on the way.
+            let mut keeping = std::mem::take(&mut self.keeping);
+            self.write_kept(&mut keeping, false);
+            keeping.recipients.clear();
+            self.keeping = keeping;
+        }
         let Self { keeping, kept, .. } = self;
         let (id, _) = keeping
             .message
