@@ -559,3 +559,35 @@ fn a_message_that_a_retained_one_goes_before_is_stored_as_itself() {
         assert_eq!(new, topics, "{shards} shards");
     }
 }
+
+#[test]
+fn answers_to_messages_that_come_again_keep_their_order() {
+    // MQTT-4.6.0-3
+    let mut bed = Bed::durable(3);
+    for number in 0..6 {
+        let absent = bed.connect_keeping(V5, &format!("absent {number}"));
+        bed.subscribe(absent, "t/#", QOS_2);
+        bed.disconnect(absent);
+    }
+    let publisher = bed.connect_keeping(V5, "publisher");
+    bed.publish_as(publisher, "other", b"2", id(2));
+    bed.publish(publisher, "t/0", b"0", QOS_1);
+    bed.is_mail_held = true;
+    bed.publish_as(publisher, "t/1", b"1", id(1));
+    bed.drop_connection(publisher);
+    let publisher = bed.resume(V5, "publisher");
+    bed.publish_as(publisher, "t/1", b"1", id(1));
+    bed.publish_as(publisher, "other", b"2", id(2));
+    assert_eq!(types(&mut bed, publisher), []);
+    bed.release_mail();
+    let inbox = bed.take(publisher);
+    let packets = inbox.packets();
+    let ids: Vec<_> = packets
+        .iter()
+        .map(|packet| match packet {
+            Packet::PubRec(ack) => ack.packet_id.get(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(ids, [1, 2]);
+}

@@ -13,7 +13,7 @@ use columba_codec::packet::{Acknowledgement, UnsubAck};
 use columba_codec::{Packet, PacketId, PacketType, Properties, QoS, ReasonCode};
 
 use super::Shard;
-use crate::connection::Answers;
+use crate::connection::{Answers, Connection};
 use crate::event::{ConnectionId, ShardId};
 use crate::hash::Map;
 use crate::journal::{Owner, RecordId, StoreEvent};
@@ -569,7 +569,8 @@ impl Shard {
             .kept
             .and_then(|of| journal.position(kept.record(of.message)?));
         let (Some(session), Some(message)) = (number, message) else {
-            return self.do_then(then);
+            // Not before those that were asked for earlier (MQTT-4.6.0-4).
+            return self.commit_then(false, then);
         };
         if is_first {
             let released = Record::Released(Step2 {
@@ -582,10 +583,7 @@ impl Shard {
         let is_durable = delivery
             .exchange
             .is_none_or(|record| journal.position(record).is_some());
-        if is_durable {
-            return self.do_then(then);
-        }
-        self.do_when_durable(then);
+        self.commit_then(!is_durable, then);
     }
 
     /// A copy is off this shard's hands.
@@ -631,7 +629,10 @@ impl Shard {
         received: ReceivedId,
         then: Then,
     ) {
-        if self.exchanges.is_open(received.exchange) {
+        let answers = self.connection(conn).map(Connection::answers);
+        // Nor before the answers to what came before it (MQTT-4.6.0-3).
+        let is_behind = answers.is_some_and(|answers| answers.asked > 0);
+        if is_behind || self.exchanges.is_open(received.exchange) {
             let exchange = Exchange {
                 waiting: 0,
                 drafts: Vec::new(),
