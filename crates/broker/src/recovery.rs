@@ -124,6 +124,14 @@ pub(crate) struct FoundSubscription {
     pub(crate) share: Option<(Arc<str>, u32)>,
 }
 
+impl FoundSubscription {
+    /// What there is one of at a time.
+    fn key(&self) -> (SessionNumber, Arc<str>, Option<Arc<str>>) {
+        let name = self.share.as_ref().map(|(name, _)| Arc::clone(name));
+        (self.session, Arc::clone(&self.filter), name)
+    }
+}
+
 #[derive(Debug)]
 struct FoundMessage {
     message: Message,
@@ -386,17 +394,30 @@ impl Recovery {
             }
             is_kept
         });
+        // What takes the place of a record that is not durable yet may be there beside it.
+        let subscriptions = self.subscriptions.iter();
+        let newest: BTreeMap<_, u64> = subscriptions.map(|of| (of.key(), of.position)).collect();
         for found in std::mem::take(&mut self.subscriptions) {
             let Some(session) = self.sessions.get_mut(&found.session) else {
                 releases.push(found.position);
                 continue;
             };
-            session.subscriptions.push(found);
+            if newest.get(&found.key()) == Some(&found.position) {
+                session.subscriptions.push(found);
+            } else {
+                releases.push(found.position);
+            }
         }
+        let received = self.received.iter();
+        let newest: BTreeMap<_, u64> = received
+            .map(|(position, session, id)| ((*session, *id), *position))
+            .collect();
         for (position, number, packet_id) in std::mem::take(&mut self.received) {
             match self.sessions.get_mut(&number) {
-                Some(session) => session.received.push((position, packet_id)),
-                None => releases.push(position),
+                Some(session) if newest.get(&(number, packet_id)) == Some(&position) => {
+                    session.received.push((position, packet_id));
+                }
+                Some(_) | None => releases.push(position),
             }
         }
     }

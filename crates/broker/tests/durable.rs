@@ -591,3 +591,41 @@ fn answers_to_messages_that_come_again_keep_their_order() {
         .collect();
     assert_eq!(ids, [1, 2]);
 }
+
+/// Commits batch by batch until a client has got so many packets; the next batch is not committed.
+fn commit_until(bed: &mut Bed, client: ClientIx, count: usize) -> Vec<PacketType> {
+    let mut arrived = types(bed, client);
+    while arrived.len() < count {
+        assert!(bed.commit_next(), "only {arrived:?} came");
+        arrived.extend(types(bed, client));
+    }
+    arrived
+}
+
+#[test]
+fn of_two_subscriptions_on_their_way_to_the_disk_the_last_one_counts() {
+    for shards in SHARDS {
+        for filter in ["t", "$share/g/t"] {
+            let mut bed = Bed::durable(shards);
+            let client = bed.connect_keeping(V5, "client");
+            bed.store.is_held = true;
+            for (number, qos) in [(1, QoS::AtMostOnce), (2, QOS_2)] {
+                let list = [(filter, bed::exchange::options(qos))];
+                let none = columba_codec::Properties::EMPTY;
+                bed.send_subscribe(client, id(number), &list, none);
+            }
+            commit_until(&mut bed, client, 2);
+            assert_eq!(bed.crash(shards).subscriptions, 1);
+            bed.release_store();
+            let publisher = bed.connect(V5, "publisher");
+            bed.publish_exactly_once(publisher, "t", b"x");
+            let client = bed.resume(V5, "client");
+            let arrived = bed.finish(client);
+            assert_eq!(arrived.len(), 1, "{filter}");
+            bed.unsubscribe(client, filter);
+            let client = bed.connect(V5, "client");
+            bed.disconnect(client);
+            bed.check_nothing_is_stored();
+        }
+    }
+}
