@@ -4,7 +4,7 @@
 //! The core knows a store only by this. It writes records of its own making (see `record.rs`), hears
 //! later at which position a batch begins, and names positions when it has no more use for them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroU32;
 
 use slab::Slab;
@@ -109,6 +109,10 @@ pub(crate) struct Journal {
     /// What is being gathered.
     batch: Records,
     owners: Vec<Owner>,
+    /// Records that were ended before they were durable, where somebody waits for that: when each
+    /// was, in numbers that count up.
+    ending: BTreeMap<u32, u64>,
+    next_ending: u64,
     /// Batches with the store, in order.
     flying: VecDeque<Flying>,
     flying_bytes: usize,
@@ -134,6 +138,8 @@ impl Journal {
                 ..Records::default()
             },
             owners: Vec::new(),
+            ending: BTreeMap::new(),
+            next_ending: 1,
             flying: VecDeque::new(),
             flying_bytes: 0,
             durable: 0,
@@ -193,6 +199,30 @@ impl Journal {
         }
     }
 
+    /// The same, where somebody is told when it is gone for good: see [`Self::ending`].
+    pub(crate) fn end(&mut self, id: RecordId) {
+        self.release(id);
+        if let Some(Place::Unwanted(_)) = self.places.get(id.index()) {
+            self.ending.insert(id.value(), self.next_ending);
+            self.next_ending += 1;
+        }
+    }
+
+    /// What was ended up to now and cannot be released yet has lower numbers; 0 if there is
+    /// nothing of that kind.
+    pub(crate) fn ending(&self) -> u64 {
+        if self.ending.is_empty() {
+            return 0;
+        }
+        self.next_ending
+    }
+
+    /// Whether everything with a lower number has been released, by the present batch at the
+    /// latest.
+    pub(crate) fn has_ended(&self, before: u64) -> bool {
+        self.ending.values().all(|number| *number >= before)
+    }
+
     /// One record takes the place of another, which is released as soon as the new one is durable:
     /// for records that may not get into one batch.
     pub(crate) fn supersede(&mut self, old: RecordId, new: RecordId) {
@@ -213,6 +243,7 @@ impl Journal {
                 older
             }
             Place::Unwanted(older) => {
+                self.ending.remove(&id.value());
                 self.places.try_remove(id.index());
                 self.batch.releases.push(position);
                 older
@@ -226,6 +257,7 @@ impl Journal {
 
     /// A reserved record will never be written.
     pub(crate) fn abandon(&mut self, id: RecordId) {
+        self.ending.remove(&id.value());
         self.places.try_remove(id.index());
     }
 
@@ -364,6 +396,22 @@ mod tests {
         journal.release(ids[1]);
         assert_eq!(journal.take_batch().unwrap().releases, [6]);
         assert_eq!(journal.len(), 0);
+    }
+
+    #[test]
+    fn what_is_ended_before_it_is_durable_has_ended_with_a_later_batch() {
+        let (mut journal, ids) = journal_with(&[b"a", b"b"]);
+        assert_eq!(journal.ending(), 0);
+        journal.end(ids[0]);
+        let ending = journal.ending();
+        assert!(ending > 0 && !journal.has_ended(ending));
+        journal.take_batch().unwrap();
+        journal.on_durable(1, 5, &mut Vec::new());
+        assert!(journal.has_ended(ending));
+        assert_eq!((journal.ending(), journal.ticket()), (0, 2));
+        journal.end(ids[1]);
+        assert_eq!(journal.ending(), 0);
+        assert_eq!(journal.take_batch().unwrap().releases, [5, 6]);
     }
 
     #[test]

@@ -629,3 +629,35 @@ fn of_two_subscriptions_on_their_way_to_the_disk_the_last_one_counts() {
         }
     }
 }
+
+#[test]
+fn what_is_ended_before_the_disk_has_it_is_ended_for_good_when_that_is_said() {
+    for shards in SHARDS {
+        let mut bed = Bed::durable(shards);
+        let client = bed.connect_keeping(V5, "client");
+        bed.store.is_held = true;
+        for (number, filter) in ["t", "$share/g/t", "t/+"].into_iter().enumerate() {
+            let id = |turn: usize| id((2 * number + turn) as u16);
+            let list = [(filter, bed::exchange::options(QOS_1))];
+            bed.send_subscribe(client, id(1), &list, columba_codec::Properties::EMPTY);
+            bed.send_unsubscribe(client, id(2), &[filter]);
+        }
+        commit_until(&mut bed, client, 6);
+        assert_eq!(bed.crash(shards).subscriptions, 0);
+
+        for topic in ["a", "b", "c", "d"] {
+            bed.release_store();
+            let publisher = bed.connect(V5, "publisher");
+            bed.store.is_held = true;
+            bed.retain(publisher, topic, b"set", QOS_1);
+            bed.retain(publisher, topic, b"", QOS_1);
+            let answers = commit_until(&mut bed, publisher, 2);
+            assert_eq!(answers, [PacketType::PubAck; 2]);
+            assert_eq!(bed.crash(shards).retained, 0);
+        }
+        bed.release_store();
+        let client = bed.connect(V5, "client");
+        bed.disconnect(client);
+        bed.check_nothing_is_stored();
+    }
+}

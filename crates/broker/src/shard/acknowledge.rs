@@ -57,7 +57,7 @@ impl Shard {
                 record: Some(record),
                 ..
             }) => {
-                self.journal.release(record);
+                self.journal.end(record);
                 self.do_when_durable(Then::Acknowledge {
                     conn: id,
                     packet: PacketType::PubComp,

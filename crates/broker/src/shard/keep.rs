@@ -118,14 +118,32 @@ pub(super) struct Exchanges {
     first: u64,
     queue: VecDeque<Exchange>,
     /// By ticket, in order.
-    committing: VecDeque<(u64, Then)>,
+    committing: VecDeque<Committing>,
+    /// What has to wait longer than for its ticket, in order.
+    ending: Vec<Committing>,
     /// Sessions that hold messages back until the store has them.
     holding: Vec<SessionRef>,
     /// Connections whose input waits for the store.
     held: Vec<ConnectionId>,
 }
 
+/// What follows when something is durable.
+#[derive(Debug)]
+struct Committing {
+    /// The batch that has to be.
+    ticket: u64,
+    /// What was ended before, and is released later: see [`Journal::ending`]. 0 for nothing.
+    ending: u64,
+    then: Then,
+}
+
 impl Exchanges {
+    /// Whether an answer on a connection waits longer than for its ticket.
+    fn is_ending(&self, conn: Option<ConnectionId>) -> bool {
+        let of = |waiting: &Committing| waiting.then.connection() == conn;
+        conn.is_some() && self.ending.iter().any(of)
+    }
+
     pub(super) fn new() -> Self {
         Self {
             first: 1,
@@ -264,8 +282,7 @@ impl Shard {
         }
         let then = Then::Answer { to, drafts };
         if has_released {
-            let ticket = self.journal.ticket();
-            return self.exchanges.committing.push_back((ticket, then));
+            return self.do_when_durable(then);
         }
         self.do_then(then);
     }
@@ -365,7 +382,8 @@ impl Shard {
             Some(conn) => self.connection(conn).map_or(0, |of| of.answers().ticket),
             None => 0,
         };
-        let is_waited_for = last > durable || has_records;
+        let is_ending = self.exchanges.is_ending(then.connection());
+        let is_waited_for = last > durable || has_records || is_ending;
         if matches!(then, Then::Nothing) || !is_waited_for {
             return self.do_then(then);
         }
@@ -374,14 +392,19 @@ impl Shard {
 
     /// Does what follows when everything up to now is durable.
     pub(super) fn do_when_durable(&mut self, then: Then) {
-        let ticket = self.journal.ticket();
-        if ticket <= self.journal.durable() {
+        let (ticket, ending) = (self.journal.ticket(), self.journal.ending());
+        let is_ending = ending > 0 || self.exchanges.is_ending(then.connection());
+        if ticket <= self.journal.durable() && !is_ending {
             return self.do_then(then);
         }
         if let Some(answers) = self.answers_of(&then) {
             answers.ticket = ticket;
         }
-        self.exchanges.committing.push_back((ticket, then));
+        self.exchanges.committing.push_back(Committing {
+            ticket,
+            ending,
+            then,
+        });
     }
 
     fn count_asked(&mut self, then: &Then, is_more: bool) {
@@ -678,7 +701,9 @@ impl Shard {
     }
 
     fn is_store_behind(&self) -> bool {
-        let answers = self.exchanges.queue.len() + self.exchanges.committing.len();
+        let answers = self.exchanges.queue.len()
+            + self.exchanges.committing.len()
+            + self.exchanges.ending.len();
         self.journal.is_behind(self.limits.store_waiting_bytes_max) || answers > ANSWERS_MAX
     }
 
@@ -720,17 +745,36 @@ impl Shard {
         let mut others = Vec::new();
         self.journal.on_durable(ticket, first, &mut others);
         self.tell_stored(&others);
+        self.follow_commits();
+        self.pump_holding();
+    }
+
+    /// Does what follows from what is durable now. Answers on one connection keep their order.
+    fn follow_commits(&mut self) {
+        for waiting in std::mem::take(&mut self.exchanges.ending) {
+            self.follow(waiting);
+        }
         let durable = self.journal.durable();
         while self
             .exchanges
             .committing
             .front()
-            .is_some_and(|(ticket, _)| *ticket <= durable)
-            && let Some((_, then)) = self.exchanges.committing.pop_front()
+            .is_some_and(|waiting| waiting.ticket <= durable)
+            && let Some(waiting) = self.exchanges.committing.pop_front()
         {
-            self.do_then(then);
+            self.follow(waiting);
         }
-        self.pump_holding();
+    }
+
+    fn follow(&mut self, mut waiting: Committing) {
+        if waiting.ending > 0 && self.journal.has_ended(waiting.ending) {
+            (waiting.ending, waiting.ticket) = (0, self.journal.ticket());
+        }
+        let is_over = waiting.ending == 0 && waiting.ticket <= self.journal.durable();
+        if is_over && !self.exchanges.is_ending(waiting.then.connection()) {
+            return self.do_then(waiting.then);
+        }
+        self.exchanges.ending.push(waiting);
     }
 
     fn tell_stored(&mut self, others: &[crate::journal::Settled]) {
@@ -753,6 +797,7 @@ impl Shard {
         for (record, position) in records {
             self.journal.settle(record, position);
         }
+        self.follow_commits();
         self.pump_holding();
     }
 

@@ -40,7 +40,7 @@ impl Shard {
         if let Some(record) = self.retained.clear(topic) {
             self.stats.count(Outcome::RetainedCleared);
             if let Some(record) = record {
-                self.journal.release(record);
+                self.journal.end(record);
                 self.note_released();
             }
         }

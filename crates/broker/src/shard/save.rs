@@ -111,7 +111,7 @@ impl Shard {
         let durable = self.sessions.get_mut(slot as usize);
         let durable = durable.and_then(|session| session.durable.as_mut());
         if let Some(record) = durable.and_then(|durable| durable.subscriptions.remove(&id)) {
-            self.journal.release(record);
+            self.journal.end(record);
         }
     }
 
@@ -120,7 +120,7 @@ impl Shard {
         let durable = self.sessions.get_mut(slot as usize);
         let durable = durable.and_then(|session| session.durable.as_mut());
         if let Some(record) = durable.and_then(|durable| durable.memberships.remove(&number)) {
-            self.journal.release(record);
+            self.journal.end(record);
         }
     }
 
