@@ -15,9 +15,12 @@ pub(crate) fn sent(
     let Some(packet_id) = publish.packet_id.map(|id| id.get()) else {
         return Ok(());
     };
+    session.perhaps.remove(&packet_id);
     let known = session.unsettled.get(&packet_id);
     match (known, publish.dup) {
         (Some(_), false) => return Err(format!("packet id {packet_id} is in use")),
+        // It may have been about to be sent for the first time.
+        (None, true) if session.has_crashed && publish.qos == QoS::ExactlyOnce => {}
         (None, true) => return Err(format!("packet id {packet_id} with DUP was never sent")),
         (Some(known), true) => {
             let is_same = known.payload == publish.payload && known.qos == publish.qos;
