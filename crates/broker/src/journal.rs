@@ -113,6 +113,8 @@ pub(crate) struct Journal {
     /// was, in numbers that count up.
     ending: BTreeMap<u32, u64>,
     next_ending: u64,
+    /// Those that nobody has asked for yet.
+    ended: Vec<u64>,
     /// Batches with the store, in order.
     flying: VecDeque<Flying>,
     flying_bytes: usize,
@@ -140,6 +142,7 @@ impl Journal {
             owners: Vec::new(),
             ending: BTreeMap::new(),
             next_ending: 1,
+            ended: Vec::new(),
             flying: VecDeque::new(),
             flying_bytes: 0,
             durable: 0,
@@ -199,28 +202,26 @@ impl Journal {
         }
     }
 
-    /// The same, where somebody is told when it is gone for good: see [`Self::ending`].
+    /// The same, where somebody is told when it is gone for good: see
+    /// [`Self::take_ended`].
     pub(crate) fn end(&mut self, id: RecordId) {
         self.release(id);
         if let Some(Place::Unwanted(_)) = self.places.get(id.index()) {
             self.ending.insert(id.value(), self.next_ending);
+            self.ended.push(self.next_ending);
             self.next_ending += 1;
         }
     }
 
-    /// What was ended up to now and cannot be released yet has lower numbers; 0 if there is
-    /// nothing of that kind.
-    pub(crate) fn ending(&self) -> u64 {
-        if self.ending.is_empty() {
-            return 0;
-        }
-        self.next_ending
+    /// What was ended since the last call and cannot be released yet: for [`Self::has_ended`].
+    pub(crate) fn take_ended(&mut self) -> Vec<u64> {
+        std::mem::take(&mut self.ended)
     }
 
-    /// Whether everything with a lower number has been released, by the present batch at the
-    /// latest.
-    pub(crate) fn has_ended(&self, before: u64) -> bool {
-        self.ending.values().all(|number| *number >= before)
+    /// Whether all of it has been released, by the present batch at the latest.
+    pub(crate) fn has_ended(&self, numbers: &[u64]) -> bool {
+        let is_over = |number: &u64| self.ending.values().all(|of| of != number);
+        self.ending.is_empty() || numbers.iter().all(is_over)
     }
 
     /// One record takes the place of another, which is released as soon as the new one is durable:
@@ -401,16 +402,15 @@ mod tests {
     #[test]
     fn what_is_ended_before_it_is_durable_has_ended_with_a_later_batch() {
         let (mut journal, ids) = journal_with(&[b"a", b"b"]);
-        assert_eq!(journal.ending(), 0);
         journal.end(ids[0]);
-        let ending = journal.ending();
-        assert!(ending > 0 && !journal.has_ended(ending));
+        let ended = journal.take_ended();
+        assert!(ended.len() == 1 && !journal.has_ended(&ended));
         journal.take_batch().unwrap();
         journal.on_durable(1, 5, &mut Vec::new());
-        assert!(journal.has_ended(ending));
-        assert_eq!((journal.ending(), journal.ticket()), (0, 2));
+        assert!(journal.has_ended(&ended));
+        assert_eq!(journal.ticket(), 2);
         journal.end(ids[1]);
-        assert_eq!(journal.ending(), 0);
+        assert_eq!(journal.take_ended(), []);
         assert_eq!(journal.take_batch().unwrap().releases, [5, 6]);
     }
 

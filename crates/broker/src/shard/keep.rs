@@ -48,6 +48,8 @@ pub(super) struct Keeping {
     drafts: Vec<Draft>,
     /// Something was released that has to be on disk before the answer.
     has_released: bool,
+    /// What of that cannot be released yet.
+    ending: Vec<u64>,
 }
 
 /// Something that this shard has begun and that is not written yet.
@@ -57,6 +59,7 @@ struct Exchange {
     waiting: usize,
     drafts: Vec<Draft>,
     has_released: bool,
+    ending: Vec<u64>,
     also: Also,
     then: Then,
 }
@@ -132,8 +135,10 @@ pub(super) struct Exchanges {
 struct Committing {
     /// The batch that has to be.
     ticket: u64,
-    /// What was ended before, and is released later: see [`Journal::ending`]. 0 for nothing.
-    ending: u64,
+    /// What it says has ended, and is released later: see [`Journal::take_ended`].
+    ///
+    /// [`Journal::take_ended`]: crate::journal::Journal::take_ended
+    ending: Vec<u64>,
     then: Then,
 }
 
@@ -199,15 +204,17 @@ impl Shard {
             number,
             drafts,
             has_released,
+            ending,
             ..
         } = keeping;
         if let Some(leader) = leader {
-            return self.answer_leader(leader, drafts, has_released);
+            return self.answer_leader(leader, drafts, has_released, ending);
         }
         let exchange = Exchange {
             waiting: 0,
             drafts,
             has_released: has_released || is_written,
+            ending,
             also,
             then,
         };
@@ -226,6 +233,7 @@ impl Shard {
                 if let Some(open) = self.exchanges.get_mut(number) {
                     open.drafts.extend(exchange.drafts);
                     open.has_released |= exchange.has_released;
+                    open.ending.extend(exchange.ending);
                     (open.also, open.then) = (exchange.also, exchange.then);
                 }
                 self.on_answered(number, Vec::new());
@@ -272,7 +280,13 @@ impl Shard {
         false
     }
 
-    fn answer_leader(&mut self, to: ExchangeRef, mut drafts: Vec<Draft>, has_released: bool) {
+    fn answer_leader(
+        &mut self,
+        to: ExchangeRef,
+        mut drafts: Vec<Draft>,
+        has_released: bool,
+        ending: Vec<u64>,
+    ) {
         for draft in &mut drafts {
             if let Owner::Here(record) = draft.owner
                 && to.shard != self.id
@@ -282,7 +296,7 @@ impl Shard {
         }
         let then = Then::Answer { to, drafts };
         if has_released {
-            return self.do_when_durable(then);
+            return self.do_when_ended(then, ending);
         }
         self.do_then(then);
     }
@@ -298,6 +312,7 @@ impl Shard {
                 waiting: 1,
                 drafts: Vec::new(),
                 has_released: false,
+                ending: Vec::new(),
                 also: Also::Nothing,
                 then: Then::Nothing,
             })
@@ -318,6 +333,7 @@ impl Shard {
             waiting: 1,
             drafts: Vec::new(),
             has_released: false,
+            ending: Vec::new(),
             also: Also::Settle(kept, delivery.exchange),
             then: Then::Nothing,
         });
@@ -371,12 +387,12 @@ impl Shard {
             Also::Received { .. } => {}
             Also::Settle(kept, step) => self.settle_kept(kept, step),
         }
-        self.commit_then(has_records, exchange.then);
+        self.commit_then(has_records, exchange.then, exchange.ending);
     }
 
     /// Does what follows when everything up to now is durable, or, if that is nothing to it, as
     /// soon as earlier answers on the same connection are given.
-    fn commit_then(&mut self, has_records: bool, then: Then) {
+    fn commit_then(&mut self, has_records: bool, then: Then, ending: Vec<u64>) {
         let durable = self.journal.durable();
         let last = match then.connection() {
             Some(conn) => self.connection(conn).map_or(0, |of| of.answers().ticket),
@@ -387,13 +403,20 @@ impl Shard {
         if matches!(then, Then::Nothing) || !is_waited_for {
             return self.do_then(then);
         }
-        self.do_when_durable(then);
+        self.do_when_ended(then, ending);
     }
 
-    /// Does what follows when everything up to now is durable.
+    /// Does what follows when everything up to now is durable, and has ended what was ended just
+    /// now.
     pub(super) fn do_when_durable(&mut self, then: Then) {
-        let (ticket, ending) = (self.journal.ticket(), self.journal.ending());
-        let is_ending = ending > 0 || self.exchanges.is_ending(then.connection());
+        let ending = self.journal.take_ended();
+        self.do_when_ended(then, ending);
+    }
+
+    fn do_when_ended(&mut self, then: Then, ending: Vec<u64>) {
+        let ticket = self.journal.ticket();
+        let is_ending =
+            !self.journal.has_ended(&ending) || self.exchanges.is_ending(then.connection());
         if ticket <= self.journal.durable() && !is_ending {
             return self.do_then(then);
         }
@@ -593,7 +616,7 @@ impl Shard {
             .and_then(|of| journal.position(kept.record(of.message)?));
         let (Some(session), Some(message)) = (number, message) else {
             // Not before those that were asked for earlier (MQTT-4.6.0-4).
-            return self.commit_then(false, then);
+            return self.commit_then(false, then, Vec::new());
         };
         if is_first {
             let released = Record::Released(Step2 {
@@ -606,7 +629,7 @@ impl Shard {
         let is_durable = delivery
             .exchange
             .is_none_or(|record| journal.position(record).is_some());
-        self.commit_then(!is_durable, then);
+        self.commit_then(!is_durable, then, Vec::new());
     }
 
     /// A copy is off this shard's hands.
@@ -660,6 +683,7 @@ impl Shard {
                 waiting: 0,
                 drafts: Vec::new(),
                 has_released: true,
+                ending: Vec::new(),
                 also: Also::Nothing,
                 then,
             };
@@ -670,9 +694,11 @@ impl Shard {
         let is_durable = received
             .record
             .is_none_or(|record| self.journal.position(record).is_some());
-        let waits = self
-            .connection(conn)
-            .is_some_and(|connection| connection.answers().ticket > self.journal.durable());
+        let waits = self.exchanges.is_ending(Some(conn));
+        let waits = waits
+            || self
+                .connection(conn)
+                .is_some_and(|connection| connection.answers().ticket > self.journal.durable());
         if is_durable && !waits {
             return self.do_then(then);
         }
@@ -696,8 +722,10 @@ impl Shard {
     }
 
     /// Notes that something was released that has to be on disk before the answer.
-    pub(super) const fn note_released(&mut self) {
+    pub(super) fn note_released(&mut self) {
         self.keeping.has_released = true;
+        let ended = self.journal.take_ended();
+        self.keeping.ending.extend(ended);
     }
 
     fn is_store_behind(&self) -> bool {
@@ -767,10 +795,10 @@ impl Shard {
     }
 
     fn follow(&mut self, mut waiting: Committing) {
-        if waiting.ending > 0 && self.journal.has_ended(waiting.ending) {
-            (waiting.ending, waiting.ticket) = (0, self.journal.ticket());
+        if !waiting.ending.is_empty() && self.journal.has_ended(&waiting.ending) {
+            (waiting.ending, waiting.ticket) = (Vec::new(), self.journal.ticket());
         }
-        let is_over = waiting.ending == 0 && waiting.ticket <= self.journal.durable();
+        let is_over = waiting.ending.is_empty() && waiting.ticket <= self.journal.durable();
         if is_over && !self.exchanges.is_ending(waiting.then.connection()) {
             return self.do_then(waiting.then);
         }
