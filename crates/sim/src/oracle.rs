@@ -10,7 +10,7 @@ mod model;
 mod outputs;
 mod sessions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use columba_broker::event::{Command, Report, ReportEvent};
@@ -102,11 +102,15 @@ pub(crate) struct Oracle {
     pub(crate) effects: Effects,
     /// Drops that were reported, by client id and topic, since the last quiet point.
     pub(crate) drops: BTreeMap<(String, String), u64>,
+    /// Clients that ever missed something on a topic: after a crash it may come after all.
+    pub(crate) dropped: BTreeSet<(String, String)>,
     /// Whether there is a store, how far it is, and how often the broker has died.
     pub(crate) is_durable: bool,
     pub(crate) progress: crash::Progress,
     pub(crate) shards: usize,
     pub(crate) crashes: u64,
+    /// The number of the last message that was accepted before the last crash.
+    pub(crate) crashed_at: u64,
     /// Whether the wall clock was ever set.
     pub(crate) has_jumped: bool,
     /// Whether the disk has lied: then little is promised.
@@ -141,10 +145,12 @@ impl Oracle {
             wills: Wills::default(),
             effects: Effects::default(),
             drops: BTreeMap::new(),
+            dropped: BTreeSet::new(),
             is_durable,
             progress: crash::Progress::default(),
             shards: 0,
             crashes: 0,
+            crashed_at: 0,
             has_jumped: false,
             is_lenient: false,
             ended: Vec::new(),
@@ -320,6 +326,9 @@ impl Oracle {
             && outcome.is_dropped_copy()
         {
             let key = (client_id.to_string(), topic.clone());
+            if self.is_durable {
+                self.dropped.insert(key.clone());
+            }
             *self.drops.entry(key).or_default() += 1;
         }
     }

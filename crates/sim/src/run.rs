@@ -113,7 +113,14 @@ impl World {
         }
         for (name, count) in waiting {
             if count > 0 {
-                let detail = format!("{count} {name} wait for clients that take everything");
+                let unsettled = self.oracle.sessions.iter().map(|(client_id, session)| {
+                    let ids: Vec<_> = session.unsettled.keys().collect();
+                    format!("{client_id} {ids:?}")
+                });
+                let unsettled: Vec<_> = unsettled.collect();
+                let detail = format!(
+                    "{count} {name} wait for clients that take everything; unsettled: {unsettled:?}"
+                );
                 self.oracle.fail("drain", detail);
             }
         }

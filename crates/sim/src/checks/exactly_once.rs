@@ -28,8 +28,8 @@ pub(crate) fn sent(
     let allowed = allowed(session, message);
     let times = session.sent.entry(id).or_default();
     *times += 1;
-    // After a crash QoS 1 is sent anew.
-    if *times <= allowed || (session.has_crashed && publish.qos == QoS::AtLeastOnce) {
+    // After a crash QoS 1 is sent anew, and what was not acknowledged is published anew.
+    if *times <= allowed || (session.has_crashed && publish.qos != QoS::ExactlyOnce) {
         return Ok(());
     }
     Err(format!(

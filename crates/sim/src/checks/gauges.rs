@@ -33,7 +33,7 @@ impl Oracle {
         }
         let ever = |ghost: &Session| ghost.history.len() as u64;
         more += self.ghosts.values().map(ever).sum::<u64>();
-        if sessions().any(|session| session.is_loose) {
+        if sessions().any(|session| session.is_loose) || !self.ghosts.is_empty() {
             (fewer, more) = (1 << 40, 1 << 40);
         }
         let ghosts = self.ghosts.len() as u64;

@@ -140,7 +140,8 @@ impl Groups {
             0
         };
         // Whoever goes away may have had every copy.
-        if *times <= (message.times + message.extra) * (1 + again) {
+        let is_anew = session.has_crashed && publish.qos != QoS::ExactlyOnce;
+        if is_anew || *times <= (message.times + message.extra) * (1 + again) {
             return Ok(());
         }
         Err(format!(

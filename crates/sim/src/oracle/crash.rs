@@ -85,6 +85,7 @@ impl Oracle {
     pub(crate) fn crash(&mut self, now_ms: u64, shards: u16) {
         self.now_ms = now_ms;
         self.crashes += 1;
+        self.crashed_at = self.sequence;
         for conn in &mut self.conns {
             conn.phase = Phase::Closed;
         }

@@ -174,6 +174,7 @@ impl Oracle {
             }
             return;
         }
+        let has_missed = self.dropped.contains(&(client_id.clone(), topic.clone()));
         let is_shared = session.group_of(&topic).is_some();
         let mut result = window::sent(conn, session, publish, is_shared).map_err(|f| ("window", f));
         if let Some(id) = id_of(publish.payload) {
@@ -197,7 +198,9 @@ impl Oracle {
                         check("share", self.groups.sent(session, id, message, publish));
                     } else {
                         let is_again = session.has_crashed
-                            && (session.sent.contains_key(&id) || message.extra > 0);
+                            && (session.sent.contains_key(&id)
+                                || message.extra > 0
+                                || (message.first <= self.crashed_at && has_missed));
                         check(
                             "exactly_once",
                             exactly_once::sent(session, id, message, publish),

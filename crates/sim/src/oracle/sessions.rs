@@ -221,7 +221,10 @@ impl Oracle {
         known.is_expiry_open = true;
         for (client_id, session) in &mut self.sessions {
             let was_owed = known.owed_to.contains(&session.serial) && !session.got.contains(&id);
-            if was_owed && let Some(owed) = delivery::owed(client_id, session, &message) {
+            if was_owed
+                && let Some(owed) = delivery::owed(client_id, session, &message)
+                && owed.qos != QoS::AtMostOnce
+            {
                 session.owed.insert(id, owed);
             }
         }
