@@ -113,8 +113,6 @@ pub(crate) struct Journal {
     /// was, in numbers that count up.
     ending: BTreeMap<u32, u64>,
     next_ending: u64,
-    /// Those that nobody has asked for yet.
-    ended: Vec<u64>,
     /// Batches with the store, in order.
     flying: VecDeque<Flying>,
     flying_bytes: usize,
@@ -142,7 +140,6 @@ impl Journal {
             owners: Vec::new(),
             ending: BTreeMap::new(),
             next_ending: 1,
-            ended: Vec::new(),
             flying: VecDeque::new(),
             flying_bytes: 0,
             durable: 0,
@@ -202,20 +199,24 @@ impl Journal {
         }
     }
 
-    /// The same, where somebody is told when it is gone for good: see
-    /// [`Self::take_ended`].
-    pub(crate) fn end(&mut self, id: RecordId) {
+    /// The same, where somebody is told when it is gone for good. Gives a number for
+    /// [`Self::has_ended`] if it cannot be released yet.
+    pub(crate) fn end(&mut self, id: RecordId) -> Option<u64> {
         self.release(id);
-        if let Some(Place::Unwanted(_)) = self.places.get(id.index()) {
-            self.ending.insert(id.value(), self.next_ending);
-            self.ended.push(self.next_ending);
-            self.next_ending += 1;
+        match self.places.get(id.index()) {
+            Some(Place::Unwanted(_)) => {
+                let number = self.next_ending;
+                self.ending.insert(id.value(), number);
+                self.next_ending += 1;
+                Some(number)
+            }
+            Some(Place::Pending(_) | Place::At(_)) | None => None,
         }
     }
 
-    /// What was ended since the last call and cannot be released yet: for [`Self::has_ended`].
-    pub(crate) fn take_ended(&mut self) -> Vec<u64> {
-        std::mem::take(&mut self.ended)
+    /// Everything that was ended and cannot be released yet.
+    pub(crate) fn ending(&self) -> Vec<u64> {
+        self.ending.values().copied().collect()
     }
 
     /// Whether all of it has been released, by the present batch at the latest.
@@ -402,15 +403,14 @@ mod tests {
     #[test]
     fn what_is_ended_before_it_is_durable_has_ended_with_a_later_batch() {
         let (mut journal, ids) = journal_with(&[b"a", b"b"]);
-        journal.end(ids[0]);
-        let ended = journal.take_ended();
-        assert!(ended.len() == 1 && !journal.has_ended(&ended));
+        assert!(journal.end(ids[0]).is_some());
+        let ending = journal.ending();
+        assert!(!journal.has_ended(&ending));
         journal.take_batch().unwrap();
         journal.on_durable(1, 5, &mut Vec::new());
-        assert!(journal.has_ended(&ended));
-        assert_eq!(journal.ticket(), 2);
-        journal.end(ids[1]);
-        assert_eq!(journal.take_ended(), []);
+        assert!(journal.has_ended(&ending));
+        assert_eq!((journal.ending(), journal.ticket()), (vec![], 2));
+        assert_eq!(journal.end(ids[1]), None);
         assert_eq!(journal.take_batch().unwrap().releases, [5, 6]);
     }
 

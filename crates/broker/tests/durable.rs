@@ -651,8 +651,11 @@ fn what_is_ended_before_the_disk_has_it_is_ended_for_good_when_that_is_said() {
             bed.store.is_held = true;
             bed.retain(publisher, topic, b"set", QOS_1);
             bed.retain(publisher, topic, b"", QOS_1);
-            let answers = commit_until(&mut bed, publisher, 2);
-            assert_eq!(answers, [PacketType::PubAck; 2]);
+            // Another one clears what is cleared already.
+            let another = bed.connect(V5, "another");
+            bed.retain(another, topic, b"", QOS_1);
+            let answers = commit_until(&mut bed, another, 1);
+            assert_eq!(answers, [PacketType::PubAck]);
             assert_eq!(bed.crash(shards).retained, 0);
         }
         bed.release_store();

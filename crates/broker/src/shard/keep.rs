@@ -135,9 +135,9 @@ pub(super) struct Exchanges {
 struct Committing {
     /// The batch that has to be.
     ticket: u64,
-    /// What it says has ended, and is released later: see [`Journal::take_ended`].
+    /// What it says has ended, and is released later: see [`Journal::end`].
     ///
-    /// [`Journal::take_ended`]: crate::journal::Journal::take_ended
+    /// [`Journal::end`]: crate::journal::Journal::end
     ending: Vec<u64>,
     then: Then,
 }
@@ -406,14 +406,17 @@ impl Shard {
         self.do_when_ended(then, ending);
     }
 
-    /// Does what follows when everything up to now is durable, and has ended what was ended just
-    /// now.
+    /// Does what follows when everything up to now is durable.
     pub(super) fn do_when_durable(&mut self, then: Then) {
-        let ending = self.journal.take_ended();
-        self.do_when_ended(then, ending);
+        self.do_when_ended(then, Vec::new());
     }
 
-    fn do_when_ended(&mut self, then: Then, ending: Vec<u64>) {
+    /// The same for an answer to another shard, which waits for nothing but what it has ended itself:
+    /// what others have ended may wait for that shard.
+    fn do_when_ended(&mut self, then: Then, mut ending: Vec<u64>) {
+        if !matches!(then, Then::Answer { .. }) {
+            ending = self.journal.ending();
+        }
         let ticket = self.journal.ticket();
         let is_ending =
             !self.journal.has_ended(&ending) || self.exchanges.is_ending(then.connection());
@@ -423,11 +426,16 @@ impl Shard {
         if let Some(answers) = self.answers_of(&then) {
             answers.ticket = ticket;
         }
-        self.exchanges.committing.push_back(Committing {
+        let waiting = Committing {
             ticket,
             ending,
             then,
-        });
+        };
+        if ticket <= self.journal.durable() {
+            self.exchanges.ending.push(waiting);
+        } else {
+            self.exchanges.committing.push_back(waiting);
+        }
     }
 
     fn count_asked(&mut self, then: &Then, is_more: bool) {
@@ -722,10 +730,9 @@ impl Shard {
     }
 
     /// Notes that something was released that has to be on disk before the answer.
-    pub(super) fn note_released(&mut self) {
+    pub(super) fn note_released(&mut self, ending: impl Iterator<Item = u64>) {
         self.keeping.has_released = true;
-        let ended = self.journal.take_ended();
-        self.keeping.ending.extend(ended);
+        self.keeping.ending.extend(ending);
     }
 
     fn is_store_behind(&self) -> bool {

@@ -27,9 +27,12 @@ pub(crate) fn sent(
     }
     let allowed = allowed(session, message);
     let times = session.sent.entry(id).or_default();
+    if session.has_crashed && publish.qos != QoS::ExactlyOnce {
+        // It is sent anew, and what was not acknowledged is published anew.
+        return Ok(());
+    }
     *times += 1;
-    // After a crash QoS 1 is sent anew, and what was not acknowledged is published anew.
-    if *times <= allowed || (session.has_crashed && publish.qos != QoS::ExactlyOnce) {
+    if *times <= allowed {
         return Ok(());
     }
     Err(format!(

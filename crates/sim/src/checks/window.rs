@@ -15,7 +15,6 @@ pub(crate) fn sent(
     let Some(packet_id) = publish.packet_id.map(|id| id.get()) else {
         return Ok(());
     };
-    session.perhaps.remove(&packet_id);
     let known = session.unsettled.get(&packet_id);
     match (known, publish.dup) {
         (Some(_), false) => return Err(format!("packet id {packet_id} is in use")),

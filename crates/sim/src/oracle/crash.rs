@@ -119,14 +119,18 @@ impl Oracle {
         }
         let mut wills = Vec::new();
         for (client_id, session) in &mut ghosts {
-            let all = session.past_wills.drain(..).chain(session.will.take());
-            wills.extend(all.map(|will| (client_id.clone(), will)));
+            session.past_wills.extend(session.will.take());
+            let all = session.past_wills.iter();
+            wills.extend(all.map(|will| (client_id.clone(), will.clone())));
         }
         for (client_id, will) in wills {
             self.maybe_publish(&client_id, &will);
         }
         // Older ghosts may have survived the last crash and not this one: nobody saw them.
         for (client_id, ghost) in std::mem::take(&mut self.ghosts) {
+            for will in &ghost.past_wills {
+                self.maybe_publish(&client_id, will);
+            }
             if self
                 .sessions
                 .get(&client_id)
@@ -163,10 +167,13 @@ impl Oracle {
         if was_online || session.is_doubtful {
             session.disconnected_ms = self.now_ms;
         }
-        if !is_saved || session.is_doubtful || is_time_open {
-            let past = session.past_wills.drain(..);
-            let wills: Vec<Will> = past.chain(session.will.take()).collect();
-            for will in wills {
+        // A Will whose fate was open at the last crash is there until the session is saved anew.
+        let is_anew = session.saved.ticket > 0 || session.past_wills.is_empty();
+        if is_saved && is_anew && !session.is_doubtful && !is_time_open {
+            session.past_wills.clear();
+        } else {
+            session.past_wills.extend(session.will.take());
+            for will in session.past_wills.clone() {
                 self.maybe_publish(client_id, &will);
             }
         }

@@ -293,7 +293,6 @@ impl Oracle {
         let conn = &mut self.conns[link];
         conn.on_air.remove(&packet_id);
         if let Some(session) = self.sessions.get_mut(&conn.client_id) {
-            session.perhaps.remove(&packet_id);
             if let Some(sent) = session.unsettled.remove(&packet_id)
                 && sent.qos == QoS::ExactlyOnce
                 && self.is_durable
