@@ -199,18 +199,12 @@ impl Journal {
         }
     }
 
-    /// The same, where somebody is told when it is gone for good. Gives a number for
-    /// [`Self::has_ended`] if it cannot be released yet.
-    pub(crate) fn end(&mut self, id: RecordId) -> Option<u64> {
+    /// The same, where somebody is told when it is gone for good: see [`Self::ending`].
+    pub(crate) fn end(&mut self, id: RecordId) {
         self.release(id);
-        match self.places.get(id.index()) {
-            Some(Place::Unwanted(_)) => {
-                let number = self.next_ending;
-                self.ending.insert(id.value(), number);
-                self.next_ending += 1;
-                Some(number)
-            }
-            Some(Place::Pending(_) | Place::At(_)) | None => None,
+        if let Some(Place::Unwanted(_)) = self.places.get(id.index()) {
+            self.ending.insert(id.value(), self.next_ending);
+            self.next_ending += 1;
         }
     }
 
@@ -403,14 +397,15 @@ mod tests {
     #[test]
     fn what_is_ended_before_it_is_durable_has_ended_with_a_later_batch() {
         let (mut journal, ids) = journal_with(&[b"a", b"b"]);
-        assert!(journal.end(ids[0]).is_some());
+        journal.end(ids[0]);
         let ending = journal.ending();
         assert!(!journal.has_ended(&ending));
         journal.take_batch().unwrap();
         journal.on_durable(1, 5, &mut Vec::new());
         assert!(journal.has_ended(&ending));
         assert_eq!((journal.ending(), journal.ticket()), (vec![], 2));
-        assert_eq!(journal.end(ids[1]), None);
+        journal.end(ids[1]);
+        assert_eq!(journal.ending(), []);
         assert_eq!(journal.take_batch().unwrap().releases, [5, 6]);
     }
 

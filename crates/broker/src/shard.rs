@@ -122,8 +122,6 @@ pub struct Shard {
     keeping: Keeping,
     exchanges: Exchanges,
     next_session: u64,
-    /// Topics that were cleared while their records were on the way: the journal's numbers of them.
-    clearing: Vec<(Arc<str>, u64)>,
     /// Counts what is retained.
     retained_version: u64,
     waiting_subscribes: Map<u64, WaitingSubscribe>,
@@ -201,7 +199,6 @@ impl Shard {
             keeping: Keeping::default(),
             exchanges: Exchanges::new(),
             next_session: 1,
-            clearing: Vec::new(),
             retained_version: 0,
             waiting_subscribes: Map::with_hasher(hashing),
             next_number: 0,

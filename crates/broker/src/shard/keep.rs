@@ -48,8 +48,6 @@ pub(super) struct Keeping {
     drafts: Vec<Draft>,
     /// Something was released that has to be on disk before the answer.
     has_released: bool,
-    /// What of that cannot be released yet.
-    ending: Vec<u64>,
 }
 
 /// Something that this shard has begun and that is not written yet.
@@ -59,7 +57,6 @@ struct Exchange {
     waiting: usize,
     drafts: Vec<Draft>,
     has_released: bool,
-    ending: Vec<u64>,
     also: Also,
     then: Then,
 }
@@ -204,17 +201,15 @@ impl Shard {
             number,
             drafts,
             has_released,
-            ending,
             ..
         } = keeping;
         if let Some(leader) = leader {
-            return self.answer_leader(leader, drafts, has_released, ending);
+            return self.answer_leader(leader, drafts, has_released);
         }
         let exchange = Exchange {
             waiting: 0,
             drafts,
             has_released: has_released || is_written,
-            ending,
             also,
             then,
         };
@@ -233,7 +228,6 @@ impl Shard {
                 if let Some(open) = self.exchanges.get_mut(number) {
                     open.drafts.extend(exchange.drafts);
                     open.has_released |= exchange.has_released;
-                    open.ending.extend(exchange.ending);
                     (open.also, open.then) = (exchange.also, exchange.then);
                 }
                 self.on_answered(number, Vec::new());
@@ -280,13 +274,7 @@ impl Shard {
         false
     }
 
-    fn answer_leader(
-        &mut self,
-        to: ExchangeRef,
-        mut drafts: Vec<Draft>,
-        has_released: bool,
-        ending: Vec<u64>,
-    ) {
+    fn answer_leader(&mut self, to: ExchangeRef, mut drafts: Vec<Draft>, has_released: bool) {
         for draft in &mut drafts {
             if let Owner::Here(record) = draft.owner
                 && to.shard != self.id
@@ -296,7 +284,7 @@ impl Shard {
         }
         let then = Then::Answer { to, drafts };
         if has_released {
-            return self.do_when_ended(then, ending);
+            return self.do_when_durable(then);
         }
         self.do_then(then);
     }
@@ -312,7 +300,6 @@ impl Shard {
                 waiting: 1,
                 drafts: Vec::new(),
                 has_released: false,
-                ending: Vec::new(),
                 also: Also::Nothing,
                 then: Then::Nothing,
             })
@@ -333,7 +320,6 @@ impl Shard {
             waiting: 1,
             drafts: Vec::new(),
             has_released: false,
-            ending: Vec::new(),
             also: Also::Settle(kept, delivery.exchange),
             then: Then::Nothing,
         });
@@ -387,12 +373,12 @@ impl Shard {
             Also::Received { .. } => {}
             Also::Settle(kept, step) => self.settle_kept(kept, step),
         }
-        self.commit_then(has_records, exchange.then, exchange.ending);
+        self.commit_then(has_records, exchange.then);
     }
 
     /// Does what follows when everything up to now is durable, or, if that is nothing to it, as
     /// soon as earlier answers on the same connection are given.
-    fn commit_then(&mut self, has_records: bool, then: Then, ending: Vec<u64>) {
+    fn commit_then(&mut self, has_records: bool, then: Then) {
         let durable = self.journal.durable();
         let last = match then.connection() {
             Some(conn) => self.connection(conn).map_or(0, |of| of.answers().ticket),
@@ -403,23 +389,21 @@ impl Shard {
         if matches!(then, Then::Nothing) || !is_waited_for {
             return self.do_then(then);
         }
-        self.do_when_ended(then, ending);
+        self.do_when_durable(then);
     }
 
-    /// Does what follows when everything up to now is durable.
+    /// Does what follows when everything up to now is durable, and released what has ended. Another
+    /// shard is answered without waiting for that: what was ended here may wait for that shard.
     pub(super) fn do_when_durable(&mut self, then: Then) {
-        self.do_when_ended(then, Vec::new());
-    }
-
-    /// The same for an answer to another shard, which waits for nothing but what it has ended itself:
-    /// what others have ended may wait for that shard.
-    fn do_when_ended(&mut self, then: Then, mut ending: Vec<u64>) {
-        if !matches!(then, Then::Answer { .. }) {
-            ending = self.journal.ending();
-        }
+        let ending = match then {
+            Then::Answer { .. } => Vec::new(),
+            Then::Nothing
+            | Then::Acknowledge { .. }
+            | Then::Applied { .. }
+            | Then::UnsubAck { .. } => self.journal.ending(),
+        };
         let ticket = self.journal.ticket();
-        let is_ending =
-            !self.journal.has_ended(&ending) || self.exchanges.is_ending(then.connection());
+        let is_ending = !ending.is_empty() || self.exchanges.is_ending(then.connection());
         if ticket <= self.journal.durable() && !is_ending {
             return self.do_then(then);
         }
@@ -624,7 +608,7 @@ impl Shard {
             .and_then(|of| journal.position(kept.record(of.message)?));
         let (Some(session), Some(message)) = (number, message) else {
             // Not before those that were asked for earlier (MQTT-4.6.0-4).
-            return self.commit_then(false, then, Vec::new());
+            return self.commit_then(false, then);
         };
         if is_first {
             let released = Record::Released(Step2 {
@@ -637,7 +621,7 @@ impl Shard {
         let is_durable = delivery
             .exchange
             .is_none_or(|record| journal.position(record).is_some());
-        self.commit_then(!is_durable, then, Vec::new());
+        self.commit_then(!is_durable, then);
     }
 
     /// A copy is off this shard's hands.
@@ -691,7 +675,6 @@ impl Shard {
                 waiting: 0,
                 drafts: Vec::new(),
                 has_released: true,
-                ending: Vec::new(),
                 also: Also::Nothing,
                 then,
             };
@@ -730,9 +713,8 @@ impl Shard {
     }
 
     /// Notes that something was released that has to be on disk before the answer.
-    pub(super) fn note_released(&mut self, ending: impl Iterator<Item = u64>) {
+    pub(super) const fn note_released(&mut self) {
         self.keeping.has_released = true;
-        self.keeping.ending.extend(ending);
     }
 
     fn is_store_behind(&self) -> bool {

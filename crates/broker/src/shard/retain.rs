@@ -39,18 +39,13 @@ impl Shard {
         // An empty retained message is never stored (MQTT-3.3.1-7).
         if let Some(record) = self.retained.clear(topic) {
             self.stats.count(Outcome::RetainedCleared);
-            if let Some(number) = record.and_then(|record| self.journal.end(record)) {
-                self.clearing.push((topic.into(), number));
+            if let Some(record) = record {
+                self.journal.end(record);
             }
         }
         if self.journal.is_on() {
             // Also if it was cleared before: the disk may not know yet.
-            let journal = &self.journal;
-            self.clearing
-                .retain(|(_, number)| !journal.has_ended(&[*number]));
-            let here = |(of, number): &(Arc<str>, u64)| (**of == *topic).then_some(*number);
-            let numbers: Vec<u64> = self.clearing.iter().filter_map(here).collect();
-            self.note_released(numbers.into_iter());
+            self.note_released();
         }
         self.measure_retained();
     }

@@ -94,7 +94,7 @@ impl Oracle {
         self.held.clear();
         self.effects = Effects::default();
         self.wills = Wills::default();
-        self.retained.crash();
+        self.retained.crash(self.shards > 1);
         if self.has_jumped {
             for message in self.messages.values_mut() {
                 message.is_expiry_open = true;
