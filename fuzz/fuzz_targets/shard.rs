@@ -3,9 +3,11 @@
 //!
 //! Three bytes are an action, its target and its argument. Packets are raw bytes of the input or
 //! made from the argument; mail between two shards is carried when the input says so, in order.
+//! A store takes what the shards hand over, reports when the input says so, and gives it back after
+//! a crash with whatever the input puts among it.
 #![no_main]
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use columba_broker::access::AccessRules;
@@ -13,8 +15,10 @@ use columba_broker::event::{
     AuthVerdict, CloseCause, Command, ConnectionId, Effect, Handover, Input, ListenerId, Now, Peer,
     ShardId,
 };
+use columba_broker::journal::{Records, StoreEvent};
 use columba_broker::limits::{Anonymous, Limits, ListenerSettings};
 use columba_broker::mail::Mail;
+use columba_broker::recovery::Recovery;
 use columba_broker::stats::Stats;
 use columba_broker::{Shard, ShardConfig};
 use libfuzzer_sys::fuzz_target;
@@ -24,9 +28,11 @@ const CONNECTIONS: usize = 6;
 
 fuzz_target!(|input: &[u8]| {
     for shards in [1, 2] {
-        let mut rig = Rig::new(shards);
-        rig.play(input);
-        rig.finish();
+        for is_durable in [false, true] {
+            let mut rig = Rig::new(shards, is_durable);
+            rig.play(input);
+            rig.finish();
+        }
     }
 });
 
@@ -80,6 +86,11 @@ fn frame(first: u8, body: &[u8]) -> Vec<u8> {
 
 struct Rig {
     shards: Vec<Shard>,
+    is_durable: bool,
+    /// What is in the store, and what was handed over, by shard.
+    live: BTreeMap<u64, Vec<u8>>,
+    next_position: u64,
+    handed: Vec<VecDeque<Records>>,
     now: Now,
     /// By shard and index: the generation in use.
     open: Vec<[Option<u32>; CONNECTIONS]>,
@@ -89,42 +100,50 @@ struct Rig {
     mail: VecDeque<(usize, usize, Mail)>,
 }
 
+fn make(count: u16, is_durable: bool, now: Now) -> Vec<Shard> {
+    let limits = Arc::new(Limits {
+        queue_messages_max: 4,
+        match_cache_max: 4,
+        inflight_max: 2,
+        output_bytes_max: 200,
+        packet_bytes_max: 1_000,
+        sys_interval_ms: 0,
+        ..Limits::default()
+    });
+    let listener = ListenerSettings {
+        name: "fuzz".into(),
+        anonymous: Anonymous::Always,
+        connections_max: 0,
+        packet_bytes_max: None,
+        certificate_is_user: false,
+        is_durable: true,
+    };
+    let listeners: Arc<[ListenerSettings]> = Arc::new([listener]);
+    let shard = |number| {
+        let config = ShardConfig {
+            id: ShardId(number),
+            shards: count,
+            seed: 7,
+            id_secret: [7; 16],
+            limits: Arc::clone(&limits),
+            listeners: Arc::clone(&listeners),
+            access: Arc::new(AccessRules::allow_all()),
+            is_durable,
+        };
+        Shard::new(config, now)
+    };
+    (0..count).map(shard).collect()
+}
+
 impl Rig {
-    fn new(count: u16) -> Self {
-        let limits = Arc::new(Limits {
-            queue_messages_max: 4,
-            match_cache_max: 4,
-            inflight_max: 2,
-            output_bytes_max: 200,
-            packet_bytes_max: 1_000,
-            sys_interval_ms: 0,
-            ..Limits::default()
-        });
-        let listener = ListenerSettings {
-            name: "fuzz".into(),
-            anonymous: Anonymous::Always,
-            connections_max: 0,
-            packet_bytes_max: None,
-            certificate_is_user: false,
-            is_durable: true,
-        };
-        let listeners: Arc<[ListenerSettings]> = Arc::new([listener]);
+    fn new(count: u16, is_durable: bool) -> Self {
         let now = Now::default();
-        let shard = |number| {
-            let config = ShardConfig {
-                id: ShardId(number),
-                shards: count,
-                seed: 7,
-                id_secret: [7; 16],
-                limits: Arc::clone(&limits),
-                listeners: Arc::clone(&listeners),
-                access: Arc::new(AccessRules::allow_all()),
-                is_durable: false,
-            };
-            Shard::new(config, now)
-        };
         Self {
-            shards: (0..count).map(shard).collect(),
+            shards: make(count, is_durable, now),
+            is_durable,
+            live: BTreeMap::new(),
+            next_position: 0,
+            handed: (0..count).map(|_| VecDeque::new()).collect(),
             now,
             open: vec![[None; CONNECTIONS]; usize::from(count)],
             next_generation: 0,
@@ -139,18 +158,20 @@ impl Rig {
             let shard = usize::from(*target) % self.shards.len();
             let index = usize::from(target >> 2) % CONNECTIONS;
             let (argument, behind) = rest.split_at(usize::from(*len).min(rest.len()));
-            input = if matches!(action % 8, 0..=2) {
+            input = if matches!(action % 10, 0..=2 | 9) {
                 behind
             } else {
                 rest
             };
-            match action % 8 {
+            match action % 10 {
                 0..=2 => self.receive(shard, index, argument),
                 3 => self.end(shard, index, CloseCause::Peer),
                 4 => self.read(shard, index, usize::from(*len)),
                 5 => self.carry(),
                 6 => self.wait(u64::from(*len) * 100),
-                _ => self.command(shard, *len),
+                7 => self.command(shard, *len),
+                8 => self.store(shard, *len),
+                _ => self.crash(argument),
             }
             self.check();
         }
@@ -240,6 +261,73 @@ impl Rig {
         }
     }
 
+    /// Commits a batch of a shard, or has the store say something else.
+    fn store(&mut self, shard: usize, argument: u8) {
+        let event = match argument % 16 {
+            0 => StoreEvent::Full,
+            1 => StoreEvent::Room,
+            2 if argument > 128 => StoreEvent::Failed,
+            _ => {
+                let Some(records) = self.handed[shard].pop_front() else {
+                    return;
+                };
+                let first = self.commit(&records);
+                let ticket = records.ticket;
+                StoreEvent::Durable { ticket, first }
+            }
+        };
+        self.input(shard, Input::Store(event));
+    }
+
+    fn commit(&mut self, records: &Records) -> u64 {
+        let first = self.next_position;
+        let mut start = 0;
+        for end in &records.ends {
+            let record = records.bytes[start..*end].to_vec();
+            self.live.insert(self.next_position, record);
+            self.next_position += 1;
+            start = *end;
+        }
+        for position in &records.releases {
+            self.live.remove(position);
+        }
+        first
+    }
+
+    /// Another process finds what was committed, and a record that is made of anything.
+    fn crash(&mut self, record: &[u8]) {
+        if !self.is_durable {
+            return;
+        }
+        let count = self.shards.len() as u16;
+        if !record.is_empty() {
+            self.live.insert(self.next_position, record.to_vec());
+            self.next_position += 1;
+        }
+        self.now.mono_ms = 5;
+        let recovered = loop {
+            let mut recovery = Recovery::new(self.now);
+            for (position, record) in &self.live {
+                recovery.take(*position, record);
+            }
+            let recovered = recovery.finish(count, 7);
+            self.commit(&recovered.repair);
+            if !recovered.is_to_be_repeated {
+                break recovered;
+            }
+        };
+        *self = Self {
+            live: std::mem::take(&mut self.live),
+            next_position: self.next_position,
+            now: self.now,
+            shards: make(count, true, self.now),
+            ..Self::new(count, true)
+        };
+        for (shard, part) in self.shards.iter_mut().zip(recovered.shards) {
+            shard.restore(self.now, part);
+        }
+    }
+
     fn command(&mut self, shard: usize, argument: u8) {
         let command = match argument {
             0 => Command::PublishWills,
@@ -275,6 +363,9 @@ impl Rig {
         }
         while let Some((to, mail)) = self.shards[shard].poll_mail() {
             self.mail.push_back((shard, to.index(), mail));
+        }
+        if let Some(records) = self.shards[shard].poll_records() {
+            self.handed[shard].push_back(records);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use columba_broker::event::{AuthVerdict, CloseCause, Effect, Handover, Input, ShardId};
 use columba_broker::mail::Mail;
+use columba_codec::{Decoded, decode};
 
 use crate::event::{Event, LinkId};
 use crate::net::{Arrived, Phase};
@@ -20,6 +21,9 @@ const TURNS_MAX: usize = 100_000;
 impl World {
     /// Hands one input to a shard, shows the oracle what came of it, and carries it out.
     pub(crate) fn input(&mut self, shard: usize, input: Input<'_>, about: About) {
+        if self.is_dead {
+            return;
+        }
         self.inputs += 1;
         let now = self.now();
         self.trace
@@ -36,6 +40,7 @@ impl World {
             transmits: Vec::new(),
             closes: Vec::new(),
             reports: Vec::new(),
+            held: Vec::new(),
         };
         for effect in &effects {
             self.trace_effect(shard, effect);
@@ -52,17 +57,55 @@ impl World {
                 Effect::Report(report) => observation.reports.push(report.clone()),
             }
         }
+        if self.store.is_some() {
+            let node = &self.shards[shard];
+            let links = node.slots.links();
+            let is_held = |link: &LinkId| node.core.holds_input(self.links[*link].conn);
+            observation.held = links.filter(is_held).collect();
+        }
         self.oracle.observe(&observation);
         for effect in effects {
+            if self.dies_here() {
+                return;
+            }
             self.carry_out(shard, effect);
         }
+        // Records may be on their way before the mail of the same tick is, or after it.
+        let is_early = self.store.is_some() && self.chance.percent(50);
+        if is_early {
+            self.end_tick(shard);
+        }
         while let Some((to, mail)) = self.shards[shard].core.poll_mail() {
+            if self.dies_here() {
+                return;
+            }
             self.post(shard, to, mail);
+        }
+        if self.dies_here() {
+            return;
+        }
+        if !is_early {
+            self.end_tick(shard);
         }
         self.watch_deadline(shard);
         if self.inputs.is_multiple_of(16) {
             self.check_books();
         }
+    }
+
+    /// A shard that was restored has something to say before its first input.
+    pub(crate) fn after_restore(&mut self, shard: usize) {
+        while let Some(effect) = self.shards[shard].core.poll() {
+            self.trace_effect(shard, &effect);
+            if let Effect::Report(report) = effect {
+                self.oracle.on_report(&report);
+            }
+        }
+        while let Some((to, mail)) = self.shards[shard].core.poll_mail() {
+            self.post(shard, to, mail);
+        }
+        self.end_tick(shard);
+        self.watch_deadline(shard);
     }
 
     /// Output that the shard has written since the last look, for every connection.
@@ -224,6 +267,9 @@ impl World {
         } else if self.links[link].is_half_open {
             return;
         }
+        if self.links[link].phase == Phase::Gone {
+            return;
+        }
         self.links[link].held.push_back(arrived);
         self.feed(link);
     }
@@ -233,7 +279,10 @@ impl World {
         loop {
             let link = &mut self.links[id];
             let (shard, conn) = (link.shard, link.conn);
-            if link.phase == Phase::Moving {
+            if self.is_dead || matches!(link.phase, Phase::Moving | Phase::Gone) {
+                return;
+            }
+            if self.shards[shard].core.holds_input(conn) {
                 return;
             }
             let is_end = matches!(link.held.front(), Some(Arrived::End(_)));
@@ -245,6 +294,7 @@ impl World {
                 None => return,
                 Some(Arrived::Bytes(_)) if link.phase != Phase::Open => {}
                 Some(Arrived::Bytes(bytes)) => {
+                    let bytes = self.one_packet(id, bytes);
                     let about = About::Received {
                         link: id,
                         bytes: bytes.clone(),
@@ -257,6 +307,41 @@ impl World {
                 }
                 Some(Arrived::End(cause)) => self.close(id, cause),
             }
+        }
+    }
+
+    /// As many of the bytes as end a packet, so that it is known which one has to wait; the rest is
+    /// kept for later.
+    fn one_packet(&mut self, id: LinkId, mut bytes: Vec<u8>) -> Vec<u8> {
+        if !self.swarm.store.as_ref().is_some_and(|of| of.may_hold()) {
+            return bytes;
+        }
+        let link = &mut self.links[id];
+        let version = self.clients[link.client].persona.version;
+        let before = link.tail.len();
+        link.tail.extend_from_slice(&bytes);
+        match decode(&link.tail, version, u32::MAX) {
+            Ok(Decoded::Packet(_, len)) => {
+                let rest = bytes.split_off(len - before);
+                if !rest.is_empty() {
+                    link.held.push_front(Arrived::Bytes(rest));
+                }
+                link.tail.clear();
+            }
+            Ok(Decoded::Incomplete { .. }) => {}
+            Err(_) => link.tail.clear(),
+        }
+        bytes
+    }
+
+    /// Goes on with connections that had to wait.
+    pub(crate) fn feed_held(&mut self, shard: usize) {
+        if self.is_dead || !self.swarm.store.as_ref().is_some_and(|of| of.may_hold()) {
+            return;
+        }
+        let links: Vec<LinkId> = self.shards[shard].slots.links().collect();
+        for link in links {
+            self.feed(link);
         }
     }
 
@@ -341,7 +426,7 @@ impl World {
         }
     }
 
-    fn down_ms(&mut self, link: LinkId) -> u64 {
+    pub(crate) fn down_ms(&mut self, link: LinkId) -> u64 {
         let delay_ms = self.delay(self.swarm.down_ms_max);
         let at_ms = (self.now_ms + delay_ms).max(self.links[link].down_at_ms);
         self.links[link].down_at_ms = at_ms;
@@ -383,6 +468,8 @@ impl World {
         let Some(due_ms) = node.core.next_deadline() else {
             return;
         };
+        // On the clock of the run.
+        let due_ms = u64::try_from(due_ms as i64 + self.base_ms).unwrap_or(0);
         if node.deadline_ms.is_none_or(|known_ms| due_ms < known_ms) {
             node.deadline_ms = Some(due_ms);
             let at_ms = due_ms.max(self.now_ms);
@@ -393,8 +480,9 @@ impl World {
     pub(crate) fn on_deadline(&mut self, shard: usize) {
         let node = &mut self.shards[shard];
         node.deadline_ms = None;
+        let now_ms = (self.now_ms as i64 - self.base_ms) as u64;
         let due = node.core.next_deadline();
-        if due.is_some_and(|due_ms| due_ms <= self.now_ms) {
+        if due.is_some_and(|due_ms| due_ms <= now_ms) {
             let (at_ms, count) = node.turns;
             let count = if at_ms == self.now_ms { count + 1 } else { 0 };
             node.turns = (self.now_ms, count);
@@ -403,6 +491,7 @@ impl World {
                 return self.oracle.fail("effects", detail);
             }
             self.input(shard, Input::DeadlineReached, About::Deadline);
+            self.feed_held(shard);
         } else {
             self.watch_deadline(shard);
         }

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 use columba_broker::event::{AuthVerdict, CloseCause, Command, ConnectionId, Handover};
+use columba_broker::journal::StoreEvent;
 use columba_codec::PacketId;
 
 /// A link between a client and the broker, counted from the start of the run.
@@ -15,6 +16,17 @@ pub(crate) enum Owed {
     Acknowledged(PacketId),
     Received(PacketId),
     Completed(PacketId),
+}
+
+/// What happens to the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DiskFault {
+    /// It takes no more.
+    Full,
+    /// It takes more again.
+    Room,
+    /// One of the next syncs fails.
+    FailedSync,
 }
 
 /// Something that happens at a time.
@@ -59,6 +71,16 @@ pub(crate) enum Event {
     Turn { client: usize },
     /// A client shows that it is alive, while there is nothing else to do.
     Ping { client: usize },
+    /// A shard's tick ends: what it has for the store is handed over.
+    Tick { shard: usize },
+    /// The store commits what waits.
+    Commit,
+    /// A shard hears from the store.
+    Stored { shard: usize, event: StoreEvent },
+    /// Something happens to the disk.
+    Disk(DiskFault),
+    /// The broker is about to die.
+    Crash,
     /// A client sends an acknowledgement that it owed.
     Owed { link: LinkId, owed: Owed },
 }
@@ -96,6 +118,13 @@ impl Agenda {
         Some((at_ms, event))
     }
 
+    /// Removes what will not happen any more.
+    pub(crate) fn retain(&mut self, mut is_kept: impl FnMut(&Event) -> bool) {
+        self.heap.retain(|entry| is_kept(&entry.event));
+        let active = self.heap.iter().filter(|entry| is_active(&entry.event));
+        self.active = active.count();
+    }
+
     pub(crate) fn next_ms(&self) -> Option<u64> {
         self.heap.peek().map(|entry| entry.at_ms)
     }
@@ -107,7 +136,10 @@ impl Agenda {
 }
 
 const fn is_active(event: &Event) -> bool {
-    !matches!(event, Event::Deadline { .. } | Event::Ping { .. })
+    !matches!(
+        event,
+        Event::Deadline { .. } | Event::Ping { .. } | Event::Crash | Event::Disk(_)
+    )
 }
 
 impl PartialEq for Entry {

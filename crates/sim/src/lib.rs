@@ -10,12 +10,14 @@
 mod chance;
 mod checks;
 mod client;
+mod crash;
 mod driver;
 mod event;
 mod net;
 mod oracle;
 mod persona;
 mod run;
+mod store;
 mod swarm;
 mod trace;
 mod workload;

@@ -49,6 +49,8 @@ pub(crate) struct Link {
     pub(crate) is_half_open: bool,
     /// Whether the client still has its side open.
     pub(crate) is_client_open: bool,
+    /// What the driver has handed in of a packet that is not whole.
+    pub(crate) tail: Vec<u8>,
     /// Bytes that wait to fill a record.
     pub(crate) record: Vec<u8>,
     /// Bytes of output that the oracle has seen, and that the driver has taken.
@@ -73,6 +75,7 @@ impl Link {
             is_write_due: false,
             is_half_open: false,
             is_client_open: true,
+            tail: Vec::new(),
             record: Vec::new(),
             tapped: 0,
             sent: 0,

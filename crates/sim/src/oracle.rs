@@ -4,15 +4,17 @@
 //! the codec with the broker. It knows no queue and no mailbox: what a message may suffer on its
 //! way is left open, and what must not happen is said in `checks/`.
 
+pub(crate) mod crash;
 mod inputs;
 mod model;
 mod outputs;
 mod sessions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use columba_broker::event::{Command, Report, ReportEvent};
+use columba_broker::journal::StoreEvent;
 use columba_broker::limits::Limits;
 use columba_broker::outcome::Outcome;
 use columba_codec::{QoS, Version};
@@ -38,6 +40,7 @@ pub(crate) enum About {
     Mail { from: usize, letters: usize },
     Deadline,
     Command(Command),
+    Store(StoreEvent),
 }
 
 impl fmt::Display for About {
@@ -55,6 +58,7 @@ impl fmt::Display for About {
             Self::Mail { from, letters } => write!(f, "mail from {from}: {letters} letters"),
             Self::Deadline => write!(f, "deadline"),
             Self::Command(command) => write!(f, "{command:?}"),
+            Self::Store(event) => write!(f, "{event:?}"),
         }
     }
 }
@@ -71,6 +75,8 @@ pub(crate) struct Observation {
     pub(crate) transmits: Vec<Option<LinkId>>,
     pub(crate) closes: Vec<Option<LinkId>>,
     pub(crate) reports: Vec<Report>,
+    /// Connections whose input waits for the store.
+    pub(crate) held: Vec<LinkId>,
 }
 
 /// A broken promise.
@@ -96,6 +102,26 @@ pub(crate) struct Oracle {
     pub(crate) effects: Effects,
     /// Drops that were reported, by client id and topic, since the last quiet point.
     pub(crate) drops: BTreeMap<(String, String), u64>,
+    /// Clients that ever missed something on a topic: after a crash it may come after all.
+    pub(crate) dropped: BTreeSet<(String, String)>,
+    /// Whether there is a store, how far it is, and how often the broker has died.
+    pub(crate) is_durable: bool,
+    pub(crate) progress: crash::Progress,
+    pub(crate) shards: usize,
+    pub(crate) crashes: u64,
+    /// The number of the last message that was accepted before the last crash.
+    pub(crate) crashed_at: u64,
+    /// Whether the wall clock was ever set.
+    pub(crate) has_jumped: bool,
+    /// Whether the disk has lied: then little is promised.
+    pub(crate) is_lenient: bool,
+    /// Sessions that ended in this life of the process, and those that may have come back.
+    pub(crate) ended: Vec<(String, crash::Ghost)>,
+    pub(crate) ghosts: BTreeMap<String, Session>,
+    /// Whether clients that connected now found a session, by what was reported.
+    pub(crate) found: BTreeMap<String, bool>,
+    /// Connections whose input waits.
+    held: BTreeMap<LinkId, usize>,
     /// The client that an operator is closing.
     pub(crate) admin: Option<String>,
     pub(crate) serial: u64,
@@ -105,7 +131,7 @@ pub(crate) struct Oracle {
 }
 
 impl Oracle {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits, is_durable: bool) -> Self {
         Self {
             failure: None,
             now_ms: 0,
@@ -119,6 +145,18 @@ impl Oracle {
             wills: Wills::default(),
             effects: Effects::default(),
             drops: BTreeMap::new(),
+            dropped: BTreeSet::new(),
+            is_durable,
+            progress: crash::Progress::default(),
+            shards: 0,
+            crashes: 0,
+            crashed_at: 0,
+            has_jumped: false,
+            is_lenient: false,
+            ended: Vec::new(),
+            ghosts: BTreeMap::new(),
+            found: BTreeMap::new(),
+            held: BTreeMap::new(),
             admin: None,
             serial: 0,
             sequence: 0,
@@ -129,7 +167,10 @@ impl Oracle {
 
     /// Notes the first broken promise; later ones follow from it.
     pub(crate) fn fail(&mut self, check: &'static str, detail: String) {
-        self.failure.get_or_insert(Failure { check, detail });
+        // Once the disk has lied, what is left is that nothing else goes wrong.
+        if !self.is_lenient || LASTING.contains(&check) {
+            self.failure.get_or_insert(Failure { check, detail });
+        }
     }
 
     pub(crate) const fn has_failed(&self) -> bool {
@@ -155,6 +196,18 @@ impl Oracle {
         self.now_ms = seen.now_ms;
         self.shard = seen.shard;
         let output_links: Vec<LinkId> = seen.outputs.iter().map(|(link, _)| *link).collect();
+        self.found.clear();
+        for report in &seen.reports {
+            if let (
+                Some(client_id),
+                ReportEvent::Connected {
+                    session_present, ..
+                },
+            ) = (&report.client_id, &report.event)
+            {
+                self.found.insert(client_id.to_string(), *session_present);
+            }
+        }
         let result = self.effects.check(seen, &output_links);
         self.judge("effects", result);
         for (link, bytes) in &seen.outputs {
@@ -169,7 +222,9 @@ impl Oracle {
             About::Received { link, bytes } => {
                 self.conns[*link].input.extend_from_slice(bytes);
                 self.conns[*link].last_received_ms = self.now_ms;
-                self.take_input(*link);
+                if !seen.held.contains(link) {
+                    self.take_input(*link);
+                }
             }
             About::Adopted { link } | About::Verdict { link } => {
                 if matches!(seen.about, About::Adopted { .. }) {
@@ -187,9 +242,21 @@ impl Oracle {
             About::Command(_)
             | About::Accepted { .. }
             | About::Sent { .. }
+            | About::Store(_)
             | About::Mail { .. }
             | About::Deadline => {}
         }
+        for (link, shard) in std::mem::take(&mut self.held) {
+            let is_closed = matches!(seen.about, About::Closed { link: of } if of == link);
+            if shard != seen.shard {
+                self.held.insert(link, shard);
+            } else if !seen.held.contains(&link) && !is_closed {
+                self.conns[link].last_received_ms = self.now_ms;
+                self.take_input(link);
+            }
+        }
+        let held = seen.held.iter().map(|link| (*link, seen.shard));
+        self.held.extend(held);
         for link in seen.closes.iter().flatten() {
             self.on_close(*link, seen);
         }
@@ -198,6 +265,13 @@ impl Oracle {
             end_session: true,
         }) = &seen.about
         {
+            if let Some(session) = self.sessions.get_mut(&**client_id)
+                && session.home == usize::MAX
+            {
+                // Some shard has it.
+                session.is_doubtful = true;
+                session.owed.clear();
+            }
             let is_here = |session: &Session| session.home == seen.shard;
             if self.sessions.get(&**client_id).is_some_and(is_here) {
                 self.end_session(client_id);
@@ -233,7 +307,9 @@ impl Oracle {
                 let outcome = Outcome::DisconnectSlow;
                 is_it && matches!(&report.event, ReportEvent::Disconnected { outcome: why, .. } if *why == outcome)
             });
-            if !conn.is_garbage && !is_silent && !is_admin && !is_slow {
+            let session = self.sessions.get(&conn.client_id);
+            let is_loose = session.is_some_and(|session| session.is_loose);
+            if !is_loose && !conn.is_garbage && !is_silent && !is_admin && !is_slow {
                 let detail = format!("link {link} ({}) was closed for nothing", conn.client_id);
                 self.fail("close", detail);
             }
@@ -242,7 +318,7 @@ impl Oracle {
         self.conns[link].phase = Phase::Closed;
     }
 
-    fn on_report(&mut self, report: &Report) {
+    pub(crate) fn on_report(&mut self, report: &Report) {
         let Some(client_id) = &report.client_id else {
             return;
         };
@@ -250,6 +326,9 @@ impl Oracle {
             && outcome.is_dropped_copy()
         {
             let key = (client_id.to_string(), topic.clone());
+            if self.is_durable {
+                self.dropped.insert(key.clone());
+            }
             *self.drops.entry(key).or_default() += 1;
         }
     }
@@ -269,11 +348,15 @@ impl Oracle {
             return;
         }
         session.owed.remove(&id);
+        session.got.insert(id);
         self.groups.received(session, id);
         let result = crate::checks::exactly_once::received(session, id, message, qos);
         self.judge("exactly_once", result);
     }
 }
+
+/// What holds even on a disk that loses what it had.
+const LASTING: [&str; 4] = ["effects", "books", "wire", "store"];
 
 /// The number at the start of a payload.
 pub(crate) fn id_of(payload: &[u8]) -> Option<u64> {

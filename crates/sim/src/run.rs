@@ -6,6 +6,7 @@ use columba_codec::QoS;
 use columba_codec::packet::{RetainHandling, SubscribeOptions};
 
 use crate::checks::books;
+use crate::client::Outbound;
 use crate::oracle::{Failure, id_of};
 use crate::world::{Mode, World};
 
@@ -112,7 +113,14 @@ impl World {
         }
         for (name, count) in waiting {
             if count > 0 {
-                let detail = format!("{count} {name} wait for clients that take everything");
+                let unsettled = self.oracle.sessions.iter().map(|(client_id, session)| {
+                    let ids: Vec<_> = session.unsettled.keys().collect();
+                    format!("{client_id} {ids:?}")
+                });
+                let unsettled: Vec<_> = unsettled.collect();
+                let detail = format!(
+                    "{count} {name} wait for clients that take everything; unsettled: {unsettled:?}"
+                );
                 self.oracle.fail("drain", detail);
             }
         }
@@ -176,6 +184,9 @@ impl World {
         }
         self.leave_all();
         self.rest(Mode::Ending);
+        if self.store.is_some() {
+            self.clear_retained();
+        }
         self.leave_all();
         if self.oracle.has_failed() {
             return;
@@ -187,6 +198,47 @@ impl World {
                 .fail("gauges", format!("{left} things are left at the end"));
         }
         self.check_books();
+        self.check_nothing_is_stored();
+    }
+
+    /// Nobody has a session any more: nothing may be left in the store but its seed.
+    fn check_nothing_is_stored(&mut self) {
+        let Some(store) = &mut self.store else { return };
+        let records = store.records();
+        let counts = self.shards.iter().map(|node| node.core.kept_counts());
+        let left: Vec<_> = counts.filter(|counts| *counts != (0, 0)).collect();
+        if !left.is_empty() || records > 1 {
+            let detail = format!("{records} records are left, and in the shards {left:?}");
+            self.oracle.fail("stored", detail);
+        }
+        if self.oracle.has_failed() {
+            return;
+        }
+        self.restart();
+        let counts = self.counts;
+        if counts.sessions + counts.subscriptions + counts.queued + counts.retained > 0 {
+            self.oracle.fail("stored", format!("{counts:?} at the end"));
+        }
+    }
+
+    fn clear_retained(&mut self) {
+        let client = self.swarm.clients;
+        self.connect(client, true);
+        self.settle();
+        for topic in self.topics() {
+            let message = Outbound {
+                topic,
+                payload: Vec::new(),
+                qos: QoS::AtLeastOnce,
+                retain: true,
+                expiry_secs: None,
+            };
+            let bytes = self.clients[client].publish(message, false);
+            if let Some(link) = self.clients[client].link {
+                self.send(link, bytes);
+            }
+        }
+        self.settle();
     }
 
     fn leave_all(&mut self) {

@@ -48,7 +48,30 @@ pub(crate) struct Swarm {
     pub(crate) refuse_percent: u32,
     pub(crate) qos0_percent: u32,
     pub(crate) payload_bytes_max: u64,
+    /// What there is of a store, if there is one.
+    pub(crate) store: Option<Storage>,
     pub(crate) limits: Limits,
+}
+
+/// The choices of a run with a store.
+#[derive(Clone, Debug)]
+pub(crate) struct Storage {
+    /// How often a shard's records are taken at once, rather than some time later.
+    pub(crate) prompt_percent: u32,
+    /// From the moment that something waits to its commit.
+    pub(crate) commit_ms_max: u64,
+    /// From a commit to its report.
+    pub(crate) report_ms_max: u64,
+    /// How many batches are committed together.
+    pub(crate) group_max: u64,
+    /// Crashes a round.
+    pub(crate) crashes_max: u64,
+    pub(crate) other_shards_percent: u32,
+    pub(crate) power_percent: u32,
+    pub(crate) full_percent: u32,
+    pub(crate) failed_sync_percent: u32,
+    pub(crate) flip_percent: u32,
+    pub(crate) segment_bytes: u32,
 }
 
 impl Swarm {
@@ -83,8 +106,32 @@ impl Swarm {
             refuse_percent: chance.switched(5, 30),
             qos0_percent: chance.pick(&[0, 20, 60]),
             payload_bytes_max: chance.pick(&[40, 200, 6_000]),
+            store: chance.percent(60).then(|| Storage::draw(chance)),
             limits: draw_limits(chance),
         }
+    }
+}
+
+impl Storage {
+    fn draw(chance: &mut Chance) -> Self {
+        Self {
+            prompt_percent: chance.pick(&[100, 100, 50, 5]),
+            commit_ms_max: chance.pick(&[0, 2, 20, 200]),
+            report_ms_max: chance.pick(&[0, 0, 5, 100]),
+            group_max: chance.pick(&[1, 3, 1_000]),
+            crashes_max: chance.pick(&[0, 1, 2, 4]),
+            other_shards_percent: chance.pick(&[0, 30]),
+            power_percent: chance.pick(&[0, 50, 100]),
+            full_percent: chance.pick(&[0, 0, 60]),
+            failed_sync_percent: chance.pick(&[0, 0, 40]),
+            flip_percent: chance.pick(&[0, 0, 0, 0, 0, 0, 0, 60]),
+            segment_bytes: chance.pick(&[8_192, 65_536, 1 << 20]),
+        }
+    }
+
+    /// Whether the input of a connection may have to wait for the store.
+    pub(crate) const fn may_hold(&self) -> bool {
+        self.full_percent > 0 || self.failed_sync_percent > 0
     }
 }
 

@@ -20,6 +20,11 @@ impl Trace {
         }
     }
 
+    /// Whether somebody reads it.
+    pub(crate) const fn is_printed(&self) -> bool {
+        self.is_printed
+    }
+
     /// The hash of everything so far.
     pub(crate) const fn hash(&self) -> u64 {
         self.hash

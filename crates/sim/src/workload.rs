@@ -20,6 +20,16 @@ const FILTERS_BESIDE_SHARED: [&str; 6] = ["t/a", "t/b", "t/+", "t/#", "u", "w/+"
 const QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 
 impl World {
+    /// Every topic that anybody publishes to.
+    pub(crate) fn topics(&self) -> Vec<String> {
+        let fixed = TOPICS.iter().chain(&SHARED_TOPICS);
+        let wills = (0..self.swarm.clients).map(|number| format!("w/c{number}"));
+        fixed
+            .map(|topic| (*topic).to_owned())
+            .chain(wills)
+            .collect()
+    }
+
     /// A client's turn.
     pub(crate) fn on_turn(&mut self, client: usize) {
         match self.mode {
@@ -115,12 +125,12 @@ impl World {
             }
         }
         if self.chance.per_mille(swarm.pause_per_mille) {
-            let shard = self.chance.below(u64::from(swarm.shards)) as usize;
+            let shard = self.chance.below(self.shards.len() as u64) as usize;
             let pause_ms = self.chance.pick(&[10, 300, 3_000]);
             self.pause(shard, pause_ms);
         }
         if self.chance.per_mille(swarm.clock_jump_per_mille) {
-            self.unix_ms = self.chance.range(0, 3_000_000_000_000);
+            self.jump();
         }
         if self.chance.per_mille(swarm.admin_per_mille) {
             let whom = self.chance.below(self.swarm.clients as u64) as usize;

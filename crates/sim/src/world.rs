@@ -8,6 +8,7 @@ use columba_broker::access::AccessRules;
 use columba_broker::event::{CloseCause, ListenerId, Now, Peer, ShardId};
 use columba_broker::limits::{Anonymous, ListenerSettings};
 use columba_broker::mail::Mail;
+use columba_broker::recovery::RecoveredCounts;
 use columba_broker::{Input, Shard, ShardConfig};
 
 use crate::chance::Chance;
@@ -16,6 +17,7 @@ use crate::event::{Agenda, Event, LinkId, Owed};
 use crate::net::{Arrived, Link, Phase, Slots};
 use crate::oracle::{About, Oracle};
 use crate::persona::{Acknowledges, Persona, Reads};
+use crate::store::Store;
 use crate::swarm::{Cut, Swarm};
 use crate::trace::Trace;
 
@@ -64,7 +66,21 @@ pub(crate) struct World {
     pub(crate) chance: Chance,
     pub(crate) mode: Mode,
     pub(crate) now_ms: u64,
-    pub(crate) unix_ms: u64,
+    /// What to add to the time of the run to get that of the calendar.
+    pub(crate) unix_offset_ms: u64,
+    /// What to take off it to get that of the broker's clock, which starts with the process.
+    pub(crate) base_ms: i64,
+    pub(crate) seed: u64,
+    pub(crate) store: Option<Store>,
+    /// What the last start found.
+    pub(crate) counts: RecoveredCounts,
+    /// How many records there were before a bit of the disk changed.
+    pub(crate) records: Option<u64>,
+    /// How often the broker was started again.
+    pub(crate) life: u64,
+    /// Steps that it has left to live.
+    pub(crate) crash_in: Option<u64>,
+    pub(crate) is_dead: bool,
     pub(crate) agenda: Agenda,
     pub(crate) shards: Vec<Node>,
     pub(crate) links: Vec<Link>,
@@ -81,11 +97,7 @@ impl World {
     pub(crate) fn new(seed: u64, is_printed: bool) -> Self {
         let mut chance = Chance::new(seed);
         let swarm = Swarm::draw(&mut chance);
-        let now = Now {
-            mono_ms: 1_000,
-            unix_ms: 1_700_000_000_000,
-        };
-        let shards = new_shards(&swarm, chance.next_u64(), now);
+        let seed = chance.next_u64();
         let clients = (0..swarm.clients)
             .map(|number| Persona::draw(number, &swarm, &mut chance))
             .collect::<Vec<_>>()
@@ -96,23 +108,30 @@ impl World {
         let trace = Trace::new(is_printed);
         trace.note(0, format_args!("{swarm:#?}"));
         let mut world = Self {
-            oracle: Oracle::new(&swarm.limits),
+            oracle: Oracle::new(&swarm.limits, swarm.store.is_some()),
             swarm,
             chance,
             mode: Mode::Faulty,
-            now_ms: now.mono_ms,
-            unix_ms: now.unix_ms,
+            now_ms: 1_000,
+            unix_offset_ms: 1_700_000_000_000,
+            base_ms: 0,
+            seed,
+            store: None,
+            counts: RecoveredCounts::default(),
+            records: None,
+            life: 0,
+            crash_in: None,
+            is_dead: false,
             agenda: Agenda::default(),
-            shards,
+            shards: Vec::new(),
             links: Vec::new(),
             clients,
             messages: 0,
             inputs: 0,
             trace,
         };
-        for shard in 0..world.shards.len() {
-            world.watch_deadline(shard);
-        }
+        world.oracle.shards = usize::from(world.swarm.shards);
+        world.boot();
         for client in &world.clients {
             world.trace.note(0, format_args!("{:?}", client.persona));
         }
@@ -130,8 +149,8 @@ impl World {
 
     pub(crate) const fn now(&self) -> Now {
         Now {
-            mono_ms: self.now_ms,
-            unix_ms: self.unix_ms,
+            mono_ms: (self.now_ms as i64 - self.base_ms) as u64,
+            unix_ms: self.now_ms + self.unix_offset_ms,
         }
     }
 
@@ -150,6 +169,9 @@ impl World {
             };
             self.now_ms = at_ms;
             self.happen(event);
+            if self.is_dead {
+                self.restart();
+            }
         }
     }
 
@@ -158,6 +180,9 @@ impl World {
             self.shards[shard].is_paused = false;
             let deferred = std::mem::take(&mut self.shards[shard].deferred);
             for event in deferred {
+                if self.is_dead {
+                    return;
+                }
                 self.happen(event);
             }
             return;
@@ -194,6 +219,11 @@ impl World {
                 let about = About::Command(command.clone());
                 self.input(shard, Input::Command(command), about);
             }
+            Event::Tick { shard } => self.on_tick(shard),
+            Event::Commit => self.on_commit(),
+            Event::Stored { shard, event } => self.on_stored(shard, event),
+            Event::Disk(fault) => self.on_disk(fault),
+            Event::Crash => self.on_crash(),
             Event::Resume { .. } => {}
             Event::Turn { client } => self.on_turn(client),
             Event::Ping { client } => self.on_ping(client),
@@ -211,8 +241,13 @@ impl World {
             Event::Mail { to, .. } | Event::Adopt { to, .. } => Some(*to),
             Event::Verdict { shard, .. }
             | Event::Deadline { shard }
+            | Event::Tick { shard }
+            | Event::Stored { shard, .. }
             | Event::Command { shard, .. } => Some(*shard),
             Event::Down { .. }
+            | Event::Commit
+            | Event::Disk(_)
+            | Event::Crash
             | Event::DownEnd { .. }
             | Event::Read { .. }
             | Event::Resume { .. }
@@ -442,7 +477,7 @@ const CALM_MS: u64 = 5;
 /// Bytes of a record of the transport.
 const RECORD_BYTES: usize = 200;
 
-fn new_shards(swarm: &Swarm, seed: u64, now: Now) -> Vec<Node> {
+pub(crate) fn new_shards(swarm: &Swarm, seed: u64, now: Now, is_durable: bool) -> Vec<Node> {
     let limits = Arc::new(swarm.limits.clone());
     let listener = ListenerSettings {
         name: "sim".into(),
@@ -463,7 +498,7 @@ fn new_shards(swarm: &Swarm, seed: u64, now: Now) -> Vec<Node> {
             limits: Arc::clone(&limits),
             listeners: Arc::clone(&listeners),
             access: Arc::clone(&access),
-            is_durable: false,
+            is_durable,
         };
         Node {
             core: Shard::new(config, now),
@@ -481,7 +516,13 @@ fn new_shards(swarm: &Swarm, seed: u64, now: Now) -> Vec<Node> {
 impl World {
     /// Stops the faults and brings everybody back.
     pub(crate) fn heal(&mut self, mode: Mode) {
+        if self.crash_in.take().is_some() || self.store.as_ref().is_some_and(|of| of.has_failed) {
+            self.restart();
+        }
         self.mode = mode;
+        self.on_disk(crate::event::DiskFault::Room);
+        self.agenda
+            .retain(|event| !matches!(event, Event::Crash | Event::Disk(_)));
         self.note(format_args!("----- {mode:?}"));
         for shard in 0..self.shards.len() {
             if self.shards[shard].is_paused {
@@ -527,6 +568,13 @@ impl World {
         self.put(PING_MS, Event::Ping { client });
     }
 
+    /// The wall clock is set.
+    pub(crate) fn jump(&mut self) {
+        self.unix_offset_ms = self.chance.range(0, 3_000_000_000_000);
+        self.oracle.has_jumped = true;
+        self.note(format_args!("the wall clock is set"));
+    }
+
     /// A delay of the network or of mail.
     pub(crate) fn delay(&mut self, most_ms: u64) -> u64 {
         let most_ms = if self.mode == Mode::Faulty {
@@ -541,6 +589,7 @@ impl World {
     pub(crate) fn unheal(&mut self) {
         self.mode = Mode::Faulty;
         self.note(format_args!("----- Faulty"));
+        self.plan_crashes();
         for client in 0..self.swarm.clients {
             let delay_ms = self.chance.below(50);
             self.put(delay_ms, Event::Turn { client });

@@ -44,7 +44,7 @@ const FLOORS: [Floor; 8] = [
     },
     Floor {
         name: "sim",
-        may_use: &["codec", "broker", "client"],
+        may_use: &["codec", "store", "broker", "client"],
         tests_may_use: &[],
     },
     Floor {

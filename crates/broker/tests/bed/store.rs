@@ -115,6 +115,13 @@ impl Bed {
         true
     }
 
+    /// Commits one batch that waits, and carries out what follows but for other batches.
+    pub fn commit_next(&mut self) -> bool {
+        let is_one = self.commit_one();
+        self.settle();
+        is_one
+    }
+
     /// Commits what waits, and goes on.
     pub fn release_store(&mut self) {
         self.store.is_held = false;

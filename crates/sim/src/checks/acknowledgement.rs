@@ -17,13 +17,19 @@ pub(crate) enum Answer {
 }
 
 impl Answer {
+    const fn has_no_order(self) -> bool {
+        matches!(self, Self::PubComp(_) | Self::UnsubAck(_))
+    }
+
     pub(crate) const fn is_pubrel(self, packet_id: u16) -> bool {
         matches!(self, Self::PubRel(id) if id.get() == packet_id)
     }
 }
 
 /// A packet that answers something.
-pub(crate) fn check(conn: &mut Conn, packet: &Packet<'_>) -> Result<(), String> {
+///
+/// With a store, answers wait for it that have to, and keep their order among their kind.
+pub(crate) fn check(conn: &mut Conn, packet: &Packet<'_>, is_durable: bool) -> Result<(), String> {
     let given = match packet {
         Packet::PubAck(ack) => Answer::PubAck(ack.packet_id),
         Packet::PubRec(ack) => Answer::PubRec(ack.packet_id),
@@ -40,6 +46,20 @@ pub(crate) fn check(conn: &mut Conn, packet: &Packet<'_>) -> Result<(), String> 
         )
     {
         return Err(format!("a message was refused: {packet:?}"));
+    }
+    if is_durable {
+        let mut alike = conn.answers.iter().enumerate().filter(|(_, due)| {
+            std::mem::discriminant(*due) == std::mem::discriminant(&given)
+                && (!given.has_no_order() || **due == given)
+        });
+        let first = alike.next().map(|(at, due)| (at, *due));
+        if let Some((at, due)) = first
+            && due == given
+        {
+            conn.answers.remove(at);
+            return Ok(());
+        }
+        return Err(format!("{given:?} where {first:?} was due"));
     }
     let due = conn.answers.pop_front();
     if due == Some(given) {

@@ -19,6 +19,9 @@ pub(crate) fn owed(
     session: &Session,
     message: &Message,
 ) -> Option<crate::oracle::OwedMessage> {
+    if session.is_doubtful || session.is_loose {
+        return None;
+    }
     let is_own = message.publisher == client_id;
     let granted = session
         .subscriptions

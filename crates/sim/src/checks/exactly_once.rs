@@ -12,7 +12,7 @@ fn allowed(session: &Session, message: &Message) -> u64 {
     } else {
         0
     };
-    message.times + replays
+    message.times + message.extra + replays
 }
 
 /// The broker wrote a delivery.
@@ -27,12 +27,17 @@ pub(crate) fn sent(
     }
     let allowed = allowed(session, message);
     let times = session.sent.entry(id).or_default();
+    if session.has_crashed && publish.qos != QoS::ExactlyOnce {
+        // It is sent anew, and what was not acknowledged is published anew.
+        return Ok(());
+    }
     *times += 1;
     if *times <= allowed {
         return Ok(());
     }
     Err(format!(
-        "message {id} was sent {times} times without DUP, {allowed} are due"
+        "message {id} was sent {times} times without DUP at {:?}, {allowed} are due",
+        publish.qos
     ))
 }
 
@@ -43,10 +48,14 @@ pub(crate) fn received(
     message: &Message,
     qos: QoS,
 ) -> Result<(), String> {
-    if qos != QoS::ExactlyOnce {
+    if qos != QoS::ExactlyOnce || session.is_loose {
         return Ok(());
     }
-    let allowed = allowed(session, message);
+    let mut allowed = allowed(session, message);
+    if !message.is_will {
+        // It was stored with the packet id of its publisher, or not at all.
+        allowed -= message.extra;
+    }
     let times = session.taken.entry(id).or_default();
     *times += 1;
     if *times <= allowed {

@@ -15,8 +15,14 @@ pub(crate) struct Order(BTreeMap<(String, String, QoS), u64>);
 impl Order {
     /// A delivery that is not sent again. Retained messages for a new subscription have their own
     /// way.
-    pub(crate) fn sent(&mut self, message: &Message, publish: &Publish<'_>) -> Result<(), String> {
-        if publish.dup || publish.retain {
+    pub(crate) fn sent(
+        &mut self,
+        message: &Message,
+        publish: &Publish<'_>,
+        is_first: bool,
+    ) -> Result<(), String> {
+        // After a crash QoS 1 is sent anew, from where it was.
+        if publish.dup || publish.retain || !is_first {
             return Ok(());
         }
         let key = (

@@ -5,14 +5,102 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::oracle::{Message, Oracle};
 
-/// By topic and accepting shard: the last retained message, `None` for one that cleared it.
+/// By topic.
 #[derive(Debug, Default)]
-pub(crate) struct Retained(BTreeMap<String, BTreeMap<usize, Option<u64>>>);
+pub(crate) struct Retained {
+    topics: BTreeMap<String, Topic>,
+    number: u64,
+}
+
+/// What was retained on a topic; `None` stands for a message that cleared it.
+#[derive(Debug, Default)]
+struct Topic {
+    /// What it may have been when all was quiet last, or after the last crash.
+    before: BTreeSet<Option<u64>>,
+    /// What may have come on top of that.
+    perhaps: BTreeSet<Option<u64>>,
+    /// Since then, by accepting shard.
+    since: BTreeMap<usize, Vec<Set>>,
+}
+
+#[derive(Debug)]
+struct Set {
+    number: u64,
+    id: Option<u64>,
+    is_acknowledged: bool,
+}
+
+impl Topic {
+    fn candidates(&self) -> BTreeSet<Option<u64>> {
+        let mut all = self.perhaps.clone();
+        if self.since.is_empty() {
+            all.extend(&self.before);
+            if self.before.is_empty() {
+                all.insert(None);
+            }
+        }
+        let lasts = self.since.values().filter_map(|sets| sets.last());
+        all.extend(lasts.map(|set| set.id));
+        all
+    }
+
+    /// The last one that was acknowledged is there, unless one that was accepted later is.
+    ///
+    /// With several shards a message that was cleared while it was on its way to the disk may be
+    /// there once more.
+    fn crash(&mut self, has_others: bool) {
+        let mut all = std::mem::take(&mut self.perhaps);
+        let mut is_sure = false;
+        for sets in self.since.values() {
+            let first = sets.iter().rposition(|set| set.is_acknowledged);
+            let is_cleared = first.is_some_and(|at| sets[at].id.is_none());
+            let first = first.filter(|_| !(is_cleared && has_others));
+            is_sure |= first.is_some();
+            let left = sets.get(first.unwrap_or(0)..).unwrap_or_default();
+            all.extend(left.iter().map(|set| set.id));
+        }
+        if !is_sure {
+            all.extend(&self.before);
+            if self.before.is_empty() {
+                all.insert(None);
+            }
+        }
+        self.since.clear();
+        self.before = all;
+    }
+}
 
 impl Retained {
-    pub(crate) fn accepted(&mut self, message: &Message, id: Option<u64>, shard: usize) {
-        let topic = self.0.entry(message.topic.clone()).or_default();
-        topic.insert(shard, id);
+    pub(crate) fn accepted(&mut self, message: &Message, id: Option<u64>, shard: usize) -> u64 {
+        self.number += 1;
+        let topic = self.topics.entry(message.topic.clone()).or_default();
+        topic.since.entry(shard).or_default().push(Set {
+            number: self.number,
+            id,
+            is_acknowledged: false,
+        });
+        self.number
+    }
+
+    /// The broker has said that it has it.
+    pub(crate) fn acknowledged(&mut self, topic: &str, number: u64) {
+        let topic = self.topics.get_mut(topic);
+        let sets = topic.into_iter().flat_map(|topic| topic.since.values_mut());
+        if let Some(set) = sets.flatten().find(|set| set.number == number) {
+            set.is_acknowledged = true;
+        }
+    }
+
+    /// Something that may be retained now, or not.
+    pub(crate) fn perhaps(&mut self, topic: &str, id: Option<u64>) {
+        let topic = self.topics.entry(topic.to_owned()).or_default();
+        topic.perhaps.insert(id);
+    }
+
+    pub(crate) fn crash(&mut self, has_others: bool) {
+        for topic in self.topics.values_mut() {
+            topic.crash(has_others);
+        }
     }
 }
 
@@ -37,25 +125,30 @@ impl Oracle {
             if by_topic.insert(&message.topic, *id).is_some() {
                 return Err(format!("{} has two retained messages", message.topic));
             }
-            if message.expires_ms.is_some_and(|at_ms| at_ms <= asked_ms) {
+            let is_over = message.expires_ms.is_some_and(|at_ms| at_ms <= asked_ms);
+            if is_over && !message.is_expiry_open {
                 return Err(format!("message {id} has expired"));
             }
         }
-        for (topic, candidates) in &mut self.retained.0 {
+        for (topic, known) in &mut self.retained.topics {
             let actual = by_topic.remove(topic.as_str());
             let is_candidate = |candidate: &Option<u64>| {
                 let message = candidate.and_then(|id| self.messages.get(&id));
-                let is_expired = message
-                    .and_then(|message| message.expires_ms)
-                    .is_some_and(|at_ms| at_ms <= self.now_ms);
+                let is_expired = message.is_some_and(|message| {
+                    message
+                        .expires_ms
+                        .is_some_and(|at_ms| at_ms <= self.now_ms || message.is_expiry_open)
+                });
                 *candidate == actual || (actual.is_none() && is_expired)
             };
-            if !candidates.values().any(is_candidate) {
+            let candidates = known.candidates();
+            if !candidates.iter().any(is_candidate) {
                 return Err(format!("{topic} has {actual:?} of {candidates:?}"));
             }
-            let all = std::mem::take(candidates);
-            let kept: BTreeSet<usize> = all.keys().copied().collect();
-            candidates.extend(kept.first().map(|shard| (*shard, actual)));
+            *known = Topic {
+                before: BTreeSet::from([actual]),
+                ..Topic::default()
+            };
         }
         match by_topic.keys().next() {
             Some(topic) => Err(format!("{topic} has a retained message that was never set")),

@@ -51,7 +51,10 @@ impl Groups {
             }
             group.sent.entry(id).or_insert((group.departures, 0));
             let granted = group.members.iter().find_map(|member| {
-                let known = sessions.get(member)?.shared.get(filter)?;
+                let session = sessions
+                    .get(member)
+                    .filter(|of| !of.is_doubtful && !of.is_loose)?;
+                let known = session.shared.get(filter)?;
                 Some(known.options.qos)
             });
             let Some(granted) = granted else { continue };
@@ -95,6 +98,24 @@ impl Groups {
         }
     }
 
+    /// The broker died: messages of members whose sessions go with it may be lost.
+    pub(crate) fn crash(
+        &mut self,
+        sessions: &BTreeMap<String, Session>,
+        is_acknowledged: impl Fn(&u64) -> bool,
+    ) {
+        for (filter, group) in &mut self.0 {
+            group.departures += group.known.len() as u64 + 1;
+            let is_sure = |member: &String| {
+                let session = sessions.get(member).filter(|of| !of.is_doubtful);
+                session.is_some_and(|session| session.shared.contains_key(filter))
+            };
+            let has_lost = !group.known.iter().all(is_sure);
+            group.members.retain(|member| sessions.contains_key(member));
+            group.owed.retain(|id, _| !has_lost && is_acknowledged(id));
+        }
+    }
+
     /// A delivery to a member was written.
     pub(crate) fn sent(
         &mut self,
@@ -119,7 +140,8 @@ impl Groups {
             0
         };
         // Whoever goes away may have had every copy.
-        if *times <= message.times * (1 + again) {
+        let is_anew = session.has_crashed && publish.qos != QoS::ExactlyOnce;
+        if is_anew || *times <= (message.times + message.extra) * (1 + again) {
             return Ok(());
         }
         Err(format!(

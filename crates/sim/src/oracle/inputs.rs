@@ -1,9 +1,12 @@
 //! Packets of clients in the model.
 
+use std::collections::BTreeSet;
+
 use columba_codec::packet::{Connect, Publish, RetainHandling, Subscribe};
 use columba_codec::{Decoded, Packet, PropertyId, QoS, ReasonCode, TopicFilter, Version, decode};
 
 use super::model::Connecting;
+use super::model::Publishing;
 use super::{Message, Oracle, Phase, Subscribing, Subscription, Will};
 use crate::checks::acknowledgement::Answer;
 use crate::checks::delivery;
@@ -65,12 +68,16 @@ impl Oracle {
                 let client_id = self.conns[link].client_id.clone();
                 if let Some(session) = self.sessions.get_mut(&client_id) {
                     session.received.remove(&ack.packet_id.get());
+                    session.received_perhaps.remove(&ack.packet_id.get());
                 }
             }
             Packet::Subscribe(subscribe) => self.on_subscribe(link, &subscribe),
             Packet::Unsubscribe(unsubscribe) => {
                 answers.push_back(Answer::UnsubAck(unsubscribe.packet_id));
                 let filters: Vec<&str> = unsubscribe.filters.iter().collect();
+                let all = filters.iter().map(|filter| (*filter).to_owned()).collect();
+                let packet_id = unsubscribe.packet_id.get();
+                self.conns[link].unsubscribing.insert(packet_id, all);
                 for filter in filters {
                     self.on_unsubscribe(link, filter);
                 }
@@ -140,21 +147,25 @@ impl Oracle {
             }
         }
         let publisher = conn.client_id.clone();
+        // The broker may have it from before a crash, or not.
+        let mut is_perhaps = false;
         match (publish.qos, publish.packet_id) {
             (QoS::AtLeastOnce, Some(packet_id)) => {
                 conn.answers.push_back(Answer::PubAck(packet_id));
             }
             (QoS::ExactlyOnce, Some(packet_id)) => {
                 conn.answers.push_back(Answer::PubRec(packet_id));
-                let session = self.sessions.get_mut(&publisher);
-                if session.is_some_and(|session| !session.received.insert(packet_id.get())) {
-                    return;
+                if let Some(session) = self.sessions.get_mut(&publisher) {
+                    if !session.received.insert(packet_id.get()) {
+                        return self.publish_again(link, packet_id.get(), publish.payload);
+                    }
+                    is_perhaps = session.received_perhaps.remove(&packet_id.get());
                 }
             }
             _ => {}
         }
         let expiry_secs = publish.properties.u32(PropertyId::MessageExpiryInterval);
-        self.accept(Message {
+        let message = Message {
             topic,
             payload: publish.payload.to_vec(),
             qos: publish.qos,
@@ -165,7 +176,38 @@ impl Oracle {
             first: 0,
             last: 0,
             times: 0,
-        });
+            owed_to: BTreeSet::new(),
+            extra: 0,
+            is_acknowledged: false,
+            is_expiry_open: false,
+        };
+        let id = super::id_of(&message.payload);
+        let topic = message.topic.clone();
+        let retained = if is_perhaps {
+            self.accept_perhaps(message)
+        } else {
+            self.accept(message)
+        };
+        if let Some(packet_id) = publish.packet_id {
+            let publishing = Publishing {
+                id,
+                topic,
+                retained,
+            };
+            let conn = &mut self.conns[link];
+            conn.publishing.insert(packet_id.get(), publishing);
+        }
+    }
+
+    /// A message that the broker knows comes again: its answer says as much as the first one.
+    fn publish_again(&mut self, link: LinkId, packet_id: u16, payload: &[u8]) {
+        let conn = &mut self.conns[link];
+        let publishing = Publishing {
+            id: super::id_of(payload),
+            topic: String::new(),
+            retained: None,
+        };
+        conn.publishing.entry(packet_id).or_insert(publishing);
     }
 
     fn on_subscribe(&mut self, link: LinkId, subscribe: &Subscribe<'_>) {
@@ -192,12 +234,19 @@ impl Oracle {
             let new = Subscription {
                 options,
                 number,
+                last: number,
                 is_acknowledged: false,
+                is_sure: false,
+                is_settled: false,
             };
+            session.unsure.remove(text);
+            session.leaving.remove(text);
             if is_shared {
                 self.groups.asked(text, &client_id);
                 let known = session.shared.entry(text.to_owned()).or_insert(new);
                 known.options = options;
+                known.last = number;
+                known.is_settled = false;
                 continue;
             }
             match session.subscriptions.get_mut(text) {
@@ -205,6 +254,8 @@ impl Oracle {
                     let is_same = known.options.qos == options.qos
                         && known.options.no_local == options.no_local;
                     known.options = options;
+                    known.last = number;
+                    known.is_settled = false;
                     if !is_same {
                         delivery::release(session, text);
                     }
@@ -222,6 +273,12 @@ impl Oracle {
             return;
         };
         let is_shared = TopicFilter::parse(filter).is_ok_and(|parsed| parsed.share().is_some());
+        let was_there = session.unsure.remove(filter)
+            || session.subscriptions.contains_key(filter)
+            || session.shared.contains_key(filter);
+        if was_there {
+            session.leaving.insert(filter.to_owned());
+        }
         if is_shared {
             if session.shared.remove(filter).is_some() {
                 self.groups.left(filter, &client_id);
@@ -236,7 +293,12 @@ impl Oracle {
         let conn = &mut self.conns[link];
         conn.on_air.remove(&packet_id);
         if let Some(session) = self.sessions.get_mut(&conn.client_id) {
-            session.unsettled.remove(&packet_id);
+            if let Some(sent) = session.unsettled.remove(&packet_id)
+                && sent.qos == QoS::ExactlyOnce
+                && self.is_durable
+            {
+                session.perhaps.insert(packet_id, sent);
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ use columba_codec::{QoS, Version};
 use crate::checks::acknowledgement::Answer;
 use crate::checks::order::Order;
 use crate::event::LinkId;
+use crate::oracle::crash::Saved;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -43,6 +44,10 @@ pub(crate) struct Conn {
     /// SUBSCRIBE packets without SUBACK.
     pub(crate) subscribing: BTreeMap<u16, Subscribing>,
     pub(crate) is_garbage: bool,
+    /// Messages of PUBLISH packets that were not answered, by packet id.
+    pub(crate) publishing: BTreeMap<u16, Publishing>,
+    /// UNSUBSCRIBE packets without UNSUBACK.
+    pub(crate) unsubscribing: BTreeMap<u16, Vec<String>>,
     pub(crate) last_received_ms: u64,
 }
 
@@ -80,9 +85,20 @@ impl Conn {
             answers: VecDeque::new(),
             subscribing: BTreeMap::new(),
             is_garbage: false,
+            publishing: BTreeMap::new(),
+            unsubscribing: BTreeMap::new(),
             last_received_ms: now_ms,
         }
     }
+}
+
+/// A message that waits for its PUBACK or PUBREC.
+#[derive(Clone, Debug)]
+pub(crate) struct Publishing {
+    pub(crate) id: Option<u64>,
+    pub(crate) topic: String,
+    /// Counts what is retained.
+    pub(crate) retained: Option<u64>,
 }
 
 /// A Will.
@@ -109,8 +125,14 @@ pub(crate) struct Subscription {
     pub(crate) options: SubscribeOptions,
     /// The SUBSCRIBE that made it; an earlier one's SUBACK promises nothing for it.
     pub(crate) number: u64,
+    /// The SUBSCRIBE that named it last.
+    pub(crate) last: u64,
     /// Whether its SUBACK was sent: from then on no message may be missed.
     pub(crate) is_acknowledged: bool,
+    /// Whether any SUBACK for this filter was sent: from then on the store has it.
+    pub(crate) is_sure: bool,
+    /// Whether the last SUBSCRIBE for it was answered.
+    pub(crate) is_settled: bool,
 }
 
 /// A message that the broker sent and the client has not answered to the end.
@@ -154,6 +176,28 @@ pub(crate) struct Session {
     /// How often the client took each message as new at QoS 2.
     pub(crate) taken: BTreeMap<u64, u64>,
     pub(crate) order: Order,
+    /// Messages that the client has.
+    pub(crate) got: BTreeSet<u64>,
+    /// What the store is told when it was made, and when it changed last.
+    pub(crate) made: Saved,
+    pub(crate) saved: Saved,
+    /// Whether a SUBACK was sent, so that the store has the session.
+    pub(crate) is_subscribed: bool,
+    /// Whether it may not be there.
+    pub(crate) is_doubtful: bool,
+    /// Whether it is not known which session this is.
+    pub(crate) is_loose: bool,
+    /// Whether it has outlived a crash.
+    pub(crate) has_crashed: bool,
+    /// Filters that it may have, and those whose UNSUBSCRIBE was not answered.
+    pub(crate) unsure: BTreeSet<String>,
+    pub(crate) leaving: BTreeSet<String>,
+    /// Wills of this life of the process that are published, discarded or cancelled.
+    pub(crate) past_wills: Vec<Will>,
+    /// QoS 2 exchanges that may be there at any step.
+    pub(crate) perhaps: BTreeMap<u16, Unsettled>,
+    /// Packet ids of the client that may be taken for received.
+    pub(crate) received_perhaps: BTreeSet<u16>,
 }
 
 impl Session {
@@ -175,6 +219,18 @@ impl Session {
             sent: BTreeMap::new(),
             taken: BTreeMap::new(),
             order: Order::default(),
+            got: BTreeSet::new(),
+            made: Saved::default(),
+            saved: Saved::default(),
+            is_subscribed: false,
+            is_doubtful: false,
+            is_loose: false,
+            has_crashed: false,
+            unsure: BTreeSet::new(),
+            leaving: BTreeSet::new(),
+            past_wills: Vec::new(),
+            perhaps: BTreeMap::new(),
+            received_perhaps: BTreeSet::new(),
         }
     }
 
@@ -212,4 +268,12 @@ pub(crate) struct Message {
     pub(crate) last: u64,
     /// How often; more than once only if its client sent it again.
     pub(crate) times: u64,
+    /// Sessions that were to get it, by their serials.
+    pub(crate) owed_to: BTreeSet<u64>,
+    /// How often it may have been published besides.
+    pub(crate) extra: u64,
+    /// Whether its publisher was told that the broker has it.
+    pub(crate) is_acknowledged: bool,
+    /// Whether it is open when it expires.
+    pub(crate) is_expiry_open: bool,
 }

@@ -67,11 +67,40 @@ impl Oracle {
         {
             return;
         }
-        let result = acknowledgement::check(&mut self.conns[link], packet);
+        self.on_promised(link, packet);
+        let result = acknowledgement::check(&mut self.conns[link], packet, self.is_durable);
         self.judge(
             "acknowledgement",
             result.map_err(|f| format!("link {link}: {f}")),
         );
+    }
+
+    /// The broker has said that it has something.
+    fn on_promised(&mut self, link: LinkId, packet: &Packet<'_>) {
+        let conn = &mut self.conns[link];
+        let packet_id = match packet {
+            Packet::PubAck(ack) | Packet::PubRec(ack) => ack.packet_id.get(),
+            Packet::UnsubAck(ack) => {
+                let filters = conn.unsubscribing.remove(&ack.packet_id.get());
+                let session = self.sessions.get_mut(&conn.client_id);
+                if let Some(session) = session.filter(|of| of.serial == conn.session) {
+                    for filter in filters.unwrap_or_default() {
+                        session.leaving.remove(&filter);
+                    }
+                }
+                return;
+            }
+            _ => return,
+        };
+        let Some(publishing) = conn.publishing.remove(&packet_id) else {
+            return;
+        };
+        if let Some(message) = publishing.id.and_then(|id| self.messages.get_mut(&id)) {
+            message.is_acknowledged = true;
+        }
+        if let Some(number) = publishing.retained {
+            self.retained.acknowledged(&publishing.topic, number);
+        }
     }
 
     /// A PUBREL that no PUBREC on this connection asked for: one that is sent again on resuming.
@@ -79,8 +108,10 @@ impl Oracle {
         let conn = &self.conns[link];
         let session = self.sessions.get(&conn.client_id);
         let sent = session.and_then(|session| session.unsettled.get(&packet_id));
+        let is_perhaps =
+            session.is_some_and(|of| of.is_loose || of.perhaps.contains_key(&packet_id));
         conn.session_present
-            && sent.is_some_and(|sent| sent.is_released)
+            && (is_perhaps || sent.is_some_and(|sent| sent.is_released))
             && !conn
                 .answers
                 .iter()
@@ -101,13 +132,17 @@ impl Oracle {
         let Some(session) = self.sessions.get_mut(&client_id) else {
             return;
         };
+        session.is_subscribed = true;
         for filter in &filters {
             let is_meant = |known: &&mut Subscription| known.number <= waiting.number;
             if let Some(known) = session.subscriptions.get_mut(filter).filter(is_meant) {
                 known.is_acknowledged = true;
+                known.is_sure = true;
+                known.is_settled = known.last == waiting.number;
             }
             if let Some(known) = session.shared.get_mut(filter).filter(is_meant) {
                 known.is_acknowledged = true;
+                known.is_sure = true;
                 self.groups.joined(filter, &client_id);
             }
         }
@@ -133,6 +168,13 @@ impl Oracle {
             }
             return;
         };
+        if session.is_loose {
+            if let Some(packet_id) = publish.packet_id {
+                conn.on_air.insert(packet_id.get());
+            }
+            return;
+        }
+        let has_missed = self.dropped.contains(&(client_id.clone(), topic.clone()));
         let is_shared = session.group_of(&topic).is_some();
         let mut result = window::sent(conn, session, publish, is_shared).map_err(|f| ("window", f));
         if let Some(id) = id_of(publish.payload) {
@@ -155,11 +197,15 @@ impl Oracle {
                     if is_shared {
                         check("share", self.groups.sent(session, id, message, publish));
                     } else {
+                        let is_again = session.has_crashed
+                            && (session.sent.contains_key(&id)
+                                || message.extra > 0
+                                || (message.first <= self.crashed_at && has_missed));
                         check(
                             "exactly_once",
                             exactly_once::sent(session, id, message, publish),
                         );
-                        check("order", session.order.sent(message, publish));
+                        check("order", session.order.sent(message, publish, !is_again));
                     }
                     delivery::sent(session, id);
                 }

@@ -1,5 +1,7 @@
 //! Sessions in the model: how they begin, lose their connection, and end.
 
+use std::collections::BTreeSet;
+
 use columba_codec::QoS;
 
 use super::{Message, Oracle, Phase, Session, Will, id_of};
@@ -19,6 +21,9 @@ impl Oracle {
         if connect.clean_start && self.sessions.contains_key(&client_id) {
             self.end_session(&client_id);
         }
+        // MQTT 3.1 does not say whether there was a session; the broker's report does.
+        let found = self.found.get(&client_id).copied();
+        self.resolve(&client_id, found.unwrap_or(session_present));
         let is_present = self.sessions.contains_key(&client_id);
         if is_present != session_present && self.conns[link].version.has_session_present() {
             let detail = format!("link {link} ({client_id}): Session Present {session_present}");
@@ -26,15 +31,22 @@ impl Oracle {
         }
         if !is_present {
             self.serial += 1;
-            let session = Session::new(self.serial, self.shard);
+            let mut session = Session::new(self.serial, self.shard);
+            session.made = self.now_saved();
             self.sessions.insert(client_id.clone(), session);
         }
+        let saved = self.now_saved();
         let Some(session) = self.sessions.get_mut(&client_id) else {
             return;
         };
-        if std::mem::replace(&mut session.will, connect.will).is_some() {
-            self.wills.cancelled += 1;
+        if session.has_crashed && session.conn.is_none() {
+            session.home = self.shard;
         }
+        if let Some(will) = std::mem::replace(&mut session.will, connect.will) {
+            self.wills.cancelled += 1;
+            session.past_wills.push(will);
+        }
+        session.saved = saved;
         session.conn = Some(link);
         session.expiry_secs = connect.expiry_secs;
         let conn = &mut self.conns[link];
@@ -58,6 +70,7 @@ impl Oracle {
             return;
         }
         self.conns[link].phase = Phase::Closed;
+        let saved = self.now_saved();
         let client_id = self.conns[link].client_id.clone();
         let Some(session) = self.sessions.get_mut(&client_id) else {
             return;
@@ -67,14 +80,16 @@ impl Oracle {
         }
         session.conn = None;
         session.disconnected_ms = self.now_ms;
+        session.saved = saved;
         session.owed.retain(|_, owed| owed.qos != QoS::AtMostOnce);
         // What came by a group and was not answered goes to another member.
         session
             .unsettled
             .retain(|_, sent| !(sent.is_shared && sent.qos == QoS::AtLeastOnce));
         self.groups.detached(session);
-        if !has_will && session.will.take().is_some() {
+        if !has_will && let Some(will) = session.will.take() {
             self.wills.discarded += 1;
+            session.past_wills.push(will);
         }
         if session.expiry_secs == 0 {
             return self.end_session(&client_id);
@@ -95,11 +110,20 @@ impl Oracle {
         self.groups.ended(&session, client_id);
         if let Some(will) = session.will.take() {
             self.publish_will(client_id, &will);
+            session.past_wills.push(will);
         }
+        self.keep_ghost(client_id, session);
     }
 
     fn publish_will_of(&mut self, client_id: &str) {
-        let will = self.sessions.get_mut(client_id).and_then(|s| s.will.take());
+        let saved = self.now_saved();
+        let session = self.sessions.get_mut(client_id);
+        let will = session.and_then(|session| {
+            session.saved = saved;
+            let will = session.will.take()?;
+            session.past_wills.push(will.clone());
+            Some(will)
+        });
         if let Some(will) = will {
             self.publish_will(client_id, &will);
         }
@@ -118,6 +142,10 @@ impl Oracle {
             first: 0,
             last: 0,
             times: 0,
+            owed_to: BTreeSet::new(),
+            extra: 0,
+            is_acknowledged: false,
+            is_expiry_open: false,
         });
     }
 
@@ -150,15 +178,16 @@ impl Oracle {
     }
 
     /// The broker has a message now, and owes it to everybody who subscribes.
-    pub(crate) fn accept(&mut self, message: Message) {
+    /// Gives the number of what is retained.
+    pub(crate) fn accept(&mut self, message: Message) -> Option<u64> {
         self.sequence += 1;
         self.accepted += 1;
         let sequence = self.sequence;
         let id = id_of(&message.payload);
-        if message.retain {
-            self.retained.accepted(&message, id, self.shard);
-        }
-        let Some(id) = id else { return };
+        let retained = message
+            .retain
+            .then(|| self.retained.accepted(&message, id, self.shard));
+        let Some(id) = id else { return retained };
         let known = self.messages.entry(id).or_insert_with(|| Message {
             first: sequence,
             ..message.clone()
@@ -170,7 +199,35 @@ impl Oracle {
         for (client_id, session) in &mut self.sessions {
             if let Some(owed) = delivery::owed(client_id, session, &message) {
                 session.owed.insert(id, owed);
+                if let Some(known) = self.messages.get_mut(&id) {
+                    known.owed_to.insert(session.serial);
+                }
             }
         }
+        retained
+    }
+    /// The same for a QoS 2 message that the broker may have from before a crash, or not: whoever
+    /// is to have it either way is owed it.
+    pub(crate) fn accept_perhaps(&mut self, message: Message) -> Option<u64> {
+        let id = id_of(&message.payload);
+        if message.retain {
+            self.retained.perhaps(&message.topic, id);
+        }
+        let id = id?;
+        let Some(known) = self.messages.get_mut(&id) else {
+            return self.accept(message);
+        };
+        known.extra += 1;
+        known.is_expiry_open = true;
+        for (client_id, session) in &mut self.sessions {
+            let was_owed = known.owed_to.contains(&session.serial) && !session.got.contains(&id);
+            if was_owed
+                && let Some(owed) = delivery::owed(client_id, session, &message)
+                && owed.qos != QoS::AtMostOnce
+            {
+                session.owed.insert(id, owed);
+            }
+        }
+        None
     }
 }

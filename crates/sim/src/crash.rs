@@ -1,0 +1,279 @@
+//! The death of the broker at any moment, and its next life.
+
+use columba_broker::event::Now;
+use columba_broker::recovery::Recovery;
+use columba_store::{Faults, Name};
+
+use crate::event::{DiskFault, Event};
+use crate::net::Phase;
+use crate::store::Store;
+use crate::world::{Mode, World, new_shards};
+
+impl World {
+    /// The first start.
+    pub(crate) fn boot(&mut self) {
+        if let Some(storage) = &self.swarm.store {
+            self.store = Some(Store::new(self.seed, storage));
+        }
+        self.start();
+    }
+
+    /// Decides when the broker dies and what the disk does in a round.
+    pub(crate) fn plan_crashes(&mut self) {
+        let Some(storage) = self.swarm.store.clone() else {
+            return;
+        };
+        let round_ms = self.swarm.round_ms;
+        for _ in 0..self.chance.range(0, storage.crashes_max) {
+            let at_ms = self.chance.below(round_ms);
+            self.put(at_ms, Event::Crash);
+        }
+        if self.chance.percent(storage.full_percent) {
+            let at_ms = self.chance.below(round_ms);
+            self.put(at_ms, Event::Disk(DiskFault::Full));
+            let more_ms = self.chance.pick(&[100, 1_000]);
+            self.put(at_ms + more_ms, Event::Disk(DiskFault::Room));
+        }
+        if self.chance.percent(storage.failed_sync_percent) {
+            let at_ms = self.chance.below(round_ms);
+            self.put(at_ms, Event::Disk(DiskFault::FailedSync));
+        }
+    }
+
+    /// The broker dies: some steps later, or in the middle of an operation of the disk.
+    pub(crate) fn on_crash(&mut self) {
+        let Some(store) = &self.store else { return };
+        if store.has_failed {
+            self.is_dead = true;
+            return;
+        }
+        if self.chance.percent(30) {
+            let operations = store.disk.operations() + self.chance.below(8);
+            store.disk.set_faults(Faults {
+                crash_at: Some(operations),
+                ..Faults::default()
+            });
+        } else {
+            self.crash_in = Some(self.chance.below(24));
+        }
+    }
+
+    /// One of the steps between which the broker may die. Whether it is dead.
+    pub(crate) const fn dies_here(&mut self) -> bool {
+        match self.crash_in {
+            Some(0) => self.is_dead = true,
+            Some(ref mut steps) => *steps -= 1,
+            None => {}
+        }
+        self.is_dead
+    }
+
+    /// The broker is gone, with all that was in memory; then it starts again.
+    pub(crate) fn restart(&mut self) {
+        self.is_dead = false;
+        self.crash_in = None;
+        let Some(storage) = self.swarm.store.clone() else {
+            return;
+        };
+        let Some(store) = &mut self.store else { return };
+        let had_failed = store.has_failed;
+        let records = store.records();
+        store.die();
+        let is_power_lost = store.disk.is_down() || self.chance.percent(storage.power_percent);
+        if is_power_lost {
+            store.disk.restart();
+        } else {
+            store.disk.restart_process();
+        }
+        self.trace.line(
+            self.now_ms,
+            format_args!("----- the broker dies; power lost: {is_power_lost}"),
+        );
+        self.records = None;
+        if self.chance.percent(storage.flip_percent) {
+            self.flip();
+            self.records = (!is_power_lost && !had_failed).then_some(records);
+        }
+        self.lose_connections();
+        if self.chance.percent(storage.other_shards_percent) {
+            self.swarm.shards = self.chance.range(1, 4) as u16;
+        }
+        if self.swarm.clock_jump_per_mille > 0 && self.chance.percent(20) {
+            self.jump();
+        }
+        self.life += 1;
+        // The clock of a process starts anywhere.
+        let began_ms = self.chance.pick(&[0, 10, 5_000]);
+        self.base_ms = self.now_ms as i64 - began_ms;
+        self.oracle.crash(self.now_ms, self.swarm.shards);
+        for (client_id, session) in &self.oracle.sessions {
+            self.note(format_args!("{client_id}: {session:?}"));
+        }
+        for client_id in self.oracle.ghosts.keys() {
+            self.note(format_args!("{client_id} may come back"));
+        }
+        self.start();
+    }
+
+    /// A bit of what is on the disk changes.
+    fn flip(&mut self) {
+        let Some(store) = &self.store else { return };
+        let segments: Vec<Name> = store.disk.names();
+        let segments: Vec<Name> = segments
+            .into_iter()
+            .filter(|name| matches!(name, Name::Segment(_)))
+            .collect();
+        if segments.is_empty() {
+            return;
+        }
+        let name = self.chance.pick(&segments);
+        let content = store.disk.content(name).unwrap_or_default();
+        let used = content.iter().rposition(|byte| *byte != 0).unwrap_or(0);
+        let at = self.chance.below(used as u64 + 1) as usize;
+        let bit = self.chance.below(8);
+        store.disk.damage(name, |content| {
+            if let Some(byte) = content.get_mut(at) {
+                *byte ^= 1 << bit;
+            }
+        });
+        self.note(format_args!("bit {bit} of byte {at} of {name} flips"));
+        self.oracle.is_lenient = true;
+    }
+
+    fn lose_connections(&mut self) {
+        for id in 0..self.links.len() {
+            self.links[id].shard = 0;
+            if self.links[id].phase == Phase::Gone {
+                continue;
+            }
+            self.links[id].phase = Phase::Gone;
+            self.links[id].held.clear();
+            self.links[id].tail.clear();
+            if self.links[id].is_client_open && !self.links[id].is_half_open {
+                let at_ms = self.down_ms(id);
+                self.agenda.put(at_ms, Event::DownEnd { link: id });
+            }
+        }
+        self.agenda.retain(|event| match event {
+            Event::Mail { .. }
+            | Event::Adopt { .. }
+            | Event::Verdict { .. }
+            | Event::Deadline { .. }
+            | Event::Command { .. }
+            | Event::Resume { .. }
+            | Event::Tick { .. }
+            | Event::Commit
+            | Event::Stored { .. }
+            | Event::Disk(_)
+            | Event::Write { .. }
+            | Event::CloseAnyway { .. } => false,
+            Event::Up { .. }
+            | Event::UpEnd { .. }
+            | Event::Down { .. }
+            | Event::DownEnd { .. }
+            | Event::Read { .. }
+            | Event::Crash
+            | Event::Turn { .. }
+            | Event::Ping { .. }
+            | Event::Owed { .. } => true,
+        });
+        for link in &mut self.links {
+            link.is_write_due = false;
+        }
+    }
+
+    /// Reads the store, repairs it and makes the shards.
+    fn start(&mut self) {
+        let now = self.now();
+        let shards = self.swarm.shards;
+        let mut parts = Vec::new();
+        let mut seed = self.seed;
+        // A repair may be cut short by another crash.
+        let mut tries = 0;
+        while self.store.is_some() {
+            tries += 1;
+            if tries > 8 {
+                return self.oracle.fail("store", "no start in 8 tries".to_owned());
+            }
+            let may_crash = tries == 1
+                && self.records.is_none()
+                && self.mode == Mode::Faulty
+                && self.chance.percent(20);
+            let operations = self.chance.below(8);
+            let Some(store) = &mut self.store else { return };
+            if may_crash && self.life > 0 {
+                store.disk.set_faults(Faults {
+                    crash_at: Some(operations),
+                    ..Faults::default()
+                });
+            }
+            match recover(store, now, shards, self.seed) {
+                Ok(Some((found, of, damage, records))) => {
+                    if self.records.is_some_and(|before| records < before) && damage.is_empty() {
+                        let detail = "records are gone, and no damage was reported".to_owned();
+                        return self.oracle.fail("store", detail);
+                    }
+                    if found.counts.unusable > 0 {
+                        let detail = format!("{:?}", found.counts);
+                        return self.oracle.fail("store", detail);
+                    }
+                    if !damage.is_empty() && !self.oracle.is_lenient {
+                        let detail = format!("damage on a sound disk: {damage:?}");
+                        return self.oracle.fail("store", detail);
+                    }
+                    store.disk.set_faults(Faults::default());
+                    self.trace
+                        .line(self.now_ms, format_args!("found {:?}", found.counts));
+                    self.counts = found.counts;
+                    parts = found.shards;
+                    seed = of;
+                    break;
+                }
+                Ok(None) => continue,
+                Err(error) => {
+                    if !store.disk.is_down() {
+                        return self.oracle.fail("store", error);
+                    }
+                    store.die();
+                    store.disk.restart();
+                }
+            }
+        }
+        self.shards = new_shards(&self.swarm, seed, now, self.store.is_some());
+        for (shard, part) in parts.into_iter().enumerate() {
+            self.shards[shard].core.restore(now, part);
+        }
+        for shard in 0..self.shards.len() {
+            self.after_restore(shard);
+        }
+    }
+}
+
+type Found = (
+    columba_broker::recovery::Recovered,
+    u64,
+    Vec<columba_store::Damage>,
+    u64,
+);
+
+/// What is in the store, repaired; nothing if that has to be read once more.
+fn recover(store: &mut Store, now: Now, shards: u16, seed: u64) -> Result<Option<Found>, String> {
+    let mut damage = store.open(shards).map_err(|error| error.to_string())?;
+    let records = store.records();
+    for _ in 0..3 {
+        let mut recovery = Recovery::new(now);
+        let more = store
+            .read(&mut recovery)
+            .map_err(|error| error.to_string())?;
+        damage.extend(more);
+        let seed = recovery.seed().unwrap_or(seed);
+        let found = recovery.finish(shards, seed);
+        if !store.repair(&found) {
+            return Err("the repair was refused".to_owned());
+        }
+        if !found.is_to_be_repeated {
+            return Ok(Some((found, seed, damage, records)));
+        }
+    }
+    Err("recovery repairs without end".to_owned())
+}

@@ -1,0 +1,372 @@
+//! The store of a run: a real log on a disk in memory, and what its driver does. Records of all
+//! shards go into one log; they are committed some time later, and reported some time after that.
+
+use std::collections::VecDeque;
+
+use columba_broker::event::Input;
+use columba_broker::journal::{Records, StoreEvent};
+use columba_broker::recovery::{Recovered, Recovery};
+use columba_store::{
+    Batch, Damage, Error, Faults, Inline, Log, Options, Port, Position, Report, SimDisk, Ticket,
+};
+
+use crate::event::{DiskFault, Event};
+use crate::oracle::About;
+use crate::swarm::Storage;
+use crate::world::{Mode, World};
+
+/// The store of a run.
+#[derive(Debug)]
+pub(crate) struct Store {
+    pub(crate) disk: SimDisk,
+    /// None between a crash and the next start.
+    port: Option<Inline<SimDisk>>,
+    options: Options,
+    /// By shard, in the order of tickets.
+    lanes: Vec<Lane>,
+    is_commit_due: bool,
+    pub(crate) has_failed: bool,
+    is_full: bool,
+}
+
+/// What one shard has handed over.
+#[derive(Debug, Default)]
+struct Lane {
+    waiting: VecDeque<Handed>,
+    is_tick_due: bool,
+    is_told_full: bool,
+    /// When its last report arrives; later ones never overtake it.
+    last_at_ms: u64,
+}
+
+#[derive(Debug)]
+struct Handed {
+    records: Records,
+    /// The position of its first record, once it is committed.
+    first: Option<u64>,
+}
+
+/// What a commit came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Commit {
+    Done,
+    Full,
+    Failed,
+}
+
+impl Store {
+    pub(crate) fn new(seed: u64, storage: &Storage) -> Self {
+        let mut options = Options::new(seed);
+        options.segment_bytes = storage.segment_bytes;
+        options.step_bytes = 2_048;
+        Self {
+            disk: SimDisk::new(seed),
+            port: None,
+            options,
+            lanes: Vec::new(),
+            is_commit_due: false,
+            has_failed: false,
+            is_full: false,
+        }
+    }
+
+    /// The process is gone, and what it had not handed to the disk.
+    pub(crate) fn die(&mut self) {
+        self.port = None;
+        self.lanes.clear();
+        self.is_commit_due = false;
+        self.has_failed = false;
+        self.is_full = false;
+    }
+
+    /// Opens the log; returns what is damaged.
+    pub(crate) fn open(&mut self, shards: u16) -> Result<Vec<Damage>, Error> {
+        self.lanes = (0..shards).map(|_| Lane::default()).collect();
+        let (log, found) = Log::open(self.disk.clone(), self.options.clone(), &mut |_| {})?;
+        self.port = Some(Inline::new(log, usize::MAX));
+        Ok(found.damage)
+    }
+
+    /// Reads all live records.
+    pub(crate) fn read(&mut self, recovery: &mut Recovery) -> Result<Vec<Damage>, Error> {
+        let Some(port) = &mut self.port else {
+            return Ok(Vec::new());
+        };
+        let mut from = Some(Position::new(0));
+        while let Some(position) = from {
+            from = port.log().replay(position, 64, |position, record| {
+                recovery.take(position.value(), record);
+            })?;
+        }
+        Ok(port.log().take_damage())
+    }
+
+    /// Commits what recovery has to change; whether it is there.
+    pub(crate) fn repair(&mut self, recovered: &Recovered) -> bool {
+        let Some(port) = &mut self.port else {
+            return false;
+        };
+        if recovered.repair.ends.is_empty() && recovered.repair.releases.is_empty() {
+            return true;
+        }
+        // There is nobody else to hand anything over.
+        let _ = port.submit(Ticket(0), batch_of(&recovered.repair));
+        port.work();
+        let mut reports = Vec::new();
+        port.take_reports(&mut reports);
+        reports
+            .iter()
+            .any(|report| matches!(report, Report::Durable { .. }))
+    }
+
+    /// Live records.
+    pub(crate) fn records(&mut self) -> u64 {
+        self.port
+            .as_mut()
+            .map_or(0, |port| port.log().stats().records)
+    }
+
+    /// Commits up to so many batches. Of a shard whose batch found no room none with records may
+    /// overtake that.
+    fn commit(&mut self, most: u64) -> Commit {
+        let Some(port) = &mut self.port else {
+            return Commit::Done;
+        };
+        let mut submitted = Vec::new();
+        for (shard, lane) in self.lanes.iter().enumerate() {
+            let mut is_blocked = false;
+            for (at, handed) in lane.waiting.iter().enumerate() {
+                if handed.first.is_some() {
+                    continue;
+                }
+                let has_records = !handed.records.ends.is_empty();
+                if (has_records && is_blocked) || submitted.len() as u64 >= most {
+                    continue;
+                }
+                is_blocked |= has_records && self.is_full;
+                let ticket = Ticket(submitted.len() as u64);
+                submitted.push((shard, at));
+                let _ = port.submit(ticket, batch_of(&handed.records));
+            }
+        }
+        port.work();
+        let mut reports = Vec::new();
+        port.take_reports(&mut reports);
+        let mut result = Commit::Done;
+        for report in reports {
+            match report {
+                Report::Durable { ticket, first } => {
+                    let (shard, at) = submitted[ticket.0 as usize];
+                    self.lanes[shard].waiting[at].first = Some(first.value());
+                }
+                Report::Refused {
+                    error: Error::Full { .. },
+                    ..
+                } => {
+                    result = Commit::Full;
+                }
+                Report::Refused { .. } => return Commit::Failed,
+                _ => {}
+            }
+        }
+        self.is_full = result == Commit::Full;
+        result
+    }
+}
+
+fn batch_of(records: &Records) -> Batch {
+    let mut batch = Batch::new();
+    let mut start = 0;
+    for end in &records.ends {
+        batch.append(&records.bytes[start..*end]);
+        start = *end;
+    }
+    for position in &records.releases {
+        batch.release(Position::new(*position));
+    }
+    batch
+}
+
+impl World {
+    /// A shard has done something: what it has for the store is taken now or some time later.
+    pub(crate) fn end_tick(&mut self, shard: usize) {
+        let Some(storage) = &self.swarm.store else {
+            return;
+        };
+        let prompt_percent = storage.prompt_percent;
+        if self.mode != Mode::Faulty || self.chance.percent(prompt_percent) {
+            return self.gather(shard);
+        }
+        let Some(store) = &mut self.store else { return };
+        if !std::mem::replace(&mut store.lanes[shard].is_tick_due, true) {
+            let delay_ms = self.chance.range(0, 3);
+            self.put(delay_ms, Event::Tick { shard });
+        }
+    }
+
+    pub(crate) fn on_tick(&mut self, shard: usize) {
+        if let Some(store) = &mut self.store {
+            store.lanes[shard].is_tick_due = false;
+        }
+        self.gather(shard);
+    }
+
+    fn gather(&mut self, shard: usize) {
+        let Some(records) = self.shards[shard].core.poll_records() else {
+            return;
+        };
+        let Some(store) = &mut self.store else { return };
+        self.trace.line(
+            self.now_ms,
+            format_args!(
+                "  shard {shard} hands over batch {}: {} records, {} releases",
+                records.ticket,
+                records.ends.len(),
+                records.releases.len()
+            ),
+        );
+        self.trace.bytes(&records.bytes);
+        if self.trace.is_printed() {
+            self.trace.note(self.now_ms, format_args!("{records:?}"));
+        }
+        self.oracle.taken(shard, records.ticket);
+        let handed = Handed {
+            records,
+            first: None,
+        };
+        store.lanes[shard].waiting.push_back(handed);
+        self.plan_commit(0);
+    }
+
+    fn plan_commit(&mut self, after_ms: u64) {
+        let most_ms = self.swarm.store.as_ref().map_or(0, |of| of.commit_ms_max);
+        let Some(store) = &mut self.store else { return };
+        if store.has_failed || std::mem::replace(&mut store.is_commit_due, true) {
+            return;
+        }
+        let delay_ms = after_ms + self.delay(most_ms);
+        self.put(delay_ms, Event::Commit);
+    }
+
+    pub(crate) fn on_commit(&mut self) {
+        let group_max = self.swarm.store.as_ref().map_or(1, |of| of.group_max);
+        if self.dies_here() {
+            return;
+        }
+        let Some(store) = &mut self.store else { return };
+        store.is_commit_due = false;
+        if store.has_failed {
+            return;
+        }
+        let most = self.chance.range(1, group_max);
+        let result = store.commit(most);
+        self.trace
+            .line(self.now_ms, format_args!("commit: {result:?}"));
+        if store.disk.is_down() {
+            self.is_dead = true;
+            return;
+        }
+        for (shard, lane) in store.lanes.iter().enumerate() {
+            for handed in lane.waiting.iter().filter(|of| of.first.is_some()) {
+                self.oracle.committed(shard, handed.records.ticket);
+            }
+        }
+        if self.dies_here() {
+            return;
+        }
+        match result {
+            Commit::Done => self.report_commits(),
+            Commit::Full => {
+                self.report_commits();
+                self.tell_full();
+                self.plan_commit(20);
+            }
+            Commit::Failed => self.tell_failed(),
+        }
+        let Some(store) = &mut self.store else { return };
+        let is_waiting = |lane: &Lane| lane.waiting.iter().any(|of| of.first.is_none());
+        if store.lanes.iter().any(is_waiting) {
+            self.plan_commit(0);
+        }
+    }
+
+    /// Reports what is committed, each shard's batches in order.
+    fn report_commits(&mut self) {
+        let most_ms = self.swarm.store.as_ref().map_or(0, |of| of.report_ms_max);
+        for shard in 0..self.shards.len() {
+            let delay_ms = self.delay(most_ms);
+            let Some(store) = &mut self.store else { return };
+            let lane = &mut store.lanes[shard];
+            lane.last_at_ms = lane.last_at_ms.max(self.now_ms + delay_ms);
+            while let Some(first) = lane.waiting.front().and_then(|handed| handed.first) {
+                let Some(handed) = lane.waiting.pop_front() else {
+                    break;
+                };
+                let event = StoreEvent::Durable {
+                    ticket: handed.records.ticket,
+                    first,
+                };
+                let event = Event::Stored { shard, event };
+                self.agenda.put(lane.last_at_ms, event);
+            }
+            if lane.is_told_full && lane.waiting.is_empty() {
+                lane.is_told_full = false;
+                let event = StoreEvent::Room;
+                self.agenda
+                    .put(lane.last_at_ms, Event::Stored { shard, event });
+            }
+        }
+    }
+
+    fn tell_full(&mut self) {
+        for shard in 0..self.shards.len() {
+            let Some(store) = &mut self.store else { return };
+            let lane = &mut store.lanes[shard];
+            if !lane.waiting.is_empty() && !std::mem::replace(&mut lane.is_told_full, true) {
+                let at_ms = lane.last_at_ms.max(self.now_ms);
+                lane.last_at_ms = at_ms;
+                let event = StoreEvent::Full;
+                self.agenda.put(at_ms, Event::Stored { shard, event });
+            }
+        }
+    }
+
+    /// Nothing is certain any more: some time later somebody starts the broker anew.
+    fn tell_failed(&mut self) {
+        let Some(store) = &mut self.store else { return };
+        store.has_failed = true;
+        for shard in 0..self.shards.len() {
+            let event = StoreEvent::Failed;
+            self.put(0, Event::Stored { shard, event });
+        }
+        let delay_ms = self.chance.pick(&[10, 300, 1_500]);
+        self.crash_in = None;
+        self.put(delay_ms, Event::Crash);
+    }
+
+    pub(crate) fn on_stored(&mut self, shard: usize, event: StoreEvent) {
+        if let StoreEvent::Durable { ticket, .. } = event {
+            self.oracle.reported(shard, ticket);
+        }
+        self.input(shard, Input::Store(event), About::Store(event));
+        self.feed_held(shard);
+    }
+
+    pub(crate) fn on_disk(&mut self, fault: DiskFault) {
+        let Some(store) = &mut self.store else { return };
+        let disk = store.disk.clone();
+        let faults = match fault {
+            DiskFault::Full => Faults {
+                capacity: Some(0),
+                ..Faults::default()
+            },
+            DiskFault::FailedSync => Faults {
+                fail_sync_at: Some(disk.syncs()),
+                ..Faults::default()
+            },
+            DiskFault::Room => Faults::default(),
+        };
+        disk.set_faults(faults);
+        self.note(format_args!("disk: {fault:?}"));
+    }
+}
