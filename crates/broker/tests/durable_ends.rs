@@ -4,7 +4,7 @@ mod bed;
 
 use bed::exchange::{QOS_1, QOS_2, SHARDS, id};
 use bed::{Bed, ClientIx, V5};
-use columba_codec::{Packet, PacketType};
+use columba_codec::{Packet, PacketType, QoS};
 
 /// The types of the packets that came.
 fn types(bed: &mut Bed, client: ClientIx) -> Vec<PacketType> {
