@@ -134,7 +134,7 @@ mod tests {
             }
             bytes.extend(data.as_bytes());
         }
-        let notes = read(&bytes[..bytes.len() - 1]).unwrap();
+        let notes = read(&bytes[..bytes.len() - 1]).expect("a sound journal");
         let name = "spare".to_owned();
         assert_eq!(notes.len(), 2);
         assert_eq!(notes[1].event, Event::Unlink { name });

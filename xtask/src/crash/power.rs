@@ -17,6 +17,9 @@ const SECTOR_BYTES: u64 = 512;
 /// A file, whatever its name is.
 type Id = u64;
 
+/// Names that come to mean a file, or none, at once.
+type Renaming = Vec<(String, Option<Id>)>;
+
 /// A disk below a directory. What was written is there once it was synced; names are there once
 /// their directory was, in the order in which they were made.
 pub(super) struct Disk {
@@ -29,7 +32,7 @@ pub(super) struct Disk {
     /// The names as processes see them.
     names: BTreeMap<String, Id>,
     /// Changes of names that are not durable, each with its place in time.
-    renames: Vec<(u64, Vec<(String, Option<Id>)>)>,
+    renames: Vec<(u64, Renaming)>,
     /// Changes of bytes that are not durable, each with its place in time.
     changes: BTreeMap<Id, Vec<(u64, Change)>>,
     /// Descriptors; `None` is the directory.
@@ -386,7 +389,7 @@ impl Disk {
     }
 }
 
-fn rename(names: &mut BTreeMap<String, Id>, changes: Vec<(String, Option<Id>)>) {
+fn rename(names: &mut BTreeMap<String, Id>, changes: Renaming) {
     for (name, file) in changes {
         match file {
             Some(file) => names.insert(name, file),
@@ -409,9 +412,9 @@ mod tests {
     impl Bed {
         fn new(name: &str) -> Self {
             let dir = std::env::temp_dir().join(format!("columba-{}-{name}", std::process::id()));
-            let dir = fresh_dir(dir).unwrap();
-            fs::create_dir(dir.join("seen")).unwrap();
-            let disk = Disk::new(dir.join("seen"), dir.join("image")).unwrap();
+            let dir = fresh_dir(dir).expect("a directory");
+            fs::create_dir(dir.join("seen")).expect("a file");
+            let disk = Disk::new(dir.join("seen"), dir.join("image")).expect("a file");
             let mut bed = Self {
                 disk,
                 chance: Chance::new(1),
@@ -426,7 +429,9 @@ mod tests {
             self.number += 1;
             let number = self.number;
             let note = Note { number, event };
-            self.disk.take(note, &mut self.chance).unwrap();
+            self.disk
+                .take(note, &mut self.chance)
+                .expect("a sound note");
         }
 
         fn open(&mut self, fd: u32, name: &str) {
@@ -454,11 +459,12 @@ mod tests {
         fn left(mut self) -> Vec<(String, Vec<u8>)> {
             self.disk.renames.clear();
             self.disk.changes.clear();
-            self.disk.restore().unwrap();
+            self.disk.restore().expect("a file");
             let dir = self.disk.seen.clone();
-            let read = |(name, _): (&String, _)| (name.clone(), fs::read(dir.join(name)).unwrap());
+            let read =
+                |(name, _): (&String, _)| (name.clone(), fs::read(dir.join(name)).expect("a file"));
             let left = self.disk.durable.iter().map(read).collect();
-            fs::remove_dir_all(dir.parent().unwrap()).unwrap();
+            fs::remove_dir_all(dir.parent().expect("a directory above")).expect("a file");
             left
         }
     }
