@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Loads a broker that is killed again and again, and says what became of every message.
 
-crash_paho.py PORT: reads commands, one a line, and answers each with a line of JSON.
+crash_paho.py PORT [PATIENCE]: reads commands, one a line, and answers each with a line of JSON.
 
-  load   publish until told otherwise
-  check  stop publishing, wait until every message is acknowledged and has arrived, and report
+  load [BYTES]  publish until told otherwise, with payloads that are at least so long
+  count         how much is acknowledged
+  check         stop publishing, wait until every message is acknowledged and has arrived, and report
 """
 
 import collections
@@ -19,7 +20,7 @@ from paho.mqtt.properties import Properties
 
 PORT = int(sys.argv[1])
 # Seconds that everything may take to arrive once the broker is up for good.
-PATIENCE = 60
+PATIENCE = int(sys.argv[2]) if len(sys.argv) > 2 else 60
 # Messages that a publisher has unacknowledged at most.
 OPEN_MAX = 50
 FOREVER = 0xFFFFFFFF
@@ -98,7 +99,7 @@ class Publisher(Client):
         if retain:
             topic = f"r/{self.name}/{number % self.topics}"
             self.last[topic] = number
-        self.paho.publish(topic, b"%d" % number, self.qos, retain)
+        self.paho.publish(topic, (b"%d" % number).ljust(payload_bytes), self.qos, retain)
         return True
 
 
@@ -160,6 +161,7 @@ SUBSCRIBERS = [
     Subscriber("away", V5, 2, is_absent=True),
 ]
 IS_LOADING = threading.Event()
+payload_bytes = 0
 
 
 def publish():
@@ -240,6 +242,7 @@ def check():
 
 
 def main():
+    global payload_bytes
     for subscriber in SUBSCRIBERS:
         subscriber.start()
     for subscriber in SUBSCRIBERS:
@@ -251,10 +254,15 @@ def main():
     threading.Thread(target=publish, daemon=True).start()
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
-        if line.strip() == "load":
+        order, *sizes = line.split()
+        if order == "load":
+            payload_bytes = int(sizes[0]) if sizes else 0
             IS_LOADING.set()
             print(json.dumps({"loading": True}), flush=True)
-        elif line.strip() == "check":
+        elif order == "count":
+            acknowledged = sum(of.acknowledged for of in PUBLISHERS + RETAINERS)
+            print(json.dumps({"acknowledged": acknowledged}), flush=True)
+        elif order == "check":
             print(json.dumps(check()), flush=True)
 
 

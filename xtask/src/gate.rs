@@ -13,6 +13,12 @@ use crate::{conformance, crash, provision, tidy};
 /// What the simulator does in the gate, besides the seeds that its tests run.
 const GATE_SIMULATION: [&str; 4] = ["--start", "1000", "--seeds", "500"];
 const FUZZ_SECS: u32 = 30;
+/// How brokers die in the gate.
+const GATE_CRASHES: [(&str, &[&str]); 3] = [
+    ("crash", &["--trials", "50"]),
+    ("loss of power", &["--power-loss", "--trials", "20"]),
+    ("disk faults", &["--faults", "--trials", "8"]),
+];
 
 /// What ran, and how it ended.
 #[derive(Default)]
@@ -130,11 +136,13 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<bool> {
             tests,
         })
     });
-    ledger.step("crash", || {
-        let (binary, python) = (quick_binary(root)?, provision::python(root)?);
-        let options = crash::Options::parse(&[])?;
-        Ok(crash::run(root, &binary, &python, &options)?.into())
-    });
+    for (name, options) in GATE_CRASHES {
+        ledger.step(name, || {
+            let (binary, python) = (quick_binary(root)?, provision::python(root)?);
+            let options = crash::Options::parse(options)?;
+            Ok(crash::run(root, &binary, &python, &options)?.into())
+        });
+    }
     if find("cargo-deny").is_some() {
         ledger.step("cargo-deny", || {
             shown(cargo(["deny", "check", "licenses", "bans", "sources"]))

@@ -1,0 +1,137 @@
+//! A disk that fails, and one that is full for a while.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+
+use super::PATIENCE_SECS;
+use super::shim::Disposition;
+use super::trial::{Place, Trial};
+
+/// What the log says when the disk has failed, has no room, and has room again.
+const FAILED: &str = "nothing that would have to be stored is acknowledged any more";
+const FULL: &str = "the disk is full";
+const ROOM: &str = "the disk has room again";
+/// Large payloads, so that segments fill.
+const LOAD: &str = "load 8000";
+const LIMIT: Duration = Duration::from_secs(40);
+/// What is on its way to a client has arrived after this.
+const ON_THE_WAY: Duration = Duration::from_millis(500);
+const STILL: Duration = Duration::from_secs(1);
+
+/// Half of the trials with a disk that fails, half with one that is full. Whether nothing was
+/// lost.
+pub(super) fn run(place: Place<'_>, trials: usize) -> anyhow::Result<bool> {
+    let mut trial = Trial::start(place, Some(Disposition::FullAtTimes), PATIENCE_SECS)?;
+    let mut is_fine = true;
+    for number in 0..trials {
+        let loses_power = number / 2 % 2 == 0;
+        is_fine &= if number % 2 == 0 {
+            full(&mut trial, loses_power)?
+        } else {
+            failing(&mut trial, loses_power)?
+        };
+        is_fine &= trial.check(number + 1)?;
+        if !is_fine {
+            break;
+        }
+    }
+    Ok(is_fine)
+}
+
+/// A sync fails under load; then the broker is killed, with its power or without.
+fn failing(trial: &mut Trial, loses_power: bool) -> anyhow::Result<bool> {
+    let syncs = 20 + trial.chance.below(400);
+    println!("crash: EIO after {syncs} syncs, then {}", end(loses_power));
+    trial.dispose(Disposition::FailsAfter(syncs));
+    trial.lose_power()?;
+    trial.launch()?;
+    trial.wait()?;
+    trial.clients.ask("load")?;
+    told(trial, FAILED)?;
+    let is_fine = stands_still(trial, "after a failed sync")?;
+    trial.dispose(Disposition::FullAtTimes);
+    if loses_power {
+        trial.lose_power()?;
+    } else {
+        trial.kill()?;
+    }
+    trial.launch()?;
+    trial.wait()?;
+    std::thread::sleep(STILL);
+    // Also what was found in the system's memory has to be on the disk now.
+    trial.lose_power()?;
+    trial.launch()?;
+    trial.wait()?;
+    Ok(is_fine)
+}
+
+/// The disk is full under load; then it has room again, or the power goes first.
+fn full(trial: &mut Trial, loses_power: bool) -> anyhow::Result<bool> {
+    println!(
+        "crash: ENOSPC, then {}",
+        if loses_power { end(true) } else { "room" }
+    );
+    trial.clients.ask(LOAD)?;
+    trial.fill(true)?;
+    told(trial, FULL)?;
+    let is_fine = stands_still(trial, "on a full disk")?;
+    if loses_power {
+        trial.lose_power()?;
+        trial.fill(false)?;
+        trial.launch()?;
+        trial.wait()?;
+    } else {
+        trial.fill(false)?;
+        told(trial, ROOM)?;
+    }
+    let before = acknowledged(trial)?;
+    let start = Instant::now();
+    while acknowledged(trial)? == before {
+        if start.elapsed() > LIMIT {
+            bail!("nothing goes on after a full disk:\n{}", trial.log());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(is_fine)
+}
+
+const fn end(loses_power: bool) -> &'static str {
+    if loses_power {
+        "loss of power"
+    } else {
+        "SIGKILL"
+    }
+}
+
+/// Waits until the broker says something in its log.
+fn told(trial: &mut Trial, what: &str) -> anyhow::Result<()> {
+    let start = Instant::now();
+    while !trial.log().contains(what) {
+        if start.elapsed() > LIMIT || !trial.server.is_running() {
+            bail!("the broker did not say `{what}`:\n{}", trial.log());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// Whether the broker runs and acknowledges nothing.
+fn stands_still(trial: &mut Trial, when: &str) -> anyhow::Result<bool> {
+    std::thread::sleep(ON_THE_WAY);
+    let before = acknowledged(trial)?;
+    std::thread::sleep(STILL);
+    let later = acknowledged(trial)? - before;
+    if later > 0 {
+        println!("crash: FAULT {later} acknowledged {when}");
+    }
+    if !trial.server.is_running() {
+        bail!("the broker ended {when}:\n{}", trial.log());
+    }
+    Ok(later == 0)
+}
+
+fn acknowledged(trial: &mut Trial) -> anyhow::Result<u64> {
+    let report = trial.clients.ask("count")?;
+    report["acknowledged"].as_u64().context("no count")
+}
