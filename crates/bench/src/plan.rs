@@ -142,6 +142,9 @@ pub struct Plan {
     pub is_exact: bool,
     /// [`Kind::Conn`]: how long connections are held.
     pub hold: Duration,
+    /// How long sessions outlive their connection; 0: they end with it. For [`Kind::Offline`] 0 is an
+    /// hour.
+    pub session_expiry_secs: u32,
     /// Keep alive; 0 turns it off.
     pub keep_alive_secs: u16,
     /// Threads that make the load.
@@ -258,6 +261,7 @@ impl Plan {
             matching: 1,
             is_exact: false,
             hold: Duration::from_secs(2),
+            session_expiry_secs: 0,
             keep_alive_secs: 60,
             threads: 1,
             stall_timeout: Duration::from_secs(10),

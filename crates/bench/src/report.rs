@@ -38,6 +38,9 @@ pub struct Report {
     pub counts: Counts,
     /// Times of the measured stage, in microseconds.
     pub latency: Option<Latency>,
+    /// From publishing to the end of the handshake (PUBACK, PUBCOMP); of the stage that stores, where
+    /// another is measured.
+    pub acknowledgement: Option<Latency>,
     /// What the broker used in the measured stage.
     pub broker_use: Option<BrokerUse>,
     /// What this generator used in the measured stage.

@@ -130,6 +130,27 @@ fn connecting(plan: &Plan, who: Who) -> Connecting {
     }
 }
 
+/// The same for sessions that outlive their connection, if the plan has such.
+fn lasting(plan: &Plan, who: Who) -> Connecting {
+    let is_persistent = plan.session_expiry_secs > 0;
+    Connecting {
+        // MQTT 3 keeps no session that began clean.
+        clean_start: !is_persistent,
+        is_persistent,
+        ..connecting(plan, who)
+    }
+}
+
+/// Removes what outlived its connection, by a clean start: every version has that. What goes wrong
+/// with it is beside what was measured.
+fn remove_sessions(leader: &mut Leader<'_>, who: Who) {
+    let troubles = std::mem::take(&mut leader.troubles);
+    if leader.connect(connecting(leader.plan, who)).is_ok() {
+        leader.leave(who);
+    }
+    leader.troubles = troubles;
+}
+
 /// A stage that begins now.
 fn stage(time_from: TimeFrom, publishing: Option<Publishing>) -> Stage {
     let now = now_ns();
@@ -172,7 +193,7 @@ fn listen(leader: &mut Leader<'_>, summary: &mut Summary<'_>) -> Result<(), Trou
 /// Everything that is publishing and receiving at the same time.
 fn flow(leader: &mut Leader<'_>, summary: &mut Summary<'_>) -> Result<(), Trouble> {
     let plan = leader.plan;
-    leader.connect(connecting(plan, Who::All))?;
+    leader.connect(lasting(plan, Who::All))?;
     if plan.kind == Kind::Filters {
         let before = leader.begin("subscribing", stage(TimeFrom::Due, None))?;
         leader.subscribe(Who::Subscribers)?;
@@ -197,6 +218,9 @@ fn flow(leader: &mut Leader<'_>, summary: &mut Summary<'_>) -> Result<(), Troubl
     };
     summary.measured(measured, unit);
     leader.leave(Who::All);
+    if plan.session_expiry_secs > 0 {
+        remove_sessions(leader, Who::All);
+    }
     Ok(())
 }
 
@@ -292,7 +316,7 @@ fn offline(leader: &mut Leader<'_>, summary: &mut Summary<'_>) -> Result<(), Tro
     leader.connect(persistent)?;
     leader.subscribe(Who::Subscribers)?;
     leader.disconnect(Who::Subscribers)?;
-    leader.connect(connecting(plan, Who::Publishers))?;
+    leader.connect(lasting(plan, Who::Publishers))?;
     // A thread may stamp its first messages with the time at which it was told to begin.
     let first_ns = now_ns();
     let stored = store(leader, "storing", messages_of(plan), false)?;
@@ -306,12 +330,10 @@ fn offline(leader: &mut Leader<'_>, summary: &mut Summary<'_>) -> Result<(), Tro
     summary.stored(&stored);
     summary.measured(leader.end(before)?, "deliveries");
     leader.leave(Who::All);
-    // A clean start is how every version removes a session. What goes wrong with it is beside what
-    // was measured.
-    let troubles = std::mem::take(&mut leader.troubles);
-    if leader.connect(connecting(plan, Who::Subscribers)).is_ok() {
-        leader.leave(Who::Subscribers);
-    }
-    leader.troubles = troubles;
+    let who = match plan.session_expiry_secs {
+        0 => Who::Subscribers,
+        _ => Who::All,
+    };
+    remove_sessions(leader, who);
     Ok(())
 }

@@ -17,6 +17,8 @@ pub(crate) struct Setting {
     pub(crate) version: Version,
     pub(crate) password: Option<String>,
     pub(crate) keep_alive_secs: u16,
+    /// Of sessions that outlive their connection.
+    pub(crate) session_expiry_secs: u32,
     pub(crate) window: u16,
     pub(crate) retain: bool,
     pub(crate) payload: Payload,

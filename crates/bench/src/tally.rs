@@ -80,6 +80,8 @@ pub(crate) struct Tally {
     /// Sessions that the broker had kept.
     pub(crate) sessions_present: u64,
     pub(crate) latency: Times,
+    /// From the due time of a message to the end of its handshake.
+    pub(crate) acknowledgements: Times,
     /// Open loop: how late messages were handed to their connection.
     pub(crate) lag: Times,
     /// From the due time of a connection to its CONNACK.
@@ -117,6 +119,7 @@ impl Tally {
         self.last_acknowledged_ns = self.last_acknowledged_ns.max(other.last_acknowledged_ns);
         self.sessions_present += other.sessions_present;
         self.latency.add(&other.latency);
+        self.acknowledgements.add(&other.acknowledgements);
         self.lag.add(&other.lag);
         self.connects.add(&other.connects);
         self.last_connect_ns = self.last_connect_ns.max(other.last_connect_ns);

@@ -101,6 +101,11 @@ enum Health {
     Failed,
 }
 
+/// Emptied batches that are kept, and how large they may be.
+const SPARES_MAX: usize = 4;
+const SPARE_BYTES_MAX: usize = 1 << 20;
+const SPARE_PLACES_MAX: usize = 1 << 14;
+
 /// The records of one shard.
 #[derive(Debug)]
 pub(crate) struct Journal {
@@ -113,6 +118,9 @@ pub(crate) struct Journal {
     /// was, in numbers that count up.
     ending: BTreeMap<u32, u64>,
     next_ending: u64,
+    /// Emptied batches and lists of owners, for the next ones.
+    spare: Vec<Records>,
+    spare_owners: Vec<Vec<Owner>>,
     /// Batches with the store, in order.
     flying: VecDeque<Flying>,
     flying_bytes: usize,
@@ -140,6 +148,8 @@ impl Journal {
             owners: Vec::new(),
             ending: BTreeMap::new(),
             next_ending: 1,
+            spare: Vec::new(),
+            spare_owners: Vec::new(),
             flying: VecDeque::new(),
             flying_bytes: 0,
             durable: 0,
@@ -297,19 +307,33 @@ impl Journal {
         if !self.has_batch() {
             return None;
         }
-        let next = Records {
-            ticket: self.batch.ticket + 1,
-            ..Records::default()
-        };
+        let mut next = self.spare.pop().unwrap_or_default();
+        next.ticket = self.batch.ticket + 1;
         let batch = std::mem::replace(&mut self.batch, next);
         let bytes = batch.bytes.len();
         self.flying_bytes += bytes;
         self.flying.push_back(Flying {
             ticket: batch.ticket,
-            owners: std::mem::take(&mut self.owners),
+            owners: std::mem::replace(
+                &mut self.owners,
+                self.spare_owners.pop().unwrap_or_default(),
+            ),
             bytes,
         });
         Some(batch)
+    }
+
+    /// Keeps the memory of a batch for another one.
+    pub(crate) fn reuse(&mut self, mut records: Records) {
+        let is_small = records.bytes.capacity() <= SPARE_BYTES_MAX
+            && records.ends.capacity() <= SPARE_PLACES_MAX
+            && records.releases.capacity() <= SPARE_PLACES_MAX;
+        if is_small && self.spare.len() < SPARES_MAX {
+            records.bytes.clear();
+            records.ends.clear();
+            records.releases.clear();
+            self.spare.push(records);
+        }
     }
 
     /// A batch is durable: appends what other shards are to be told.
@@ -319,7 +343,8 @@ impl Journal {
             && let Some(batch) = self.flying.pop_front()
         {
             self.flying_bytes -= batch.bytes;
-            for (position, owner) in (first..).zip(batch.owners) {
+            let mut owners = batch.owners;
+            for (position, owner) in (first..).zip(owners.drain(..)) {
                 match owner {
                     Owner::Here(record) => self.settle(record, position),
                     Owner::There(shard, record) => others.push(Settled {
@@ -328,6 +353,9 @@ impl Journal {
                         position,
                     }),
                 }
+            }
+            if self.spare_owners.len() < SPARES_MAX && owners.capacity() <= SPARE_PLACES_MAX {
+                self.spare_owners.push(owners);
             }
         }
         self.durable = self.durable.max(ticket);
@@ -407,6 +435,30 @@ mod tests {
         journal.end(ids[1]);
         assert_eq!(journal.ending(), []);
         assert_eq!(journal.take_batch().unwrap().releases, [5, 6]);
+    }
+
+    #[test]
+    fn memory_that_is_given_back_is_empty_when_it_is_used_again() {
+        let (mut journal, _) = journal_with(&[b"a"]);
+        let mut batch = journal.take_batch().unwrap();
+        batch.releases.push(9);
+        journal.reuse(batch);
+        let huge = Records {
+            bytes: Vec::with_capacity(SPARE_BYTES_MAX + 1),
+            ..Records::default()
+        };
+        journal.reuse(huge);
+        // The one that is being gathered was made before.
+        journal.append(|out| out.extend_from_slice(b"b"));
+        journal.take_batch().unwrap();
+        assert!(!journal.has_batch());
+        journal.append(|out| out.extend_from_slice(b"cd"));
+        let batch = journal.take_batch().unwrap();
+        assert_eq!(
+            (batch.ticket, &*batch.bytes, &*batch.ends),
+            (3, &b"cd"[..], &[2][..])
+        );
+        assert!(batch.releases.is_empty() && batch.bytes.capacity() <= SPARE_BYTES_MAX);
     }
 
     #[test]

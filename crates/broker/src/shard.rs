@@ -265,6 +265,11 @@ impl Shard {
         self.journal.take_batch()
     }
 
+    /// Gives the memory of a batch back that the store needs no more, for a later one.
+    pub fn reuse_records(&mut self, records: Records) {
+        self.journal.reuse(records);
+    }
+
     /// Bytes of the letters that [`poll_mail`](Self::poll_mail) has for the shard that gets most.
     pub fn mail_bytes(&self) -> usize {
         if !self.has_mail {

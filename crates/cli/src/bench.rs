@@ -121,6 +121,19 @@ struct LoadArgs {
     )]
     keepalive: u16,
 
+    /// How long sessions outlive their connection, so that the broker has to keep them (MQTT 3: clean
+    /// session 0); removed at the end. For pub, pair, fanin, fanout, mixed, filters and offline
+    /// [default: 0, they end with it; offline: 3600]
+    #[arg(
+        short = 'x',
+        long,
+        visible_alias = "session-expiry-interval",
+        value_name = "SECONDS",
+        default_value_t = 0,
+        hide_default_value = true,
+        help_heading = "Load"
+    )]
+    session_expiry: u32,
     /// Connections, publishers, subscribers, pairs, sessions or devices, by kind
     #[arg(short, long, value_name = "COUNT", value_parser = parse_u32, help_heading = "Load")]
     clients: Option<u32>,
@@ -332,6 +345,7 @@ impl LoadArgs {
         plan.credentials.password.clone_from(&self.password);
         plan.client_id.clone_from(&self.client_id);
         plan.keep_alive_secs = self.keepalive;
+        plan.session_expiry_secs = self.session_expiry;
         plan.clients = self.clients.unwrap_or(plan.clients);
         plan.amount = match (self.count, self.duration) {
             (Some(messages), _) => Amount::Messages(messages),

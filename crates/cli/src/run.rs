@@ -146,17 +146,25 @@ fn locate(args: &RunArgs) -> Result<Location, Failure> {
 
 /// Locks the data directory, unless the store is there and locks it itself.
 fn lock(config: &Config) -> Result<Option<DiskFiles>, Failure> {
-    let is_same = |a: &Path, b: &Path| match (a.canonicalize(), b.canonicalize()) {
-        (Ok(a), Ok(b)) => a == b,
-        _ => a == b,
-    };
     let store = &config.store;
     let has_store = store.durability != Durability::Memory;
-    if has_store && is_same(&store.directory, &config.data_dir) {
+    if has_store && without_links(&store.directory) == without_links(&config.data_dir) {
         return Ok(None);
     }
     let lock = lock_data_dir(&config.data_dir);
     lock.map(Some).map_err(|error| of_store(&error))
+}
+
+/// A directory by its one true path. It may be about to be made.
+fn without_links(dir: &Path) -> PathBuf {
+    let of_parent = || {
+        let parent = dir.parent()?;
+        let is_here = parent.as_os_str().is_empty();
+        let parent = if is_here { Path::new(".") } else { parent };
+        Some(parent.canonicalize().ok()?.join(dir.file_name()?))
+    };
+    let path = dir.canonicalize().ok().or_else(of_parent);
+    path.unwrap_or_else(|| dir.to_owned())
 }
 
 fn explain(error: &StartError) -> Failure {

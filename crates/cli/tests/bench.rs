@@ -100,6 +100,21 @@ fn check(broker: &Broker, args: &str, all_qos: &[u8], sent: u64, received: u64) 
 }
 
 #[test]
+fn lasting_sessions_are_there_during_a_run_and_gone_after_it() {
+    let broker = Broker::start();
+    for (kind, version) in [("pair", "5"), ("fanout", "5"), ("pair", "3.1.1")] {
+        for qos in [1, 2] {
+            let args = format!("{kind} -c 3 -n 300 -q {qos} -V {version} -x 60 -I lasting-%i");
+            let report = broker.report(&args);
+            assert_eq!(report["acknowledgement"]["count"], report["sent"], "{args}");
+        }
+    }
+    // With the same ids: had a session stayed, it would get these as well.
+    let report = broker.report("pub -c 3 -n 30 -q 1 -x 60 -I lasting-%i -t bench/%i");
+    assert_eq!(report["received"], 0);
+}
+
+#[test]
 fn pairs_get_every_message_once_and_in_order() {
     let broker = Broker::start();
     check(&broker, "pair -n 300 -c 3", &[0, 1, 2], 300, 300);

@@ -298,6 +298,24 @@ fn a_broker_says_what_it_found_and_its_store_is_its_own_until_it_ends() {
 }
 
 #[test]
+fn a_store_may_be_in_a_data_directory_of_another_spelling_that_is_not_there_yet() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let dir = temp.path().join("inst");
+    good(&["create", text(&dir)]);
+    let link = temp.path().join("link");
+    std::os::unix::fs::symlink(&dir, &link).expect("a link");
+    fs::remove_dir(dir.join("data")).expect("an empty directory");
+    let path = dir.join("etc/columba.toml");
+    let config = fs::read_to_string(&path).expect("a file");
+    let there = format!("[store]\ndirectory = \"{}\"", text(&link.join("data")));
+    fs::write(&path, config.replacen("[store]", &there, 1)).expect("a file");
+    let broker = Running::start(text(&dir));
+    let shown = broker.lines.join("\n");
+    broker.stop();
+    assert!(shown.contains("recovered 0 sessions"), "{shown}");
+}
+
+#[test]
 fn a_broker_without_a_store_leaves_no_file_but_its_lock() {
     let temp = tempfile::tempdir().expect("a directory");
     let dir = temp.path().join("inst");

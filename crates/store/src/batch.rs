@@ -80,6 +80,19 @@ impl Batch {
         }
     }
 
+    /// The other way round: the memory of a batch, emptied, for the parts of another.
+    #[must_use]
+    pub fn into_spare_parts(mut self) -> (Vec<u8>, Vec<usize>, Vec<u64>) {
+        self.clear();
+        let releases = self.releases.into_iter().map(Position::value).collect();
+        (self.bytes, self.ends, releases)
+    }
+
+    /// How many bytes of records fit without more memory.
+    pub(crate) const fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Adds a record. It gets the position after that of the record before it.
     pub fn append(&mut self, record: &[u8]) {
         self.append_with(|out| out.extend_from_slice(record));

@@ -31,6 +31,10 @@ impl Default for Limits {
     }
 }
 
+/// Emptied batches of one handle that are kept for it, and how much memory each may have.
+const SPARES_MAX: usize = 4;
+const SPARE_BYTES_MAX: usize = 1 << 20;
+
 /// A log that runs on a thread of its own, until it is [closed](Self::close) or dropped.
 pub struct Engine<F> {
     shared: Arc<Shared>,
@@ -43,6 +47,8 @@ pub struct Handle {
     outbox: Arc<Outbox>,
     /// How many refusals have been taken.
     known: u64,
+    /// Batches that are durable, emptied.
+    spares: Vec<Batch>,
 }
 
 struct Shared {
@@ -68,6 +74,7 @@ struct Outbox {
 #[derive(Default)]
 struct Inside {
     reports: Vec<Report>,
+    spares: Vec<Batch>,
     order: Order,
 }
 
@@ -104,6 +111,7 @@ impl<F: Files + 'static> Engine<F> {
                 wake: Box::new(wake),
             }),
             known: 0,
+            spares: Vec::new(),
         }
     }
 
@@ -196,6 +204,13 @@ impl Port for Handle {
         let mut inside = lock(&self.outbox.inside);
         reports.append(&mut inside.reports);
         self.known = inside.order.refusals;
+        if self.spares.is_empty() {
+            std::mem::swap(&mut self.spares, &mut inside.spares);
+        }
+    }
+
+    fn take_spare(&mut self) -> Option<Batch> {
+        self.spares.pop()
     }
 }
 
@@ -262,7 +277,14 @@ fn commit<F: Files>(log: &mut Log<F>, batches: Vec<Waiting>, outboxes: &[Arc<Out
         if let Err(error) = &result {
             inside.order.note(&waiting, error);
         }
-        inside.reports.push(waiting.answer(result));
+        let (report, spare) = waiting.answer(result);
+        inside.reports.push(report);
+        if let Some(spare) = spare
+            && inside.spares.len() < SPARES_MAX
+            && (1..=SPARE_BYTES_MAX).contains(&spare.capacity())
+        {
+            inside.spares.push(spare);
+        }
     }
     // Each once, however many batches it has handed over.
     for (at, outbox) in outboxes.iter().enumerate() {

@@ -62,6 +62,11 @@ pub trait Port {
 
     /// Moves what the store has to say to the end of `reports`.
     fn take_reports(&mut self, reports: &mut Vec<Report>);
+
+    /// A batch that was made durable, for the memory that it has; what it holds means nothing.
+    fn take_spare(&mut self) -> Option<Batch> {
+        None
+    }
 }
 
 /// A store that works on its user's thread and only when told to: for the simulator, and for tests.
@@ -140,7 +145,7 @@ impl<F: Files> Inline<F> {
             if let Err(error) = &result {
                 self.order.note(&waiting, error);
             }
-            self.reports.push(waiting.answer(result));
+            self.reports.push(waiting.answer(result).0);
         }
     }
 
@@ -186,16 +191,19 @@ impl<F: Files> Port for Inline<F> {
 }
 
 impl Waiting {
-    /// What its user is told.
-    pub(crate) fn answer(self, result: Result<Position, Error>) -> Report {
+    /// What its user is told, and the batch if it is not needed any more.
+    pub(crate) fn answer(self, result: Result<Position, Error>) -> (Report, Option<Batch>) {
         let Self { ticket, batch, .. } = self;
         match result {
-            Ok(first) => Report::Durable { ticket, first },
-            Err(error) => Report::Refused {
-                ticket,
-                batch,
-                error,
-            },
+            Ok(first) => (Report::Durable { ticket, first }, Some(batch)),
+            Err(error) => {
+                let refused = Report::Refused {
+                    ticket,
+                    batch,
+                    error,
+                };
+                (refused, None)
+            }
         }
     }
 }

@@ -534,6 +534,9 @@ const BUFFER_BYTES: usize = 256 << 10;
 /// What a packet may have around its payload.
 const AROUND_BYTES: usize = 64 << 10;
 
+/// Of sessions that have to outlive their connection where the plan says nothing.
+const OFFLINE_EXPIRY_SECS: u32 = 3600;
+
 fn setting(plan: &Plan, address: SocketAddr, run: u32) -> Setting {
     let clock = clock_number();
     let buffer_bytes = BUFFER_BYTES.max(plan.payload_bytes * 2 + AROUND_BYTES);
@@ -542,6 +545,10 @@ fn setting(plan: &Plan, address: SocketAddr, run: u32) -> Setting {
         version: plan.version,
         password: plan.credentials.password.clone(),
         keep_alive_secs: plan.keep_alive_secs,
+        session_expiry_secs: match plan.session_expiry_secs {
+            0 => OFFLINE_EXPIRY_SECS,
+            secs => secs,
+        },
         window: plan.window,
         retain: plan.retain || plan.kind == Kind::Retained,
         payload: Payload::new(clock, run, plan.payload_bytes),

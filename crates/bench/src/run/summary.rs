@@ -5,7 +5,7 @@ use columba_codec::QoS;
 use super::leader::{Leader, Measured};
 use crate::plan::{Kind, Plan};
 use crate::report::{BrokerUse, Counts, GeneratorUse, Latency, Report, StageReport};
-use crate::tally::Times;
+use crate::tally::{Tally, Times};
 
 /// A report that grows with the stages.
 pub(super) struct Summary<'a> {
@@ -40,6 +40,7 @@ impl<'a> Summary<'a> {
                 stages: Vec::new(),
                 counts: Counts::default(),
                 latency: None,
+                acknowledgement: None,
                 broker_use: None,
                 generator: GeneratorUse::default(),
                 is_complete: true,
@@ -78,6 +79,12 @@ impl<'a> Summary<'a> {
     /// The measured stage receives what this one sent.
     pub(super) fn stored(&mut self, measured: &Measured) {
         self.stored = Some(measured.tally.sent);
+        self.acknowledged(&measured.tally);
+    }
+
+    fn acknowledged(&mut self, tally: &Tally) {
+        let of = "publish to acknowledgement";
+        self.report.acknowledgement = Latency::new(of, &tally.acknowledgements);
     }
 
     /// Enters the measured stage.
@@ -130,6 +137,9 @@ impl<'a> Summary<'a> {
             }
         };
         self.report.latency = Latency::new(of, times);
+        if self.stored.is_none() {
+            self.acknowledged(tally);
+        }
         self.report.times = times.clone();
     }
 

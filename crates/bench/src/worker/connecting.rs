@@ -253,8 +253,8 @@ impl Client {
     fn greet(&mut self, setting: &Setting) -> io::Result<()> {
         let mut properties = PropertiesBuf::new();
         if setting.version.has_properties() {
-            let expiry_secs = if self.is_persistent { 3600 } else { 0 };
-            let value = Value::U32(expiry_secs);
+            let expiry_secs = setting.session_expiry_secs;
+            let value = Value::U32(if self.is_persistent { expiry_secs } else { 0 });
             let pushed = properties.push(PropertyId::SessionExpiryInterval, value);
             pushed.map_err(io::Error::other)?;
         }

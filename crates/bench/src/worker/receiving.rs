@@ -318,8 +318,12 @@ impl Worker {
             self.tally.refused += 1;
             self.tally.refused_code = code;
         }
-        if self.stage.time_from == TimeFrom::DueToAcknowledgement && self.is_staged {
-            self.record(now_ns.saturating_sub(due_ns));
+        if self.is_staged {
+            let time_ns = now_ns.saturating_sub(due_ns);
+            self.tally.acknowledgements.record(time_ns);
+            if self.stage.time_from == TimeFrom::DueToAcknowledgement {
+                self.record(time_ns);
+            }
         }
         self.list(place);
         Ok(())

@@ -25,6 +25,9 @@ use crate::routing::share::SessionRef;
 use crate::session::queue::Delivery;
 use crate::session::{Identity, ReceivedId};
 
+/// The longest list of recipients that is kept for the next message.
+const SPARE_RECIPIENTS_MAX: usize = 1024;
+
 /// Who has to keep the message that is being routed.
 #[derive(Debug, Default)]
 pub(super) struct Keeping {
@@ -119,6 +122,8 @@ pub(super) struct Exchanges {
     pub(super) ending: Vec<Committing>,
     /// Sessions that hold messages back until the store has them.
     pub(super) holding: Vec<SessionRef>,
+    /// An emptied list of recipients, for the next message.
+    spare: Vec<Recipient>,
     /// Connections whose input waits for the store.
     pub(super) held: Vec<ConnectionId>,
 }
@@ -165,6 +170,24 @@ impl Exchanges {
     }
 }
 
+impl Exchange {
+    fn add(&mut self, drafts: Vec<Draft>) {
+        if self.drafts.is_empty() {
+            self.drafts = drafts;
+        } else {
+            self.drafts.extend(drafts);
+        }
+    }
+}
+
+/// What the record of a message takes at most, as a rule, so that it need not grow.
+const fn draft_bytes(message: &MessageRecord<'_>, recipients: usize) -> usize {
+    const NUMBERS: usize = 40;
+    const RECIPIENT: usize = 16;
+    let texts = message.topic.len() + message.properties.len() + message.payload.len();
+    NUMBERS + texts + RECIPIENT * recipients
+}
+
 impl Shard {
     /// Begins to gather who keeps a message; `leader` is the exchange that it is a part of, if
     /// another shard began it. Gives back what was being gathered, for [`Self::close_keeping`].
@@ -175,6 +198,7 @@ impl Shard {
         let keeping = Keeping {
             is_open: true,
             leader,
+            recipients: std::mem::take(&mut self.exchanges.spare),
             ..Keeping::default()
         };
         std::mem::replace(&mut self.keeping, keeping)
@@ -197,8 +221,13 @@ impl Shard {
             number,
             drafts,
             has_released,
+            mut recipients,
             ..
         } = keeping;
+        recipients.clear();
+        if recipients.capacity() <= SPARE_RECIPIENTS_MAX {
+            self.exchanges.spare = recipients;
+        }
         if let Some(leader) = leader {
             return self.answer_leader(leader, drafts, has_released);
         }
@@ -222,7 +251,7 @@ impl Shard {
             Some(number) => {
                 self.count_asked(&exchange.then, true);
                 if let Some(open) = self.exchanges.get_mut(number) {
-                    open.drafts.extend(exchange.drafts);
+                    open.add(exchange.drafts);
                     open.has_released |= exchange.has_released;
                     (open.also, open.then) = (exchange.also, exchange.then);
                 }
@@ -264,7 +293,7 @@ impl Shard {
                 .append_as(owner, |out| write_message(out, &facts, &keeping.recipients));
             return true;
         }
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(draft_bytes(&facts, keeping.recipients.len()));
         write_message(&mut bytes, &facts, &keeping.recipients);
         keeping.drafts.push(Draft { owner, bytes });
         false
@@ -335,7 +364,7 @@ impl Shard {
             return;
         };
         exchange.waiting -= 1;
-        exchange.drafts.extend(drafts);
+        exchange.add(drafts);
         while self
             .exchanges
             .queue

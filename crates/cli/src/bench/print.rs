@@ -36,6 +36,11 @@ pub(super) fn summary(report: &Report) -> String {
     if let Some(latency) = &report.latency {
         latency_table(latency, &mut text);
     }
+    if let Some(times) = &report.acknowledgement
+        && report.kind != "pub"
+    {
+        latency_table(times, &mut text);
+    }
     if let Some(broker) = &report.broker_use {
         let kept = if report.kind == "filters" {
             "filter"
@@ -214,6 +219,8 @@ pub(super) fn csv(report: &Report) -> String {
     let latency = report.latency;
     let broker = report.broker_use;
     let time = |of: fn(&Latency) -> f64| latency.map(|l| format!("{:.1}", of(&l)));
+    let acknowledged =
+        |of: fn(&Latency) -> f64| report.acknowledgement.map(|l| format!("{:.1}", of(&l)));
     let used = |of: fn(&BrokerUse) -> String| broker.map(|b| of(&b));
     let cells: Vec<(&str, Option<String>)> = vec![
         ("kind", Some(report.kind.to_owned())),
@@ -247,6 +254,8 @@ pub(super) fn csv(report: &Report) -> String {
         ("p99_us", time(|l| l.p99_us)),
         ("p999_us", time(|l| l.p999_us)),
         ("max_us", time(|l| l.max_us)),
+        ("ack_p50_us", acknowledged(|l| l.p50_us)),
+        ("ack_p99_us", acknowledged(|l| l.p99_us)),
         (
             "broker_cpu_us",
             used(|b| format!("{:.3}", b.cpu_us_per_item)),

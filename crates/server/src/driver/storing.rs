@@ -22,7 +22,7 @@ use crate::store::{batch_of, report_damage};
 pub(crate) struct Storing<P> {
     port: P,
     alarm: Arc<Alarm>,
-    /// Handed over and not answered, in order: the ticket, and whether there are records.
+    /// Handed over and not answered, by ticket, and whether there are records.
     in_flight: VecDeque<(u64, bool)>,
     /// Not handed over, or given back; by ticket.
     waiting: VecDeque<(u64, Batch)>,
@@ -120,6 +120,17 @@ impl<P: Port> Storing<P> {
             _ => self.waiting.push_back((ticket, batch)),
         }
         self.hand_over();
+    }
+
+    /// Memory for the next batches.
+    fn take_spare(&mut self) -> Option<Records> {
+        let (bytes, ends, releases) = self.port.take_spare()?.into_spare_parts();
+        Some(Records {
+            ticket: 0,
+            bytes,
+            ends,
+            releases,
+        })
     }
 
     /// Takes what the store has to say, and adds what the core has to know of it.
@@ -226,9 +237,12 @@ impl<P: Port> Storing<P> {
 
     /// Whether every batch before one is durable.
     fn is_first_unsettled(&self, ticket: u64) -> bool {
-        let flying = self.in_flight.iter().map(|(other, _)| *other);
+        let flying = self.in_flight.front().map(|(other, _)| *other);
         let waiting = self.waiting.front().map(|(other, _)| *other);
-        flying.chain(waiting).all(|other| other > ticket)
+        flying
+            .into_iter()
+            .chain(waiting)
+            .all(|other| other > ticket)
     }
 
     /// Tells of batches that were durable early and are in turn now.
@@ -284,11 +298,8 @@ impl<P: Port> Storing<P> {
 
     /// Notes that a batch was answered, and says whether it has records.
     fn answered(&mut self, ticket: u64) -> bool {
-        let at = self
-            .in_flight
-            .iter()
-            .position(|(other, _)| *other == ticket);
-        let flight = at.and_then(|at| self.in_flight.remove(at));
+        let at = self.in_flight.binary_search_by_key(&ticket, |(of, _)| *of);
+        let flight = at.ok().and_then(|at| self.in_flight.remove(at));
         flight.is_some_and(|(_, has_records)| has_records)
     }
 
@@ -326,7 +337,9 @@ impl<P: Port> Storing<P> {
         let has_records = batch.has_records();
         match self.port.submit(Ticket(ticket), batch) {
             Ok(()) => {
-                self.in_flight.push_back((ticket, has_records));
+                // At the end, but for what was given back and goes a second time.
+                let at = self.in_flight.partition_point(|(other, _)| *other < ticket);
+                self.in_flight.insert(at, (ticket, has_records));
                 true
             }
             Err(batch) => {
@@ -407,6 +420,9 @@ impl Driver {
         }
         if let Some(store) = &mut self.store {
             store.events = events;
+            while let Some(spare) = store.storing.take_spare() {
+                self.core.reuse_records(spare);
+            }
         }
     }
 

@@ -18,14 +18,10 @@ pub(crate) fn sent(
     let known = session.unsettled.get(&packet_id);
     match (known, publish.dup) {
         (Some(_), false) => return Err(format!("packet id {packet_id} is in use")),
-        // It may have been about to be sent for the first time.
-        (None, true) if session.has_crashed && publish.qos == QoS::ExactlyOnce => {}
-        (None, true) => {
-            return Err(format!(
-                "packet id {packet_id} with DUP was never sent; {:?}, crashed: {}",
-                publish.qos, session.has_crashed
-            ));
-        }
+        // It may have been about to be sent for the first time; and the model does not know any more
+        // what came by a group that the session has left.
+        (None, true) if session.has_crashed => {}
+        (None, true) => return Err(format!("packet id {packet_id} with DUP was never sent")),
         (Some(known), true) => {
             let is_same = known.payload == publish.payload && known.qos == publish.qos;
             if !is_same || known.is_released {

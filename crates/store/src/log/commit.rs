@@ -173,9 +173,11 @@ impl<F: Files> Log<F> {
             ..head
         });
         self.stats.written_bytes += self.out.len() as u64;
-        for (position, place) in std::mem::take(&mut self.staged) {
+        let mut staged = std::mem::take(&mut self.staged);
+        for (position, place) in staged.drain(..) {
             self.settle(position, place);
         }
+        self.staged = staged;
         for position in batches.iter().flat_map(|batch| batch.releases()) {
             self.unsettle(position.value(), head.segment);
         }
