@@ -57,6 +57,28 @@ struct Partial {
     ended: Vec<RecordId>,
 }
 
+impl KeptMessage {
+    /// Writes down which copies are settled. `false` if the message itself is not durable yet.
+    fn save(&mut self, journal: &mut Journal) -> bool {
+        let Some(partial) = self.partial.as_mut().filter(|of| of.is_unsaved) else {
+            return true;
+        };
+        let Some(position) = self.record.and_then(|record| journal.position(record)) else {
+            return false;
+        };
+        partial.is_unsaved = false;
+        let settled = Record::Settled {
+            message: position,
+            recipients: partial.settled.clone(),
+        };
+        journal.replace(&mut partial.record, |out| settled.write(out));
+        for record in partial.ended.drain(..) {
+            journal.release(record);
+        }
+        true
+    }
+}
+
 impl KeptId {
     fn at(index: usize) -> Self {
         let number = u32::try_from(index + 1).ok().and_then(NonZeroU32::new);
@@ -171,6 +193,13 @@ impl KeptMessages {
         is_first.then_some(due_ms)
     }
 
+    /// Writes down now which copies of a message are settled. Its record has to be durable.
+    pub(crate) fn save_one(&mut self, id: KeptId, journal: &mut Journal) {
+        if let Some(message) = self.messages.get_mut(id.index()) {
+            message.save(journal);
+        }
+    }
+
     /// Writes down which copies are settled, where that is due. Returns when it is due again.
     pub(crate) fn save(&mut self, journal: &mut Journal, now_ms: u64) -> Option<u64> {
         // Those that are put back are due later.
@@ -185,21 +214,8 @@ impl KeptMessages {
             let Some(message) = self.messages.get_mut(id.index()) else {
                 continue;
             };
-            let Some(partial) = message.partial.as_mut().filter(|of| of.is_unsaved) else {
-                continue;
-            };
-            let Some(position) = message.record.and_then(|record| journal.position(record)) else {
+            if !message.save(journal) {
                 self.unsaved.push_back((now_ms + UNSAVED_MS_MAX, id));
-                continue;
-            };
-            partial.is_unsaved = false;
-            let settled = Record::Settled {
-                message: position,
-                recipients: partial.settled.clone(),
-            };
-            journal.replace(&mut partial.record, |out| settled.write(out));
-            for record in partial.ended.drain(..) {
-                journal.release(record);
             }
         }
         self.unsaved.front().map(|(due_ms, _)| *due_ms)

@@ -531,30 +531,6 @@ fn packet_ids_that_went_round_come_back_in_the_order_of_their_messages() {
 }
 
 #[test]
-fn a_session_that_was_left_behind_does_not_come_back() {
-    // MQTT-3.1.2-4
-    for shards in SHARDS {
-        let (mut bed, publisher) = with_absent(shards, QOS_1);
-        bed.publish(publisher, "t/1", b"x", QOS_1);
-        bed.store.is_held = true;
-        let (client, inbox) = bed.connect_raw(&ConnectOptions::new(V5, "absent"));
-        assert!(inbox.bytes.is_empty(), "{:?}", inbox.packets());
-        // What comes behind the CONNECT waits with it.
-        bed.publish(client, "t/2", b"y", QOS_1);
-        bed.release_store();
-        let answers = [PacketType::ConnAck, PacketType::PubAck];
-        assert_eq!(types(&mut bed, client), answers);
-        bed.crash(shards);
-        let (_, inbox) = bed.connect_raw(&keeping(V5, "absent").clean(false));
-        match inbox.one() {
-            Packet::ConnAck(ack) => assert!(!ack.session_present),
-            other => panic!("{other:?}"),
-        }
-        bed.check_books();
-    }
-}
-
-#[test]
 fn a_value_that_is_cleared_before_it_is_on_disk_stays_cleared() {
     // With several shards the one that retains the topic does not wait for the one that writes.
     for shards in [1] {

@@ -8,7 +8,6 @@ use columba_codec::{
 };
 
 use super::connack::PACKET_BYTES_UNLIMITED;
-use super::keep::Then;
 use super::refuse::Refusal;
 use super::{Shard, foreign};
 use crate::connection::{Connection, State, Waiting};
@@ -150,42 +149,8 @@ impl Shard {
             is_assigned,
             identity,
         };
-        if self.forgets_first(id, &admission) {
-            if let Some(connection) = self.connection_mut(id) {
-                connection.partial = bytes.to_vec();
-            }
-            return bytes.len();
-        }
         self.establish(id, admission);
         len
-    }
-
-    /// A lasting session that this client, or another user before it, leaves behind has to be gone
-    /// from the disk before CONNACK says so: a crash must not bring it back. Returns whether the
-    /// client has to wait for that; [`Self::on_admitted`] goes on with it.
-    fn forgets_first(&mut self, id: ConnectionId, admission: &Admission<'_>) -> bool {
-        let existing = self.slot_of(&admission.client_id);
-        let Some(slot) = existing.filter(|slot| self.durable_number(*slot).is_some()) else {
-            return false;
-        };
-        // Who is to be refused ends nothing.
-        if !self.leaves_behind(slot, admission) || self.check_admission(id, admission).is_err() {
-            return false;
-        }
-        self.take_over(slot, id);
-        // The session may have ended with the connection that was taken over.
-        if let Some(slot) = self.slot_of(&admission.client_id) {
-            self.end_session(slot, Outcome::SessionReplaced);
-        }
-        let client_id = Arc::clone(&admission.client_id);
-        let login = Waiting::Login(client_id, admission.is_assigned);
-        if let Some(connection) = self.connection_mut(id) {
-            connection.state = State::Authenticating;
-            connection.waiting = Some(Box::new(login));
-        }
-        let identity = Arc::clone(&admission.identity);
-        self.do_when_durable(Then::Admit { conn: id, identity });
-        true
     }
 
     /// Whether a client begins a new session instead of the one that is there. What waits for one
@@ -340,26 +305,6 @@ impl Shard {
         if connection.state != State::Authenticating {
             return;
         }
-        self.decide_login(id, |shard, connect| shard.identity_of(id, connect, verdict));
-    }
-
-    /// What a client waited for to come in is on disk.
-    pub(super) fn on_admitted(&mut self, id: ConnectionId, identity: Arc<Identity>) {
-        let is_waiting = |connection: &Connection| connection.state == State::Authenticating;
-        if self.connection(id).is_some_and(is_waiting) {
-            self.decide_login(id, |_, _| Ok(identity));
-        }
-    }
-
-    /// Goes on with a client whose CONNECT waited.
-    fn decide_login(
-        &mut self,
-        id: ConnectionId,
-        identity_of: impl FnOnce(&Self, &Connect<'_>) -> Result<Arc<Identity>, Refusal>,
-    ) {
-        let Some(connection) = self.connection_mut(id) else {
-            return;
-        };
         let bytes = std::mem::take(&mut connection.partial);
         let Some((client_id, is_assigned)) = connection.take_login() else {
             return;
@@ -371,7 +316,7 @@ impl Shard {
         else {
             return;
         };
-        let identity = match identity_of(self, &connect) {
+        let identity = match self.identity_of(id, &connect, verdict) {
             Ok(identity) => identity,
             Err(refusal) => return self.refuse(id, &client_id, &refusal),
         };
@@ -384,12 +329,6 @@ impl Shard {
             is_assigned,
             identity,
         };
-        if self.forgets_first(id, &admission) {
-            if let Some(connection) = self.connection_mut(id) {
-                connection.partial = bytes;
-            }
-            return;
-        }
         self.establish(id, admission);
         let rest = bytes.get(len..).unwrap_or_default();
         let used = self.consume_if_open(id, rest);

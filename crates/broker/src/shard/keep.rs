@@ -8,7 +8,6 @@
 //! sent, and is acknowledged in that order.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use columba_codec::packet::{Acknowledgement, UnsubAck};
 use columba_codec::{Packet, PacketId, PacketType, Properties, QoS, ReasonCode};
@@ -22,8 +21,8 @@ use crate::mail::{Draft, ExchangeRef, Letter};
 use crate::message::Message;
 use crate::record::{Clock, MessageRecord, Recipient, Record, Step, write_message};
 use crate::routing::share::SessionRef;
+use crate::session::ReceivedId;
 use crate::session::queue::Delivery;
-use crate::session::{Identity, ReceivedId};
 
 /// The longest list of recipients that is kept for the next message.
 const SPARE_RECIPIENTS_MAX: usize = 1024;
@@ -80,11 +79,6 @@ pub(super) enum Then {
         packet_id: PacketId,
         reason: ReasonCode,
     },
-    /// A client comes in whose earlier session had to be gone first.
-    Admit {
-        conn: ConnectionId,
-        identity: Arc<Identity>,
-    },
     /// SUBACK, if nothing else is missing.
     Applied {
         number: u64,
@@ -105,7 +99,7 @@ impl Then {
     const fn connection(&self) -> Option<ConnectionId> {
         match self {
             Self::Acknowledge { conn, .. } | Self::UnsubAck { conn, .. } => Some(*conn),
-            Self::Nothing | Self::Admit { .. } | Self::Applied { .. } | Self::Answer { .. } => None,
+            Self::Nothing | Self::Applied { .. } | Self::Answer { .. } => None,
         }
     }
 }
@@ -365,16 +359,33 @@ impl Shard {
         };
         exchange.waiting -= 1;
         exchange.add(drafts);
+        self.write_exchanges();
+    }
+
+    /// Writes exchanges that are complete, in order.
+    pub(super) fn write_exchanges(&mut self) {
         while self
             .exchanges
             .queue
             .front()
-            .is_some_and(|first| first.waiting == 0)
+            .is_some_and(|first| first.waiting == 0 && self.can_be_told(first.also))
             && let Some(exchange) = self.exchanges.queue.pop_front()
         {
             self.exchanges.first += 1;
             self.count_asked(&exchange.then, false);
             self.write_exchange(exchange);
+        }
+    }
+
+    /// Whether what goes with an exchange can be written: a copy can only be taken away from a
+    /// message that is on disk. It is older than the exchange, so nobody waits for it in a circle.
+    fn can_be_told(&self, also: Also) -> bool {
+        match also {
+            Also::Nothing | Also::Received { .. } => true,
+            Also::Settle(kept, _) => self
+                .kept
+                .record(kept.message)
+                .is_none_or(|record| self.journal.position(record).is_some()),
         }
     }
 
@@ -391,7 +402,11 @@ impl Shard {
                 self.record_received(session, packet_id);
             }
             Also::Received { .. } => {}
-            Also::Settle(kept, step) => self.settle_kept(kept, step),
+            Also::Settle(kept, step) => {
+                self.settle_kept(kept, step);
+                // In one step with its new owner's record, or a crash would leave it with both.
+                self.kept.save_one(kept.message, &mut self.journal);
+            }
         }
         self.commit_then(has_records, exchange.then);
     }
@@ -419,7 +434,6 @@ impl Shard {
             Then::Answer { .. } => Vec::new(),
             Then::Nothing
             | Then::Acknowledge { .. }
-            | Then::Admit { .. }
             | Then::Applied { .. }
             | Then::UnsubAck { .. } => self.journal.ending(),
         };
@@ -526,7 +540,6 @@ impl Shard {
                 };
                 self.write_ack(conn, packet, ack);
             }
-            Then::Admit { conn, identity } => self.on_admitted(conn, identity),
             Then::Applied { number } => self.on_applied(number),
             Then::UnsubAck {
                 conn,

@@ -59,6 +59,7 @@ impl Shard {
         let mut others = Vec::new();
         self.journal.on_durable(ticket, first, &mut others);
         self.tell_stored(&others);
+        self.write_exchanges();
         self.follow_commits();
         self.pump_holding();
     }
@@ -83,6 +84,7 @@ impl Shard {
         for (record, position) in records {
             self.journal.settle(record, position);
         }
+        self.write_exchanges();
         self.follow_commits();
         self.pump_holding();
     }
