@@ -1,10 +1,10 @@
 //! What of the model outlives the broker: what was acknowledged, for sure; what was not, perhaps.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use columba_codec::QoS;
 
-use super::{Message, Oracle, Phase, Session, Will, id_of};
+use super::{Oracle, Phase, Session, Will, id_of};
 use crate::checks::effects::Effects;
 use crate::checks::will::Wills;
 
@@ -95,11 +95,12 @@ impl Oracle {
         self.effects = Effects::default();
         self.wills = Wills::default();
         self.retained.crash(self.shards > 1);
-        if self.has_jumped {
-            for message in self.messages.values_mut() {
-                message.is_expiry_open = true;
-            }
+        for message in self.messages.values_mut() {
+            message.is_expiry_open |= self.has_jumped;
+            // A Will may be published once more, whatever has become of it.
+            message.extra += u64::from(message.is_will);
         }
+        self.wills.open += (self.sessions.len() + self.ended.len()) as u64;
         let mut ghosts = BTreeMap::new();
         for (client_id, ghost) in std::mem::take(&mut self.ended) {
             if ghost.is_recorded && self.progress.is_sure(ghost.ended) {
@@ -168,7 +169,7 @@ impl Oracle {
             session.disconnected_ms = self.now_ms;
         }
         // A Will whose fate was open at the last crash is there until the session is saved anew.
-        let is_anew = session.saved.ticket > 0 || session.past_wills.is_empty();
+        let is_anew = session.is_saved_anew || session.past_wills.is_empty();
         if is_saved && is_anew && !session.is_doubtful && !is_time_open {
             session.past_wills.clear();
         } else {
@@ -181,7 +182,12 @@ impl Oracle {
             session.home = usize::MAX;
         }
         session.made = Saved::default();
-        session.saved = Saved::default();
+        // Who was connected is saved without a connection at once.
+        session.saved = Saved {
+            shard: session.home,
+            ticket: u64::from(was_online || !is_saved),
+        };
+        session.is_saved_anew = false;
         session.has_crashed = true;
         // Only what was acknowledged is there for sure.
         let is_doubtful = session.is_doubtful;
@@ -227,22 +233,7 @@ impl Oracle {
     pub(crate) fn maybe_publish(&mut self, client_id: &str, will: &Will) {
         self.wills.open += 1;
         let id = id_of(&will.payload);
-        let message = Message {
-            topic: will.topic.clone(),
-            payload: will.payload.clone(),
-            qos: will.qos,
-            retain: will.retain,
-            publisher: client_id.to_owned(),
-            is_will: true,
-            expires_ms: None,
-            first: self.sequence,
-            last: self.sequence,
-            times: 0,
-            owed_to: BTreeSet::new(),
-            extra: 0,
-            is_acknowledged: false,
-            is_expiry_open: false,
-        };
+        let message = super::sessions::will_message(client_id, will);
         if will.retain {
             self.retained.perhaps(&message.topic, id);
         }

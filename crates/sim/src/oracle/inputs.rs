@@ -292,13 +292,13 @@ impl Oracle {
     fn settle(&mut self, link: LinkId, packet_id: u16) {
         let conn = &mut self.conns[link];
         conn.on_air.remove(&packet_id);
-        if let Some(session) = self.sessions.get_mut(&conn.client_id) {
-            if let Some(sent) = session.unsettled.remove(&packet_id)
-                && sent.qos == QoS::ExactlyOnce
-                && self.is_durable
-            {
-                session.perhaps.insert(packet_id, sent);
-            }
+        if let Some(session) = self.sessions.get_mut(&conn.client_id)
+            && let Some(sent) = session.unsettled.remove(&packet_id)
+            && sent.qos == QoS::ExactlyOnce
+            && self.is_durable
+        {
+            // Until the store knows of it.
+            session.perhaps.insert(packet_id, sent);
         }
     }
 }

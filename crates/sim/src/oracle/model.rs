@@ -181,6 +181,8 @@ pub(crate) struct Session {
     /// What the store is told when it was made, and when it changed last.
     pub(crate) made: Saved,
     pub(crate) saved: Saved,
+    /// Whether it has changed since the last crash.
+    pub(crate) is_saved_anew: bool,
     /// Whether a SUBACK was sent, so that the store has the session.
     pub(crate) is_subscribed: bool,
     /// Whether it may not be there.
@@ -222,6 +224,7 @@ impl Session {
             got: BTreeSet::new(),
             made: Saved::default(),
             saved: Saved::default(),
+            is_saved_anew: false,
             is_subscribed: false,
             is_doubtful: false,
             is_loose: false,

@@ -35,6 +35,14 @@ impl Oracle {
             session.made = self.now_saved();
             self.sessions.insert(client_id.clone(), session);
         }
+        if self.is_durable
+            && let Some(will) = &connect.will
+            && let Some(id) = id_of(&will.payload)
+        {
+            self.messages
+                .entry(id)
+                .or_insert_with(|| will_message(&client_id, will));
+        }
         let saved = self.now_saved();
         let Some(session) = self.sessions.get_mut(&client_id) else {
             return;
@@ -47,6 +55,7 @@ impl Oracle {
             session.past_wills.push(will);
         }
         session.saved = saved;
+        session.is_saved_anew = true;
         session.conn = Some(link);
         session.expiry_secs = connect.expiry_secs;
         let conn = &mut self.conns[link];
@@ -81,6 +90,7 @@ impl Oracle {
         session.conn = None;
         session.disconnected_ms = self.now_ms;
         session.saved = saved;
+        session.is_saved_anew = true;
         session.owed.retain(|_, owed| owed.qos != QoS::AtMostOnce);
         // What came by a group and was not answered goes to another member.
         session
@@ -120,6 +130,7 @@ impl Oracle {
         let session = self.sessions.get_mut(client_id);
         let will = session.and_then(|session| {
             session.saved = saved;
+            session.is_saved_anew = true;
             let will = session.will.take()?;
             session.past_wills.push(will.clone());
             Some(will)
@@ -131,22 +142,7 @@ impl Oracle {
 
     fn publish_will(&mut self, client_id: &str, will: &Will) {
         self.wills.published += 1;
-        self.accept(Message {
-            topic: will.topic.clone(),
-            payload: will.payload.clone(),
-            qos: will.qos,
-            retain: will.retain,
-            publisher: client_id.to_owned(),
-            is_will: true,
-            expires_ms: None,
-            first: 0,
-            last: 0,
-            times: 0,
-            owed_to: BTreeSet::new(),
-            extra: 0,
-            is_acknowledged: false,
-            is_expiry_open: false,
-        });
+        self.accept(will_message(client_id, will));
     }
 
     /// A shard was told that its deadline has come: sessions expire, Wills become due.
@@ -192,6 +188,9 @@ impl Oracle {
             first: sequence,
             ..message.clone()
         });
+        if known.times == 0 {
+            known.first = sequence;
+        }
         known.last = sequence;
         known.times += 1;
         known.expires_ms = message.expires_ms;
@@ -229,5 +228,25 @@ impl Oracle {
             }
         }
         None
+    }
+}
+
+/// The message of a Will that was not published.
+pub(super) fn will_message(client_id: &str, will: &Will) -> Message {
+    Message {
+        topic: will.topic.clone(),
+        payload: will.payload.clone(),
+        qos: will.qos,
+        retain: will.retain,
+        publisher: client_id.to_owned(),
+        is_will: true,
+        expires_ms: None,
+        first: 0,
+        last: 0,
+        times: 0,
+        owed_to: BTreeSet::new(),
+        extra: 0,
+        is_acknowledged: false,
+        is_expiry_open: false,
     }
 }
