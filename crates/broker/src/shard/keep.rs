@@ -368,24 +368,12 @@ impl Shard {
             .exchanges
             .queue
             .front()
-            .is_some_and(|first| first.waiting == 0 && self.can_be_told(first.also))
+            .is_some_and(|first| first.waiting == 0)
             && let Some(exchange) = self.exchanges.queue.pop_front()
         {
             self.exchanges.first += 1;
             self.count_asked(&exchange.then, false);
             self.write_exchange(exchange);
-        }
-    }
-
-    /// Whether what goes with an exchange can be written: a copy can only be taken away from a
-    /// message that is on disk. It is older than the exchange, so nobody waits for it in a circle.
-    fn can_be_told(&self, also: Also) -> bool {
-        match also {
-            Also::Nothing | Also::Received { .. } => true,
-            Also::Settle(kept, _) => self
-                .kept
-                .record(kept.message)
-                .is_none_or(|record| self.journal.position(record).is_some()),
         }
     }
 

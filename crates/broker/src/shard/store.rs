@@ -59,7 +59,6 @@ impl Shard {
         let mut others = Vec::new();
         self.journal.on_durable(ticket, first, &mut others);
         self.tell_stored(&others);
-        self.write_exchanges();
         self.follow_commits();
         self.pump_holding();
     }
@@ -84,7 +83,6 @@ impl Shard {
         for (record, position) in records {
             self.journal.settle(record, position);
         }
-        self.write_exchanges();
         self.follow_commits();
         self.pump_holding();
     }
