@@ -113,7 +113,7 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<bool> {
     });
     ledger.step("conformance", || Ok(conformance::run(root, true)?.into()));
     if has_simulator(root) {
-        ledger.step("simulator", || simulate_gate());
+        ledger.step("simulator", simulate_gate);
     }
     ledger.step("docs", || {
         let mut docs = cargo([
