@@ -142,7 +142,7 @@ impl Queue {
     }
 
     /// Takes out all deliveries that came by a shared subscription.
-    pub(crate) fn take_shared(&mut self, is_taken: impl Fn(u32) -> bool) -> Vec<Delivery> {
+    pub(crate) fn take_shared(&mut self, is_taken: impl Fn(&Delivery) -> bool) -> Vec<Delivery> {
         let mut taken = Vec::new();
         if !self
             .deliveries
@@ -152,7 +152,7 @@ impl Queue {
             return taken;
         }
         for delivery in std::mem::take(&mut self.deliveries) {
-            if delivery.membership != 0 && is_taken(delivery.membership) {
+            if delivery.membership != 0 && is_taken(&delivery) {
                 self.bytes -= delivery.size_bytes();
                 self.at_most_once -= usize::from(delivery.qos == QoS::AtMostOnce);
                 taken.push(delivery);

@@ -323,14 +323,14 @@ impl Window {
     }
 
     /// Takes out QoS 1 messages that came by a shared subscription.
-    pub(crate) fn take_shared(&mut self, is_taken: impl Fn(u32) -> bool) -> Vec<Delivery> {
+    pub(crate) fn take_shared(&mut self, is_taken: impl Fn(&Delivery) -> bool) -> Vec<Delivery> {
         let mut taken = Vec::new();
         let sent = self.unsent - self.first;
         for (position, slot) in self.slots.iter_mut().enumerate() {
             let is_it = matches!(slot, Slot::Held(delivery) | Slot::Sent(delivery)
                 if delivery.qos == QoS::AtLeastOnce
                     && delivery.membership != 0
-                    && is_taken(delivery.membership));
+                    && is_taken(delivery));
             if is_it
                 && let Slot::Held(delivery) | Slot::Sent(delivery) =
                     std::mem::replace(slot, Slot::Settled)

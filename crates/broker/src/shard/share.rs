@@ -470,9 +470,26 @@ impl Shard {
         is_taken: impl Fn(u32) -> bool,
         with_sent: bool,
     ) -> Vec<Delivery> {
-        let Some(session) = self.session_mut(slot) else {
+        let Self {
+            sessions,
+            kept,
+            journal,
+            stats,
+            ..
+        } = self;
+        let Some(session) = sessions.get_mut(slot as usize) else {
             return Vec::new();
         };
+        // QoS 2 that is on its way to the disk stays with its member: it could not be taken from it in
+        // one step, and a crash would leave it with both.
+        let is_recorded = |delivery: &Delivery| {
+            delivery.qos != QoS::ExactlyOnce
+                || delivery.kept.is_none_or(|of| {
+                    let record = kept.record(of.message);
+                    record.is_some_and(|record| journal.position(record).is_some())
+                })
+        };
+        let is_taken = |delivery: &Delivery| is_taken(delivery.membership) && is_recorded(delivery);
         let mut taken = Vec::new();
         if with_sent && let Some(window) = &mut session.window {
             taken.extend(window.take_shared(&is_taken));
@@ -481,8 +498,8 @@ impl Shard {
             let (messages, bytes) = (queue.len(), queue.bytes());
             taken.extend(queue.take_shared(&is_taken));
             let gone = (messages - queue.len(), bytes - queue.bytes());
-            self.stats.queued_messages -= gone.0 as u64;
-            self.stats.queued_bytes -= gone.1 as u64;
+            stats.queued_messages -= gone.0 as u64;
+            stats.queued_bytes -= gone.1 as u64;
         }
         taken
     }
