@@ -492,11 +492,11 @@ impl Shard {
         let is_taken = |delivery: &Delivery| is_taken(delivery.membership) && is_recorded(delivery);
         let mut taken = Vec::new();
         if with_sent && let Some(window) = &mut session.window {
-            taken.extend(window.take_shared(&is_taken));
+            taken.extend(window.take_shared(is_taken));
         }
         if let Some(queue) = &mut session.queue {
             let (messages, bytes) = (queue.len(), queue.bytes());
-            taken.extend(queue.take_shared(&is_taken));
+            taken.extend(queue.take_shared(is_taken));
             let gone = (messages - queue.len(), bytes - queue.bytes());
             stats.queued_messages -= gone.0 as u64;
             stats.queued_bytes -= gone.1 as u64;
