@@ -20,6 +20,7 @@ pub mod message;
 pub mod outcome;
 pub mod output;
 pub mod record;
+pub mod recorder;
 pub mod recovery;
 mod retained;
 mod routing;

@@ -33,6 +33,11 @@ macro_rules! outcomes {
                 match self { $(Self::$name => $text,)* }
             }
 
+            /// The outcome with a name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($text => Some(Self::$name),)* _ => None }
+            }
+
             /// What it means.
             pub const fn effectively(self) -> Effectively {
                 match self { $(Self::$name => Effectively::$effectively,)* }
@@ -73,6 +78,8 @@ outcomes! {
     DeliverAcked = "deliver.acked", Accepted;
     /// A QoS 1 or 2 copy was refused by the client with a reason code of 0x80 or above.
     DeliverRefused = "deliver.refused", Dropped;
+    /// A QoS 1 or 2 copy was handed to the connection; its acknowledgement is awaited.
+    DeliverInFlight = "deliver.in_flight", Delayed;
     /// The client's Receive Maximum is used up; the copy waits.
     DeliverInflightFull = "deliver.inflight_full", Delayed;
     /// The client's socket takes no more; the copy waits.

@@ -1,0 +1,266 @@
+//! The flight recorder: what happened to clients and messages lately, without anybody having asked
+//! for it before.
+//!
+//! It keeps three tapes a shard. *Events* are what went wrong and what changed: connections, sessions,
+//! subscriptions, retained messages, refusals, drops. What one client does in excess goes to a tape of
+//! its own ([`TapeName::Excess`]), so that a device that flaps pushes out nobody else's history. The
+//! *ledger* has every message and every copy of it one by one, as long as that fits: each second it
+//! takes so many bytes that it reaches back [`LEDGER_SECS`] at least, and counts what it leaves out.
+//! A topic that was quiet gets its place even then.
+//!
+//! The cost is bounded by construction: above the pace of the ledger a message costs a comparison, and
+//! the same fault of the same client is written once and counted after that. Nothing of a payload is
+//! kept but its size and what it looks like.
+
+mod entry;
+mod fair;
+mod payload;
+mod repeats;
+mod tape;
+
+use std::sync::Arc;
+
+use crate::event::{Now, ShardId};
+use crate::hash::Hashing;
+use crate::outcome::Outcome;
+
+pub use entry::{Entry, Facts, flag};
+pub use payload::PayloadKind;
+pub use tape::{Chunk, Damaged, Entries, Line, TapeName};
+
+use fair::Fairness;
+use repeats::{Known, Repeats};
+use tape::Tape;
+
+/// How far back the ledger reaches at least, in seconds, at any load.
+pub const LEDGER_SECS: u64 = 60;
+
+/// Topics that are told apart, by hash, to know the quiet ones.
+const QUIET_SLOTS: usize = 2048;
+
+/// The recorder of one shard.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    /// Bytes of all tapes at most; 0 turns it off.
+    bytes_max: usize,
+    shard: ShardId,
+    events: Tape,
+    excess: Tape,
+    ledger: Tape,
+    repeats: Repeats,
+    fairness: Fairness,
+    pace: Pace,
+    /// The last message that got a number.
+    messages: u64,
+}
+
+/// How much of the present second's share of the ledger is used.
+#[derive(Debug)]
+struct Pace {
+    second: u64,
+    used_bytes: usize,
+    /// All that may be used. Half of it is for topics that were quiet, and for the copies of messages
+    /// that are followed already.
+    bytes_per_sec: usize,
+    /// When a topic was last followed, in seconds, by the lower bits of its hash.
+    quiet: Vec<u32>,
+    /// Messages that were not followed since the last one that was.
+    left_out: u64,
+}
+
+/// What a recorder holds: parts of it at the time of asking, to be read by another thread.
+#[derive(Clone, Debug, Default)]
+pub struct Recording {
+    /// Which shard's.
+    pub shard: u16,
+    /// The chunks of all tapes, each tape in order.
+    pub chunks: Vec<Arc<Chunk>>,
+    /// Entries that were pushed out of the events so far.
+    pub overwritten: u64,
+    /// Messages that the ledger has left out so far.
+    pub left_out: u64,
+}
+
+impl Recorder {
+    pub(crate) fn new(shard: ShardId, bytes_max: usize, hashing: Hashing) -> Self {
+        // What is left is for the tables beside the tapes.
+        let (events, excess) = (bytes_max / 16 * 5, bytes_max / 16);
+        let ledger = bytes_max / 2;
+        Self {
+            bytes_max,
+            shard,
+            events: Tape::new(TapeName::Events, shard, events, hashing),
+            excess: Tape::new(TapeName::Excess, shard, excess, hashing),
+            ledger: Tape::new(TapeName::Ledger, shard, ledger, hashing),
+            repeats: Repeats::default(),
+            fairness: Fairness::default(),
+            pace: Pace {
+                second: 0,
+                used_bytes: 0,
+                bytes_per_sec: ledger / LEDGER_SECS as usize,
+                quiet: Vec::new(),
+                left_out: 0,
+            },
+            messages: 0,
+        }
+    }
+
+    /// Uses so many bytes from now on.
+    pub(crate) fn resize(&mut self, bytes_max: usize, hashing: Hashing) {
+        if bytes_max != self.bytes_max {
+            let messages = self.messages;
+            *self = Self::new(self.shard, bytes_max, hashing);
+            self.messages = messages;
+        }
+    }
+
+    pub(crate) const fn is_on(&self) -> bool {
+        self.bytes_max > 0
+    }
+
+    /// The number of a message if the ledger is to follow it, or 0. Numbers are not used twice by one
+    /// process, on no shard.
+    #[inline]
+    pub(crate) fn follow(&mut self, now: Now, topic_hash: u64) -> u64 {
+        if self.bytes_max == 0 {
+            return 0;
+        }
+        let second = now.mono_ms / 1000;
+        if self.pace.second != second {
+            self.pace.second = second;
+            self.pace.used_bytes = 0;
+        }
+        if self.pace.used_bytes >= self.pace.bytes_per_sec / 2 && !self.pace.is_quiet(topic_hash) {
+            self.pace.left_out += 1;
+            return 0;
+        }
+        self.follow_topic(topic_hash)
+    }
+
+    fn follow_topic(&mut self, topic_hash: u64) -> u64 {
+        self.pace.note(topic_hash);
+        self.messages += 1;
+        (u64::from(self.shard.0) << 48) | self.messages
+    }
+
+    /// Writes a line about a message that the ledger follows, or a copy of one.
+    pub(crate) fn note_in_ledger(&mut self, now: Now, outcome: Outcome, facts: &Facts<'_>) {
+        if facts.message == 0 {
+            return;
+        }
+        if self.pace.used_bytes >= self.pace.bytes_per_sec {
+            self.pace.left_out += 1;
+            return;
+        }
+        let left_out = std::mem::take(&mut self.pace.left_out);
+        let mut bytes = 0;
+        if left_out > 0 {
+            bytes += self.ledger.gap(now, left_out);
+        }
+        bytes += self.ledger.append(now, outcome, facts, Known::once(now));
+        self.pace.used_bytes += bytes;
+    }
+
+    /// Writes an event of a client, or of nobody known. `client_hash` tells clients apart.
+    pub(crate) fn note_event(
+        &mut self,
+        now: Now,
+        outcome: Outcome,
+        client_hash: u64,
+        facts: &Facts<'_>,
+    ) {
+        if self.bytes_max == 0 {
+            return;
+        }
+        let tape = if self.fairness.admits(client_hash, now) {
+            &mut self.events
+        } else {
+            &mut self.excess
+        };
+        tape.append(now, outcome, facts, Known::once(now));
+    }
+
+    /// The same for a fault that may come again and again: the first of them is written, the others
+    /// are counted, and what was counted is written at last. `fault` tells faults apart.
+    pub(crate) fn note_fault(
+        &mut self,
+        now: Now,
+        outcome: Outcome,
+        client_hash: u64,
+        topic_hash: u64,
+        facts: &Facts<'_>,
+    ) {
+        if self.bytes_max == 0 {
+            return;
+        }
+        let fault = client_hash
+            .rotate_left(17)
+            .wrapping_add(topic_hash)
+            .wrapping_add((outcome as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        if self.repeats.count(fault, now) {
+            return;
+        }
+        let Self {
+            repeats, events, ..
+        } = self;
+        if let Some(before) = repeats.begin(fault, outcome, facts, now) {
+            before.tell(|outcome, facts, known| {
+                events.append(now, outcome, facts, known);
+            });
+        }
+        self.note_event(now, outcome, client_hash, facts);
+    }
+
+    /// What there is, for another thread to read: chunks that are full are shared, those that are being
+    /// written are copied.
+    pub(crate) fn recording(&mut self, now: Now) -> Recording {
+        let Self {
+            repeats, events, ..
+        } = self;
+        repeats.tell_all(|outcome, facts, known| {
+            events.append(now, outcome, facts, known);
+        });
+        let mut chunks = Vec::new();
+        for tape in [&self.events, &self.excess, &self.ledger] {
+            tape.read(&mut chunks);
+        }
+        Recording {
+            shard: self.shard.0,
+            chunks,
+            overwritten: self.events.overwritten() + self.excess.overwritten(),
+            left_out: self.pace.left_out + self.ledger.left_out(),
+        }
+    }
+
+    /// Bytes of all tapes and tables.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.events.memory_bytes()
+            + self.excess.memory_bytes()
+            + self.ledger.memory_bytes()
+            + self.repeats.memory_bytes()
+            + self.fairness.memory_bytes()
+            + self.pace.quiet.capacity() * size_of::<u32>()
+    }
+}
+
+impl Pace {
+    /// Whether a topic was not followed in this second, and there is room for such topics.
+    fn is_quiet(&self, topic_hash: u64) -> bool {
+        let slot = topic_hash as usize % QUIET_SLOTS;
+        let last = self.quiet.get(slot).copied().unwrap_or_default();
+        u64::from(last) != self.second + 1 && self.used_bytes < self.bytes_per_sec
+    }
+
+    fn note(&mut self, topic_hash: u64) {
+        if self.quiet.is_empty() {
+            self.quiet = vec![0; QUIET_SLOTS];
+        }
+        let slot = topic_hash as usize % QUIET_SLOTS;
+        if let Some(last) = self.quiet.get_mut(slot) {
+            *last = (self.second + 1) as u32;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,342 @@
+//! What an entry of the recorder says, and its bytes.
+//!
+//! ```text
+//! entry  := outcome:text age_ms:varint mask:varint field*      fields in the order of the mask's bits
+//! text   := varint                                             index of a text of the chunk
+//! ```
+//! A text that a chunk has not had yet stands in a line of its own before the entry (see `tape`).
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use columba_codec::QoS;
+
+use super::payload::PayloadKind;
+use crate::outcome::Outcome;
+
+/// What is known of something that happened. What does not apply is empty, 0 or `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Facts<'a> {
+    /// The client id of whom it happened to: who published, who gets a copy, who came or went.
+    pub client: &'a str,
+    /// Somebody else who is part of it: the publisher of a copy, the user of a login, who took over.
+    pub by: &'a str,
+    /// A topic, or a filter.
+    pub topic: &'a str,
+    /// In words, with the rule or limit.
+    pub detail: &'a str,
+    /// The client's address.
+    pub peer: Option<SocketAddr>,
+    /// The number of the message that the ledger follows; 0 for none.
+    pub message: u64,
+    /// QoS: of a PUBLISH as published, of a copy as delivered, of a subscription as granted.
+    pub qos: Option<QoS>,
+    /// See [`flag`].
+    pub flags: u16,
+    /// The packet id of a copy.
+    pub packet_id: u16,
+    /// Bytes of a payload, or of what was lost with a session.
+    pub size_bytes: u64,
+    /// Of a PUBLISH: filters that matched. Of a session's end: copies that were lost. Of a login: keep
+    /// alive in seconds. Of a copy that waits: how many waited already.
+    pub count: u64,
+    /// Session expiry in seconds of a login; how long the session was left, of a session's end;
+    /// subscriptions that ended with it are in `count`.
+    pub secs: u64,
+    /// What the payload looks like.
+    pub payload: Option<PayloadKind>,
+}
+
+/// Bits of [`Facts::flags`].
+pub mod flag {
+    /// RETAIN of a PUBLISH or a copy; Retain As Published of a subscription.
+    pub const RETAIN: u16 = 1;
+    /// CONNACK said that there is a session.
+    pub const SESSION_PRESENT: u16 = 2;
+    /// CONNECT asked for a clean start.
+    pub const CLEAN_START: u16 = 4;
+    /// CONNECT had a Will.
+    pub const WILL: u16 = 8;
+    /// The client speaks MQTT 5.
+    pub const V5: u16 = 16;
+    /// The client speaks MQTT 3.1.
+    pub const V31: u16 = 32;
+    /// No Local of a subscription.
+    pub const NO_LOCAL: u16 = 64;
+    /// Retain Handling 1 of a subscription: retained messages for new subscriptions only.
+    pub const RETAINED_IF_NEW: u16 = 128;
+    /// Retain Handling 2 of a subscription: no retained messages.
+    pub const RETAINED_NEVER: u16 = 256;
+    /// The subscription was there before.
+    pub const EXISTED: u16 = 512;
+    /// The message is a retained one, sent for a new subscription.
+    pub const REPLAYED: u16 = 1024;
+    /// The message is a Will.
+    pub const IS_WILL: u16 = 2048;
+    /// It is sent again on another connection.
+    pub const AGAIN: u16 = 4096;
+}
+
+/// Something that happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// Counts the entries of a tape, those that are gone included.
+    pub sequence: u64,
+    /// When, in milliseconds since 1970; if it happened several times, the last time.
+    pub unix_ms: u64,
+    /// The same in milliseconds since the broker started, which never goes back.
+    pub mono_ms: u64,
+    /// How often, for a fault that came again.
+    pub times: u64,
+    /// The first of these times, in milliseconds since 1970.
+    pub first_unix_ms: u64,
+    /// What.
+    pub outcome: Outcome,
+    /// What is known of it.
+    pub facts: Facts<'a>,
+}
+
+/// Facts that own their texts.
+#[derive(Clone, Debug)]
+pub(super) struct OwnedFacts {
+    /// Client, by, topic and detail behind one another.
+    texts: Box<str>,
+    ends: [u32; 3],
+    rest: Facts<'static>,
+}
+
+impl From<&Facts<'_>> for OwnedFacts {
+    fn from(facts: &Facts<'_>) -> Self {
+        let texts = [facts.client, facts.by, facts.topic, facts.detail].concat();
+        let mut end = 0;
+        let ends = [facts.client, facts.by, facts.topic].map(|text| {
+            end += text.len() as u32;
+            end
+        });
+        Self {
+            texts: texts.into(),
+            ends,
+            rest: Facts {
+                client: "",
+                by: "",
+                topic: "",
+                detail: "",
+                ..*facts
+            },
+        }
+    }
+}
+
+impl OwnedFacts {
+    pub(super) fn borrow(&self) -> Facts<'_> {
+        let [first, second, third] = self.ends.map(|end| end as usize);
+        let text = |range| self.texts.get(range).unwrap_or_default();
+        Facts {
+            client: text(0..first),
+            by: text(first..second),
+            topic: text(second..third),
+            detail: text(third..self.texts.len()),
+            ..self.rest
+        }
+    }
+
+    pub(super) fn text_bytes(&self) -> usize {
+        self.texts.len()
+    }
+}
+
+/// Which fields an entry has; bits in the order of the fields.
+mod mask {
+    pub(super) const CLIENT: u64 = 1;
+    pub(super) const BY: u64 = 1 << 1;
+    pub(super) const TOPIC: u64 = 1 << 2;
+    pub(super) const DETAIL: u64 = 1 << 3;
+    pub(super) const PEER4: u64 = 1 << 4;
+    pub(super) const PEER6: u64 = 1 << 5;
+    pub(super) const MESSAGE: u64 = 1 << 6;
+    pub(super) const FLAGS: u64 = 1 << 7;
+    pub(super) const PACKET_ID: u64 = 1 << 8;
+    pub(super) const SIZE: u64 = 1 << 9;
+    pub(super) const COUNT: u64 = 1 << 10;
+    pub(super) const SECS: u64 = 1 << 11;
+    pub(super) const PAYLOAD: u64 = 1 << 12;
+    pub(super) const REPEATED: u64 = 1 << 13;
+    /// Two bits: 0 for none, else QoS + 1.
+    pub(super) const QOS_SHIFT: u32 = 14;
+}
+
+/// How often and since when, relative to the entry's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Repeated {
+    pub(super) times: u64,
+    pub(super) span_ms: u64,
+}
+
+/// Appends the bytes of an entry. `text` gives the index of a text.
+pub(super) fn write(
+    out: &mut Vec<u8>,
+    facts: &Facts<'_>,
+    repeated: Option<Repeated>,
+    age_ms: u64,
+    outcome: u64,
+    texts: [u64; 4],
+) {
+    let mut bits = 0;
+    let mut set = |is_there: bool, bit: u64| bits |= if is_there { bit } else { 0 };
+    set(!facts.client.is_empty(), mask::CLIENT);
+    set(!facts.by.is_empty(), mask::BY);
+    set(!facts.topic.is_empty(), mask::TOPIC);
+    set(!facts.detail.is_empty(), mask::DETAIL);
+    set(facts.peer.is_some_and(|peer| peer.is_ipv4()), mask::PEER4);
+    set(facts.peer.is_some_and(|peer| peer.is_ipv6()), mask::PEER6);
+    set(facts.message != 0, mask::MESSAGE);
+    set(facts.flags != 0, mask::FLAGS);
+    set(facts.packet_id != 0, mask::PACKET_ID);
+    set(facts.size_bytes != 0, mask::SIZE);
+    set(facts.count != 0, mask::COUNT);
+    set(facts.secs != 0, mask::SECS);
+    set(facts.payload.is_some(), mask::PAYLOAD);
+    set(repeated.is_some(), mask::REPEATED);
+    bits |= facts.qos.map_or(0, |qos| u64::from(qos.as_u8()) + 1) << mask::QOS_SHIFT;
+    put_varint(out, outcome);
+    put_varint(out, age_ms);
+    put_varint(out, bits);
+    for (at, index) in texts.into_iter().enumerate() {
+        if bits >> at & 1 == 1 {
+            put_varint(out, index);
+        }
+    }
+    match facts.peer {
+        Some(SocketAddr::V4(peer)) => {
+            out.extend_from_slice(&peer.ip().octets());
+            out.extend_from_slice(&peer.port().to_be_bytes());
+        }
+        Some(SocketAddr::V6(peer)) => {
+            out.extend_from_slice(&peer.ip().octets());
+            out.extend_from_slice(&peer.port().to_be_bytes());
+        }
+        None => {}
+    }
+    let numbers = [
+        (mask::MESSAGE, facts.message),
+        (mask::FLAGS, u64::from(facts.flags)),
+        (mask::PACKET_ID, u64::from(facts.packet_id)),
+        (mask::SIZE, facts.size_bytes),
+        (mask::COUNT, facts.count),
+        (mask::SECS, facts.secs),
+        (mask::PAYLOAD, facts.payload.map_or(0, |kind| kind as u64)),
+    ];
+    for (bit, number) in numbers {
+        if bits & bit != 0 {
+            put_varint(out, number);
+        }
+    }
+    if let Some(repeated) = repeated {
+        put_varint(out, repeated.times);
+        put_varint(out, repeated.span_ms);
+    }
+}
+
+/// An entry as its bytes say it: texts by their index, its time as an age.
+pub(super) struct Raw<'a> {
+    pub(super) outcome: u64,
+    pub(super) age_ms: u64,
+    pub(super) facts: Facts<'a>,
+    pub(super) repeated: Option<Repeated>,
+}
+
+/// Reads an entry. `None`: these bytes are none.
+pub(super) fn read<'a>(bytes: &[u8], text: impl Fn(u64) -> Option<&'a str>) -> Option<Raw<'a>> {
+    let rest = &mut &*bytes;
+    let outcome = take_varint(rest)?;
+    let age_ms = take_varint(rest)?;
+    let bits = take_varint(rest)?;
+    let has = |bit: u64| bits & bit != 0;
+    let mut texts = [""; 4];
+    for (at, of) in texts.iter_mut().enumerate() {
+        if bits >> at & 1 == 1 {
+            *of = text(take_varint(rest)?)?;
+        }
+    }
+    let [client, by, topic, detail] = texts;
+    let mut peer = None;
+    if has(mask::PEER4) {
+        let ip = Ipv4Addr::from(take::<4>(rest)?);
+        peer = Some(SocketAddr::new(IpAddr::V4(ip), take_port(rest)?));
+    }
+    if has(mask::PEER6) {
+        let ip = Ipv6Addr::from(take::<16>(rest)?);
+        peer = Some(SocketAddr::new(IpAddr::V6(ip), take_port(rest)?));
+    }
+    let mut number = |bit: u64| if has(bit) { take_varint(rest) } else { Some(0) };
+    let message = number(mask::MESSAGE)?;
+    let flags = number(mask::FLAGS)?.try_into().ok()?;
+    let packet_id = number(mask::PACKET_ID)?.try_into().ok()?;
+    let size_bytes = number(mask::SIZE)?;
+    let count = number(mask::COUNT)?;
+    let secs = number(mask::SECS)?;
+    let payload = u8::try_from(number(mask::PAYLOAD)?).ok()?;
+    let mut repeated = None;
+    if has(mask::REPEATED) {
+        repeated = Some(Repeated {
+            times: take_varint(rest)?,
+            span_ms: take_varint(rest)?,
+        });
+    }
+    let qos = match bits >> mask::QOS_SHIFT {
+        0 => None,
+        qos => Some(QoS::from_u8(u8::try_from(qos - 1).ok()?)?),
+    };
+    rest.is_empty().then_some(Raw {
+        outcome,
+        age_ms,
+        facts: Facts {
+            client,
+            by,
+            topic,
+            detail,
+            peer,
+            message,
+            qos,
+            flags,
+            packet_id,
+            size_bytes,
+            count,
+            secs,
+            payload: PayloadKind::from_u8(payload),
+        },
+        repeated,
+    })
+}
+
+/// Appends a number in groups of seven bits, the lowest first.
+pub(super) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+/// Takes such a number off the front.
+pub(super) fn take_varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut number = 0_u64;
+    for shift in (0..64).step_by(7) {
+        let (byte, after) = rest.split_first()?;
+        *rest = after;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (bytes, after) = rest.split_first_chunk::<N>()?;
+    *rest = after;
+    Some(*bytes)
+}
+
+fn take_port(rest: &mut &[u8]) -> Option<u16> {
+    take::<2>(rest).map(u16::from_be_bytes)
+}

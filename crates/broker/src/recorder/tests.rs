@@ -1,0 +1,324 @@
+use super::*;
+use crate::hash::Map;
+use columba_codec::QoS;
+
+const HASHING: Hashing = Hashing::with_seed(7);
+
+fn at(mono_ms: u64) -> Now {
+    Now {
+        mono_ms,
+        unix_ms: 1_700_000_000_000 + mono_ms,
+    }
+}
+
+fn recorder(bytes_max: usize) -> Recorder {
+    Recorder::new(ShardId(3), bytes_max, HASHING)
+}
+
+/// All entries of a tape, oldest first: time, outcome, client, topic, times.
+fn told(recording: &Recording, tape: TapeName) -> Vec<(u64, Outcome, String, String, u64)> {
+    let chunks = recording.chunks.iter().filter(|chunk| chunk.tape() == tape);
+    let lines = chunks.flat_map(|chunk| chunk.entries());
+    lines
+        .filter_map(|line| match line.unwrap() {
+            Line::Entry(entry) => Some((
+                entry.mono_ms,
+                entry.outcome,
+                entry.facts.client.to_owned(),
+                entry.facts.topic.to_owned(),
+                entry.times,
+            )),
+            Line::Gap { .. } => None,
+        })
+        .collect()
+}
+
+#[test]
+fn an_entry_comes_back_as_it_went_in_from_memory_and_from_a_file() {
+    let mut recorder = recorder(1 << 20);
+    let full = Facts {
+        client: "客户端-1",
+        by: "publisher",
+        topic: "home/温度",
+        detail: "denied by etc/acl.toml:14",
+        peer: Some("192.168.1.40:51234".parse().unwrap()),
+        message: 3 << 48 | 17,
+        qos: Some(QoS::ExactlyOnce),
+        flags: flag::RETAIN | flag::AGAIN,
+        packet_id: 65_535,
+        size_bytes: 70_000,
+        count: 2,
+        secs: u64::from(u32::MAX),
+        payload: Some(PayloadKind::Gbk),
+    };
+    let all = [
+        full,
+        Facts::default(),
+        Facts {
+            client: full.client,
+            peer: Some("[2001:db8::1]:1883".parse().unwrap()),
+            qos: Some(QoS::AtMostOnce),
+            ..Facts::default()
+        },
+    ];
+    for facts in &all {
+        recorder.note_event(at(5), Outcome::PublishDeniedAcl, 1, facts);
+    }
+    let recording = recorder.recording(at(5));
+    assert_eq!(recording.shard, 3);
+    let [chunk] = recording.chunks.as_slice() else {
+        panic!("{:?}", recording.chunks.len());
+    };
+    let mut file = Vec::new();
+    chunk.write(&mut file);
+    for chunk in [&**chunk, &Chunk::read(&file).unwrap()] {
+        let entries: Vec<_> = chunk.entries().map(Result::unwrap).collect();
+        for (at, (line, facts)) in entries.iter().zip(&all).enumerate() {
+            let Line::Entry(entry) = line else { panic!() };
+            assert_eq!(entry.facts, *facts);
+            assert_eq!((entry.sequence, entry.times), (at as u64, 1));
+            assert_eq!((entry.mono_ms, entry.unix_ms), (5, 1_700_000_000_005));
+        }
+        assert_eq!(entries.len(), all.len());
+    }
+}
+
+#[test]
+fn any_damage_to_a_chunk_ends_its_reading_and_nothing_else() {
+    let mut recorder = recorder(1 << 20);
+    for number in 0..20 {
+        let topic = format!("t/{number}");
+        let facts = Facts {
+            client: "c",
+            topic: &topic,
+            detail: "é",
+            count: number * 1000,
+            ..Facts::default()
+        };
+        recorder.note_event(at(number), Outcome::PublishBadTopic, number, &facts);
+    }
+    let mut file = Vec::new();
+    recorder.recording(at(20)).chunks[0].write(&mut file);
+    for at in 0..file.len() {
+        for change in [0xff, 0x01, 0x80] {
+            let mut bytes = file.clone();
+            bytes[at] ^= change;
+            if let Ok(chunk) = Chunk::read(&bytes) {
+                assert!(chunk.entries().count() <= file.len());
+            }
+        }
+        if let Ok(chunk) = Chunk::read(&file[..at]) {
+            let _ = chunk.entries().count();
+        }
+    }
+}
+
+#[test]
+fn memory_stays_within_the_bound_and_what_was_overwritten_is_counted() {
+    let bytes_max = 1 << 20;
+    let mut recorder = recorder(bytes_max);
+    let mut sent = 0;
+    for number in 0..100_000_u64 {
+        let now = at(number * 20);
+        let (client, topic) = (
+            format!("client-{}", number % 5000),
+            format!("topic/{number}"),
+        );
+        let client_hash = hash_of_text(&client);
+        let mut facts = Facts {
+            client: &client,
+            topic: &topic,
+            detail: "denied by etc/acl.toml:14",
+            ..Facts::default()
+        };
+        recorder.note_fault(now, Outcome::PublishDeniedAcl, client_hash, number, &facts);
+        facts.message = recorder.follow(now, number);
+        recorder.note_in_ledger(now, Outcome::PublishAccepted, &facts);
+        sent += 1;
+        if number % 1000 == 0 {
+            let bytes = recorder.memory_bytes();
+            assert!(bytes <= bytes_max, "{bytes} bytes after {number}");
+        }
+    }
+    let recording = recorder.recording(at(100_000 * 20));
+    let events =
+        told(&recording, TapeName::Events).len() + told(&recording, TapeName::Excess).len();
+    assert_eq!(events as u64 + recording.overwritten, sent);
+    assert!(recording.overwritten > 0 && events > 1000, "{events}");
+}
+
+fn hash_of_text(text: &str) -> u64 {
+    crate::hash::hash_of(&HASHING, text)
+}
+
+/// Cause 1: two clients with one id that throw each other out, for hours.
+#[test]
+fn a_client_that_flaps_pushes_out_nobody_elses_history() {
+    let mut recorder = recorder(1 << 20);
+    let event = |recorder: &mut Recorder, now, client: &str| {
+        let facts = Facts {
+            client,
+            ..Facts::default()
+        };
+        let hash = hash_of_text(client);
+        recorder.note_event(now, Outcome::ConnectAccepted, hash, &facts);
+    };
+    event(&mut recorder, at(1), "quiet");
+    for number in 0..200_000 {
+        event(&mut recorder, at(2 + number), "flapping");
+    }
+    let now = at(200_000);
+    let events = told(&recorder.recording(now), TapeName::Events);
+    assert_eq!(events[0].2, "quiet");
+    // Its burst, and one each ten seconds.
+    assert!(events.len() < 2 + 32 + 21, "{}", events.len());
+    let excess = told(&recorder.recording(now), TapeName::Excess);
+    assert!(excess.len() > 100 && excess.iter().all(|entry| entry.2 == "flapping"));
+}
+
+#[test]
+fn a_fault_that_comes_again_is_written_once_and_counted() {
+    let mut recorder = recorder(1 << 20);
+    let fault = |recorder: &mut Recorder, now, topic: &str| {
+        let facts = Facts {
+            client: "c",
+            topic,
+            ..Facts::default()
+        };
+        let (client, topic) = (hash_of_text("c"), hash_of_text(topic));
+        recorder.note_fault(now, Outcome::DeliverQueueFull, client, topic, &facts);
+    };
+    for ms in 0..1000 {
+        fault(&mut recorder, at(ms), "a");
+    }
+    fault(&mut recorder, at(1000), "b");
+    let events = told(&recorder.recording(at(1000)), TapeName::Events);
+    let lines: Vec<_> = events.iter().map(|of| (of.0, &*of.3, of.4)).collect();
+    assert_eq!(lines, [(0, "a", 1), (1000, "b", 1), (999, "a", 999)]);
+    // What was told is not told again.
+    assert_eq!(
+        told(&recorder.recording(at(1001)), TapeName::Events).len(),
+        3
+    );
+    fault(&mut recorder, at(1002), "a");
+    fault(&mut recorder, at(50_000), "a");
+    let events = told(&recorder.recording(at(50_000)), TapeName::Events);
+    let lines: Vec<_> = events
+        .iter()
+        .skip(3)
+        .map(|of| (of.0, &*of.3, of.4))
+        .collect();
+    assert_eq!(lines, [(1002, "a", 1), (50_000, "a", 1)]);
+}
+
+#[test]
+fn the_ledger_reaches_back_a_minute_at_any_load_and_says_what_it_left_out() {
+    let mut recorder = recorder(4 << 20);
+    let mut followed = 0_u64;
+    let mut all = 0_u64;
+    for ms in 0..90_000_u64 {
+        for topic in 0..100_u64 {
+            let number = recorder.follow(at(ms), topic);
+            all += 1;
+            followed += u64::from(number != 0);
+            let topic = format!("busy/{topic}");
+            let facts = Facts {
+                client: "publisher",
+                topic: &topic,
+                message: number,
+                ..Facts::default()
+            };
+            recorder.note_in_ledger(at(ms), Outcome::PublishAccepted, &facts);
+        }
+    }
+    let recording = recorder.recording(at(90_000));
+    assert_eq!(followed + recording.left_out, all);
+    let ledger = told(&recording, TapeName::Ledger);
+    assert!(ledger[0].0 <= 30_000, "reaches back to {}", ledger[0].0);
+    assert!(ledger.len() > 10_000, "{}", ledger.len());
+    let chunks = recording
+        .chunks
+        .iter()
+        .filter(|of| of.tape() == TapeName::Ledger);
+    let gaps = chunks.flat_map(|chunk| chunk.entries());
+    let gaps = gaps.filter(|line| matches!(line, Ok(Line::Gap { .. })));
+    assert!(gaps.count() > 0);
+}
+
+#[test]
+fn a_quiet_topic_is_followed_while_others_are_left_out() {
+    let mut recorder = recorder(1 << 20);
+    let mut missed = 0;
+    for ms in 0..10_000_u64 {
+        for _ in 0..50 {
+            let message = recorder.follow(at(ms), 1);
+            let facts = Facts {
+                client: "busy",
+                topic: "busy",
+                message,
+                ..Facts::default()
+            };
+            recorder.note_in_ledger(at(ms), Outcome::PublishAccepted, &facts);
+        }
+        if ms % 1000 == 999 {
+            missed += usize::from(recorder.follow(at(ms), 2) == 0);
+        }
+    }
+    assert_eq!(missed, 0);
+    assert!(recorder.recording(at(10_000)).left_out > 100_000);
+}
+
+#[test]
+fn a_clock_that_is_set_begins_a_chunk() {
+    let mut recorder = recorder(1 << 20);
+    let facts = Facts::default();
+    for now in [
+        at(10),
+        at(20),
+        Now {
+            mono_ms: 30,
+            unix_ms: 50,
+        },
+        Now {
+            mono_ms: 40,
+            unix_ms: 60,
+        },
+    ] {
+        recorder.note_event(now, Outcome::ConnectTimeout, 0, &facts);
+    }
+    let recording = recorder.recording(Now {
+        mono_ms: 40,
+        unix_ms: 60,
+    });
+    let times: Vec<_> = recording
+        .chunks
+        .iter()
+        .flat_map(|chunk| chunk.entries())
+        .map(|line| match line.unwrap() {
+            Line::Entry(entry) => (entry.mono_ms, entry.unix_ms),
+            Line::Gap { .. } => panic!(),
+        })
+        .collect();
+    assert_eq!(
+        times,
+        [
+            (10, 1_700_000_000_010),
+            (20, 1_700_000_000_020),
+            (30, 50),
+            (40, 60)
+        ]
+    );
+}
+
+#[test]
+fn numbers_of_messages_differ_on_all_shards() {
+    let mut seen = Map::with_hasher(HASHING);
+    for shard in 0..4 {
+        let mut recorder = Recorder::new(ShardId(shard), 1 << 20, HASHING);
+        for topic in 0..100 {
+            let number = recorder.follow(at(0), topic);
+            assert!(number != 0 && seen.insert(number, ()).is_none());
+        }
+    }
+    assert_eq!(Recorder::new(ShardId(0), 0, HASHING).follow(at(0), 1), 0);
+}
