@@ -97,6 +97,8 @@ pub struct Limits {
     /// Bytes per shard that may be on their way to the disk; above that, and while the disk is full
     /// or has failed, the input of clients waits whose packets have to be stored.
     pub store_waiting_bytes_max: usize,
+    /// Bytes of the flight recorder per shard; 0 turns it off.
+    pub recorder_bytes_max: usize,
     /// Entries of the match cache per shard.
     pub match_cache_max: usize,
     /// How shared subscriptions choose.
@@ -137,6 +139,7 @@ impl Default for Limits {
             retained_steps_max: 1024,
             match_steps_max: 16_384,
             store_waiting_bytes_max: 16 * 1024 * 1024,
+            recorder_bytes_max: 64 * 1024 * 1024,
             match_cache_max: 65_536,
             share_strategy: ShareStrategy::RoundRobin,
             sys_interval_ms: 10_000,

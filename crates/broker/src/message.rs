@@ -18,6 +18,8 @@ pub struct Head {
     pub expires_at_ms: u64,
     /// Which client published it, as a hash of its client id that is the same on every shard.
     pub publisher: u64,
+    /// The number that the flight recorder follows it by; 0 if it does not.
+    pub number: u64,
 }
 
 /// A message: topic, properties that are passed on, payload, expiry and origin.
@@ -45,6 +47,8 @@ pub struct MessageParts<'a> {
     pub expires_at_ms: u64,
     /// Hash of the publishing client's id.
     pub publisher: u64,
+    /// The number that the flight recorder follows it by; 0 if it does not.
+    pub number: u64,
 }
 
 /// Messages up to this size are put together on the stack; larger ones cost a second allocation.
@@ -72,6 +76,7 @@ impl Head {
             properties_len: parts.properties_len() as u32,
             expires_at_ms: parts.expires_at_ms,
             publisher: parts.publisher,
+            number: parts.number,
         }
     }
 
@@ -104,6 +109,7 @@ impl Head {
             retain: self.retain,
             expires_at_ms: self.expires_at_ms,
             publisher: self.publisher,
+            number: self.number,
         }
     }
 }
@@ -231,6 +237,7 @@ mod tests {
                     retain: true,
                     expires_at_ms: 7,
                     publisher: 9,
+                    number: 11,
                 };
                 let message = Message::new(parts);
                 let mut bytes = Vec::new();

@@ -201,6 +201,14 @@ outcomes! {
     /// The client does not read what it is sent.
     DisconnectSlow = "disconnect.slow", Ended;
 
+    // The broker itself.
+    /// It started.
+    BrokerStarted = "broker.started", Accepted;
+    /// It stops because somebody asked for it.
+    BrokerStopping = "broker.stopping", Ended;
+    /// Other access rules, users or limits are in force.
+    BrokerSettings = "broker.settings_changed", Accepted;
+
     // The end of a session.
     /// Its expiry interval passed.
     SessionExpired = "session.expired", Ended;

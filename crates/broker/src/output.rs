@@ -154,6 +154,7 @@ mod tests {
             retain: false,
             expires_at_ms: NEVER_MS,
             publisher: 0,
+            number: 0,
         })
     }
 

@@ -187,6 +187,7 @@ impl<'a> MessageRecord<'a> {
             retain: self.retain,
             expires_at_ms,
             publisher: self.publisher,
+            number: 0,
         })
     }
 

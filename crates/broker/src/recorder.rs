@@ -114,10 +114,6 @@ impl Recorder {
         }
     }
 
-    pub(crate) const fn is_on(&self) -> bool {
-        self.bytes_max > 0
-    }
-
     /// The number of a message if the ledger is to follow it, or 0. Numbers are not used twice by one
     /// process, on no shard.
     #[inline]
@@ -181,7 +177,7 @@ impl Recorder {
     }
 
     /// The same for a fault that may come again and again: the first of them is written, the others
-    /// are counted, and what was counted is written at last. `fault` tells faults apart.
+    /// are counted, and what was counted is written at last.
     pub(crate) fn note_fault(
         &mut self,
         now: Now,
@@ -193,10 +189,7 @@ impl Recorder {
         if self.bytes_max == 0 {
             return;
         }
-        let fault = client_hash
-            .rotate_left(17)
-            .wrapping_add(topic_hash)
-            .wrapping_add((outcome as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let fault = fault_of(outcome, client_hash, topic_hash);
         if self.repeats.count(fault, now) {
             return;
         }
@@ -209,6 +202,20 @@ impl Recorder {
             });
         }
         self.note_event(now, outcome, client_hash, facts);
+    }
+
+    /// Counts a fault that was written before; `false`: it was not, and has to be.
+    pub(crate) fn count_fault(
+        &mut self,
+        now: Now,
+        outcome: Outcome,
+        client_hash: u64,
+        topic_hash: u64,
+    ) -> bool {
+        self.bytes_max == 0
+            || self
+                .repeats
+                .count(fault_of(outcome, client_hash, topic_hash), now)
     }
 
     /// What there is, for another thread to read: chunks that are full are shared, those that are being
@@ -241,6 +248,14 @@ impl Recorder {
             + self.fairness.memory_bytes()
             + self.pace.quiet.capacity() * size_of::<u32>()
     }
+}
+
+/// A hash that tells faults apart.
+fn fault_of(outcome: Outcome, client_hash: u64, topic_hash: u64) -> u64 {
+    client_hash
+        .rotate_left(17)
+        .wrapping_add(topic_hash)
+        .wrapping_add((outcome as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15))
 }
 
 impl Pace {

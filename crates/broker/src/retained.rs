@@ -328,6 +328,7 @@ mod tests {
             retain: true,
             expires_at_ms,
             publisher: 0,
+            number: 0,
         })
     }
 

@@ -9,6 +9,7 @@ mod foreign;
 mod io;
 mod keep;
 mod letters;
+mod note;
 mod publish;
 mod recheck;
 mod recount;
@@ -38,7 +39,9 @@ use crate::journal::{Journal, Records};
 use crate::kept::KeptMessages;
 use crate::limits::{Limits, ListenerSettings};
 use crate::mail::{Letter, Mail};
+use crate::outcome::Outcome;
 use crate::output::Output;
+use crate::recorder::{Facts, Recorder};
 use crate::retained::RetainedStore;
 use crate::routing::share::Members;
 use crate::routing::{FilterId, FilterTable};
@@ -130,6 +133,7 @@ pub struct Shard {
     waiting_subscribes: Map<u64, WaitingSubscribe>,
     next_number: u64,
     stats: Stats,
+    recorder: Recorder,
     scratch: Scratch,
     #[expect(
         clippy::vec_box,
@@ -165,6 +169,8 @@ impl Shard {
     pub fn new(config: ShardConfig, now: Now) -> Self {
         let hashing = Hashing::with_seed(config.seed);
         let sys_interval_ms = config.limits.sys_interval_ms;
+        let mut recorder = Recorder::new(config.id, config.limits.recorder_bytes_max, hashing);
+        recorder.note_event(now, Outcome::BrokerStarted, 0, &Facts::default());
         let mut timers = Timers::default();
         if sys_interval_ms > 0 {
             timers.set(now.mono_ms, Timer::Sys);
@@ -206,6 +212,7 @@ impl Shard {
             waiting_subscribes: Map::with_hasher(hashing),
             next_number: 0,
             stats: Stats::default(),
+            recorder,
             scratch: Scratch::default(),
             spare_outputs: Vec::new(),
             sys: SysTree::new(now),
@@ -351,11 +358,20 @@ impl Shard {
 
     fn on_command(&mut self, command: Command) {
         match command {
-            Command::SetAccess(access) => self.on_set_access(access),
-            Command::UsersChanged { changes, access } => self.on_users_changed(&changes, access),
+            Command::SetAccess(access) => {
+                self.note_broker(Outcome::BrokerSettings, "other access rules");
+                self.on_set_access(access);
+            }
+            Command::UsersChanged { changes, access } => {
+                self.note_broker(Outcome::BrokerSettings, "other users");
+                self.on_users_changed(&changes, access);
+            }
             Command::SetLimits(limits) => {
                 let is_new_interval = self.limits.sys_interval_ms != limits.sys_interval_ms;
                 self.limits = limits;
+                self.recorder
+                    .resize(self.limits.recorder_bytes_max, self.hashing);
+                self.note_broker(Outcome::BrokerSettings, "other limits");
                 if is_new_interval {
                     self.schedule_sys(self.now.mono_ms);
                 }
@@ -552,10 +568,7 @@ mod tests {
             // From 8 bytes to 32 KiB by doubling, and the end.
             assert!(moves <= 16, "{first:#x}: {moves} moves");
         }
-        assert_eq!(
-            shard.stats.outcome(crate::outcome::Outcome::PublishNoMatch),
-            1
-        );
+        assert_eq!(shard.stats.outcome(Outcome::PublishNoMatch), 1);
     }
 
     /// Most connections of a broker are idle: what they own decides how many fit into memory.

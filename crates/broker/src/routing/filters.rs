@@ -127,8 +127,7 @@ impl FilterTable {
 
     /// Appends the ids of all filters that match a topic, each once. Returns how many levels of
     /// wildcard filters it had to look at.
-    pub(crate) fn find(&mut self, topic: &str, found: &mut Vec<FilterId>) -> usize {
-        let hash = hash_of(&self.hashing, topic);
+    pub(crate) fn find(&mut self, hash: u64, topic: &str, found: &mut Vec<FilterId>) -> usize {
         if self.trie.is_empty() {
             found.extend(self.id_by_hash(hash, topic));
             return 0;
@@ -307,7 +306,7 @@ mod tests {
 
     fn find(table: &mut FilterTable, topic: &str) -> Vec<String> {
         let mut found = Vec::new();
-        table.find(topic, &mut found);
+        table.find(hash_of(&table.hashing, topic), topic, &mut found);
         let mut texts: Vec<String> = found
             .iter()
             .filter_map(|id| table.get(*id))

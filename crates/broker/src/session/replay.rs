@@ -183,6 +183,7 @@ mod tests {
             retain: true,
             expires_at_ms: NEVER_MS,
             publisher: 0,
+            number: 0,
         })
     }
 

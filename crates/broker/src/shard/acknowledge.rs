@@ -7,6 +7,7 @@ use super::Shard;
 use super::keep::Then;
 use crate::event::ConnectionId;
 use crate::outcome::Outcome;
+use crate::recorder::Facts;
 use crate::session::ReceivedId;
 use crate::session::queue::Delivery;
 use crate::session::window::{Mismatch, Window};
@@ -98,9 +99,17 @@ impl Shard {
                     self.stats.count(Outcome::DeliverRefused);
                     let detail = format!("the client answered {packet} {}", ack.reason);
                     let topic = delivery.message.topic();
-                    self.report_withheld(slot, Outcome::DeliverRefused, topic, &detail);
+                    let facts = Facts {
+                        topic,
+                        detail: &detail,
+                        message: delivery.message.head().number,
+                        packet_id: ack.packet_id.get(),
+                        ..Facts::default()
+                    };
+                    self.withhold(slot, Outcome::DeliverRefused, facts);
                 } else {
                     self.stats.count(Outcome::DeliverAcked);
+                    self.note_acknowledged(slot, &delivery, ack.packet_id);
                 }
                 self.settle(slot, &delivery);
                 self.pump(slot);

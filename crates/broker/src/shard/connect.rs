@@ -8,6 +8,7 @@ use columba_codec::{
 };
 
 use super::connack::PACKET_BYTES_UNLIMITED;
+use super::note;
 use super::refuse::Refusal;
 use super::{Shard, foreign};
 use crate::connection::{Connection, State, Waiting};
@@ -16,6 +17,7 @@ use crate::hash::{hash_of, shard_of};
 use crate::limits::{Anonymous, CONNECT_BYTES_MAX, EARLY_BYTES_MAX};
 use crate::message::{Message, MessageParts, NEVER_MS};
 use crate::outcome::Outcome;
+use crate::recorder::flag;
 use crate::routing::share::SessionRef;
 use crate::session::alias::Aliases;
 use crate::session::{Identity, Memberships, Session, Will};
@@ -438,6 +440,26 @@ impl Shard {
         });
         self.write_packet(id, &packet);
         let keep_alive_secs = self.keep_alive_secs(connect);
+        let mut flags = if session_present {
+            flag::SESSION_PRESENT
+        } else {
+            0
+        };
+        flags |= if connect.clean_start {
+            flag::CLEAN_START
+        } else {
+            0
+        };
+        flags |= if connect.will.is_some() {
+            flag::WILL
+        } else {
+            0
+        };
+        let login = note::Login {
+            flags,
+            keep_alive_secs,
+        };
+        self.note_connected(slot, id, login);
         let event = ReportEvent::Connected {
             version: connect.version,
             session_present,
@@ -514,9 +536,10 @@ impl Shard {
         if let Some(window) = &mut session.window {
             window.reconnected();
         }
-        if old_will.is_some() {
+        if let Some(will) = old_will {
             // MQTT-3.1.3-9
             self.stats.count(Outcome::WillCancelled);
+            self.note_will_of(slot, &will, Outcome::WillCancelled);
         }
         self.stats.clients_connected += 1;
     }
@@ -600,6 +623,7 @@ impl Shard {
             retain: will.retain,
             expires_at_ms: NEVER_MS,
             publisher: hash_of(&self.hashing, client_id),
+            number: 0,
         });
         Some(Box::new(Will {
             message,

@@ -6,6 +6,7 @@ use columba_codec::{PacketId, PacketType, PropertyId, QoS};
 
 use super::Shard;
 use super::keep::{Also, Then};
+use super::note::{Sent, Subject};
 use super::publish::{Publication, parts_of};
 use crate::access::Action;
 use crate::connection::{Connection, State};
@@ -13,6 +14,7 @@ use crate::event::{ConnectionId, ReportEvent};
 use crate::message::{Message, MessageParts, NEVER_MS};
 use crate::outcome::Outcome;
 use crate::output::SHARED_PAYLOAD_BYTES_MIN;
+use crate::recorder::flag;
 use crate::routing::Subscriber;
 use crate::session::Session;
 use crate::session::alias::Outgoing;
@@ -79,7 +81,8 @@ impl Shard {
                 .decide(slot, Action::Receive, publication.parts.topic)
                 .is_allowed
         {
-            return self.drop_copy(slot, Outcome::DeliverDeniedRead, publication.parts.topic);
+            let subject = Subject::from(&publication.parts);
+            return self.drop_copy(slot, Outcome::DeliverDeniedRead, subject);
         }
         let qos = publication.parts.qos.min(target.qos);
         let retain = publication.parts.retain && target.retain_as_published;
@@ -180,7 +183,8 @@ impl Shard {
             .connection(id)
             .is_none_or(|connection| connection.output_len() >= self.limits.output_bytes_max);
         if is_full {
-            return self.drop_copy(slot, Outcome::DeliverSocketCongested, topic);
+            let subject = Subject::from(&publication.parts);
+            return self.drop_copy(slot, Outcome::DeliverSocketCongested, subject);
         }
         match self.prepare(id, &publication.parts, identifiers, false, true) {
             Some(prepared) => {
@@ -196,8 +200,13 @@ impl Shard {
                 let payload_len = publication.parts.payload.len();
                 self.write_publish(id, prepared, flags, topic, payload_len, message);
                 self.stats.count(Outcome::DeliverSent);
+                let subject = Subject::from(&publication.parts);
+                self.note_sent(slot, subject, Outcome::DeliverSent, Sent::AT_MOST_ONCE);
             }
-            None => self.drop_copy(slot, Outcome::DeliverTooLarge, topic),
+            None => {
+                let subject = Subject::from(&publication.parts);
+                self.drop_copy(slot, Outcome::DeliverTooLarge, subject);
+            }
         }
     }
 
@@ -229,6 +238,12 @@ impl Shard {
                 let payload_len = parts.payload.len();
                 self.write_publish(id, prepared, flags, parts.topic, payload_len, shared);
                 self.stats.count(Outcome::DeliverSent);
+                let how = Sent {
+                    membership: delivery.membership,
+                    ..Sent::AT_MOST_ONCE
+                };
+                let subject = Subject::from(&message);
+                self.note_sent(slot, subject, Outcome::DeliverSent, how);
                 self.settle(slot, delivery);
             }
             None => self.drop_delivery_of(slot, delivery, Outcome::DeliverTooLarge, &message),
@@ -281,6 +296,15 @@ impl Shard {
         let shared = prepared.is_payload_shared.then(|| delivery.message.clone());
         let payload_len = parts.payload.len();
         self.write_publish(id, prepared, flags, parts.topic, payload_len, shared);
+        self.stats.count(Outcome::DeliverInFlight);
+        let how = Sent {
+            qos: delivery.qos,
+            packet_id: flags.packet_id,
+            membership: delivery.membership,
+            flags: 0,
+        };
+        let subject = Subject::from(&parts);
+        self.note_sent(slot, subject, Outcome::DeliverInFlight, how);
         if let Some(window) = self.session_mut(slot).and_then(|of| of.window.as_mut()) {
             window.push(delivery);
         }
@@ -317,6 +341,14 @@ impl Shard {
             && let Some(connection) = self.connection_mut(id)
         {
             connection.is_output_full = true;
+        }
+        let before = self
+            .session(slot)
+            .and_then(|session| session.queue.as_ref())
+            .map_or(0, |queue| queue.len() as u64);
+        if before == 0 || delivery.message.head().number != 0 {
+            let message = delivery.message.clone();
+            self.note_waiting(slot, Subject::from(&message), delivery.qos, outcome, before);
         }
         let limits = QueueLimits {
             messages_max: self.limits.queue_messages_max,
@@ -468,6 +500,14 @@ impl Shard {
             parts.payload.len(),
             shared,
         );
+        let how = Sent {
+            qos: delivery.qos,
+            packet_id,
+            membership: delivery.membership,
+            flags: if dup { flag::AGAIN } else { 0 },
+        };
+        let subject = Subject::from(&message);
+        self.note_sent(slot, subject, Outcome::DeliverInFlight, how);
     }
 
     fn pump_queue(&mut self, slot: u32) {
@@ -532,15 +572,24 @@ impl Shard {
     }
 
     /// Counts a copy as dropped, and says so.
-    pub(super) fn drop_copy(&mut self, slot: u32, outcome: Outcome, topic: &str) {
+    pub(super) fn drop_copy(&mut self, slot: u32, outcome: Outcome, subject: Subject<'_>) {
+        let topic = subject.topic;
         self.stats.count(outcome);
         // What the client asked for, or what its own choices mean, is no news.
         let is_expected = matches!(
             outcome,
             Outcome::DeliverNoLocal | Outcome::DeliverQos0Offline | Outcome::DeliverSessionEnded
         );
-        if !is_expected && self.may_report() {
-            let detail = self.detail_of_drop(slot, outcome, topic);
+        let may_report = !is_expected && self.may_report();
+        let is_counted = self.count_lost(slot, subject, outcome);
+        if is_counted && !may_report {
+            return;
+        }
+        let detail = self.detail_of_drop(slot, outcome, topic);
+        if !is_counted {
+            self.note_lost_by(slot, subject, outcome, &detail);
+        }
+        if may_report {
             let topic = topic.to_owned();
             self.report_session(
                 slot,
@@ -585,7 +634,7 @@ impl Shard {
         outcome: Outcome,
         message: &Message,
     ) {
-        self.drop_copy(slot, outcome, message.topic());
+        self.drop_copy(slot, outcome, Subject::from(message));
         self.settle(slot, delivery);
     }
 

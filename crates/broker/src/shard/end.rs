@@ -8,13 +8,16 @@ use columba_codec::{
 };
 
 use super::Shard;
+use super::note::Subject;
 use super::share::{group_of, may_be_handed_on};
 use crate::access::{Action, Client};
 use crate::connection::State;
 use crate::event::{ConnectionId, Effect, ReportEvent};
+use crate::hash::hash_of;
 use crate::mail::Letter;
 use crate::message::{Message, MessageParts};
 use crate::outcome::Outcome;
+use crate::recorder::{Facts, flag};
 use crate::session::queue::Delivery;
 use crate::session::{Identity, Session, Will};
 use crate::shard::publish::expires_at_ms;
@@ -78,6 +81,11 @@ impl Shard {
         };
         let slot = connection.session;
         self.stats.count(outcome);
+        let facts = Facts {
+            detail,
+            ..Facts::default()
+        };
+        self.note_session(slot, outcome, facts);
         let event = ReportEvent::Disconnected {
             outcome,
             detail: detail.to_owned(),
@@ -107,8 +115,9 @@ impl Shard {
             WillFate::Publish => None,
         };
         self.stats.clients_connected -= 1;
-        if discarded.is_some() {
+        if let Some(will) = discarded {
             self.stats.count(Outcome::WillDiscarded);
+            self.note_will_of(slot, &will, Outcome::WillDiscarded);
         }
         if !is_persistent {
             return self.end_session(slot, Outcome::SessionEndedWithConnection);
@@ -258,6 +267,7 @@ impl Shard {
     pub(super) fn end_session(&mut self, slot: u32, outcome: Outcome) {
         self.stats.count(outcome);
         let subscriptions = self.session_mut(slot).and_then(|s| s.subscriptions.take());
+        let ended = subscriptions.as_ref().map_or(0, |map| map.len());
         // While they are removed none of its own moves: a session is in a filter's list once.
         for (filter_id, position) in subscriptions.into_iter().flat_map(|map| *map) {
             self.remove_subscription(filter_id, position);
@@ -266,6 +276,7 @@ impl Shard {
         let Some(mut session) = self.sessions.try_remove(slot as usize) else {
             return;
         };
+        self.note_session_end(&session, ended, outcome);
         self.stats.subscription_bytes -= u64::from(session.subscription_bytes);
         if let Ok(entry) = self
             .by_client
@@ -314,7 +325,10 @@ impl Shard {
         let membership = session.membership(delivery.membership);
         match membership.filter(|_| may_be_handed_on(delivery, was_sent)) {
             Some(membership) => {
-                self.stats.count(Outcome::DeliverOtherSharedMember);
+                let outcome = Outcome::DeliverOtherSharedMember;
+                self.stats.count(outcome);
+                let client = (&*session.client_id, session.hash);
+                self.note_lost(client, Subject::from(&delivery.message), outcome, "");
                 let (owner, group) = (membership.owner, group_of(membership));
                 let message = delivery.message.clone();
                 let exchange = self.begin_handing_on(delivery);
@@ -329,7 +343,10 @@ impl Shard {
                 );
             }
             None => {
-                self.stats.count(Outcome::DeliverSessionEnded);
+                let outcome = Outcome::DeliverSessionEnded;
+                self.stats.count(outcome);
+                let client = (&*session.client_id, session.hash);
+                self.note_lost(client, Subject::from(&delivery.message), outcome, "");
                 if let Some(kept) = delivery.kept {
                     self.settle_kept(kept, delivery.exchange);
                 }
@@ -385,26 +402,28 @@ impl Shard {
             return self.withhold_will(client_id, topic, outcome, &why);
         }
         self.stats.count(Outcome::WillPublished);
-        let message = match will.expiry_secs {
-            None => will.message,
-            // Its lifetime starts now.
-            Some(secs) => Message::new(MessageParts {
-                topic,
-                properties: &[will.message.properties()],
-                payload: will.message.payload(),
-                qos: will.message.head().qos,
-                retain: will.message.head().retain,
-                expires_at_ms: expires_at_ms(Some(secs), self.now.mono_ms),
-                publisher: will.message.head().publisher,
-            }),
+        self.note_will(client_id, &will, Outcome::WillPublished);
+        let topic_hash = hash_of(&self.hashing, topic);
+        // Its lifetime starts now.
+        let parts = MessageParts {
+            topic,
+            properties: &[will.message.properties()],
+            payload: will.message.payload(),
+            qos: will.message.head().qos,
+            retain: will.message.head().retain,
+            expires_at_ms: expires_at_ms(will.expiry_secs, self.now.mono_ms),
+            publisher: will.message.head().publisher,
+            number: self.recorder.follow(self.now, topic_hash),
         };
-        let is_matched = self.publish_message(&message, self.slot_of(client_id));
-        let outcome = if is_matched {
+        let message = Message::new(parts);
+        let filters = self.publish_message(&message, self.slot_of(client_id));
+        let outcome = if filters > 0 {
             Outcome::PublishAccepted
         } else {
             Outcome::PublishNoMatch
         };
         self.stats.count(outcome);
+        self.note_publication(client_id, &parts, filters, outcome, flag::IS_WILL);
     }
 
     /// The Will of a session may not be published any more, whoever asks.
@@ -423,11 +442,23 @@ impl Shard {
 
     fn withhold_will(&mut self, client_id: &Arc<str>, topic: &str, outcome: Outcome, why: &str) {
         self.stats.count(outcome);
+        let detail = format!("the Will was not published: {why}");
+        let facts = Facts {
+            client: client_id,
+            topic,
+            detail: &detail,
+            flags: flag::IS_WILL,
+            ..Facts::default()
+        };
+        let hash = hash_of(&self.hashing, &**client_id);
+        let topic_hash = hash_of(&self.hashing, topic);
+        self.recorder
+            .note_fault(self.now, outcome, hash, topic_hash, &facts);
         if self.may_report() {
             let event = ReportEvent::Withheld {
                 outcome,
                 topic: topic.to_owned(),
-                detail: format!("the Will was not published: {why}"),
+                detail,
             };
             self.report(Some(Arc::clone(client_id)), None, event);
         }
@@ -457,6 +488,7 @@ impl Shard {
     /// others can still receive it.
     pub(super) fn on_publish_wills(&mut self) {
         self.is_stopping = true;
+        self.note_broker(Outcome::BrokerStopping, "");
         let slots: Vec<u32> = self
             .sessions
             .iter()

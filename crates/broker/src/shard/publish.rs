@@ -10,6 +10,7 @@ use columba_codec::{
 use super::Shard;
 use super::deliver::Target;
 use super::keep::{Also, Then};
+use super::note::Subject;
 use super::refuse::Refusal;
 use crate::access::Action;
 use crate::event::{ConnectionId, ShardId};
@@ -18,6 +19,7 @@ use crate::mail::{ExchangeRef, GroupRef, Letter};
 use crate::message::{Head, Message, MessageParts, NEVER_MS};
 use crate::outcome::Outcome;
 use crate::output::SHARED_PAYLOAD_BYTES_MIN;
+use crate::recorder::{Facts, flag};
 use crate::retained::RetainedLimits;
 use crate::routing::FilterId;
 use crate::session::ReceivedId;
@@ -28,13 +30,15 @@ use crate::session::alias::Aliases;
 #[derive(Debug)]
 pub(super) struct Publication<'a> {
     pub(super) parts: MessageParts<'a>,
+    topic_hash: u64,
     message: Option<Message>,
 }
 
 impl<'a> Publication<'a> {
-    pub(super) const fn new(parts: MessageParts<'a>) -> Self {
+    pub(super) const fn new(parts: MessageParts<'a>, topic_hash: u64) -> Self {
         Self {
             parts,
+            topic_hash,
             message: None,
         }
     }
@@ -131,6 +135,13 @@ impl Shard {
                 Received::Again(received) => {
                     // MQTT-4.3.3-10
                     self.stats.count(Outcome::PublishDuplicate);
+                    let facts = Facts {
+                        topic,
+                        qos: Some(publish.qos),
+                        packet_id: packet_id.get(),
+                        ..Facts::default()
+                    };
+                    self.note_session_fault(slot, Outcome::PublishDuplicate, facts);
                     let then = Then::Acknowledge {
                         conn: id,
                         packet: PacketType::PubRec,
@@ -145,6 +156,12 @@ impl Shard {
                         .connection(id)
                         .map_or(0, |connection| connection.receive_maximum_in);
                     let detail = format!("more than {most} QoS 2 messages were not released");
+                    let facts = Facts {
+                        topic,
+                        detail: &detail,
+                        ..Facts::default()
+                    };
+                    self.note_session_fault(slot, Outcome::PublishReceiveMaximum, facts);
                     let reason = ReasonCode::ReceiveMaximumExceeded;
                     return self.close(id, Outcome::DisconnectProtocol, reason, &detail);
                 }
@@ -262,7 +279,9 @@ impl Shard {
         let expiry_secs = publish.properties.u32(PropertyId::MessageExpiryInterval);
         let mut filtered = std::mem::take(&mut self.scratch.forwarded);
         let forwarded = [forwarded_properties(publish.properties, &mut filtered)];
-        let mut publication = Publication::new(MessageParts {
+        let topic_hash = hash_of(&self.hashing, topic);
+        let number = self.recorder.follow(self.now, topic_hash);
+        let parts = MessageParts {
             topic,
             properties: &forwarded,
             payload: publish.payload,
@@ -270,20 +289,34 @@ impl Shard {
             retain: publish.retain,
             expires_at_ms: expires_at_ms(expiry_secs, self.now.mono_ms),
             publisher,
-        });
+            number,
+        };
+        let mut publication = Publication::new(parts, topic_hash);
         if publish.retain {
             self.retain(&mut publication);
+            if publish.payload.is_empty() {
+                let facts = Facts {
+                    topic,
+                    ..Facts::default()
+                };
+                self.note_session_fault(slot, Outcome::RetainedCleared, facts);
+            }
         }
-        let is_matched = self.route(&mut publication, Scope::Everywhere, Some(slot));
-        drop(publication);
-        self.scratch.forwarded = filtered;
-        let outcome = if is_matched {
+        let filters = self.route(&mut publication, Scope::Everywhere, Some(slot));
+        let outcome = if filters > 0 {
             Outcome::PublishAccepted
         } else {
             Outcome::PublishNoMatch
         };
         self.stats.count(outcome);
-        is_matched
+        if number != 0 {
+            let client_id = self.session(slot).map(|of| Arc::clone(&of.client_id));
+            let client_id = client_id.as_deref().unwrap_or_default();
+            self.note_publication(client_id, &parts, filters, outcome, 0);
+        }
+        drop(publication);
+        self.scratch.forwarded = filtered;
+        filters > 0
     }
 
     fn acknowledgement_of(
@@ -324,7 +357,15 @@ impl Shard {
         refused: &Refusal,
     ) {
         self.stats.count(refused.outcome);
-        self.report_withheld(slot, refused.outcome, topic, &refused.detail);
+        let facts = Facts {
+            topic,
+            detail: &refused.detail,
+            qos: Some(publish.qos),
+            flags: if publish.retain { flag::RETAIN } else { 0 },
+            size_bytes: publish.payload.len() as u64,
+            ..Facts::default()
+        };
+        self.withhold(slot, refused.outcome, facts);
         let Some(packet_id) = publish.packet_id else {
             return;
         };
@@ -418,16 +459,17 @@ impl Shard {
     }
 
     /// Brings a message to all who want it. `publisher` is the slot of the session that published
-    /// it, if it lives here. Returns whether there is any subscription.
+    /// it, if it lives here. Returns how many filters matched.
     pub(super) fn route(
         &mut self,
         publication: &mut Publication<'_>,
         scope: Scope,
         publisher: Option<u32>,
-    ) -> bool {
+    ) -> usize {
         let mut found = std::mem::take(&mut self.scratch.filters);
         found.clear();
-        let visited = self.filters.find(publication.parts.topic, &mut found);
+        let topic = publication.parts.topic;
+        let visited = self.filters.find(publication.topic_hash, topic, &mut found);
         if visited > 0 {
             self.matched += visited;
         }
@@ -443,9 +485,9 @@ impl Shard {
         if scope == Scope::Everywhere {
             self.route_elsewhere(&found, publication);
         }
-        let is_matched = !found.is_empty();
+        let filters = found.len();
         self.scratch.filters = found;
-        is_matched
+        filters
     }
 
     /// One filter matched: its subscribers are all different sessions.
@@ -557,7 +599,8 @@ impl Shard {
 
     fn drop_own(&mut self, slot: u32, publication: &Publication<'_>) {
         self.stats.copies += 1;
-        self.drop_copy(slot, Outcome::DeliverNoLocal, publication.parts.topic);
+        let subject = Subject::from(&publication.parts);
+        self.drop_copy(slot, Outcome::DeliverNoLocal, subject);
     }
 
     /// Sends the message to the other shards that want it and to the groups' owners.
@@ -628,19 +671,20 @@ impl Shard {
 
     /// Publishes a message that the broker itself has: a Will, or one of `$SYS`.
     /// `publisher` is the slot of the session that the Will belongs to, if it is still there.
-    pub(super) fn publish_message(&mut self, message: &Message, publisher: Option<u32>) -> bool {
+    pub(super) fn publish_message(&mut self, message: &Message, publisher: Option<u32>) -> usize {
         let properties = [message.properties()];
         let mut publication = Publication {
             parts: parts_of(message, &properties),
+            topic_hash: hash_of(&self.hashing, message.topic()),
             message: Some(message.clone()),
         };
         let outer = self.open_keeping(None);
         if message.head().retain {
             self.retain(&mut publication);
         }
-        let is_matched = self.route(&mut publication, Scope::Everywhere, publisher);
+        let filters = self.route(&mut publication, Scope::Everywhere, publisher);
         self.close_keeping(outer, Also::Nothing, Then::Nothing);
-        is_matched
+        filters
     }
 
     /// Routes a message that another shard accepted.
@@ -648,6 +692,7 @@ impl Shard {
         let properties = [message.properties()];
         let mut publication = Publication {
             parts: parts_of(message, &properties),
+            topic_hash: hash_of(&self.hashing, message.topic()),
             message: Some(message.clone()),
         };
         self.route_part(&mut publication, exchange);
@@ -659,7 +704,8 @@ impl Shard {
         parts: MessageParts<'_>,
         exchange: Option<ExchangeRef>,
     ) {
-        self.route_part(&mut Publication::new(parts), exchange);
+        let topic_hash = hash_of(&self.hashing, parts.topic);
+        self.route_part(&mut Publication::new(parts, topic_hash), exchange);
     }
 
     fn route_part(&mut self, publication: &mut Publication<'_>, exchange: Option<ExchangeRef>) {

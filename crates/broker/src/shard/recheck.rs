@@ -9,6 +9,7 @@ use super::Shard;
 use crate::access::{AccessRules, Action};
 use crate::event::{ConnectionId, UserChange};
 use crate::outcome::Outcome;
+use crate::recorder::Facts;
 use crate::routing::FilterId;
 use crate::session::Identity;
 
@@ -149,6 +150,11 @@ impl Shard {
     fn report_revoked(&mut self, slot: u32, filter: &str) {
         self.stats.count(Outcome::SubscribeRevoked);
         let detail = "the access rules no longer allow this subscription: it has ended";
-        self.report_withheld(slot, Outcome::SubscribeRevoked, filter, detail);
+        let facts = Facts {
+            topic: filter,
+            detail,
+            ..Facts::default()
+        };
+        self.withhold(slot, Outcome::SubscribeRevoked, facts);
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Shard;
 use crate::event::{Effect, Peer, Report, ReportEvent};
 use crate::outcome::Outcome;
+use crate::recorder::Facts;
 use crate::timer::Timer;
 
 /// What was said in the present second. Clients that come and go are counted apart from what goes
@@ -97,16 +98,12 @@ impl Shard {
         self.report(client_id, peer, event);
     }
 
-    /// Says that something was withheld from a client, unless too much was said this second.
-    pub(super) fn report_withheld(
-        &mut self,
-        slot: u32,
-        outcome: Outcome,
-        topic: &str,
-        detail: &str,
-    ) {
+    /// Something was withheld from a client: the recorder has it in any case, the log unless too much
+    /// was said this second.
+    pub(super) fn withhold(&mut self, slot: u32, outcome: Outcome, facts: Facts<'_>) {
+        self.note_session_fault(slot, outcome, facts);
         if self.may_report() {
-            let (topic, detail) = (topic.to_owned(), detail.to_owned());
+            let (topic, detail) = (facts.topic.to_owned(), facts.detail.to_owned());
             self.report_session(
                 slot,
                 ReportEvent::Withheld {

@@ -6,6 +6,7 @@ use columba_codec::QoS;
 
 use super::Shard;
 use super::keep::{Also, Then};
+use super::note::{NOBODY, Subject};
 use crate::access::Action;
 use crate::event::{ReportEvent, ShardId};
 use crate::hash::{Map, hash_of, shard_of};
@@ -217,18 +218,25 @@ impl Shard {
         self.stats.copies += 1;
         if refused.is_empty() {
             // The last member left while the message was on its way.
-            return self.stats.count(Outcome::DeliverNoSharedMember);
-        }
-        self.stats.count(Outcome::DeliverDeniedRead);
-        if self.may_report() {
+            let outcome = Outcome::DeliverNoSharedMember;
             let (name, filter) = (&group.name, &group.filter);
+            let detail = format!("$share/{name}/{filter} has no member");
+            self.note_lost(NOBODY, Subject::from(message), outcome, &detail);
+            return self.stats.count(outcome);
+        }
+        let outcome = Outcome::DeliverDeniedRead;
+        self.stats.count(outcome);
+        let (name, filter) = (&group.name, &group.filter);
+        let detail = format!(
+            "{} members of $share/{name}/{filter} were asked, and none may receive it",
+            refused.len()
+        );
+        self.note_lost(NOBODY, Subject::from(message), outcome, &detail);
+        if self.may_report() {
             let event = ReportEvent::Withheld {
-                outcome: Outcome::DeliverDeniedRead,
+                outcome,
                 topic: message.topic().to_owned(),
-                detail: format!(
-                    "{} members of $share/{name}/{filter} were asked, and none may receive it",
-                    refused.len()
-                ),
+                detail,
             };
             self.report(None, None, event);
         }
@@ -451,7 +459,9 @@ impl Shard {
             let present = membership.map(|of| (of.owner, group_of(of)));
             let origin = present.or_else(|| origins.get(&delivery.membership).cloned());
             let Some((owner, group)) = origin else {
-                self.stats.count(Outcome::DeliverSessionEnded);
+                let outcome = Outcome::DeliverSessionEnded;
+                self.stats.count(outcome);
+                self.note_lost_by(slot, Subject::from(&delivery.message), outcome, "");
                 if let Some(kept) = delivery.kept {
                     self.settle_kept(kept, delivery.exchange);
                 }
@@ -507,7 +517,9 @@ impl Shard {
     /// Hands a copy on: here it is settled, whoever gets it has a new one.
     fn give_back(&mut self, slot: u32, owner: ShardId, group: GroupRef, delivery: &Delivery) {
         let not = self.session(slot).map(|session| session.me);
-        self.stats.count(Outcome::DeliverOtherSharedMember);
+        let outcome = Outcome::DeliverOtherSharedMember;
+        self.stats.count(outcome);
+        self.note_lost_by(slot, Subject::from(&delivery.message), outcome, "");
         let message = delivery.message.clone();
         let exchange = self.begin_handing_on(delivery);
         self.post(

@@ -13,10 +13,18 @@ use crate::event::ConnectionId;
 use crate::hash::Map;
 use crate::mail::{GroupRef, Letter, NewMember, Ticket};
 use crate::outcome::Outcome;
+use crate::recorder::{Facts, flag};
 use crate::routing::share::SessionRef;
 use crate::routing::{FilterId, Subscriber};
 use crate::session::replay::{Replay, Replays};
 use crate::session::{Membership, Unanswered};
+
+/// A subscription as it was granted.
+#[derive(Clone, Copy)]
+struct Granted {
+    options: SubscribeOptions,
+    is_new: bool,
+}
 
 /// A SUBSCRIBE whose SUBACK waits until every shard knows of the subscriptions: from the SUBACK
 /// on, no message accepted anywhere may miss them.
@@ -79,13 +87,20 @@ impl Shard {
         for (text, options) in subscribe.filters.iter() {
             let granted = self.subscribe_one(id, slot, text, options, identifier, number);
             let code = match granted {
-                Ok(qos) => {
+                Ok(granted) => {
                     self.stats.count(Outcome::SubscribeGranted);
-                    qos.as_u8()
+                    self.note_granted(slot, text, granted, identifier);
+                    granted.options.qos.as_u8()
                 }
                 Err(refused) => {
                     self.stats.count(refused.outcome);
-                    self.report_withheld(slot, refused.outcome, text, &refused.detail);
+                    let facts = Facts {
+                        topic: text,
+                        detail: &refused.detail,
+                        qos: Some(options.qos),
+                        ..Facts::default()
+                    };
+                    self.withhold(slot, refused.outcome, facts);
                     let detail = format!("{text}: {}", refused.detail);
                     if let Some(waiting) = self.waiting_subscribes.get_mut(&number) {
                         waiting.detail.get_or_insert(detail);
@@ -102,6 +117,31 @@ impl Shard {
             self.do_when_durable(Then::Applied { number });
         }
         self.on_applied(number);
+    }
+
+    fn note_granted(&mut self, slot: u32, text: &str, granted: Granted, identifier: u32) {
+        let Granted { options, is_new } = granted;
+        let mut flags = 0;
+        for (is_set, bit) in [
+            (options.no_local, flag::NO_LOCAL),
+            (options.retain_as_published, flag::RETAIN),
+            (!is_new, flag::EXISTED),
+        ] {
+            flags |= if is_set { bit } else { 0 };
+        }
+        flags |= match options.retain_handling {
+            RetainHandling::Send => 0,
+            RetainHandling::SendIfNew => flag::RETAINED_IF_NEW,
+            RetainHandling::DoNotSend => flag::RETAINED_NEVER,
+        };
+        let facts = Facts {
+            topic: text,
+            qos: Some(options.qos),
+            flags,
+            count: u64::from(identifier),
+            ..Facts::default()
+        };
+        self.note_session(slot, Outcome::SubscribeGranted, facts);
     }
 
     /// A packet with more filters than a client may have subscriptions: work without end.
@@ -217,7 +257,7 @@ impl Shard {
         mut options: SubscribeOptions,
         identifier: u32,
         number: u64,
-    ) -> Result<QoS, Refusal> {
+    ) -> Result<Granted, Refusal> {
         let filter = self.check_filter(slot, text)?;
         if self
             .connection(id)
@@ -227,11 +267,11 @@ impl Shard {
             options.no_local = filter.share().is_none();
             options.retain_as_published = true;
         }
-        match filter.share() {
+        let is_new = match filter.share() {
             Some(name) => self.join(slot, filter.filter(), name, options, identifier, number),
             None => self.subscribe_here(slot, filter.filter(), options, identifier, number),
         }?;
-        Ok(options.qos)
+        Ok(Granted { options, is_new })
     }
 
     fn check_filter<'a>(&self, slot: u32, text: &'a str) -> Result<TopicFilter<'a>, Refusal> {
@@ -302,7 +342,7 @@ impl Shard {
         }
     }
 
-    /// Adds or replaces a subscription (`MQTT-3.8.4-3`).
+    /// Adds or replaces a subscription (`MQTT-3.8.4-3`); returns whether it is new.
     fn subscribe_here(
         &mut self,
         slot: u32,
@@ -310,7 +350,7 @@ impl Shard {
         options: SubscribeOptions,
         identifier: u32,
         number: u64,
-    ) -> Result<(), Refusal> {
+    ) -> Result<bool, Refusal> {
         let subscriber = Subscriber {
             session: slot,
             identifier,
@@ -358,7 +398,7 @@ impl Shard {
                 waiting.replays.push(replay);
             }
         }
-        Ok(())
+        Ok(is_new)
     }
 
     /// Returns whether this shard has no other subscriber of the filter.
@@ -428,7 +468,7 @@ impl Shard {
         }
     }
 
-    /// Joins a shared group, or changes the options of a member.
+    /// Joins a shared group, or changes the options of a member; returns whether it is new.
     fn join(
         &mut self,
         slot: u32,
@@ -437,10 +477,10 @@ impl Shard {
         options: SubscribeOptions,
         identifier: u32,
         number: u64,
-    ) -> Result<(), Refusal> {
+    ) -> Result<bool, Refusal> {
         let owner = self.group_owner(filter, name);
         let Some(session) = self.session(slot) else {
-            return Ok(());
+            return Ok(false);
         };
         let is_new = session.memberships.named(filter, name).is_none();
         if is_new {
@@ -453,7 +493,7 @@ impl Shard {
                 .map_or(1, |connection| connection.receive_maximum),
         );
         let Some(session) = self.session_mut(slot) else {
-            return Ok(());
+            return Ok(false);
         };
         if let Some(membership) = session.memberships.named_mut(filter, name) {
             membership.qos = options.qos;
@@ -499,7 +539,7 @@ impl Shard {
                 ticket,
             },
         );
-        Ok(())
+        Ok(is_new)
     }
 
     pub(super) fn on_unsubscribe(
@@ -518,6 +558,11 @@ impl Shard {
                 Err(_) => ReasonCode::TopicFilterInvalid,
                 Ok(filter) if self.unsubscribe_one(slot, filter, &mut gone) => {
                     self.stats.count(Outcome::UnsubscribeDone);
+                    let facts = Facts {
+                        topic: text,
+                        ..Facts::default()
+                    };
+                    self.note_session(slot, Outcome::UnsubscribeDone, facts);
                     ReasonCode::Success
                 }
                 Ok(_) => {

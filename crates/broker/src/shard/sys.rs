@@ -253,6 +253,7 @@ impl Shard {
                 retain: true,
                 expires_at_ms: NEVER_MS,
                 publisher: 0,
+                number: 0,
             });
             self.publish_message(&message, None);
         }

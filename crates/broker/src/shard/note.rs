@@ -1,0 +1,428 @@
+//! What a shard tells its flight recorder.
+
+use std::sync::Arc;
+
+use columba_codec::{PacketId, QoS};
+
+use super::Shard;
+use crate::event::{ConnectionId, Peer};
+use crate::hash::hash_of;
+use crate::message::{Message, MessageParts};
+use crate::outcome::Outcome;
+use crate::recorder::{Facts, PayloadKind, Recording, flag};
+use crate::session::queue::Delivery;
+use crate::session::{Session, Will};
+
+/// A client that is not known, and its hash.
+pub(super) const NOBODY: (&str, u64) = ("", 0);
+
+/// A message or a copy of one, as the recorder knows it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subject<'a> {
+    pub(super) topic: &'a str,
+    number: u64,
+    size_bytes: usize,
+    qos: QoS,
+    retain: bool,
+}
+
+impl<'a> From<&MessageParts<'a>> for Subject<'a> {
+    fn from(parts: &MessageParts<'a>) -> Self {
+        Self {
+            topic: parts.topic,
+            number: parts.number,
+            size_bytes: parts.payload.len(),
+            qos: parts.qos,
+            retain: parts.retain,
+        }
+    }
+}
+
+impl<'a> From<&'a Message> for Subject<'a> {
+    fn from(message: &'a Message) -> Self {
+        Self {
+            topic: message.topic(),
+            number: message.head().number,
+            size_bytes: message.payload().len(),
+            qos: message.head().qos,
+            retain: message.head().retain,
+        }
+    }
+}
+
+impl<'a> Subject<'a> {
+    const fn facts(&self) -> Facts<'a> {
+        Facts {
+            client: "",
+            by: "",
+            topic: self.topic,
+            detail: "",
+            peer: None,
+            message: self.number,
+            qos: Some(self.qos),
+            flags: if self.retain { flag::RETAIN } else { 0 },
+            packet_id: 0,
+            size_bytes: self.size_bytes as u64,
+            count: 0,
+            secs: 0,
+            payload: None,
+        }
+    }
+}
+
+impl Shard {
+    /// What the flight recorder holds, for another thread to read.
+    pub fn recording(&mut self) -> Recording {
+        self.recorder.recording(self.now)
+    }
+
+    /// Bytes that the flight recorder takes.
+    pub fn recorder_bytes(&self) -> usize {
+        self.recorder.memory_bytes()
+    }
+
+    /// A PUBLISH or a Will went on its way to the subscriptions of so many filters.
+    pub(super) fn note_publication(
+        &mut self,
+        client: &str,
+        parts: &MessageParts<'_>,
+        filters: usize,
+        outcome: Outcome,
+        flags: u16,
+    ) {
+        if parts.number == 0 {
+            return;
+        }
+        let expires_ms = parts.expires_at_ms.saturating_sub(self.now.mono_ms);
+        let subject = Subject::from(parts);
+        let facts = subject.facts();
+        let facts = Facts {
+            client,
+            flags: facts.flags | flags,
+            count: filters as u64,
+            secs: if parts.expires_at_ms == u64::MAX {
+                0
+            } else {
+                expires_ms / 1000
+            },
+            payload: Some(PayloadKind::of(parts.payload)),
+            ..facts
+        };
+        self.recorder.note_in_ledger(self.now, outcome, &facts);
+        let is_clearing = parts.retain && parts.payload.is_empty();
+        if outcome == Outcome::PublishNoMatch && !is_clearing {
+            let client_hash = parts.publisher;
+            let topic_hash = hash_of(&self.hashing, parts.topic);
+            let facts = Facts {
+                message: 0,
+                count: 0,
+                ..facts
+            };
+            self.recorder
+                .note_fault(self.now, outcome, client_hash, topic_hash, &facts);
+        }
+    }
+
+    /// A copy was handed to the subscriber's connection.
+    #[inline]
+    pub(super) fn note_sent(
+        &mut self,
+        slot: u32,
+        subject: Subject<'_>,
+        outcome: Outcome,
+        how: Sent,
+    ) {
+        if subject.number != 0 {
+            self.note_sent_copy(slot, &subject, outcome, how);
+        }
+    }
+
+    fn note_sent_copy(&mut self, slot: u32, subject: &Subject<'_>, outcome: Outcome, how: Sent) {
+        let Self {
+            sessions, recorder, ..
+        } = self;
+        let Some(session) = sessions.get(slot as usize) else {
+            return;
+        };
+        let group = session.membership(how.membership);
+        let group = group.map(|of| format!("$share/{}/{}", of.group, of.filter));
+        let facts = Facts {
+            client: &session.client_id,
+            detail: group.as_deref().unwrap_or_default(),
+            qos: Some(how.qos),
+            flags: how.flags,
+            packet_id: how.packet_id.map_or(0, PacketId::get),
+            ..subject.facts()
+        };
+        recorder.note_in_ledger(self.now, outcome, &facts);
+    }
+
+    /// A copy waits, behind so many others of its session.
+    pub(super) fn note_waiting(
+        &mut self,
+        slot: u32,
+        subject: Subject<'_>,
+        qos: QoS,
+        outcome: Outcome,
+        before: u64,
+    ) {
+        if subject.number == 0 && before > 0 {
+            return;
+        }
+        let Self {
+            sessions, recorder, ..
+        } = self;
+        let Some(session) = sessions.get(slot as usize) else {
+            return;
+        };
+        let facts = Facts {
+            client: &session.client_id,
+            qos: Some(qos),
+            count: before,
+            ..subject.facts()
+        };
+        recorder.note_in_ledger(self.now, outcome, &facts);
+        if before == 0 {
+            // From here on messages wait for it: that they do is an event of the session.
+            let facts = Facts {
+                message: 0,
+                ..facts
+            };
+            recorder.note_fault(self.now, outcome, session.hash, 0, &facts);
+        }
+    }
+
+    /// A copy of QoS 1 or 2 was settled by the client.
+    #[inline]
+    pub(super) fn note_acknowledged(&mut self, slot: u32, delivery: &Delivery, id: PacketId) {
+        if delivery.message.head().number != 0 {
+            let how = Sent {
+                qos: delivery.qos,
+                packet_id: Some(id),
+                membership: 0,
+                flags: 0,
+            };
+            let message = delivery.message.clone();
+            self.note_sent_copy(slot, &Subject::from(&message), Outcome::DeliverAcked, how);
+        }
+    }
+
+    /// A copy was dropped or handed on.
+    pub(super) fn note_lost(
+        &mut self,
+        client: (&str, u64),
+        subject: Subject<'_>,
+        outcome: Outcome,
+        detail: &str,
+    ) {
+        let (client, client_hash) = client;
+        let facts = Facts {
+            client,
+            detail,
+            ..subject.facts()
+        };
+        self.recorder.note_in_ledger(self.now, outcome, &facts);
+        let topic_hash = hash_of(&self.hashing, subject.topic);
+        self.recorder
+            .note_fault(self.now, outcome, client_hash, topic_hash, &facts);
+    }
+
+    /// Whether the same was lost before by the same session, and is only counted.
+    pub(super) fn count_lost(&mut self, slot: u32, subject: Subject<'_>, outcome: Outcome) -> bool {
+        let topic_hash = hash_of(&self.hashing, subject.topic);
+        let Self {
+            sessions, recorder, ..
+        } = self;
+        let Some(session) = sessions.get(slot as usize) else {
+            return true;
+        };
+        let is_counted = recorder.count_fault(self.now, outcome, session.hash, topic_hash);
+        if is_counted && subject.number != 0 {
+            let facts = Facts {
+                client: &session.client_id,
+                ..subject.facts()
+            };
+            recorder.note_in_ledger(self.now, outcome, &facts);
+        }
+        is_counted
+    }
+
+    /// A session lost a copy.
+    pub(super) fn note_lost_by(
+        &mut self,
+        slot: u32,
+        subject: Subject<'_>,
+        outcome: Outcome,
+        detail: &str,
+    ) {
+        let session = self.session(slot);
+        if let Some((client_id, hash)) = session.map(|of| (Arc::clone(&of.client_id), of.hash)) {
+            self.note_lost((&client_id, hash), subject, outcome, detail);
+        }
+    }
+
+    /// A session ended, with so many subscriptions beside the shared ones.
+    pub(super) fn note_session_end(
+        &mut self,
+        session: &Session,
+        subscriptions: usize,
+        outcome: Outcome,
+    ) {
+        let offline_ms = self.now.mono_ms as i64 - session.disconnected_at_ms;
+        let facts = Facts {
+            client: &session.client_id,
+            count: (subscriptions + session.memberships.len()) as u64,
+            size_bytes: session.pending_copies() as u64,
+            secs: u64::try_from(offline_ms / 1000).unwrap_or_default(),
+            ..Facts::default()
+        };
+        self.recorder
+            .note_event(self.now, outcome, session.hash, &facts);
+    }
+
+    /// Something became of the Will of a session.
+    pub(super) fn note_will_of(&mut self, slot: u32, will: &Will, outcome: Outcome) {
+        let client_id = self.session(slot).map(|of| Arc::clone(&of.client_id));
+        if let Some(client_id) = client_id {
+            self.note_will(&client_id, will, outcome);
+        }
+    }
+
+    /// The same for a session that may have ended.
+    pub(super) fn note_will(&mut self, client_id: &str, will: &Will, outcome: Outcome) {
+        let facts = Facts {
+            client: client_id,
+            flags: flag::IS_WILL,
+            ..Subject::from(&will.message).facts()
+        };
+        let hash = hash_of(&self.hashing, client_id);
+        self.recorder.note_event(self.now, outcome, hash, &facts);
+    }
+
+    /// Something happened to a client that has a session here. `facts` need not name it.
+    pub(super) fn note_session(&mut self, slot: u32, outcome: Outcome, facts: Facts<'_>) {
+        let peer = self
+            .connection_of(slot)
+            .and_then(|connection| connection.peer.addr);
+        let Self {
+            sessions, recorder, ..
+        } = self;
+        let Some(session) = sessions.get(slot as usize) else {
+            return;
+        };
+        let facts = Facts {
+            client: &session.client_id,
+            peer: facts.peer.or(peer),
+            ..facts
+        };
+        recorder.note_event(self.now, outcome, session.hash, &facts);
+    }
+
+    /// The same for what may come again and again.
+    pub(super) fn note_session_fault(&mut self, slot: u32, outcome: Outcome, facts: Facts<'_>) {
+        let topic_hash = hash_of(&self.hashing, facts.topic);
+        let peer = self
+            .connection_of(slot)
+            .and_then(|connection| connection.peer.addr);
+        let Self {
+            sessions, recorder, ..
+        } = self;
+        let Some(session) = sessions.get(slot as usize) else {
+            return;
+        };
+        let facts = Facts {
+            client: &session.client_id,
+            peer,
+            ..facts
+        };
+        recorder.note_fault(self.now, outcome, session.hash, topic_hash, &facts);
+    }
+
+    /// A connection was refused before it had a session.
+    pub(super) fn note_refused(
+        &mut self,
+        client_id: Option<&str>,
+        peer: Option<&Peer>,
+        outcome: Outcome,
+        detail: &str,
+    ) {
+        let addr = peer.and_then(|peer| peer.addr);
+        let who = match client_id {
+            Some(client_id) => hash_of(&self.hashing, client_id),
+            // Whoever knocks from one address shares an allowance, whatever the port.
+            None => hash_of(&self.hashing, &addr.map(|addr| addr.ip())),
+        };
+        let facts = Facts {
+            client: client_id.unwrap_or_default(),
+            peer: addr,
+            detail,
+            ..Facts::default()
+        };
+        self.recorder.note_fault(self.now, outcome, who, 0, &facts);
+    }
+
+    /// Something happened to the broker.
+    pub(super) fn note_broker(&mut self, outcome: Outcome, detail: &str) {
+        let facts = Facts {
+            detail,
+            ..Facts::default()
+        };
+        self.recorder.note_event(self.now, outcome, 0, &facts);
+    }
+
+    /// A session has a connection now.
+    pub(super) fn note_connected(&mut self, slot: u32, id: ConnectionId, login: Login) {
+        let Self {
+            sessions,
+            connections,
+            recorder,
+            ..
+        } = self;
+        let connection = connections.get(id.index as usize).and_then(Option::as_ref);
+        let (Some(session), Some(connection)) = (sessions.get(slot as usize), connection) else {
+            return;
+        };
+        let version = match connection.version {
+            columba_codec::Version::V31 => flag::V31,
+            columba_codec::Version::V311 => 0,
+            columba_codec::Version::V5 => flag::V5,
+        };
+        let facts = Facts {
+            client: &session.client_id,
+            by: session.identity.user.as_deref().unwrap_or_default(),
+            peer: connection.peer.addr,
+            flags: version | login.flags,
+            count: u64::from(login.keep_alive_secs),
+            secs: u64::from(session.expiry_secs),
+            size_bytes: u64::from(connection.packet_bytes_max_out),
+            ..Facts::default()
+        };
+        recorder.note_event(self.now, Outcome::ConnectAccepted, session.hash, &facts);
+    }
+}
+
+/// What a CONNECT has said.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Login {
+    pub(super) flags: u16,
+    pub(super) keep_alive_secs: u16,
+}
+
+/// How a copy went out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    pub(super) qos: QoS,
+    pub(super) packet_id: Option<PacketId>,
+    /// The shared subscription it came by; 0 for none.
+    pub(super) membership: u32,
+    pub(super) flags: u16,
+}
+
+impl Sent {
+    pub(super) const AT_MOST_ONCE: Self = Self {
+        qos: QoS::AtMostOnce,
+        packet_id: None,
+        membership: 0,
+        flags: 0,
+    };
+}
