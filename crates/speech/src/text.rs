@@ -1,0 +1,401 @@
+//! A sentence that is not yet in a language, and the catalogue that it comes from.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::Language;
+
+/// One sentence of a catalogue.
+///
+/// In its texts `{name}` stands for a parameter, and `{name|one|many}` for one of two words, the
+/// first if the parameter is 1. Braces have no other use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What programs know it by; never changes.
+    pub code: &'static str,
+    /// The names of its parameters, in order.
+    pub parameters: &'static [&'static str],
+    /// In English.
+    pub en: &'static str,
+    /// In Chinese.
+    pub zh: &'static str,
+}
+
+/// A sentence of a catalogue with its parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    entry: &'static Entry,
+    values: Vec<Param>,
+}
+
+/// The value of a parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Param {
+    /// The same in every language: names, addresses.
+    Plain(String),
+    /// A count.
+    Number(u64),
+    /// A time, shown with a fitting unit.
+    Duration(Duration),
+    /// A size, shown with a fitting unit.
+    Bytes(u64),
+    /// Another sentence.
+    Text(Text),
+    /// Several, with commas between.
+    List(Vec<Self>),
+}
+
+/// Makes a function of every sentence, and a constant with all of them.
+///
+/// ```
+/// columba_speech::catalogue! {
+///     pub GREETINGS;
+///     /// What one says first.
+///     hello(name) { en: "Hello {name}", zh: "你好，{name}" }
+/// }
+/// let text = hello("Ann");
+/// assert_eq!(text.code(), "hello");
+/// assert_eq!(text.to_string(columba_speech::Language::Chinese), "你好，Ann");
+/// assert!(columba_speech::faults(GREETINGS).is_empty());
+/// ```
+#[macro_export]
+macro_rules! catalogue {
+    (
+        $(#[$all_doc:meta])*
+        $vis:vis $all:ident;
+        $(
+            $(#[$doc:meta])*
+            $code:ident ( $($param:ident),* $(,)? ) { en: $en:literal, zh: $zh:literal $(,)? }
+        )*
+    ) => {
+        $(#[$all_doc])*
+        $vis const $all: &[$crate::Entry] = &[$(
+            $crate::Entry {
+                code: stringify!($code),
+                parameters: &[$(stringify!($param)),*],
+                en: $en,
+                zh: $zh,
+            },
+        )*];
+        $(
+            $(#[$doc])*
+            #[doc = $en]
+            $vis fn $code($($param: impl Into<$crate::Param>),*) -> $crate::Text {
+                static ENTRY: $crate::Entry = $crate::Entry {
+                    code: stringify!($code),
+                    parameters: &[$(stringify!($param)),*],
+                    en: $en,
+                    zh: $zh,
+                };
+                $crate::Text::new(&ENTRY, vec![$($param.into()),*])
+            }
+        )*
+    };
+}
+
+impl Entry {
+    /// Its text in a language.
+    pub const fn pattern(&self, language: Language) -> &'static str {
+        match language {
+            Language::English => self.en,
+            Language::Chinese => self.zh,
+        }
+    }
+}
+
+impl Text {
+    /// For [`catalogue!`]: a value for each parameter of the entry, in order.
+    ///
+    /// # Panics
+    /// If there are more or fewer, which the macro rules out.
+    pub fn new(entry: &'static Entry, values: Vec<Param>) -> Self {
+        assert_eq!(entry.parameters.len(), values.len(), "{}", entry.code);
+        Self { entry, values }
+    }
+
+    /// What programs know it by.
+    pub const fn code(&self) -> &'static str {
+        self.entry.code
+    }
+
+    /// The parameters by name.
+    pub fn params(&self) -> impl Iterator<Item = (&'static str, &Param)> {
+        let names = self.entry.parameters.iter().copied();
+        names.zip(&self.values)
+    }
+
+    /// The sentence.
+    pub fn to_string(&self, language: Language) -> String {
+        let mut out = String::new();
+        for piece in pieces(self.entry.pattern(language)) {
+            match piece {
+                Piece::Words(words) => out.push_str(words),
+                Piece::Hole { name, forms } => {
+                    let value = self.params().find(|(known, _)| *known == name);
+                    let Some((_, value)) = value else { continue };
+                    match (forms, value) {
+                        (Some((one, _)), Param::Number(1)) => out.push_str(one),
+                        (Some((_, many)), _) => out.push_str(many),
+                        (None, value) => out.push_str(&value.to_string(language)),
+                    }
+                }
+            }
+        }
+        out
+    }
+}
+
+impl Param {
+    /// The value for people.
+    pub fn to_string(&self, language: Language) -> String {
+        match self {
+            Self::Plain(text) => text.clone(),
+            Self::Number(number) => number.to_string(),
+            Self::Duration(duration) => duration_for_people(*duration, language),
+            Self::Bytes(bytes) => bytes_for_people(*bytes, language),
+            Self::Text(text) => text.to_string(language),
+            Self::List(items) => {
+                let items: Vec<_> = items.iter().map(|item| item.to_string(language)).collect();
+                items.join(match language {
+                    Language::English => ", ",
+                    Language::Chinese => "、",
+                })
+            }
+        }
+    }
+
+    /// A list of what the items make.
+    pub fn list<T: Into<Self>>(items: impl IntoIterator<Item = T>) -> Self {
+        Self::List(items.into_iter().map(Into::into).collect())
+    }
+}
+
+macro_rules! numbers {
+    ($($number:ty)*) => {$(
+        impl From<$number> for Param {
+            fn from(number: $number) -> Self {
+                // A usize has at most 64 bits wherever this runs.
+                Self::Number(number as u64)
+            }
+        }
+    )*};
+}
+numbers!(u8 u16 u32 u64 usize);
+
+impl From<&str> for Param {
+    fn from(text: &str) -> Self {
+        Self::Plain(text.to_owned())
+    }
+}
+
+impl From<String> for Param {
+    fn from(text: String) -> Self {
+        Self::Plain(text)
+    }
+}
+
+impl From<Duration> for Param {
+    fn from(duration: Duration) -> Self {
+        Self::Duration(duration)
+    }
+}
+
+impl From<Text> for Param {
+    fn from(text: Text) -> Self {
+        Self::Text(text)
+    }
+}
+
+fn duration_for_people(duration: Duration, language: Language) -> String {
+    let millis = duration.as_secs_f64() * 1_000.0;
+    let (value, english, chinese) = if millis < 1_000.0 {
+        (millis, "ms", "毫秒")
+    } else {
+        (millis / 1_000.0, "s", "秒")
+    };
+    let unit = match language {
+        Language::English => english,
+        Language::Chinese => chinese,
+    };
+    if value < 9.95 && value.fract() > 0.0 {
+        format!("{value:.1} {unit}")
+    } else {
+        format!("{value:.0} {unit}")
+    }
+}
+
+fn bytes_for_people(bytes: u64, language: Language) -> String {
+    const KIB: u64 = 1 << 10;
+    const MIB: u64 = 1 << 20;
+    if bytes >= MIB && bytes.is_multiple_of(MIB) {
+        format!("{} MiB", bytes / MIB)
+    } else if bytes >= KIB && bytes.is_multiple_of(KIB) {
+        format!("{} KiB", bytes / KIB)
+    } else {
+        match language {
+            Language::English => format!("{bytes} B"),
+            Language::Chinese => format!("{bytes} 字节"),
+        }
+    }
+}
+
+/// What is wrong with a catalogue: a language without text, a parameter that one of them leaves
+/// out or makes up, a Chinese text without a Chinese character, a code that is there twice.
+pub fn faults(catalogue: &[Entry]) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut codes = BTreeSet::new();
+    for entry in catalogue {
+        let mut fault = |what: String| faults.push(format!("{}: {what}", entry.code));
+        if !codes.insert(entry.code) {
+            fault("twice".to_owned());
+        }
+        let wanted: BTreeSet<_> = entry.parameters.iter().copied().collect();
+        for language in Language::ALL {
+            let pattern = entry.pattern(language);
+            let tag = language.tag();
+            if pattern.trim().is_empty() {
+                fault(format!("no text in {tag}"));
+            }
+            let holes = pieces(pattern).filter_map(|piece| match piece {
+                Piece::Words(_) => None,
+                Piece::Hole { name, .. } => Some(name),
+            });
+            let found: BTreeSet<_> = holes.collect();
+            for name in wanted.symmetric_difference(&found) {
+                fault(format!(
+                    "{tag} and the parameters disagree about {{{name}}}"
+                ));
+            }
+        }
+        let is_chinese = |c: char| matches!(c, '\u{3400}'..='\u{9FFF}');
+        if !entry.zh.contains(is_chinese) && entry.zh.chars().any(char::is_alphabetic) {
+            let bare: String = pieces(entry.zh)
+                .filter_map(|piece| match piece {
+                    Piece::Words(words) => Some(words),
+                    Piece::Hole { .. } => None,
+                })
+                .collect();
+            // Names that are the same everywhere, such as MQTT, need no Chinese.
+            if bare != bare.to_uppercase() {
+                fault("zh is not Chinese".to_owned());
+            }
+        }
+    }
+    faults
+}
+
+enum Piece<'a> {
+    Words(&'a str),
+    Hole {
+        name: &'a str,
+        forms: Option<(&'a str, &'a str)>,
+    },
+}
+
+/// A pattern as words and holes. An opening brace without its other half is words.
+fn pieces(pattern: &str) -> impl Iterator<Item = Piece<'_>> {
+    let mut rest = pattern;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let Some(start) = rest.find('{') else {
+            return Some(Piece::Words(std::mem::take(&mut rest)));
+        };
+        if start > 0 {
+            let (words, after) = rest.split_at(start);
+            rest = after;
+            return Some(Piece::Words(words));
+        }
+        let Some((hole, after)) = rest.split_at(1).1.split_once('}') else {
+            return Some(Piece::Words(std::mem::take(&mut rest)));
+        };
+        rest = after;
+        let (name, forms) = match hole.split_once('|') {
+            Some((name, forms)) => (name, forms.split_once('|')),
+            None => (hole, None),
+        };
+        Some(Piece::Hole { name, forms })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    catalogue! {
+        ALL;
+        found(count, time) {
+            en: "{count} address{count||es}, {time}",
+            zh: "{count} 个地址，{time}",
+        }
+        because(why) { en: "because {why}", zh: "因为{why}" }
+    }
+
+    #[test]
+    fn sentences_take_their_parameters_in_both_languages() {
+        let text = found(2_u64, Duration::from_micros(850));
+        assert_eq!(text.to_string(Language::English), "2 addresses, 0.8 ms");
+        assert_eq!(text.to_string(Language::Chinese), "2 个地址，0.8 毫秒");
+        let text = because(found(1_u64, Duration::from_secs(3)));
+        assert_eq!(text.to_string(Language::English), "because 1 address, 3 s");
+        assert_eq!(text.to_string(Language::Chinese), "因为1 个地址，3 秒");
+        let text = because(Param::list(["a", "b"]));
+        assert_eq!(text.to_string(Language::Chinese), "因为a、b");
+        assert_eq!(text.code(), "because");
+    }
+
+    #[test]
+    fn units_fit_their_values() {
+        for (micros, shown) in [
+            (40, "0.0 ms"),
+            (38_000, "38 ms"),
+            (999_400, "999 ms"),
+            (2_000_000, "2 s"),
+            (2_300_000, "2.3 s"),
+            (12_345_000, "12 s"),
+        ] {
+            let shown_now = duration_for_people(Duration::from_micros(micros), Language::English);
+            assert_eq!(shown_now, shown);
+        }
+        for (bytes, shown) in [
+            (100, "100 B"),
+            (131_072, "128 KiB"),
+            (1 << 20, "1 MiB"),
+            (1_025, "1025 B"),
+        ] {
+            assert_eq!(bytes_for_people(bytes, Language::English), shown);
+        }
+    }
+
+    #[test]
+    fn this_catalogue_is_complete() {
+        assert_eq!(faults(ALL), [""; 0]);
+    }
+
+    #[test]
+    fn faults_of_a_catalogue_are_found() {
+        let entry = |en, zh| Entry {
+            code: "x",
+            parameters: &["a"],
+            en,
+            zh,
+        };
+        for (en, zh, fault) in [
+            ("", "主{a}", "x: no text in en"),
+            ("{a}", "主", "x: zh and the parameters disagree about {a}"),
+            (
+                "{a} {b}",
+                "主{a}",
+                "x: en and the parameters disagree about {b}",
+            ),
+            ("is {a}", "is {a}", "x: zh is not Chinese"),
+        ] {
+            let found = faults(&[entry(en, zh)]);
+            assert!(found.iter().any(|f| f == fault), "{fault}: {found:?}");
+        }
+        assert_eq!(faults(&[entry("MQTT {a}", "MQTT {a}")]), [""; 0]);
+        let twice = entry("{a} x", "{a}主");
+        assert_eq!(faults(&[twice, twice]), ["x: twice"]);
+    }
+}
