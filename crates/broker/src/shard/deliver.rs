@@ -283,6 +283,7 @@ impl Shard {
         self.write_publish(id, prepared, flags, parts.topic, payload_len, shared);
         if let Some(window) = self.session_mut(slot).and_then(|of| of.window.as_mut()) {
             window.push(delivery);
+            self.stats.inflight_messages += 1;
         }
     }
 
@@ -448,6 +449,7 @@ impl Shard {
                 QoS::AtLeastOnce | QoS::AtMostOnce => window.acknowledge(packet_id),
             });
             if settled.is_some_and(|settled| settled.is_ok()) {
+                self.stats.inflight_messages -= 1;
                 self.drop_delivery_of(slot, delivery, Outcome::DeliverTooLarge, &message);
             }
             return;
