@@ -358,7 +358,7 @@ impl Rig {
                     self.open[shard][conn.index as usize] = None;
                     self.moving.push_back((to.index(), handover));
                 }
-                Effect::Report(_) => {}
+                Effect::Answer { .. } | Effect::Report(_) => {}
             }
         }
         while let Some((to, mail)) = self.shards[shard].poll_mail() {

@@ -9,10 +9,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::access::AccessRules;
+use crate::ban::BanList;
 use crate::journal::StoreEvent;
 use crate::limits::{Limits, ListenerSettings};
 use crate::mail::Mail;
 use crate::outcome::Outcome;
+use crate::query::{Answer, Request, RequestId};
 
 /// A connection, as the driver numbers it.
 ///
@@ -147,6 +149,13 @@ pub enum Input<'a> {
     DeadlineReached,
     /// Somebody in charge wants something.
     Command(Command),
+    /// An operator wants to know or to do something; [`Effect::Answer`] follows.
+    Request {
+        /// Names it in the answer.
+        id: RequestId,
+        /// What.
+        request: Request,
+    },
 }
 
 /// What a shard wants done.
@@ -178,6 +187,13 @@ pub enum Effect {
         to: ShardId,
         /// For [`Input::Adopted`] there.
         handover: Box<Handover>,
+    },
+    /// What became of an [`Input::Request`].
+    Answer {
+        /// Of which.
+        id: RequestId,
+        /// The answer.
+        answer: Box<Answer>,
     },
     /// Something that an operator may want to read. The driver logs it.
     Report(Report),
@@ -236,6 +252,9 @@ pub enum Command {
         /// Other access rules to use from now on.
         access: Option<Arc<AccessRules>>,
     },
+    /// Let others in, and others not, from now on. Clients that are banned and connected are
+    /// disconnected.
+    SetBans(Arc<BanList>),
     /// Use other limits from now on. What is over a lowered limit stays until it ends by itself.
     SetLimits(Arc<Limits>),
     /// Use other listener settings from now on.

@@ -42,6 +42,12 @@ pub(crate) fn shard_of(hash: u64, shards: u16) -> ShardId {
     ShardId(((hash >> 32) % u64::from(shards.max(1))) as u16)
 }
 
+/// The home shard of a client, by its client id, or of a retained message, by its topic, in a broker
+/// whose shards were made with this seed.
+pub fn home_of(seed: u64, name: &str, shards: u16) -> ShardId {
+    shard_of(hash_of(&Hashing::with_seed(seed), name), shards)
+}
+
 /// A small generator of chance (splitmix64); for choices, not for secrets.
 #[derive(Clone, Debug)]
 pub(crate) struct Chance(u64);

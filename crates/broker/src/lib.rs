@@ -8,6 +8,7 @@
 #![warn(clippy::indexing_slicing)]
 
 pub mod access;
+pub mod ban;
 mod connection;
 pub mod event;
 mod hash;
@@ -19,6 +20,7 @@ pub mod mail;
 pub mod message;
 pub mod outcome;
 pub mod output;
+pub mod query;
 pub mod record;
 pub mod recorder;
 pub mod recovery;
@@ -31,4 +33,5 @@ mod timer;
 mod work;
 
 pub use event::{Effect, Input};
+pub use hash::home_of;
 pub use shard::{Shard, ShardConfig};

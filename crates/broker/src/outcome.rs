@@ -124,6 +124,8 @@ outcomes! {
     UnsubscribeDone = "unsubscribe.done", Accepted;
     /// Nothing to unsubscribe.
     UnsubscribeUnknown = "unsubscribe.unknown", Accepted;
+    /// An operator ended the subscription.
+    UnsubscribeByAdmin = "unsubscribe.by_admin", Ended;
     /// An UNSUBSCRIBE with more filters than a client may have subscriptions.
     UnsubscribeQuota = "unsubscribe.quota", Denied;
 
@@ -156,6 +158,8 @@ outcomes! {
     ConnectAuthMethod = "connect.auth_method", Denied;
     /// A client id that is not accepted.
     ConnectClientId = "connect.client_id", Denied;
+    /// The client id, the user or the address is banned.
+    ConnectBanned = "connect.banned", Denied;
     /// A version that is not supported.
     ConnectVersion = "connect.version", Denied;
     /// Bytes that are no CONNECT.

@@ -137,7 +137,7 @@ impl RetainedStore {
     }
 
     /// A topic's message.
-    fn get(&self, topic: &str) -> Option<&Message> {
+    pub(crate) fn get(&self, topic: &str) -> Option<&Message> {
         self.messages.get(topic.as_bytes()).map(|found| &found.0)
     }
 

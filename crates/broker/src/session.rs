@@ -48,8 +48,8 @@ pub(crate) struct Session {
     pub(crate) connection: Option<ConnectionId>,
     /// Seconds that it outlives its connection; `u32::MAX` for ever.
     pub(crate) expiry_secs: u32,
-    /// When it lost its connection; before the process started, perhaps.
-    pub(crate) disconnected_at_ms: i64,
+    /// Since when it has its connection, or has none; before the process started, perhaps.
+    pub(crate) since_ms: i64,
     /// Its Will, while there is one to publish.
     pub(crate) will: Option<Box<Will>>,
     /// Subscriptions: where the session stands in the filter's list.
@@ -256,13 +256,13 @@ impl Session {
     /// When it ends, unless its client comes back.
     pub(crate) fn expires_at_ms(&self) -> Option<u64> {
         let is_waiting = !self.is_online() && self.expiry_secs != u32::MAX;
-        is_waiting.then(|| after(self.disconnected_at_ms, self.expiry_secs))
+        is_waiting.then(|| after(self.since_ms, self.expiry_secs))
     }
 
     /// When its Will is published, unless its client comes back or the session ends before.
     pub(crate) fn will_due_at_ms(&self) -> Option<u64> {
         let will = self.will.as_ref().filter(|_| !self.is_online())?;
-        Some(after(self.disconnected_at_ms, will.delay_secs))
+        Some(after(self.since_ms, will.delay_secs))
     }
 
     /// Its subscriptions, shared ones included.

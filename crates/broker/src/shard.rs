@@ -6,11 +6,14 @@ mod connect;
 mod deliver;
 mod end;
 mod foreign;
+mod inspect;
 mod io;
 mod keep;
 mod letters;
 mod note;
+mod operate;
 mod publish;
+mod query;
 mod recheck;
 mod recount;
 mod refuse;
@@ -18,6 +21,7 @@ mod report;
 mod restore;
 mod retain;
 mod save;
+mod scan;
 mod share;
 mod steps;
 mod store;
@@ -32,6 +36,7 @@ use hashbrown::HashTable;
 use slab::Slab;
 
 use crate::access::{AccessRules, Action, Client, Decision};
+use crate::ban::BanList;
 use crate::connection::{Connection, State};
 use crate::event::{Command, ConnectionId, Effect, Input, Now, ShardId};
 use crate::hash::{Chance, ClientIds, Hashing, Map, hash_of};
@@ -52,6 +57,7 @@ use crate::work::{Steps, WorkQueue};
 use deliver::Target;
 use keep::{Exchanges, Keeping};
 use report::ReportBudget;
+use scan::Scan;
 use subscribe::WaitingSubscribe;
 use sys::SysTree;
 
@@ -92,6 +98,7 @@ pub struct Shard {
     limits: Arc<Limits>,
     listeners: Arc<[ListenerSettings]>,
     access: Arc<AccessRules>,
+    bans: Arc<BanList>,
     now: Now,
     /// By the index of [`ConnectionId`].
     connections: Vec<Option<Connection>>,
@@ -111,6 +118,8 @@ pub struct Shard {
     work: WorkQueue,
     /// What this input may still do of such work.
     steps: Steps,
+    /// Lists that are being made for operators, in turn.
+    scans: VecDeque<Scan>,
     /// Connections with packets that wait for their turn, in order.
     held: VecDeque<ConnectionId>,
     /// What this input has looked at so far to match topics; nothing, most of the time.
@@ -183,6 +192,7 @@ impl Shard {
             client_ids: ClientIds::new(config.id_secret, config.id),
             listeners: config.listeners,
             access: config.access,
+            bans: Arc::default(),
             now,
             connections: Vec::new(),
             sessions: Slab::new(),
@@ -196,6 +206,7 @@ impl Shard {
             timers,
             work: WorkQueue::new(hashing),
             steps: Steps::new(0),
+            scans: VecDeque::new(),
             held: VecDeque::new(),
             matched: 0,
             is_expiring: false,
@@ -239,6 +250,7 @@ impl Shard {
             Input::DeadlineReached => self.on_deadline(),
             Input::Store(event) => self.on_store(event),
             Input::Command(command) => self.on_command(command),
+            Input::Request { id, request } => self.on_request(id, request),
         }
     }
 
@@ -366,6 +378,7 @@ impl Shard {
                 self.note_broker(Outcome::BrokerSettings, "other users");
                 self.on_users_changed(&changes, access);
             }
+            Command::SetBans(bans) => self.on_set_bans(bans),
             Command::SetLimits(limits) => {
                 let is_new_interval = self.limits.sys_interval_ms != limits.sys_interval_ms;
                 self.limits = limits;
@@ -381,7 +394,7 @@ impl Shard {
                 client_id,
                 end_session,
             } => {
-                self.on_admin_disconnect(&client_id, end_session);
+                let _ = self.on_admin_disconnect(&client_id, end_session);
             }
             Command::Process {
                 heap_bytes,

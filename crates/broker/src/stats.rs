@@ -51,6 +51,8 @@ pub struct Stats {
     pub queued_messages: u64,
     /// Bytes that wait in queues.
     pub queued_bytes: u64,
+    /// QoS 1 and 2 messages sent, or about to be, and not settled.
+    pub inflight_messages: u64,
 }
 
 impl Default for Stats {
@@ -79,6 +81,7 @@ impl Default for Stats {
             retained_bytes: 0,
             queued_messages: 0,
             queued_bytes: 0,
+            inflight_messages: 0,
         }
     }
 }
@@ -128,6 +131,13 @@ impl Stats {
         dropped.map(|outcome| self.outcome(*outcome)).sum()
     }
 
+    /// Copies that are neither delivered, dropped, queued nor in flight: 0, or a message was lost
+    /// without a reason, or counted twice.
+    pub fn unaccounted_copies(&self) -> i64 {
+        let known = self.settled_copies() + self.queued_messages + self.inflight_messages;
+        self.copies.wrapping_sub(known).cast_signed()
+    }
+
     /// Adds another shard's counters.
     pub fn add(&mut self, other: &Self) {
         for (mine, theirs) in self.outcomes.iter_mut().zip(&other.outcomes) {
@@ -155,5 +165,6 @@ impl Stats {
         self.retained_bytes += other.retained_bytes;
         self.queued_messages += other.queued_messages;
         self.queued_bytes += other.queued_bytes;
+        self.inflight_messages += other.inflight_messages;
     }
 }

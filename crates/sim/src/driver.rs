@@ -54,6 +54,7 @@ impl World {
                         self.oracle.fail("effects", detail);
                     }
                 }
+                Effect::Answer { .. } => {}
                 Effect::Report(report) => observation.reports.push(report.clone()),
             }
         }
@@ -141,6 +142,7 @@ impl World {
             | Effect::Close { .. }
             | Effect::Authenticate { .. }
             | Effect::Handover { .. }
+            | Effect::Answer { .. }
             | Effect::Report(_) => {
                 self.trace
                     .line(at_ms, format_args!("  shard {shard} -> {effect:?}"));
@@ -187,7 +189,7 @@ impl World {
                 let to = to.index();
                 self.put(delay_ms, Event::Adopt { link, to, handover });
             }
-            Effect::Report(_) => {}
+            Effect::Answer { .. } | Effect::Report(_) => {}
         }
     }
 

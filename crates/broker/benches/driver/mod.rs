@@ -355,7 +355,7 @@ impl Driver {
                 self.clients[conn.index as usize].shard = to.index();
                 self.handle(to.index(), Input::Adopted { conn, handover });
             }
-            Effect::Report(_) => {}
+            Effect::Answer { .. } | Effect::Report(_) => {}
         }
     }
 

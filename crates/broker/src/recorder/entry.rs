@@ -72,6 +72,8 @@ pub mod flag {
     pub const REPLAYED: u16 = 1024;
     /// The message is a Will.
     pub const IS_WILL: u16 = 2048;
+    /// An operator published it.
+    pub const BY_OPERATOR: u16 = 8192;
     /// It is sent again on another connection.
     pub const AGAIN: u16 = 4096;
 }

@@ -105,6 +105,11 @@ impl FilterTable {
         self.filters.get_mut(id.0 as usize)?.as_mut()
     }
 
+    /// How many ids there are, free ones included.
+    pub(crate) const fn slots(&self) -> usize {
+        self.filters.len()
+    }
+
     /// The id of a filter's text.
     pub(crate) fn id_of(&self, text: &str) -> Option<FilterId> {
         let hash = hash_of(&self.hashing, text);

@@ -6,6 +6,7 @@ use columba_codec::{PacketId, QoS};
 
 use super::Membership;
 use super::queue::Delivery;
+use crate::query::InflightStep;
 
 /// Sent and unsettled messages in first-sent order.
 ///
@@ -243,6 +244,22 @@ impl Window {
             }
             Slot::Settled => None,
         }
+    }
+
+    /// What is not settled, oldest first, with how far it has come.
+    pub(crate) fn open(&self) -> impl Iterator<Item = (PacketId, &Delivery, InflightStep)> {
+        self.slots
+            .iter()
+            .zip(self.first..)
+            .filter_map(|(slot, number)| {
+                let (delivery, step) = match slot {
+                    Slot::Settled => return None,
+                    Slot::Held(delivery) => (delivery, InflightStep::Held),
+                    Slot::Sent(delivery) => (delivery, InflightStep::Sent),
+                    Slot::Released { delivery, .. } => (delivery, InflightStep::Released),
+                };
+                Some((id_of(number), delivery, step))
+            })
     }
 
     /// PUBACK: settles a QoS 1 message.

@@ -95,6 +95,7 @@ impl Shard {
     ) {
         match settled {
             Ok(delivery) => {
+                self.stats.inflight_messages -= 1;
                 if ack.reason.is_error() {
                     self.stats.count(Outcome::DeliverRefused);
                     let detail = format!("the client answered {packet} {}", ack.reason);

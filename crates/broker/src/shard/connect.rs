@@ -129,6 +129,11 @@ impl Shard {
                 return bytes.len();
             }
         };
+        // Before a password costs anything; once more when the user is known.
+        if let Err(refusal) = self.check_ban(id, &client_id, None) {
+            self.refuse(id, connect.client_id, &refusal);
+            return bytes.len();
+        }
         if self.has_credentials(id, connect) {
             if bytes.len() - len > EARLY_BYTES_MAX {
                 self.refuse(id, connect.client_id, &too_early());
@@ -411,6 +416,10 @@ impl Shard {
 
     fn establish(&mut self, id: ConnectionId, admission: Admission<'_>) {
         let connect = &admission.connect;
+        let user = admission.identity.user.as_deref();
+        if let Err(refusal) = self.check_ban(id, &admission.client_id, user) {
+            return self.refuse(id, &admission.client_id, &refusal);
+        }
         let (will, properties) = match self.check_admission(id, &admission) {
             Ok(checked) => checked,
             Err(refusal) => return self.refuse(id, &admission.client_id, &refusal),
@@ -488,7 +497,7 @@ impl Shard {
             addr: None,
             connection: None,
             expiry_secs: 0,
-            disconnected_at_ms: self.now.mono_ms as i64,
+            since_ms: self.now.mono_ms as i64,
             will: None,
             subscriptions: None,
             memberships: Memberships::default(),
@@ -521,6 +530,7 @@ impl Shard {
         admission: &Admission<'_>,
         will: Option<Box<Will>>,
     ) {
+        let now_ms = self.now.mono_ms as i64;
         let old_will = self.replace_will(slot, will);
         let expiry_secs = self.session_expiry_secs(&admission.connect);
         let addr = self
@@ -532,6 +542,7 @@ impl Shard {
         session.identity = Arc::clone(&admission.identity);
         session.addr = addr.map(|addr| addr.ip().to_canonical());
         session.connection = Some(id);
+        session.since_ms = now_ms;
         session.expiry_secs = expiry_secs;
         if let Some(window) = &mut session.window {
             window.reconnected();

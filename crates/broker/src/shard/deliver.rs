@@ -307,6 +307,7 @@ impl Shard {
         self.note_sent(slot, subject, Outcome::DeliverInFlight, how);
         if let Some(window) = self.session_mut(slot).and_then(|of| of.window.as_mut()) {
             window.push(delivery);
+            self.stats.inflight_messages += 1;
         }
     }
 
@@ -480,6 +481,7 @@ impl Shard {
                 QoS::AtLeastOnce | QoS::AtMostOnce => window.acknowledge(packet_id),
             });
             if settled.is_some_and(|settled| settled.is_ok()) {
+                self.stats.inflight_messages -= 1;
                 self.drop_delivery_of(slot, delivery, Outcome::DeliverTooLarge, &message);
             }
             return;

@@ -107,7 +107,7 @@ impl Shard {
             return;
         };
         session.connection = None;
-        session.disconnected_at_ms = now_ms as i64;
+        session.since_ms = now_ms as i64;
         let is_persistent = session.is_persistent();
         let serial = session.me.serial;
         let discarded = match fate {
@@ -305,6 +305,7 @@ impl Shard {
             self.post(membership.owner, letter);
         }
         if let Some(mut window) = session.window.take() {
+            self.stats.inflight_messages -= window.len() as u64;
             for left in window.take_left() {
                 session.memberships.put(left, self.hashing);
             }
@@ -464,9 +465,10 @@ impl Shard {
         }
     }
 
-    pub(super) fn on_admin_disconnect(&mut self, client_id: &str, end_session: bool) {
+    /// Returns whether there was such a session.
+    pub(super) fn on_admin_disconnect(&mut self, client_id: &str, end_session: bool) -> bool {
         let Some(slot) = self.slot_of(client_id) else {
-            return;
+            return false;
         };
         let id = self.session(slot).and_then(|session| session.connection);
         if let Some(id) = id {
@@ -482,6 +484,7 @@ impl Shard {
         if end_session && let Some(slot) = self.slot_of(client_id) {
             self.end_session(slot, Outcome::SessionEndedByAdmin);
         }
+        true
     }
 
     /// First step of a shutdown: nobody comes in any more, and every Will is published while

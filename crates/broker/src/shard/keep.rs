@@ -19,6 +19,7 @@ use crate::journal::{Owner, RecordId};
 use crate::kept::{Kept, KeptId};
 use crate::mail::{Draft, ExchangeRef, Letter};
 use crate::message::Message;
+use crate::query::{Answer, RequestId};
 use crate::record::{Clock, MessageRecord, Recipient, Record, Step, write_message};
 use crate::routing::share::SessionRef;
 use crate::session::ReceivedId;
@@ -88,6 +89,11 @@ pub(super) enum Then {
         packet_id: PacketId,
         codes: Vec<u8>,
     },
+    /// An operator is answered.
+    Tell {
+        request: RequestId,
+        answer: Answer,
+    },
     /// The shard that began is answered.
     Answer {
         to: ExchangeRef,
@@ -99,7 +105,7 @@ impl Then {
     const fn connection(&self) -> Option<ConnectionId> {
         match self {
             Self::Acknowledge { conn, .. } | Self::UnsubAck { conn, .. } => Some(*conn),
-            Self::Nothing | Self::Applied { .. } | Self::Answer { .. } => None,
+            Self::Nothing | Self::Applied { .. } | Self::Tell { .. } | Self::Answer { .. } => None,
         }
     }
 }
@@ -423,6 +429,7 @@ impl Shard {
             Then::Nothing
             | Then::Acknowledge { .. }
             | Then::Applied { .. }
+            | Then::Tell { .. }
             | Then::UnsubAck { .. } => self.journal.ending(),
         };
         let ticket = self.journal.ticket();
@@ -529,6 +536,7 @@ impl Shard {
                 self.write_ack(conn, packet, ack);
             }
             Then::Applied { number } => self.on_applied(number),
+            Then::Tell { request, answer } => self.answer(request, answer),
             Then::UnsubAck {
                 conn,
                 packet_id,

@@ -268,7 +268,7 @@ impl Shard {
         subscriptions: usize,
         outcome: Outcome,
     ) {
-        let offline_ms = self.now.mono_ms as i64 - session.disconnected_at_ms;
+        let offline_ms = self.now.mono_ms as i64 - session.since_ms;
         let facts = Facts {
             client: &session.client_id,
             count: (subscriptions + session.memberships.len()) as u64,

@@ -753,7 +753,10 @@ pub(super) fn expires_at_ms(expiry_secs: Option<u32>, now_ms: u64) -> u64 {
 /// The properties that are passed on unchanged and in order (`MQTT-3.3.2-4`, `MQTT-3.3.2-15` to
 /// `MQTT-3.3.2-20`); without the topic alias, which is the connection's, and the expiry, which is
 /// counted down. Copies only if something is to be left out.
-fn forwarded_properties<'a>(properties: Properties<'a>, filtered: &'a mut Vec<u8>) -> &'a [u8] {
+pub(super) fn forwarded_properties<'a>(
+    properties: Properties<'a>,
+    filtered: &'a mut Vec<u8>,
+) -> &'a [u8] {
     let is_kept = |id: PropertyId| {
         !matches!(
             id,

@@ -40,6 +40,9 @@ impl Shard {
             let shared_texts = session.memberships.iter().map(|of| of.text_bytes());
             stats.subscription_bytes += texts.chain(shared_texts).sum::<usize>() as u64;
             stats.will_bytes += session.will.as_ref().map_or(0, |will| will.size_bytes()) as u64;
+            if let Some(window) = &session.window {
+                stats.inflight_messages += window.len() as u64;
+            }
             if let Some(queue) = &session.queue {
                 stats.queued_messages += queue.len() as u64;
                 stats.queued_bytes += queue.bytes() as u64;

@@ -103,8 +103,7 @@ impl Shard {
             session.addr = found.addr;
             session.expiry_secs = found.expiry_secs;
             // Clocks jump: nobody left later than now.
-            session.disconnected_at_ms =
-                disconnected.map_or(now_ms, |at| clock.to_mono_ms(at).min(now_ms));
+            session.since_ms = disconnected.map_or(now_ms, |at| clock.to_mono_ms(at).min(now_ms));
             session.received = (!received.is_empty()).then(|| Box::new(received));
             session.durable = Some(Box::new(durable));
         }
@@ -268,6 +267,7 @@ impl Shard {
             for (id, delivery, is_released) in deliveries {
                 window.restore(id, delivery, is_released);
             }
+            self.stats.inflight_messages += ids.len() as u64;
         }
     }
 }

@@ -24,7 +24,8 @@ impl Shard {
     pub(super) fn retain(&mut self, publication: &mut Publication<'_>) {
         let owner = self.retained_owner(publication.parts.topic);
         if owner == self.id && publication.parts.payload.is_empty() {
-            return self.clear_retained(publication.parts.topic);
+            self.clear_retained(publication.parts.topic);
+            return;
         }
         let message = publication.message().clone();
         if owner == self.id {
@@ -35,9 +36,11 @@ impl Shard {
         self.post(owner, Letter::Retain { message, exchange });
     }
 
-    fn clear_retained(&mut self, topic: &str) {
+    /// Returns whether there was a message.
+    pub(super) fn clear_retained(&mut self, topic: &str) -> bool {
         // An empty retained message is never stored (MQTT-3.3.1-7).
-        if let Some(record) = self.retained.clear(topic) {
+        let cleared = self.retained.clear(topic);
+        if let Some(record) = cleared {
             self.stats.count(Outcome::RetainedCleared);
             if let Some(record) = record {
                 self.journal.end(record);
@@ -48,6 +51,7 @@ impl Shard {
             self.note_released();
         }
         self.measure_retained();
+        cleared.is_some()
     }
 
     /// Another shard has accepted a message that is retained here.
@@ -59,7 +63,8 @@ impl Shard {
 
     fn on_retain(&mut self, message: Message) {
         if message.payload().is_empty() {
-            return self.clear_retained(message.topic());
+            self.clear_retained(message.topic());
+            return;
         }
         let limits = RetainedLimits {
             messages_max: self.limits.retained_messages_max,
@@ -138,7 +143,7 @@ impl Shard {
 
     /// Whether work was put off.
     pub(super) fn has_work(&self) -> bool {
-        self.is_expiring || !self.work.is_empty() || !self.held.is_empty()
+        self.is_expiring || !self.work.is_empty() || !self.held.is_empty() || !self.scans.is_empty()
     }
 
     /// Goes on with work that was put off, session by session and connection by connection, until
@@ -147,6 +152,7 @@ impl Shard {
         if self.is_expiring {
             self.expire_retained();
         }
+        self.go_on_scanning();
         while !self.steps.is_spent()
             && let Some((session, work)) = self.work.take()
         {

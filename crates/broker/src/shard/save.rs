@@ -162,8 +162,7 @@ fn facts_of(session: &Session, number: u64, clock: Clock) -> SessionRecord<'_> {
             .collect(),
         addr: session.addr,
         expiry_secs: session.expiry_secs,
-        disconnected_at_unix_ms: (!is_connected)
-            .then(|| clock.to_unix_ms(session.disconnected_at_ms)),
+        disconnected_at_unix_ms: (!is_connected).then(|| clock.to_unix_ms(session.since_ms)),
         will,
     }
 }

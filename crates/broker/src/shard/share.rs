@@ -503,6 +503,7 @@ impl Shard {
         let mut taken = Vec::new();
         if with_sent && let Some(window) = &mut session.window {
             taken.extend(window.take_shared(is_taken));
+            stats.inflight_messages -= taken.len() as u64;
         }
         if let Some(queue) = &mut session.queue {
             let (messages, bytes) = (queue.len(), queue.bytes());

@@ -56,6 +56,7 @@ impl Shard {
             }
         }
         window.push_held(delivery);
+        self.stats.inflight_messages += 1;
         self.wait_for_store(slot);
     }
 

@@ -586,7 +586,7 @@ impl Shard {
 
     /// Returns whether there was such a subscription (`MQTT-3.10.4-1`); notes its filter if
     /// retained messages may be on their way for it.
-    fn unsubscribe_one(
+    pub(super) fn unsubscribe_one(
         &mut self,
         slot: u32,
         filter: TopicFilter<'_>,

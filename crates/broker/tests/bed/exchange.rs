@@ -249,6 +249,7 @@ impl Bed {
                 ("retained_bytes", stats.retained_bytes),
                 ("queued_messages", stats.queued_messages),
                 ("queued_bytes", stats.queued_bytes),
+                ("inflight_messages", stats.inflight_messages),
                 ("subscription_bytes", stats.subscription_bytes),
                 ("will_bytes", stats.will_bytes),
             ]

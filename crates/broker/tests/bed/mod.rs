@@ -38,6 +38,7 @@ use columba_broker::event::{
 };
 use columba_broker::limits::{Anonymous, Limits, ListenerSettings};
 use columba_broker::outcome::Outcome;
+use columba_broker::query::{Answer, Request, RequestId};
 use columba_broker::stats::Stats;
 use columba_broker::{Shard, ShardConfig};
 use columba_codec::packet::{
@@ -210,7 +211,10 @@ pub struct Bed {
     pub store: Store,
     /// Everything that was reported.
     pub reports: Vec<Report>,
+    /// Answers to requests.
+    pub answers: Vec<(RequestId, Answer)>,
     next_shard: usize,
+    requests: u64,
 }
 
 impl Bed {
@@ -277,7 +281,9 @@ impl Bed {
             is_work_held: false,
             mail: VecDeque::new(),
             reports: Vec::new(),
+            answers: Vec::new(),
             next_shard: 0,
+            requests: 0,
         }
     }
 
@@ -596,6 +602,27 @@ impl Bed {
         self.input(0, Input::Command(command));
     }
 
+    /// Asks a shard, or has it do something; the answer comes before time passes.
+    pub fn request(&mut self, shard: usize, request: Request) -> Answer {
+        let id = self.ask(shard, request);
+        let at = self.answers.iter().position(|(of, _)| *of == id);
+        self.answers.remove(at.expect("an answer")).1
+    }
+
+    /// The same for the home shard of a client or topic.
+    pub fn request_home(&mut self, name: &str, request: Request) -> Answer {
+        let shard = columba_broker::home_of(42, name, self.shards.len() as u16);
+        self.request(shard.index(), request)
+    }
+
+    /// Makes a request whose answer is to be looked for.
+    pub fn ask(&mut self, shard: usize, request: Request) -> RequestId {
+        self.requests += 1;
+        let id = RequestId(self.requests);
+        self.input(shard, Input::Request { id, request });
+        id
+    }
+
     /// The counters of all shards.
     pub fn stats(&self) -> Stats {
         let mut all = Stats::default();
@@ -615,6 +642,7 @@ impl Bed {
         let stats = self.stats();
         let pending: u64 = self.shards.iter().map(Shard::pending_copies).sum();
         assert_eq!(stats.copies, stats.settled_copies() + pending, "{stats:?}");
+        assert_eq!(stats.unaccounted_copies(), 0, "{stats:?}");
     }
 
     /// Lets a client that did not read catch up.
@@ -712,6 +740,7 @@ impl Bed {
                 let conn = self.place(client, to.index());
                 self.shards[to.index()].handle(self.now, Input::Adopted { conn, handover });
             }
+            Effect::Answer { id, answer } => self.answers.push((id, *answer)),
             Effect::Report(report) => self.reports.push(report),
         }
     }

@@ -1,0 +1,534 @@
+//! What an operator can ask a shard, and do to it, as plain data.
+//!
+//! A [`Request`] goes in as [`Input::Request`](crate::Input::Request); exactly one [`Answer`] comes
+//! back as [`Effect::Answer`](crate::Effect::Answer), at once or some turns later. A list is one
+//! [`Page`] at a time, in the order of a key that its rows have anyway, so that pages of several
+//! shards can be merged and the next one can be asked for when everything has changed meanwhile:
+//! what was there all the time is told exactly once.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use columba_codec::{PropertiesBuf, QoS, Version};
+
+use crate::access::Action;
+use crate::event::{ListenerId, Now};
+use crate::message::Message;
+use crate::outcome::Outcome;
+use crate::stats::Stats;
+
+/// Rows of a page at most, whatever is asked for.
+pub const PAGE_ROWS_MAX: usize = 1000;
+
+/// Lists that a shard makes at a time; who asks for more is told [`Answer::Busy`].
+pub const SCANS_MAX: usize = 32;
+
+/// Rows of the lists inside of a [`SessionDetail`].
+pub const DETAIL_ROWS_MAX: usize = 100;
+
+/// Names a request, as the driver numbers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(pub u64);
+
+/// A question, or something to be done.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// The counters of the shard.
+    Stats,
+    /// A page of sessions.
+    Sessions(SessionsQuery),
+    /// All about one session. For its home shard.
+    Session {
+        /// Whose.
+        client_id: Arc<str>,
+    },
+    /// A page of subscriptions.
+    Subscriptions(SubscriptionsQuery),
+    /// A page of the shared groups that the shard owns.
+    Groups(GroupsQuery),
+    /// A page of retained messages.
+    Retained(RetainedQuery),
+    /// One retained message. For the home shard of its topic.
+    RetainedMessage {
+        /// Its topic.
+        topic: Arc<str>,
+    },
+    /// What the access rules say. For the home shard of the client id.
+    Access(Box<AccessQuery>),
+    /// Ends the connection of a client, and perhaps its session. For its home shard.
+    Disconnect {
+        /// Whose.
+        client_id: Arc<str>,
+        /// Whether the session ends too.
+        end_session: bool,
+    },
+    /// Ends one subscription. For the home shard of the client.
+    Unsubscribe {
+        /// Whose.
+        client_id: Arc<str>,
+        /// Its filter, with `$share/NAME/` if it is shared.
+        filter: Arc<str>,
+    },
+    /// Publishes a message, as nobody: no access rule is asked. For the home shard of its topic.
+    Publish(Box<PublishRequest>),
+    /// Clears a retained message; subscribers are not told. For the home shard of its topic.
+    ClearRetained {
+        /// Its topic.
+        topic: Arc<str>,
+        /// What has to be there.
+        condition: Condition,
+    },
+    /// Clears retained messages, as many as one step allows.
+    ClearAllRetained {
+        /// Whose topics match this.
+        filter: Arc<str>,
+        /// The last topic that was looked at before.
+        after: Option<Arc<str>>,
+    },
+}
+
+/// What a request came to.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// To [`Request::Stats`].
+    Stats(Box<Stats>),
+    /// To [`Request::Sessions`].
+    Sessions(Page<SessionRow>),
+    /// To [`Request::Session`]; `None` if there is no such session.
+    Session(Option<Box<SessionDetail>>),
+    /// To [`Request::Subscriptions`].
+    Subscriptions(Page<SubscriptionRow>),
+    /// To [`Request::Groups`].
+    Groups(Page<GroupRow>),
+    /// To [`Request::Retained`].
+    Retained(RetainedPage),
+    /// To [`Request::RetainedMessage`]; `None` if the topic has none.
+    RetainedMessage(Option<RetainedRow>),
+    /// To [`Request::Access`].
+    Access(Box<AccessAnswer>),
+    /// It was done, and what had to be written about it is on the disk.
+    Done,
+    /// There is no such client, subscription or retained message.
+    Missing,
+    /// A [`Condition`] does not hold.
+    Changed,
+    /// The message was accepted.
+    Published {
+        /// Whether anybody subscribes: here or on another shard.
+        is_matched: bool,
+    },
+    /// The message was not accepted.
+    Refused {
+        /// Why.
+        outcome: Outcome,
+        /// In words, with the facts.
+        detail: String,
+    },
+    /// To [`Request::ClearAllRetained`].
+    Cleared {
+        /// How many.
+        count: usize,
+        /// The last topic that was looked at, to go on behind it; `None` at the end.
+        next: Option<Arc<str>>,
+    },
+    /// Too many lists are being made: ask again later.
+    Busy,
+}
+
+/// Rows in the order of their key.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// The first ones behind the key that was asked for.
+    pub rows: Vec<T>,
+    /// Whether there are more behind them.
+    pub has_more: bool,
+}
+
+/// What sessions are sorted by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SessionOrder {
+    /// By client id.
+    #[default]
+    ClientId,
+    /// The most messages that wait first.
+    Queued,
+    /// The most bytes that wait first.
+    QueuedBytes,
+    /// The most unsettled deliveries first.
+    Inflight,
+    /// Who has changed between connected and not connected last first.
+    Since,
+}
+
+/// Where a session stands in an order.
+///
+/// Only the order by client id is one in which nothing moves while pages are turned.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SessionKey {
+    /// Lower comes first; 0 in the order by client id.
+    pub rank: u64,
+    /// Decides between equals.
+    pub client_id: Arc<str>,
+}
+
+/// Which sessions.
+#[derive(Clone, Debug, Default)]
+pub struct SessionsQuery {
+    /// The last one of the page before.
+    pub after: Option<SessionKey>,
+    /// Rows at most, up to [`PAGE_ROWS_MAX`].
+    pub rows_max: usize,
+    /// What they are sorted by.
+    pub order: SessionOrder,
+    /// Only those that are, or are not, connected.
+    pub is_online: Option<bool>,
+    /// Only client ids that contain this.
+    pub client_id_part: Option<Arc<str>>,
+    /// Only those of this user.
+    pub user: Option<Arc<str>>,
+    /// Only those that came from this address.
+    pub addr: Option<IpAddr>,
+    /// Only those whose messages wait for this.
+    pub waiting_on: Option<WaitingOn>,
+}
+
+/// What a session's messages wait for, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitingOn {
+    /// Nothing: no message waits.
+    Nothing,
+    /// The client, which is not connected.
+    Client,
+    /// The client's acknowledgements: it has as many messages as it may have unacknowledged.
+    Acknowledgement,
+    /// The client's socket, which takes no more.
+    Socket,
+    /// The disk.
+    Disk,
+    /// The broker, which comes to it soon.
+    Broker,
+}
+
+impl WaitingOn {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Nothing,
+        Self::Client,
+        Self::Acknowledgement,
+        Self::Socket,
+        Self::Disk,
+        Self::Broker,
+    ];
+
+    /// The word.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Client => "client",
+            Self::Acknowledgement => "acknowledgement",
+            Self::Socket => "socket",
+            Self::Disk => "disk",
+            Self::Broker => "broker",
+        }
+    }
+}
+
+/// A session in a list.
+#[derive(Clone, Debug)]
+pub struct SessionRow {
+    /// Where it stands in the order that was asked for.
+    pub key: SessionKey,
+    /// The user it logged in as.
+    pub user: Option<Arc<str>>,
+    /// Its last address.
+    pub addr: Option<IpAddr>,
+    /// Since when it has been connected, or has not, in milliseconds since 1970.
+    pub since_unix_ms: u64,
+    /// What it has while it is connected.
+    pub connection: Option<ConnectionRow>,
+    /// Seconds that the session outlives its connection; `u32::MAX` for ever.
+    pub expiry_secs: u32,
+    /// When it ends, unless its client comes back, in milliseconds since 1970.
+    pub expires_unix_ms: Option<u64>,
+    /// Subscriptions, shared ones included.
+    pub subscriptions: usize,
+    /// Messages that wait.
+    pub queued: usize,
+    /// Their bytes.
+    pub queued_bytes: usize,
+    /// QoS 1 and 2 messages sent, or about to be, and not settled.
+    pub inflight: usize,
+    /// What its messages wait for.
+    pub waiting_on: WaitingOn,
+}
+
+/// A connection in a list.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionRow {
+    /// The other end; `None` for a Unix socket.
+    pub addr: Option<SocketAddr>,
+    /// Where it came in.
+    pub listener: ListenerId,
+    /// The protocol.
+    pub version: Version,
+    /// Keep alive in force, in seconds; 0 for none.
+    pub keep_alive_secs: u32,
+    /// How long ago something came last, in milliseconds.
+    pub silent_ms: u64,
+    /// QoS 1 and 2 messages that it may have unacknowledged.
+    pub receive_maximum: u16,
+    /// Largest packet in bytes that it takes.
+    pub packet_bytes_max: u32,
+    /// Bytes of output that wait for its socket.
+    pub output_bytes: usize,
+}
+
+/// All about a session.
+#[derive(Clone, Debug)]
+pub struct SessionDetail {
+    /// What a list has.
+    pub row: SessionRow,
+    /// The groups of its user.
+    pub groups: Vec<Arc<str>>,
+    /// The name in its client certificate.
+    pub certificate: Option<Arc<str>>,
+    /// Its first subscriptions, in the order of their filters.
+    pub subscriptions: Vec<SubscriptionRow>,
+    /// Its first unsettled deliveries, the oldest first.
+    pub inflight: Vec<InflightRow>,
+    /// The message that waits longest.
+    pub oldest: Option<QueuedRow>,
+    /// QoS 2 messages of the client that it has not released.
+    pub unreleased: usize,
+    /// Its Will.
+    pub will: Option<WillRow>,
+    /// Whether it outlives the process.
+    pub is_durable: bool,
+}
+
+/// A delivery that is not settled.
+#[derive(Clone, Debug)]
+pub struct InflightRow {
+    /// Its packet id.
+    pub packet_id: u16,
+    /// How far it has come.
+    pub step: InflightStep,
+    /// The message.
+    pub message: QueuedRow,
+}
+
+/// How far a delivery has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InflightStep {
+    /// It is sent as soon as the disk has it.
+    Held,
+    /// It was sent, and no PUBACK or PUBREC has come.
+    Sent,
+    /// PUBREC has come, PUBCOMP has not.
+    Released,
+}
+
+/// A copy of a message in a session.
+#[derive(Clone, Debug)]
+pub struct QueuedRow {
+    /// Its topic.
+    pub topic: Arc<str>,
+    /// The QoS it is delivered with.
+    pub qos: QoS,
+    /// Bytes of topic, properties and payload.
+    pub size_bytes: usize,
+    /// When it expires, in milliseconds since 1970.
+    pub expires_unix_ms: Option<u64>,
+}
+
+/// A Will.
+#[derive(Clone, Debug)]
+pub struct WillRow {
+    /// Its topic.
+    pub topic: Arc<str>,
+    /// Its QoS.
+    pub qos: QoS,
+    /// Its RETAIN.
+    pub retain: bool,
+    /// Bytes of its payload.
+    pub payload_bytes: usize,
+    /// How long after the end of the connection it is published, in seconds.
+    pub delay_secs: u32,
+}
+
+/// Where a subscription stands in a list.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SubscriptionKey {
+    /// Whose.
+    pub client_id: Arc<str>,
+    /// Its filter, without `$share/NAME/`.
+    pub filter: Arc<str>,
+    /// The share name.
+    pub group: Option<Arc<str>>,
+}
+
+/// Which subscriptions.
+#[derive(Clone, Debug, Default)]
+pub struct SubscriptionsQuery {
+    /// The last one of the page before.
+    pub after: Option<SubscriptionKey>,
+    /// Rows at most, up to [`PAGE_ROWS_MAX`].
+    pub rows_max: usize,
+    /// Only those of this client.
+    pub client_id: Option<Arc<str>>,
+    /// Only those whose filter is this.
+    pub filter: Option<Arc<str>>,
+    /// Only those whose filter matches this topic.
+    pub topic: Option<Arc<str>>,
+    /// Only those of shared groups of this name.
+    pub group: Option<Arc<str>>,
+}
+
+/// A subscription.
+#[derive(Clone, Debug)]
+pub struct SubscriptionRow {
+    /// Whose, and of what.
+    pub key: SubscriptionKey,
+    /// Granted QoS.
+    pub qos: QoS,
+    /// No Local.
+    pub no_local: bool,
+    /// Retain As Published.
+    pub retain_as_published: bool,
+    /// Subscription Identifier; 0 for none.
+    pub identifier: u32,
+    /// Whether its client is connected.
+    pub is_online: bool,
+}
+
+/// Where a shared group stands in a list.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GroupKey {
+    /// The share name.
+    pub name: Arc<str>,
+    /// The filter.
+    pub filter: Arc<str>,
+}
+
+/// Which shared groups.
+#[derive(Clone, Debug, Default)]
+pub struct GroupsQuery {
+    /// The last one of the page before.
+    pub after: Option<GroupKey>,
+    /// Rows at most, up to [`PAGE_ROWS_MAX`].
+    pub rows_max: usize,
+    /// Only those of this name.
+    pub name: Option<Arc<str>>,
+}
+
+/// A shared group on one filter.
+#[derive(Clone, Debug)]
+pub struct GroupRow {
+    /// Its name and filter.
+    pub key: GroupKey,
+    /// Its members.
+    pub members: usize,
+}
+
+/// Which retained messages.
+#[derive(Clone, Debug)]
+pub struct RetainedQuery {
+    /// Those whose topics match this.
+    pub filter: Arc<str>,
+    /// The last topic that was looked at before.
+    pub after: Option<Arc<str>>,
+    /// Messages at most, up to [`PAGE_ROWS_MAX`].
+    pub rows_max: usize,
+}
+
+/// Retained messages in the order of their topics.
+#[derive(Clone, Debug)]
+pub struct RetainedPage {
+    /// The time that their expiry refers to.
+    pub now: Now,
+    /// The messages; perhaps fewer than were asked for, or none.
+    pub rows: Vec<RetainedRow>,
+    /// The last topic that was looked at, to go on behind it; `None` at the end.
+    pub next: Option<Arc<str>>,
+}
+
+/// A retained message.
+#[derive(Clone, Debug)]
+pub struct RetainedRow {
+    /// The message.
+    pub message: Message,
+    /// When it expires, in milliseconds since 1970.
+    pub expires_unix_ms: Option<u64>,
+    /// Changes with the message; good until the process ends.
+    pub tag: u64,
+}
+
+/// What has to be there for a change to be made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Condition {
+    /// Anything.
+    #[default]
+    None,
+    /// No message.
+    Absent,
+    /// Some message.
+    Present,
+    /// The message with this [`RetainedRow::tag`].
+    Tag(u64),
+}
+
+/// A message that an operator publishes.
+#[derive(Clone, Debug)]
+pub struct PublishRequest {
+    /// Its topic.
+    pub topic: Arc<str>,
+    /// Its payload.
+    pub payload: Vec<u8>,
+    /// Its QoS.
+    pub qos: QoS,
+    /// Whether it is retained.
+    pub retain: bool,
+    /// Message Expiry Interval in seconds.
+    pub expiry_secs: Option<u32>,
+    /// Properties to pass on.
+    pub properties: PropertiesBuf,
+    /// What has to be retained before.
+    pub condition: Condition,
+}
+
+/// Whether somebody may do something.
+#[derive(Clone, Debug)]
+pub struct AccessQuery {
+    /// The client id.
+    pub client_id: Arc<str>,
+    /// What it wants to do.
+    pub action: Action,
+    /// A topic, or for [`Action::Subscribe`] a filter.
+    pub topic: Arc<str>,
+    /// Who it is; without, who its session says.
+    pub identity: Option<AccessIdentity>,
+}
+
+/// A user in a question to the access rules.
+#[derive(Clone, Debug, Default)]
+pub struct AccessIdentity {
+    /// The user name; none for somebody who has not logged in.
+    pub user: Option<Arc<str>>,
+    /// The groups of the user.
+    pub groups: Vec<Arc<str>>,
+    /// The address; none is this machine.
+    pub addr: Option<IpAddr>,
+}
+
+/// The answer to an [`AccessQuery`].
+#[derive(Clone, Debug)]
+pub struct AccessAnswer {
+    /// Whether it may.
+    pub is_allowed: bool,
+    /// Where the rule stands that decided; `None` if none did and the default counted.
+    pub rule: Option<String>,
+    /// Who was asked about.
+    pub identity: AccessIdentity,
+    /// Whether that is what a session says.
+    pub is_from_session: bool,
+}

@@ -1,0 +1,236 @@
+//! What operators are shown of a session.
+
+use std::sync::Arc;
+
+use super::Shard;
+use super::query::shared;
+use crate::connection::Connection;
+use crate::query::{
+    Answer, ConnectionRow, DETAIL_ROWS_MAX, InflightRow, QueuedRow, SessionDetail, SessionKey,
+    SessionOrder, SessionRow, SubscriptionKey, SubscriptionRow, SubscriptionsQuery, WaitingOn,
+    WillRow,
+};
+use crate::routing::FilterId;
+use crate::session::queue::Delivery;
+use crate::session::{Membership, Session};
+use crate::shard::scan::{Top, is_wanted};
+
+impl Shard {
+    /// Where a session stands in an order: lower comes first.
+    pub(super) fn rank_of(&self, session: &Session, order: SessionOrder) -> u64 {
+        let queue = session.queue.as_ref();
+        match order {
+            SessionOrder::ClientId => 0,
+            SessionOrder::Queued => !(queue.map_or(0, |queue| queue.len()) as u64),
+            SessionOrder::QueuedBytes => !(queue.map_or(0, |queue| queue.bytes()) as u64),
+            SessionOrder::Inflight => !(inflight_of(session) as u64),
+            SessionOrder::Since => !self.unix_ms_of(session.since_ms),
+        }
+    }
+
+    /// What the messages of a session wait for.
+    pub(super) fn waiting_on(&self, session: &Session) -> WaitingOn {
+        let has_queue = session.queue.as_ref().is_some_and(|of| !of.is_empty());
+        let window = session.window.as_deref();
+        let Some(connection) = session.connection.and_then(|id| self.connection(id)) else {
+            let has_any = has_queue || window.is_some_and(|window| window.len() > 0);
+            return if has_any {
+                WaitingOn::Client
+            } else {
+                WaitingOn::Nothing
+            };
+        };
+        if connection.output_len() >= self.limits.output_bytes_max {
+            return WaitingOn::Socket;
+        }
+        if window.is_some_and(|window| window.has_held()) {
+            return WaitingOn::Disk;
+        }
+        if connection.is_input_held {
+            let is_for_disk = self.exchanges.held.contains(&connection.id);
+            return if is_for_disk {
+                WaitingOn::Disk
+            } else {
+                WaitingOn::Broker
+            };
+        }
+        let bytes_max = self.limits.inflight_bytes_max;
+        let is_full =
+            window.is_some_and(|window| !window.has_room(connection.receive_maximum, bytes_max));
+        if (has_queue || session.replays.is_some()) && is_full {
+            return WaitingOn::Acknowledgement;
+        }
+        if has_queue || session.replays.is_some() {
+            return WaitingOn::Broker;
+        }
+        match window.map_or(0, |window| window.len()) {
+            0 => WaitingOn::Nothing,
+            _ => WaitingOn::Acknowledgement,
+        }
+    }
+
+    pub(super) fn row_of(&self, slot: u32, order: SessionOrder) -> Option<SessionRow> {
+        let session = self.session(slot)?;
+        let connection = session.connection.and_then(|id| self.connection(id));
+        let queue = session.queue.as_ref();
+        let expires = session.expires_at_ms();
+        Some(SessionRow {
+            key: SessionKey {
+                rank: self.rank_of(session, order),
+                client_id: Arc::clone(&session.client_id),
+            },
+            user: session.identity.user.clone(),
+            addr: session.addr,
+            since_unix_ms: self.unix_ms_of(session.since_ms),
+            connection: connection.map(|connection| self.connection_row(connection)),
+            expiry_secs: session.expiry_secs,
+            expires_unix_ms: expires.and_then(|at_ms| self.expires_unix_ms(at_ms)),
+            subscriptions: session.subscription_count(),
+            queued: queue.map_or(0, |queue| queue.len()),
+            queued_bytes: queue.map_or(0, |queue| queue.bytes()),
+            inflight: inflight_of(session),
+            waiting_on: self.waiting_on(session),
+        })
+    }
+
+    fn connection_row(&self, connection: &Connection) -> ConnectionRow {
+        ConnectionRow {
+            addr: connection.peer.addr,
+            listener: connection.peer.listener,
+            version: connection.version,
+            keep_alive_secs: connection.silence_max_ms / 1500,
+            silent_ms: self.now.mono_ms.saturating_sub(connection.last_received_ms),
+            receive_maximum: connection.receive_maximum,
+            packet_bytes_max: connection.packet_bytes_max_out,
+            output_bytes: connection.output_len(),
+        }
+    }
+
+    /// All about a session.
+    pub(super) fn detail_of(&self, slot: u32) -> Option<SessionDetail> {
+        let row = self.row_of(slot, SessionOrder::ClientId)?;
+        let session = self.session(slot)?;
+        let connection = session.connection.and_then(|id| self.connection(id));
+        let query = SubscriptionsQuery::default();
+        let mut top = Top::new(DETAIL_ROWS_MAX, None);
+        self.offer_subscriptions(session, &query, &mut top);
+        let inflight = session.window.as_ref().map(|window| {
+            let rows = window.open().take(DETAIL_ROWS_MAX);
+            rows.map(|(id, delivery, step)| InflightRow {
+                packet_id: id.get(),
+                step,
+                message: self.queued_row(delivery),
+            })
+            .collect()
+        });
+        let oldest = session.queue.as_ref().and_then(|queue| queue.front());
+        Some(SessionDetail {
+            row,
+            groups: session.identity.groups.clone(),
+            certificate: connection.and_then(|of| of.peer.certificate.clone()),
+            subscriptions: top.into_page().rows,
+            inflight: inflight.unwrap_or_default(),
+            oldest: oldest.map(|delivery| self.queued_row(delivery)),
+            unreleased: session
+                .received
+                .as_ref()
+                .map_or(0, |received| received.len()),
+            will: session.will.as_ref().map(|will| WillRow {
+                topic: shared(will.message.topic()),
+                qos: will.message.head().qos,
+                retain: will.message.head().retain,
+                payload_bytes: will.message.payload().len(),
+                delay_secs: will.delay_secs,
+            }),
+            is_durable: session.durable.is_some(),
+        })
+    }
+
+    fn queued_row(&self, delivery: &Delivery) -> QueuedRow {
+        let message = &delivery.message;
+        QueuedRow {
+            topic: shared(message.topic()),
+            qos: delivery.qos,
+            size_bytes: message.size_bytes(),
+            expires_unix_ms: self.expires_unix_ms(message.head().expires_at_ms),
+        }
+    }
+
+    /// A page of one client's subscriptions.
+    pub(super) fn subscriptions_of(&self, client_id: &str, query: SubscriptionsQuery) -> Answer {
+        let mut top = Top::new(query.rows_max, query.after.clone());
+        if let Some(session) = self.slot_of(client_id).and_then(|slot| self.session(slot)) {
+            self.offer_subscriptions(session, &query, &mut top);
+        }
+        Answer::Subscriptions(top.into_page())
+    }
+
+    /// Offers those subscriptions of a session that are wanted. Returns how many it looked at.
+    pub(super) fn offer_subscriptions(
+        &self,
+        session: &Session,
+        query: &SubscriptionsQuery,
+        top: &mut Top<SubscriptionKey, SubscriptionRow>,
+    ) -> usize {
+        let own = session.subscriptions.iter().flat_map(|map| map.iter());
+        for (id, position) in own {
+            if let Some(row) = self.own_subscription(session, *id, *position, query) {
+                top.offer(row.key.clone(), row);
+            }
+        }
+        for membership in session.memberships.iter() {
+            let (filter, group) = (&membership.filter, Some(&*membership.group));
+            if is_wanted(query, filter, group) {
+                let row = shared_subscription(session, membership);
+                top.offer(row.key.clone(), row);
+            }
+        }
+        session.subscription_count()
+    }
+
+    fn own_subscription(
+        &self,
+        session: &Session,
+        id: FilterId,
+        position: u32,
+        query: &SubscriptionsQuery,
+    ) -> Option<SubscriptionRow> {
+        let filter = self.filters.get(id)?;
+        if !is_wanted(query, &filter.text, None) {
+            return None;
+        }
+        let subscriber = filter.local.get(position as usize)?;
+        Some(SubscriptionRow {
+            key: SubscriptionKey {
+                client_id: Arc::clone(&session.client_id),
+                filter: Arc::clone(&filter.text),
+                group: None,
+            },
+            qos: subscriber.qos,
+            no_local: subscriber.no_local,
+            retain_as_published: subscriber.retain_as_published,
+            identifier: subscriber.identifier,
+            is_online: session.is_online(),
+        })
+    }
+}
+
+fn shared_subscription(session: &Session, membership: &Membership) -> SubscriptionRow {
+    SubscriptionRow {
+        key: SubscriptionKey {
+            client_id: Arc::clone(&session.client_id),
+            filter: Arc::clone(&membership.filter),
+            group: Some(Arc::clone(&membership.group)),
+        },
+        qos: membership.qos,
+        no_local: false,
+        retain_as_published: membership.retain_as_published,
+        identifier: membership.identifier,
+        is_online: session.is_online(),
+    }
+}
+
+/// QoS 1 and 2 messages that are not settled.
+fn inflight_of(session: &Session) -> usize {
+    session.window.as_ref().map_or(0, |window| window.len())
+}

@@ -1,0 +1,243 @@
+//! What operators do: publish, clear what is retained, end subscriptions, ban.
+
+use std::sync::Arc;
+
+use columba_codec::ReasonCode;
+use columba_codec::topic::{TopicFilter, TopicName};
+
+use super::Shard;
+use super::keep::{Also, Then};
+use super::publish::{Publication, Scope, expires_at_ms, forwarded_properties};
+use super::refuse::Refusal;
+use crate::ban::BanList;
+use crate::event::ConnectionId;
+use crate::hash::hash_of;
+use crate::message::MessageParts;
+use crate::outcome::Outcome;
+use crate::query::{Answer, Condition, PAGE_ROWS_MAX, PublishRequest, RequestId};
+use crate::recorder::{Facts, flag};
+use crate::retained::RetainedLimits;
+
+/// Who publishes for operators: the hash of no client id that is likely.
+const OPERATOR: u64 = 0;
+
+impl Shard {
+    pub(super) fn on_disconnect_request(
+        &mut self,
+        id: RequestId,
+        client_id: &str,
+        end_session: bool,
+    ) {
+        let answer = match self.on_admin_disconnect(client_id, end_session) {
+            true => Answer::Done,
+            false => Answer::Missing,
+        };
+        self.tell_when_durable(id, answer);
+    }
+
+    pub(super) fn on_unsubscribe_request(&mut self, id: RequestId, client_id: &str, filter: &str) {
+        let found = self.slot_of(client_id).zip(TopicFilter::parse(filter).ok());
+        let Some((slot, parsed)) = found else {
+            return self.answer(id, Answer::Missing);
+        };
+        let mut gone = Vec::new();
+        if !self.unsubscribe_one(slot, parsed, &mut gone) {
+            return self.answer(id, Answer::Missing);
+        }
+        self.forget_replays(slot, &gone);
+        self.stats.count(Outcome::UnsubscribeByAdmin);
+        let facts = Facts {
+            topic: filter,
+            detail: "an operator ended this subscription",
+            ..Facts::default()
+        };
+        self.withhold(slot, Outcome::UnsubscribeByAdmin, facts);
+        self.tell_when_durable(id, Answer::Done);
+    }
+
+    fn tell_when_durable(&mut self, request: RequestId, answer: Answer) {
+        let then = Then::Tell { request, answer };
+        if self.journal.is_on() {
+            return self.do_when_durable(then);
+        }
+        self.do_then(then);
+    }
+
+    pub(super) fn on_publish_request(&mut self, request: RequestId, publish: &PublishRequest) {
+        if !self.holds(publish.condition, &publish.topic) {
+            return self.answer(request, Answer::Changed);
+        }
+        if let Err(Refusal {
+            outcome, detail, ..
+        }) = self.check_publish_request(publish)
+        {
+            self.stats.count(outcome);
+            return self.answer(request, Answer::Refused { outcome, detail });
+        }
+        let mut filtered = std::mem::take(&mut self.scratch.forwarded);
+        let properties = publish.properties.as_properties();
+        let forwarded = [forwarded_properties(properties, &mut filtered)];
+        let topic_hash = hash_of(&self.hashing, &*publish.topic);
+        let parts = MessageParts {
+            topic: &publish.topic,
+            properties: &forwarded,
+            payload: &publish.payload,
+            qos: publish.qos,
+            retain: publish.retain,
+            expires_at_ms: expires_at_ms(publish.expiry_secs, self.now.mono_ms),
+            publisher: OPERATOR,
+            number: self.recorder.follow(self.now, topic_hash),
+        };
+        let mut publication = Publication::new(parts, topic_hash);
+        let outer = self.open_keeping(None);
+        if publish.retain {
+            self.retain(&mut publication);
+        }
+        let filters = self.route(&mut publication, Scope::Everywhere, None);
+        let is_matched = filters > 0;
+        let outcome = if is_matched {
+            Outcome::PublishAccepted
+        } else {
+            Outcome::PublishNoMatch
+        };
+        self.stats.count(outcome);
+        self.note_publication("", &parts, filters, outcome, flag::BY_OPERATOR);
+        drop(publication);
+        self.scratch.forwarded = filtered;
+        let answer = Answer::Published { is_matched };
+        self.close_keeping(outer, Also::Nothing, Then::Tell { request, answer });
+    }
+
+    fn check_publish_request(&self, publish: &PublishRequest) -> Result<(), Refusal> {
+        let refused = |outcome, detail: String| {
+            Err(Refusal::new(ReasonCode::TopicNameInvalid, outcome, detail))
+        };
+        if let Err(fault) = TopicName::parse(&publish.topic) {
+            return refused(Outcome::PublishBadTopic, fault.to_string());
+        }
+        if let Some(fault) = self.topic_fault(&publish.topic) {
+            return refused(Outcome::PublishBadTopic, fault);
+        }
+        let properties_bytes = publish.properties.as_properties().bytes().len();
+        let size = publish.topic.len() + properties_bytes + publish.payload.len();
+        let most = self.limits.packet_bytes_max as usize;
+        if size > most {
+            let detail = format!("the message has {size} bytes, and {most} are the limit");
+            return refused(Outcome::PublishTooLarge, detail);
+        }
+        let limits = RetainedLimits {
+            messages_max: self.limits.retained_messages_max,
+            bytes_max: self.limits.retained_bytes_max,
+        };
+        let is_kept = publish.retain
+            && !publish.payload.is_empty()
+            && self.retained_owner(&publish.topic) == self.id;
+        if is_kept && !self.retained.has_room(&publish.topic, size, limits) {
+            let detail = "there is no room for another retained message".to_owned();
+            return refused(Outcome::PublishRetainQuota, detail);
+        }
+        Ok(())
+    }
+
+    /// Whether a topic has retained what it has to.
+    fn holds(&self, condition: Condition, topic: &str) -> bool {
+        match (condition, self.retained_now(topic)) {
+            (Condition::None, _) | (Condition::Absent, None) | (Condition::Present, Some(_)) => {
+                true
+            }
+            (Condition::Tag(tag), Some(message)) => self.tag_of(&message) == tag,
+            (Condition::Absent, Some(_)) | (Condition::Present | Condition::Tag(_), None) => false,
+        }
+    }
+
+    pub(super) fn on_clear_request(
+        &mut self,
+        request: RequestId,
+        topic: &str,
+        condition: Condition,
+    ) {
+        if self.retained_now(topic).is_none() {
+            return self.answer(request, Answer::Missing);
+        }
+        if !self.holds(condition, topic) {
+            return self.answer(request, Answer::Changed);
+        }
+        let outer = self.open_keeping(None);
+        self.clear_retained(topic);
+        let answer = Answer::Done;
+        self.close_keeping(outer, Also::Nothing, Then::Tell { request, answer });
+    }
+
+    pub(super) fn on_clear_all_request(
+        &mut self,
+        request: RequestId,
+        filter: &str,
+        after: Option<&str>,
+    ) {
+        let mut found = Vec::new();
+        let Self {
+            retained, steps, ..
+        } = self;
+        let next = retained.find(filter, after, PAGE_ROWS_MAX, steps, &mut found);
+        let outer = self.open_keeping(None);
+        let mut count = 0;
+        // What the broker says of itself is not an operator's to clear: it would not come back.
+        for message in found.iter().filter(|of| !of.topic().starts_with("$SYS/")) {
+            count += usize::from(self.clear_retained(message.topic()));
+        }
+        let answer = Answer::Cleared { count, next };
+        self.close_keeping(outer, Also::Nothing, Then::Tell { request, answer });
+    }
+
+    /// Uses another list of bans, and lets go of those who are on it.
+    pub(super) fn on_set_bans(&mut self, bans: Arc<BanList>) {
+        self.bans = bans;
+        if self.bans.is_empty() {
+            return;
+        }
+        let now_ms = self.now.unix_ms;
+        let banned: Vec<ConnectionId> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| {
+                let user = session.identity.user.as_deref();
+                self.bans
+                    .find(&session.client_id, user, session.addr, now_ms)
+                    .is_some()
+            })
+            .filter_map(|(_, session)| session.connection)
+            .collect();
+        for id in banned {
+            let reason = ReasonCode::AdministrativeAction;
+            self.close(
+                id,
+                Outcome::DisconnectAdmin,
+                reason,
+                "banned by an operator",
+            );
+        }
+    }
+
+    /// Whether a ban keeps somebody out.
+    pub(super) fn check_ban(
+        &self,
+        id: ConnectionId,
+        client_id: &str,
+        user: Option<&str>,
+    ) -> Result<(), Refusal> {
+        let addr = self.connection(id).and_then(|of| of.peer.addr);
+        let addr = addr.map(|addr| addr.ip());
+        let Some((whom, ban)) = self.bans.find(client_id, user, addr, self.now.unix_ms) else {
+            return Ok(());
+        };
+        let mut detail = format!("{whom} is banned");
+        if !ban.reason.is_empty() {
+            detail = format!("{detail}: {}", ban.reason);
+        }
+        Err(Refusal::new(
+            ReasonCode::Banned,
+            Outcome::ConnectBanned,
+            detail,
+        ))
+    }
+}
