@@ -9,6 +9,7 @@ mod foreign;
 mod io;
 mod keep;
 mod letters;
+mod line;
 mod publish;
 mod recheck;
 mod recount;
@@ -478,7 +479,7 @@ impl Shard {
 mod tests {
     use super::*;
     use crate::event::{ListenerId, Peer};
-    use crate::limits::Anonymous;
+    use crate::limits::{Anonymous, Promise};
 
     const CONN: ConnectionId = ConnectionId {
         index: 0,
@@ -493,7 +494,7 @@ mod tests {
             connections_max: 0,
             packet_bytes_max: None,
             certificate_is_user: false,
-            is_durable: true,
+            promise: Promise::Durable,
         };
         let config = ShardConfig {
             id: ShardId(0),

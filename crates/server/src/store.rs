@@ -332,7 +332,11 @@ pub fn random_number() -> io::Result<u64> {
 
 /// The same for the store.
 pub(crate) fn batch_of(records: Records) -> Batch {
-    Batch::from_parts(records.bytes, records.ends, records.releases)
+    let mut batch = Batch::from_parts(records.bytes, records.ends, records.releases);
+    if records.tells_written {
+        batch.tell_written();
+    }
+    batch
 }
 
 /// Tells what is damaged, and what it costs.
