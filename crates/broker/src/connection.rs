@@ -5,6 +5,7 @@ use std::sync::Arc;
 use columba_codec::{Version, fixed_header};
 
 use crate::event::{ConnectionId, Peer};
+use crate::limits::Promise;
 use crate::output::Output;
 use crate::session::alias::Aliases;
 
@@ -32,6 +33,8 @@ pub(crate) struct Answers {
     pub(crate) ticket: u64,
     /// How many wait for other shards, before they wait for a batch.
     pub(crate) asked: u32,
+    /// How many wait longer than for a batch.
+    pub(crate) ending: u32,
 }
 
 /// What a connection waits for.
@@ -50,6 +53,9 @@ pub(crate) struct Connection {
     pub(crate) peer: Peer,
     pub(crate) state: State,
     pub(crate) version: Version,
+    /// What acknowledgements to it promise: one thing as long as it lasts, so that none of them
+    /// passes another.
+    pub(crate) promise: Promise,
     /// The client wants reason strings (`MQTT-3.1.2-29`).
     pub(crate) wants_problem_information: bool,
     /// The peer is a bridge that says so.
@@ -90,6 +96,7 @@ impl Connection {
             peer,
             state: State::AwaitConnect,
             version: Version::V311,
+            promise: Promise::Durable,
             wants_problem_information: false,
             is_bridge: false,
             is_transmit_told: false,

@@ -4,12 +4,13 @@
 //! The core knows a store only by this. It writes records of its own making (see `record.rs`), hears
 //! later at which position a batch begins, and names positions when it has no more use for them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU32;
 
 use slab::Slab;
 
 use crate::event::ShardId;
+use crate::limits::Promise;
 
 /// Records to append and positions to release as one step: after a crash all of it is there, or
 /// nothing.
@@ -23,11 +24,19 @@ pub struct Records {
     pub ends: Vec<usize>,
     /// Positions of records that are no longer needed.
     pub releases: Vec<u64>,
+    /// Whether somebody waits for [`StoreEvent::Written`].
+    pub tells_written: bool,
 }
 
 /// What the store tells a shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreEvent {
+    /// A batch that asked for it and all before it outlive the process. Told at most, and before
+    /// the next: whoever waits for this is also content with [`StoreEvent::Durable`].
+    Written {
+        /// Which batch.
+        ticket: u64,
+    },
     /// A batch is as safe as the store promises, and so are all before it. Told for every batch,
     /// in the order of tickets.
     Durable {
@@ -117,6 +126,8 @@ pub(crate) struct Journal {
     /// Records that were ended before they were durable, where somebody waits for that: when each
     /// was, in numbers that count up.
     ending: BTreeMap<u32, u64>,
+    /// The numbers of those, in order.
+    endings: BTreeSet<u64>,
     next_ending: u64,
     /// Emptied batches and lists of owners, for the next ones.
     spare: Vec<Records>,
@@ -126,6 +137,8 @@ pub(crate) struct Journal {
     flying_bytes: usize,
     /// The last batch that is durable, and with it all before.
     durable: u64,
+    /// The last of which it is known that the process may end.
+    written: u64,
     health: Health,
 }
 
@@ -147,12 +160,14 @@ impl Journal {
             },
             owners: Vec::new(),
             ending: BTreeMap::new(),
+            endings: BTreeSet::new(),
             next_ending: 1,
             spare: Vec::new(),
             spare_owners: Vec::new(),
             flying: VecDeque::new(),
             flying_bytes: 0,
             durable: 0,
+            written: 0,
             health: Health::Working,
         }
     }
@@ -214,19 +229,26 @@ impl Journal {
         self.release(id);
         if let Some(Place::Unwanted(_)) = self.places.get(id.index()) {
             self.ending.insert(id.value(), self.next_ending);
+            self.endings.insert(self.next_ending);
             self.next_ending += 1;
         }
     }
 
-    /// Everything that was ended and cannot be released yet.
-    pub(crate) fn ending(&self) -> Vec<u64> {
-        self.ending.values().copied().collect()
+    /// The last of those that were ended and cannot be released yet; 0 without any.
+    pub(crate) fn ending(&self) -> u64 {
+        self.endings.last().copied().unwrap_or(0)
     }
 
-    /// Whether all of it has been released, by the present batch at the latest.
-    pub(crate) fn has_ended(&self, numbers: &[u64]) -> bool {
-        let is_over = |number: &u64| self.ending.values().all(|of| of != number);
-        self.ending.is_empty() || numbers.iter().all(is_over)
+    /// Whether all up to one of them have been released, by the present batch at the latest.
+    pub(crate) fn has_ended(&self, upto: u64) -> bool {
+        self.endings.first().is_none_or(|first| *first > upto)
+    }
+
+    /// A record that was ended is released, or was never written.
+    fn forget_ending(&mut self, id: RecordId) {
+        if let Some(number) = self.ending.remove(&id.value()) {
+            self.endings.remove(&number);
+        }
     }
 
     /// One record takes the place of another, which is released as soon as the new one is durable:
@@ -249,7 +271,7 @@ impl Journal {
                 older
             }
             Place::Unwanted(older) => {
-                self.ending.remove(&id.value());
+                self.forget_ending(id);
                 self.places.try_remove(id.index());
                 self.batch.releases.push(position);
                 older
@@ -263,7 +285,7 @@ impl Journal {
 
     /// A reserved record will never be written.
     pub(crate) fn abandon(&mut self, id: RecordId) {
-        self.ending.remove(&id.value());
+        self.forget_ending(id);
         self.places.try_remove(id.index());
     }
 
@@ -285,9 +307,23 @@ impl Journal {
         }
     }
 
-    /// The newest batch that is durable.
-    pub(crate) const fn durable(&self) -> u64 {
-        self.durable
+    /// The newest batch of which a promise holds.
+    pub(crate) fn reached(&self, promise: Promise) -> u64 {
+        match promise {
+            Promise::Written => self.written.max(self.durable),
+            Promise::Durable | Promise::Nothing => self.durable,
+        }
+    }
+
+    /// Somebody waits for a batch. It is told when it is written if that is what was promised, and
+    /// it has not been handed out: then it is told when it is durable.
+    pub(crate) fn tell_written(&mut self, promise: Promise, ticket: u64) {
+        self.batch.tells_written |= promise == Promise::Written && ticket == self.batch.ticket;
+    }
+
+    /// A batch is written, and all before it.
+    pub(crate) fn on_written(&mut self, ticket: u64) {
+        self.written = self.written.max(ticket);
     }
 
     /// Whether the store does not keep up: whoever has more for it has to wait.
@@ -332,6 +368,7 @@ impl Journal {
             records.bytes.clear();
             records.ends.clear();
             records.releases.clear();
+            records.tells_written = false;
             self.spare.push(records);
         }
     }
@@ -427,13 +464,13 @@ mod tests {
         let (mut journal, ids) = journal_with(&[b"a", b"b"]);
         journal.end(ids[0]);
         let ending = journal.ending();
-        assert!(!journal.has_ended(&ending));
+        assert!(!journal.has_ended(ending));
         journal.take_batch().unwrap();
         journal.on_durable(1, 5, &mut Vec::new());
-        assert!(journal.has_ended(&ending));
-        assert_eq!((journal.ending(), journal.ticket()), (vec![], 2));
+        assert!(journal.has_ended(ending));
+        assert_eq!((journal.ending(), journal.ticket()), (0, 2));
         journal.end(ids[1]);
-        assert_eq!(journal.ending(), []);
+        assert_eq!(journal.ending(), 0);
         assert_eq!(journal.take_batch().unwrap().releases, [5, 6]);
     }
 

@@ -160,6 +160,18 @@ pub enum Anonymous {
     Always,
 }
 
+/// What an acknowledgement says of what it acknowledges, where there is a store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Promise {
+    /// That it is on its way to the store.
+    Nothing,
+    /// That it outlives the process.
+    Written,
+    /// That it outlives whatever the store makes it outlive.
+    #[default]
+    Durable,
+}
+
 /// What a shard needs to know of one listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerSettings {
@@ -173,7 +185,6 @@ pub struct ListenerSettings {
     pub packet_bytes_max: Option<u32>,
     /// Whether the identity in a verified client certificate is the user name.
     pub certificate_is_user: bool,
-    /// Whether what its clients are told was taken is on the disk by then, if there is a store.
-    /// Without, they do not wait for it.
-    pub is_durable: bool,
+    /// What its clients' acknowledgements promise, if there is a store.
+    pub promise: Promise,
 }

@@ -10,6 +10,7 @@ mod inspect;
 mod io;
 mod keep;
 mod letters;
+mod line;
 mod note;
 mod operate;
 mod publish;
@@ -507,7 +508,7 @@ impl Shard {
 mod tests {
     use super::*;
     use crate::event::{ListenerId, Peer};
-    use crate::limits::Anonymous;
+    use crate::limits::{Anonymous, Promise};
 
     const CONN: ConnectionId = ConnectionId {
         index: 0,
@@ -522,7 +523,7 @@ mod tests {
             connections_max: 0,
             packet_bytes_max: None,
             certificate_is_user: false,
-            is_durable: true,
+            promise: Promise::Durable,
         };
         let config = ShardConfig {
             id: ShardId(0),

@@ -4,7 +4,7 @@ mod bed;
 
 use bed::{Bed, ClientIx, ConnectOptions, V5, V31, V311};
 use columba_broker::event::{AuthVerdict, Command, ListenerId, Peer};
-use columba_broker::limits::{Anonymous, ListenerSettings};
+use columba_broker::limits::{Anonymous, ListenerSettings, Promise};
 use columba_broker::outcome::Outcome;
 use columba_codec::{Packet, PropertyId, QoS, ReasonCode, Value, Version};
 
@@ -44,7 +44,7 @@ fn listener(anonymous: Anonymous, certificate_is_user: bool) -> Command {
         connections_max: 0,
         packet_bytes_max: None,
         certificate_is_user,
-        is_durable: true,
+        promise: Promise::Durable,
     };
     Command::SetListeners([settings].into())
 }

@@ -4,7 +4,7 @@ mod bed;
 
 use bed::{Bed, ClientIx, ConnectOptions, V5, V31, V311};
 use columba_broker::event::{AuthVerdict, Command, ReportEvent};
-use columba_broker::limits::{Anonymous, EARLY_BYTES_MAX, Limits, ListenerSettings};
+use columba_broker::limits::{Anonymous, EARLY_BYTES_MAX, Limits, ListenerSettings, Promise};
 use columba_broker::outcome::Outcome;
 use columba_codec::{Packet, PropertyId, QoS, ReasonCode, Value, Version};
 
@@ -184,7 +184,7 @@ fn a_listener_can_lower_the_packet_size() {
                     connections_max: 0,
                     packet_bytes_max: own,
                     certificate_is_user: false,
-                    is_durable: true,
+                    promise: Promise::Durable,
                 }]
                 .into(),
             ));

@@ -7,7 +7,7 @@ use columba_broker::access::AccessRules;
 use columba_broker::event::{
     CloseCause, ConnectionId, Effect, Input, ListenerId, Now, Peer, ShardId,
 };
-use columba_broker::limits::{Anonymous, Limits, ListenerSettings};
+use columba_broker::limits::{Anonymous, Limits, ListenerSettings, Promise};
 use columba_broker::{Shard, ShardConfig};
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ fn one_shard() -> Shard {
         connections_max: 0,
         packet_bytes_max: None,
         certificate_is_user: false,
-        is_durable: true,
+        promise: Promise::Durable,
     };
     let config = ShardConfig {
         id: ShardId(0),

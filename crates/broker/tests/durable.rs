@@ -577,22 +577,3 @@ fn a_retained_message_that_goes_before_a_newer_one_is_stored_for_itself() {
         bed.check_books();
     }
 }
-
-#[test]
-fn clients_of_a_listener_that_promises_nothing_wait_for_nothing() {
-    for shards in SHARDS {
-        let mut bed = Bed::durable(shards).without_promise();
-        let absent = bed.connect_keeping(V5, "absent");
-        bed.store.is_held = true;
-        bed.subscribe(absent, "t", QOS_2);
-        bed.disconnect(absent);
-        let publisher = bed.connect_keeping(V5, "publisher");
-        bed.publish_exactly_once(publisher, "t", b"x");
-        let answers = [PacketType::PubRec, PacketType::PubComp];
-        assert_eq!(types(&mut bed, publisher), answers);
-        // It is stored all the same.
-        bed.release_store();
-        let counts = bed.crash(shards);
-        assert_eq!((counts.sessions, counts.queued), (2, 1));
-    }
-}

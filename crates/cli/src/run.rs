@@ -83,7 +83,14 @@ fn serve(args: &RunArgs) -> Result<(), Failure> {
         .runtime_config(authenticator.clone())
         .map_err(|error| explain(&error))?;
     let mut signals = Watch::install().map_err(|error| failed(&error))?;
-    let broker = Broker::start(config).map_err(|error| explain(&error))?;
+    let broker = match Broker::start_unless(config, signals.stop()) {
+        Ok(broker) => broker,
+        Err(StartError::Stopped) => {
+            tracing::info!("asked to stop while reading the store: it is as it was");
+            return Ok(());
+        }
+        Err(error) => return Err(explain(&error)),
+    };
     print(&welcome::text(
         &location.base,
         &instance.config,

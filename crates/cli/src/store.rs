@@ -20,8 +20,8 @@ use meter::{Meter, counted, size};
 
 /// Look at what a broker has on disk, compact it, move it, copy it
 ///
-/// All but `backup` need the broker stopped: a store belongs to one process at a time. For a look at
-/// that of a running one, look at its backup.
+/// `check`, `stats`, `export` and `backup` work while the broker runs; they show the store as it was
+/// at one moment. `compact` and `import` need it stopped: a store belongs to one process at a time.
 #[derive(Args, Clone, Debug)]
 pub struct StoreArgs {
     #[command(subcommand)]
@@ -83,6 +83,9 @@ struct CompactArgs {
 /// One object a line: {"position":N,"record":"BASE64"}, and what the record means, where this
 /// program knows. `columba store import` reads it. Exits with 1 if something is damaged; what can be
 /// read is written all the same.
+///
+/// A broker that runs meanwhile may free the space of records before they are written here. The
+/// export then ends with an error; export a backup.
 #[derive(Args, Clone, Debug)]
 struct ExportArgs {
     #[command(flatten)]
@@ -165,8 +168,7 @@ impl Place {
 fn failed(store: &Path, error: Error) -> Failure {
     let fix = match &error {
         Error::Locked(LockError::InUse { pid: Some(_), .. }) => Some(
-            "stop that process first; `columba store backup` works while it runs, and the others \
-             work with what it makes",
+            "stop that process first; only `check`, `stats`, `export` and `backup` work while it runs",
         ),
         Error::NoStore => Some("a broker that has run there once has made one"),
         Error::NotEmpty => Some("take another directory, or move what is there away"),
@@ -188,12 +190,35 @@ fn failed_to_open(store: &Path, error: std::io::Error) -> Failure {
     ))
 }
 
-/// Opens a store that no process uses, to look at it.
-fn look(store: &Path) -> Result<(Log<DiskFiles>, Recovered), Failure> {
-    let files = DiskFiles::open_read_only(store).map_err(|error| failed_to_open(store, error))?;
+/// A store that is looked at.
+struct Look {
+    log: Log<DiskFiles>,
+    found: Recovered,
+    /// The process that uses it meanwhile.
+    user: Option<u32>,
+}
+
+/// Opens a store to look at it, also if a process uses it.
+fn look(store: &Path) -> Result<Look, Failure> {
+    let files = || DiskFiles::open_read_only(store).map_err(|error| failed_to_open(store, error));
     let mut meter = Meter::new("reading");
-    Log::open_read_only(files, &mut |at| meter.step(at.bytes, at.bytes_total))
-        .map_err(|error| failed(store, error))
+    let mut progress = |at: columba_store::Progress| meter.step(at.bytes, at.bytes_total);
+    let (opened, user) = match Log::open_read_only(files()?, &mut progress) {
+        Err(Error::Locked(LockError::InUse { pid: Some(pid), .. })) => {
+            (Log::open_in_use(files()?, &mut progress), Some(pid))
+        }
+        opened => (opened, None),
+    };
+    let (log, found) = opened.map_err(|error| failed(store, error))?;
+    Ok(Look { log, found, user })
+}
+
+/// That a process uses it, where one does.
+fn used_by(user: Option<u32>, commit: u64) -> String {
+    match user {
+        Some(pid) => format!("Process {pid} is using it; this is how it was at commit {commit}.\n"),
+        None => String::new(),
+    }
 }
 
 /// Opens a store that no process uses and that is there, to change it.
@@ -221,8 +246,9 @@ fn show_damage(found: &Recovered) -> bool {
 }
 
 fn check(store: &Path) -> Result<(), Failure> {
-    let (log, found) = look(store)?;
+    let Look { log, found, user } = look(store)?;
     let place = store.display();
+    print(&used_by(user, found.commit));
     if found.torn_bytes > 0 {
         print(&format!(
             "The last {} are of a commit that was never acknowledged; the broker cuts them off.\n",
@@ -252,7 +278,8 @@ fn check(store: &Path) -> Result<(), Failure> {
 }
 
 fn show_stats(store: &Path) -> Result<(), Failure> {
-    let (log, found) = look(store)?;
+    let Look { log, found, user } = look(store)?;
+    print(&used_by(user, found.commit));
     let stats = log.stats();
     let share = 100 * stats.live_bytes / stats.disk_bytes.max(1);
     print(&format!(

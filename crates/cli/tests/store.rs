@@ -272,12 +272,22 @@ fn a_broker_says_what_it_found_and_its_store_is_its_own_until_it_ends() {
     );
     assert!(shown.contains("0 acknowledged messages lost"), "{shown}");
     let in_use = format!("is in use by process {}", broker.child.id());
-    bad(&["store", "check", &dir], 1, &in_use);
+    bad(&["store", "compact", &dir], 1, &in_use);
     bad(
         &["store", "compact", &dir],
         1,
-        "`columba store backup` works while it runs",
+        "only `check`, `stats`, `export` and `backup` work while it runs",
     );
+    // A look needs no pause.
+    let using = format!("Process {} is using it; this is how it", broker.child.id());
+    let checked = good(&["store", "check", &dir]);
+    assert!(checked.contains(&using), "{checked}");
+    assert!(checked.contains("sound. 30 records"), "{checked}");
+    let stats = good(&["store", "stats", &dir]);
+    assert!(stats.contains(&using), "{stats}");
+    assert!(stats.contains("records      30\n"), "{stats}");
+    let exported = good(&["store", "export", &dir]);
+    assert_eq!(exported.lines().count(), 30);
     // A backup needs no pause.
     let target = temp.path().join("copy");
     let copied = good(&["store", "backup", &dir, "--to", text(&target)]);
@@ -295,6 +305,7 @@ fn a_broker_says_what_it_found_and_its_store_is_its_own_until_it_ends() {
         good(&["store", "export", "--store", text(&target)]),
         good(&["store", "export", &dir])
     );
+    assert_eq!(exported, good(&["store", "export", &dir]));
 }
 
 #[test]

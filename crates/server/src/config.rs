@@ -10,7 +10,9 @@ pub mod settings;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use columba_broker::limits::{Anonymous, Limits, ListenerSettings, QueuePolicy, ShareStrategy};
+use columba_broker::limits::{
+    Anonymous, Limits, ListenerSettings, Promise, QueuePolicy, ShareStrategy,
+};
 
 use fault::Fault;
 use settings::{Settings, Table, listener_name};
@@ -455,7 +457,11 @@ fn read_listener(
                 .map_or(0, |n| usize::try_from(n).unwrap_or(usize::MAX)),
             packet_bytes_max,
             certificate_is_user: table.is_on("certificate_is_user"),
-            is_durable: table.text("durability").as_deref() != Some("memory"),
+            promise: match table.text("durability").as_deref() {
+                Some("memory") => Promise::Nothing,
+                Some("os") => Promise::Written,
+                _ => Promise::Durable,
+            },
         },
     })
 }

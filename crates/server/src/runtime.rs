@@ -88,10 +88,23 @@ pub enum StartError {
     TooManyListeners(usize),
     /// The store cannot be opened or read.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
+    /// It was to be stopped before it was ready.
+    #[error("stopped while the store was being read")]
+    Stopped,
     /// The operating system gives no thread or no poll.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] io::Error),
+}
+
+impl From<StoreError> for StartError {
+    fn from(error: StoreError) -> Self {
+        if error.is_stopped() {
+            Self::Stopped
+        } else {
+            Self::Store(error)
+        }
+    }
 }
 
 /// A running broker. Dropping it without [`Broker::shutdown`] leaves its threads running.
@@ -111,12 +124,18 @@ pub struct Broker {
 
 impl Broker {
     /// Reads the store, binds all listeners and starts all threads.
-    pub fn start(mut config: RuntimeConfig) -> Result<Self, StartError> {
+    pub fn start(config: RuntimeConfig) -> Result<Self, StartError> {
+        Self::start_unless(config, &AtomicBool::new(false))
+    }
+
+    /// The same, but gives up with [`StartError::Stopped`] if `stop` is set while the store is being
+    /// read, which may take long. Once it is read a start is quick.
+    pub fn start_unless(mut config: RuntimeConfig, stop: &AtomicBool) -> Result<Self, StartError> {
         let descriptors = descriptors::raise_limit();
         // First, so that no client waits for it.
         let reading = config.store.take();
         let clock = Clock::start();
-        let reading = reading.map(|store| Reading::new(store, config.seed, clock.now()));
+        let reading = reading.map(|store| Reading::new(store, config.seed, clock.now(), stop));
         let reading = reading.transpose()?;
         let listeners = load_listeners(&config.listeners)?;
         let bound = bind_listeners(&config.listeners)?;
@@ -128,7 +147,7 @@ impl Broker {
         }
         let count = usize::from(config.shards.max(1));
         tracing::info!(shards = count, descriptors, "starting");
-        let mut kept = Kept::new(reading, count, &config, &shared)?;
+        let mut kept = Kept::new(reading, count, &config, &shared, stop)?;
         let (shards, parts) = prepare(count)?;
         let (checks, auth_threads) = Checks::start(
             config.auth_threads,
@@ -319,6 +338,7 @@ impl Kept {
         count: usize,
         config: &RuntimeConfig,
         shared: &Shared,
+        stop: &AtomicBool,
     ) -> Result<Self, StartError> {
         let Some(reading) = reading else {
             return Ok(Self {
@@ -330,7 +350,7 @@ impl Kept {
             });
         };
         let alarm = Arc::new(Alarm::new(reading.place().to_owned()));
-        let ready = reading.finish(count as u16, config.seed, shared.now())?;
+        let ready = reading.finish(count as u16, config.seed, shared.now(), stop)?;
         Ok(Self {
             seed: ready.seed,
             shards: ready.shards.into_iter(),

@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::io;
+use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use columba_broker::event::Now;
@@ -87,6 +89,11 @@ impl StoreError {
         }
     }
 
+    /// Whether nothing is wrong with the store but that reading it was to be stopped.
+    pub const fn is_stopped(&self) -> bool {
+        matches!(self.cause, Cause::Store(Error::Stopped))
+    }
+
     /// What to do about it, if anything can be said.
     pub fn fix(&self) -> Option<String> {
         let place = &self.place;
@@ -166,9 +173,10 @@ impl fmt::Display for BootReport {
             ..
         } = self.counts;
         let secs = self.took.as_secs_f64();
+        let s = if sessions == 1 { "" } else { "s" };
         write!(
             f,
-            "recovered {sessions} sessions, {queued} queued, {retained} retained in {secs:.3} s; "
+            "recovered {sessions} session{s}, {queued} queued, {retained} retained in {secs:.3} s; "
         )?;
         match (self.damaged, self.is_synced) {
             (0, true) => f.write_str("0 acknowledged messages lost")?,
@@ -179,10 +187,11 @@ impl fmt::Display for BootReport {
                 "{n} places are damaged, what they held is lost: see the log"
             )?,
         }
-        if unusable > 0 {
-            write!(f, "; {unusable} records mean nothing to this version")?;
+        match unusable {
+            0 => Ok(()),
+            1 => f.write_str("; 1 record means nothing to this version"),
+            n => write!(f, "; {n} records mean nothing to this version"),
         }
-        Ok(())
     }
 }
 
@@ -205,21 +214,27 @@ pub(crate) struct Ready {
 }
 
 impl Reading {
-    /// Opens a store, or makes one, and reads all that lives in it. `number` is random, for a new
-    /// store. Tells in the log how far it is, and what is damaged.
-    pub(crate) fn new(config: StoreConfig, number: u64, now: Now) -> Result<Self, StoreError> {
+    /// Opens a store, or makes one, and reads all that lives in it, until `stop` is set. `number` is
+    /// random, for a new store. Tells in the log how far it is, and what is damaged.
+    pub(crate) fn new(
+        config: StoreConfig,
+        number: u64,
+        now: Now,
+        stop: &AtomicBool,
+    ) -> Result<Self, StoreError> {
         let StoreConfig {
             files,
             place,
             is_synced,
         } = config;
         let began = Instant::now();
-        let mut progress = Steps::new(began, &place);
+        tracing::info!(directory = place, "reading the store");
+        let mut progress = Steps::new(began, &place, stop);
         let mut options = Options::new(number);
         options.is_synced = is_synced;
         let failed = |error| StoreError::new(place.clone(), error);
-        let opened = Log::open(files, options, &mut |at| {
-            progress.step(at.bytes, at.bytes_total, "bytes");
+        let opened = Log::open_unless(files, options, &mut |at| {
+            progress.step(at.bytes, at.bytes_total, "bytes")
         });
         let (mut log, found) = opened.map_err(failed)?;
         if found.torn_bytes > 0 {
@@ -253,7 +268,13 @@ impl Reading {
     }
 
     /// Deals out what was found. `seed` is for a store that has none yet.
-    pub(crate) fn finish(self, shards: u16, seed: u64, now: Now) -> Result<Ready, StoreError> {
+    pub(crate) fn finish(
+        self,
+        shards: u16,
+        seed: u64,
+        now: Now,
+        stop: &AtomicBool,
+    ) -> Result<Ready, StoreError> {
         let Self {
             mut log,
             recovery,
@@ -276,7 +297,7 @@ impl Reading {
                 break;
             }
             // There is another number of shards: some messages lie in other records now.
-            let mut progress = Steps::new(Instant::now(), &place);
+            let mut progress = Steps::new(Instant::now(), &place, stop);
             let recovery = read_all(&mut log, now, &mut progress).map_err(failed)?;
             recovered = recovery.finish(shards, seed);
         }
@@ -316,7 +337,9 @@ fn read_all(
             return Ok(recovery);
         };
         from = next;
-        progress.step(taken, records, "records");
+        if progress.step(taken, records, "records").is_break() {
+            return Err(Error::Stopped);
+        }
     }
 }
 
@@ -332,7 +355,11 @@ pub fn random_number() -> io::Result<u64> {
 
 /// The same for the store.
 pub(crate) fn batch_of(records: Records) -> Batch {
-    Batch::from_parts(records.bytes, records.ends, records.releases)
+    let mut batch = Batch::from_parts(records.bytes, records.ends, records.releases);
+    if records.tells_written {
+        batch.tell_written();
+    }
+    batch
 }
 
 /// Tells what is damaged, and what it costs.
@@ -353,20 +380,26 @@ pub fn is_loss(damage: &Damage) -> bool {
 struct Steps<'a> {
     told_at: Instant,
     place: &'a str,
+    stop: &'a AtomicBool,
 }
 
 impl<'a> Steps<'a> {
-    const fn new(now: Instant, place: &'a str) -> Self {
+    const fn new(now: Instant, place: &'a str, stop: &'a AtomicBool) -> Self {
         Self {
             told_at: now,
             place,
+            stop,
         }
     }
 
-    fn step(&mut self, done: u64, of: u64, what: &str) {
+    /// So much is done of so much; whether to go on.
+    fn step(&mut self, done: u64, of: u64, what: &str) -> ControlFlow<()> {
+        if self.stop.load(Ordering::Relaxed) {
+            return ControlFlow::Break(());
+        }
         let now = Instant::now();
         if now.duration_since(self.told_at) < STEP {
-            return;
+            return ControlFlow::Continue(());
         }
         self.told_at = now;
         let percent = done * 100 / of.max(1);
@@ -375,6 +408,7 @@ impl<'a> Steps<'a> {
             "reading the store: {done} of {of} {what}, {percent} %"
         );
         service_manager::notify_recovering(percent);
+        ControlFlow::Continue(())
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use columba_broker::access::AccessRules;
 use columba_broker::event::{CloseCause, ListenerId, Now, Peer, ShardId};
-use columba_broker::limits::{Anonymous, ListenerSettings};
+use columba_broker::limits::{Anonymous, ListenerSettings, Promise};
 use columba_broker::mail::Mail;
 use columba_broker::recovery::RecoveredCounts;
 use columba_broker::{Input, Shard, ShardConfig};
@@ -485,7 +485,7 @@ pub(crate) fn new_shards(swarm: &Swarm, seed: u64, now: Now, is_durable: bool) -
         connections_max: 0,
         packet_bytes_max: None,
         certificate_is_user: false,
-        is_durable: true,
+        promise: Promise::Durable,
     };
     let listeners: Arc<[ListenerSettings]> = Arc::new([listener]);
     let access = Arc::new(AccessRules::allow_all());

@@ -48,6 +48,8 @@ pub struct Batch {
     releases: Vec<Position>,
     /// What the records take on disk.
     records_on_disk: u64,
+    /// Whether its user wants to know when it is written, before it is durable.
+    tells_written: bool,
 }
 
 impl Batch {
@@ -77,7 +79,19 @@ impl Batch {
             ends,
             releases: releases.into_iter().map(Position::new).collect(),
             records_on_disk,
+            tells_written: false,
         }
+    }
+
+    /// Asks for a [`Report::Written`](crate::Report::Written).
+    pub const fn tell_written(&mut self) {
+        self.tells_written = true;
+    }
+
+    /// Whether it was asked for.
+    #[must_use]
+    pub const fn tells_written(&self) -> bool {
+        self.tells_written
     }
 
     /// The other way round: the memory of a batch, emptied, for the parts of another.
@@ -165,6 +179,7 @@ impl Batch {
         self.ends.clear();
         self.releases.clear();
         self.records_on_disk = 0;
+        self.tells_written = false;
     }
 }
 

@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use crate::batch::{Batch, Position};
 use crate::files::Files;
 use crate::log::{Log, Stats};
-use crate::port::{Order, Port, Report, Ticket, Waiting, attempt};
+use crate::port::{Order, Port, Report, Ticket, Told, Waiting, attempt};
 
 /// How much may wait for the disk.
 #[derive(Clone, Copy, Debug)]
@@ -267,9 +267,17 @@ fn commit<F: Files>(log: &mut Log<F>, batches: Vec<Waiting>, outboxes: &[Arc<Out
         Some(outbox) => lock(&outbox.inside).order.check(waiting),
         None => Ok(()),
     };
-    let results = attempt(log, &batches, check, |report| {
-        if let Some(outbox) = outboxes.first() {
-            lock(&outbox.inside).reports.push(report);
+    let results = attempt(log, &batches, check, |told| match told {
+        Told::Written(at) => {
+            if let (Some(outbox), Some(waiting)) = (outboxes.get(at), batches.get(at)) {
+                tell_written(outbox, waiting);
+            }
+        }
+        Told::Damaged(damage) => {
+            if let Some(outbox) = outboxes.first() {
+                let report = Report::Damaged(damage);
+                lock(&outbox.inside).reports.push(report);
+            }
         }
     });
     for ((waiting, result), outbox) in batches.into_iter().zip(results).zip(outboxes) {
@@ -292,6 +300,16 @@ fn commit<F: Files>(log: &mut Log<F>, batches: Vec<Waiting>, outboxes: &[Arc<Out
         if !rest.iter().take(64).any(|later| Arc::ptr_eq(later, outbox)) {
             (outbox.wake)();
         }
+    }
+}
+
+/// Tells that a batch is written, at once: the disk may take its time to keep it.
+fn tell_written(outbox: &Outbox, waiting: &Waiting) {
+    let mut inside = lock(&outbox.inside);
+    if inside.order.is_in_turn(waiting) {
+        inside.reports.push(waiting.written());
+        drop(inside);
+        (outbox.wake)();
     }
 }
 

@@ -72,6 +72,9 @@ pub enum Error {
         /// The most that is taken.
         limit: u64,
     },
+    /// Whoever had the log opened wants it no more.
+    #[error("stopped while the store was being read")]
+    Stopped,
     /// The log was opened to be read only.
     #[error("the store was opened to be read only")]
     ReadOnly,
@@ -90,6 +93,23 @@ pub enum Error {
     /// The record's bytes are not what was written.
     #[error(transparent)]
     Damaged(#[from] Damage),
+}
+
+impl Error {
+    pub(crate) fn unreadable(file: Name, error: io::Error) -> Self {
+        Self::Unreadable {
+            file,
+            source: Arc::new(error),
+        }
+    }
+
+    pub(crate) fn failed(file: Name, during: &'static str, error: io::Error) -> Self {
+        Self::Failed {
+            file,
+            during,
+            source: Arc::new(error),
+        }
+    }
 }
 
 /// Bytes that are not what was written, and what they cost.

@@ -34,6 +34,7 @@ mod index;
 mod log;
 mod port;
 mod scan;
+mod walk;
 
 pub use backup::{BackedUp, backup};
 pub use batch::{Batch, Position};

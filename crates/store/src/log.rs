@@ -3,11 +3,10 @@
 mod adopt;
 mod clean;
 mod commit;
+mod live;
 mod recover;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
-use std::sync::Arc;
 
 use crate::batch::Position;
 use crate::error::{Damage, Error, Loss};
@@ -268,7 +267,7 @@ impl<F: Files> Log<F> {
         bytes.clear();
         bytes.resize(FRAME_HEADER_BYTES + place.length as usize, 0);
         let read = self.files.read_at(file, u64::from(place.offset), bytes);
-        let read = read.map_err(|source| unreadable(file, source))?;
+        let read = read.map_err(|source| Error::unreadable(file, source))?;
         bytes.truncate(read);
         let salt = self.salt(place.segment);
         match record_in(bytes, salt, position, place) {
@@ -345,13 +344,6 @@ fn damaged_record(position: u64, place: Place) -> Damage {
     }
 }
 
-fn unreadable(file: Name, source: io::Error) -> Error {
-    Error::Unreadable {
-        file,
-        source: Arc::new(source),
-    }
-}
-
 /// Pieces of segments that were read ahead: records in order of position mostly follow each other,
 /// and those that were moved follow each other elsewhere.
 #[derive(Default)]
@@ -386,7 +378,7 @@ impl Windows {
             if read.is_err() {
                 bytes.clear();
             }
-            bytes.truncate(read.map_err(|source| unreadable(file, source))?);
+            bytes.truncate(read.map_err(|source| Error::unreadable(file, source))?);
         }
         let Some((start, bytes)) = self.open.get(&place.segment) else {
             return Ok(&[]);

@@ -13,6 +13,14 @@ pub struct Ticket(pub u64);
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Report {
+    /// A batch that [asked for it](Batch::tell_written) and all that were handed over before it are
+    /// written, and not on the disk yet: they outlive the process, but not the machine. Not told
+    /// where commits do not wait for the disk, nor while the user does not know of a refusal, so
+    /// nobody may wait for this alone.
+    Written {
+        /// Which batch.
+        ticket: Ticket,
+    },
     /// A batch is on the disk. Those that were handed over earlier have been reported before.
     Durable {
         /// Which batch.
@@ -109,6 +117,11 @@ impl Order {
         }
     }
 
+    /// Whether no batch handed over before this one was refused without its user's knowledge.
+    pub(crate) const fn is_in_turn(&self, waiting: &Waiting) -> bool {
+        waiting.known == self.refusals
+    }
+
     /// Notes why a batch with records was refused.
     pub(crate) fn note(&mut self, waiting: &Waiting, error: &Error) {
         let is_full = matches!(error, Error::Full { .. }) && waiting.batch.has_records();
@@ -138,8 +151,14 @@ impl<F: Files> Inline<F> {
         let queue = std::mem::take(&mut self.queue);
         let reports = &mut self.reports;
         let tried = |_, waiting: &Waiting| self.order.check(waiting);
-        let results = attempt(&mut self.log, &queue, tried, |report| {
-            reports.push(report);
+        let results = attempt(&mut self.log, &queue, tried, |told| {
+            reports.extend(match told {
+                Told::Written(at) => queue
+                    .get(at)
+                    .filter(|waiting| self.order.is_in_turn(waiting))
+                    .map(Waiting::written),
+                Told::Damaged(damage) => Some(Report::Damaged(damage)),
+            });
         });
         for (waiting, result) in queue.into_iter().zip(results) {
             if let Err(error) = &result {
@@ -191,6 +210,13 @@ impl<F: Files> Port for Inline<F> {
 }
 
 impl Waiting {
+    /// That it is written.
+    pub(crate) const fn written(&self) -> Report {
+        Report::Written {
+            ticket: self.ticket,
+        }
+    }
+
     /// What its user is told, and the batch if it is not needed any more.
     pub(crate) fn answer(self, result: Result<Position, Error>) -> (Report, Option<Batch>) {
         let Self { ticket, batch, .. } = self;
@@ -208,12 +234,20 @@ impl Waiting {
     }
 }
 
+/// What is told in the course of a commit.
+pub(crate) enum Told {
+    /// The batch at this place of the queue is written.
+    Written(usize),
+    /// Damage was found in passing.
+    Damaged(Damage),
+}
+
 /// Commits those batches that `check` lets pass, and says what became of each.
 pub(crate) fn attempt<F: Files>(
     log: &mut Log<F>,
     queue: &[Waiting],
     check: impl Fn(usize, &Waiting) -> Result<(), Error>,
-    mut report: impl FnMut(Report),
+    mut tell: impl FnMut(Told),
 ) -> Vec<Result<Position, Error>> {
     let checked: Vec<Result<(), Error>> = queue
         .iter()
@@ -225,7 +259,15 @@ pub(crate) fn attempt<F: Files>(
         .zip(&checked)
         .filter(|(_, check)| check.is_ok());
     let passed: Vec<&Batch> = passed.map(|(waiting, _)| &waiting.batch).collect();
-    let committed = log.commit(passed.iter().copied());
+    // From the first that may not be tried on, places differ, and some pass others.
+    let in_turn = checked.iter().take_while(|check| check.is_ok()).count();
+    let mut written = |at: usize| {
+        let is_asked = queue.get(at).is_some_and(|of| of.batch.tells_written());
+        if at < in_turn && is_asked {
+            tell(Told::Written(at));
+        }
+    };
+    let committed = log.commit_telling(passed.iter().copied(), &mut written);
     let mut committed = match committed {
         Ok(committed) => committed.batches,
         // Some of a long list may have become durable before the disk failed. It is safe to say
@@ -243,7 +285,7 @@ pub(crate) fn attempt<F: Files>(
     // Without anybody to tell, it waits for the next batch.
     if !queue.is_empty() {
         for damage in log.take_damage() {
-            report(Report::Damaged(damage));
+            tell(Told::Damaged(damage));
         }
     }
     results

@@ -4,6 +4,7 @@
 mod model;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -344,4 +345,62 @@ fn a_copy_of_a_store_in_use_is_what_it_was_at_one_commit() {
             "seed {seed}"
         );
     }
+}
+
+#[test]
+fn a_look_at_a_store_in_use_shows_what_it_was_at_one_commit() {
+    for seed in 0..40 {
+        let (disk, mut model) = worked_on(seed, 60);
+        disk.restart_process();
+        let (mut log, _) = open(&disk).unwrap();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (over, source) = (Arc::clone(&is_over), disk.clone());
+        let mut states = BTreeMap::new();
+        states.insert(log.stats().commit, model.content());
+        let looking = std::thread::spawn(move || {
+            let looked = Log::open_in_use(source, &mut |_| ());
+            over.store(true, Ordering::Release);
+            looked
+        });
+        let mut random = Random(seed);
+        while !is_over.load(Ordering::Acquire) {
+            let batch = model.batch(&mut random, 40);
+            let first = commit(&mut log, &batch);
+            model.apply(&batch, first.value());
+            states.insert(log.stats().commit, model.content());
+            std::thread::yield_now();
+        }
+        let (mut looked, found) = looking.join().unwrap().unwrap();
+        assert_eq!(found.damage, [], "seed {seed}");
+        let state = &states[&found.commit];
+        assert_eq!(found.records, state.len() as u64, "seed {seed}");
+        let live = |position: &u64| looked.is_live(Position::new(*position));
+        assert!(
+            state.iter().map(|(position, _)| position).all(live),
+            "seed {seed}"
+        );
+        // The store may have freed some of it since.
+        if looked.is_all_there().unwrap() {
+            assert_eq!(&content(&mut looked), state, "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn opening_ends_when_it_is_no_longer_wanted_and_starts_anew_later() {
+    let (disk, model) = worked_on(3, 60);
+    disk.restart_process();
+    let mut left = 2;
+    let stopped = Log::open_unless(disk.clone(), small_options(7), &mut |_| {
+        left -= 1;
+        if left == 0 {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+    assert!(matches!(stopped, Err(Error::Stopped)));
+    let (mut log, found) = open(&disk).unwrap();
+    assert_eq!(found.damage, []);
+    assert_eq!(content(&mut log), model.content());
 }

@@ -16,7 +16,7 @@ use columba_broker::access::AccessRules;
 use columba_broker::event::{
     CloseCause, ConnectionId, Effect, Input, ListenerId, Now, Peer, ShardId,
 };
-use columba_broker::limits::{Anonymous, Limits, ListenerSettings};
+use columba_broker::limits::{Anonymous, Limits, ListenerSettings, Promise};
 use columba_broker::mail::Mail;
 use columba_broker::stats::Stats;
 use columba_broker::{Shard, ShardConfig};
@@ -134,7 +134,7 @@ impl Driver {
             connections_max: 0,
             packet_bytes_max: None,
             certificate_is_user: false,
-            is_durable: true,
+            promise: Promise::Durable,
         }]);
         let access = Arc::new(AccessRules::allow_all());
         let now = Now {

@@ -5,6 +5,7 @@ use columba_codec::{Decoded, Packet, PacketId, PacketType, Properties, ReasonCod
 use super::Shard;
 use crate::connection::{Connection, State};
 use crate::event::{CloseCause, ConnectionId, Effect, Handover, Peer};
+use crate::limits::Promise;
 use crate::outcome::Outcome;
 use crate::output::Output;
 use crate::timer::Timer;
@@ -32,10 +33,15 @@ impl Shard {
             self.connections.resize_with(index + 1, || None);
         }
         let mut packet_bytes_max = self.limits.packet_bytes_max;
+        let mut promise = Promise::default();
         if let Some(listener) = self.listeners.get(usize::from(peer.listener.0)) {
+            promise = listener.promise;
             packet_bytes_max = packet_bytes_max.min(listener.packet_bytes_max.unwrap_or(u32::MAX));
         }
-        let connection = Connection::new(id, peer, packet_bytes_max, self.now.mono_ms);
+        let connection = Connection {
+            promise,
+            ..Connection::new(id, peer, packet_bytes_max, self.now.mono_ms)
+        };
         if let Some(place) = self.connections.get_mut(index) {
             *place = Some(connection);
         }

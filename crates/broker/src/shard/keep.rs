@@ -13,10 +13,12 @@ use columba_codec::packet::{Acknowledgement, UnsubAck};
 use columba_codec::{Packet, PacketId, PacketType, Properties, QoS, ReasonCode};
 
 use super::Shard;
+use super::line::{Committing, Line};
 use crate::connection::{Answers, Connection};
 use crate::event::ConnectionId;
 use crate::journal::{Owner, RecordId};
 use crate::kept::{Kept, KeptId};
+use crate::limits::Promise;
 use crate::mail::{Draft, ExchangeRef, Letter};
 use crate::message::Message;
 use crate::query::{Answer, RequestId};
@@ -82,6 +84,7 @@ pub(super) enum Then {
     },
     /// SUBACK, if nothing else is missing.
     Applied {
+        conn: ConnectionId,
         number: u64,
     },
     UnsubAck {
@@ -111,15 +114,15 @@ impl Then {
 }
 
 /// Exchanges in the order in which they began, and what waits for the disk.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Exchanges {
     /// Number of the first one in the queue; they count from 1.
     first: u64,
-    pub(super) queue: VecDeque<Exchange>,
-    /// By ticket, in order.
-    pub(super) committing: VecDeque<Committing>,
-    /// What has to wait longer than for its ticket, in order.
-    pub(super) ending: Vec<Committing>,
+    queue: VecDeque<Exchange>,
+    /// What waits until it is written.
+    written: Line,
+    /// What waits until it is durable.
+    durable: Line,
     /// Sessions that hold messages back until the store has them.
     pub(super) holding: Vec<SessionRef>,
     /// An emptied list of recipients, for the next message.
@@ -128,29 +131,16 @@ pub(super) struct Exchanges {
     pub(super) held: Vec<ConnectionId>,
 }
 
-/// What follows when something is durable.
-#[derive(Debug)]
-pub(super) struct Committing {
-    /// The batch that has to be.
-    ticket: u64,
-    /// What it says has ended, and is released later: see [`Journal::end`].
-    ///
-    /// [`Journal::end`]: crate::journal::Journal::end
-    ending: Vec<u64>,
-    then: Then,
-}
-
 impl Exchanges {
-    /// Whether an answer on a connection waits longer than for its ticket.
-    fn is_ending(&self, conn: Option<ConnectionId>) -> bool {
-        let of = |waiting: &Committing| waiting.then.connection() == conn;
-        conn.is_some() && self.ending.iter().any(of)
-    }
-
     pub(super) fn new() -> Self {
         Self {
             first: 1,
-            ..Self::default()
+            queue: VecDeque::new(),
+            written: Line::new(Promise::Written),
+            durable: Line::new(Promise::Durable),
+            holding: Vec::new(),
+            spare: Vec::new(),
+            held: Vec::new(),
         }
     }
 
@@ -162,6 +152,19 @@ impl Exchanges {
     fn get_mut(&mut self, number: u64) -> Option<&mut Exchange> {
         let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
         self.queue.get_mut(place)
+    }
+
+    /// What waits for a promise.
+    const fn line(&mut self, promise: Promise) -> &mut Line {
+        match promise {
+            Promise::Written => &mut self.written,
+            Promise::Durable | Promise::Nothing => &mut self.durable,
+        }
+    }
+
+    /// How much waits for other shards or for the store.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len() + self.written.len() + self.durable.len()
     }
 
     /// Whether an exchange is not written yet.
@@ -359,17 +362,13 @@ impl Shard {
         self.keeping.is_open
     }
 
+    /// An answer to an exchange has come. Those that are complete are written, in order.
     pub(super) fn on_answered(&mut self, number: u64, drafts: Vec<Draft>) {
         let Some(exchange) = self.exchanges.get_mut(number) else {
             return;
         };
         exchange.waiting -= 1;
         exchange.add(drafts);
-        self.write_exchanges();
-    }
-
-    /// Writes exchanges that are complete, in order.
-    pub(super) fn write_exchanges(&mut self) {
         while self
             .exchanges
             .queue
@@ -408,13 +407,13 @@ impl Shard {
     /// Does what follows when everything up to now is durable, or, if that is nothing to it, as
     /// soon as earlier answers on the same connection are given.
     pub(super) fn commit_then(&mut self, has_records: bool, then: Then) {
-        let durable = self.journal.durable();
+        let reached = self.journal.reached(self.promise_of(&then));
         let last = match then.connection() {
             Some(conn) => self.connection(conn).map_or(0, |of| of.answers().ticket),
             None => 0,
         };
-        let is_ending = self.exchanges.is_ending(then.connection());
-        let is_waited_for = last > durable || has_records || is_ending;
+        let is_ending = self.is_ending(&then);
+        let is_waited_for = last > reached || has_records || is_ending;
         if matches!(then, Then::Nothing) || !is_waited_for {
             return self.do_then(then);
         }
@@ -425,7 +424,7 @@ impl Shard {
     /// shard is answered without waiting for that: what was ended here may wait for that shard.
     pub(super) fn do_when_durable(&mut self, then: Then) {
         let ending = match then {
-            Then::Answer { .. } => Vec::new(),
+            Then::Answer { .. } => 0,
             Then::Nothing
             | Then::Acknowledge { .. }
             | Then::Applied { .. }
@@ -433,9 +432,10 @@ impl Shard {
             | Then::UnsubAck { .. } => self.journal.ending(),
         };
         let ticket = self.journal.ticket();
-        let is_ending = !ending.is_empty() || self.exchanges.is_ending(then.connection());
-        let is_durable = ticket <= self.journal.durable();
-        if (is_durable && !is_ending) || !self.waits_for_store(&then) {
+        let promise = self.promise_of(&then);
+        let is_ending = ending > 0 || self.is_ending(&then);
+        let is_reached = ticket <= self.journal.reached(promise);
+        if (is_reached && !is_ending) || promise == Promise::Nothing {
             return self.do_then(then);
         }
         if let Some(answers) = self.answers_of(&then) {
@@ -446,59 +446,71 @@ impl Shard {
             ending,
             then,
         };
-        if is_durable {
-            self.exchanges.ending.push(waiting);
+        if is_reached {
+            self.put_off(promise, waiting);
         } else {
-            self.exchanges.committing.push_back(waiting);
+            self.journal.tell_written(promise, ticket);
+            self.exchanges.line(promise).push(waiting);
         }
     }
 
-    /// Does what follows from what is durable now. Answers on one connection keep their order.
+    /// Does what follows from what is durable or written now. Answers on one connection keep their
+    /// order.
     pub(super) fn follow_commits(&mut self) {
-        for waiting in std::mem::take(&mut self.exchanges.ending) {
-            self.follow(waiting);
-        }
-        let durable = self.journal.durable();
-        while self
-            .exchanges
-            .committing
-            .front()
-            .is_some_and(|waiting| waiting.ticket <= durable)
-            && let Some(waiting) = self.exchanges.committing.pop_front()
-        {
-            self.follow(waiting);
+        for promise in [Promise::Written, Promise::Durable] {
+            while let Some(waiting) = self.exchanges.line(promise).next(&self.journal) {
+                if waiting.ending > 0 || self.is_ending(&waiting.then) {
+                    self.put_off(promise, waiting);
+                } else {
+                    self.do_then(waiting.then);
+                }
+            }
+            while let Some(waiting) = self.exchanges.line(promise).next_put_off(&mut self.journal) {
+                if let Some(answers) = self.answers_of(&waiting.then) {
+                    answers.ending -= 1;
+                }
+                self.do_then(waiting.then);
+            }
         }
     }
 
-    fn follow(&mut self, mut waiting: Committing) {
-        if !waiting.ending.is_empty() && self.journal.has_ended(&waiting.ending) {
-            (waiting.ending, waiting.ticket) = (Vec::new(), self.journal.ticket());
+    /// Something waits for more than its ticket, or for what does on the same connection.
+    fn put_off(&mut self, promise: Promise, waiting: Committing) {
+        if let Some(answers) = self.answers_of(&waiting.then) {
+            answers.ending += 1;
         }
-        let is_over = waiting.ending.is_empty() && waiting.ticket <= self.journal.durable();
-        if is_over && !self.exchanges.is_ending(waiting.then.connection()) {
-            return self.do_then(waiting.then);
-        }
-        self.exchanges.ending.push(waiting);
+        self.exchanges.line(promise).put_off(waiting);
     }
 
-    /// Whether what follows has to wait, which the clients of some listeners do not want.
-    fn waits_for_store(&self, then: &Then) -> bool {
-        let is_release = matches!(
-            then,
+    /// Whether an earlier answer on the same connection waits longer than for its ticket.
+    fn is_ending(&self, then: &Then) -> bool {
+        let connection = then.connection().and_then(|conn| self.connection(conn));
+        connection.is_some_and(|connection| connection.answers().ending > 0)
+    }
+
+    /// What has to be true of the store before something follows.
+    fn promise_of(&self, then: &Then) -> Promise {
+        match then {
+            // A client that has heard of a step which is forgotten would take a message twice.
             Then::Acknowledge {
                 packet: PacketType::PubRel,
                 ..
             }
-        );
-        is_release || then.connection().is_none_or(|conn| self.is_promised(conn))
+            | Then::Nothing
+            | Then::Tell { .. }
+            | Then::Answer { .. } => Promise::Durable,
+            Then::Acknowledge { conn, .. }
+            | Then::Applied { conn, .. }
+            | Then::UnsubAck { conn, .. } => self
+                .connection(*conn)
+                .map_or(Promise::Durable, |connection| connection.promise),
+        }
     }
 
-    /// Whether acknowledgements on a connection promise that something is on disk.
+    /// Whether acknowledgements on a connection promise anything of the store.
     pub(super) fn is_promised(&self, conn: ConnectionId) -> bool {
-        let listener = self
-            .connection(conn)
-            .and_then(|of| self.listeners.get(usize::from(of.peer.listener.0)));
-        listener.is_none_or(|listener| listener.is_durable)
+        self.connection(conn)
+            .is_none_or(|connection| connection.promise != Promise::Nothing)
     }
 
     fn count_asked(&mut self, then: &Then, is_more: bool) {
@@ -535,7 +547,7 @@ impl Shard {
                 };
                 self.write_ack(conn, packet, ack);
             }
-            Then::Applied { number } => self.on_applied(number),
+            Then::Applied { number, .. } => self.on_applied(number),
             Then::Tell { request, answer } => self.answer(request, answer),
             Then::UnsubAck {
                 conn,
@@ -630,8 +642,8 @@ impl Shard {
         let is_durable = received
             .record
             .is_none_or(|record| self.journal.position(record).is_some());
-        let waits = answers.is_some_and(|answers| answers.ticket > self.journal.durable())
-            || self.exchanges.is_ending(Some(conn));
+        let reached = self.journal.reached(self.promise_of(&then));
+        let waits = answers.is_some_and(|answers| answers.ticket > reached || answers.ending > 0);
         if is_durable && !waits {
             return self.do_then(then);
         }

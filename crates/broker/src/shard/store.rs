@@ -15,10 +15,8 @@ const ANSWERS_MAX: usize = 1 << 16;
 
 impl Shard {
     fn is_store_behind(&self) -> bool {
-        let answers = self.exchanges.queue.len()
-            + self.exchanges.committing.len()
-            + self.exchanges.ending.len();
-        self.journal.is_behind(self.limits.store_waiting_bytes_max) || answers > ANSWERS_MAX
+        self.journal.is_behind(self.limits.store_waiting_bytes_max)
+            || self.exchanges.waiting() > ANSWERS_MAX
     }
 
     /// Whether a packet has to wait because the store does not keep up.
@@ -45,6 +43,10 @@ impl Shard {
 
     pub(super) fn on_store(&mut self, event: StoreEvent) {
         match event {
+            StoreEvent::Written { ticket } => {
+                self.journal.on_written(ticket);
+                self.follow_commits();
+            }
             StoreEvent::Durable { ticket, first } => self.on_durable(ticket, first),
             StoreEvent::Full => self.journal.on_full(),
             StoreEvent::Room => self.journal.on_room(),

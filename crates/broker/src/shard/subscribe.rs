@@ -114,7 +114,7 @@ impl Shard {
         }
         if self.durable_number(slot).is_some() && self.is_promised(id) {
             self.expect_answers(number, 1);
-            self.do_when_durable(Then::Applied { number });
+            self.do_when_durable(Then::Applied { conn: id, number });
         }
         self.on_applied(number);
     }

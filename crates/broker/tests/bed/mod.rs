@@ -36,7 +36,7 @@ use columba_broker::event::{
     AuthRequest, AuthVerdict, CloseCause, Command, ConnectionId, Effect, Input, ListenerId, Now,
     Peer, Report, ShardId,
 };
-use columba_broker::limits::{Anonymous, Limits, ListenerSettings};
+use columba_broker::limits::{Anonymous, Limits, ListenerSettings, Promise};
 use columba_broker::outcome::Outcome;
 use columba_broker::query::{Answer, Request, RequestId};
 use columba_broker::stats::Stats;
@@ -247,7 +247,7 @@ impl Bed {
             connections_max: 0,
             packet_bytes_max: None,
             certificate_is_user: false,
-            is_durable: true,
+            promise: Promise::Durable,
         };
         let listeners: Arc<[ListenerSettings]> = Arc::new([listener]);
         let config = move |number: u16| ShardConfig {

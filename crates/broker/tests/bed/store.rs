@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use columba_broker::Shard;
 use columba_broker::event::Input;
 use columba_broker::journal::{Records, StoreEvent};
+use columba_broker::limits::Promise;
 use columba_broker::recovery::{Recovered, RecoveredCounts, Recovery};
 
 use super::Bed;
@@ -78,13 +79,13 @@ impl Bed {
         self
     }
 
-    /// A bed whose listener does not promise that anything is on disk.
-    pub fn without_promise(mut self) -> Self {
+    /// A bed with a store whose listener promises this.
+    pub fn promising(mut self, promise: Promise) -> Self {
         let make = self.config;
         self.config = Box::new(move |number| {
             let config = make(number);
             let mut listeners = config.listeners.to_vec();
-            listeners[0].is_durable = false;
+            listeners[0].promise = promise;
             columba_broker::ShardConfig {
                 listeners: listeners.into(),
                 ..config
@@ -101,6 +102,21 @@ impl Bed {
             }
         }
         !self.store.is_held && self.commit_one()
+    }
+
+    /// Writes the batches that wait, without making them durable: those who asked are told.
+    pub fn write_waiting(&mut self) {
+        let asked: Vec<(usize, u64)> = self
+            .store
+            .waiting
+            .iter()
+            .filter(|(_, of)| of.tells_written)
+            .map(|(shard, of)| (*shard, of.ticket))
+            .collect();
+        for (shard, ticket) in asked {
+            self.store_event(shard, StoreEvent::Written { ticket });
+        }
+        self.settle();
     }
 
     /// Commits one batch that waits.
@@ -131,6 +147,14 @@ impl Bed {
     /// Tells a shard something about the store.
     pub fn store_event(&mut self, shard: usize, event: StoreEvent) {
         self.input(shard, Input::Store(event));
+    }
+
+    /// The same where the machine lives on: what was handed over is there as well.
+    pub fn kill(&mut self, shards: u16) -> RecoveredCounts {
+        for (_, records) in std::mem::take(&mut self.store.waiting) {
+            self.store.commit(&records);
+        }
+        self.crash(shards)
     }
 
     /// The process dies and another one starts with so many shards: all that is left is what was

@@ -5,7 +5,7 @@ use std::path::Path;
 use columba_store::{BackedUp, DiskFiles};
 
 use super::meter::{Meter, counted, size};
-use super::{failed, failed_to_open, look, show_damage};
+use super::{Look, failed, failed_to_open, look, show_damage};
 use crate::failure::{Failure, print};
 
 pub(super) fn backup(store: &Path, target: &Path) -> Result<(), Failure> {
@@ -22,7 +22,7 @@ pub(super) fn backup(store: &Path, target: &Path) -> Result<(), Failure> {
         error => failed(target, error),
     })?;
     drop(files);
-    let (_, found) = look(target)?;
+    let Look { found, .. } = look(target)?;
     if show_damage(&found) {
         let what = format!("the copy in {} has damage", target.display());
         return Err(Failure::new(what).fix("the store has it, too: see `columba store check`"));

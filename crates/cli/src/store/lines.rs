@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::meaning::meaning;
 use super::meter::{Meter, counted};
-use super::{failed, failed_to_open, look, show_damage};
+use super::{Look, failed, failed_to_open, look, show_damage, used_by};
 use crate::failure::{Failure, say};
 
 /// Records that are read in one go.
@@ -21,7 +21,14 @@ const RECORDS: usize = 1024;
 const BYTES: usize = 4 << 20;
 
 pub(super) fn export(store: &Path, to: Option<&Path>) -> Result<(), Failure> {
-    let (mut log, mut found) = look(store)?;
+    let Look {
+        mut log,
+        mut found,
+        user,
+    } = look(store)?;
+    say(&used_by(user, found.commit));
+    let has_changed =
+        |log: &mut Log<DiskFiles>| user.is_some() && !log.is_all_there().unwrap_or(false);
     let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(match to {
         Some(file) => Box::new(File::create_new(file).map_err(|error| {
             let what = format!("cannot make {}: {error}", file.display());
@@ -49,7 +56,11 @@ pub(super) fn export(store: &Path, to: Option<&Path>) -> Result<(), Failure> {
             return Ok(());
         }
         written.map_err(unwritten)?;
-        let Some(next) = next.map_err(|error| failed(store, error))? else {
+        let next = match next {
+            Err(_) if has_changed(&mut log) => return Err(changed(count)),
+            next => next.map_err(|error| failed(store, error))?,
+        };
+        let Some(next) = next else {
             break;
         };
         from = next;
@@ -60,7 +71,11 @@ pub(super) fn export(store: &Path, to: Option<&Path>) -> Result<(), Failure> {
         return Ok(());
     }
     flushed.map_err(unwritten)?;
-    found.damage.extend(log.take_damage());
+    let damage = log.take_damage();
+    if !damage.is_empty() && has_changed(&mut log) {
+        return Err(changed(count));
+    }
+    found.damage.extend(damage);
     if show_damage(&found) {
         let what = format!(
             "{} written; what is damaged is missing",
@@ -70,6 +85,16 @@ pub(super) fn export(store: &Path, to: Option<&Path>) -> Result<(), Failure> {
     }
     say(&format!("{} written.\n", counted(count, "record")));
     Ok(())
+}
+
+/// The broker has moved or released records before they were read.
+fn changed(count: u64) -> Failure {
+    let what = format!(
+        "the broker has freed space while its store was read; {} written, and others are missing",
+        counted(count, "record")
+    );
+    Failure::new(what)
+        .fix("export a copy: columba store backup DIR --to TARGET, then --store TARGET")
 }
 
 fn write_line(out: &mut impl Write, position: Position, record: &[u8]) -> io::Result<()> {

@@ -3,6 +3,7 @@
 mod bed;
 mod log;
 mod service_manager;
+mod stops_early;
 mod survives;
 mod sys;
 mod terminal;

@@ -93,4 +93,5 @@ fn check(dir: &Path, config: &str) {
 fn what_was_acknowledged_survives_a_kill() {
     killed_and_found_again("[broker]\nshards = 1\n");
     killed_and_found_again("[broker]\nshards = 3\n[store]\ndurability = \"os\"\n");
+    killed_and_found_again("[broker]\nshards = 2\n[[listener]]\ndurability = \"os\"\n");
 }

@@ -216,10 +216,11 @@ const LISTENER: Section = Section {
         ),
         live(
             "durability",
-            Kind::Choice(&["store", "memory"]),
+            Kind::Choice(&["store", "os", "memory"]),
             "store",
-            "Whether what a client of this listener is told was taken is as safe by then as [store] \
-             promises (\"store\"), or is on its way there (\"memory\").",
+            "How safe what a client is told was taken is by then, for clients that connect from then \
+             on. \"store\": as safe as [store] promises. \"os\": it outlives the broker, but perhaps \
+             not the machine. \"memory\": it is on its way to the store.",
         ),
     ],
 };

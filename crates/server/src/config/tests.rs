@@ -356,12 +356,15 @@ fn the_store_is_where_the_data_is_unless_it_has_a_place_of_its_own() {
     let config = good("[store]\ndirectory = \"/disk/mqtt\"\ndurability = \"memory\"\n");
     assert_eq!(config.store.durability, Durability::Memory);
     assert_eq!(place(&config), "/disk/mqtt");
-    let listeners =
-        good("[[listener]]\n[[listener]]\nbind = \"0.0.0.0:1884\"\ndurability = \"memory\"\n");
-    let durable: Vec<_> = listeners
+    let listeners = good(
+        "[[listener]]\n[[listener]]\nbind = \"0.0.0.0:1884\"\ndurability = \"memory\"\n\
+         [[listener]]\nbind = \"0.0.0.0:1885\"\ndurability = \"os\"\n",
+    );
+    let promises: Vec<_> = listeners
         .listeners
         .iter()
-        .map(|l| l.settings.is_durable)
+        .map(|l| l.settings.promise)
         .collect();
-    assert_eq!(durable, [true, false]);
+    let wanted = [Promise::Durable, Promise::Nothing, Promise::Written];
+    assert_eq!(promises, wanted);
 }

@@ -130,6 +130,7 @@ impl<P: Port> Storing<P> {
             bytes,
             ends,
             releases,
+            tells_written: false,
         })
     }
 
@@ -139,6 +140,12 @@ impl<P: Port> Storing<P> {
         self.port.take_reports(&mut reports);
         for report in reports.drain(..) {
             match report {
+                Report::Written { ticket } => {
+                    // As long as the disk has room no batch passes another.
+                    if self.state == State::Open {
+                        events.push(StoreEvent::Written { ticket: ticket.0 });
+                    }
+                }
                 Report::Durable { ticket, first } => {
                     self.on_durable(ticket.0, first.value(), events);
                 }

@@ -9,7 +9,7 @@ use columba_broker::access::AccessRules;
 use columba_broker::event::{
     AuthRequest, AuthVerdict, ConnectionId, ListenerId, Now, Peer, ShardId,
 };
-use columba_broker::limits::{Anonymous, Limits, ListenerSettings};
+use columba_broker::limits::{Anonymous, Limits, ListenerSettings, Promise};
 use columba_broker::mail::Mail;
 use columba_broker::{Effect, Input, Shard, ShardConfig};
 use mio::net::UnixStream;
@@ -52,7 +52,7 @@ impl Bed {
             connections_max: 0,
             packet_bytes_max: None,
             certificate_is_user: false,
-            is_durable: false,
+            promise: Promise::Nothing,
         };
         let config = ListenerConfig {
             kind: ListenerKind::Tcp { bind: address },

@@ -121,7 +121,7 @@ level = "info"
 #   "sync"    a loss of power: what a client is told was taken is on the disk by then
 #   "os"      the end of the broker, however it ends, but not that of the machine; quicker
 #   "memory"  nothing; no file is written
-# A listener with durability = "memory" does not let its clients wait for the disk.
+# A listener with durability = "os" or "memory" does not let its clients wait for the disk.
 [store]
 durability = "sync"
 # directory = "data"

@@ -186,7 +186,7 @@ mod tests {
 
     use crate::runtime::Clock;
     use columba_broker::event::ListenerId;
-    use columba_broker::limits::{Anonymous, ListenerSettings};
+    use columba_broker::limits::{Anonymous, ListenerSettings, Promise};
     use rcgen::{CertificateParams, KeyPair};
 
     use crate::listener::{
@@ -218,7 +218,7 @@ mod tests {
                 connections_max: 0,
                 packet_bytes_max: None,
                 certificate_is_user: false,
-                is_durable: true,
+                promise: Promise::Durable,
             },
         };
         let listener = Listener::load(&config).unwrap();

@@ -4,6 +4,9 @@ use columba_store::{Name, SimDisk};
 
 use super::*;
 
+/// Nobody wants it stopped.
+static GO_ON: AtomicBool = AtomicBool::new(false);
+
 fn now() -> Now {
     Now {
         mono_ms: 5,
@@ -36,8 +39,8 @@ fn foreign(records: &[&[u8]]) -> SimDisk {
 #[test]
 fn a_store_that_is_new_has_nothing_and_lost_nothing() {
     let disk = SimDisk::new(1);
-    let ready = Reading::new(on(&disk, true), 7, now()).unwrap();
-    let ready = ready.finish(3, 42, now()).unwrap();
+    let ready = Reading::new(on(&disk, true), 7, now(), &GO_ON).unwrap();
+    let ready = ready.finish(3, 42, now(), &GO_ON).unwrap();
     assert_eq!(ready.seed, 42);
     assert_eq!(ready.shards.len(), 3);
     let mut report = ready.report;
@@ -48,7 +51,13 @@ fn a_store_that_is_new_has_nothing_and_lost_nothing() {
         "recovered 0 sessions, 0 queued, 0 retained in 1.234 s; 0 acknowledged messages lost"
     );
     report.is_synced = false;
-    report.counts.unusable = 3;
+    (report.counts.sessions, report.counts.unusable) = (1, 1);
+    assert_eq!(
+        report.to_string(),
+        "recovered 1 session, 0 queued, 0 retained in 1.234 s; nothing is damaged; 1 record means \
+         nothing to this version"
+    );
+    (report.counts.sessions, report.counts.unusable) = (0, 3);
     assert_eq!(
         report.to_string(),
         "recovered 0 sessions, 0 queued, 0 retained in 1.234 s; nothing is damaged; 3 records mean \
@@ -61,8 +70,8 @@ fn records_that_mean_nothing_are_left_alone() {
     // More than are read in one go.
     let records = vec![&b"\xffwhat is this"[..]; REPLAY_RECORDS + 10];
     let disk = foreign(&records);
-    let ready = Reading::new(on(&disk, true), 7, now()).unwrap();
-    let ready = ready.finish(2, 42, now()).unwrap();
+    let ready = Reading::new(on(&disk, true), 7, now(), &GO_ON).unwrap();
+    let ready = ready.finish(2, 42, now(), &GO_ON).unwrap();
     assert_eq!(ready.report.records, records.len() as u64);
     let log = ready.log;
     assert!((0..records.len()).all(|at| log.is_live(Position::new(at as u64))));
@@ -75,8 +84,8 @@ fn what_is_damaged_is_told_in_the_report() {
         let at = bytes.windows(3).position(|three| three == b"one").unwrap();
         bytes[at] ^= 1;
     });
-    let ready = Reading::new(on(&disk, true), 7, now()).unwrap();
-    let report = ready.finish(1, 42, now()).unwrap().report;
+    let ready = Reading::new(on(&disk, true), 7, now(), &GO_ON).unwrap();
+    let report = ready.finish(1, 42, now(), &GO_ON).unwrap().report;
     assert_eq!((report.records, report.damaged), (1, 1));
     let text = report.to_string();
     assert!(
@@ -110,7 +119,7 @@ fn why_a_store_cannot_be_used_comes_with_what_to_do() {
         let sum = crc32c::crc32c(&bytes[..60]).to_le_bytes();
         bytes[60..64].copy_from_slice(&sum);
     });
-    let Err(error) = Reading::new(on(&disk, true), 7, now()) else {
+    let Err(error) = Reading::new(on(&disk, true), 7, now(), &GO_ON) else {
         panic!("a newer version was read");
     };
     assert_eq!(
@@ -130,4 +139,16 @@ fn why_a_store_cannot_be_used_comes_with_what_to_do() {
     );
     check(io::ErrorKind::StorageFull, "make room");
     check(io::ErrorKind::Other, "restore a backup");
+}
+
+#[test]
+fn reading_ends_when_it_is_to_be_stopped() {
+    let disk = foreign(&[b"one record"]);
+    let stop = AtomicBool::new(true);
+    let Err(error) = Reading::new(on(&disk, true), 7, now(), &stop) else {
+        panic!("it went on");
+    };
+    assert!(error.is_stopped(), "{error}");
+    let ready = Reading::new(on(&disk, true), 7, now(), &GO_ON).unwrap();
+    assert_eq!(ready.report.records, 1);
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use columba_broker::access::AccessRules;
 use columba_broker::event::{AuthRequest, AuthVerdict};
-use columba_broker::limits::{Anonymous, Limits, ListenerSettings};
+use columba_broker::limits::{Anonymous, Limits, ListenerSettings, Promise};
 use columba_codec::packet::{
     Connect, Packet, Publish, Subscribe, SubscribeFilters, SubscribeOptions, Will,
 };
@@ -46,7 +46,7 @@ pub(crate) fn settings(name: &str) -> ListenerSettings {
         connections_max: 0,
         packet_bytes_max: None,
         certificate_is_user: false,
-        is_durable: true,
+        promise: Promise::Durable,
     }
 }
 

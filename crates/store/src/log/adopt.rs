@@ -37,7 +37,7 @@ impl<F: Files> Log<F> {
         }
         self.make_spare()?;
         self.make_room(size, true)??;
-        self.write_group(&[], &moves, &[])??;
+        self.write_group(&[], &moves, &[], &mut || ())??;
         self.next_position = next;
         Ok(())
     }

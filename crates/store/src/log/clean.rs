@@ -84,7 +84,7 @@ impl<F: Files> Log<F> {
 
     fn empty_segments(&mut self, progress: &mut dyn FnMut(Stats)) -> Result<(), Error> {
         while self.is_work_due() {
-            self.commit_group(&[], &mut Committed::default())?;
+            self.commit_group(&[], &mut Committed::default(), &mut |_| ())?;
             progress(self.stats());
         }
         self.full.clone().map_or(Ok(()), Err)

@@ -32,6 +32,20 @@ impl<F: Files> Log<F> {
         &mut self,
         batches: impl IntoIterator<Item = &'a Batch>,
     ) -> Result<Committed, Error> {
+        self.commit_telling(batches, &mut |_| ())
+    }
+
+    /// The same. `written` is told the number of a batch, counted from 0, when it and all before it
+    /// have been written and the disk has not been asked to keep them yet: they outlive the process
+    /// from then on, but not the machine. Not told where commits do not wait for the disk.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub fn commit_telling<'a>(
+        &mut self,
+        batches: impl IntoIterator<Item = &'a Batch>,
+        written: &mut dyn FnMut(usize),
+    ) -> Result<Committed, Error> {
         let mut done = Committed::default();
         let mut group = Vec::new();
         let mut group_bytes = 0;
@@ -39,7 +53,7 @@ impl<F: Files> Log<F> {
         for batch in batches {
             let bytes = batch.bytes_on_disk();
             if !group.is_empty() && group_bytes + bytes > group_bytes_max {
-                self.commit_group(&group, &mut done)?;
+                self.commit_group(&group, &mut done, written)?;
                 group.clear();
                 group_bytes = 0;
             }
@@ -47,7 +61,7 @@ impl<F: Files> Log<F> {
             group.push(batch);
         }
         if !group.is_empty() || self.is_work_due() {
-            self.commit_group(&group, &mut done)?;
+            self.commit_group(&group, &mut done, written)?;
         }
         Ok(done)
     }
@@ -56,6 +70,7 @@ impl<F: Files> Log<F> {
         &mut self,
         batches: &[&Batch],
         done: &mut Committed,
+        written: &mut dyn FnMut(usize),
     ) -> Result<(), Error> {
         if let Some(failed) = &self.failed {
             return Err(failed.clone());
@@ -109,7 +124,14 @@ impl<F: Files> Log<F> {
         }
         let accepted = || batches.iter().zip(&fits).filter(|(_, fit)| fit.is_ok());
         let accepted: Vec<&Batch> = accepted().map(|(batch, _)| *batch).collect();
-        match self.write_group(&accepted, &moves, &removals)? {
+        // Behind one that was refused, only what releases is written: it has passed others.
+        let before = done.batches.len();
+        let in_turn = match full_before {
+            Some(_) => 0,
+            None => fits.iter().take_while(|fit| fit.is_ok()).count(),
+        };
+        let mut tell = || (before..before + in_turn).for_each(&mut *written);
+        match self.write_group(&accepted, &moves, &removals, &mut tell)? {
             Ok(mut next) => {
                 for (batch, fit) in batches.iter().zip(fits) {
                     let first = Position::new(next);
@@ -140,13 +162,14 @@ impl<F: Files> Log<F> {
         Ok(())
     }
 
-    /// Writes a group at the head, syncs it and takes note of it. The position of the first record
-    /// is returned, or why nothing fitted.
+    /// Writes a group at the head, tells `written`, syncs it and takes note of it. The position of
+    /// the first record is returned, or why nothing fitted.
     pub(super) fn write_group(
         &mut self,
         batches: &[&Batch],
         moves: &[Move],
         removals: &[u32],
+        written: &mut dyn FnMut(),
     ) -> Result<Result<u64, Error>, Error> {
         let Some(head) = self.head else {
             unreachable!("room was made before");
@@ -157,10 +180,11 @@ impl<F: Files> Log<F> {
         if let Err(error) = self.files.write_at(file, u64::from(head.end), &self.out) {
             return self.give_up_group(head, error).map(Err);
         }
-        if self.options.is_synced
-            && let Err(error) = self.files.sync_data(file)
-        {
-            return Err(self.fail(file, "syncing", error));
+        if self.options.is_synced {
+            written();
+            if let Err(error) = self.files.sync_data(file) {
+                return Err(self.fail(file, "syncing", error));
+            }
         }
         self.commit += 1;
         self.next_position = first

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::ops::Range;
-use std::sync::Arc;
+use std::ops::{ControlFlow, Range};
 
 use super::clean::Cleaning;
 use super::{Log, Options, Progress, Recovered, Segment, Stats};
@@ -11,11 +10,11 @@ use crate::batch::Position;
 use crate::error::{Damage, Error, Loss};
 use crate::files::{Files, Name};
 use crate::format::{
-    Frame, Kind, MARK_BYTES, MARK_SLOT_BYTES, Mark, SEGMENT_HEADER_BYTES, SegmentHeader, VERSION,
-    read_u32, read_u64,
+    Frame, Kind, MARK_SLOT_BYTES, SEGMENT_HEADER_BYTES, SegmentHeader, VERSION, read_u32, read_u64,
 };
 use crate::index::{Index, Place};
 use crate::scan::{Group, Groups};
+use crate::walk::read_mark;
 
 impl<F: Files> Log<F> {
     /// Opens the log in a directory, or makes one there, and says what it found.
@@ -31,7 +30,24 @@ impl<F: Files> Log<F> {
         options: Options,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(Self, Recovered), Error> {
-        Self::open_for(files, options, false, progress)
+        Self::open_unless(files, options, &mut |at| {
+            progress(at);
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// The same, until `progress` says that it is no longer wanted. What was begun is finished when
+    /// the log is opened the next time.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and [`Error::Stopped`].
+    pub fn open_unless(
+        mut files: F,
+        options: Options,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<(Self, Recovered), Error> {
+        files.lock()?;
+        Recovery::new(files, options, false).run(progress)
     }
 
     /// Opens the log in a directory that no process uses, and changes nothing there: neither is a
@@ -41,20 +57,20 @@ impl<F: Files> Log<F> {
     /// If there is none, another process has the directory, a file cannot be read, or the files are
     /// not of one store of a known version. Damage is no error.
     pub fn open_read_only(
-        files: F,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<(Self, Recovered), Error> {
-        Self::open_for(files, Options::new(0), true, progress)
-    }
-
-    fn open_for(
         mut files: F,
-        options: Options,
-        is_read_only: bool,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(Self, Recovered), Error> {
         files.lock()?;
-        let log = Self {
+        Recovery::new(files, Options::new(0), true).run(&mut |at| {
+            progress(at);
+            ControlFlow::Continue(())
+        })
+    }
+}
+
+impl<F: Files> Recovery<F> {
+    pub(super) fn new(files: F, options: Options, is_read_only: bool) -> Self {
+        let log = Log {
             files,
             options,
             segments: BTreeMap::new(),
@@ -72,7 +88,7 @@ impl<F: Files> Log<F> {
             out: Vec::new(),
             staged: Vec::new(),
         };
-        Recovery {
+        Self {
             log,
             is_read_only,
             found: Recovered::default(),
@@ -81,23 +97,22 @@ impl<F: Files> Log<F> {
             marked: 0,
             is_gap_known: true,
         }
-        .run(progress)
     }
 }
 
 /// What is given up at once if a disk cannot read it.
 const SECTOR_BYTES: usize = 4096;
 
-struct Recovery<F> {
-    log: Log<F>,
+pub(super) struct Recovery<F> {
+    pub(super) log: Log<F>,
     is_read_only: bool,
-    found: Recovered,
+    pub(super) found: Recovered,
     /// Records whose bytes are damaged and that no later frame has moved or released.
-    lost: BTreeMap<u64, Damage>,
+    pub(super) lost: BTreeMap<u64, Damage>,
     /// Segments that should be there.
     inventory: BTreeSet<u32>,
     /// The last commit that the mark says is durable.
-    marked: u64,
+    pub(super) marked: u64,
     /// Whether it is known why the next commit may have any number: a segment was removed there, or
     /// what is there is damaged.
     is_gap_known: bool,
@@ -114,9 +129,12 @@ struct End {
 }
 
 impl<F: Files> Recovery<F> {
-    fn run(mut self, progress: &mut dyn FnMut(Progress)) -> Result<(Log<F>, Recovered), Error> {
+    fn run(
+        mut self,
+        progress: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<(Log<F>, Recovered), Error> {
         let names = self.log.files.list();
-        let names = names.map_err(|e| unreadable(Name::Directory, e))?;
+        let names = names.map_err(|e| Error::unreadable(Name::Directory, e))?;
         let mut numbers = Vec::new();
         for name in &names {
             if let Name::Segment(number) = name {
@@ -135,29 +153,25 @@ impl<F: Files> Recovery<F> {
             let is_last = Some(number) == numbers.last();
             self.segment(*number, &bytes, is_last)?;
             done += bytes.len() as u64;
-            progress(Progress {
+            let at = Progress {
                 bytes: done,
                 bytes_total: total,
                 records: self.log.index.len(),
-            });
+            };
+            if progress(at).is_break() {
+                return Err(Error::Stopped);
+            }
         }
         self.finish(&numbers)?;
         Ok((self.log, self.found))
     }
 
     /// Finds out which store this is, and how far it got.
-    fn identify(&mut self, names: &[Name], numbers: &[u32]) -> Result<(), Error> {
+    pub(super) fn identify(&mut self, names: &[Name], numbers: &[u32]) -> Result<(), Error> {
         let mut store = None;
         if names.contains(&Name::Mark) {
-            let mut bytes = vec![0; MARK_SLOT_BYTES as usize + MARK_BYTES];
-            let read = self.log.files.read_at(Name::Mark, 0, &mut bytes);
-            bytes.truncate(read.map_err(|e| unreadable(Name::Mark, e))?);
-            let second = bytes.get(MARK_SLOT_BYTES as usize..).unwrap_or_default();
-            for mark in [Mark::read(&bytes), Mark::read(second)]
-                .into_iter()
-                .flatten()
-            {
-                self.marked = self.marked.max(mark.sequence);
+            if let Some(mark) = read_mark(&mut self.log.files)? {
+                self.marked = mark.sequence;
                 store = Some(mark.store);
             }
         }
@@ -204,7 +218,7 @@ impl<F: Files> Recovery<F> {
                 .log
                 .files
                 .length(file)
-                .map_err(|e| unreadable(file, e))?;
+                .map_err(|e| Error::unreadable(file, e))?;
         }
         Ok(total)
     }
@@ -212,7 +226,7 @@ impl<F: Files> Recovery<F> {
     fn load(&mut self, number: u32, bytes: &mut Vec<u8>) -> Result<(), Error> {
         let file = Name::Segment(number);
         let length = self.log.files.length(file);
-        let length = length.map_err(|e| unreadable(file, e))?;
+        let length = length.map_err(|e| Error::unreadable(file, e))?;
         bytes.clear();
         bytes.resize(usize::try_from(length).unwrap_or(usize::MAX), 0);
         if let Ok(read) = self.log.files.read_at(file, 0, bytes) {
@@ -233,7 +247,12 @@ impl<F: Files> Recovery<F> {
         Ok(())
     }
 
-    fn segment(&mut self, number: u32, bytes: &[u8], is_last: bool) -> Result<(), Error> {
+    pub(super) fn segment(
+        &mut self,
+        number: u32,
+        bytes: &[u8],
+        is_last: bool,
+    ) -> Result<(), Error> {
         let salt = self.log.salt(number);
         let segment = Segment::new(bytes.len() as u64);
         self.log.segments.insert(number, segment);
@@ -366,9 +385,9 @@ impl<F: Files> Recovery<F> {
                 return Ok(());
             }
             let removed = self.log.files.remove(file);
-            removed.map_err(|e| failed(file, "removing", e))?;
+            removed.map_err(|e| Error::failed(file, "removing", e))?;
             let synced = self.log.files.sync_directory();
-            return synced.map_err(|e| failed(Name::Directory, "syncing", e));
+            return synced.map_err(|e| Error::failed(Name::Directory, "syncing", e));
         }
         if self.is_read_only {
             return Ok(());
@@ -386,25 +405,25 @@ impl<F: Files> Recovery<F> {
                 from as u64,
                 bytes.get(from..end.cut).unwrap_or_default(),
             );
-            written.map_err(|e| failed(file, "writing", e))?;
+            written.map_err(|e| Error::failed(file, "writing", e))?;
         }
         // What was durable and cannot be read is left to those who know how to read it.
         let is_lost = self.marked > self.found.commit && !end.is_torn;
         if bytes.len() > end.cut && !is_lost {
             let cut = self.log.files.truncate(file, end.cut as u64);
-            cut.map_err(|e| failed(file, "cutting", e))?;
+            cut.map_err(|e| Error::failed(file, "cutting", e))?;
             if let Some(segment) = self.log.segments.get_mut(&number) {
                 segment.file_bytes = end.cut as u64;
             }
         }
         let synced = self.log.files.sync_data(file);
-        synced.map_err(|e| failed(file, "syncing", e))?;
+        synced.map_err(|e| Error::failed(file, "syncing", e))?;
         // The name may be as new as the bytes.
         let synced = self.log.files.sync_directory();
-        synced.map_err(|e| failed(Name::Directory, "syncing", e))
+        synced.map_err(|e| Error::failed(Name::Directory, "syncing", e))
     }
 
-    fn finish(&mut self, numbers: &[u32]) -> Result<(), Error> {
+    pub(super) fn finish(&mut self, numbers: &[u32]) -> Result<(), Error> {
         if self.marked > self.found.commit {
             let last = numbers.last().copied().unwrap_or(0);
             let at = self.log.segments.get(&last).map_or(0, |s| s.file_bytes);
@@ -431,22 +450,22 @@ impl<F: Files> Recovery<F> {
         // Its length and content are of no account: what it holds may be what it was before.
         match files.remove(Name::Spare) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                return Err(failed(Name::Spare, "removing", e));
+                return Err(Error::failed(Name::Spare, "removing", e));
             }
             Ok(()) | Err(_) => {}
         }
         if files.length(Name::Mark).is_err() {
             let made = files.create(Name::Mark);
-            made.map_err(|e| failed(Name::Mark, "making", e))?;
+            made.map_err(|e| Error::failed(Name::Mark, "making", e))?;
         }
         let room = files.allocate(Name::Mark, 2 * MARK_SLOT_BYTES);
-        room.map_err(|e| failed(Name::Mark, "reserving room for", e))?;
+        room.map_err(|e| Error::failed(Name::Mark, "reserving room for", e))?;
         self.log.write_mark()?;
         let files = &mut self.log.files;
         let synced = files.sync_data(Name::Mark);
-        synced.map_err(|e| failed(Name::Mark, "syncing", e))?;
+        synced.map_err(|e| Error::failed(Name::Mark, "syncing", e))?;
         let synced = files.sync_directory();
-        synced.map_err(|e| failed(Name::Directory, "syncing", e))
+        synced.map_err(|e| Error::failed(Name::Directory, "syncing", e))
     }
 }
 
@@ -460,20 +479,5 @@ fn damage(number: u32, bytes: Range<usize>, loss: Loss) -> Damage {
         offset: bytes.start as u64,
         bytes: bytes.len() as u64,
         loss,
-    }
-}
-
-fn unreadable(file: Name, error: io::Error) -> Error {
-    Error::Unreadable {
-        file,
-        source: Arc::new(error),
-    }
-}
-
-fn failed(file: Name, during: &'static str, error: io::Error) -> Error {
-    Error::Failed {
-        file,
-        during,
-        source: Arc::new(error),
     }
 }

@@ -184,3 +184,33 @@ fn a_store_that_is_behind_stops_the_reading_and_gets_everything_in_order() {
     assert!(!bed.storing.is_behind());
     assert_eq!(bed.work(), [durable(5, 4)]);
 }
+
+#[test]
+fn what_is_written_is_told_as_long_as_nothing_has_to_wait() {
+    let mut bed = Bed::new(100);
+    let ask = |bed: &mut Bed, record: &[u8]| {
+        bed.ticket += 1;
+        bed.storing.keep(Records {
+            ticket: bed.ticket,
+            bytes: record.to_vec(),
+            ends: vec![record.len()],
+            tells_written: true,
+            ..Records::default()
+        });
+        bed.ticket
+    };
+    let ticket = ask(&mut bed, b"1");
+    let told = [
+        StoreEvent::Written { ticket },
+        StoreEvent::Durable { ticket, first: 0 },
+    ];
+    assert_eq!(bed.work(), told);
+    bed.fill(true);
+    let ticket = ask(&mut bed, &[b'x'; 5000]);
+    assert_eq!(bed.work(), [StoreEvent::Full]);
+    bed.fill(false);
+    bed.wait(RETRY_MS);
+    // What comes after it may have passed it.
+    let told = [StoreEvent::Durable { ticket, first: 1 }, StoreEvent::Room];
+    assert_eq!(bed.work(), told);
+}

@@ -1,0 +1,127 @@
+//! Reads the segments of a store while a process writes to it.
+//!
+//! A segment that is not the last one never changes; one that is removed gets another name first,
+//! and its number never comes back. So what was read is good if the name is still there afterwards.
+//! What has to be read in one go is only the last segment, up to the commit that the mark named
+//! before: what follows may be half written.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use crate::error::Error;
+use crate::files::{Files, Name};
+use crate::format::{MARK_BYTES, MARK_SLOT_BYTES, Mark, Salt, SegmentHeader};
+use crate::scan::{Group, Groups};
+
+/// Segments that a process may be writing, and what has been read of them.
+pub(crate) struct Walk {
+    /// Those that were read as a whole and were still there.
+    read: BTreeSet<u32>,
+}
+
+/// What comes next.
+pub(crate) enum Step {
+    /// A segment that does not change any more.
+    Closed(u32, Vec<u8>),
+    /// A segment that was read is gone: all that lived there lives in others that are still to come,
+    /// or no more.
+    Gone(u32),
+    /// All has been read: the last segment up to the mark, if there is any.
+    End(Option<(u32, Vec<u8>)>, Mark),
+}
+
+impl Walk {
+    pub(crate) const fn new() -> Self {
+        Self {
+            read: BTreeSet::new(),
+        }
+    }
+
+    /// Reads on. To be called until it says [`Step::End`].
+    pub(crate) fn next(&mut self, files: &mut impl Files) -> Result<Step, Error> {
+        loop {
+            let segments = segments(files)?;
+            if let Some(gone) = self.read.iter().find(|of| !segments.contains(of)).copied() {
+                self.read.remove(&gone);
+                return Ok(Step::Gone(gone));
+            }
+            let (last, closed) = match segments.split_last() {
+                Some((last, closed)) => (Some(*last), closed),
+                None => (None, &[][..]),
+            };
+            if let Some(number) = closed.iter().find(|of| !self.read.contains(of)) {
+                if let Some(bytes) = read(files, *number)? {
+                    self.read.insert(*number);
+                    return Ok(Step::Closed(*number, bytes));
+                }
+                continue;
+            }
+            // A removal is done only when the mark is behind the commit that announced it.
+            let mark = read_mark(files)?.ok_or(Error::NoStore)?;
+            let Some(last) = last else {
+                return Ok(Step::End(None, mark));
+            };
+            if let Some(mut bytes) = read(files, last)? {
+                bytes.truncate(end_of(&bytes, last, mark));
+                return Ok(Step::End(Some((last, bytes)), mark));
+            }
+        }
+    }
+}
+
+/// The newest note of what is durable, if there is any.
+pub(crate) fn read_mark(files: &mut impl Files) -> Result<Option<Mark>, Error> {
+    let mut bytes = vec![0; MARK_SLOT_BYTES as usize + MARK_BYTES];
+    match files.read_at(Name::Mark, 0, &mut bytes) {
+        Ok(read) => bytes.truncate(read),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::unreadable(Name::Mark, error)),
+    }
+    let second = bytes.get(MARK_SLOT_BYTES as usize..).unwrap_or_default();
+    let marks = [Mark::read(&bytes), Mark::read(second)];
+    Ok(marks.into_iter().flatten().max_by_key(|mark| mark.sequence))
+}
+
+/// The numbers of the segments that are there, in order.
+pub(crate) fn segments(files: &mut impl Files) -> Result<Vec<u32>, Error> {
+    let names = files.list();
+    let names = names.map_err(|error| Error::unreadable(Name::Directory, error))?;
+    let number = |name: &Name| match name {
+        Name::Segment(number) => Some(*number),
+        Name::Lock | Name::Mark | Name::Spare | Name::Directory => None,
+    };
+    Ok(names.iter().filter_map(number).collect())
+}
+
+/// A segment, unless it has gone meanwhile.
+fn read(files: &mut impl Files, number: u32) -> Result<Option<Vec<u8>>, Error> {
+    let file = Name::Segment(number);
+    let length = match files.length(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        length => length.map_err(|error| Error::unreadable(file, error))?,
+    };
+    let mut bytes = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
+    match files.read_at(file, 0, &mut bytes) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        read => bytes.truncate(read.map_err(|error| Error::unreadable(file, error))?),
+    }
+    // Its file may have been used again while it was read.
+    Ok(segments(files)?.contains(&number).then_some(bytes))
+}
+
+/// Where the last commit ends that the mark covers.
+fn end_of(bytes: &[u8], number: u32, mark: Mark) -> usize {
+    let header = SegmentHeader::read(bytes).filter(|header| header.segment == number);
+    let store = header.map_or(mark.store, |header| header.store);
+    let mut groups = Groups::new(bytes, Salt::new(store, number));
+    let (mut group, mut end) = (Group::default(), 0);
+    while groups.next(&mut group) {
+        // One that does not say its number is half written, unless one that counts follows.
+        match group.sequence {
+            Some(sequence) if sequence > mark.sequence => break,
+            Some(_) => end = group.end,
+            None => {}
+        }
+    }
+    end
+}
