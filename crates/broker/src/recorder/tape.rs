@@ -380,7 +380,7 @@ impl Chunk {
         let damaged = |at, what| Damaged { at, what };
         let (head, lines) = bytes
             .split_first_chunk::<HEAD_BYTES>()
-            .ok_or(damaged(bytes.len(), "the head of a chunk is cut"))?;
+            .ok_or_else(|| damaged(bytes.len(), "the head of a chunk is cut"))?;
         let [m0, m1, m2, m3, version, tape, s0, s1, numbers @ ..] = head;
         if [*m0, *m1, *m2, *m3] != *MAGIC {
             return Err(damaged(0, "no chunk begins here"));
@@ -436,11 +436,11 @@ impl<'a> Entries<'a> {
             if rest.is_empty() {
                 return Ok(None);
             }
-            let len = take_varint(&mut rest).ok_or(damaged("a line's length is cut"))?;
+            let len = take_varint(&mut rest).ok_or_else(|| damaged("a line's length is cut"))?;
             let line = usize::try_from(len).ok().and_then(|len| rest.get(..len));
             let (kind, body) = line
                 .and_then(<[u8]>::split_first)
-                .ok_or(damaged("a line is cut"))?;
+                .ok_or_else(|| damaged("a line is cut"))?;
             self.at = self.chunk.lines.len() - rest.len() + 1 + body.len();
             match *kind {
                 TEXT => {
@@ -452,7 +452,7 @@ impl<'a> Entries<'a> {
                     let rest = &mut &*body;
                     let (age_ms, left_out) = take_varint(rest)
                         .zip(take_varint(rest))
-                        .ok_or(damaged("a gap is cut"))?;
+                        .ok_or_else(|| damaged("a gap is cut"))?;
                     let unix_ms = self.chunk.head.unix_ms.saturating_add(age_ms);
                     return Ok(Some(Line::Gap { unix_ms, left_out }));
                 }
@@ -460,7 +460,7 @@ impl<'a> Entries<'a> {
                     let sequence = self.sequence;
                     self.sequence += 1;
                     let entry = self.entry(body, sequence);
-                    match entry.ok_or(damaged("an entry does not read"))? {
+                    match entry.ok_or_else(|| damaged("an entry does not read"))? {
                         Some(entry) => return Ok(Some(Line::Entry(entry))),
                         // An outcome of another version.
                         None => continue,
