@@ -257,7 +257,7 @@ fn words(outcome: Outcome) -> (&'static str, &'static str) {
     outcome
         .name()
         .split_once('.')
-        .unwrap_or((outcome.name(), ""))
+        .unwrap_or_else(|| (outcome.name(), ""))
 }
 
 /// Who ended a connection.

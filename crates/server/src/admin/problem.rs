@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -14,8 +14,19 @@ use crate::runtime::NoAnswer;
 const DOC: &str = "https://github.com/columba-mqtt/columba/blob/main/docs/api.md";
 
 /// Why a request was not done.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug)]
 pub(super) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+    retry_after_secs: Option<u64>,
+}
+
+/// Why a request was not done (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct ProblemBody {
     /// Where the code is explained.
     #[serde(rename = "type")]
     #[schema(format = "uri")]
@@ -31,8 +42,6 @@ pub(super) struct Problem {
     /// Where the code is explained.
     #[schema(format = "uri")]
     doc: String,
-    #[serde(skip)]
-    retry_after_secs: Option<u64>,
 }
 
 macro_rules! problems {
@@ -86,15 +95,17 @@ problems! {
 }
 
 impl Problem {
-    fn new(status: StatusCode, code: &'static str, title: &'static str, detail: String) -> Self {
-        let doc = format!("{DOC}#{code}");
+    const fn new(
+        status: StatusCode,
+        code: &'static str,
+        title: &'static str,
+        detail: String,
+    ) -> Self {
         Self {
-            kind: doc.clone(),
-            status: status.as_u16(),
+            status,
             code,
             title,
             detail,
-            doc,
             retry_after_secs: None,
         }
     }
@@ -104,24 +115,26 @@ impl Problem {
         self.retry_after_secs = Some(secs);
         self
     }
-
-    /// Its status.
-    pub(super) fn status(&self) -> StatusCode {
-        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-    }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = self.status();
-        let retry_after = self.retry_after_secs;
-        let mut response = (status, Json(self)).into_response();
+        let (status, retry_after) = (self.status, self.retry_after_secs);
+        let doc = format!("{DOC}#{}", self.code);
+        let body = ProblemBody {
+            kind: doc.clone(),
+            status: status.as_u16(),
+            code: self.code,
+            title: self.title,
+            detail: self.detail,
+            doc,
+        };
+        let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(
             CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if status == StatusCode::UNAUTHORIZED {
             // Not `Basic`: browsers would ask people for a password, and keep it for other pages.
             let how = HeaderValue::from_static("Bearer realm=\"columba\"");

@@ -13,7 +13,7 @@ use utoipa::{PartialSchema as _, ToSchema as _};
 use utoipa_axum::router::OpenApiRouter;
 
 use super::app::App;
-use super::problem::Problem;
+use super::problem::{Problem, ProblemBody};
 use super::{
     acl, audit, bans, broker, clients, config, groups, guard, health, listeners, me, metrics,
     publish, retained, sessions, subscriptions, tokens, users,
@@ -73,8 +73,8 @@ fn described() -> (Router<App>, OpenApi) {
     components.add_security_scheme("token", scheme(HttpAuthScheme::Bearer, token));
     let password = "A user in the group `admin` and its password";
     components.add_security_scheme("password", scheme(HttpAuthScheme::Basic, password));
-    let name = Problem::name().to_string();
-    components.schemas.insert(name, Problem::schema());
+    let name = ProblemBody::name().to_string();
+    components.schemas.insert(name, ProblemBody::schema());
     // Whatever else can be said stands in the code of the problem.
     for item in api.paths.paths.values_mut() {
         let operations = [
@@ -93,7 +93,7 @@ fn described() -> (Router<App>, OpenApi) {
 
 fn problem_response() -> utoipa::openapi::Response {
     let content = ContentBuilder::new()
-        .schema(Some(Ref::from_schema_name(Problem::name())))
+        .schema(Some(Ref::from_schema_name(ProblemBody::name())))
         .build();
     ResponseBuilder::new()
         .description("It was not done: the code says why")

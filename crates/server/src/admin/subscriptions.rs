@@ -81,6 +81,9 @@ async fn of_client(
     page_of(&app, filters, &params).await.map(Json)
 }
 
+/// Client id, filter and share name.
+type Cursor = (Arc<str>, Arc<str>, Option<Arc<str>>);
+
 async fn page_of(
     app: &App,
     filters: Filters,
@@ -91,7 +94,7 @@ async fn page_of(
         checked.map_err(|fault| Problem::invalid(format!("topic: {fault}")))?;
     }
     let rows_max = params.rows_max()?;
-    let after: Option<(Arc<str>, Arc<str>, Option<Arc<str>>)> = params.after()?;
+    let after: Option<Cursor> = params.after()?;
     let client = filters.client.clone();
     let request = Request::Subscriptions(SubscriptionsQuery {
         after: after.map(|(client_id, filter, group)| SubscriptionKey {
@@ -116,7 +119,7 @@ async fn page_of(
             other => Err(unexpected(&other)),
         })
         .collect::<Result<_, _>>()?;
-    let cursor = |key: &SubscriptionKey| {
+    let cursor = |key: &SubscriptionKey| -> Cursor {
         let SubscriptionKey {
             client_id,
             filter,
