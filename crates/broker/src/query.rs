@@ -93,13 +93,13 @@ pub enum Answer {
     /// To [`Request::Stats`].
     Stats(Box<Stats>),
     /// To [`Request::Sessions`].
-    Sessions(Page<SessionRow>),
+    Sessions(Page<SessionRow, SessionKey>),
     /// To [`Request::Session`]; `None` if there is no such session.
     Session(Option<Box<SessionDetail>>),
     /// To [`Request::Subscriptions`].
-    Subscriptions(Page<SubscriptionRow>),
+    Subscriptions(Page<SubscriptionRow, SubscriptionKey>),
     /// To [`Request::Groups`].
-    Groups(Page<GroupRow>),
+    Groups(Page<GroupRow, GroupKey>),
     /// To [`Request::Retained`].
     Retained(RetainedPage),
     /// To [`Request::RetainedMessage`]; `None` if the topic has none.
@@ -137,11 +137,12 @@ pub enum Answer {
 
 /// Rows in the order of their key.
 #[derive(Clone, Debug)]
-pub struct Page<T> {
+pub struct Page<T, K> {
     /// The first ones behind the key that was asked for.
     pub rows: Vec<T>,
-    /// Whether there are more behind them.
-    pub has_more: bool,
+    /// The key up to which no row is left out, if there are more behind it; that of the last row, or
+    /// of one that is gone since.
+    pub next: Option<K>,
 }
 
 /// What sessions are sorted by.

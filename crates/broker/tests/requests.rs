@@ -31,9 +31,9 @@ fn sessions(bed: &mut Bed, shards: u16, query: &SessionsQuery) -> Vec<SessionRow
             else {
                 panic!("no sessions");
             };
-            query.after = page.rows.last().map(|row| row.key.clone());
             all.extend(page.rows);
-            if !page.has_more {
+            query.after = page.next;
+            if query.after.is_none() {
                 break;
             }
         }
@@ -103,9 +103,9 @@ fn who_is_there_all_the_time_is_told_once_while_others_come_and_go() {
         let Answer::Sessions(page) = bed.request(0, Request::Sessions(query.clone())) else {
             panic!("no sessions");
         };
-        query.after = page.rows.last().map(|row| row.key.clone());
         told.extend(page.rows.iter().map(|row| row.key.client_id.to_string()));
-        if !page.has_more {
+        query.after = page.next;
+        if query.after.is_none() {
             break;
         }
         if let Some(other) = others.pop() {
@@ -133,6 +133,24 @@ fn a_list_of_many_sessions_takes_turns_in_which_others_are_served() {
     assert!(bed.answers.is_empty());
     while bed.turn() {}
     assert!(bed.answers.iter().any(|(of, _)| *of == id));
+}
+
+#[test]
+fn a_session_that_ends_while_its_page_is_made_is_left_out_and_no_other_one() {
+    let mut bed = Bed::new(1);
+    let first = bed.connect(V311, "a");
+    for n in 0..3000 {
+        bed.connect(V311, &format!("b{n:04}"));
+    }
+    bed.is_work_held = true;
+    bed.ask(0, Request::Sessions(of_rows(3)));
+    bed.disconnect(first);
+    while bed.turn() {}
+    let Some((_, Answer::Sessions(page))) = bed.answers.pop() else {
+        panic!("no sessions");
+    };
+    assert_eq!(ids(&page.rows), ["b0000", "b0001"]);
+    assert_eq!(page.next.map(|key| key.client_id), Some("b0001".into()));
 }
 
 #[test]
@@ -307,9 +325,9 @@ fn subscriptions_are_found_by_topic_filter_client_and_group() {
                     let Answer::Subscriptions(page) = bed.request(shard, request) else {
                         panic!("no subscriptions");
                     };
-                    query.after = page.rows.last().map(|row| row.key.clone());
                     all.extend(page.rows);
-                    if !page.has_more {
+                    query.after = page.next;
+                    if query.after.is_none() {
                         break;
                     }
                 }

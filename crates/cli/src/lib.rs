@@ -11,3 +11,4 @@ pub mod publish;
 pub mod run;
 pub mod store;
 pub mod subscribe;
+pub mod token;

@@ -5,7 +5,7 @@ mod allocator;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use columba_cli::{bench, check, create, passwd, publish, run, store, subscribe};
+use columba_cli::{bench, check, create, passwd, publish, run, store, subscribe, token};
 use columba_server::config::reference::reference;
 
 /// Columba, an MQTT broker
@@ -37,6 +37,7 @@ enum Command {
     Sub(Box<subscribe::SubscribeArgs>),
     Bench(Box<bench::BenchArgs>),
     Store(store::StoreArgs),
+    Token(token::TokenArgs),
     /// About the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         Command::Sub(args) => subscribe::run(*args),
         Command::Bench(args) => bench::run(*args),
         Command::Store(args) => store::run(&args),
+        Command::Token(args) => token::run(&args),
         Command::Config(ConfigCommand::Reference) => {
             use std::io::Write as _;
             // A reader that has seen enough, such as `head`, is no failure.

@@ -7,11 +7,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
+use columba_server::admin::{Admin, AdminError, AdminParts, Wish};
 use columba_server::auth::Authenticator;
 use columba_server::config::{Config, Durability, parse_addr};
 use columba_server::instance::file::lock_data_dir;
@@ -91,41 +92,103 @@ fn serve(args: &RunArgs) -> Result<(), Failure> {
         }
         Err(error) => return Err(explain(&error)),
     };
+    let (base, bans) = (location.base.clone(), Arc::clone(&instance.bans));
+    let config = instance.config.clone();
+    let reloader = Reloader::new(location, overrides, instance, Arc::clone(&authenticator));
+    let (wishes, wished) = channel();
+    let parts = AdminParts {
+        config: config.clone(),
+        running: reloader.running(),
+        asker: broker.asker().clone(),
+        authenticator,
+        bans,
+        wishes: wishes.clone(),
+    };
+    let admin = match config
+        .admin
+        .is_enabled
+        .then(|| Admin::start(parts))
+        .transpose()
+    {
+        Ok(admin) => admin,
+        Err(error) => {
+            broker.shutdown();
+            return Err(explain_admin(&error));
+        }
+    };
+    let report = broker.boot_report();
     print(&welcome::text(
-        &location.base,
-        &instance.config,
-        broker.addresses(),
-        broker.boot_report(),
+        &base,
+        &config,
+        &broker,
+        report,
+        admin.as_ref(),
     ));
-    let reloader = Reloader::new(location, overrides, instance, authenticator);
-    serve_until_stopped(&broker, Mutex::new(reloader), &mut signals);
+    serve_until_stopped(
+        &broker,
+        Mutex::new(reloader),
+        &mut signals,
+        (wishes, wished),
+    );
+    if let Some(admin) = admin {
+        admin.stop();
+    }
     broker.shutdown();
     Ok(())
 }
 
+fn explain_admin(error: &AdminError) -> Failure {
+    let failure = Failure::new(error.to_string());
+    match error {
+        AdminError::Bind { .. } => {
+            failure.fix("write another `bind` under [admin], or enabled = false")
+        }
+        AdminError::Socket { .. } => {
+            failure.fix("write another, shorter `socket` under [admin], or enabled = false")
+        }
+        _ => failure,
+    }
+}
+
 /// Reads the files again when they change and when asked to, until asked to stop.
-fn serve_until_stopped(broker: &Broker, reloader: Mutex<Reloader>, signals: &mut Watch) {
+fn serve_until_stopped(
+    broker: &Broker,
+    reloader: Mutex<Reloader>,
+    signals: &mut Watch,
+    (wishes, wished): (Sender<Wish>, Receiver<Wish>),
+) {
     let lock = || reloader.lock().unwrap_or_else(PoisonError::into_inner);
-    let (stop, stopped) = channel::<()>();
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            while stopped.recv_timeout(LOOK_INTERVAL) == Err(RecvTimeoutError::Timeout) {
-                let mut reloader = lock();
-                if reloader.has_changed() {
-                    tracing::info!("a file has changed: reading all of them again");
-                    tell_reload(|| reloader.reload_and_tell(broker));
+            loop {
+                match wished.recv_timeout(LOOK_INTERVAL) {
+                    Err(RecvTimeoutError::Timeout) => {
+                        let mut reloader = lock();
+                        if reloader.has_changed() {
+                            tracing::info!("a file has changed: reading all of them again");
+                            // What is wrong is in the log.
+                            tell_reload(|| drop(reloader.reload_and_tell(broker)));
+                        }
+                    }
+                    Ok(Wish::Reload(reply)) => {
+                        let mut told = Ok(());
+                        tell_reload(|| told = lock().reload_and_tell(broker));
+                        // Whoever asked may have stopped waiting.
+                        drop(reply.send(told));
+                    }
+                    Ok(Wish::End) | Err(RecvTimeoutError::Disconnected) => return,
                 }
             }
         });
         signals.wait(|| {
             tell_reload(|| {
-                lock().reload_and_tell(broker);
+                drop(lock().reload_and_tell(broker));
                 for (listener, error) in broker.reload_tls() {
                     tracing::error!(listener, %error, "the certificate stays as it was");
                 }
             });
         });
-        drop(stop);
+        drop(wishes.send(Wish::End));
     });
 }
 

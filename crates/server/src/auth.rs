@@ -2,6 +2,7 @@
 
 mod authenticator;
 pub mod password;
+pub mod tokens;
 pub mod users;
 
 pub use authenticator::Authenticator;

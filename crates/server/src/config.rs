@@ -1,5 +1,6 @@
 //! The configuration of an instance: `etc/columba.toml`, the environment, and the defaults.
 
+mod admin;
 pub mod fault;
 pub mod key;
 pub mod quantity;
@@ -14,6 +15,7 @@ use columba_broker::limits::{
     Anonymous, Limits, ListenerSettings, Promise, QueuePolicy, ShareStrategy,
 };
 
+pub use admin::Admin;
 use fault::Fault;
 use settings::{Settings, Table, listener_name};
 
@@ -38,6 +40,8 @@ pub struct Config {
     pub users: Option<PathBuf>,
     /// The file of access rules and what it is written in.
     pub acl: Option<(PathBuf, AclFormat)>,
+    /// The door for operators.
+    pub admin: Admin,
     /// What is logged, and how.
     pub log: Log,
     /// Directory that the paths of the file are relative to.
@@ -221,6 +225,7 @@ impl Config {
             _ => AclFormat::Columba,
         };
         let data_dir = path(&broker, "data_dir").unwrap_or_else(|| base.join("data"));
+        let admin = Admin::read(&settings.section("admin"), base, &data_dir, &mut faults);
         let store = settings.section("store");
         let store = Store {
             durability: match store.text("durability").as_deref() {
@@ -244,6 +249,7 @@ impl Config {
                 .and_then(|checks| usize::try_from(checks).ok()),
             users: path(&access, "users"),
             acl: path(&access, "acl").map(|path| (path, format)),
+            admin,
             log: Log {
                 is_json: log.text("format").as_deref() == Some("json"),
                 level: log.text("level").unwrap_or_default(),

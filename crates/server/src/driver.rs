@@ -16,6 +16,7 @@ mod effects;
 mod logins;
 mod reading;
 mod report;
+mod requests;
 mod storing;
 mod writing;
 
@@ -32,11 +33,14 @@ use std::time::Duration;
 use columba_broker::event::{CloseCause, Command, ConnectionId, Handover, ListenerId, Now, Peer};
 use columba_broker::mail::Mail;
 use columba_broker::outcome::Outcome;
+use columba_broker::query::Request;
 use columba_broker::{Input, Shard};
 use mio::{Events, Interest, Poll, Token};
 
 pub(crate) use checks::{Checked, Checks};
 use connections::{Connection, Connections, Phase};
+pub(crate) use requests::Reply;
+use requests::Requests;
 pub(crate) use storing::{Alarm, Store, Storing};
 
 use crate::bell::Bell;
@@ -63,6 +67,8 @@ pub(crate) enum Errand {
     Verdict(Checked),
     /// For the core.
     Command(Command),
+    /// Answer what an operator asks.
+    Request { request: Box<Request>, reply: Reply },
     /// Tell at the end of the tick how many batches of mail went through.
     CountMail(Sender<MailCount>),
     /// Drop this when what is to be kept by now is on the disk, or may never be.
@@ -147,6 +153,8 @@ pub(crate) struct Driver {
     verdicts: Vec<Checked>,
     /// Whoever wants to know the mail count at the end of the tick.
     mail_counters: Vec<Sender<MailCount>>,
+    /// Whoever waits for the answer to a request.
+    requests: Requests,
     connect_timeout_ms: u64,
     /// Where sockets are read into.
     input: Box<[u8]>,
@@ -183,6 +191,7 @@ impl Driver {
             closings: VecDeque::new(),
             verdicts: Vec::new(),
             mail_counters: Vec::new(),
+            requests: Requests::default(),
             connect_timeout_ms: parts.connect_timeout_ms,
             input: vec![0; INPUT_BYTES].into_boxed_slice(),
             buffers: Buffers::default(),
@@ -314,6 +323,7 @@ impl Driver {
                 } => self.adopt(*connection, handover),
                 Errand::Verdict(checked) => self.pass_verdict(checked),
                 Errand::Command(command) => self.obey(command),
+                Errand::Request { request, reply } => self.request(*request, reply),
                 Errand::CountMail(counter) => self.mail_counters.push(counter),
                 Errand::Settle(settled) => self.settle(settled),
                 Errand::Stop { within_ms } => self.stop(within_ms),

@@ -1,6 +1,7 @@
 //! An instance: the directory with the configuration, the users, the access rules and the data of
 //! one broker.
 
+pub(crate) mod bans;
 pub mod create;
 pub mod file;
 mod stamps;
@@ -12,12 +13,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use columba_broker::access::AccessRules;
+use columba_broker::ban::BanList;
 
 use crate::access_file::{self, AccessFile};
 use crate::auth::Users;
+use crate::auth::tokens::Tokens;
 use crate::config::fault::{Fault, Place, has_errors};
 use crate::config::{AclFormat, Bind, Config, ListenerKind};
-use stamps::Stamps;
+pub(crate) use stamps::Stamps;
 
 /// Where an instance is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +87,8 @@ pub struct Instance {
     pub users: Arc<Users>,
     /// Who may do what.
     pub access: Arc<AccessRules>,
+    /// Who is not let in.
+    pub bans: Arc<BanList>,
     /// What is not wrong, but perhaps not wanted.
     pub warnings: Vec<Fault>,
     /// What the files looked like right before they were read.
@@ -120,6 +125,8 @@ impl Instance {
         apply_overrides(&mut config, overrides);
         let users = load_users(location, &config, &mut findings);
         let access = load_access(location, &config, &users, &mut findings);
+        let bans = load_bans(location, &config, &mut findings);
+        check_tokens(location, &config, &mut findings);
         let Findings { faults, stamps } = findings;
         if has_errors(&faults) {
             return Err(faults);
@@ -128,6 +135,7 @@ impl Instance {
             config,
             users: Arc::new(users),
             access: Arc::new(access),
+            bans: Arc::new(bans),
             warnings: faults,
             stamps,
         })
@@ -218,6 +226,40 @@ fn load_access(
         }
     }
     rules
+}
+
+/// The bans of the data directory. One that says nothing sensible would let in who is not to come
+/// in.
+fn load_bans(location: &Location, config: &Config, findings: &mut Findings) -> BanList {
+    let path = config.data_dir.join(bans::BANS);
+    let read = match std::fs::read_to_string(&path) {
+        Ok(text) => bans::read(&text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BanList::default()),
+        Err(error) => Err(error.to_string()),
+    };
+    read.unwrap_or_else(|what| {
+        let place = Place::File(location.shown(&path));
+        let fault = Fault::error(place, format!("the bans cannot be read: {what}"));
+        findings
+            .faults
+            .push(fault.fix("correct the file, or remove it: then nobody is banned"));
+        BanList::default()
+    })
+}
+
+/// The tokens are read again by whoever needs them; here they are checked only.
+fn check_tokens(location: &Location, config: &Config, findings: &mut Findings) {
+    let path = &config.admin.tokens;
+    if !config.admin.is_enabled || !path.exists() {
+        return;
+    }
+    let name = location.shown(path);
+    let fix = "`columba token add` makes it";
+    let Some(text) = read_text(path, &name, fix, findings) else {
+        return;
+    };
+    let (_, faults) = Tokens::read(&name, &text);
+    findings.faults.extend(faults);
 }
 
 fn read_text(path: &Path, name: &str, fix: &str, findings: &mut Findings) -> Option<String> {

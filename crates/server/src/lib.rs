@@ -1,6 +1,7 @@
 //! The broker around the core: configuration, instances, sockets, threads.
 
 pub mod access_file;
+pub mod admin;
 pub mod auth;
 mod bell;
 pub mod config;

@@ -153,6 +153,16 @@ impl Listener {
         })
     }
 
+    /// What it speaks, in a word.
+    pub(crate) fn kind_name(&self) -> &'static str {
+        self.kind.name()
+    }
+
+    /// Connections at most; 0 for no limit.
+    pub(crate) fn connections_max(&self) -> usize {
+        self.connections_max.load(Ordering::Relaxed)
+    }
+
     /// Its name in the configuration and the log.
     pub(crate) fn name(&self) -> &str {
         &self.name

@@ -1,13 +1,14 @@
 //! Reading the files of a running broker again: checked first, applied as a whole or not at all.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use columba_broker::access::AccessRules;
 use columba_broker::event::{Command, UserChange};
 use columba_broker::limits::{Limits, ListenerSettings};
 
 use crate::auth::Authenticator;
+use crate::config::Config;
 use crate::config::fault::{Fault, Severity};
 use crate::config::key::Applies;
 use crate::config::settings::Difference;
@@ -56,6 +57,37 @@ impl Change {
     }
 }
 
+/// The configuration in force, for who shows it.
+#[derive(Debug)]
+pub struct Running {
+    at_start: Arc<Config>,
+    now: Mutex<Arc<Config>>,
+}
+
+impl Running {
+    fn new(config: Config) -> Self {
+        let config = Arc::new(config);
+        Self {
+            at_start: Arc::clone(&config),
+            now: Mutex::new(config),
+        }
+    }
+
+    /// As the files were read last.
+    pub fn config(&self) -> Arc<Config> {
+        Arc::clone(&self.now.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// As they were when the broker started.
+    pub fn at_start(&self) -> &Config {
+        &self.at_start
+    }
+
+    fn set(&self, config: Config) {
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+    }
+}
+
 /// Knows what a running broker was last told, and finds out what to tell it next.
 #[derive(Debug)]
 pub struct Reloader {
@@ -63,6 +95,7 @@ pub struct Reloader {
     overrides: Overrides,
     current: Instance,
     authenticator: Arc<Authenticator>,
+    running: Arc<Running>,
 }
 
 impl Reloader {
@@ -73,12 +106,19 @@ impl Reloader {
         current: Instance,
         authenticator: Arc<Authenticator>,
     ) -> Self {
+        let running = Arc::new(Running::new(current.config.clone()));
         Self {
             location,
             overrides,
+            running,
             current,
             authenticator,
         }
+    }
+
+    /// The configuration in force.
+    pub fn running(&self) -> Arc<Running> {
+        Arc::clone(&self.running)
     }
 
     /// Whether a file is another one than when this was last asked or read.
@@ -103,12 +143,16 @@ impl Reloader {
         if change.has_other_users {
             self.authenticator.set_users(Arc::clone(&new.users));
         }
+        self.running.set(new.config.clone());
         self.current = new;
         Ok(change)
     }
 
     /// Reads all files again, tells the broker and the log.
-    pub fn reload_and_tell(&mut self, broker: &Broker) {
+    ///
+    /// # Errors
+    /// What is wrong with the files, in one line; everything stays as it was.
+    pub fn reload_and_tell(&mut self, broker: &Broker) -> Result<(), String> {
         match self.reload(std::env::vars()) {
             Ok(change) => {
                 for warning in &self.current.warnings {
@@ -116,8 +160,12 @@ impl Reloader {
                 }
                 change.apply(broker);
                 log(&change, &self.current);
+                Ok(())
             }
             Err(faults) => {
+                let is_error = |fault: &&Fault| fault.severity == Severity::Error;
+                let errors = faults.iter().filter(is_error).map(Fault::in_one_line);
+                let told = errors.collect::<Vec<_>>().join("; ");
                 for fault in faults {
                     match fault.severity {
                         Severity::Error => tracing::error!("{}", fault.in_one_line()),
@@ -125,6 +173,7 @@ impl Reloader {
                     }
                 }
                 tracing::error!("the files have errors; everything stays as it was");
+                Err(told)
             }
         }
     }

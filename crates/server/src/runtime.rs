@@ -1,5 +1,6 @@
 //! The running broker: shard threads, the thread that accepts, and what steers them.
 
+mod asker;
 mod housekeeping;
 pub mod service_manager;
 mod shared;
@@ -13,6 +14,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use columba_broker::access::AccessRules;
+use columba_broker::ban::BanList;
 use columba_broker::event::{Command, ShardId};
 use columba_broker::limits::{Limits, ListenerSettings};
 use columba_broker::mail::Mail;
@@ -22,6 +24,8 @@ use columba_broker::{Shard, ShardConfig};
 use columba_store::{Engine, Files};
 use mio::{Poll, Waker};
 
+pub use asker::Asker;
+pub(crate) use asker::{Facts, NoAnswer};
 pub(crate) use shared::{Clock, Shared};
 
 use crate::auth::Authenticate;
@@ -49,6 +53,8 @@ pub struct RuntimeConfig {
     pub listeners: Vec<ListenerConfig>,
     /// Who may do what.
     pub access: Arc<AccessRules>,
+    /// Who is not let in, whatever the rules say.
+    pub bans: Arc<BanList>,
     /// Who may log in.
     pub authenticator: Arc<dyn Authenticate>,
     /// Threads that check credentials; at least 1.
@@ -119,6 +125,7 @@ pub struct Broker {
     housekeeping: Housekeeping,
     engine: Option<Engine<Box<dyn Files>>>,
     boot_report: Option<BootReport>,
+    asker: Asker,
     shutdown_timeout: Duration,
 }
 
@@ -191,6 +198,8 @@ impl Broker {
             let thread = std::thread::Builder::new().name(format!("shard-{index}"));
             shard_threads.push(thread.spawn(move || Driver::new(parts).run())?);
         }
+        // Before anybody can come in.
+        tell_all(&shards, &Command::SetBans(Arc::clone(&config.bans)));
         let acceptor = acceptor::start(bound, Arc::clone(&shards), Arc::clone(&shared))?;
         let housekeeping = Housekeeping::start(
             Arc::clone(&shards),
@@ -198,6 +207,12 @@ impl Broker {
             config.limits.sys_interval_ms,
             kept.watch(),
         )?;
+        let facts = Facts {
+            addresses: addresses.clone(),
+            boot_report: kept.report.clone(),
+            store: kept.engine.as_ref().map(|engine| engine.handle(|| ())),
+        };
+        let asker = Asker::new(Arc::clone(&shards), Arc::clone(&shared), facts, kept.seed);
         service_manager::notify_ready();
         Ok(Self {
             shards,
@@ -209,6 +224,7 @@ impl Broker {
             housekeeping,
             engine: kept.engine,
             boot_report: kept.report,
+            asker,
             shutdown_timeout: Duration::from_millis(config.shutdown_timeout_ms),
         })
     }
@@ -234,6 +250,11 @@ impl Broker {
     /// How often a connection was refused for this reason before the core knew of it.
     pub fn refused_count(&self, outcome: Outcome) -> u64 {
         self.shared.refused_count(outcome)
+    }
+
+    /// Reaches the shards, for who answers operators.
+    pub const fn asker(&self) -> &Asker {
+        &self.asker
     }
 
     /// Hands a command to every shard.

@@ -13,7 +13,7 @@ use columba_codec::topic;
 use super::Shard;
 use crate::query::{
     Answer, GroupKey, GroupRow, GroupsQuery, PAGE_ROWS_MAX, Page, RequestId, SessionKey,
-    SessionsQuery, SubscriptionKey, SubscriptionRow, SubscriptionsQuery,
+    SessionRow, SessionsQuery, SubscriptionKey, SubscriptionRow, SubscriptionsQuery,
 };
 use crate::routing::FilterId;
 use crate::session::Session;
@@ -54,7 +54,7 @@ impl<K: Ord, V> Ord for Entry<K, V> {
     }
 }
 
-impl<K: Ord, V> Top<K, V> {
+impl<K: Ord + Clone, V> Top<K, V> {
     pub(super) fn new(rows_max: usize, after: Option<K>) -> Self {
         Self {
             after,
@@ -88,11 +88,21 @@ impl<K: Ord, V> Top<K, V> {
         }
     }
 
-    pub(super) fn into_page(self) -> Page<V> {
-        let rows = self.rows.into_sorted_vec();
+    pub(super) fn into_page(self) -> Page<V, K> {
+        self.into_page_of(|_, value| Some(value))
+    }
+
+    /// The same, of what becomes of the entries now; `None` for those that are gone since.
+    fn into_page_of<T>(self, row: impl Fn(K, V) -> Option<T>) -> Page<T, K> {
+        let entries = self.rows.into_sorted_vec();
+        let last = entries.last().filter(|_| self.has_more);
+        let next = last.map(|Entry(key, _)| key.clone());
+        let rows = entries.into_iter();
         Page {
-            rows: rows.into_iter().map(|Entry(_, value)| value).collect(),
-            has_more: self.has_more,
+            rows: rows
+                .filter_map(|Entry(key, value)| row(key, value))
+                .collect(),
+            next,
         }
     }
 }
@@ -232,17 +242,14 @@ impl Shard {
     fn finish_scan(&self, of: Of) -> Answer {
         match of {
             Of::Sessions(query, top) => {
-                let page = top.into_page();
-                let is_same = |(slot, serial): &(u32, u32)| {
-                    let session = self.session(*slot);
-                    session.is_some_and(|session| session.me.serial == *serial)
-                };
-                let rows = page.rows.into_iter().filter(is_same);
-                let rows = rows.filter_map(|(slot, _)| self.row_of(slot, query.order));
-                Answer::Sessions(Page {
-                    rows: rows.collect(),
-                    has_more: page.has_more,
-                })
+                let order = query.order;
+                Answer::Sessions(top.into_page_of(|key, (slot, serial)| {
+                    let session = self.session(slot)?;
+                    let is_same = session.me.serial == serial;
+                    let row = self.row_of(slot, order).filter(|_| is_same)?;
+                    // What it is sorted by may have changed since it was looked at.
+                    Some(SessionRow { key, ..row })
+                }))
             }
             Of::Subscriptions(_, top) => Answer::Subscriptions(top.into_page()),
             Of::Groups(_, top) => Answer::Groups(top.into_page()),
@@ -277,13 +284,13 @@ mod tests {
             top.offer(key, key * 10);
         }
         let page = top.into_page();
-        assert_eq!((page.rows, page.has_more), (vec![30, 40, 50], true));
+        assert_eq!((page.rows, page.next), (vec![30, 40, 50], Some(5)));
         let mut top = Top::new(3, Some(6));
         for key in [9, 1, 5, 2, 4, 7, 3] {
             top.offer(key, key * 10);
         }
         let page = top.into_page();
-        assert_eq!((page.rows, page.has_more), (vec![70, 90], false));
+        assert_eq!((page.rows, page.next), (vec![70, 90], None));
     }
 
     #[test]
@@ -293,6 +300,6 @@ mod tests {
             top.offer(key, ());
         }
         let page = top.into_page();
-        assert_eq!((page.rows.len(), page.has_more), (PAGE_ROWS_MAX, true));
+        assert_eq!(page.rows.len(), PAGE_ROWS_MAX);
     }
 }

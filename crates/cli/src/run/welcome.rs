@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use columba_broker::limits::Anonymous;
+use columba_server::Broker;
+use columba_server::admin::Admin;
 use columba_server::config::{Config, Listener};
 use columba_server::listener::BoundAddress;
 use columba_server::store::BootReport;
@@ -13,9 +15,11 @@ use crate::create::quoted;
 pub(super) fn text(
     base: &Path,
     config: &Config,
-    addresses: &[BoundAddress],
+    broker: &Broker,
     report: Option<&BootReport>,
+    admin: Option<&Admin>,
 ) -> String {
+    let addresses = broker.addresses();
     let mut lines = vec![
         format!(
             "Columba {} is running: {}",
@@ -48,6 +52,12 @@ pub(super) fn text(
         Some(report) => format!("Store       {report}"),
         None => "Store       none: a restart begins empty".to_owned(),
     });
+    if let Some(admin) = admin {
+        lines.push(match admin.url() {
+            Some(url) => format!("API         {url}/api/v1"),
+            None => format!("API         unix:{}", config.admin.socket.display()),
+        });
+    }
     let port = addresses
         .iter()
         .zip(&config.listeners)

@@ -58,6 +58,11 @@ impl Authenticator {
         })
     }
 
+    /// The users in force.
+    pub fn users(&self) -> Arc<Users> {
+        Arc::clone(&self.lock().users)
+    }
+
     /// Uses other users from now on and forgets what it remembers.
     pub fn set_users(&self, users: Arc<Users>) {
         let mut state = self.lock();

@@ -58,7 +58,7 @@ const fn expiry(word: &'static str) -> Kind {
 }
 
 /// All sections.
-pub const SECTIONS: &[Section] = &[BROKER, STORE, LISTENER, LIMITS, ACCESS, LOG];
+pub const SECTIONS: &[Section] = &[BROKER, STORE, LISTENER, LIMITS, ACCESS, ADMIN, LOG];
 
 const BROKER: Section = Section {
     name: "broker",
@@ -520,6 +520,89 @@ const ACCESS: Section = Section {
             Kind::Choice(&["columba", "mosquitto"]),
             "columba",
             "What the rules are written in: Columba's own format, or that of Mosquitto's acl_file.",
+        ),
+    ],
+};
+
+const ADMIN: Section = Section {
+    name: "admin",
+    is_list: false,
+    doc: "The door for operators: the management API below /api/v1, /metrics, /healthz and \
+          /readyz, over HTTP. On this machine the user that the broker runs as, and root, come in \
+          through a Unix socket without a token.",
+    keys: &[
+        fixed(
+            "enabled",
+            Kind::Bool,
+            "true",
+            "Whether there is one. Without it neither the port nor the socket is opened.",
+        ),
+        optional(
+            "bind",
+            Kind::Text,
+            Applies::AfterRestart,
+            "Where it listens: ADDRESS:PORT. Other addresses than those of this machine alone need \
+             TLS, or allow_plaintext. Without it: 127.0.0.1:61680, and if another program has that \
+             port, only the socket is opened.",
+        ),
+        optional(
+            "tls_certificate",
+            Kind::Path,
+            Applies::AfterRestart,
+            "File with the certificate chain in PEM format, the server's own first. With it the \
+             door is https. The file is read again when it changes.",
+        ),
+        optional(
+            "tls_key",
+            Kind::Path,
+            Applies::AfterRestart,
+            "File with the private key of the certificate in PEM format. The file is read again \
+             when it changes.",
+        ),
+        fixed(
+            "allow_plaintext",
+            Kind::Bool,
+            "false",
+            "Whether other machines may come in without TLS. Whoever can listen on the network \
+             learns their tokens and passwords: for networks that are trusted, or behind a proxy \
+             that does TLS.",
+        ),
+        optional(
+            "socket",
+            Kind::Path,
+            Applies::AfterRestart,
+            "The Unix socket. Without it: admin.sock in the data_dir of [broker].",
+        ),
+        fixed(
+            "tokens",
+            Kind::Path,
+            "etc/tokens",
+            "File with the hashes of the tokens and what they are good for; `columba token` writes \
+             it. A change is known at once.",
+        ),
+        optional(
+            "users",
+            Kind::Texts,
+            Applies::AfterRestart,
+            "Users that may do everything here with their passwords, besides those in the group \
+             admin.",
+        ),
+        optional(
+            "hosts",
+            Kind::Texts,
+            Applies::AfterRestart,
+            "Names under which this door is reached, such as [\"broker.example\"]. Requests with \
+             another name are refused, so that a web page cannot point its own name at this \
+             machine; addresses and localhost are always right.",
+        ),
+        fixed(
+            "connections_max",
+            Kind::Integer {
+                min: 1,
+                max: 10_000,
+            },
+            "64",
+            "Connections at a time; the socket has as many of its own.",
         ),
     ],
 };

@@ -94,6 +94,22 @@ impl Table {
         self.value(key) == Some(Value::Bool(true))
     }
 
+    /// All keys with their values.
+    fn effective(&self, prefix: &str) -> impl Iterator<Item = Effective> {
+        self.section.keys.iter().map(move |key| {
+            let default = key.default.and_then(|text| key.kind.parse(text).ok());
+            let set = self.settings.get(key.name);
+            Effective {
+                path: format!("{prefix}.{}", key.name),
+                value: self.value(key.name).map(|value| key.kind.show(&value)),
+                default: default.map(|value| key.kind.show(&value)),
+                place: set.map(|setting| setting.place.clone()),
+                applies: key.applies,
+                doc: key.doc,
+            }
+        })
+    }
+
     fn shown(&self, key: &Key) -> String {
         self.value(key.name)
             .map_or_else(|| "not set".to_owned(), |value| key.kind.show(&value))
@@ -111,6 +127,23 @@ pub struct Difference {
     pub to: String,
     /// When the change takes effect.
     pub applies: Applies,
+}
+
+/// A key with the value in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Effective {
+    /// `limits.packet_bytes_max`, `listener.mqtt.anonymous`.
+    pub path: String,
+    /// The value, set or by default.
+    pub value: Option<String>,
+    /// The default.
+    pub default: Option<String>,
+    /// Where it is set.
+    pub place: Option<Place>,
+    /// When a change takes effect.
+    pub applies: Applies,
+    /// What it does.
+    pub doc: &'static str,
 }
 
 /// All settings.
@@ -183,6 +216,22 @@ impl Settings {
     /// The listeners, in order.
     pub fn listeners(&self) -> &[Table] {
         &self.listeners
+    }
+
+    /// All keys with the values in force, in the order of the manual.
+    pub fn effective(&self) -> Vec<Effective> {
+        let mut keys = Vec::new();
+        for section in SECTIONS.iter() {
+            if !section.is_list {
+                keys.extend(self.section(section.name).effective(section.name));
+                continue;
+            }
+            for (at, table) in self.listeners.iter().enumerate() {
+                let prefix = format!("{}.{}", section.name, listener_name(table, at));
+                keys.extend(table.effective(&prefix));
+            }
+        }
+        keys
     }
 
     /// What differs in newer settings, in the order of the manual.

@@ -18,6 +18,7 @@ impl Driver {
                 Effect::Close { conn } => self.begin_close(conn),
                 Effect::Authenticate { conn, request } => self.ask(conn, request),
                 Effect::Handover { conn, to, handover } => self.hand_over(conn, to, handover),
+                Effect::Answer { id, answer } => self.requests.answer(id, *answer),
                 Effect::Report(report) => report::log(&report, &self.shared),
             }
         }

@@ -21,7 +21,7 @@ struct Stamp {
 impl Stamps {
     /// Looks at a file that is about to be read. A change between the look and the reading shows
     /// as one that came later, so that the file is read once more rather than once too seldom.
-    pub(super) fn look(&mut self, path: &Path) {
+    pub(crate) fn look(&mut self, path: &Path) {
         self.0.push((path.to_owned(), stamp(path)));
     }
 

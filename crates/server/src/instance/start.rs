@@ -48,6 +48,7 @@ impl Instance {
             limits: Arc::new(self.config.limits.clone()),
             listeners: self.config.listeners.iter().map(listener_config).collect(),
             access: Arc::clone(&self.access),
+            bans: Arc::clone(&self.bans),
             authenticator,
             auth_threads,
             auth_queue_max: self.auth_queue_max(auth_threads),

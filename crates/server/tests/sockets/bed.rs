@@ -80,6 +80,7 @@ pub(crate) fn start(
         limits: Arc::new(limits),
         listeners,
         access: Arc::new(AccessRules::allow_all()),
+        bans: Arc::default(),
         authenticator,
         auth_threads: 1,
         auth_queue_max,

@@ -1,0 +1,177 @@
+//! `columba token`: tokens of the management API.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::{Args, Subcommand};
+use columba_server::auth::tokens::{Scopes, Token, Tokens, with_token, without_token};
+use columba_server::auth::users::check_name;
+use columba_server::config::Config;
+use columba_server::config::quantity::parse_duration_ms;
+use columba_server::instance::Location;
+use columba_server::instance::file::{SECRET_MODE, write_atomically};
+
+use crate::create::quoted;
+use crate::failure::{Failure, end, print, say};
+
+/// Tokens of the management API
+///
+/// A token stands in the header `Authorization: Bearer TOKEN`. A running broker knows of a change at
+/// once.
+#[derive(Args, Clone, Debug)]
+pub struct TokenArgs {
+    #[command(subcommand)]
+    command: TokenCommand,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+enum TokenCommand {
+    /// Make a token and print it, once
+    Add {
+        /// Directory of the instance
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+        /// Its name
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// What it is good for: read, publish, operate, admin, with commas between them
+        #[arg(long, value_name = "SCOPES", default_value = "read")]
+        scopes: Scopes,
+        /// When it ends, such as 12h or 90d; never without this
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        expires: Option<u64>,
+    },
+    /// List the tokens
+    List {
+        /// Directory of the instance
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
+    /// Revoke a token
+    Revoke {
+        /// Directory of the instance
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+        /// Its name
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+}
+
+fn duration(text: &str) -> Result<u64, String> {
+    let ms = parse_duration_ms(text)?;
+    match ms / 1000 {
+        0 => Err("at least one second".to_owned()),
+        secs => Ok(secs),
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &TokenArgs) -> ExitCode {
+    end(match &args.command {
+        TokenCommand::Add {
+            dir,
+            name,
+            scopes,
+            expires,
+        } => add(dir, name, *scopes, *expires),
+        TokenCommand::List { dir } => list(dir),
+        TokenCommand::Revoke { dir, name } => revoke(dir, name),
+    })
+}
+
+fn add(dir: &Path, name: &str, scopes: Scopes, expires: Option<u64>) -> Result<(), Failure> {
+    check_name(name, "token name").map_err(|what| Failure::new(what).faulty())?;
+    let (path, text) = read(dir)?;
+    let (tokens, _) = Tokens::read("", &text);
+    if tokens.named(name).is_some() {
+        let fix = format!(
+            "revoke it first: columba token revoke {} {name}",
+            quoted(dir)
+        );
+        return Err(Failure::new(format!("there is a token `{name}`"))
+            .fix(fix)
+            .faulty());
+    }
+    let until = expires.map(|secs| now_secs().saturating_add(secs));
+    let made = Token::new(scopes, until);
+    let (token, secret) = made.map_err(|error| Failure::new(error.to_string()))?;
+    write(&path, &with_token(&text, name, &token))?;
+    print(&format!("{secret}\n"));
+    say(&format!(
+        "Token `{name}` for {scopes}. It is stored nowhere: keep it now.\n"
+    ));
+    Ok(())
+}
+
+fn list(dir: &Path) -> Result<(), Failure> {
+    let (_, text) = read(dir)?;
+    let (tokens, _) = Tokens::read("", &text);
+    let now_secs = now_secs();
+    for (name, token) in tokens.iter() {
+        let end = match token.expires_unix_secs {
+            None => "never ends".to_owned(),
+            Some(_) if !token.is_good_at(now_secs) => "has ended".to_owned(),
+            Some(end) => format!("ends in {}", in_words(end - now_secs)),
+        };
+        print(&format!(
+            "{name:24}  {:24}  {end}\n",
+            token.scopes.to_string()
+        ));
+    }
+    Ok(())
+}
+
+/// A duration in its largest unit.
+fn in_words(secs: u64) -> String {
+    match secs {
+        0..120 => format!("{secs} s"),
+        120..7200 => format!("{} min", secs / 60),
+        7200..172_800 => format!("{} h", secs / 3600),
+        _ => format!("{} days", secs / 86_400),
+    }
+}
+
+fn revoke(dir: &Path, name: &str) -> Result<(), Failure> {
+    let (path, text) = read(dir)?;
+    let Some(text) = without_token(&text, name) else {
+        let fix = format!("list them: columba token list {}", quoted(dir));
+        return Err(Failure::new(format!("there is no token `{name}`"))
+            .fix(fix)
+            .faulty());
+    };
+    write(&path, &text)?;
+    print(&format!("Token `{name}` revoked.\n"));
+    Ok(())
+}
+
+/// The tokens file that the configuration names, and its text.
+fn read(dir: &Path) -> Result<(PathBuf, String), Failure> {
+    let location = Location::of_directory(dir);
+    let text = std::fs::read_to_string(&location.config_file).map_err(|error| {
+        let what = format!("there is no instance in {}: {error}", dir.display());
+        Failure::new(what)
+            .fix(format!("make one: columba create {}", quoted(dir)))
+            .faulty()
+    })?;
+    let name = location.config_file.display().to_string();
+    let (config, _) = Config::read(&name, &text, &location.base, std::env::vars());
+    let path = config.admin.tokens;
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok((path, text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((path, String::new())),
+        Err(error) => Err(Failure::new(format!("{}: {error}", path.display()))),
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    let written = write_atomically(path, text, SECRET_MODE);
+    written.map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))
+}
+
+fn now_secs() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |since| since.as_secs())
+}

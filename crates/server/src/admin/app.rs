@@ -1,0 +1,107 @@
+//! What all handlers share.
+
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use columba_broker::ban::BanList;
+use columba_broker::event::Now;
+use tokio::sync::{Mutex as AsyncMutex, Semaphore, oneshot};
+
+use super::audit::Audit;
+use super::problem::Problem;
+use super::throttle::Throttle;
+use super::{AdminParts, Wish};
+use crate::auth::Authenticator;
+use crate::auth::tokens::TokenFile;
+use crate::config::Config;
+use crate::reload::Running;
+use crate::runtime::Asker;
+
+/// Passwords that are checked at a time: clients of MQTT log in with the same processor.
+pub(super) const CHECKS_MAX: usize = 2;
+
+/// What all handlers share; cloning counts a reference.
+#[derive(Clone, Debug)]
+pub(super) struct App(Arc<Inner>);
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) asker: Asker,
+    pub(super) authenticator: Arc<Authenticator>,
+    pub(super) running: Arc<Running>,
+    pub(super) tokens: TokenFile,
+    pub(super) audit: Audit,
+    pub(super) throttle: Throttle,
+    /// Room for password checks.
+    pub(super) checks: Semaphore,
+    /// Held while a file is read, changed and written, so that changes do not get lost.
+    pub(super) editing: AsyncMutex<()>,
+    pub(super) started: (Instant, Now),
+    bans: Mutex<Arc<BanList>>,
+    wishes: Mutex<std::sync::mpsc::Sender<Wish>>,
+}
+
+impl Deref for App {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl App {
+    pub(super) fn new(parts: AdminParts) -> Self {
+        let started = (Instant::now(), parts.asker.shared.now());
+        Self(Arc::new(Inner {
+            asker: parts.asker,
+            authenticator: parts.authenticator,
+            running: parts.running,
+            tokens: TokenFile::new(parts.config.admin.tokens.clone()),
+            audit: Audit::default(),
+            throttle: Throttle::default(),
+            checks: Semaphore::new(CHECKS_MAX),
+            editing: AsyncMutex::new(()),
+            started,
+            bans: Mutex::new(parts.bans),
+            wishes: Mutex::new(parts.wishes),
+        }))
+    }
+
+    /// The configuration in force.
+    pub(super) fn config(&self) -> Arc<Config> {
+        self.running.config()
+    }
+
+    /// The time.
+    pub(super) fn now(&self) -> Now {
+        self.asker.shared.now()
+    }
+
+    /// Who is not let in.
+    pub(super) fn bans(&self) -> Arc<BanList> {
+        Arc::clone(&self.bans.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Uses other bans; whoever calls holds `editing`.
+    pub(super) fn set_bans(&self, bans: Arc<BanList>) {
+        *self.bans.lock().unwrap_or_else(PoisonError::into_inner) = bans;
+    }
+
+    /// Has the files read again, and waits for it.
+    pub(super) async fn reload(&self) -> Result<(), Problem> {
+        let (reply, answer) = oneshot::channel();
+        let is_told = {
+            let wishes = self.wishes.lock().unwrap_or_else(PoisonError::into_inner);
+            wishes.send(Wish::Reload(reply)).is_ok()
+        };
+        let answer = if is_told { answer.await.ok() } else { None };
+        match answer {
+            Some(Ok(())) => Ok(()),
+            Some(Err(faults)) => Err(Problem::conflict(format!(
+                "the files have errors, and everything stays as it was: {faults}"
+            ))),
+            None => Err(Problem::busy("the broker is stopping")),
+        }
+    }
+}

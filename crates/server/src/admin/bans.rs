@@ -1,0 +1,213 @@
+//! Who is kept out.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use columba_broker::ban::{Ban, BanList, Banned};
+use columba_broker::event::Command;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::app::App;
+use super::caller::{May, Operate, Read};
+use super::extract::{Body, Params, PathOf};
+use super::files::failed;
+use super::page::{Listed, PageParams};
+use super::problem::Problem;
+use crate::instance::bans;
+
+/// Characters of a reason.
+const REASON_CHARS_MAX: usize = 500;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, add))
+        .routes(routes!(lift))
+}
+
+/// What a ban is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    /// A client id.
+    Client,
+    /// A user.
+    User,
+    /// An IP address.
+    Address,
+}
+
+/// A ban.
+#[derive(Debug, Serialize, ToSchema)]
+struct BanView {
+    /// What it is for.
+    kind: Kind,
+    /// The client id, the user or the address.
+    value: String,
+    /// When it ends, in milliseconds since 1970; null for never.
+    until_unix_ms: Option<u64>,
+    /// Why.
+    reason: String,
+    /// Who said so.
+    by: String,
+    /// When, in milliseconds since 1970.
+    since_unix_ms: u64,
+}
+
+/// A new ban.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewBan {
+    /// What it is for.
+    kind: Kind,
+    /// The client id, the user or the address.
+    value: String,
+    /// How long it lasts; for ever if nothing is said.
+    #[schema(minimum = 1)]
+    for_secs: Option<u64>,
+    /// Why; the client is told.
+    #[serde(default)]
+    reason: String,
+}
+
+/// Bans
+///
+/// Those that are in force.
+#[utoipa::path(
+    get, path = "/bans", tag = "bans", params(PageParams),
+    responses((status = 200, description = "A page of bans", body = Listed<BanView>)),
+)]
+async fn list(
+    _: May<Read>,
+    State(app): State<App>,
+    Params(params): Params<PageParams>,
+) -> Result<Json<Listed<BanView>>, Problem> {
+    let now_ms = app.now().unix_ms;
+    let bans = app.bans();
+    let held = bans.iter().filter(|(_, ban)| ban.holds_at(now_ms));
+    let rows = held.map(|(whom, ban)| {
+        let view = view(whom, ban);
+        ((view.kind as u8, view.value.clone()), view)
+    });
+    // Addresses sort in another way than their texts.
+    let rows: std::collections::BTreeMap<_, _> = rows.collect();
+    Listed::cut(rows.into_iter(), &params).map(Json)
+}
+
+/// Ban a client, a user or an address
+///
+/// Whoever is connected is disconnected and kept out with the reason `connect.banned` until the ban
+/// ends. A ban for the same replaces an older one; bans outlive the broker.
+#[utoipa::path(
+    post, path = "/bans", tag = "bans", request_body = NewBan,
+    responses((status = 201, description = "It is in force", body = BanView)),
+)]
+async fn add(
+    may: May<Operate>,
+    State(app): State<App>,
+    Body(new): Body<NewBan>,
+) -> Result<(StatusCode, Json<BanView>), Problem> {
+    let whom = whom(new.kind, &new.value)?;
+    if new.reason.chars().count() > REASON_CHARS_MAX {
+        let what = format!("the reason is longer than {REASON_CHARS_MAX} characters");
+        return Err(Problem::invalid(what));
+    }
+    if new.for_secs == Some(0) {
+        return Err(Problem::invalid("for_secs is at least 1"));
+    }
+    let now_ms = app.now().unix_ms;
+    let until = new
+        .for_secs
+        .map(|secs| now_ms.saturating_add(secs.saturating_mul(1000)));
+    let ban = Ban {
+        until_unix_ms: until,
+        reason: new.reason,
+        by: may.caller.name.to_string(),
+        since_unix_ms: now_ms,
+    };
+    let view = view(&whom, &ban);
+    change(&app, |bans| {
+        bans.add(whom, ban)
+            .map_err(|full| Problem::conflict(full.to_string()))
+    })
+    .await?;
+    Ok((StatusCode::CREATED, Json(view)))
+}
+
+/// Lift a ban
+#[utoipa::path(
+    delete, path = "/bans/{kind}/{value}", tag = "bans",
+    params(
+        ("kind" = inline(Kind), Path, description = "`client`, `user` or `address`"),
+        ("value" = String, Path, description = "Client id, user or address, percent-encoded"),
+    ),
+    responses((status = 204, description = "It is lifted")),
+)]
+async fn lift(
+    _: May<Operate>,
+    State(app): State<App>,
+    PathOf((kind, value)): PathOf<(Kind, String)>,
+) -> Result<StatusCode, Problem> {
+    let whom = whom(kind, &value)?;
+    change(&app, |bans| match bans.remove(&whom) {
+        Some(_) => Ok(()),
+        None => Err(Problem::missing(format!("{whom} is not banned"))),
+    })
+    .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Changes the list, on the disk first, then for the shards.
+async fn change(
+    app: &App,
+    change: impl FnOnce(&mut BanList) -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    let _alone = app.editing.lock().await;
+    let mut bans = BanList::clone(&app.bans());
+    change(&mut bans)?;
+    let bans = Arc::new(bans);
+    let path = app.config().data_dir.join(bans::BANS);
+    let (place, list, now_ms) = (path.clone(), Arc::clone(&bans), app.now().unix_ms);
+    let written = tokio::task::spawn_blocking(move || bans::write(&path, &list, now_ms)).await;
+    let written = written.unwrap_or_else(|_| Err(std::io::ErrorKind::Interrupted.into()));
+    written.map_err(|error| failed(&place, &error))?;
+    app.set_bans(Arc::clone(&bans));
+    app.asker.command(&Command::SetBans(bans));
+    Ok(())
+}
+
+fn whom(kind: Kind, value: &str) -> Result<Banned, Problem> {
+    if value.is_empty() || value.len() > usize::from(u16::MAX) {
+        return Err(Problem::invalid("the value has 1 to 65535 bytes"));
+    }
+    Ok(match kind {
+        Kind::Client => Banned::Client(value.into()),
+        Kind::User => Banned::User(value.into()),
+        Kind::Address => {
+            let addr = value.parse::<IpAddr>();
+            let addr = addr.map_err(|_| Problem::invalid("the value is no IP address"))?;
+            Banned::Address(addr.to_canonical())
+        }
+    })
+}
+
+fn view(whom: &Banned, ban: &Ban) -> BanView {
+    let (kind, value) = match whom {
+        Banned::Client(id) => (Kind::Client, id.to_string()),
+        Banned::User(name) => (Kind::User, name.to_string()),
+        Banned::Address(addr) => (Kind::Address, addr.to_string()),
+    };
+    BanView {
+        kind,
+        value,
+        until_unix_ms: ban.until_unix_ms,
+        reason: ban.reason.clone(),
+        by: ban.by.clone(),
+        since_unix_ms: ban.since_unix_ms,
+    }
+}

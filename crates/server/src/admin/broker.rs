@@ -1,0 +1,177 @@
+//! The broker as a whole: what it is and how it does.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use columba_broker::outcome::{Effectively, Outcome};
+use columba_broker::query::{Answer, Request};
+use columba_broker::stats::Stats;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::app::App;
+use super::caller::{May, Read};
+use super::problem::Problem;
+use super::sessions::unexpected;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(read))
+        .routes(routes!(metrics))
+}
+
+/// What the broker is and how it does.
+#[derive(Debug, Serialize, ToSchema)]
+struct BrokerView {
+    /// `columba`.
+    name: &'static str,
+    /// Its version.
+    version: &'static str,
+    /// When it started, in milliseconds since 1970.
+    started_unix_ms: u64,
+    /// How long ago that was.
+    uptime_secs: u64,
+    /// Threads that serve clients.
+    shards: u16,
+    /// Clients that are connected.
+    clients: u64,
+    /// Sessions, connected or not.
+    sessions: u64,
+    /// Subscriptions, shared ones included.
+    subscriptions: u64,
+    /// Retained messages.
+    retained_messages: u64,
+    /// Messages that wait for clients.
+    queued_messages: u64,
+    /// Messages that clients have not acknowledged.
+    inflight_messages: u64,
+    /// Messages whose way is not known: always 0, unless the broker is at fault.
+    unaccounted_messages: i64,
+    /// The store; null if nothing outlives the process.
+    store: Option<StoreView>,
+}
+
+/// The store.
+#[derive(Debug, Serialize, ToSchema)]
+struct StoreView {
+    /// Whether what clients are told was taken is on the disk by then.
+    is_synced: bool,
+    /// Records in it.
+    records: u64,
+    /// Bytes on disk.
+    disk_bytes: u64,
+    /// Places that were found damaged at the start and have cost something.
+    damaged: u64,
+}
+
+/// The broker
+#[utoipa::path(
+    get, path = "/broker", tag = "broker",
+    responses((status = 200, description = "The broker", body = BrokerView)),
+)]
+async fn read(_: May<Read>, State(app): State<App>) -> Result<Json<BrokerView>, Problem> {
+    let stats = stats_of(&app).await?;
+    let facts = &app.asker.facts;
+    let store = facts.boot_report.as_ref().zip(facts.store.as_ref());
+    Ok(Json(BrokerView {
+        name: "columba",
+        version: env!("CARGO_PKG_VERSION"),
+        started_unix_ms: app.started.1.unix_ms,
+        uptime_secs: app.started.0.elapsed().as_secs(),
+        shards: app.asker.shards(),
+        clients: stats.clients_connected,
+        sessions: stats.sessions,
+        subscriptions: stats.subscriptions,
+        retained_messages: stats.retained_messages,
+        queued_messages: stats.queued_messages,
+        inflight_messages: stats.inflight_messages,
+        unaccounted_messages: stats.unaccounted_copies(),
+        store: store.map(|(report, handle)| {
+            let stats = handle.stats();
+            StoreView {
+                is_synced: report.is_synced,
+                records: stats.records,
+                disk_bytes: stats.disk_bytes,
+                damaged: report.damaged as u64,
+            }
+        }),
+    }))
+}
+
+/// The counters of all shards together.
+pub(super) async fn stats_of(app: &App) -> Result<Stats, Problem> {
+    let mut all = Stats::default();
+    for answer in app.asker.ask_all(&Request::Stats).await? {
+        match answer {
+            Answer::Stats(stats) => all.add(&stats),
+            other => return Err(unexpected(&other)),
+        }
+    }
+    Ok(all)
+}
+
+/// All counters and gauges.
+#[derive(Debug, Serialize, ToSchema)]
+struct MetricsView {
+    /// How often each outcome has happened, by its name: `deliver.queue_full`. What each means for a
+    /// message stands in the manual.
+    outcomes: BTreeMap<&'static str, u64>,
+    /// Copies of messages that were lost for their subscribers, by reason.
+    dropped: BTreeMap<&'static str, u64>,
+    /// Copies of messages made for subscribers.
+    copies: u64,
+    /// Copies whose way is not known: always 0, unless the broker is at fault.
+    unaccounted: i64,
+    /// MQTT packets received.
+    packets_received: u64,
+    /// MQTT packets sent.
+    packets_sent: u64,
+    /// PUBLISH packets among them.
+    publish_received: u64,
+    /// PUBLISH packets among them.
+    publish_sent: u64,
+    /// Bytes received.
+    bytes_received: u64,
+    /// Bytes sent.
+    bytes_sent: u64,
+    /// Bytes of retained messages.
+    retained_bytes: u64,
+    /// Bytes that wait in queues.
+    queued_bytes: u64,
+}
+
+/// Counters and gauges
+///
+/// The same as `/metrics` has for Prometheus, as JSON. Counters start with the broker.
+#[utoipa::path(
+    get, path = "/metrics", tag = "broker",
+    responses((status = 200, description = "All counters", body = MetricsView)),
+)]
+async fn metrics(_: May<Read>, State(app): State<App>) -> Result<Json<MetricsView>, Problem> {
+    let stats = stats_of(&app).await?;
+    let of = |wanted: fn(&Outcome) -> bool| {
+        let outcomes = Outcome::ALL.iter().filter(move |outcome| wanted(outcome));
+        outcomes
+            .map(|outcome| (outcome.name(), stats.outcome(*outcome)))
+            .collect()
+    };
+    Ok(Json(MetricsView {
+        outcomes: of(|_| true),
+        dropped: of(|outcome| {
+            outcome.is_dropped_copy() && outcome.effectively() == Effectively::Dropped
+        }),
+        copies: stats.copies,
+        unaccounted: stats.unaccounted_copies(),
+        packets_received: stats.packets_received + stats.connects_received,
+        packets_sent: stats.packets_sent,
+        publish_received: stats.publish_received,
+        publish_sent: stats.publish_sent,
+        bytes_received: stats.bytes_received,
+        bytes_sent: stats.bytes_sent,
+        retained_bytes: stats.retained_bytes,
+        queued_bytes: stats.queued_bytes,
+    }))
+}

@@ -1,0 +1,169 @@
+//! Lists in pages: the limit, the cursor, and the merging of what the shards say.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use columba_broker::query::{PAGE_ROWS_MAX, Page};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::problem::Problem;
+
+/// Rows of a page, if nothing else is said.
+const ROWS: usize = 100;
+
+/// What every list takes.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PageParams {
+    /// Rows at most: 1 to 1000, 100 if nothing is said.
+    #[param(minimum = 1, maximum = 1000)]
+    limit: Option<usize>,
+    /// `page.next` of the page before.
+    cursor: Option<String>,
+}
+
+impl PageParams {
+    /// Rows at most.
+    pub(super) fn rows_max(&self) -> Result<usize, Problem> {
+        match self.limit {
+            None => Ok(ROWS),
+            Some(limit) if (1..=PAGE_ROWS_MAX).contains(&limit) => Ok(limit),
+            Some(limit) => Err(Problem::invalid(format!(
+                "limit is {limit}: write a number from 1 to {PAGE_ROWS_MAX}"
+            ))),
+        }
+    }
+
+    /// Where the page before has ended.
+    pub(super) fn after<K: DeserializeOwned>(&self) -> Result<Option<K>, Problem> {
+        let Some(cursor) = &self.cursor else {
+            return Ok(None);
+        };
+        let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
+        let key = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let what = "take `page.next` of the page before as it is, or leave the cursor out";
+        key.ok_or_else(|| Problem::bad_cursor(what)).map(Some)
+    }
+}
+
+/// A page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Listed<T> {
+    /// The rows.
+    pub(super) data: Vec<T>,
+    /// How to go on.
+    pub(super) page: Next,
+}
+
+/// How to go on with a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Next {
+    /// The `cursor` of the next page; null on the last one.
+    next: Option<String>,
+}
+
+impl Next {
+    /// Goes on behind a key.
+    pub(super) fn after<K: Serialize>(key: Option<&K>) -> Self {
+        let text = |key| serde_json::to_vec(key).ok();
+        Self {
+            next: key.and_then(text).map(|text| URL_SAFE_NO_PAD.encode(text)),
+        }
+    }
+}
+
+impl<T> Listed<T> {
+    /// The first rows of all shards' pages, by their keys.
+    pub(super) fn merge<R, K: Ord + Clone, C: Serialize>(
+        pages: Vec<Page<R, K>>,
+        rows_max: usize,
+        key_of: impl Fn(&R) -> &K,
+        cursor_of: impl Fn(&K) -> C,
+        view: impl Fn(R) -> T,
+    ) -> Self {
+        // Behind the end of a page that is not the last of its shard, rows may be missing.
+        let mut end = pages.iter().filter_map(|page| page.next.clone()).min();
+        let mut rows: Vec<R> = pages.into_iter().flat_map(|page| page.rows).collect();
+        rows.retain(|row| end.as_ref().is_none_or(|end| key_of(row) <= end));
+        rows.sort_by(|a, b| key_of(a).cmp(key_of(b)));
+        if rows.len() > rows_max {
+            rows.truncate(rows_max);
+            end = rows.last().map(|row| key_of(row).clone());
+        }
+        let page = Next::after(end.map(|key| cursor_of(&key)).as_ref());
+        Self {
+            data: rows.into_iter().map(view).collect(),
+            page,
+        }
+    }
+
+    /// A part of a list that is held in memory, sorted by a key.
+    pub(super) fn cut<K: Ord + Serialize + DeserializeOwned>(
+        rows: impl Iterator<Item = (K, T)>,
+        params: &PageParams,
+    ) -> Result<Self, Problem> {
+        let rows_max = params.rows_max()?;
+        let after: Option<K> = params.after()?;
+        let mut last = None;
+        let mut data = Vec::new();
+        let behind = rows.filter(|(key, _)| after.as_ref().is_none_or(|after| key > after));
+        for (key, row) in behind {
+            if data.len() == rows_max {
+                let page = Next::after(last.as_ref());
+                return Ok(Self { data, page });
+            }
+            data.push(row);
+            last = Some(key);
+        }
+        let page = Next::after::<K>(None);
+        Ok(Self { data, page })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn merged(pages: &[(&[u32], Option<u32>)], rows_max: usize) -> (Vec<u32>, Option<u32>) {
+        let pages = pages.iter().map(|(rows, next)| Page {
+            rows: rows.to_vec(),
+            next: *next,
+        });
+        let listed = Listed::merge(pages.collect(), rows_max, |row| row, |key| *key, |row| row);
+        let params = PageParams {
+            limit: None,
+            cursor: listed.page.next,
+        };
+        (listed.data, params.after().unwrap())
+    }
+
+    #[test]
+    fn rows_of_all_shards_come_in_order_and_none_is_passed_over() {
+        let check = |pages: &[(&[u32], Option<u32>)], rows_max, rows: &[u32], next| {
+            assert_eq!(merged(pages, rows_max), (rows.to_vec(), next));
+        };
+        check(&[(&[1, 4], None), (&[2, 3], None)], 9, &[1, 2, 3, 4], None);
+        check(&[(&[1, 4], None), (&[2, 3], None)], 3, &[1, 2, 3], Some(3));
+        check(
+            &[(&[1, 4], Some(4)), (&[2, 9], None)],
+            9,
+            &[1, 2, 4],
+            Some(4),
+        );
+        // The first shard has more behind 5, whose row is gone.
+        check(&[(&[1], Some(5)), (&[2, 7], None)], 2, &[1, 2], Some(5));
+        check(&[(&[], Some(5)), (&[6], None)], 2, &[], Some(5));
+    }
+
+    #[test]
+    fn a_cursor_of_something_else_is_refused() {
+        for cursor in ["", "?", "bm8"] {
+            let params = PageParams {
+                limit: None,
+                cursor: Some(cursor.to_owned()),
+            };
+            assert!(params.after::<(u64, String)>().is_err(), "{cursor}");
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What every request has to pass, whoever makes it.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use serde_json::json;
+
+use crate::bed::Bed;
+
+#[test]
+fn a_name_that_is_not_ours_is_refused() {
+    let bed = Bed::with("hosts = [\"broker.example\"]");
+    let check = |host: &str, status: u16| {
+        let auth = format!("Authorization: Bearer {}\r\n", bed.token);
+        let text =
+            format!("GET /api/v1/me HTTP/1.1\r\nHost: {host}\r\n{auth}Connection: close\r\n\r\n");
+        let answer = bed.raw(&text);
+        assert_eq!(answer.status, status, "{host}");
+        if status == 403 {
+            assert_eq!(answer.code(), "foreign_origin");
+        }
+    };
+    check("localhost:61680", 200);
+    check("127.0.0.1", 200);
+    check("[::1]:80", 200);
+    check("Broker.Example:61680", 200);
+    check("evil.example", 403);
+    check("localhost.evil.example", 403);
+    check("127.0.0.1.evil.example", 403);
+}
+
+#[test]
+fn a_web_page_of_elsewhere_changes_nothing() {
+    let bed = Bed::new();
+    let auth = format!("Authorization: Bearer {}\r\n", bed.token);
+    let own = format!("{auth}Origin: http://{}\r\n", bed.address());
+    let other = format!("{auth}Origin: http://evil.example\r\n");
+    let message = || Some(json!({"topic": "t"}));
+    assert_eq!(
+        bed.send("POST", "/api/v1/publish", &own, message()).status,
+        200
+    );
+    let answer = bed.send("POST", "/api/v1/publish", &other, message());
+    assert_eq!(
+        (answer.status, answer.code().as_str()),
+        (403, "foreign_origin")
+    );
+    let null = format!("{auth}Origin: null\r\n");
+    assert_eq!(
+        bed.send("POST", "/api/v1/publish", &null, message()).status,
+        403
+    );
+    let read = bed.send("GET", "/api/v1/broker", &other, None);
+    assert_eq!(read.header("access-control-allow-origin"), None);
+}
+
+#[test]
+fn every_answer_has_the_headers_that_keep_browsers_from_mischief() {
+    let bed = Bed::new();
+    for path in ["/api/v1/broker", "/nothing", "/healthz", "/metrics"] {
+        let answer = bed.request("GET", path, None);
+        assert_eq!(
+            answer.header("x-content-type-options"),
+            Some("nosniff"),
+            "{path}"
+        );
+        assert_eq!(answer.header("x-frame-options"), Some("DENY"), "{path}");
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
+        assert!(answer.header("content-security-policy").is_some(), "{path}");
+    }
+}
+
+#[test]
+fn a_body_that_is_too_large_is_refused() {
+    let bed = Bed::new();
+    let large = json!({"client": "c".repeat(1024 * 1024), "action": "publish", "topic": "t"});
+    let answer = bed.request("POST", "/api/v1/acl/check", Some(large));
+    assert_eq!((answer.status, answer.code().as_str()), (413, "too_large"));
+    let message = json!({"topic": "t", "payload": "x".repeat(2 * 1024 * 1024)});
+    let answer = bed.request("POST", "/api/v1/publish", Some(message));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+#[test]
+fn connections_on_top_of_the_limit_are_turned_away_and_the_socket_stays_open() {
+    let bed = Bed::with("connections_max = 2");
+    let mut waiting: Vec<_> = (0..2)
+        .map(|_| {
+            let mut stream = TcpStream::connect(bed.address()).unwrap();
+            let text = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", bed.address());
+            stream.write_all(text.as_bytes()).unwrap();
+            let mut answer = [0; 15];
+            stream.read_exact(&mut answer).unwrap();
+            assert_eq!(&answer, b"HTTP/1.1 200 OK");
+            stream
+        })
+        .collect();
+    let mut third = TcpStream::connect(bed.address()).unwrap();
+    let mut answer = String::new();
+    third.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert_eq!(bed.local("GET", "/healthz").status, 200);
+    drop(waiting.pop());
+    // The place is free as soon as the broker has seen that it is.
+    while bed
+        .raw("GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .status
+        != 200
+    {
+        std::thread::yield_now();
+    }
+}

@@ -1,0 +1,9 @@
+//! The management API over real sockets, with a broker of two shards behind it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod bed;
+mod changes;
+mod doors;
+mod lists;
+mod logins;
+mod metrics;
