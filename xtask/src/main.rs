@@ -12,6 +12,7 @@ mod instructions;
 mod matrix;
 mod process;
 mod provision;
+mod restart;
 mod source;
 mod tidy;
 
@@ -43,9 +44,15 @@ fn main() -> anyhow::Result<ExitCode> {
             )?
         }
         ["instructions"] => instructions::run(&root)?,
+        ["restart", ref options @ ..] => restart::run(&root, &restart::Options::parse(options)?)?,
         ["bench", ref options @ ..] => bench::run(&root, &bench::Options::parse(options)?)?,
         _ => {
-            println!("{USAGE}\n{}\n{}", crash::USAGE, bench::USAGE);
+            println!(
+                "{USAGE}\n{}\n{}\n{}",
+                crash::USAGE,
+                bench::USAGE,
+                restart::USAGE
+            );
             false
         }
     };

@@ -1,7 +1,8 @@
 //! Prints what the store costs on the disk of a directory: commits, time of the processor, space,
 //! and how long a log takes to open.
 //!
-//! `cargo run --release -p columba-store --example measure -- DIRECTORY [RECORDS] [SECONDS]`
+//! `cargo run --release -p columba-store --example measure -- DIRECTORY [RECORDS] [SECONDS] [PART]`,
+//! where PART is `commits`, `recovery` or `cycles` and all three are measured without it.
 #![expect(clippy::print_stdout, reason = "it is what the program is for")]
 #![expect(clippy::disallowed_methods, reason = "time is what is being measured")]
 
@@ -19,17 +20,26 @@ fn main() -> Result<()> {
     let parent = arguments.next().ok_or("name a directory")?;
     let records = arguments.next().map_or(Ok(1_000_000), |n| n.parse())?;
     let seconds = arguments.next().map_or(Ok(2.0), |n| n.parse())?;
+    let part = arguments.next();
+    let is_wanted = |name: &str| part.as_deref().is_none_or(|part| part == name);
     let directory = Path::new(&parent).join("columba-store-measure");
-    println!(
-        "record  batch  records/s  CPU us/record  commit p50 us     p99   p99.9   worst  bytes/record"
-    );
-    for bytes in [100, 1024] {
-        for batch in [1, 32, 1024] {
-            commits(&directory, bytes, batch, Duration::from_secs_f64(seconds))?;
+    if is_wanted("commits") {
+        println!(
+            "record  batch  records/s  CPU us/record  commit p50 us     p99   p99.9   worst  \
+             bytes/record"
+        );
+        for bytes in [100, 1024] {
+            for batch in [1, 32, 1024] {
+                commits(&directory, bytes, batch, Duration::from_secs_f64(seconds))?;
+            }
         }
     }
-    recovery(&directory, records)?;
-    cycles(&directory, records)?;
+    if is_wanted("recovery") {
+        recovery(&directory, records)?;
+    }
+    if is_wanted("cycles") {
+        cycles(&directory, records)?;
+    }
     std::fs::remove_dir_all(&directory)?;
     Ok(())
 }
@@ -136,6 +146,7 @@ fn cycles(directory: &Path, records: u64) -> Result<()> {
     let (mut next, mut oldest, mut most) = (0, 0, 0);
     let mut took = Vec::new();
     let (start, processor) = (Instant::now(), processor_time());
+    let (mut told, mut part_start) = (0, start);
     while next < 10 * records {
         batch.clear();
         for _ in 0..64 {
@@ -152,6 +163,17 @@ fn cycles(directory: &Path, records: u64) -> Result<()> {
         log.commit([&batch])?;
         took.push(before.elapsed());
         most = most.max(log.stats().disk_bytes);
+        if next >= told + records {
+            let (secs, mb) = (
+                part_start.elapsed().as_secs_f64(),
+                log.stats().disk_bytes >> 20,
+            );
+            println!(
+                "{next:10} cycles: {:8.0}/s, {mb} MB on disk",
+                (next - told) as f64 / secs
+            );
+            (told, part_start) = (next, Instant::now());
+        }
     }
     let (elapsed, processor) = (start.elapsed(), processor_time() - processor);
     took.sort_unstable();

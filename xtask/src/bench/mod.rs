@@ -259,7 +259,8 @@ fn raise_file_limit() -> anyhow::Result<()> {
     Ok(setrlimit(Resource::Nofile, raised)?)
 }
 
-fn release_binary(root: &Path, options: &Options) -> anyhow::Result<PathBuf> {
+/// Builds the release unless told not to, and tells how large it is.
+pub(crate) fn release_binary(root: &Path, options: &Options) -> anyhow::Result<PathBuf> {
     let mut target = root.join("target");
     if options.is_clean {
         target = fresh_dir(target.join("bench/build"))?;

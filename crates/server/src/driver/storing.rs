@@ -140,12 +140,7 @@ impl<P: Port> Storing<P> {
         self.port.take_reports(&mut reports);
         for report in reports.drain(..) {
             match report {
-                Report::Written { ticket } => {
-                    // As long as the disk has room no batch passes another.
-                    if self.state == State::Open {
-                        events.push(StoreEvent::Written { ticket: ticket.0 });
-                    }
-                }
+                Report::Written { ticket } => self.on_written(ticket.0, events),
                 Report::Durable { ticket, first } => {
                     self.on_durable(ticket.0, first.value(), events);
                 }
@@ -211,6 +206,14 @@ impl<P: Port> Storing<P> {
                 .into_iter()
                 .flatten()
                 .all(|ticket| ticket > upto)
+    }
+
+    /// As long as the disk has room no batch passes another. Later, who waits for one hears when it
+    /// is durable.
+    fn on_written(&self, ticket: u64, events: &mut Vec<StoreEvent>) {
+        if self.state == State::Open {
+            events.push(StoreEvent::Written { ticket });
+        }
     }
 
     fn on_durable(&mut self, ticket: u64, first: u64, events: &mut Vec<StoreEvent>) {

@@ -40,10 +40,8 @@ impl<F: Files> Recovery<F> {
         mut self,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(Log<F>, Recovered), Error> {
-        let names = self.log.files.list();
-        let names = names.map_err(|e| Error::unreadable(Name::Directory, e))?;
         let numbers = segments(&mut self.log.files)?;
-        self.identify(&names, &numbers)?;
+        self.identify(&numbers)?;
         let mut walk = Walk::new();
         let mut done = Progress {
             bytes: 0,

@@ -144,7 +144,7 @@ impl<F: Files> Recovery<F> {
         if self.is_read_only && numbers.is_empty() && !names.contains(&Name::Mark) {
             return Err(Error::NoStore);
         }
-        self.identify(&names, &numbers)?;
+        self.identify(&numbers)?;
         let total = self.total_bytes(&numbers)?;
         let mut done = 0;
         let mut bytes = Vec::new();
@@ -167,13 +167,11 @@ impl<F: Files> Recovery<F> {
     }
 
     /// Finds out which store this is, and how far it got.
-    pub(super) fn identify(&mut self, names: &[Name], numbers: &[u32]) -> Result<(), Error> {
+    pub(super) fn identify(&mut self, numbers: &[u32]) -> Result<(), Error> {
         let mut store = None;
-        if names.contains(&Name::Mark) {
-            if let Some(mark) = read_mark(&mut self.log.files)? {
-                self.marked = mark.sequence;
-                store = Some(mark.store);
-            }
+        if let Some(mark) = read_mark(&mut self.log.files)? {
+            self.marked = mark.sequence;
+            store = Some(mark.store);
         }
         for number in numbers {
             let file = Name::Segment(*number);
