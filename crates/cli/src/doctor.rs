@@ -144,8 +144,9 @@ async fn doctor(args: DoctorArgs) -> Result<u8, Trouble> {
     visit.check_id = consent(&args)?;
     visit.idle = args.idle.map(Duration::from_secs);
     visit.patience = Duration::from_secs(args.timeout);
+    let mut tell = |finding: &Finding| paper.tell(finding);
     let interrupted = tokio::select! {
-        () = examine(&visit, &mut report, &mut |finding| paper.tell(finding)) => false,
+        () = examine(&visit, &mut report, &mut tell) => false,
         pressed = tokio::signal::ctrl_c() => pressed.is_ok(),
     };
     report.interrupted = interrupted;

@@ -181,6 +181,11 @@ fn trust(
         let what = text::certificate_of_authority(leaf.subject.as_str());
         return Some(Finding::fail(Check::Tls, what).fix(text::certificate_of_authority_fix()));
     }
+    if error == Error::InvalidCertificate(CertificateError::BadSignature) {
+        // Made anew under the same name, the usual end of a home-made authority.
+        let what = text::issuer_has_other_key(leaf.issuer.as_str());
+        return Some(Finding::fail(Check::Tls, what).fix(text::other_ca_file_fix()));
+    }
     if error != Error::InvalidCertificate(CertificateError::UnknownIssuer) {
         let what = text::certificate_refused(error.to_string());
         return Some(Finding::fail(Check::Tls, what));
@@ -327,8 +332,12 @@ mod tests {
 
     impl Authority {
         fn new() -> Self {
+            Self::named("Test CA")
+        }
+
+        fn named(name: &str) -> Self {
             let key = KeyPair::generate().expect("a key");
-            let mut params = params(&[], "Test CA");
+            let mut params = params(&[], name);
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
             let certificate = params.self_signed(&key).expect("a certificate");
             Self {
@@ -400,11 +409,14 @@ mod tests {
         ] {
             assert_eq!(check(&good, &roots, host, day), found, "{host} {day}");
         }
-        let stranger = [Authority::new().certificate];
-        assert_eq!(
-            check(&good, &stranger, "broker.test", 20),
-            [(Mark::Fail, "issuer_unknown")]
-        );
+        for (stranger, code) in [
+            ("Other CA", "issuer_unknown"),
+            ("Test CA", "issuer_has_other_key"),
+        ] {
+            let stranger = [Authority::named(stranger).certificate];
+            let found = check(&good, &stranger, "broker.test", 20);
+            assert_eq!(found, [(Mark::Fail, code)]);
+        }
     }
 
     #[test]

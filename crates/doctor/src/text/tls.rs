@@ -45,6 +45,10 @@ columba_speech::catalogue! {
         en: "nobody here knows the issuer '{issuer}': the broker does not send its certificate, and it is not trusted",
         zh: "签发者“{issuer}”未知：服务器没有发送它的证书，本机也不信任它",
     }
+    issuer_has_other_key(issuer) {
+        en: "an authority named '{issuer}' is trusted, but with another key: it was made anew since",
+        zh: "信任名为“{issuer}”的 CA，但密钥不同：该 CA 已被重新生成",
+    }
     chain_of_one() {
         en: "the broker sends only its own certificate; if there is an intermediate one, it must send that too",
         zh: "服务器只发送了自己的证书；如有中间证书，也必须一并发送",
@@ -54,8 +58,8 @@ columba_speech::catalogue! {
         zh: "用 --cafile 指定 CA 证书，或把完整证书链放进服务器的证书文件",
     }
     other_ca_file_fix() {
-        en: "the file of --cafile is of another authority: use the one that signed the broker's certificate",
-        zh: "--cafile 指定的是另一个 CA：请使用签发服务器证书的那个 CA",
+        en: "the trusted certificate (--cafile) is of another authority: use the one that signed the broker's certificate",
+        zh: "受信任的证书（--cafile）属于另一个 CA：请使用签发服务器证书的那个 CA",
     }
     certificate_refused(why) { en: "the certificate is refused: {why}", zh: "证书被拒绝：{why}" }
     certificate_unreadable() {
