@@ -225,6 +225,17 @@ impl ConnectionArgs {
         }
     }
 
+    /// The URL of `-L`.
+    pub(crate) fn url(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+
+    /// The same with another URL.
+    pub(crate) fn with_url(mut self, url: String) -> Self {
+        self.url = Some(url);
+        self
+    }
+
     /// Checks the arguments against each other and makes a plan of them.
     pub(crate) fn plan(&self) -> Result<Plan, Trouble> {
         let mut properties = parse_properties(&self.properties).map_err(Trouble::usage)?;
@@ -336,6 +347,11 @@ impl ConnectionArgs {
 }
 
 impl Plan {
+    /// What to connect with, and whether its version is the only one that may be tried.
+    pub(crate) fn into_options(self) -> (ConnectOptions, bool) {
+        (self.options, !self.falls_back)
+    }
+
     /// Connects, with MQTT 3.1.1 if that is all that the server knows and nobody asked for more.
     pub(crate) async fn connect(&mut self) -> Result<(Client, Events), Trouble> {
         loop {

@@ -5,6 +5,7 @@ pub mod bench;
 pub mod check;
 mod connection;
 pub mod create;
+pub mod doctor;
 mod failure;
 pub mod passwd;
 pub mod publish;

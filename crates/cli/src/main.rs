@@ -5,7 +5,7 @@ mod allocator;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use columba_cli::{bench, check, create, passwd, publish, run, store, subscribe, token};
+use columba_cli::{bench, check, create, doctor, passwd, publish, run, store, subscribe, token};
 use columba_server::config::reference::reference;
 
 /// Columba, an MQTT broker
@@ -36,6 +36,7 @@ enum Command {
     Pub(Box<publish::PublishArgs>),
     Sub(Box<subscribe::SubscribeArgs>),
     Bench(Box<bench::BenchArgs>),
+    Doctor(Box<doctor::DoctorArgs>),
     Store(store::StoreArgs),
     Token(token::TokenArgs),
     /// About the configuration
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         Command::Pub(args) => publish::run(*args),
         Command::Sub(args) => subscribe::run(*args),
         Command::Bench(args) => bench::run(*args),
+        Command::Doctor(args) => doctor::run(*args),
         Command::Store(args) => store::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Config(ConfigCommand::Reference) => {

@@ -1,6 +1,5 @@
 //! `columba run`: the broker.
 
-mod port_owner;
 mod welcome;
 
 use std::io;
@@ -251,7 +250,7 @@ fn explain(error: &StartError) -> Failure {
                 .parse::<SocketAddr>()
                 .map(|address| address.port())
                 .ok();
-            match port.and_then(port_owner::owner) {
+            match port.and_then(columba_doctor::listeners::owner) {
                 Some(owner) => failure.fix(format!(
                     "{owner} listens there: stop it, or change `bind` of the listener, or add \
                      --listen 127.0.0.1:0 for any free port"

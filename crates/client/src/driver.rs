@@ -164,6 +164,7 @@ enum Request {
     Publish(Message, Reply<Answer>),
     Subscribe(Subscription, Reply<FilterAnswer>),
     Unsubscribe(Vec<String>, Reply<FilterAnswer>),
+    Abandon,
     Disconnect {
         reason: ReasonCode,
         patience: Duration,
@@ -282,6 +283,13 @@ impl Client {
             Ok(()) => receiver.await.unwrap_or_default(),
             Err(_) => 0,
         }
+    }
+
+    /// Ends the connection without a DISCONNECT, as if the network had failed: the server publishes
+    /// the Will. Ends in [`Event::Ended`] with [`CloseCause::Lost`].
+    pub async fn abandon(&self) {
+        // A connection that is over needs no end.
+        let _ = self.requests.send(Request::Abandon).await;
     }
 
     async fn request<T>(

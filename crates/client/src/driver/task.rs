@@ -230,6 +230,7 @@ impl Task {
                     user_properties: Vec::new(),
                 });
             }
+            Request::Abandon => self.on_transport_end(None),
             Request::Disconnect {
                 reason,
                 patience,

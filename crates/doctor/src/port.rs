@@ -1,0 +1,546 @@
+//! What a port speaks: asked in MQTT, TLS and HTTP, judged by its first bytes.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use columba_codec::packet::{Connect, Disconnect, Packet};
+use columba_codec::{Properties, ReasonCode, Version};
+use columba_speech::Text;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::report::{Check, Finding};
+use crate::target::Target;
+use crate::text::network as text;
+use crate::tls;
+
+/// Bytes of an answer that are looked at.
+const ANSWER_BYTES_MAX: usize = 8 * 1024;
+/// Longest banner that is shown, in characters.
+const BANNER_CHARS_MAX: usize = 60;
+/// Where brokers serve WebSockets, the most usual first.
+const WEBSOCKET_PATHS: [&str; 3] = ["/mqtt", "/ws", "/"];
+
+/// What a port speaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Speaks {
+    /// MQTT.
+    Mqtt,
+    /// TLS, and what is inside, if that could be told.
+    Tls(Option<Box<Self>>),
+    /// HTTP, and the WebSocket upgrade to MQTT works at this path.
+    WebSocket {
+        /// The path.
+        path: String,
+        /// Whether the server agreed to the subprotocol `mqtt` (`MQTT-6.0.0-4`).
+        has_subprotocol: bool,
+    },
+    /// HTTP without a WebSocket.
+    Http {
+        /// Status code of the answer.
+        status: u16,
+        /// The `Server` header.
+        server: Option<String>,
+    },
+    /// Another protocol that is known by name.
+    Named(&'static str),
+    /// A line of text that says nothing to us.
+    Banner(String),
+    /// Bytes that say nothing to us.
+    Unknown,
+    /// Nothing at all.
+    Silent,
+    /// The end of the connection.
+    Closed,
+    /// A reset.
+    Resets,
+}
+
+/// What came back.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    pub(crate) bytes: Vec<u8>,
+    /// How the connection ended, if it did.
+    pub(crate) end: Option<io::Result<()>>,
+}
+
+/// Asks a port in every protocol, that of the target first, until one is understood.
+pub async fn look(target: &Target, address: SocketAddr, patience: Duration) -> Speaks {
+    let mut last = Speaks::Silent;
+    for probe in order(target) {
+        let speaks = match probe {
+            Probe::Mqtt => over_tcp(address, &mqtt_connect(), patience).await,
+            Probe::Http => websocket(target, address, patience).await,
+            Probe::Tls => match tls::open(address, &target.host, None, &[], patience).await {
+                Ok((_, stream)) => {
+                    let inside = ask(stream, &mqtt_connect(), patience).await;
+                    let inside = classify(&inside);
+                    Speaks::Tls(inside.is_understood().then(|| Box::new(inside)))
+                }
+                Err(error) if error.is_tls() => Speaks::Tls(None),
+                Err(_) => continue,
+            },
+        };
+        if speaks.is_understood() {
+            return speaks;
+        }
+        // The answer to the protocol that was meant says most.
+        if matches!(last, Speaks::Silent) {
+            last = speaks;
+        }
+    }
+    last
+}
+
+#[derive(Clone, Copy)]
+enum Probe {
+    Mqtt,
+    Tls,
+    Http,
+}
+
+const fn order(target: &Target) -> [Probe; 3] {
+    match (target.is_tls, &target.websocket_path) {
+        (true, _) => [Probe::Tls, Probe::Mqtt, Probe::Http],
+        (false, None) => [Probe::Mqtt, Probe::Tls, Probe::Http],
+        (false, Some(_)) => [Probe::Http, Probe::Mqtt, Probe::Tls],
+    }
+}
+
+async fn over_tcp(address: SocketAddr, question: &[u8], patience: Duration) -> Speaks {
+    match timeout(patience, TcpStream::connect(address)).await {
+        Ok(Ok(stream)) => classify(&ask(stream, question, patience).await),
+        Ok(Err(error)) => of_end(&Err(error)),
+        Err(_) => Speaks::Silent,
+    }
+}
+
+/// Asks for a WebSocket, at the target's path first.
+async fn websocket(target: &Target, address: SocketAddr, patience: Duration) -> Speaks {
+    let wanted = target.websocket_path.as_deref();
+    let others = WEBSOCKET_PATHS
+        .into_iter()
+        .filter(|path| Some(*path) != wanted);
+    let mut first = None;
+    for path in wanted.into_iter().chain(others) {
+        let speaks = over_tcp(address, &upgrade(target, path), patience).await;
+        match speaks {
+            Speaks::WebSocket {
+                has_subprotocol, ..
+            } => {
+                let path = path.to_owned();
+                return Speaks::WebSocket {
+                    path,
+                    has_subprotocol,
+                };
+            }
+            Speaks::Http { .. } => {
+                first.get_or_insert(speaks);
+            }
+            other => return first.unwrap_or(other),
+        }
+    }
+    first.unwrap_or(Speaks::Silent)
+}
+
+/// Looks inside TLS for what the target wants.
+pub(crate) async fn inside(
+    target: &Target,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    patience: Duration,
+) -> Answer {
+    let question = match &target.websocket_path {
+        Some(path) => upgrade(target, path),
+        None => mqtt_connect(),
+    };
+    ask(stream, &question, patience).await
+}
+
+/// A CONNECT of MQTT 3.1.1 without credentials: whatever a broker thinks of it, it answers with a
+/// CONNACK. Ends with a DISCONNECT.
+fn mqtt_connect() -> Vec<u8> {
+    let client_id = format!("doctor-{:08x}", crate::nonce() as u32);
+    let connect = Packet::Connect(Connect {
+        version: Version::V311,
+        is_bridge: false,
+        clean_start: true,
+        keep_alive_secs: 10,
+        properties: Properties::default(),
+        client_id: &client_id,
+        will: None,
+        user_name: None,
+        password: None,
+    });
+    let mut bytes = Vec::new();
+    // Both are short and within every limit of the encoding.
+    let encoded = connect.encode(Version::V311, &mut bytes);
+    let disconnect = Packet::Disconnect(Disconnect {
+        reason: ReasonCode::Success,
+        properties: Properties::default(),
+    });
+    let left = disconnect.encode(Version::V311, &mut bytes);
+    assert!(encoded.is_ok() && left.is_ok(), "a CONNECT can be encoded");
+    bytes
+}
+
+/// RFC 6455, 4.1, with the subprotocol of MQTT (`MQTT-6.0.0-3`).
+fn upgrade(target: &Target, path: &str) -> Vec<u8> {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: {}:{}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: Y29sdW1iYSBkb2N0b3IhIQ==\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Protocol: mqtt\r\n\r\n",
+        crate::target::bracketed(&target.host),
+        target.port
+    )
+    .into_bytes()
+}
+
+/// Sends a question and takes the first answer, whole enough to tell what it is.
+pub(crate) async fn ask(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    question: &[u8],
+    patience: Duration,
+) -> Answer {
+    let mut answer = Answer::default();
+    // A banner may have come and the connection be gone already; so reading goes on regardless.
+    let _ = timeout(patience, async {
+        stream.write_all(question).await?;
+        stream.flush().await
+    })
+    .await;
+    let reading = async {
+        let mut chunk = [0; 2_048];
+        while !is_enough(&answer.bytes) {
+            match stream.read(&mut chunk).await {
+                Ok(0) => return Some(Ok(())),
+                Ok(len) => answer.bytes.extend(chunk.iter().take(len)),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        None
+    };
+    let end = timeout(patience, reading).await.unwrap_or_default();
+    Answer { end, ..answer }
+}
+
+fn is_enough(bytes: &[u8]) -> bool {
+    if bytes.len() >= ANSWER_BYTES_MAX {
+        return true;
+    }
+    let is_http = b"HTTP/".starts_with(bytes.get(..5).unwrap_or(bytes));
+    if is_http {
+        return bytes.windows(4).any(|end| end == b"\r\n\r\n");
+    }
+    let is_text = bytes
+        .iter()
+        .all(|byte| matches!(byte, b'\r' | b'\n' | b' '..=b'~'));
+    if is_text {
+        return bytes.contains(&b'\n');
+    }
+    bytes.len() >= 2
+}
+
+/// What an answer is.
+pub(crate) fn classify(answer: &Answer) -> Speaks {
+    let bytes = answer.bytes.as_slice();
+    let known = match bytes {
+        [] => match &answer.end {
+            Some(end) => of_end(end),
+            None => Speaks::Silent,
+        },
+        // CONNACK, of three bytes and more.
+        [0x20, 0x02..=0xFF, ..] => Speaks::Mqtt,
+        // A record of TLS: alert or handshake, version 3.x.
+        [0x15 | 0x16, 0x03, ..] => Speaks::Tls(None),
+        _ if bytes.starts_with(b"HTTP/") => http(bytes),
+        _ if bytes.starts_with(b"SSH-") => Speaks::Named("SSH"),
+        _ if bytes.starts_with(b"AMQP") => Speaks::Named("AMQP"),
+        _ if bytes.starts_with(b"INFO {") => Speaks::Named("NATS"),
+        _ if bytes.starts_with(b"-ERR") => Speaks::Named("Redis"),
+        _ if bytes.starts_with(b"ERROR\n") => Speaks::Named("STOMP"),
+        _ if bytes.starts_with(b"RFB ") => Speaks::Named("VNC"),
+        _ if bytes.starts_with(b"220") => Speaks::Named("SMTP / FTP"),
+        _ if bytes.get(5..13) == Some(b"ActiveMQ") => Speaks::Named("OpenWire"),
+        _ if bytes.get(1..4) == Some(&[0, 0, 0]) && bytes.get(4) == Some(&10) => {
+            Speaks::Named("MySQL")
+        }
+        _ => banner(bytes),
+    };
+    known
+}
+
+fn of_end(end: &io::Result<()>) -> Speaks {
+    match end {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Speaks::Resets,
+        Ok(()) | Err(_) => Speaks::Closed,
+    }
+}
+
+fn http(bytes: &[u8]) -> Speaks {
+    let text = String::from_utf8_lossy(bytes);
+    let mut lines = text.lines();
+    let status = lines
+        .next()
+        .and_then(|line| line.split(' ').nth(1)?.parse().ok());
+    let headers: Vec<_> = lines
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim()))
+        .collect();
+    let header = |name: &str| {
+        let found = headers.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| shown(value))
+    };
+    match status.unwrap_or_default() {
+        101 => Speaks::WebSocket {
+            path: String::new(),
+            has_subprotocol: header("sec-websocket-protocol").is_some_and(|p| p == "mqtt"),
+        },
+        status => Speaks::Http {
+            status,
+            server: header("server").filter(|server| !server.is_empty()),
+        },
+    }
+}
+
+fn banner(bytes: &[u8]) -> Speaks {
+    let line = bytes
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
+    match std::str::from_utf8(line) {
+        Ok(line) if line.trim().len() >= 3 && !line.trim().contains(char::is_control) => {
+            Speaks::Banner(shown(line))
+        }
+        _ => Speaks::Unknown,
+    }
+}
+
+/// What a peer sent, made harmless and short for a terminal.
+pub(crate) fn shown(text: &str) -> String {
+    let harmless = text.trim().chars().filter(|c| !c.is_control());
+    harmless.take(BANNER_CHARS_MAX).collect()
+}
+
+impl Speaks {
+    /// Whether it answered something that names it.
+    fn is_understood(&self) -> bool {
+        match self {
+            Self::Mqtt
+            | Self::Tls(_)
+            | Self::WebSocket { .. }
+            | Self::Http { .. }
+            | Self::Named(_)
+            | Self::Banner(_) => true,
+            Self::Unknown | Self::Silent | Self::Closed | Self::Resets => false,
+        }
+    }
+}
+
+/// What it means that this port speaks so, and whether MQTT can go on. `hints` come from the
+/// address.
+pub fn judge(target: &Target, speaks: &Speaks, hints: Vec<Text>, patience: Duration) -> Finding {
+    let wanted = protocol(target.is_tls, target.websocket_path.is_some());
+    let other = |is_tls: bool, is_websocket: bool, path: Option<&str>| {
+        let url = target.other(target.port, is_tls, path).url();
+        let speaks = protocol(is_tls, is_websocket);
+        Finding::fail(Check::Port, text::port_speaks_other(speaks, wanted)).fix(text::try_url(url))
+    };
+    let wants_websocket = target.websocket_path.is_some();
+    let finding = match speaks {
+        Speaks::Mqtt if !target.is_tls && !wants_websocket => {
+            return Finding::pass(Check::Port, text::port_speaks(wanted));
+        }
+        Speaks::Mqtt => return other(false, false, None),
+        Speaks::Tls(inside) => match (inside.as_deref(), target.is_tls) {
+            (Some(Speaks::Mqtt), true) if !wants_websocket => {
+                return Finding::pass(Check::Port, text::port_speaks(wanted));
+            }
+            (Some(Speaks::Mqtt), _) => return other(true, false, None),
+            (
+                Some(Speaks::WebSocket {
+                    has_subprotocol, ..
+                }),
+                true,
+            ) if wants_websocket => {
+                // It was asked for at the path of the target.
+                let path = target.websocket_path.as_deref().unwrap_or_default();
+                return websocket_path(target, path, *has_subprotocol);
+            }
+            (Some(Speaks::Http { .. }), _) if !wants_websocket => {
+                return other(true, true, Some("/mqtt"));
+            }
+            (Some(Speaks::Http { status, .. }), true) => {
+                let what = text::websocket_refused(*status);
+                return Finding::fail(Check::Port, what).fix(text::websocket_path_fix());
+            }
+            // What is inside may want a login or a certificate first.
+            (_, true) => return Finding::pass(Check::Port, text::port_speaks("TLS")),
+            (_, false) => {
+                let path = target.websocket_path.as_deref();
+                return other(true, path.is_some(), path);
+            }
+        },
+        Speaks::WebSocket {
+            path,
+            has_subprotocol,
+        } => {
+            if !wants_websocket || target.is_tls {
+                return other(false, true, Some(path));
+            }
+            return websocket_path(target, path, *has_subprotocol);
+        }
+        Speaks::Http { status, server } if wants_websocket => {
+            let what = text::websocket_refused(*status);
+            Finding::fail(Check::Port, what)
+                .note(server.as_deref().map(text::port_http_server))
+                .fix(text::websocket_path_fix())
+        }
+        Speaks::Http { server, .. } => Finding::fail(Check::Port, text::port_http())
+            .note(server.as_deref().map(text::port_http_server)),
+        Speaks::Named(name) => Finding::fail(Check::Port, text::port_other(*name)),
+        Speaks::Banner(line) => Finding::fail(Check::Port, text::port_banner(line.as_str())),
+        Speaks::Unknown => Finding::fail(Check::Port, text::port_other("?")),
+        Speaks::Silent => {
+            Finding::fail(Check::Port, text::port_silent(patience)).fix(text::port_silent_fix())
+        }
+        Speaks::Closed => {
+            Finding::fail(Check::Port, text::port_closes()).fix(text::port_closes_fix())
+        }
+        Speaks::Resets => {
+            Finding::fail(Check::Port, text::port_resets()).fix(text::port_closes_fix())
+        }
+    };
+    Finding {
+        notes: [finding.notes, hints].concat(),
+        ..finding
+    }
+}
+
+fn websocket_path(target: &Target, path: &str, has_subprotocol: bool) -> Finding {
+    if target.websocket_path.as_deref() != Some(path) {
+        let url = target.other(target.port, target.is_tls, Some(path)).url();
+        let what = text::websocket_other_path(url.as_str());
+        return Finding::fail(Check::Port, what).fix(text::try_url(url));
+    }
+    if has_subprotocol {
+        Finding::pass(
+            Check::Port,
+            text::port_speaks(protocol(target.is_tls, true)),
+        )
+    } else {
+        Finding::warn(Check::Port, text::websocket_no_subprotocol())
+            .fix(text::websocket_no_subprotocol_fix())
+    }
+}
+
+pub(crate) const fn protocol(is_tls: bool, is_websocket: bool) -> &'static str {
+    match (is_tls, is_websocket) {
+        (false, false) => "MQTT",
+        (true, false) => "MQTT + TLS",
+        (false, true) => "MQTT + WebSocket",
+        (true, true) => "MQTT + WebSocket + TLS",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(bytes: &[u8]) -> Answer {
+        Answer {
+            bytes: bytes.to_vec(),
+            end: None,
+        }
+    }
+
+    #[test]
+    fn first_bytes_name_the_protocol() {
+        for (bytes, speaks) in [
+            (&b"\x20\x02\x00\x05"[..], Speaks::Mqtt),
+            (b"\x20\x03\x00\x84\x00", Speaks::Mqtt),
+            (b"\x15\x03\x01\x00\x02\x02\x46", Speaks::Tls(None)),
+            (b"SSH-2.0-OpenSSH_9.2\r\n", Speaks::Named("SSH")),
+            (b"AMQP\x00\x00\x09\x01", Speaks::Named("AMQP")),
+            (b"INFO {\"server_id\":\"x\"}\r\n", Speaks::Named("NATS")),
+            (b"220 mail ESMTP\r\n", Speaks::Named("SMTP / FTP")),
+            (
+                b"\x00\x00\x01\x3d\x01ActiveMQ\x00",
+                Speaks::Named("OpenWire"),
+            ),
+            (b"J\x00\x00\x00\x0a8.0.33\x00", Speaks::Named("MySQL")),
+            (b"Welcome\x1b to it\r\n", Speaks::Unknown),
+            (
+                b"Welcome to it\r\n",
+                Speaks::Banner("Welcome to it".to_owned()),
+            ),
+            (b"\xff\xfb\x01", Speaks::Unknown),
+            (b"", Speaks::Silent),
+        ] {
+            assert_eq!(classify(&answer(bytes)), speaks, "{bytes:?}");
+        }
+        let http = b"HTTP/1.1 400 Bad Request\r\nServer: nginx/1.27\r\n\r\n";
+        let server = Some("nginx/1.27".to_owned());
+        assert_eq!(
+            classify(&answer(http)),
+            Speaks::Http {
+                status: 400,
+                server
+            }
+        );
+        let upgraded = b"HTTP/1.1 101 Switching Protocols\r\nsec-websocket-protocol: mqtt\r\n\r\n";
+        assert!(matches!(
+            classify(&answer(upgraded)),
+            Speaks::WebSocket {
+                has_subprotocol: true,
+                ..
+            }
+        ));
+    }
+
+    #[test]
+    fn an_answer_is_read_as_far_as_it_must_be() {
+        for (bytes, enough) in [
+            (&b""[..], false),
+            (b"\x20", false),
+            (b"\x20\x02", true),
+            (b"HT", false),
+            (b"HTTP/1.1 200 OK\r\n", false),
+            (b"HTTP/1.1 200 OK\r\n\r\n", true),
+            (b"SSH-2", false),
+            (b"SSH-2.0\r\n", true),
+        ] {
+            assert_eq!(is_enough(bytes), enough, "{bytes:?}");
+        }
+        assert!(is_enough(&vec![b'x'; ANSWER_BYTES_MAX]));
+    }
+
+    #[test]
+    fn the_right_url_is_named() {
+        let target = |is_tls, path: Option<&str>| Target {
+            host: "h".to_owned(),
+            port: 1,
+            is_tls,
+            websocket_path: path.map(str::to_owned),
+        };
+        let websocket = || Speaks::WebSocket {
+            path: "/mqtt".to_owned(),
+            has_subprotocol: true,
+        };
+        let tls = |inside| Speaks::Tls(Some(Box::new(inside)));
+        for (target, speaks, url) in [
+            (target(true, None), Speaks::Mqtt, "mqtt://h:1"),
+            (target(false, Some("/x")), Speaks::Mqtt, "mqtt://h:1"),
+            (target(false, None), tls(Speaks::Mqtt), "mqtts://h:1"),
+            (target(false, None), websocket(), "ws://h:1/mqtt"),
+            (target(false, Some("/x")), websocket(), "ws://h:1/mqtt"),
+            (target(false, Some("/x")), Speaks::Tls(None), "wss://h:1/x"),
+        ] {
+            let finding = judge(&target, &speaks, Vec::new(), Duration::ZERO);
+            let fix = finding.fixes[0].to_string(columba_speech::Language::English);
+            assert_eq!(fix, format!("try {url}"), "{target:?} {speaks:?}");
+        }
+    }
+}

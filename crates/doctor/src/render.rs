@@ -1,0 +1,165 @@
+//! A report as text for a terminal and as JSON for programs.
+
+use columba_speech::width::pad;
+use columba_speech::{Language, Param, Text, width};
+use serde_json::{Map, Value, json};
+
+use crate::report::{Check, Finding, Mark, Report};
+use crate::text::summary;
+
+/// How a report is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Style {
+    /// In which language.
+    pub language: Language,
+    /// Words in brackets instead of marks that an old terminal may not have.
+    pub is_ascii: bool,
+    /// Whether the marks are coloured.
+    pub has_colour: bool,
+}
+
+/// What JSON calls its own shape.
+pub const SCHEMA: &str = "columba.doctor/1";
+
+/// A finding, with its line break.
+pub fn finding(finding: &Finding, style: Style) -> String {
+    let language = style.language;
+    let label = pad(
+        &finding.check.label().to_string(language),
+        label_cells(language),
+    );
+    let mark = mark(finding.mark, style);
+    let mut out = format!("{mark} {label} {}\n", finding.what.to_string(language));
+    let indent = " ".repeat(mark_cells(style) + 1 + label_cells(language) + 1);
+    for note in &finding.notes {
+        out.push_str(&format!("{indent}{}\n", note.to_string(language)));
+    }
+    for fix in &finding.fixes {
+        let fix = summary::fix(fix.clone()).to_string(language);
+        out.push_str(&format!("{indent}{}\n", paint(&fix, Colour::Bold, style)));
+    }
+    out
+}
+
+/// What stands below the findings: what was not reached, the counts, the exit code.
+pub fn ending(report: &Report, is_strict: bool, style: Style) -> String {
+    let language = style.language;
+    let mut out = String::new();
+    if !report.unreached.is_empty() {
+        let names = Param::list(report.unreached.iter().map(|check| check.label()));
+        let line = summary::unreached(names).to_string(language);
+        out.push_str(&format!("{} {line}\n", mark(Mark::Skip, style)));
+    }
+    if report.interrupted {
+        out.push_str(&format!("{}\n", summary::interrupted().to_string(language)));
+    }
+    let counts = summary::counts(
+        report.count(Mark::Fail),
+        report.count(Mark::Warn),
+        report.count(Mark::Pass),
+        report.count(Mark::Skip),
+        report.exit_code(is_strict),
+    );
+    out.push_str(&format!("{}\n", counts.to_string(language)));
+    out
+}
+
+/// The whole report.
+pub fn text(report: &Report, is_strict: bool, style: Style) -> String {
+    let findings = report.findings.iter().map(|found| finding(found, style));
+    findings.collect::<String>() + &ending(report, is_strict, style)
+}
+
+/// The report for programs: codes and parameters, and the sentences beside them.
+pub fn json(report: &Report, target: &str, is_strict: bool, language: Language) -> Value {
+    let findings = report.findings.iter().map(|finding| {
+        json!({
+            "check": check_name(finding.check),
+            "mark": finding.mark.name(),
+            "what": sentence(&finding.what, language),
+            "notes": finding.notes.iter().map(|note| sentence(note, language)).collect::<Vec<_>>(),
+            "fixes": finding.fixes.iter().map(|fix| sentence(fix, language)).collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "schema": SCHEMA,
+        "target": target,
+        "findings": findings.collect::<Vec<_>>(),
+        "unreached": report.unreached.iter().copied().map(check_name).collect::<Vec<_>>(),
+        "interrupted": report.interrupted,
+        "failed": report.count(Mark::Fail),
+        "warned": report.count(Mark::Warn),
+        "passed": report.count(Mark::Pass),
+        "skipped": report.count(Mark::Skip),
+        "exit": report.exit_code(is_strict),
+    })
+}
+
+/// A check's name for programs: the code of its label.
+fn check_name(check: Check) -> &'static str {
+    check.label().code()
+}
+
+fn sentence(text: &Text, language: Language) -> Value {
+    let params = text
+        .params()
+        .map(|(name, value)| (name.to_owned(), param(value, language)));
+    json!({
+        "code": text.code(),
+        "params": params.collect::<Map<_, _>>(),
+        "text": text.to_string(language),
+    })
+}
+
+fn param(value: &Param, language: Language) -> Value {
+    match value {
+        Param::Plain(text) => Value::from(text.as_str()),
+        Param::Number(number) | Param::Bytes(number) => Value::from(*number),
+        // In milliseconds, with their fraction.
+        Param::Duration(duration) => Value::from(duration.as_micros() as f64 / 1_000.0),
+        Param::Text(text) => sentence(text, language),
+        Param::List(items) => items.iter().map(|item| param(item, language)).collect(),
+    }
+}
+
+fn label_cells(language: Language) -> usize {
+    let labels = Check::ALL.map(|check| width::width(&check.label().to_string(language)));
+    labels.into_iter().max().unwrap_or_default()
+}
+
+fn mark(mark: Mark, style: Style) -> String {
+    let (sign, word, colour) = match mark {
+        Mark::Pass => ("✓", "[ok]  ", Colour::Green),
+        Mark::Skip => ("·", "[skip]", Colour::Grey),
+        Mark::Warn => ("!", "[warn]", Colour::Yellow),
+        Mark::Fail => ("✗", "[FAIL]", Colour::Red),
+    };
+    paint(if style.is_ascii { word } else { sign }, colour, style)
+}
+
+const fn mark_cells(style: Style) -> usize {
+    if style.is_ascii { 6 } else { 1 }
+}
+
+#[derive(Clone, Copy)]
+enum Colour {
+    Bold,
+    Green,
+    Grey,
+    Yellow,
+    Red,
+}
+
+fn paint(text: &str, colour: Colour, style: Style) -> String {
+    if !style.has_colour {
+        return text.to_owned();
+    }
+    let code = match colour {
+        Colour::Bold => "1",
+        Colour::Green => "32",
+        Colour::Grey => "90",
+        Colour::Yellow => "33",
+        Colour::Red => "31",
+    };
+    format!("\x1b[{code}m{text}\x1b[0m")
+}
