@@ -233,9 +233,11 @@ fn of_outcomes(text: &mut Text, stats: &Stats) {
     metric("messages_denied", "Messages that were refused.", &|of| {
         is_message(of) && is(of, Effectively::Denied)
     });
-    metric("messages_delayed", "Copies that had to wait.", &|of| {
-        is_message(of) && is(of, Effectively::Delayed)
-    });
+    metric(
+        "messages_delayed",
+        "Copies that had to wait, for an acknowledgement among others.",
+        &|of| is_message(of) && is(of, Effectively::Delayed),
+    );
     metric(
         "messages_accepted",
         "Messages and copies that went their way.",
@@ -250,6 +252,11 @@ fn of_outcomes(text: &mut Text, stats: &Stats) {
         stage(of) == "retained"
     });
     metric("wills", "What became of Wills.", &|of| stage(of) == "will");
+    metric(
+        "broker_changes",
+        "Starts, stops and changes of settings.",
+        &|of| stage(of) == "broker",
+    );
 }
 
 /// Stage and reason of an outcome.
