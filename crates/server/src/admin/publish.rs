@@ -34,6 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[serde(deny_unknown_fields)]
 pub(super) struct Message {
     /// Its topic.
+    #[schema(min_length = 1, pattern = r"^[^+#\x00]+$")]
     pub(super) topic: String,
     /// The payload as text; without it and `payload_base64` the payload is empty.
     pub(super) payload: Option<String>,

@@ -15,7 +15,7 @@ fn no_path_of_the_api_says_anything_to_nobody() {
     let mut count = 0;
     for (path, item) in api["paths"].as_object().unwrap() {
         for method in item.as_object().unwrap().keys() {
-            let path = path.replace('{', "").replace('}', "");
+            let path = path.replace(['{', '}'], "");
             let answer = bed.send(&method.to_uppercase(), &path, "", Some(json!({})));
             assert_eq!(
                 (answer.status, answer.code().as_str()),
