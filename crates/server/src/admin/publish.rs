@@ -48,6 +48,7 @@ pub(super) struct Message {
     #[serde(default)]
     pub(super) retain: bool,
     /// Message Expiry Interval.
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 4_294_967_295_i64)]
     pub(super) expiry_secs: Option<u32>,
     /// What kind of payload it is, such as `application/json`.
     pub(super) content_type: Option<String>,
