@@ -8,7 +8,7 @@ use anyhow::ensure;
 
 use crate::matrix::{self, Sums, broker::Kind};
 use crate::process::{cargo, find, tee};
-use crate::{conformance, crash, provision, tidy};
+use crate::{api, conformance, crash, provision, tidy};
 
 /// What the simulator does in the gate, besides the seeds that its tests run: first seed and how
 /// many. The ranges leave out seeds that are known to fail and open: 135 (gauges after a crash), 256
@@ -137,6 +137,10 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<bool> {
             is_fine: tests.failed == 0,
             tests,
         })
+    });
+    ledger.step("api", || {
+        let (binary, python) = (quick_binary(root)?, provision::python(root)?);
+        Ok(api::run(root, &binary, &python)?.into())
     });
     for (name, options) in GATE_CRASHES {
         ledger.step(name, || {

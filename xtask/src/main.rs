@@ -4,6 +4,7 @@
     reason = "a command-line tool reports on standard output"
 )]
 
+mod api;
 mod bench;
 mod conformance;
 mod crash;
@@ -43,6 +44,11 @@ fn main() -> anyhow::Result<ExitCode> {
                 &options,
             )?
         }
+        ["api"] => api::run(
+            &root,
+            &gate::quick_binary(&root)?,
+            &provision::python(&root)?,
+        )?,
         ["instructions"] => instructions::run(&root)?,
         ["restart", ref options @ ..] => restart::run(&root, &restart::Options::parse(options)?)?,
         ["bench", ref options @ ..] => bench::run(&root, &bench::Options::parse(options)?)?,
@@ -71,6 +77,7 @@ cargo xtask matrix [--broker mosquitto] [--only TEXT] [--shards N]
                                                client libraries from elsewhere
 cargo xtask sim [--seeds N] [--seed N] [--trace] [--minutes M]
                                                the whole-broker simulator
+cargo xtask api                                requests made up from the API's description
 cargo xtask instructions                       what the core costs in instructions, allocations, bytes";
 
 /// `cargo xtask matrix`: both shard counts of ours unless told otherwise.

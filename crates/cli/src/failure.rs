@@ -8,6 +8,10 @@ use columba_server::store::StoreError;
 
 /// Files of the instance or the command line have errors.
 pub(crate) const EXIT_FAULTY: u8 = 2;
+/// The broker does not answer.
+const EXIT_UNREACHABLE: u8 = 3;
+/// The broker does not know who asks, or does not let him.
+const EXIT_UNAUTHORIZED: u8 = 4;
 /// Everything else that went wrong.
 pub(crate) const EXIT_FAILED: u8 = 1;
 
@@ -32,6 +36,18 @@ impl Failure {
     /// With what to do about it.
     pub(crate) fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = Some(fix.into());
+        self
+    }
+
+    /// The broker does not answer.
+    pub(crate) fn unreachable(mut self) -> Self {
+        self.exit = EXIT_UNREACHABLE;
+        self
+    }
+
+    /// The broker does not know who asks, or does not let him.
+    pub(crate) fn unauthorized(mut self) -> Self {
+        self.exit = EXIT_UNAUTHORIZED;
         self
     }
 

@@ -1,8 +1,10 @@
 //! The commands of the `columba` binary.
 #![forbid(unsafe_code)]
 
+pub mod admin_client;
 pub mod bench;
 pub mod check;
+pub mod clients;
 mod connection;
 pub mod create;
 pub mod doctor;

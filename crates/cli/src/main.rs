@@ -5,7 +5,9 @@ mod allocator;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use columba_cli::{bench, check, create, doctor, passwd, publish, run, store, subscribe, token};
+use columba_cli::{
+    bench, check, clients, create, doctor, passwd, publish, run, store, subscribe, token,
+};
 use columba_server::config::reference::reference;
 
 /// Columba, an MQTT broker
@@ -39,6 +41,8 @@ enum Command {
     Doctor(Box<doctor::DoctorArgs>),
     Store(store::StoreArgs),
     Token(token::TokenArgs),
+    Clients(clients::ClientsArgs),
+    Retained(clients::RetainedArgs),
     /// About the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -65,6 +69,8 @@ fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(*args),
         Command::Store(args) => store::run(&args),
         Command::Token(args) => token::run(&args),
+        Command::Clients(args) => clients::run_clients(&args),
+        Command::Retained(args) => clients::run_retained(&args),
         Command::Config(ConfigCommand::Reference) => {
             use std::io::Write as _;
             // A reader that has seen enough, such as `head`, is no failure.

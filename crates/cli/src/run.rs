@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
+use columba_broker::ban::BanList;
 use columba_server::admin::{Admin, AdminError, AdminParts, Wish};
 use columba_server::auth::Authenticator;
 use columba_server::config::{Config, Durability, parse_addr};
@@ -95,20 +96,8 @@ fn serve(args: &RunArgs) -> Result<(), Failure> {
     let config = instance.config.clone();
     let reloader = Reloader::new(location, overrides, instance, Arc::clone(&authenticator));
     let (wishes, wished) = channel();
-    let parts = AdminParts {
-        config: config.clone(),
-        running: reloader.running(),
-        asker: broker.asker().clone(),
-        authenticator,
-        bans,
-        wishes: wishes.clone(),
-    };
-    let admin = match config
-        .admin
-        .is_enabled
-        .then(|| Admin::start(parts))
-        .transpose()
-    {
+    let admin = open_admin(&broker, &reloader, authenticator, bans, wishes.clone());
+    let admin = match admin {
         Ok(admin) => admin,
         Err(error) => {
             broker.shutdown();
@@ -134,6 +123,30 @@ fn serve(args: &RunArgs) -> Result<(), Failure> {
     }
     broker.shutdown();
     Ok(())
+}
+
+/// Opens the door for operators, if there is to be one.
+fn open_admin(
+    broker: &Broker,
+    reloader: &Reloader,
+    authenticator: Arc<Authenticator>,
+    bans: Arc<BanList>,
+    wishes: Sender<Wish>,
+) -> Result<Option<Admin>, AdminError> {
+    let running = reloader.running();
+    let config = running.config();
+    if !config.admin.is_enabled {
+        return Ok(None);
+    }
+    Admin::start(AdminParts {
+        config: Config::clone(&config),
+        running,
+        asker: broker.asker().clone(),
+        authenticator,
+        bans,
+        wishes,
+    })
+    .map(Some)
 }
 
 fn explain_admin(error: &AdminError) -> Failure {

@@ -24,6 +24,7 @@ use crate::message::{Incoming, Message};
 use crate::options::SessionOptions;
 use crate::outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer};
 use crate::session::{Session, Subscription};
+pub use tls::tls_config;
 
 /// Where the server is.
 #[derive(Clone, Debug, PartialEq, Eq)]

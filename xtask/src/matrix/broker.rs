@@ -88,7 +88,7 @@ impl Kind {
 }
 
 /// Four ports that are free now.
-fn free_ports() -> anyhow::Result<[u16; 4]> {
+pub(crate) fn free_ports() -> anyhow::Result<[u16; 4]> {
     // Held together, so that they differ.
     let mut held = Vec::new();
     let mut ports = [0; 4];

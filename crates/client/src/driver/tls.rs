@@ -27,7 +27,7 @@ pub(super) async fn open(
     let name = ServerName::try_from(host.to_owned()).map_err(|_| {
         ConnectError::TlsSetup(format!("'{host}' is no name that a certificate can have"))
     })?;
-    let connector = TlsConnector::from(Arc::new(config(options)?));
+    let connector = TlsConnector::from(Arc::new(tls_config(options)?));
     let stream = connector.connect(name, tcp).await;
     let stream = stream.map_err(|source| ConnectError::Tls {
         address: address.to_string(),
@@ -59,7 +59,11 @@ pub(super) fn advice(error: &io::Error) -> &'static str {
     }
 }
 
-fn config(options: &TlsOptions) -> Result<ClientConfig, ConnectError> {
+/// What rustls is set up with for these options, for other protocols than MQTT.
+///
+/// # Errors
+/// A file cannot be used, or nobody is trusted.
+pub fn tls_config(options: &TlsOptions) -> Result<ClientConfig, ConnectError> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let roots = Arc::new(roots(options)?);
     let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))

@@ -66,11 +66,13 @@ struct NewBan {
     /// What it is for.
     kind: Kind,
     /// The client id, the user or the address.
+    #[schema(min_length = 1)]
     value: String,
     /// How long it lasts; for ever if nothing is said.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 3_153_600_000_i64)]
     for_secs: Option<u64>,
     /// Why; the client is told.
+    #[schema(max_length = 500)]
     #[serde(default)]
     reason: String,
 }
@@ -117,9 +119,7 @@ async fn add(
         let what = format!("the reason is longer than {REASON_CHARS_MAX} characters");
         return Err(Problem::invalid(what));
     }
-    if new.for_secs == Some(0) {
-        return Err(Problem::invalid("for_secs is at least 1"));
-    }
+    check_for_secs(new.for_secs)?;
     let now_ms = app.now().unix_ms;
     let until = new
         .for_secs
@@ -179,6 +179,20 @@ async fn change(
     app.set_bans(Arc::clone(&bans));
     app.asker.command(&Command::SetBans(bans));
     Ok(())
+}
+
+/// A hundred years, as the schemas say.
+const FOR_SECS_MAX: u64 = 3_153_600_000;
+const FOR_SECS_END: u64 = FOR_SECS_MAX + 1;
+
+/// Whether something can last so long.
+pub(super) fn check_for_secs(secs: Option<u64>) -> Result<(), Problem> {
+    match secs {
+        Some(0 | FOR_SECS_END..) => Err(Problem::invalid(format!(
+            "for_secs is 1 to {FOR_SECS_MAX}; without it there is no end"
+        ))),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn whom(kind: Kind, value: &str) -> Result<Banned, Problem> {

@@ -1,7 +1,10 @@
 //! What handlers take from a request. Whatever is wrong with it is told as a [`Problem`].
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
@@ -38,7 +41,25 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let Json(body) = Json::from_request(request, state).await?;
+        if !is_json(request.headers()) {
+            let what = "send the header Content-Type: application/json";
+            return Err(Problem::bad_media(what));
+        }
+        let bytes = Bytes::from_request(request, state).await?;
+        // A list of values in the order of the fields is not what the description says.
+        let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+        if first != Some(&b'{') {
+            return Err(Problem::invalid("the body is no JSON object"));
+        }
+        let Json(body) = Json::from_bytes(&bytes)?;
         Ok(Self(body))
     }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok());
+    let kind = kind.map(|kind| kind.split(';').next().unwrap_or_default().trim());
+    kind.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"))
 }

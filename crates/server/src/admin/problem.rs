@@ -1,7 +1,7 @@
 //! Errors as `application/problem+json` (RFC 9457).
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -155,11 +155,14 @@ impl From<NoAnswer> for Problem {
 
 impl From<JsonRejection> for Problem {
     fn from(rejection: JsonRejection) -> Self {
+        Self::invalid(rejection.body_text())
+    }
+}
+
+impl From<BytesRejection> for Problem {
+    fn from(rejection: BytesRejection) -> Self {
         let text = rejection.body_text();
         match rejection.status() {
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
-                Self::bad_media("send the header Content-Type: application/json")
-            }
             StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(text),
             _ => Self::invalid(text),
         }

@@ -34,6 +34,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[serde(deny_unknown_fields)]
 pub(super) struct Message {
     /// Its topic.
+    #[schema(min_length = 1, pattern = r"^[^+#\x00]+$")]
     pub(super) topic: String,
     /// The payload as text; without it and `payload_base64` the payload is empty.
     pub(super) payload: Option<String>,
@@ -47,6 +48,7 @@ pub(super) struct Message {
     #[serde(default)]
     pub(super) retain: bool,
     /// Message Expiry Interval.
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 4_294_967_295_i64)]
     pub(super) expiry_secs: Option<u32>,
     /// What kind of payload it is, such as `application/json`.
     pub(super) content_type: Option<String>,

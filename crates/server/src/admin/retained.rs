@@ -209,6 +209,7 @@ struct NewRetained {
     #[schema(minimum = 0, maximum = 2)]
     qos: u8,
     /// Seconds until it expires.
+    #[schema(value_type = Option<i64>, minimum = 0, maximum = 4_294_967_295_i64)]
     expiry_secs: Option<u32>,
     /// What kind of payload it is, such as `application/json`.
     content_type: Option<String>,

@@ -11,6 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::app::App;
+use super::bans::check_for_secs;
 use super::caller::{Admin, May};
 use super::extract::{Body, Params, PathOf};
 use super::files::edit;
@@ -46,11 +47,13 @@ struct TokenView {
 #[serde(deny_unknown_fields)]
 struct NewToken {
     /// Its name.
+    #[schema(min_length = 1)]
     name: String,
     /// What it is good for.
+    #[schema(min_items = 1)]
     scopes: Vec<ScopeName>,
     /// How long; for ever if nothing is said.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 3_153_600_000_i64)]
     for_secs: Option<u64>,
 }
 
@@ -123,10 +126,10 @@ async fn add(
 ) -> Result<(StatusCode, Json<TokenText>), Problem> {
     check_name(&new.name, "token name").map_err(Problem::invalid)?;
     let scopes: Scopes = new.scopes.into_iter().map(Scope::from).collect();
-    if scopes.is_empty() || new.for_secs == Some(0) {
-        let what = "a token has one scope at least, and lasts for one second at least";
-        return Err(Problem::invalid(what));
+    if scopes.is_empty() {
+        return Err(Problem::invalid("a token has one scope at least"));
     }
+    check_for_secs(new.for_secs)?;
     let now_secs = app.now().unix_ms / 1000;
     let until = new.for_secs.map(|secs| now_secs.saturating_add(secs));
     let made = Token::new(scopes, until);

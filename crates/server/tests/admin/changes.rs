@@ -50,6 +50,7 @@ fn what_is_published_here_comes_to_subscribers_with_its_properties() {
     check(json!({"topic": "a", "surprise": 1}), "invalid_request");
     check(json!({"payload": "a"}), "invalid_request");
     check(json!({"topic": "$SYS/a"}), "refused");
+    check(json!(["a"]), "invalid_request");
     let answer = bed.request("POST", "/api/v1/publish", None);
     assert_eq!(answer.code(), "unsupported_media_type");
 }

@@ -1,0 +1,456 @@
+//! Asks a running broker through its management API: over the Unix socket of an instance on this
+//! machine, or over HTTP with a token.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use columba_client::driver::{TlsOptions, tls_config};
+use columba_server::config::Config;
+use columba_server::instance::Location;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, StreamOwned};
+use serde_json::Value;
+
+use crate::create::quoted;
+use crate::failure::Failure;
+
+/// How long an answer may take; the broker itself gives up sooner.
+const PATIENCE: Duration = Duration::from_secs(40);
+/// Bytes of an answer.
+const ANSWER_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// Bytes of one line of its head.
+const LINE_BYTES_MAX: u64 = 64 * 1024;
+/// Where an instance is, if nothing is said.
+const DEFAULT_DIR: &str = "columba-data";
+
+/// Which broker, and as whom.
+#[derive(Args, Clone, Debug, Default)]
+pub struct AdminArgs {
+    /// Directory of an instance that runs on this machine; ./columba-data without it
+    #[arg(long, value_name = "DIR", conflicts_with = "url")]
+    dir: Option<PathBuf>,
+    /// Management API of a broker, such as https://broker.example:61680
+    #[arg(long, value_name = "URL", env = "COLUMBA_URL")]
+    url: Option<String>,
+    /// Token for it; better in the environment, where other users cannot see it
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "COLUMBA_TOKEN",
+        hide_env_values = true
+    )]
+    token: Option<String>,
+    /// File with the certificates to trust, in PEM format; without it those of the system
+    #[arg(long, value_name = "FILE")]
+    cafile: Option<PathBuf>,
+}
+
+/// Reaches the management API of one broker.
+#[derive(Clone, Debug)]
+pub struct AdminClient {
+    target: Target,
+    token: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+enum Target {
+    Socket(PathBuf),
+    Http {
+        host: String,
+        port: u16,
+        tls: Option<TlsOptions>,
+    },
+}
+
+trait Wire: Read + Write {}
+impl<T: Read + Write> Wire for T {}
+
+impl AdminClient {
+    /// The broker that the options name.
+    ///
+    /// # Errors
+    /// There is no such instance, or the URL is none.
+    pub(crate) fn new(args: &AdminArgs) -> Result<Self, Failure> {
+        let target = match (&args.url, &args.dir) {
+            (Some(url), None) => target_of(url, args.cafile.clone())?,
+            (_, Some(dir)) => Target::Socket(socket_of(dir)?),
+            (None, None) => Target::Socket(socket_of(Path::new(DEFAULT_DIR))?),
+        };
+        Ok(Self {
+            target,
+            token: args.token.clone(),
+        })
+    }
+
+    /// What a path below `/api/v1` says.
+    ///
+    /// # Errors
+    /// The broker cannot be reached, or says no.
+    pub(crate) fn get(&self, path: &str) -> Result<Value, Failure> {
+        self.request("GET", path, None)
+    }
+
+    /// All rows of a list, page by page.
+    ///
+    /// # Errors
+    /// As for [`Self::get`]; the rows before have been handed out then.
+    pub(crate) fn rows(
+        &self,
+        path: &str,
+        mut take: impl FnMut(&Value) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut cursor = String::new();
+        loop {
+            let mark = if path.contains('?') { '&' } else { '?' };
+            let page = self.get(&format!("{path}{mark}limit=1000{cursor}"))?;
+            let rows = page.get("data").and_then(Value::as_array);
+            for row in rows.into_iter().flatten() {
+                take(row)?;
+            }
+            match page.pointer("/page/next").and_then(Value::as_str) {
+                Some(next) => cursor = format!("&cursor={}", encoded(next)),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Makes a request; `null` if the answer has no body.
+    ///
+    /// # Errors
+    /// The broker cannot be reached, or says no.
+    pub(crate) fn request(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
+        let mut wire = self.open()?;
+        let text = self.head(method, path, body);
+        let lost = |error: io::Error| {
+            Failure::new(format!("the broker at {} is lost: {error}", self.name())).unreachable()
+        };
+        wire.write_all(text.as_bytes()).map_err(lost)?;
+        wire.flush().map_err(lost)?;
+        let (status, text) = read_answer(wire).map_err(lost)?;
+        let json = || serde_json::from_slice::<Value>(&text);
+        match status {
+            200..=299 if text.is_empty() => Ok(Value::Null),
+            200..=299 => json().map_err(|error| {
+                Failure::new(format!("the answer of {} is no JSON: {error}", self.name()))
+            }),
+            _ => Err(self.refusal(status, &json().unwrap_or_default())),
+        }
+    }
+
+    fn head(&self, method: &str, path: &str, body: Option<&Value>) -> String {
+        let host = match &self.target {
+            Target::Socket(_) => "localhost".to_owned(),
+            Target::Http { host, port, .. } if host.contains(':') => format!("[{host}]:{port}"),
+            Target::Http { host, port, .. } => format!("{host}:{port}"),
+        };
+        let mut text = format!(
+            "{method} /api/v1{path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json\r\n\
+             Connection: close\r\n"
+        );
+        if let Some(token) = &self.token {
+            text.push_str(&format!("Authorization: Bearer {token}\r\n"));
+        }
+        let body = body.map(Value::to_string);
+        if let Some(body) = &body {
+            let len = body.len();
+            text.push_str(&format!(
+                "Content-Type: application/json\r\nContent-Length: {len}\r\n"
+            ));
+        }
+        text.push_str("\r\n");
+        text.push_str(&body.unwrap_or_default());
+        text
+    }
+
+    /// For people.
+    fn name(&self) -> String {
+        match &self.target {
+            Target::Socket(path) => path.display().to_string(),
+            Target::Http { host, port, .. } => format!("{host}:{port}"),
+        }
+    }
+
+    fn open(&self) -> Result<Box<dyn Wire>, Failure> {
+        let name = self.name();
+        let closed = |error: &io::Error| {
+            let failure = Failure::new(format!("no broker answers at {name}: {error}"));
+            let fix = match &self.target {
+                Target::Socket(_) => {
+                    "start it with `columba run`, name its directory with --dir, or use --url"
+                }
+                Target::Http { .. } => "check the URL, and `bind` under [admin] of the broker",
+            };
+            match error.kind() {
+                io::ErrorKind::PermissionDenied => failure
+                    .fix("be the user that the broker runs as, or root; or use --url and --token")
+                    .unauthorized(),
+                _ => failure.fix(fix).unreachable(),
+            }
+        };
+        match &self.target {
+            Target::Socket(path) => {
+                let stream = UnixStream::connect(path).map_err(|error| closed(&error))?;
+                drop(stream.set_read_timeout(Some(PATIENCE)));
+                Ok(Box::new(stream))
+            }
+            Target::Http { host, port, tls } => {
+                let stream = TcpStream::connect((host.as_str(), *port));
+                let stream = stream.map_err(|error| closed(&error))?;
+                drop(stream.set_read_timeout(Some(PATIENCE)));
+                let Some(tls) = tls else {
+                    return Ok(Box::new(stream));
+                };
+                let config = tls_config(tls).map_err(|error| Failure::new(error.to_string()))?;
+                let server = ServerName::try_from(host.clone())
+                    .map_err(|_| Failure::new(format!("{host:?} is no name of a host")).faulty())?;
+                let session = ClientConnection::new(Arc::new(config), server)
+                    .map_err(|error| Failure::new(error.to_string()))?;
+                Ok(Box::new(StreamOwned::new(session, stream)))
+            }
+        }
+    }
+
+    /// A problem in words.
+    fn refusal(&self, status: u16, problem: &Value) -> Failure {
+        let detail = problem.get("detail").and_then(Value::as_str);
+        let what = match detail {
+            Some(detail) => detail.to_owned(),
+            None => format!("the broker at {} answers {status}", self.name()),
+        };
+        let failure = Failure::new(what);
+        match status {
+            401 | 403 => failure
+                .fix("make a token with `columba token add`, and name it with COLUMBA_TOKEN")
+                .unauthorized(),
+            503 | 504 => failure.unreachable(),
+            _ => failure,
+        }
+    }
+}
+
+/// A text as a part of a path or query.
+pub(crate) fn encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+/// The socket of an instance.
+fn socket_of(dir: &Path) -> Result<PathBuf, Failure> {
+    let location = Location::of_directory(dir);
+    let text = std::fs::read_to_string(&location.config_file).map_err(|error| {
+        let what = format!("there is no instance in {}: {error}", dir.display());
+        let fix = "name its directory with --dir, or a broker elsewhere with --url";
+        Failure::new(what).fix(fix).faulty()
+    })?;
+    let name = location.config_file.display().to_string();
+    let (config, _) = Config::read(&name, &text, &location.base, std::env::vars());
+    if !config.admin.is_enabled {
+        let fix = format!(
+            "write enabled = true under [admin] in {}",
+            quoted(&location.config_file)
+        );
+        return Err(Failure::new("the instance has no management API")
+            .fix(fix)
+            .faulty());
+    }
+    Ok(config.admin.socket)
+}
+
+fn target_of(url: &str, ca_file: Option<PathBuf>) -> Result<Target, Failure> {
+    let wrong = || {
+        Failure::new(format!("`{url}` is no URL of a management API"))
+            .fix("write it as http://HOST:61680 or https://HOST:61680")
+            .faulty()
+    };
+    let (scheme, rest) = url.split_once("://").ok_or_else(wrong)?;
+    let is_tls = match scheme {
+        "http" => false,
+        "https" => true,
+        _ => return Err(wrong()),
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let (host, port) = match authority
+        .strip_prefix('[')
+        .and_then(|of| of.split_once(']'))
+    {
+        Some((host, port)) => (host, port.strip_prefix(':')),
+        None => match authority.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        },
+    };
+    let port = port.map_or(Ok(61680), str::parse).map_err(|_| wrong())?;
+    if host.is_empty() || host.contains('@') {
+        return Err(wrong());
+    }
+    Ok(Target::Http {
+        host: host.to_owned(),
+        port,
+        tls: is_tls.then(|| TlsOptions {
+            ca_file,
+            ..TlsOptions::default()
+        }),
+    })
+}
+
+/// Status and body.
+fn read_answer(wire: impl Read) -> io::Result<(u16, Vec<u8>)> {
+    let mut reader = BufReader::new(wire);
+    let strange = || io::Error::new(io::ErrorKind::InvalidData, "the answer is no HTTP");
+    let first = read_line(&mut reader)?;
+    let status = first
+        .strip_prefix("HTTP/1.1 ")
+        .and_then(|rest| rest.get(..3))
+        .and_then(|code| code.parse().ok())
+        .ok_or_else(strange)?;
+    let (mut len, mut is_chunked) = (None, false);
+    loop {
+        let line = read_line(&mut reader)?;
+        if line.is_empty() {
+            break;
+        }
+        let (name, value) = line.split_once(':').ok_or_else(strange)?;
+        let value = value.trim();
+        if name.eq_ignore_ascii_case("content-length") {
+            len = Some(value.parse::<u64>().map_err(|_| strange())?);
+        } else if name.eq_ignore_ascii_case("transfer-encoding") {
+            is_chunked = value.eq_ignore_ascii_case("chunked");
+        }
+    }
+    let mut body = Vec::new();
+    if is_chunked {
+        loop {
+            let line = read_line(&mut reader)?;
+            let size = line.split(';').next().unwrap_or_default();
+            let size = u64::from_str_radix(size, 16).map_err(|_| strange())?;
+            if size == 0 {
+                return Ok((status, body));
+            }
+            take(&mut reader, &mut body, size)?;
+            read_line(&mut reader)?;
+        }
+    }
+    match (len, status) {
+        (_, 204 | 304) => {}
+        (Some(len), _) => take(&mut reader, &mut body, len)?,
+        (None, _) => {
+            reader.take(ANSWER_BYTES_MAX).read_to_end(&mut body)?;
+        }
+    }
+    Ok((status, body))
+}
+
+/// Appends exactly so many bytes.
+fn take(reader: &mut impl Read, body: &mut Vec<u8>, len: u64) -> io::Result<()> {
+    if body.len() as u64 + len > ANSWER_BYTES_MAX {
+        return Err(io::Error::other("the answer is too large"));
+    }
+    let read = reader.take(len).read_to_end(body)?;
+    if (read as u64) < len {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(())
+}
+
+fn read_line(reader: &mut impl BufRead) -> io::Result<String> {
+    let mut line = String::new();
+    reader.take(LINE_BYTES_MAX).read_line(&mut line)?;
+    match line.strip_suffix('\n') {
+        Some(line) => Ok(line.trim_end_matches('\r').to_owned()),
+        None => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_name_a_host_and_a_port() {
+        let check = |url: &str, expected: Option<(&str, u16, bool)>| {
+            let told = target_of(url, None).ok().map(|target| match target {
+                Target::Http { host, port, tls } => (host, port, tls.is_some()),
+                Target::Socket(path) => panic!("{}", path.display()),
+            });
+            let expected = expected.map(|(host, port, tls)| (host.to_owned(), port, tls));
+            assert_eq!(told, expected, "{url}");
+        };
+        check("http://127.0.0.1:1", Some(("127.0.0.1", 1, false)));
+        check(
+            "https://broker.example/",
+            Some(("broker.example", 61680, true)),
+        );
+        check("http://[::1]:8", Some(("::1", 8, false)));
+        check("http://[::1]", Some(("::1", 61680, false)));
+        for url in [
+            "",
+            "x",
+            "mqtt://a",
+            "http://",
+            "http://a:b",
+            "http://u:p@h",
+            "http://a:70000",
+        ] {
+            check(url, None);
+        }
+    }
+
+    #[test]
+    fn answers_come_with_a_length_in_chunks_or_until_the_end() {
+        let check = |text: &str, expected: Option<(u16, &str)>| {
+            let told = read_answer(text.as_bytes()).ok();
+            let told = told.map(|(status, body)| (status, String::from_utf8(body).expect("text")));
+            let expected = expected.map(|(status, body)| (status, body.to_owned()));
+            assert_eq!(told, expected, "{text}");
+        };
+        let head = "HTTP/1.1 200 OK\r\n";
+        check(
+            &format!("{head}Content-Length: 2\r\n\r\n{{}}x"),
+            Some((200, "{}")),
+        );
+        check(&format!("{head}\r\nall of it"), Some((200, "all of it")));
+        let chunks =
+            "transfer-encoding: chunked\r\n\r\n2\r\n{}\r\nA;x=y\r\n0123456789\r\n0\r\n\r\n";
+        check(&format!("{head}{chunks}"), Some((200, "{}0123456789")));
+        check("HTTP/1.1 204 No Content\r\n\r\n", Some((204, "")));
+        check(&format!("{head}Content-Length: 3\r\n\r\n{{}}"), None);
+        check(
+            &format!("{head}Transfer-Encoding: chunked\r\n\r\n2\r\n{{"),
+            None,
+        );
+        check(
+            &format!("{head}Content-Length: 99999999999999\r\n\r\n"),
+            None,
+        );
+        check("SSH-2.0\r\n\r\n", None);
+        check("HTTP/1.1 200", None);
+        check("", None);
+    }
+
+    #[test]
+    fn texts_are_encoded_for_paths() {
+        assert_eq!(
+            encoded("home/客 厅#+"),
+            "home%2F%E5%AE%A2%20%E5%8E%85%23%2B"
+        );
+        assert_eq!(encoded("a-b_c.d~E9"), "a-b_c.d~E9");
+    }
+}

@@ -1,0 +1,184 @@
+//! The commands that ask a running broker, against one.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn command(dir: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_columba"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("COLUMBA_")) {
+        command.env_remove(name);
+    }
+    command
+        .current_dir(dir)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// A broker that runs in ./columba-data of a directory.
+struct Running {
+    dir: tempfile::TempDir,
+    child: Child,
+    port: String,
+    url: String,
+}
+
+impl Running {
+    fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let made = command(dir.path(), &["create", "columba-data"]).output();
+        assert!(made.expect("the binary").status.success());
+        let config = "[broker]\nshards = 2\n[[listener]]\nbind = \"127.0.0.1:0\"\n[admin]\nbind = \
+                      \"127.0.0.1:0\"\n[store]\ndurability = \"memory\"\n";
+        let path = dir.path().join("columba-data/etc/columba.toml");
+        std::fs::write(path, config).expect("a file");
+        let mut child = command(dir.path(), &["run"]).spawn().expect("the binary");
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let mut found = |scheme: &str| loop {
+            let line = lines.next().expect("a line").expect("text");
+            if let Some(at) = line.find(scheme) {
+                let rest = &line[at..];
+                break rest.split([' ', '│']).next().unwrap_or_default().to_owned();
+            }
+        };
+        let mqtt = found("mqtt://");
+        let url = found("http://");
+        let port = mqtt.rsplit(':').next().unwrap_or_default().to_owned();
+        Self {
+            dir,
+            child,
+            port,
+            url: url.trim_end_matches("/api/v1").to_owned(),
+        }
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        command(self.dir.path(), args).output().expect("an end")
+    }
+
+    fn out(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{args:?}: {error}");
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    /// Exit code and error of a command that fails.
+    fn fails(&self, args: &[&str]) -> (Option<i32>, String) {
+        let output = self.run(args);
+        let error = String::from_utf8(output.stderr).expect("text");
+        (output.status.code(), error)
+    }
+
+    fn retain(&self, topic: &str, payload: &str) {
+        let port = ["-p", &self.port];
+        self.out(
+            &[
+                &["pub"],
+                &port[..],
+                &["-t", topic, "-m", payload, "-r", "-q", "1"],
+            ]
+            .concat(),
+        );
+    }
+
+    fn instance(&self) -> PathBuf {
+        self.dir.path().join("columba-data")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn on_the_same_machine_the_broker_is_found_by_its_directory_and_needs_no_token() {
+    let broker = Running::start();
+    broker.retain("home/温度", "21\t5");
+    broker.retain("home/b", "on");
+    let table = broker.out(&["retained"]);
+    assert_eq!(
+        table,
+        "TOPIC      QOS  BYTES  PAYLOAD\nhome/b     1    2      on\nhome/温度  1    4      21\u{fffd}5\n"
+    );
+    let lines = broker.out(&["retained", "home/+", "-o", "jsonl"]);
+    let topics: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["topic"].clone())
+        .collect();
+    assert_eq!(topics, ["home/b", "home/温度"]);
+    assert_eq!(broker.out(&["retained", "nothing", "-o", "jsonl"]), "");
+    let head = "CLIENT  USER  ADDRESS  SUBSCRIPTIONS  IN FLIGHT  QUEUED  WAITING ON\n";
+    assert_eq!(broker.out(&["clients", "--dir", "columba-data"]), head);
+    assert_eq!(
+        broker.out(&["clients", "--sessions", "--sort", "queued"]),
+        head
+    );
+    let (code, error) = broker.fails(&["clients", "nobody"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        error.contains("no session of a client \"nobody\""),
+        "{error}"
+    );
+}
+
+#[test]
+fn elsewhere_a_token_is_needed_and_counts_until_it_is_revoked() {
+    let broker = Running::start();
+    let url = ["--url", &broker.url];
+    let clients = |token: Option<&str>| {
+        let mut command = command(broker.dir.path(), &["clients"]);
+        command.args(url);
+        token.into_iter().for_each(|token| {
+            command.env("COLUMBA_TOKEN", token);
+        });
+        command.output().expect("an end").status.code()
+    };
+    assert_eq!(clients(None), Some(4));
+    let token = broker.out(&["token", "add", "columba-data", "me", "--expires", "1h"]);
+    let listed = broker.out(&["token", "list", "columba-data"]);
+    assert!(
+        listed.starts_with("me ") && listed.contains("read"),
+        "{listed}"
+    );
+    let again = broker.fails(&["token", "add", "columba-data", "me"]);
+    assert_eq!(again.0, Some(2), "{}", again.1);
+    assert_eq!(clients(Some(token.trim())), Some(0));
+    broker.out(&["token", "revoke", "columba-data", "me"]);
+    assert_eq!(clients(Some(token.trim())), Some(4));
+    assert_eq!(
+        broker.fails(&["token", "revoke", "columba-data", "me"]).0,
+        Some(2)
+    );
+    let bad = ["token", "add", "columba-data", "x", "--scopes", "write"];
+    assert!(broker.fails(&bad).1.contains("`write` is no scope"));
+}
+
+#[test]
+fn who_asks_where_no_broker_is_hears_what_to_do() {
+    let broker = Running::start();
+    let (code, error) = broker.fails(&["clients", "--dir", "elsewhere"]);
+    assert_eq!(code, Some(2));
+    assert!(
+        error.contains("there is no instance in elsewhere"),
+        "{error}"
+    );
+    let stopped = broker.dir.path().join("stopped");
+    let path = stopped.display().to_string();
+    broker.out(&["create", &path]);
+    let (code, error) = broker.fails(&["clients", "--dir", &path]);
+    assert_eq!(code, Some(3));
+    assert!(error.contains("columba run"), "{error}");
+    let (code, error) = broker.fails(&["clients", "--url", "mqtt://x"]);
+    assert_eq!(code, Some(2));
+    assert!(error.contains("https://HOST:61680"), "{error}");
+    assert!(broker.instance().join("data/admin.sock").exists());
+}
