@@ -32,6 +32,8 @@ pub(crate) struct Answers {
     pub(crate) ticket: u64,
     /// How many wait for other shards, before they wait for a batch.
     pub(crate) asked: u32,
+    /// How many wait for more than their batch: later ones go behind them.
+    pub(crate) ending: u32,
 }
 
 /// What a connection waits for.

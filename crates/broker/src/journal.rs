@@ -4,7 +4,7 @@
 //! The core knows a store only by this. It writes records of its own making (see `record.rs`), hears
 //! later at which position a batch begins, and names positions when it has no more use for them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU32;
 
 use slab::Slab;
@@ -46,7 +46,7 @@ pub enum StoreEvent {
 }
 
 /// A record of this shard, on the disk or on its way there. Whoever has it releases it, once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RecordId(NonZeroU32);
 
 impl RecordId {
@@ -73,6 +73,10 @@ pub(crate) enum Owner {
     /// Another shard's, which is to be told the position.
     There(ShardId, RecordId),
 }
+
+/// Records that were ended before a moment: see [`Journal::ending`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ending(u64);
 
 /// Where a record of this shard is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,9 +118,10 @@ pub(crate) struct Journal {
     /// What is being gathered.
     batch: Records,
     owners: Vec<Owner>,
-    /// Records that were ended before they were durable, where somebody waits for that: when each
-    /// was, in numbers that count up.
-    ending: BTreeMap<u32, u64>,
+    /// Records that were ended before they were durable: when each was, in numbers that count up.
+    ending: BTreeMap<RecordId, u64>,
+    /// The same numbers, lowest first.
+    endings: BTreeSet<u64>,
     next_ending: u64,
     /// Emptied batches and lists of owners, for the next ones.
     spare: Vec<Records>,
@@ -147,7 +152,8 @@ impl Journal {
             },
             owners: Vec::new(),
             ending: BTreeMap::new(),
-            next_ending: 1,
+            endings: BTreeSet::new(),
+            next_ending: 0,
             spare: Vec::new(),
             spare_owners: Vec::new(),
             flying: VecDeque::new(),
@@ -213,20 +219,27 @@ impl Journal {
     pub(crate) fn end(&mut self, id: RecordId) {
         self.release(id);
         if let Some(Place::Unwanted(_)) = self.places.get(id.index()) {
-            self.ending.insert(id.value(), self.next_ending);
+            self.ending.insert(id, self.next_ending);
+            self.endings.insert(self.next_ending);
             self.next_ending += 1;
         }
     }
 
-    /// Everything that was ended and cannot be released yet.
-    pub(crate) fn ending(&self) -> Vec<u64> {
-        self.ending.values().copied().collect()
+    /// Everything that was ended so far, if some of it cannot be released yet: for
+    /// [`Self::has_ended`].
+    pub(crate) fn ending(&self) -> Option<Ending> {
+        (!self.endings.is_empty()).then_some(Ending(self.next_ending))
     }
 
     /// Whether all of it has been released, by the present batch at the latest.
-    pub(crate) fn has_ended(&self, numbers: &[u64]) -> bool {
-        let is_over = |number: &u64| self.ending.values().all(|of| of != number);
-        self.ending.is_empty() || numbers.iter().all(is_over)
+    pub(crate) fn has_ended(&self, ending: Ending) -> bool {
+        self.endings.first().is_none_or(|first| *first >= ending.0)
+    }
+
+    fn forget_ending(&mut self, id: RecordId) {
+        if let Some(number) = self.ending.remove(&id) {
+            self.endings.remove(&number);
+        }
     }
 
     /// One record takes the place of another, which is released as soon as the new one is durable:
@@ -249,9 +262,9 @@ impl Journal {
                 older
             }
             Place::Unwanted(older) => {
-                self.ending.remove(&id.value());
                 self.places.try_remove(id.index());
                 self.batch.releases.push(position);
+                self.forget_ending(id);
                 older
             }
             Place::At(_) => None,
@@ -263,7 +276,7 @@ impl Journal {
 
     /// A reserved record will never be written.
     pub(crate) fn abandon(&mut self, id: RecordId) {
-        self.ending.remove(&id.value());
+        self.forget_ending(id);
         self.places.try_remove(id.index());
     }
 
@@ -426,14 +439,18 @@ mod tests {
     fn what_is_ended_before_it_is_durable_has_ended_with_a_later_batch() {
         let (mut journal, ids) = journal_with(&[b"a", b"b"]);
         journal.end(ids[0]);
-        let ending = journal.ending();
-        assert!(!journal.has_ended(&ending));
+        let ending = journal.ending().unwrap();
+        assert!(!journal.has_ended(ending));
         journal.take_batch().unwrap();
+        // What is ended later is not waited for.
+        let later = journal.append(|out| out.push(0));
+        journal.end(later);
         journal.on_durable(1, 5, &mut Vec::new());
-        assert!(journal.has_ended(&ending));
-        assert_eq!((journal.ending(), journal.ticket()), (vec![], 2));
+        assert!(journal.has_ended(ending) && !journal.has_ended(journal.ending().unwrap()));
+        journal.abandon(later);
+        assert_eq!((journal.ending(), journal.ticket()), (None, 2));
         journal.end(ids[1]);
-        assert_eq!(journal.ending(), []);
+        assert_eq!(journal.ending(), None);
         assert_eq!(journal.take_batch().unwrap().releases, [5, 6]);
     }
 

@@ -15,7 +15,7 @@ use columba_codec::{Packet, PacketId, PacketType, Properties, QoS, ReasonCode};
 use super::Shard;
 use crate::connection::{Answers, Connection};
 use crate::event::ConnectionId;
-use crate::journal::{Owner, RecordId};
+use crate::journal::{Ending, Owner, RecordId};
 use crate::kept::{Kept, KeptId};
 use crate::mail::{Draft, ExchangeRef, Letter};
 use crate::message::Message;
@@ -112,8 +112,8 @@ pub(super) struct Exchanges {
     pub(super) queue: VecDeque<Exchange>,
     /// By ticket, in order.
     pub(super) committing: VecDeque<Committing>,
-    /// What has to wait longer than for its ticket, in order.
-    pub(super) ending: Vec<Committing>,
+    /// What is written and waits for the release of something, in order.
+    pub(super) ending: VecDeque<Committing>,
     /// Sessions that hold messages back until the store has them.
     pub(super) holding: Vec<SessionRef>,
     /// An emptied list of recipients, for the next message.
@@ -127,20 +127,16 @@ pub(super) struct Exchanges {
 pub(super) struct Committing {
     /// The batch that has to be.
     ticket: u64,
-    /// What it says has ended, and is released later: see [`Journal::end`].
+    /// What it says has ended, and is released by a later batch: see [`Journal::end`].
     ///
     /// [`Journal::end`]: crate::journal::Journal::end
-    ending: Vec<u64>,
+    ending: Option<Ending>,
+    /// Whether that batch is the one that it waits for.
+    is_released: bool,
     then: Then,
 }
 
 impl Exchanges {
-    /// Whether an answer on a connection waits longer than for its ticket.
-    fn is_ending(&self, conn: Option<ConnectionId>) -> bool {
-        let of = |waiting: &Committing| waiting.then.connection() == conn;
-        conn.is_some() && self.ending.iter().any(of)
-    }
-
     pub(super) fn new() -> Self {
         Self {
             first: 1,
@@ -407,28 +403,33 @@ impl Shard {
             Some(conn) => self.connection(conn).map_or(0, |of| of.answers().ticket),
             None => 0,
         };
-        let is_ending = self.exchanges.is_ending(then.connection());
-        let is_waited_for = last > durable || has_records || is_ending;
+        let is_waited_for = last > durable || has_records || self.is_ending(&then);
         if matches!(then, Then::Nothing) || !is_waited_for {
             return self.do_then(then);
         }
         self.do_when_durable(then);
     }
 
+    /// Whether an answer on the same connection waits for more than its batch.
+    fn is_ending(&self, then: &Then) -> bool {
+        let connection = then.connection().and_then(|conn| self.connection(conn));
+        connection.is_some_and(|connection| connection.answers().ending > 0)
+    }
+
     /// Does what follows when everything up to now is durable, and released what has ended. Another
     /// shard is answered without waiting for that: what was ended here may wait for that shard.
     pub(super) fn do_when_durable(&mut self, then: Then) {
         let ending = match then {
-            Then::Answer { .. } => Vec::new(),
+            Then::Answer { .. } => None,
             Then::Nothing
             | Then::Acknowledge { .. }
             | Then::Applied { .. }
             | Then::UnsubAck { .. } => self.journal.ending(),
         };
         let ticket = self.journal.ticket();
-        let is_ending = !ending.is_empty() || self.exchanges.is_ending(then.connection());
         let is_durable = ticket <= self.journal.durable();
-        if (is_durable && !is_ending) || !self.waits_for_store(&then) {
+        let is_over = is_durable && ending.is_none() && !self.is_ending(&then);
+        if is_over || !self.waits_for_store(&then) {
             return self.do_then(then);
         }
         if let Some(answers) = self.answers_of(&then) {
@@ -437,10 +438,11 @@ impl Shard {
         let waiting = Committing {
             ticket,
             ending,
+            is_released: false,
             then,
         };
         if is_durable {
-            self.exchanges.ending.push(waiting);
+            self.wait_for_ending(waiting);
         } else {
             self.exchanges.committing.push_back(waiting);
         }
@@ -448,30 +450,49 @@ impl Shard {
 
     /// Does what follows from what is durable now. Answers on one connection keep their order.
     pub(super) fn follow_commits(&mut self) {
-        for waiting in std::mem::take(&mut self.exchanges.ending) {
-            self.follow(waiting);
-        }
-        let durable = self.journal.durable();
-        while self
-            .exchanges
-            .committing
-            .front()
-            .is_some_and(|waiting| waiting.ticket <= durable)
-            && let Some(waiting) = self.exchanges.committing.pop_front()
-        {
-            self.follow(waiting);
+        loop {
+            self.follow_endings();
+            let durable = self.journal.durable();
+            let first = self.exchanges.committing.front();
+            if first.is_none_or(|first| first.ticket > durable) {
+                return;
+            }
+            let Some(waiting) = self.exchanges.committing.pop_front() else {
+                return;
+            };
+            if waiting.is_released {
+                if let Some(answers) = self.answers_of(&waiting.then) {
+                    answers.ending -= 1;
+                }
+                self.do_then(waiting.then);
+            } else if waiting.ending.is_some() || self.is_ending(&waiting.then) {
+                self.wait_for_ending(waiting);
+            } else {
+                self.do_then(waiting.then);
+            }
         }
     }
 
-    fn follow(&mut self, mut waiting: Committing) {
-        if !waiting.ending.is_empty() && self.journal.has_ended(&waiting.ending) {
-            (waiting.ending, waiting.ticket) = (Vec::new(), self.journal.ticket());
+    fn wait_for_ending(&mut self, waiting: Committing) {
+        if let Some(answers) = self.answers_of(&waiting.then) {
+            answers.ending += 1;
         }
-        let is_over = waiting.ending.is_empty() && waiting.ticket <= self.journal.durable();
-        if is_over && !self.exchanges.is_ending(waiting.then.connection()) {
-            return self.do_then(waiting.then);
+        self.exchanges.ending.push_back(waiting);
+    }
+
+    /// Has those whose releases are in a batch wait for that batch.
+    fn follow_endings(&mut self) {
+        while self.exchanges.ending.front().is_some_and(|first| {
+            let has_ended = |ending| self.journal.has_ended(ending);
+            first.ending.is_none_or(has_ended)
+        }) && let Some(waiting) = self.exchanges.ending.pop_front()
+        {
+            self.exchanges.committing.push_back(Committing {
+                ticket: self.journal.ticket(),
+                is_released: true,
+                ..waiting
+            });
         }
-        self.exchanges.ending.push(waiting);
     }
 
     /// Whether what follows has to wait, which the clients of some listeners do not want.
@@ -622,8 +643,8 @@ impl Shard {
         let is_durable = received
             .record
             .is_none_or(|record| self.journal.position(record).is_some());
-        let waits = answers.is_some_and(|answers| answers.ticket > self.journal.durable())
-            || self.exchanges.is_ending(Some(conn));
+        let durable = self.journal.durable();
+        let waits = answers.is_some_and(|of| of.ticket > durable || of.ending > 0);
         if is_durable && !waits {
             return self.do_then(then);
         }
