@@ -8,6 +8,7 @@
 //! sent, and is acknowledged in that order.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use columba_codec::packet::{Acknowledgement, UnsubAck};
 use columba_codec::{Packet, PacketId, PacketType, Properties, QoS, ReasonCode};
@@ -79,6 +80,10 @@ pub(super) enum Then {
         packet_id: PacketId,
         reason: ReasonCode,
     },
+    /// A session of this client is gone for good.
+    Forgotten {
+        client_id: Arc<str>,
+    },
     /// SUBACK, if nothing else is missing.
     Applied {
         number: u64,
@@ -99,7 +104,9 @@ impl Then {
     const fn connection(&self) -> Option<ConnectionId> {
         match self {
             Self::Acknowledge { conn, .. } | Self::UnsubAck { conn, .. } => Some(*conn),
-            Self::Nothing | Self::Applied { .. } | Self::Answer { .. } => None,
+            Self::Nothing | Self::Forgotten { .. } | Self::Applied { .. } | Self::Answer { .. } => {
+                None
+            }
         }
     }
 }
@@ -423,6 +430,7 @@ impl Shard {
             Then::Answer { .. } => None,
             Then::Nothing
             | Then::Acknowledge { .. }
+            | Then::Forgotten { .. }
             | Then::Applied { .. }
             | Then::UnsubAck { .. } => self.journal.ending(),
         };
@@ -549,6 +557,7 @@ impl Shard {
                 };
                 self.write_ack(conn, packet, ack);
             }
+            Then::Forgotten { client_id } => self.on_forgotten(&client_id),
             Then::Applied { number } => self.on_applied(number),
             Then::UnsubAck {
                 conn,
