@@ -175,3 +175,32 @@ fn thousands_of_ends_on_their_way_to_the_disk_cost_no_more_than_so_many_of_one()
     let all: Vec<u16> = (1..=COUNT).collect();
     assert_eq!((&subscribed, &unsubscribed), (&all, &all));
 }
+
+#[test]
+fn a_release_that_comes_again_is_answered_when_the_first_one_is_on_disk() {
+    for shards in SHARDS {
+        let mut bed = Bed::durable(shards);
+        let reader = bed.connect_keeping(V5, "reader");
+        bed.subscribe(reader, "t", QOS_2);
+        let publisher = bed.connect_keeping(V5, "publisher");
+        bed.publish_as(publisher, "t", b"first", id(7));
+        bed.store.is_held = true;
+        bed.pubrel(publisher, id(7));
+        bed.drop_connection(publisher);
+        let publisher = bed.resume(V5, "publisher");
+        bed.pubrel(publisher, id(7));
+        // Were it told now, it could use the packet id for another message.
+        assert_eq!(types(&mut bed, publisher), []);
+        bed.release_store();
+        assert_eq!(types(&mut bed, publisher), [PacketType::PubComp]);
+        bed.crash(shards);
+        let publisher = bed.resume(V5, "publisher");
+        bed.publish_as(publisher, "t", b"second", id(7));
+        let reader = bed.resume(V5, "reader");
+        let arrived = bed.finish(reader);
+        assert!(
+            arrived.iter().any(|of| of.payload == "second"),
+            "{arrived:?}"
+        );
+    }
+}
