@@ -16,8 +16,9 @@ use crate::session::alias::Aliases;
 ///       |                          |                               ^
 ///       +--- refused, timeout -----+-------------------------------+
 /// ```
-/// A client without credentials goes from `AwaitConnect` to `Open` at once. In `Closing` nothing
-/// is read any more; output is still sent.
+/// A client without credentials goes from `AwaitConnect` to `Open` at once. One that has left a
+/// lasting session behind is in `Authenticating`, with its input held, until the disk knows. In
+/// `Closing` nothing is read any more; output is still sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     AwaitConnect,
@@ -40,7 +41,8 @@ pub(crate) struct Answers {
 /// What a connection waits for.
 #[derive(Debug)]
 pub(crate) enum Waiting {
-    /// The verdict on its credentials: the client id, and whether the server made it up.
+    /// The verdict on its credentials, or the end of its session before: the client id, and whether
+    /// the server made it up.
     Login(Arc<str>, bool),
     /// The store.
     Answers(Answers),

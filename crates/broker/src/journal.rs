@@ -55,7 +55,7 @@ pub enum StoreEvent {
 }
 
 /// A record of this shard, on the disk or on its way there. Whoever has it releases it, once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RecordId(NonZeroU32);
 
 impl RecordId {
@@ -466,8 +466,12 @@ mod tests {
         let ending = journal.ending();
         assert!(!journal.has_ended(ending));
         journal.take_batch().unwrap();
+        // What is ended later is not waited for.
+        let later = journal.append(|out| out.push(0));
+        journal.end(later);
         journal.on_durable(1, 5, &mut Vec::new());
-        assert!(journal.has_ended(ending));
+        assert!(journal.has_ended(ending) && !journal.has_ended(journal.ending()));
+        journal.abandon(later);
         assert_eq!((journal.ending(), journal.ticket()), (0, 2));
         journal.end(ids[1]);
         assert_eq!(journal.ending(), 0);

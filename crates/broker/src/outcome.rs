@@ -172,6 +172,10 @@ outcomes! {
     ConnectOrigin = "connect.origin", Denied;
     /// No CONNECT in time.
     ConnectTimeout = "connect.timeout", Denied;
+    /// The session that the client leaves behind is not gone from the disk yet; CONNACK waits.
+    ConnectStoreWait = "connect.store_wait", Delayed;
+    /// Waited, and the client came on another connection.
+    ConnectTakenOver = "connect.taken_over", Denied;
     /// Sessions or connections are at their limit.
     ConnectQuota = "connect.quota", Denied;
     /// The Will is too large, or there is no room for another one.

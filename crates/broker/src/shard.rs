@@ -9,6 +9,7 @@ mod foreign;
 mod inspect;
 mod io;
 mod keep;
+mod leaving;
 mod letters;
 mod line;
 mod note;
@@ -57,6 +58,7 @@ use crate::timer::{Timer, Timers};
 use crate::work::{Steps, WorkQueue};
 use deliver::Target;
 use keep::{Exchanges, Keeping};
+use leaving::Leaving;
 use report::ReportBudget;
 use scan::Scan;
 use subscribe::WaitingSubscribe;
@@ -137,6 +139,7 @@ pub struct Shard {
     kept: KeptMessages,
     keeping: Keeping,
     exchanges: Exchanges,
+    leaving: Leaving,
     next_session: u64,
     /// Counts what is retained.
     retained_version: u64,
@@ -221,6 +224,7 @@ impl Shard {
             kept: KeptMessages::default(),
             keeping: Keeping::default(),
             exchanges: Exchanges::new(),
+            leaving: Leaving::default(),
             next_session: 1,
             retained_version: 0,
             waiting_subscribes: Map::with_hasher(hashing),
@@ -324,12 +328,14 @@ impl Shard {
             .is_some_and(Connection::has_input_behind_connect)
     }
 
-    /// Whether packets that a connection has sent wait for their turn, because those before them
-    /// took long to match. Hand in no more bytes of it meanwhile, nor its end: the deadline, which
-    /// is now, goes on with them.
+    /// Whether packets that a connection has sent wait: for their turn, because those before them
+    /// took long to match, or for the store. Hand in no more bytes of it meanwhile, nor its end: the
+    /// deadline, which is now, or the store goes on with them.
     pub fn holds_input(&self, conn: ConnectionId) -> bool {
-        self.connection(conn)
-            .is_some_and(|connection| connection.is_input_held && connection.state == State::Open)
+        self.connection(conn).is_some_and(|connection| {
+            let is_served = matches!(connection.state, State::Open | State::Authenticating);
+            connection.is_input_held && is_served
+        })
     }
 
     /// The counters.

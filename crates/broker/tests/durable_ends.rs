@@ -148,3 +148,59 @@ fn what_is_ended_before_the_disk_has_it_is_ended_for_good_when_that_is_said() {
         bed.check_nothing_is_stored();
     }
 }
+
+#[test]
+fn thousands_of_ends_on_their_way_to_the_disk_cost_no_more_than_so_many_of_one() {
+    const COUNT: u16 = 3_000;
+    let mut bed = Bed::durable(1);
+    let client = bed.connect_keeping(V5, "client");
+    bed.store.is_held = true;
+    for number in 1..=COUNT {
+        let list = [("t", bed::exchange::options(QOS_1))];
+        bed.send_subscribe(client, id(number), &list, columba_codec::Properties::EMPTY);
+        bed.send_unsubscribe(client, id(COUNT + number), &["t"]);
+    }
+    assert!(types(&mut bed, client).is_empty());
+    bed.release_store();
+    // If each looked at all others, this would take minutes.
+    let mut subscribed = Vec::new();
+    let mut unsubscribed = Vec::new();
+    for packet in bed.take(client).packets() {
+        match packet {
+            Packet::SubAck(ack) => subscribed.push(ack.packet_id.get()),
+            Packet::UnsubAck(ack) => unsubscribed.push(ack.packet_id.get() - COUNT),
+            other => panic!("{other:?}"),
+        }
+    }
+    let all: Vec<u16> = (1..=COUNT).collect();
+    assert_eq!((&subscribed, &unsubscribed), (&all, &all));
+}
+
+#[test]
+fn a_release_that_comes_again_is_answered_when_the_first_one_is_on_disk() {
+    for shards in SHARDS {
+        let mut bed = Bed::durable(shards);
+        let reader = bed.connect_keeping(V5, "reader");
+        bed.subscribe(reader, "t", QOS_2);
+        let publisher = bed.connect_keeping(V5, "publisher");
+        bed.publish_as(publisher, "t", b"first", id(7));
+        bed.store.is_held = true;
+        bed.pubrel(publisher, id(7));
+        bed.drop_connection(publisher);
+        let publisher = bed.resume(V5, "publisher");
+        bed.pubrel(publisher, id(7));
+        // Were it told now, it could use the packet id for another message.
+        assert_eq!(types(&mut bed, publisher), []);
+        bed.release_store();
+        assert_eq!(types(&mut bed, publisher), [PacketType::PubComp]);
+        bed.crash(shards);
+        let publisher = bed.resume(V5, "publisher");
+        bed.publish_as(publisher, "t", b"second", id(7));
+        let reader = bed.resume(V5, "reader");
+        let arrived = bed.finish(reader);
+        assert!(
+            arrived.iter().any(|of| of.payload == "second"),
+            "{arrived:?}"
+        );
+    }
+}

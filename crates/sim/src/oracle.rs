@@ -222,8 +222,13 @@ impl Oracle {
             About::Received { link, bytes } => {
                 self.conns[*link].input.extend_from_slice(bytes);
                 self.conns[*link].last_received_ms = self.now_ms;
-                if !seen.held.contains(link) {
+                let is_held = seen.held.contains(link);
+                // Who waits for its CONNACK has had its CONNECT read.
+                if !is_held || self.conns[*link].phase == Phase::Await {
                     self.take_input(*link);
+                }
+                if is_held {
+                    self.leave_behind(*link);
                 }
             }
             About::Adopted { link } | About::Verdict { link } => {
@@ -231,6 +236,9 @@ impl Oracle {
                     self.conns[*link].last_received_ms = self.now_ms;
                 }
                 self.take_input(*link);
+                if seen.held.contains(link) {
+                    self.leave_behind(*link);
+                }
             }
             About::Closed { link } => {
                 self.detach(*link, true);

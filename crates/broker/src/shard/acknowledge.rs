@@ -67,6 +67,15 @@ impl Shard {
                 });
             }
             Some(_) => self.write_success(id, PacketType::PubComp, ack.packet_id),
+            // It may come again because the connection broke before its PUBCOMP could go.
+            None if self.durable_number(slot).is_some() => {
+                self.do_when_durable(Then::Acknowledge {
+                    conn: id,
+                    packet: PacketType::PubComp,
+                    packet_id: ack.packet_id,
+                    reason: ReasonCode::PacketIdentifierNotFound,
+                });
+            }
             None => self.answer_unknown(id, PacketType::PubComp, ack.packet_id),
         }
     }

@@ -156,13 +156,19 @@ impl Shard {
             is_assigned,
             identity,
         };
+        if self.waits_to_leave(id, &admission) {
+            if let Some(connection) = self.connection_mut(id) {
+                connection.partial = bytes.to_vec();
+            }
+            return bytes.len();
+        }
         self.establish(id, admission);
         len
     }
 
     /// Whether a client begins a new session instead of the one that is there. What waits for one
     /// user is not for another that knows the client id.
-    fn leaves_behind(&self, slot: u32, admission: &Admission<'_>) -> bool {
+    pub(super) fn leaves_behind(&self, slot: u32, admission: &Admission<'_>) -> bool {
         admission.connect.clean_start
             || self
                 .session(slot)
@@ -299,6 +305,9 @@ impl Shard {
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
+        if connection.is_input_held {
+            return connection.partial.extend_from_slice(bytes);
+        }
         if connection.partial.len() + bytes.len() > connection.connect_len() + EARLY_BYTES_MAX {
             return self.refuse(id, "", &too_early());
         }
@@ -309,9 +318,21 @@ impl Shard {
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
-        if connection.state != State::Authenticating {
+        if connection.state != State::Authenticating || connection.is_input_held {
             return;
         }
+        self.go_on_with_connect(id, |shard, connect| shard.identity_of(id, connect, verdict));
+    }
+
+    /// Goes on with a client whose CONNECT waited.
+    pub(super) fn go_on_with_connect(
+        &mut self,
+        id: ConnectionId,
+        identity_of: impl FnOnce(&Self, &Connect<'_>) -> Result<Arc<Identity>, Refusal>,
+    ) {
+        let Some(connection) = self.connection_mut(id) else {
+            return;
+        };
         let bytes = std::mem::take(&mut connection.partial);
         let Some((client_id, is_assigned)) = connection.take_login() else {
             return;
@@ -323,7 +344,7 @@ impl Shard {
         else {
             return;
         };
-        let identity = match self.identity_of(id, &connect, verdict) {
+        let identity = match identity_of(self, &connect) {
             Ok(identity) => identity,
             Err(refusal) => return self.refuse(id, &client_id, &refusal),
         };
@@ -336,6 +357,12 @@ impl Shard {
             is_assigned,
             identity,
         };
+        if self.waits_to_leave(id, &admission) {
+            if let Some(connection) = self.connection_mut(id) {
+                connection.partial = bytes;
+            }
+            return;
+        }
         self.establish(id, admission);
         let rest = bytes.get(len..).unwrap_or_default();
         let used = self.consume_if_open(id, rest);
@@ -387,7 +414,7 @@ impl Shard {
     }
 
     /// Whether a client can have what it asks for: its Will, and the properties of its CONNACK.
-    fn check_admission(
+    pub(super) fn check_admission(
         &self,
         id: ConnectionId,
         admission: &Admission<'_>,
@@ -655,7 +682,11 @@ impl Shard {
         });
         if is_late {
             let secs = self.limits.connect_timeout_ms / 1000;
-            let detail = format!("no CONNECT was accepted within {secs} s");
+            let detail = if self.is_leaving(id) {
+                format!("the end of the session before was not on disk within {secs} s")
+            } else {
+                format!("no CONNECT was accepted within {secs} s")
+            };
             self.refuse_silently(id, Outcome::ConnectTimeout, detail);
         }
     }

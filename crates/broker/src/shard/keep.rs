@@ -8,6 +8,7 @@
 //! sent, and is acknowledged in that order.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use columba_codec::packet::{Acknowledgement, UnsubAck};
 use columba_codec::{Packet, PacketId, PacketType, Properties, QoS, ReasonCode};
@@ -82,6 +83,10 @@ pub(super) enum Then {
         packet_id: PacketId,
         reason: ReasonCode,
     },
+    /// A session of this client is gone for good.
+    Forgotten {
+        client_id: Arc<str>,
+    },
     /// SUBACK, if nothing else is missing.
     Applied {
         conn: ConnectionId,
@@ -108,7 +113,11 @@ impl Then {
     const fn connection(&self) -> Option<ConnectionId> {
         match self {
             Self::Acknowledge { conn, .. } | Self::UnsubAck { conn, .. } => Some(*conn),
-            Self::Nothing | Self::Applied { .. } | Self::Tell { .. } | Self::Answer { .. } => None,
+            Self::Nothing
+            | Self::Forgotten { .. }
+            | Self::Applied { .. }
+            | Self::Tell { .. }
+            | Self::Answer { .. } => None,
         }
     }
 }
@@ -427,6 +436,7 @@ impl Shard {
             Then::Answer { .. } => 0,
             Then::Nothing
             | Then::Acknowledge { .. }
+            | Then::Forgotten { .. }
             | Then::Applied { .. }
             | Then::Tell { .. }
             | Then::UnsubAck { .. } => self.journal.ending(),
@@ -497,6 +507,7 @@ impl Shard {
                 ..
             }
             | Then::Nothing
+            | Then::Forgotten { .. }
             | Then::Tell { .. }
             | Then::Answer { .. } => Promise::Durable,
             Then::Acknowledge { conn, .. }
@@ -549,6 +560,7 @@ impl Shard {
             }
             Then::Applied { number, .. } => self.on_applied(number),
             Then::Tell { request, answer } => self.answer(request, answer),
+            Then::Forgotten { client_id } => self.on_forgotten(&client_id),
             Then::UnsubAck {
                 conn,
                 packet_id,

@@ -130,7 +130,9 @@ impl Shard {
         let received = session.received.take();
         let received = received.iter().flat_map(|of| of.values());
         let mut records: Vec<RecordId> = received.filter_map(|of| of.record).collect();
-        if let Some(durable) = session.durable.take() {
+        let durable = session.durable.take();
+        let is_lasting = durable.is_some();
+        if let Some(durable) = durable {
             records.extend(durable.record);
             records.extend(durable.subscriptions.into_values());
             records.extend(durable.memberships.into_values());
@@ -139,6 +141,9 @@ impl Shard {
         records.sort_unstable_by_key(|record| record.value());
         for record in records {
             self.journal.end(record);
+        }
+        if is_lasting {
+            self.note_leaving(&session.client_id);
         }
     }
 }

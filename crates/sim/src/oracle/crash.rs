@@ -246,8 +246,10 @@ impl Oracle {
         let ghost = self.ghosts.remove(client_id);
         let Some(session) = self.sessions.get_mut(client_id) else {
             if let Some(mut ghost) = ghost.filter(|_| is_present) {
-                self.serial += 1;
-                ghost.serial = self.serial;
+                // Its client was never told that it had ended, so it still knows it.
+                let received = std::mem::take(&mut ghost.received);
+                ghost.received_perhaps.extend(received);
+                ghost.unsettled.clear();
                 ghost.home = self.shard;
                 ghost.conn = None;
                 ghost.is_loose = true;

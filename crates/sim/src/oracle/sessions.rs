@@ -9,6 +9,25 @@ use crate::checks::delivery;
 use crate::event::LinkId;
 
 impl Oracle {
+    /// A CONNECT waits for its CONNACK until a session is gone from the disk. The one that it leaves
+    /// behind has ended.
+    pub(crate) fn leave_behind(&mut self, link: LinkId) {
+        let conn = &self.conns[link];
+        let Some(connect) = conn.connect.as_ref().filter(|of| of.clean_start) else {
+            return;
+        };
+        if conn.phase != Phase::Await {
+            return;
+        }
+        let client_id = connect.client_id.clone();
+        if let Some(old) = self.sessions.get(&client_id).and_then(|known| known.conn) {
+            self.detach(old, true);
+        }
+        if self.sessions.contains_key(&client_id) {
+            self.end_session(&client_id);
+        }
+    }
+
     /// CONNACK said yes: takes over, starts clean or resumes.
     pub(crate) fn establish(&mut self, link: LinkId, session_present: bool) {
         let Some(connect) = self.conns[link].connect.take() else {
@@ -30,6 +49,8 @@ impl Oracle {
             self.fail("session", detail);
         }
         if !is_present {
+            // Its client knows that nothing is left of those before.
+            self.ended.retain(|(of, _)| *of != client_id);
             self.serial += 1;
             let mut session = Session::new(self.serial, self.shard);
             session.made = self.now_saved();
