@@ -250,7 +250,23 @@ fn of_outcomes(text: &mut Text, stats: &Stats) {
         stage(of) == "retained"
     });
     metric("wills", "What became of Wills.", &|of| stage(of) == "will");
+    metric("events", "Everything else that happens.", &|of| {
+        !STAGES.contains(&stage(of))
+    });
 }
+
+/// The stages that have metrics of their own.
+const STAGES: [&str; 9] = [
+    "publish",
+    "deliver",
+    "subscribe",
+    "unsubscribe",
+    "retained",
+    "will",
+    "connect",
+    "disconnect",
+    "session",
+];
 
 /// Stage and reason of an outcome.
 fn words(outcome: Outcome) -> (&'static str, &'static str) {
