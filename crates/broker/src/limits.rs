@@ -139,7 +139,7 @@ impl Default for Limits {
             retained_steps_max: 1024,
             match_steps_max: 16_384,
             store_waiting_bytes_max: 16 * 1024 * 1024,
-            recorder_bytes_max: 64 * 1024 * 1024,
+            recorder_bytes_max: 16 * 1024 * 1024,
             match_cache_max: 65_536,
             share_strategy: ShareStrategy::RoundRobin,
             sys_interval_ms: 10_000,

@@ -15,6 +15,7 @@ use crate::access::Action;
 use crate::event::{ListenerId, Now};
 use crate::message::Message;
 use crate::outcome::Outcome;
+use crate::recorder::Recording;
 use crate::stats::Stats;
 
 /// Rows of a page at most, whatever is asked for.
@@ -35,6 +36,8 @@ pub struct RequestId(pub u64);
 pub enum Request {
     /// The counters of the shard.
     Stats,
+    /// What its flight recorder holds.
+    Recording,
     /// A page of sessions.
     Sessions(SessionsQuery),
     /// All about one session. For its home shard.
@@ -92,6 +95,8 @@ pub enum Request {
 pub enum Answer {
     /// To [`Request::Stats`].
     Stats(Box<Stats>),
+    /// To [`Request::Recording`].
+    Recording(Box<Recording>),
     /// To [`Request::Sessions`].
     Sessions(Page<SessionRow, SessionKey>),
     /// To [`Request::Session`]; `None` if there is no such session.

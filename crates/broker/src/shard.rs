@@ -181,6 +181,8 @@ impl Shard {
         let sys_interval_ms = config.limits.sys_interval_ms;
         let mut recorder = Recorder::new(config.id, config.limits.recorder_bytes_max, hashing);
         recorder.note_event(now, Outcome::BrokerStarted, 0, &Facts::default());
+        let mut stats = Stats::default();
+        stats.count_many(Outcome::BrokerStarted, u64::from(config.id == ShardId(0)));
         let mut timers = Timers::default();
         if sys_interval_ms > 0 {
             timers.set(now.mono_ms, Timer::Sys);
@@ -223,7 +225,7 @@ impl Shard {
             retained_version: 0,
             waiting_subscribes: Map::with_hasher(hashing),
             next_number: 0,
-            stats: Stats::default(),
+            stats,
             recorder,
             scratch: Scratch::default(),
             spare_outputs: Vec::new(),

@@ -108,7 +108,7 @@ async fn doctor(args: DoctorArgs) -> Result<u8, Trouble> {
     };
     let mut report = Report::default();
     let mut connection = args.connection.clone();
-    let written = args.target.as_deref().or(connection.url());
+    let written = args.target.as_deref().or_else(|| connection.url());
     let mut shown = written.map(address::url_without_secret);
     if let Some(written) = written {
         match address::read(written) {

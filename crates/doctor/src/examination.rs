@@ -84,6 +84,15 @@ struct Examination<'a> {
     tell: &'a mut (dyn FnMut(&Finding) + Send),
 }
 
+/// What cannot be examined where no message comes through.
+const NEED_MESSAGES: &[Check] = &[
+    Check::Payload,
+    Check::Size,
+    Check::Retained,
+    Check::Offline,
+    Check::Will,
+];
+
 /// A check failed whose success everything after it needs.
 struct Stop;
 
@@ -146,14 +155,7 @@ impl Examination<'_> {
             self.messages(line, &options, &topic).await;
         } else {
             line.leave().await;
-            self.report.unreached = vec![
-                Check::Loopback,
-                Check::Payload,
-                Check::Size,
-                Check::Retained,
-                Check::Offline,
-                Check::Will,
-            ];
+            self.report.unreached = [&[Check::Loopback], NEED_MESSAGES].concat();
         }
         if let Some(id) = &self.visit.check_id {
             let wait = self.visit.check_id_wait;
@@ -181,9 +183,11 @@ impl Examination<'_> {
                 tcp::Outcome::Open(_) => Some(*address),
                 _ => None,
             });
-        let hints = address::hints(target, Path::new("/.dockerenv").exists());
         let Some(open) = open else {
-            finding.notes.extend(hints);
+            let is_in_container = Path::new("/.dockerenv").exists();
+            finding
+                .notes
+                .extend(address::hints(target, is_in_container));
             finding.notes.extend(self.nearby(target, &addresses).await);
             self.add(finding);
             return Err(Stop);
@@ -192,6 +196,7 @@ impl Examination<'_> {
             finding = finding.note(mtu(open).map(network::mtu));
         }
         self.add(finding);
+        let hints = address::hints(target, false);
         match &self.visit.connect.address {
             Address::Network {
                 tls: Some(options), ..
@@ -401,11 +406,18 @@ impl Examination<'_> {
             Err(error) => {
                 let what = message::second_connection(connect_text(&error));
                 self.add(Finding::fail(Check::Loopback, what));
+                self.report.unreached = NEED_MESSAGES.to_vec();
                 return;
             }
         };
-        for finding in loopback::judge(&loopback::look(&mut pair).await) {
+        let rounds = loopback::look(&mut pair).await;
+        for finding in loopback::judge(&rounds) {
             self.add(finding);
+        }
+        if loopback::is_deaf(&rounds) {
+            pair.leave().await;
+            self.report.unreached = NEED_MESSAGES.to_vec();
+            return;
         }
         let fates = payload::look(&mut pair).await;
         self.add(payload::judge(&fates));
@@ -416,7 +428,7 @@ impl Examination<'_> {
         let seen = offline::look(&mut pair).await;
         self.add(offline::judge(&seen));
         let seen = will::look(&mut pair).await;
-        self.add(will::judge(&seen));
+        self.add(will::judge(&seen, patience));
         if let Some(time) = self.visit.idle {
             let seen = idle::look(&mut pair, time).await;
             self.add(idle::judge(&seen, time));

@@ -245,7 +245,7 @@ fn is_enough(bytes: &[u8]) -> bool {
 /// What an answer is.
 pub(crate) fn classify(answer: &Answer) -> Speaks {
     let bytes = answer.bytes.as_slice();
-    let known = match bytes {
+    match bytes {
         [] => match &answer.end {
             Some(end) => of_end(end),
             None => Speaks::Silent,
@@ -267,8 +267,7 @@ pub(crate) fn classify(answer: &Answer) -> Speaks {
             Speaks::Named("MySQL")
         }
         _ => banner(bytes),
-    };
-    known
+    }
 }
 
 fn of_end(end: &io::Result<()>) -> Speaks {

@@ -16,6 +16,7 @@ mod broker;
 mod caller;
 mod clients;
 mod config;
+mod events;
 mod extract;
 mod files;
 mod groups;

@@ -319,6 +319,7 @@ fn read_limits(table: &Table, faults: &mut Vec<Fault>) -> Limits {
     limits.retained_steps_max = size("retained_steps_max");
     limits.match_steps_max = size("match_steps_max");
     limits.store_waiting_bytes_max = size("store_waiting_bytes_max");
+    limits.recorder_bytes_max = size("recorder_bytes_max");
     limits.match_cache_max = size("match_cache_max");
     limits.share_strategy = match table.text("share_strategy").as_deref() {
         Some("random") => ShareStrategy::Random,

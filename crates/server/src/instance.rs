@@ -234,7 +234,15 @@ fn load_bans(location: &Location, config: &Config, findings: &mut Findings) -> B
     let path = config.data_dir.join(bans::BANS);
     let read = match std::fs::read_to_string(&path) {
         Ok(text) => bans::read(&text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BanList::default()),
+        // That the data directory is a file is for the store to say.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(BanList::default())
+        }
         Err(error) => Err(error.to_string()),
     };
     read.unwrap_or_else(|what| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use columba_codec::{PacketId, QoS};
 
 use super::Shard;
-use crate::event::{ConnectionId, Peer};
+use crate::event::{ConnectionId, Peer, ShardId};
 use crate::hash::hash_of;
 use crate::message::{Message, MessageParts};
 use crate::outcome::Outcome;
@@ -363,6 +363,10 @@ impl Shard {
 
     /// Something happened to the broker.
     pub(super) fn note_broker(&mut self, outcome: Outcome, detail: &str) {
+        // All shards are told, and it happened once.
+        if self.id == ShardId(0) {
+            self.stats.count(outcome);
+        }
         let facts = Facts {
             detail,
             ..Facts::default()

@@ -17,6 +17,7 @@ impl Shard {
     pub(super) fn on_request(&mut self, id: RequestId, request: Request) {
         let answer = match request {
             Request::Stats => Answer::Stats(Box::new(self.stats.clone())),
+            Request::Recording => Answer::Recording(Box::new(self.recording())),
             Request::Sessions(query) => return self.begin_scan(Scan::of_sessions(id, query)),
             Request::Subscriptions(query) => {
                 let only = query.client_id.clone();

@@ -4,7 +4,7 @@ columba_speech::catalogue! {
     /// Every sentence about the broker.
     pub ALL;
 
-    connected(versions) { en: "MQTT {versions} accepted", zh: "MQTT {versions}，连接成功" }
+    connected(versions) { en: "accepts MQTT {versions}", zh: "MQTT {versions}，连接成功" }
     limits(list) { en: "offers {list}", zh: "服务器给出：{list}" }
     no_packet_limit() { en: "packets of any size", zh: "报文大小不限" }
     packet_limit(bytes) { en: "packets up to {bytes}", zh: "最大报文 {bytes}" }
@@ -71,7 +71,7 @@ columba_speech::catalogue! {
     }
     give_login_fix() { en: "give -u NAME -P PASSWORD", zh: "用 -u 用户名 -P 密码 登录" }
     allow_anonymous_fix() {
-        en: "or let everybody in: Mosquitto 2 needs 'allow_anonymous true' beside 'listener'; Columba 'anonymous = \"always\"' in the listener",
+        en: "or let everybody in: Mosquitto 2 needs 'allow_anonymous true' beside 'listener'; Columba 'anonymous = \"always\"' in its listener",
         zh: "或允许匿名：Mosquitto 2 需要在 listener 之外加“allow_anonymous true”；Columba 在监听器中设置 anonymous = \"always\"",
     }
     login_wrong() {

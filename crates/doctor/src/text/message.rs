@@ -168,7 +168,7 @@ columba_speech::catalogue! {
 
     will_came(time) {
         en: "came {time} after the connection broke",
-        zh: "断线后 {time} 发出",
+        zh: "断线后 {time}发出",
     }
     will_slow() {
         en: "a proxy in between may tell the broker late that the connection is gone",

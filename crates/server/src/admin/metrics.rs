@@ -233,9 +233,11 @@ fn of_outcomes(text: &mut Text, stats: &Stats) {
     metric("messages_denied", "Messages that were refused.", &|of| {
         is_message(of) && is(of, Effectively::Denied)
     });
-    metric("messages_delayed", "Copies that had to wait.", &|of| {
-        is_message(of) && is(of, Effectively::Delayed)
-    });
+    metric(
+        "messages_delayed",
+        "Copies that had to wait, for an acknowledgement among others.",
+        &|of| is_message(of) && is(of, Effectively::Delayed),
+    );
     metric(
         "messages_accepted",
         "Messages and copies that went their way.",
@@ -250,23 +252,12 @@ fn of_outcomes(text: &mut Text, stats: &Stats) {
         stage(of) == "retained"
     });
     metric("wills", "What became of Wills.", &|of| stage(of) == "will");
-    metric("events", "Everything else that happens.", &|of| {
-        !STAGES.contains(&stage(of))
-    });
+    metric(
+        "broker_changes",
+        "Starts, stops and changes of settings.",
+        &|of| stage(of) == "broker",
+    );
 }
-
-/// The stages that have metrics of their own.
-const STAGES: [&str; 9] = [
-    "publish",
-    "deliver",
-    "subscribe",
-    "unsubscribe",
-    "retained",
-    "will",
-    "connect",
-    "disconnect",
-    "session",
-];
 
 /// Stage and reason of an outcome.
 fn words(outcome: Outcome) -> (&'static str, &'static str) {

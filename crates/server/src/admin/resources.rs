@@ -15,8 +15,8 @@ use utoipa_axum::router::OpenApiRouter;
 use super::app::App;
 use super::problem::{Problem, ProblemBody};
 use super::{
-    acl, audit, bans, broker, clients, config, groups, guard, health, listeners, me, metrics,
-    publish, retained, sessions, subscriptions, tokens, users,
+    acl, audit, bans, broker, clients, config, events, groups, guard, health, listeners, me,
+    metrics, publish, retained, sessions, subscriptions, tokens, users,
 };
 
 /// Bytes of a request, unless a resource says something else.
@@ -39,6 +39,7 @@ fn resources() -> OpenApiRouter<App> {
         .merge(tokens::routes())
         .merge(config::routes())
         .merge(audit::routes())
+        .merge(events::routes())
         .merge(me::routes())
 }
 

@@ -460,6 +460,16 @@ const LIMITS: Section = Section {
              waits whose packets have to be stored.",
         ),
         live(
+            "recorder_bytes_max",
+            Kind::Size {
+                min: 0,
+                max: COUNT_MAX,
+            },
+            "16MiB",
+            "Memory per shard of the flight recorder, which knows afterwards why a message did not \
+             arrive. 0 turns it off; below 1MiB it remembers little. A change empties it.",
+        ),
+        live(
             "match_cache_max",
             count(0),
             "65536",

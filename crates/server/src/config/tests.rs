@@ -69,6 +69,7 @@ fn every_limit_of_the_core_has_a_key() {
         retained_steps_max,
         match_steps_max,
         store_waiting_bytes_max,
+        recorder_bytes_max,
         match_cache_max,
         share_strategy,
         sys_interval_ms,
@@ -102,6 +103,7 @@ retained_bytes_max = "17KiB"
 retained_steps_max = 23
 match_steps_max = 27
 store_waiting_bytes_max = "28KiB"
+recorder_bytes_max = "29KiB"
 match_cache_max = 18
 share_strategy = "sticky"
 sys_interval = "off"
@@ -127,6 +129,7 @@ reports_per_sec_max = 20
     assert_eq!((retained_messages_max, retained_bytes_max), (16, 17_408));
     assert_eq!((retained_steps_max, match_steps_max), (23, 27));
     assert_eq!(store_waiting_bytes_max, 28_672);
+    assert_eq!(recorder_bytes_max, 29_696);
     assert_eq!(subscription_bytes_max, 24_576);
     assert_eq!((will_bytes_max, wills_bytes_max), (25_600, 26_624));
     assert_eq!(
