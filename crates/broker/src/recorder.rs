@@ -52,6 +52,32 @@ pub(crate) struct Recorder {
     pace: Pace,
     /// The last message that got a number.
     messages: u64,
+    clock: Clock,
+}
+
+/// The wall clock, as far ahead of the one that never goes back as it was at first: two tapes must not
+/// disagree by the millisecond that is lost when each clock is rounded.
+#[derive(Debug, Default)]
+struct Clock {
+    ahead_ms: Option<i64>,
+}
+
+/// The wall clock was set if it is off by more than this.
+const CLOCK_DRIFT_MS: i64 = 500;
+
+impl Clock {
+    fn of(&mut self, now: Now) -> Now {
+        let ahead_ms = now.unix_ms as i64 - now.mono_ms as i64;
+        let known_ms = *self.ahead_ms.get_or_insert(ahead_ms);
+        if (ahead_ms - known_ms).abs() > CLOCK_DRIFT_MS {
+            self.ahead_ms = Some(ahead_ms);
+            return now;
+        }
+        Now {
+            unix_ms: u64::try_from(now.mono_ms as i64 + known_ms).unwrap_or_default(),
+            ..now
+        }
+    }
 }
 
 /// How much of the present second's share of the ledger is used.
@@ -102,6 +128,7 @@ impl Recorder {
                 left_out: 0,
             },
             messages: 0,
+            clock: Clock::default(),
         }
     }
 
@@ -148,6 +175,7 @@ impl Recorder {
             self.pace.left_out += 1;
             return;
         }
+        let now = self.clock.of(now);
         let left_out = std::mem::take(&mut self.pace.left_out);
         let mut bytes = 0;
         if left_out > 0 {
@@ -168,6 +196,7 @@ impl Recorder {
         if self.bytes_max == 0 {
             return;
         }
+        let now = self.clock.of(now);
         let tape = if self.fairness.admits(client_hash, now) {
             &mut self.events
         } else {
@@ -189,6 +218,7 @@ impl Recorder {
         if self.bytes_max == 0 {
             return;
         }
+        let now = self.clock.of(now);
         let fault = fault_of(outcome, client_hash, topic_hash);
         if self.repeats.count(fault, now) {
             return;
@@ -221,6 +251,7 @@ impl Recorder {
     /// What there is, for another thread to read: chunks that are full are shared, those that are being
     /// written are copied.
     pub(crate) fn recording(&mut self, now: Now) -> Recording {
+        let now = self.clock.of(now);
         let Self {
             repeats, events, ..
         } = self;

@@ -8,6 +8,7 @@ pub mod clients;
 mod connection;
 pub mod create;
 pub mod doctor;
+pub mod events;
 mod failure;
 pub mod passwd;
 pub mod publish;

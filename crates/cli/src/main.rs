@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use columba_cli::{
-    bench, check, clients, create, doctor, passwd, publish, run, store, subscribe, token,
+    bench, check, clients, create, doctor, events, passwd, publish, run, store, subscribe, token,
 };
 use columba_server::config::reference::reference;
 
@@ -41,6 +41,7 @@ enum Command {
     Doctor(Box<doctor::DoctorArgs>),
     Store(store::StoreArgs),
     Token(token::TokenArgs),
+    Events(events::EventsArgs),
     Clients(clients::ClientsArgs),
     Retained(clients::RetainedArgs),
     /// About the configuration
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(*args),
         Command::Store(args) => store::run(&args),
         Command::Token(args) => token::run(&args),
+        Command::Events(args) => events::run(&args),
         Command::Clients(args) => clients::run_clients(&args),
         Command::Retained(args) => clients::run_retained(&args),
         Command::Config(ConfigCommand::Reference) => {

@@ -97,13 +97,19 @@ struct EventView {
     /// What a payload looks like.
     #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<&'static str>,
+    /// The shard that recorded it.
+    shard: u16,
+    /// Its tape there: 0 events, 1 events of clients beyond their share, 2 the ledger.
+    tape: u8,
+    /// Its number on the tape.
+    sequence: u64,
 }
 
 /// The place of an event among those of all shards.
 type Key = (u64, u16, u8, u64);
 
 impl EventView {
-    fn new(entry: &Entry<'_>) -> Self {
+    fn new((_, shard, tape, sequence): Key, entry: &Entry<'_>) -> Self {
         let facts = &entry.facts;
         let some = |number: u64| (number != 0).then_some(number);
         Self {
@@ -129,6 +135,9 @@ impl EventView {
             packet_id: (facts.packet_id != 0).then_some(facts.packet_id),
             size_bytes: facts.payload.map(|_| facts.size_bytes),
             payload: facts.payload.map(|kind| kind.name()),
+            shard,
+            tape,
+            sequence,
         }
     }
 }
@@ -227,6 +236,6 @@ async fn list(
     rows.sort_by_key(|(key, _)| *key);
     let views = rows
         .iter()
-        .map(|(key, entry)| (*key, EventView::new(entry)));
+        .map(|(key, entry)| (*key, EventView::new(*key, entry)));
     Ok(Json(Listed::cut(views, &params)?))
 }

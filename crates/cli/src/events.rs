@@ -1,0 +1,208 @@
+//! `columba events`: what the flight recorder of a running broker holds.
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use columba_speech::width::pad;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ZonedDateTime};
+use serde_json::Value;
+
+use crate::admin_client::{AdminArgs, AdminClient, encoded};
+use crate::failure::{Failure, end, print};
+
+/// How often the broker is asked for what is new.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// How events are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// One line an event, for people
+    #[default]
+    Text,
+    /// One JSON object a line
+    Jsonl,
+}
+
+/// Show what happened: connections, sessions, subscriptions, refusals, drops
+///
+/// The broker records this all the time; nothing has to be switched on before.
+#[derive(Args, Clone, Debug)]
+pub struct EventsArgs {
+    /// Only events of this client
+    #[arg(long, value_name = "CLIENT")]
+    client: Option<String>,
+    /// Only events of topics that this filter matches
+    #[arg(short, long, value_name = "FILTER")]
+    topic: Option<String>,
+    /// Only this outcome, publish.denied_acl, or all of a stage, publish
+    #[arg(long, value_name = "NAME")]
+    outcome: Option<String>,
+    /// How far back: 90s, 15m, 2h, 1d
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = duration)]
+    since: Duration,
+    /// Every message and every copy of it as well, as far as they were followed
+    #[arg(long)]
+    ledger: bool,
+    /// Go on with what happens from now on
+    #[arg(short, long)]
+    follow: bool,
+    /// Times in UTC
+    #[arg(long)]
+    utc: bool,
+    /// How events are printed
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+    #[command(flatten)]
+    admin: AdminArgs,
+}
+
+/// Runs `columba events`.
+pub fn run(args: &EventsArgs) -> ExitCode {
+    end(show(args))
+}
+
+/// A number with its unit.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no time: write 90s, 15m, 2h or 1d");
+    let (number, unit) =
+        text.split_at(text.len() - text.chars().next_back().map_or(0, char::len_utf8));
+    let secs = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 24 * 3600,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    let secs = number.checked_mul(secs).ok_or_else(wrong)?;
+    Ok(Duration::from_secs(secs))
+}
+
+fn show(args: &EventsArgs) -> Result<(), Failure> {
+    let client = AdminClient::new(&args.admin)?;
+    let zone = if args.utc {
+        TimeZone::UTC
+    } else {
+        TimeZone::system()
+    };
+    let mut query = format!("/events?ledger={}", args.ledger);
+    let texts = [
+        ("client", &args.client),
+        ("topic", &args.topic),
+        ("outcome", &args.outcome),
+    ];
+    for (name, text) in texts {
+        if let Some(text) = text {
+            query.push_str(&format!("&{name}={}", encoded(text)));
+        }
+    }
+    let now_ms = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default();
+    let mut since_ms = now_ms.saturating_sub(args.since.as_millis() as u64);
+    // Those of the last millisecond that was shown: they are told again.
+    let mut shown: BTreeSet<[u64; 3]> = BTreeSet::new();
+    loop {
+        client.rows(&format!("{query}&since_unix_ms={since_ms}"), |row| {
+            let number = |name: &str| row.get(name).and_then(Value::as_u64).unwrap_or_default();
+            let key = ["shard", "tape", "sequence"].map(number);
+            let at_ms = number("at_unix_ms");
+            if at_ms > since_ms {
+                since_ms = at_ms;
+                shown.clear();
+            }
+            if shown.insert(key) {
+                match args.output {
+                    Output::Jsonl => print(&format!("{row}\n")),
+                    Output::Text => print(&format!("{}\n", line(row, &zone))),
+                }
+            }
+            Ok(())
+        })?;
+        if !args.follow {
+            return Ok(());
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// An event in one line.
+fn line(row: &Value, zone: &TimeZone) -> String {
+    let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
+    let number = |name: &str| row.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let mut parts = vec![
+        clock(number("at_unix_ms"), zone, "%m-%d %H:%M:%S%.3f"),
+        pad(text("outcome"), 24),
+    ];
+    parts.extend(["client", "topic", "address"].map(|name| printable(text(name))));
+    if let Some(qos) = row.get("qos").and_then(Value::as_u64) {
+        parts.push(format!("QoS {qos}"));
+    }
+    if row.get("size_bytes").is_some() {
+        parts.push(format!("{} bytes", number("size_bytes")));
+    }
+    if !text("detail").is_empty() {
+        parts.push(format!("({})", printable(text("detail"))));
+    }
+    if number("times") > 1 {
+        let since = clock(number("first_unix_ms"), zone, "%H:%M:%S%.3f");
+        parts.push(format!("{} times since {since}", number("times")));
+    }
+    parts.retain(|part| !part.is_empty());
+    parts.join("  ").trim_end().to_owned()
+}
+
+fn clock(unix_ms: u64, zone: &TimeZone, format: &str) -> String {
+    let at = i64::try_from(unix_ms).ok();
+    let at = at.and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let text = at.map(|at| {
+        let at = ZonedDateTime::new(at, zone.clone());
+        jiff::fmt::strtime::format(format, &at)
+    });
+    text.and_then(Result::ok).unwrap_or_default()
+}
+
+/// A text that a peer chose, without what a terminal would obey.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_numbers_with_a_unit() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("1d"), Ok(Duration::from_secs(86_400)));
+        for wrong in [
+            "",
+            "s",
+            "15",
+            "1.5h",
+            "-1m",
+            "15分",
+            "99999999999999999999d",
+            "9999999999999999d",
+        ] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_one_line_whatever_a_peer_has_put_into_it() {
+        let row = serde_json::json!({
+            "at_unix_ms": 1_700_000_000_123_u64, "times": 3, "first_unix_ms": 1_700_000_000_000_u64,
+            "outcome": "publish.denied_acl", "client": "dev\n7", "topic": "iot/\u{1b}[2J", "qos": 1,
+            "detail": "denied by etc/acl.toml:14",
+        });
+        assert_eq!(
+            line(&row, &TimeZone::UTC),
+            "11-14 22:13:20.123  publish.denied_acl        dev\u{fffd}7  iot/\u{fffd}[2J  QoS 1  \
+             (denied by etc/acl.toml:14)  3 times since 22:13:20.000"
+        );
+    }
+}
