@@ -16,11 +16,16 @@ use columba_broker::event::{
     ShardId,
 };
 use columba_broker::journal::{Records, StoreEvent};
-use columba_broker::limits::{Anonymous, Limits, ListenerSettings};
+use columba_broker::limits::{Anonymous, Limits, ListenerSettings, Promise};
 use columba_broker::mail::Mail;
+use columba_broker::query::{
+    Condition, GroupsQuery, PublishRequest, Request, RequestId, RetainedQuery, SessionsQuery,
+    SubscriptionsQuery,
+};
 use columba_broker::recovery::Recovery;
 use columba_broker::stats::Stats;
 use columba_broker::{Shard, ShardConfig};
+use columba_codec::{PropertiesBuf, QoS};
 use libfuzzer_sys::fuzz_target;
 
 /// Connections of a shard at a time.
@@ -116,7 +121,7 @@ fn make(count: u16, is_durable: bool, now: Now) -> Vec<Shard> {
         connections_max: 0,
         packet_bytes_max: None,
         certificate_is_user: false,
-        is_durable: true,
+        promise: Promise::Durable,
     };
     let listeners: Arc<[ListenerSettings]> = Arc::new([listener]);
     let shard = |number| {
@@ -329,6 +334,10 @@ impl Rig {
     }
 
     fn command(&mut self, shard: usize, argument: u8) {
+        if let Some(request) = request_of(argument) {
+            let id = RequestId(u64::from(argument));
+            return self.input(shard, Input::Request { id, request });
+        }
         let command = match argument {
             0 => Command::PublishWills,
             1 => Command::Shutdown,
@@ -399,4 +408,41 @@ impl Rig {
         }
         self.check();
     }
+}
+
+/// What an operator asks.
+fn request_of(argument: u8) -> Option<Request> {
+    let topic = || "a/b".into();
+    Some(match argument {
+        2 => Request::Stats,
+        3 => Request::Sessions(SessionsQuery::default()),
+        4 => Request::Subscriptions(SubscriptionsQuery::default()),
+        5 => Request::Groups(GroupsQuery::default()),
+        6 => Request::Retained(RetainedQuery {
+            filter: "#".into(),
+            after: None,
+            rows_max: 2,
+        }),
+        7 => Request::ClearAllRetained {
+            filter: "+/#".into(),
+            after: None,
+        },
+        8 => Request::Publish(Box::new(PublishRequest {
+            topic: topic(),
+            payload: b"x".to_vec(),
+            qos: QoS::AtLeastOnce,
+            retain: true,
+            expiry_secs: Some(1),
+            properties: PropertiesBuf::new(),
+            condition: Condition::None,
+        })),
+        9 => Request::Unsubscribe {
+            client_id: "a".into(),
+            filter: topic(),
+        },
+        10 => Request::Session {
+            client_id: "a".into(),
+        },
+        _ => return None,
+    })
 }

@@ -49,7 +49,11 @@ impl Ban {
 
 /// All bans.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BanList(BTreeMap<Banned, Ban>);
+pub struct BanList {
+    clients: BTreeMap<Box<str>, Ban>,
+    users: BTreeMap<Box<str>, Ban>,
+    addresses: BTreeMap<IpAddr, Ban>,
+}
 
 impl BanList {
     /// Adds a ban, or replaces the one for the same.
@@ -57,56 +61,105 @@ impl BanList {
     /// # Errors
     /// There are [`BANS_MAX`] that are in force.
     pub fn add(&mut self, whom: Banned, ban: Ban) -> Result<(), TooManyBans> {
-        if self.0.len() >= BANS_MAX && !self.0.contains_key(&whom) {
-            self.0.retain(|_, old| old.holds_at(ban.since_unix_ms));
-            if self.0.len() >= BANS_MAX {
+        if self.len() >= BANS_MAX && self.get(&whom).is_none() {
+            let now_ms = ban.since_unix_ms;
+            self.clients.retain(|_, old| old.holds_at(now_ms));
+            self.users.retain(|_, old| old.holds_at(now_ms));
+            self.addresses.retain(|_, old| old.holds_at(now_ms));
+            if self.len() >= BANS_MAX {
                 return Err(TooManyBans);
             }
         }
-        self.0.insert(whom, ban);
+        match whom {
+            Banned::Client(id) => self.clients.insert(id, ban),
+            Banned::User(name) => self.users.insert(name, ban),
+            Banned::Address(addr) => self.addresses.insert(addr, ban),
+        };
         Ok(())
     }
 
     /// Lifts a ban; gives it back if there was one.
     pub fn remove(&mut self, whom: &Banned) -> Option<Ban> {
-        self.0.remove(whom)
+        match whom {
+            Banned::Client(id) => self.clients.remove(id),
+            Banned::User(name) => self.users.remove(name),
+            Banned::Address(addr) => self.addresses.remove(addr),
+        }
+    }
+
+    /// A ban, over or not.
+    pub fn get(&self, whom: &Banned) -> Option<&Ban> {
+        match whom {
+            Banned::Client(id) => self.clients.get(id),
+            Banned::User(name) => self.users.get(name),
+            Banned::Address(addr) => self.addresses.get(addr),
+        }
     }
 
     /// All of them, over or not, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&Banned, &Ban)> {
-        self.0.iter()
+    pub fn iter(&self) -> impl Iterator<Item = (Banned, &Ban)> {
+        let clients = self.clients.iter();
+        let users = self.users.iter();
+        let addresses = self.addresses.iter();
+        clients
+            .map(|(id, ban)| (Banned::Client(id.clone()), ban))
+            .chain(users.map(|(name, ban)| (Banned::User(name.clone()), ban)))
+            .chain(addresses.map(|(addr, ban)| (Banned::Address(*addr), ban)))
+    }
+
+    /// Those that an older list has not, or has with another end.
+    pub(crate) fn newer_than(&self, old: &Self) -> Self {
+        let newer = self.iter().filter(|(whom, ban)| {
+            old.get(whom).map(|old| old.until_unix_ms) != Some(ban.until_unix_ms)
+        });
+        let mut list = Self::default();
+        for (whom, ban) in newer {
+            match whom {
+                Banned::Client(id) => list.clients.insert(id, ban.clone()),
+                Banned::User(name) => list.users.insert(name, ban.clone()),
+                Banned::Address(addr) => list.addresses.insert(addr, ban.clone()),
+            };
+        }
+        list
+    }
+
+    /// The client ids.
+    pub(crate) fn clients(&self) -> impl Iterator<Item = &str> {
+        self.clients.keys().map(|id| &**id)
+    }
+
+    /// Whether there are client ids only, so that nobody else has to be looked at.
+    pub(crate) fn has_clients_only(&self) -> bool {
+        self.users.is_empty() && self.addresses.is_empty()
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.clients.len() + self.users.len() + self.addresses.len()
     }
 
     /// Whether nobody is banned.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
     }
 
-    /// The ban that keeps somebody out at a time.
+    /// What keeps somebody out at a time: in words, and why.
     pub fn find(
         &self,
         client_id: &str,
         user: Option<&str>,
         addr: Option<IpAddr>,
         unix_ms: u64,
-    ) -> Option<(Banned, &Ban)> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let whom = [
-            Some(Banned::Client(client_id.into())),
-            user.map(|user| Banned::User(user.into())),
-            addr.map(|addr| Banned::Address(addr.to_canonical())),
-        ];
-        whom.into_iter().flatten().find_map(|whom| {
-            let ban = self.0.get(&whom).filter(|ban| ban.holds_at(unix_ms))?;
-            Some((whom, ban))
-        })
+    ) -> Option<(&'static str, &Ban)> {
+        let user = user.and_then(|user| self.users.get(user));
+        let addr = addr.and_then(|addr| self.addresses.get(&addr.to_canonical()));
+        [
+            ("the client id", self.clients.get(client_id)),
+            ("the user", user),
+            ("the address", addr),
+        ]
+        .into_iter()
+        .find_map(|(what, ban)| Some((what, ban.filter(|ban| ban.holds_at(unix_ms))?)))
     }
 }
 

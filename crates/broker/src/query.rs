@@ -136,7 +136,7 @@ pub enum Answer {
         /// The last topic that was looked at, to go on behind it; `None` at the end.
         next: Option<Arc<str>>,
     },
-    /// Too many lists are being made: ask again later.
+    /// Too many lists are being made, or the store does not keep up: ask again later.
     Busy,
 }
 

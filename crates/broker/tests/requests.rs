@@ -456,6 +456,23 @@ fn an_answer_waits_for_the_disk_as_an_acknowledgement_does() {
 }
 
 #[test]
+fn an_operator_who_publishes_more_than_the_disk_takes_is_told_to_wait() {
+    let mut bed = Bed::with(1, |limits| limits.store_waiting_bytes_max = 1).with_store();
+    bed.store.is_held = true;
+    bed.ask(0, Request::Publish(Box::new(publish("t", "x", true))));
+    assert!(bed.answers.is_empty());
+    let answer = send(&mut bed, publish("t", "y", true));
+    assert!(matches!(answer, Answer::Busy), "{answer:?}");
+    let mut lossy = publish("t", "z", false);
+    lossy.qos = QoS::AtMostOnce;
+    let answer = send(&mut bed, lossy);
+    assert!(matches!(answer, Answer::Published { .. }), "{answer:?}");
+    bed.release_store();
+    let answer = send(&mut bed, publish("t", "y", true));
+    assert!(matches!(answer, Answer::Published { .. }), "{answer:?}");
+}
+
+#[test]
 fn retained_messages_are_read_changed_on_condition_and_cleared() {
     for shards in SHARDS {
         let mut bed = Bed::new(shards);

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use columba_codec::ReasonCode;
 use columba_codec::topic::{TopicFilter, TopicName};
+use columba_codec::{QoS, ReasonCode};
 
 use super::Shard;
 use super::keep::{Also, Then};
@@ -17,6 +17,7 @@ use crate::outcome::Outcome;
 use crate::query::{Answer, Condition, PAGE_ROWS_MAX, PublishRequest, RequestId};
 use crate::recorder::{Facts, flag};
 use crate::retained::RetainedLimits;
+use crate::session::Session;
 
 /// Who publishes for operators: the hash of no client id that is likely.
 const OPERATOR: u64 = 0;
@@ -28,11 +29,10 @@ impl Shard {
         client_id: &str,
         end_session: bool,
     ) {
-        let answer = match self.on_admin_disconnect(client_id, end_session) {
-            true => Answer::Done,
-            false => Answer::Missing,
-        };
-        self.tell_when_durable(id, answer);
+        if !self.on_admin_disconnect(client_id, end_session) {
+            return self.answer(id, Answer::Missing);
+        }
+        self.tell_when_durable(id, Answer::Done);
     }
 
     pub(super) fn on_unsubscribe_request(&mut self, id: RequestId, client_id: &str, filter: &str) {
@@ -64,6 +64,11 @@ impl Shard {
     }
 
     pub(super) fn on_publish_request(&mut self, request: RequestId, publish: &PublishRequest) {
+        let is_kept = publish.retain || publish.qos != QoS::AtMostOnce;
+        if is_kept && self.is_store_behind() {
+            // As the input of clients waits; whoever asks here may come back.
+            return self.answer(request, Answer::Busy);
+        }
         if !self.holds(publish.condition, &publish.topic) {
             return self.answer(request, Answer::Changed);
         }
@@ -189,24 +194,29 @@ impl Shard {
         self.close_keeping(outer, Also::Nothing, Then::Tell { request, answer });
     }
 
-    /// Uses another list of bans, and lets go of those who are on it.
+    /// Uses another list of bans, and lets go of those who have come onto it.
     pub(super) fn on_set_bans(&mut self, bans: Arc<BanList>) {
+        let new = bans.newer_than(&self.bans);
         self.bans = bans;
-        if self.bans.is_empty() {
-            return;
-        }
-        let now_ms = self.now.unix_ms;
-        let banned: Vec<ConnectionId> = self
-            .sessions
-            .iter()
-            .filter(|(_, session)| {
-                let user = session.identity.user.as_deref();
-                self.bans
-                    .find(&session.client_id, user, session.addr, now_ms)
-                    .is_some()
-            })
-            .filter_map(|(_, session)| session.connection)
+        let mut banned: Vec<ConnectionId> = new
+            .clients()
+            .filter(|id| self.bans.find(id, None, None, self.now.unix_ms).is_some())
+            .filter_map(|id| self.session(self.slot_of(id)?)?.connection)
             .collect();
+        if !new.has_clients_only() {
+            let now_ms = self.now.unix_ms;
+            let is_banned = |session: &Session| {
+                let user = session.identity.user.as_deref();
+                new.find(&session.client_id, user, session.addr, now_ms)
+                    .is_some()
+            };
+            let sessions = self.sessions.iter().map(|(_, session)| session);
+            banned.extend(
+                sessions
+                    .filter(|session| is_banned(session))
+                    .filter_map(|session| session.connection),
+            );
+        }
         for id in banned {
             let reason = ReasonCode::AdministrativeAction;
             self.close(
@@ -227,10 +237,10 @@ impl Shard {
     ) -> Result<(), Refusal> {
         let addr = self.connection(id).and_then(|of| of.peer.addr);
         let addr = addr.map(|addr| addr.ip());
-        let Some((whom, ban)) = self.bans.find(client_id, user, addr, self.now.unix_ms) else {
+        let Some((what, ban)) = self.bans.find(client_id, user, addr, self.now.unix_ms) else {
             return Ok(());
         };
-        let mut detail = format!("{whom} is banned");
+        let mut detail = format!("{what} is banned");
         if !ban.reason.is_empty() {
             detail = format!("{detail}: {}", ban.reason);
         }

@@ -14,7 +14,7 @@ use crate::outcome::Outcome;
 const ANSWERS_MAX: usize = 1 << 16;
 
 impl Shard {
-    fn is_store_behind(&self) -> bool {
+    pub(super) fn is_store_behind(&self) -> bool {
         self.journal.is_behind(self.limits.store_waiting_bytes_max)
             || self.exchanges.waiting() > ANSWERS_MAX
     }

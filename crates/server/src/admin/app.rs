@@ -21,6 +21,9 @@ use crate::runtime::Asker;
 /// Passwords that are checked at a time: clients of MQTT log in with the same processor.
 pub(super) const CHECKS_MAX: usize = 2;
 
+/// Large bodies that are read at a time.
+const BODIES_MAX: usize = 4;
+
 /// What all handlers share; cloning counts a reference.
 #[derive(Clone, Debug)]
 pub(super) struct App(Arc<Inner>);
@@ -35,6 +38,8 @@ pub(super) struct Inner {
     pub(super) throttle: Throttle,
     /// Room for password checks.
     pub(super) checks: Semaphore,
+    /// Room for large bodies.
+    pub(super) bodies: Arc<Semaphore>,
     /// Held while a file is read, changed and written, so that changes do not get lost.
     pub(super) editing: AsyncMutex<()>,
     pub(super) started: (Instant, Now),
@@ -61,6 +66,7 @@ impl App {
             audit: Audit::default(),
             throttle: Throttle::default(),
             checks: Semaphore::new(CHECKS_MAX),
+            bodies: Arc::new(Semaphore::new(BODIES_MAX)),
             editing: AsyncMutex::new(()),
             started,
             bans: Mutex::new(parts.bans),

@@ -93,7 +93,7 @@ async fn list(
     let bans = app.bans();
     let held = bans.iter().filter(|(_, ban)| ban.holds_at(now_ms));
     let rows = held.map(|(whom, ban)| {
-        let view = view(whom, ban);
+        let view = view(&whom, ban);
         ((view.kind as u8, view.value.clone()), view)
     });
     // Addresses sort in another way than their texts.

@@ -167,11 +167,15 @@ impl<'a> Wanted<'a> {
                 "outcome is {text:?}, which nothing is called"
             )));
         }
+        let since_unix_ms = filters.since_unix_ms.unwrap_or_default();
+        if i64::try_from(since_unix_ms).is_err() {
+            return Err(Problem::invalid("since_unix_ms is no time"));
+        }
         Ok(Self {
             client: filters.client.as_deref(),
             topic: topic.transpose()?,
             outcome,
-            since_unix_ms: filters.since_unix_ms.unwrap_or_default(),
+            since_unix_ms,
             ledger: filters.ledger,
         })
     }

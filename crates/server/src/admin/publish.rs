@@ -15,7 +15,7 @@ use utoipa_axum::routes;
 
 use super::app::App;
 use super::caller::{May, Publish};
-use super::extract::Body;
+use super::extract::{Body, Room};
 use super::problem::Problem;
 use super::sessions::unexpected;
 use super::view::qos;
@@ -168,6 +168,7 @@ struct Published {
 async fn publish(
     _: May<Publish>,
     State(app): State<App>,
+    _: Room,
     Body(message): Body<Message>,
 ) -> Result<Json<Published>, Problem> {
     let is_matched = send(&app, message.request(Condition::None)?).await?;

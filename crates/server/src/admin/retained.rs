@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::{ETAG, IF_MATCH, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -20,10 +20,10 @@ use utoipa_axum::routes;
 
 use super::app::App;
 use super::caller::{May, Operate, Publish, Read};
-use super::extract::{Body, Params, PathOf};
+use super::extract::{Body, Params, PathOf, Room};
 use super::page::{Listed, Next, PageParams};
 use super::problem::Problem;
-use super::publish::{Message, send};
+use super::publish::{BODY_BYTES_MAX, Message, send};
 use super::sessions::unexpected;
 
 /// Bytes of a payload that a list shows.
@@ -35,6 +35,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list, clear_all))
         .routes(routes!(read, set, clear))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
 }
 
 /// A retained message.
@@ -234,6 +235,7 @@ async fn set(
     State(app): State<App>,
     PathOf(topic): PathOf<String>,
     headers: HeaderMap,
+    _: Room,
     Body(body): Body<NewRetained>,
 ) -> Result<StatusCode, Problem> {
     let message = Message {

@@ -151,6 +151,9 @@ async fn serve_tcp(
             continue;
         };
         drop(stream.set_nodelay(true));
+        // Who does not read an answer does not keep a place for ever.
+        let patience_ms = PATIENCE.as_millis() as u32;
+        let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, patience_ms);
         let (router, tls) = (router.clone(), tls.clone());
         tokio::spawn(async move {
             let origin = Origin::Ip(addr);

@@ -125,7 +125,10 @@ pub(super) async fn page_of<T>(
 /// What to say to an answer that is none to what was asked.
 pub(super) fn unexpected(answer: &Answer) -> Problem {
     match answer {
-        Answer::Busy => Problem::busy("too many lists are being made: try again").after_secs(1),
+        Answer::Busy => {
+            Problem::busy("too many lists are being made, or the disk does not keep up: try again")
+                .after_secs(1)
+        }
         Answer::Missing => Problem::missing("it is not there"),
         Answer::Changed => Problem::changed("it has changed since: read it again"),
         Answer::Refused { outcome, detail } => Problem::refused(format!("{outcome}: {detail}")),

@@ -109,3 +109,50 @@ fn read_tls(table: &Table, base: &Path, faults: &mut Vec<Fault>) -> Option<TlsFi
         client_authority: None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Config;
+    use super::super::fault::{Fault, has_errors};
+    use super::*;
+
+    fn read(text: &str) -> (Admin, Vec<Fault>) {
+        let text = format!("[admin]\n{text}\n");
+        let (config, faults) = Config::read("etc/columba.toml", &text, Path::new("/i"), []);
+        (config.admin, faults)
+    }
+
+    #[test]
+    fn the_door_is_open_to_this_machine_alone_unless_the_file_says_more() {
+        let (admin, faults) = read("");
+        assert_eq!(faults, []);
+        assert!(admin.is_enabled && !admin.is_bind_set && admin.tls.is_none());
+        assert_eq!(admin.bind.to_string(), "127.0.0.1:61680");
+        assert_eq!(admin.socket, Path::new("/i/data/admin.sock"));
+        assert_eq!(admin.tokens, Path::new("/i/etc/tokens"));
+        let check = |text: &str, expected: &str| {
+            let (_, faults) = read(text);
+            assert!(has_errors(&faults), "{text}");
+            let told = faults.iter().map(Fault::in_one_line).collect::<Vec<_>>();
+            assert!(told.iter().any(|line| line.contains(expected)), "{told:?}");
+        };
+        check("bind = \"0.0.0.0:61680\"", "there is no TLS");
+        check("bind = \"[::]:1\"", "there is no TLS");
+        check("bind = \"home\"", "no ADDRESS:PORT");
+        check(
+            "tls_key = \"etc/key.pem\"",
+            "tls_key without tls_certificate",
+        );
+        check(
+            "tls_certificate = \"etc/no.pem\"\ntls_key = \"etc/no.key\"",
+            "there is no file",
+        );
+        for text in [
+            "bind = \"127.0.0.2:1\"",
+            "bind = \"[::1]:1\"",
+            "bind = \"0.0.0.0:1\"\nallow_plaintext = true",
+        ] {
+            assert_eq!(read(text).1, [], "{text}");
+        }
+    }
+}

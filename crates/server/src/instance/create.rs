@@ -126,6 +126,11 @@ level = "info"
 durability = "sync"
 # directory = "data"
 
+# The management API, /metrics and /healthz: http://127.0.0.1:61680, for this machine alone.
+# `columba token add DIR NAME` makes a token for it.
+[admin]
+# bind = "127.0.0.1:61680"
+
 # A few of the limits, with their defaults.
 [limits]
 # packet_bytes_max = "16MiB"

@@ -49,6 +49,11 @@ impl Bed {
 
     /// A fresh instance with more lines in `[admin]`.
     pub(crate) fn with(admin: &str) -> Self {
+        Self::with_files(admin, &[])
+    }
+
+    /// The same with files in `etc`.
+    pub(crate) fn with_files(admin: &str, files: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let place = dir.path().join("i");
         let password = create(&place).unwrap();
@@ -58,6 +63,9 @@ impl Bed {
              \"127.0.0.1:0\"\n{admin}\n"
         );
         std::fs::write(place.join("etc/columba.toml"), config).unwrap();
+        for (name, text) in files {
+            std::fs::write(place.join("etc").join(name), text).unwrap();
+        }
         let token = add_token(&place, "root", "admin");
         Self::start(dir, password, token)
     }
@@ -269,7 +277,7 @@ pub(crate) fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
 }
 
-fn request_text(method: &str, path: &str, headers: &str, body: Option<Value>) -> String {
+pub(crate) fn request_text(method: &str, path: &str, headers: &str, body: Option<Value>) -> String {
     let mut text = format!("{method} {path} HTTP/1.1\r\n{headers}Connection: close\r\n");
     match body {
         None => text.push_str("\r\n"),
@@ -312,7 +320,7 @@ impl Answer {
     }
 }
 
-fn answer(stream: impl Read) -> Answer {
+pub(crate) fn answer(stream: impl Read) -> Answer {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).unwrap();

@@ -2,10 +2,13 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::Arc;
 
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::json;
 
-use crate::bed::Bed;
+use crate::bed::{Bed, answer, request_text};
 
 #[test]
 fn a_name_that_is_not_ours_is_refused() {
@@ -109,4 +112,39 @@ fn connections_on_top_of_the_limit_are_turned_away_and_the_socket_stays_open() {
     {
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn the_door_speaks_tls_where_it_has_a_certificate_and_takes_a_new_one_without_a_restart() {
+    let made = || rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (first, second) = (made(), made());
+    let certificate = first.cert.pem();
+    let key = first.signing_key.serialize_pem();
+    let lines = "tls_certificate = \"etc/door.pem\"\ntls_key = \"etc/door.key\"";
+    let bed = Bed::with_files(lines, &[("door.pem", &certificate), ("door.key", &key)]);
+    assert!(health(&bed, first.cert.der()).is_ok());
+    assert!(health(&bed, second.cert.der()).is_err());
+    let etc = bed.instance().join("etc");
+    std::fs::write(etc.join("door.key"), second.signing_key.serialize_pem()).unwrap();
+    std::fs::write(etc.join("door.pem"), second.cert.pem()).unwrap();
+    assert!(health(&bed, second.cert.der()).is_ok());
+}
+
+/// Asks for the health over TLS, trusting one certificate.
+fn health(bed: &Bed, trusted: &CertificateDer<'static>) -> std::io::Result<()> {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").unwrap();
+    let session = ClientConnection::new(Arc::new(config), name).unwrap();
+    let mut stream = StreamOwned::new(session, TcpStream::connect(bed.address())?);
+    let text = request_text("GET", "/healthz", "Host: localhost\r\n", None);
+    stream.write_all(text.as_bytes())?;
+    assert_eq!(answer(stream).status, 200);
+    Ok(())
 }
