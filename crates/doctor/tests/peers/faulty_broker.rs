@@ -62,18 +62,12 @@ fn talk(mut stream: TcpStream, faults: Faults, subscribers: &Subscribers) -> Opt
     loop {
         let len = stream.read(&mut chunk).ok().filter(|len| *len > 0)?;
         received.extend_from_slice(&chunk[..len]);
-        loop {
+        while let Decoded::Packet(packet, packet_len) = decode(&received, version, u32::MAX).ok()? {
             // CONNECT itself says which version it is.
-            let packet_len = match decode(&received, version, u32::MAX).ok()? {
-                Decoded::Packet(packet, len) => {
-                    if let Packet::Connect(connect) = &packet {
-                        version = connect.version;
-                    }
-                    answer(&packet, version, &mut stream, faults, subscribers)?;
-                    len
-                }
-                Decoded::Incomplete { .. } => break,
-            };
+            if let Packet::Connect(connect) = &packet {
+                version = connect.version;
+            }
+            answer(&packet, version, &mut stream, faults, subscribers)?;
             received.drain(..packet_len);
         }
     }

@@ -73,7 +73,7 @@ impl Authority {
                 tokio::spawn(async move {
                     let mut stream = acceptor.accept(stream).await?;
                     let mut question = [0; 1_024];
-                    stream.read(&mut question).await?;
+                    let _ = stream.read(&mut question).await?;
                     stream.write_all(b"\x20\x02\x00\x03").await?;
                     stream.shutdown().await
                 });
