@@ -4,6 +4,7 @@ mod acknowledge;
 mod connack;
 mod connect;
 mod deliver;
+mod drain;
 mod end;
 mod fetch;
 mod foreign;

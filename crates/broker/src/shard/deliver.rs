@@ -205,7 +205,7 @@ impl Shard {
         }
     }
 
-    fn send_kept_at_most_once(&mut self, slot: u32, delivery: &Delivery) {
+    pub(super) fn send_kept_at_most_once(&mut self, slot: u32, delivery: &Delivery) {
         let message = delivery.message().clone();
         let properties = [message.properties()];
         let parts = parts_of(&message, &properties);
@@ -257,7 +257,7 @@ impl Shard {
     }
 
     /// Sends a QoS 1 or 2 message for the first time. The caller has seen that there is room.
-    fn send_reliably(
+    pub(super) fn send_reliably(
         &mut self,
         id: ConnectionId,
         slot: u32,
@@ -373,7 +373,7 @@ impl Shard {
         }
     }
 
-    fn pop_queue(&mut self, slot: u32) -> Option<Delivery> {
+    pub(super) fn pop_queue(&mut self, slot: u32) -> Option<Delivery> {
         let session = self.session_mut(slot)?;
         let queue = session.queue.as_mut()?;
         let mut delivery = queue.pop()?;
@@ -515,71 +515,6 @@ impl Shard {
         };
         let subject = Subject::from(&message);
         self.note_sent(slot, subject, Outcome::DeliverInFlight, how);
-    }
-
-    /// Returns whether the first that waits has to be read back before it can go.
-    fn pump_queue(&mut self, slot: u32) -> bool {
-        let now_ms = self.now.mono_ms;
-        loop {
-            let Some(session) = self.session(slot) else {
-                return false;
-            };
-            let Some(front) = session.queue.as_ref().and_then(|queue| queue.front()) else {
-                return false;
-            };
-            let Some(id) = session.connection else {
-                return false;
-            };
-            let Some(connection) = self.connection(id) else {
-                return false;
-            };
-            if self
-                .outline_of(front)
-                .is_some_and(|message| message.is_expired(now_ms))
-            {
-                // MQTT-3.3.2-5
-                self.drop_front(slot, Outcome::DeliverExpired);
-                continue;
-            }
-            if connection.output_len() >= self.limits.output_bytes_max {
-                self.wait_for_output(id);
-                return false;
-            }
-            let receive_maximum = connection.receive_maximum;
-            let window = session.window.as_ref();
-            let has_room = window.is_none_or(|window| {
-                window.has_room(receive_maximum, self.limits.inflight_bytes_max)
-            });
-            if front.qos != QoS::AtMostOnce && !has_room {
-                return false;
-            }
-            if front.qos == QoS::ExactlyOnce && !self.is_recorded(front) {
-                self.wait_for_store(slot);
-                return false;
-            }
-            if !self.kept.has(front) {
-                return true;
-            }
-            let Some(delivery) = self.pop_queue(slot) else {
-                return false;
-            };
-            match delivery.qos {
-                QoS::AtMostOnce => self.send_kept_at_most_once(slot, &delivery),
-                QoS::AtLeastOnce | QoS::ExactlyOnce if self.must_hold(slot, &delivery) => {
-                    self.hold(slot, delivery);
-                }
-                QoS::AtLeastOnce | QoS::ExactlyOnce => {
-                    self.send_reliably(id, slot, delivery, None);
-                }
-            }
-        }
-    }
-
-    pub(super) fn drop_front(&mut self, slot: u32, outcome: Outcome) {
-        if let Some(delivery) = self.pop_queue(slot) {
-            let message = delivery.message().clone();
-            self.drop_delivery_of(slot, &delivery, outcome, &message);
-        }
     }
 
     /// Has [`Self::pump`] called again when the driver has sent enough.
