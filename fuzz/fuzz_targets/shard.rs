@@ -15,7 +15,7 @@ use columba_broker::event::{
     AuthVerdict, CloseCause, Command, ConnectionId, Effect, Handover, Input, ListenerId, Now, Peer,
     ShardId,
 };
-use columba_broker::journal::{Records, StoreEvent};
+use columba_broker::journal::{Fetched, Records, StoreEvent};
 use columba_broker::limits::{Anonymous, Limits, ListenerSettings, Promise};
 use columba_broker::mail::Mail;
 use columba_broker::query::{
@@ -101,6 +101,8 @@ struct Rig {
     open: Vec<[Option<u32>; CONNECTIONS]>,
     next_generation: u32,
     asked: VecDeque<(usize, ConnectionId)>,
+    /// Records that shards have asked for.
+    reading: VecDeque<(usize, u64)>,
     moving: VecDeque<(usize, Box<Handover>)>,
     mail: VecDeque<(usize, usize, Mail)>,
 }
@@ -153,6 +155,7 @@ impl Rig {
             open: vec![[None; CONNECTIONS]; usize::from(count)],
             next_generation: 0,
             asked: VecDeque::new(),
+            reading: VecDeque::new(),
             moving: VecDeque::new(),
             mail: VecDeque::new(),
         }
@@ -236,6 +239,12 @@ impl Rig {
             let from = ShardId(from as u16);
             self.input(to, Input::Mail { from, mail });
         }
+        if let Some((shard, position)) = self.reading.pop_front() {
+            let record = self.live.get(&position).cloned();
+            let record = record.ok_or_else(|| "it is not there".to_owned());
+            let fetched = vec![Fetched { position, record }];
+            self.input(shard, Input::Fetched(fetched));
+        }
         if let Some((shard, conn)) = self.asked.pop_front() {
             let verdict = AuthVerdict::Allow {
                 user: None,
@@ -315,10 +324,16 @@ impl Rig {
             for (position, record) in &self.live {
                 recovery.take(*position, record);
             }
-            let recovered = recovery.finish(count, 7);
+            let mut recovered = recovery.finish(count, 7);
             self.commit(&recovered.repair);
-            if !recovered.is_to_be_repeated {
+            if recovered.rewrites.is_empty() {
                 break recovered;
+            }
+            for rewrite in std::mem::take(&mut recovered.rewrites) {
+                let record = self.live[&rewrite.position].clone();
+                let mut batch = Records::default();
+                rewrite.write(&record, &mut batch);
+                self.commit(&batch);
             }
         };
         *self = Self {
@@ -366,6 +381,9 @@ impl Rig {
                     self.assert_known(shard, conn);
                     self.open[shard][conn.index as usize] = None;
                     self.moving.push_back((to.index(), handover));
+                }
+                Effect::Fetch { positions } => {
+                    self.reading.extend(positions.into_iter().map(|at| (shard, at)));
                 }
                 Effect::Answer { .. } | Effect::Report(_) => {}
             }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::access::AccessRules;
 use crate::ban::BanList;
-use crate::journal::StoreEvent;
+use crate::journal::{Fetched, StoreEvent};
 use crate::limits::{Limits, ListenerSettings};
 use crate::mail::Mail;
 use crate::outcome::Outcome;
@@ -145,6 +145,8 @@ pub enum Input<'a> {
     },
     /// What became of records that were handed to the store.
     Store(StoreEvent),
+    /// Answers to [`Effect::Fetch`], each position once, in any order.
+    Fetched(Vec<Fetched>),
     /// The time that [`Shard::next_deadline`](crate::Shard::next_deadline) told has come.
     DeadlineReached,
     /// Somebody in charge wants something.
@@ -197,6 +199,13 @@ pub enum Effect {
     },
     /// Something that an operator may want to read. The driver logs it.
     Report(Report),
+    /// Read records back from the store, off the shard's thread; [`Input::Fetched`] follows, in one
+    /// or several pieces. Records of which the shard releases one meanwhile need not be there any
+    /// more.
+    Fetch {
+        /// Where they are, in the order in which they are needed.
+        positions: Vec<u64>,
+    },
 }
 
 /// A connection on its way from the shard that accepted it to its home.

@@ -54,6 +54,15 @@ pub enum StoreEvent {
     Failed,
 }
 
+/// The answer to one position of an [`Effect::Fetch`](crate::Effect::Fetch).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// Where the record is.
+    pub position: u64,
+    /// The record, or why it cannot be read and where, for people.
+    pub record: Result<Vec<u8>, String>,
+}
+
 /// A record of this shard, on the disk or on its way there. Whoever has it releases it, once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RecordId(NonZeroU32);

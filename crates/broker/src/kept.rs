@@ -1,6 +1,8 @@
 //! Messages that sessions keep across a restart: one record each, released when the last of its
 //! recipients has settled its copy.
 
+mod bodies;
+
 use std::collections::VecDeque;
 use std::num::NonZeroU32;
 
@@ -8,6 +10,7 @@ use slab::Slab;
 
 use crate::journal::{Journal, RecordId};
 use crate::record::Record;
+use bodies::{Bodies, Body};
 
 /// How long a copy that is settled while others are not may stay unnoted. After a crash within that
 /// time a QoS 1 copy is sent again and a QoS 2 exchange is gone through to its end once more.
@@ -31,6 +34,7 @@ pub(crate) struct KeptMessages {
     messages: Slab<KeptMessage>,
     /// Messages with settled copies that the store does not know of, and when it is to be told.
     unsaved: VecDeque<(u64, KeptId)>,
+    bodies: Bodies,
 }
 
 #[derive(Debug)]
@@ -42,6 +46,8 @@ struct KeptMessage {
     /// Copies in all.
     count: u32,
     partial: Option<Box<Partial>>,
+    /// The message itself, while copies lean on it.
+    body: Option<Body>,
 }
 
 /// What is known of a message with copies that are settled and others that are not.
@@ -98,6 +104,7 @@ impl KeptMessages {
             open: 1,
             count: 0,
             partial: None,
+            body: None,
         }))
     }
 
@@ -138,6 +145,7 @@ impl KeptMessages {
             open,
             count,
             partial,
+            body: None,
         }))
     }
 
@@ -147,12 +155,15 @@ impl KeptMessages {
         let message = self.messages.get_mut(id.index())?;
         message.open -= 1;
         if message.open == 0 {
-            self.messages.try_remove(id.index());
+            let message = self.messages.try_remove(id.index())?;
+            bodies::forget(message.body, &mut self.bodies);
             return None;
         }
         message.record = Some(record);
         let partial = message.partial.as_mut();
-        Some(partial.map_or_else(Vec::new, |of| of.settled.clone()))
+        let settled = partial.map_or_else(Vec::new, |of| of.settled.clone());
+        self.line_up(id);
+        Some(settled)
     }
 
     /// The record of a message.
@@ -173,6 +184,7 @@ impl KeptMessages {
         message.open -= 1;
         if message.open == 0 {
             let message = self.messages.try_remove(kept.message.index())?;
+            bodies::forget(message.body, &mut self.bodies);
             let partial = message.partial.map(|partial| *partial).unwrap_or_default();
             let records = message.record.into_iter().chain(partial.record);
             for record in records.chain(partial.ended).chain(exchange) {

@@ -9,6 +9,7 @@
 
 pub mod access;
 pub mod ban;
+mod chunks;
 mod connection;
 pub mod event;
 mod hash;

@@ -69,6 +69,10 @@ pub struct Limits {
     pub queue_bytes_max: usize,
     /// What happens above that.
     pub queue_policy: QueuePolicy,
+    /// Bytes (properties and payloads) of queued messages that are in memory, per shard: what is above
+    /// that stays in the store alone and is read back when its turn comes. What is not stored, QoS 0
+    /// for one, does not count.
+    pub queue_memory_bytes_max: usize,
     /// Whether QoS 0 messages wait for clients that are offline.
     pub queue_qos0: bool,
     /// Output bytes that wait for one connection's socket before QoS 0 messages to it are dropped
@@ -127,6 +131,7 @@ impl Default for Limits {
             queue_messages_max: 10_000,
             queue_bytes_max: 16 * 1024 * 1024,
             queue_policy: QueuePolicy::DropOldest,
+            queue_memory_bytes_max: 64 * 1024 * 1024,
             queue_qos0: false,
             output_bytes_max: 1024 * 1024,
             subscriptions_max: 10_000,

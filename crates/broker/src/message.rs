@@ -207,10 +207,45 @@ impl Message {
         self.0.slice.len()
     }
 
+    /// The same without properties and payload: what is known of a message that is not in memory.
+    pub(crate) fn outline(&self) -> Self {
+        let head = self.head();
+        Self::new(MessageParts {
+            topic: self.topic(),
+            properties: &[],
+            payload: &[],
+            qos: head.qos,
+            retain: head.retain,
+            expires_at_ms: head.expires_at_ms,
+            publisher: head.publisher,
+            number: head.number,
+        })
+    }
+
+    /// Its outline, in one allocation with the last one that was made if they are alike.
+    pub(crate) fn outline_like(&self, last: &mut Option<Self>) -> Self {
+        let is_like = |other: &&mut Self| {
+            let (mine, theirs) = (self.head(), other.head());
+            let key = |head: &Head| (head.qos, head.retain, head.expires_at_ms, head.publisher);
+            key(mine) == key(theirs)
+                && mine.number == theirs.number
+                && self.topic_bytes() == other.topic_bytes()
+        };
+        match last.as_mut().filter(is_like) {
+            Some(other) => other.clone(),
+            None => last.insert(self.outline()).clone(),
+        }
+    }
+
     /// Whether nobody else keeps it.
     #[cfg(test)]
     pub(crate) fn is_only_here(&self) -> bool {
         ThinArc::strong_count(&self.0) == 1
+    }
+
+    /// Bytes of properties and payload: what is not in its [outline](Self::outline).
+    pub(crate) fn body_bytes(&self) -> u32 {
+        (self.size_bytes() - usize::from(self.head().topic_len)) as u32
     }
 
     /// Whether it has expired at a time.

@@ -86,6 +86,8 @@ outcomes! {
     DeliverSocketFull = "deliver.socket_full", Delayed;
     /// The client is offline; the copy waits in its session.
     DeliverOffline = "deliver.offline", Delayed;
+    /// The copy waited in the store alone and is read back; it waits until it is.
+    DeliverFetching = "deliver.fetching", Delayed;
     /// The access rules do not let the client receive it.
     DeliverDeniedRead = "deliver.denied_read", Dropped;
     /// The subscriber is the publisher and asked for No Local.
@@ -96,6 +98,8 @@ outcomes! {
     DeliverQueueFull = "deliver.queue_full", Dropped;
     /// The Message Expiry Interval passed while it waited.
     DeliverExpired = "deliver.expired_message", Dropped;
+    /// The copy waited in the store alone, which cannot read it back.
+    DeliverStoreLost = "deliver.store_lost", Dropped;
     /// The session ended while it waited.
     DeliverSessionEnded = "deliver.session_ended", Dropped;
     /// Larger than the client's Maximum Packet Size.

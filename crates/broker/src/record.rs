@@ -191,6 +191,42 @@ impl<'a> MessageRecord<'a> {
         })
     }
 
+    /// What [`Message::outline_like`] gives of the message.
+    pub(crate) fn to_outline(self, clock: Clock, last: &mut Option<Message>) -> Message {
+        let outline = Self {
+            properties: &[],
+            payload: &[],
+            ..self
+        };
+        outline.to_message(clock).outline_like(last)
+    }
+
+    /// What a record of kind `message` begins with.
+    pub(crate) fn of_record(record: &'a [u8]) -> Option<Self> {
+        let mut from = Reader(record);
+        (from.byte()? == MESSAGE).then_some(())?;
+        Self::read(&mut from)
+    }
+
+    /// The message in a record of kind `message`, if it is the one with this outline.
+    pub(crate) fn read_back(record: &'a [u8], outline: &Message) -> Option<Message> {
+        let found = Self::of_record(record)?;
+        let head = outline.head();
+        if found.topic != outline.topic() || found.publisher != head.publisher {
+            return None;
+        }
+        Some(Message::new(MessageParts {
+            topic: found.topic,
+            properties: &[found.properties],
+            payload: found.payload,
+            qos: head.qos,
+            retain: head.retain,
+            expires_at_ms: head.expires_at_ms,
+            publisher: head.publisher,
+            number: head.number,
+        }))
+    }
+
     fn write(&self, out: &mut Vec<u8>) {
         let expires = u8::from(self.expires_at_unix_ms.is_some());
         out.push(self.qos.as_u8() | u8::from(self.retain) << 2 | expires << 3);

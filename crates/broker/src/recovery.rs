@@ -1,7 +1,8 @@
 //! From the records of a store back to what the shards knew.
 //!
 //! The driver hands in every live record in the order of positions, then takes one part for each
-//! shard. How many shards wrote the records does not matter.
+//! shard. How many shards wrote the records does not matter. The payloads of messages that wait stay
+//! in the store: shards read them back when they need them.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use columba_codec::{PacketId, QoS};
 
+use crate::chunks::Chunks;
 use crate::event::{Now, ShardId};
 use crate::hash::{Hashing, hash_of, shard_of};
 use crate::journal::Records;
@@ -18,6 +20,7 @@ use crate::record::{
     SubscriptionRecord, write_message,
 };
 use crate::routing::share::SessionRef;
+use crate::session::is_left_behind;
 
 /// Gathers records.
 #[derive(Debug)]
@@ -26,7 +29,9 @@ pub struct Recovery {
     seed: Option<(u64, u64)>,
     sessions: BTreeMap<SessionNumber, FoundSession>,
     subscriptions: Vec<FoundSubscription>,
-    messages: BTreeMap<u64, FoundMessage>,
+    /// By position.
+    messages: Chunks<(u64, FoundMessage)>,
+    last_outline: Option<Message>,
     /// By message and session.
     exchanges: BTreeMap<(u64, SessionNumber), FoundExchange>,
     /// By message.
@@ -67,7 +72,7 @@ pub struct RecoveredCounts {
 pub struct RecoveredShard {
     /// In the order of their slots, from 0 on.
     pub(crate) sessions: Vec<FoundSession>,
-    pub(crate) messages: Vec<RecoveredMessage>,
+    pub(crate) messages: Chunks<RecoveredMessage>,
     pub(crate) retained: Vec<FoundRetained>,
     /// Filters that other shards have subscribers of.
     pub(crate) remote: Vec<(Arc<str>, ShardId)>,
@@ -82,12 +87,38 @@ pub struct Recovered {
     pub shards: Vec<RecoveredShard>,
     /// For the report.
     pub counts: RecoveredCounts,
-    /// To be committed before the shards start: the seed of a new store, records that had to be
-    /// written anew, and positions that nobody needs any more. Empty most of the time.
+    /// To be committed before the shards start: the seed of a new store, and positions that nobody
+    /// needs any more. Empty most of the time.
     pub repair: Records,
-    /// Records had to be written anew, because there is another number of shards: what `shards`
-    /// holds is not whole. Commit `repair` and recover once more.
-    pub is_to_be_repeated: bool,
+    /// Records that have to be written anew, because there is another number of shards. If there are
+    /// any, what `shards` holds is not whole: carry them out and recover once more.
+    pub rewrites: Vec<Rewrite>,
+}
+
+/// A message whose copies are on several shards now: each of those gets a record of its own.
+#[derive(Debug)]
+pub struct Rewrite {
+    /// The present record.
+    pub position: u64,
+    releases: Vec<u64>,
+    /// By shard.
+    recipients: Vec<Vec<Recipient>>,
+}
+
+impl Rewrite {
+    /// Adds what takes the place of `record`, which is what lies at the position, to a batch.
+    pub fn write(self, record: &[u8], batch: &mut Records) {
+        let Some(message) = MessageRecord::of_record(record) else {
+            // It was read before; what cannot be read any more is left alone.
+            return;
+        };
+        batch.releases.push(self.position);
+        batch.releases.extend(self.releases);
+        for recipients in self.recipients {
+            write_message(&mut batch.bytes, &message, &recipients);
+            batch.ends.push(batch.bytes.len());
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -134,7 +165,8 @@ impl FoundSubscription {
 
 #[derive(Debug)]
 struct FoundMessage {
-    message: Message,
+    outline: Message,
+    body_bytes: u32,
     recipients: Vec<Recipient>,
 }
 
@@ -156,7 +188,10 @@ pub(crate) struct FoundRetained {
 #[derive(Debug)]
 pub(crate) struct RecoveredMessage {
     pub(crate) position: u64,
-    pub(crate) message: Message,
+    /// The message without properties and payload.
+    pub(crate) outline: Message,
+    /// Bytes of those.
+    pub(crate) body_bytes: u32,
     /// Copies that the record names.
     pub(crate) count: u32,
     /// Places of those that are settled.
@@ -194,7 +229,8 @@ impl Recovery {
             seed: None,
             sessions: BTreeMap::new(),
             subscriptions: Vec::new(),
-            messages: BTreeMap::new(),
+            messages: Chunks::default(),
+            last_outline: None,
             exchanges: BTreeMap::new(),
             settled: BTreeMap::new(),
             received: Vec::new(),
@@ -295,18 +331,20 @@ impl Recovery {
         &mut self,
         position: u64,
         message: MessageRecord<'_>,
-        recipients: Vec<Recipient>,
+        mut recipients: Vec<Recipient>,
     ) {
+        // There may be millions of them, with one recipient each.
+        recipients.shrink_to_fit();
         for recipient in &recipients {
             self.highest.session = self.highest.session.max(recipient.session);
             self.highest.membership = self.highest.membership.max(recipient.membership);
         }
-        let message = message.to_message(self.clock);
         let found = FoundMessage {
-            message,
+            outline: message.to_outline(self.clock, &mut self.last_outline),
+            body_bytes: (message.properties.len() + message.payload.len()) as u32,
             recipients,
         };
-        self.messages.insert(position, found);
+        self.messages.push((position, found));
     }
 
     fn take_exchange(&mut self, position: u64, exchange: Exchange, is_released: bool) {
@@ -340,7 +378,6 @@ impl Recovery {
     pub fn finish(mut self, shards: u16, seed: u64) -> Recovered {
         let mut parts = Parts {
             hashing: Hashing::with_seed(seed),
-            clock: self.clock,
             shards: (0..shards).map(|_| RecoveredShard::default()).collect(),
             places: BTreeMap::new(),
             counts: RecoveredCounts {
@@ -351,7 +388,7 @@ impl Recovery {
                 releases: std::mem::take(&mut self.outdated),
                 ..Records::default()
             },
-            is_to_be_repeated: false,
+            rewrites: Vec::new(),
         };
         if self.seed() != Some(seed) {
             parts.write(&Record::Seed(seed));
@@ -372,7 +409,7 @@ impl Recovery {
             shards: parts.shards,
             counts: parts.counts,
             repair: parts.repair,
-            is_to_be_repeated: parts.is_to_be_repeated,
+            rewrites: parts.rewrites,
         }
     }
 
@@ -426,13 +463,12 @@ impl Recovery {
 /// What is dealt out.
 struct Parts {
     hashing: Hashing,
-    clock: Clock,
     shards: Vec<RecoveredShard>,
     /// Where each session lives now.
     places: BTreeMap<SessionNumber, SessionRef>,
     counts: RecoveredCounts,
     repair: Records,
-    is_to_be_repeated: bool,
+    rewrites: Vec<Rewrite>,
 }
 
 impl Parts {
@@ -460,6 +496,10 @@ impl Parts {
                 serial: slot + 1,
             };
             self.places.insert(number, me);
+            if is_left_behind(&session.client_id) {
+                shard.sessions.push(session);
+                continue;
+            }
             self.counts.sessions += 1;
             self.counts.subscriptions += session.subscriptions.len() as u64;
             for subscription in &session.subscriptions {
@@ -502,14 +542,15 @@ impl Parts {
 
     fn deal_messages(
         &mut self,
-        messages: BTreeMap<u64, FoundMessage>,
+        messages: Chunks<(u64, FoundMessage)>,
         mut exchanges: BTreeMap<(u64, SessionNumber), FoundExchange>,
         mut settled: BTreeMap<u64, (u64, Vec<u32>)>,
     ) {
         for (
             position,
             FoundMessage {
-                message,
+                outline,
+                body_bytes,
                 recipients,
             },
         ) in messages
@@ -538,7 +579,10 @@ impl Parts {
                         false => Step::Sent(exchange.packet_id),
                     };
                 }
-                by_shard.entry(home.shard).or_default().push(RecoveredCopy {
+                let copies = by_shard
+                    .entry(home.shard)
+                    .or_insert_with(|| Vec::with_capacity(1));
+                copies.push(RecoveredCopy {
                     slot: home.slot,
                     place,
                     recipient,
@@ -547,14 +591,15 @@ impl Parts {
             }
             self.counts.queued += by_shard.values().map(Vec::len).sum::<usize>() as u64;
             if by_shard.len() != 1 {
-                self.rewrite(position, settled_position, &message, by_shard);
+                self.rewrite(position, settled_position, by_shard);
                 continue;
             }
             for (home, copies) in by_shard {
                 if let Some(shard) = self.shards.get_mut(home.index()) {
                     shard.messages.push(RecoveredMessage {
                         position,
-                        message: message.clone(),
+                        outline: outline.clone(),
+                        body_bytes,
                         count,
                         settled: std::mem::take(&mut places),
                         settled_position,
@@ -574,20 +619,23 @@ impl Parts {
         &mut self,
         position: u64,
         settled_position: Option<u64>,
-        message: &Message,
         by_shard: BTreeMap<ShardId, Vec<RecoveredCopy>>,
     ) {
-        self.repair.releases.push(position);
-        self.repair.releases.extend(settled_position);
-        for copies in by_shard.into_values() {
-            self.is_to_be_repeated = true;
-            let exchanges = copies.iter().filter_map(|copy| copy.exchange);
-            self.repair.releases.extend(exchanges);
-            let recipients: Vec<_> = copies.into_iter().map(|copy| copy.recipient).collect();
-            let facts = MessageRecord::of(message, self.clock);
-            write_message(&mut self.repair.bytes, &facts, &recipients);
-            self.repair.ends.push(self.repair.bytes.len());
+        let mut releases: Vec<u64> = settled_position.into_iter().collect();
+        let copies = by_shard.values().flatten();
+        releases.extend(copies.filter_map(|copy| copy.exchange));
+        if by_shard.is_empty() {
+            self.repair.releases.push(position);
+            return self.repair.releases.extend(releases);
         }
+        let recipients = by_shard.into_values();
+        let recipients =
+            recipients.map(|copies| copies.into_iter().map(|copy| copy.recipient).collect());
+        self.rewrites.push(Rewrite {
+            position,
+            releases,
+            recipients: recipients.collect(),
+        });
     }
 
     fn deal_retained(&mut self, retained: BTreeMap<String, FoundRetained>) {

@@ -282,6 +282,19 @@ impl Session {
     }
 }
 
+/// The client id in the record that an ended session leaves behind while its copies are handed over.
+/// No client has one with this character (`MQTT-1.5.4-2`).
+pub(crate) fn name_left_behind(number: SessionNumber) -> String {
+    format!("{LEFT_BEHIND}{number}")
+}
+
+/// Whether that is what a session is.
+pub(crate) fn is_left_behind(client_id: &str) -> bool {
+    client_id.starts_with(LEFT_BEHIND)
+}
+
+const LEFT_BEHIND: char = '\0';
+
 /// The time so many seconds after another one that may lie before the process started.
 fn after(at_ms: i64, secs: u32) -> u64 {
     u64::try_from(at_ms.saturating_add(i64::from(secs) * 1000)).unwrap_or(0)

@@ -4,8 +4,11 @@ mod acknowledge;
 mod connack;
 mod connect;
 mod deliver;
+mod drain;
 mod end;
+mod fetch;
 mod foreign;
+mod handing;
 mod inspect;
 mod io;
 mod keep;
@@ -57,6 +60,8 @@ use crate::stats::Stats;
 use crate::timer::{Timer, Timers};
 use crate::work::{Steps, WorkQueue};
 use deliver::Target;
+use fetch::Fetches;
+use handing::Handings;
 use keep::{Exchanges, Keeping};
 use leaving::Leaving;
 use report::ReportBudget;
@@ -140,6 +145,8 @@ pub struct Shard {
     keeping: Keeping,
     exchanges: Exchanges,
     leaving: Leaving,
+    fetches: Fetches,
+    handings: Handings,
     next_session: u64,
     /// Counts what is retained.
     retained_version: u64,
@@ -225,6 +232,8 @@ impl Shard {
             keeping: Keeping::default(),
             exchanges: Exchanges::new(),
             leaving: Leaving::default(),
+            fetches: Fetches::new(hashing),
+            handings: Handings::new(hashing),
             next_session: 1,
             retained_version: 0,
             waiting_subscribes: Map::with_hasher(hashing),
@@ -256,9 +265,11 @@ impl Shard {
             Input::Authenticated { conn, verdict } => self.on_authenticated(conn, verdict),
             Input::DeadlineReached => self.on_deadline(),
             Input::Store(event) => self.on_store(event),
+            Input::Fetched(fetched) => self.on_fetched(fetched),
             Input::Command(command) => self.on_command(command),
             Input::Request { id, request } => self.on_request(id, request),
         }
+        self.stats.queued_bytes_in_memory = self.kept.here_bytes();
     }
 
     /// The next thing to do, until `None`.
@@ -346,10 +357,9 @@ impl Shard {
     /// Copies that wait in sessions, counted one by one: what the books are checked against.
     /// Takes time in proportion to the sessions.
     pub fn pending_copies(&self) -> u64 {
-        self.sessions
-            .iter()
-            .map(|(_, session)| session.pending_copies() as u64)
-            .sum()
+        let sessions = self.sessions.iter();
+        let pending: usize = sessions.map(|(_, session)| session.pending_copies()).sum();
+        pending as u64 + self.handings.size().0
     }
 
     /// Deadlines that are set, over ones included: what their bound is checked against.
@@ -394,6 +404,7 @@ impl Shard {
                 self.recorder
                     .resize(self.limits.recorder_bytes_max, self.hashing);
                 self.note_broker(Outcome::BrokerSettings, "other limits");
+                self.put_out();
                 if is_new_interval {
                     self.schedule_sys(self.now.mono_ms);
                 }

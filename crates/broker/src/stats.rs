@@ -53,6 +53,9 @@ pub struct Stats {
     pub queued_bytes: u64,
     /// QoS 1 and 2 messages sent, or about to be, and not settled.
     pub inflight_messages: u64,
+    /// Bytes (properties and payloads) of messages that wait in queues, are in the store, and are in
+    /// memory as well. One message counts once, however many sessions wait for it.
+    pub queued_bytes_in_memory: u64,
 }
 
 impl Default for Stats {
@@ -82,6 +85,7 @@ impl Default for Stats {
             queued_messages: 0,
             queued_bytes: 0,
             inflight_messages: 0,
+            queued_bytes_in_memory: 0,
         }
     }
 }
@@ -166,5 +170,6 @@ impl Stats {
         self.queued_messages += other.queued_messages;
         self.queued_bytes += other.queued_bytes;
         self.inflight_messages += other.inflight_messages;
+        self.queued_bytes_in_memory += other.queued_bytes_in_memory;
     }
 }

@@ -303,6 +303,7 @@ fn read_limits(table: &Table, faults: &mut Vec<Fault>) -> Limits {
     limits.topic_alias_out_max = short("topic_alias_out_max");
     limits.queue_messages_max = size("queue_messages_max");
     limits.queue_bytes_max = size("queue_bytes_max");
+    limits.queue_memory_bytes_max = size("queue_memory_bytes_max");
     limits.queue_policy = match table.text("queue_policy").as_deref() {
         Some("drop_newest") => QueuePolicy::DropNewest,
         _ => QueuePolicy::DropOldest,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use columba_broker::event::Now;
 use columba_broker::journal::Records;
-use columba_broker::recovery::{Recovered, RecoveredCounts, RecoveredShard, Recovery};
+use columba_broker::recovery::{Recovered, RecoveredCounts, RecoveredShard, Recovery, Rewrite};
 use columba_store::{
     Batch, Damage, DiskFiles, Error, Files, LockError, Log, Loss, Options, Position,
 };
@@ -286,17 +286,13 @@ impl Reading {
         let failed = |error| StoreError::new(place.clone(), error);
         let mut recovered = recovery.finish(shards, seed);
         for _ in 0..REPAIRS_MAX {
-            let is_to_be_repeated = recovered.is_to_be_repeated;
-            let repair = batch_of(std::mem::take(&mut recovered.repair));
-            if !repair.is_empty() {
-                let committed = log.commit([&repair]);
-                let committed = committed.and_then(|done| done.batches.into_iter().collect());
-                let _: Vec<Position> = committed.map_err(failed)?;
-            }
-            if !is_to_be_repeated {
+            commit(&mut log, std::mem::take(&mut recovered.repair)).map_err(failed)?;
+            let rewrites = std::mem::take(&mut recovered.rewrites);
+            if rewrites.is_empty() {
                 break;
             }
             // There is another number of shards: some messages lie in other records now.
+            rewrite(&mut log, rewrites).map_err(failed)?;
             let mut progress = Steps::new(Instant::now(), &place, stop);
             let recovery = read_all(&mut log, now, &mut progress).map_err(failed)?;
             recovered = recovery.finish(shards, seed);
@@ -341,6 +337,32 @@ fn read_all(
             return Err(Error::Stopped);
         }
     }
+}
+
+/// Writes records anew, so many at a time that memory is no matter.
+fn rewrite(log: &mut Log<Box<dyn Files>>, rewrites: Vec<Rewrite>) -> Result<(), Error> {
+    let mut batch = Records::default();
+    for rewrite in rewrites {
+        match log.fetch(Position::new(rewrite.position)) {
+            Ok(record) => rewrite.write(&record, &mut batch),
+            // Told when it is read once more.
+            Err(Error::Damaged(_)) => {}
+            Err(error) => return Err(error),
+        }
+        if batch.bytes.len() >= REWRITE_BYTES {
+            commit(log, std::mem::take(&mut batch))?;
+        }
+    }
+    commit(log, batch)
+}
+
+fn commit(log: &mut Log<Box<dyn Files>>, records: Records) -> Result<(), Error> {
+    let batch = batch_of(records);
+    if !batch.is_empty() {
+        let done = log.commit([&batch])?;
+        let _: Vec<Position> = done.batches.into_iter().collect::<Result<_, _>>()?;
+    }
+    Ok(())
 }
 
 /// A random number, for a new store.
@@ -414,6 +436,8 @@ impl<'a> Steps<'a> {
 
 /// How often progress is told.
 const STEP: Duration = Duration::from_secs(1);
+/// How much is written anew in one piece.
+const REWRITE_BYTES: usize = 8 << 20;
 /// Records are written anew once, if at all.
 const REPAIRS_MAX: usize = 2;
 /// Records that are read in one go.

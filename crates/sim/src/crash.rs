@@ -164,6 +164,7 @@ impl World {
             | Event::Tick { .. }
             | Event::Commit
             | Event::Stored { .. }
+            | Event::Fetch { .. }
             | Event::Disk(_)
             | Event::Write { .. }
             | Event::CloseAnyway { .. } => false,
@@ -267,12 +268,15 @@ fn recover(store: &mut Store, now: Now, shards: u16, seed: u64) -> Result<Option
             .map_err(|error| error.to_string())?;
         damage.extend(more);
         let seed = recovery.seed().unwrap_or(seed);
-        let found = recovery.finish(shards, seed);
+        let mut found = recovery.finish(shards, seed);
         if !store.repair(&found) {
             return Err("the repair was refused".to_owned());
         }
-        if !found.is_to_be_repeated {
+        if found.rewrites.is_empty() {
             return Ok(Some((found, seed, damage, records)));
+        }
+        for rewrite in found.rewrites.drain(..) {
+            store.rewrite(rewrite)?;
         }
     }
     Err("recovery repairs without end".to_owned())

@@ -56,6 +56,7 @@ impl World {
                 }
                 Effect::Answer { .. } => {}
                 Effect::Report(report) => observation.reports.push(report.clone()),
+                Effect::Fetch { .. } => {}
             }
         }
         if self.store.is_some() {
@@ -98,9 +99,10 @@ impl World {
     pub(crate) fn after_restore(&mut self, shard: usize) {
         while let Some(effect) = self.shards[shard].core.poll() {
             self.trace_effect(shard, &effect);
-            if let Effect::Report(report) = effect {
-                self.oracle.on_report(&report);
+            if let Effect::Report(report) = &effect {
+                self.oracle.on_report(report);
             }
+            self.carry_out(shard, effect);
         }
         while let Some((to, mail)) = self.shards[shard].core.poll_mail() {
             self.post(shard, to, mail);
@@ -143,7 +145,8 @@ impl World {
             | Effect::Authenticate { .. }
             | Effect::Handover { .. }
             | Effect::Answer { .. }
-            | Effect::Report(_) => {
+            | Effect::Report(_)
+            | Effect::Fetch { .. } => {
                 self.trace
                     .line(at_ms, format_args!("  shard {shard} -> {effect:?}"));
             }
@@ -188,6 +191,11 @@ impl World {
                 let delay_ms = self.delay(self.swarm.mail_ms_max);
                 let to = to.index();
                 self.put(delay_ms, Event::Adopt { link, to, handover });
+            }
+            Effect::Fetch { positions } => {
+                let most_ms = self.swarm.store.as_ref().map_or(0, |of| of.fetch_ms_max);
+                let delay_ms = self.delay(most_ms);
+                self.put(delay_ms, Event::Fetch { shard, positions });
             }
             Effect::Answer { .. } | Effect::Report(_) => {}
         }

@@ -77,6 +77,8 @@ pub(crate) enum Event {
     Commit,
     /// A shard hears from the store.
     Stored { shard: usize, event: StoreEvent },
+    /// A shard gets records that it has asked for.
+    Fetch { shard: usize, positions: Vec<u64> },
     /// Something happens to the disk.
     Disk(DiskFault),
     /// The broker is about to die.

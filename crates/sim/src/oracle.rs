@@ -41,6 +41,7 @@ pub(crate) enum About {
     Deadline,
     Command(Command),
     Store(StoreEvent),
+    Fetched(usize),
 }
 
 impl fmt::Display for About {
@@ -59,6 +60,7 @@ impl fmt::Display for About {
             Self::Deadline => write!(f, "deadline"),
             Self::Command(command) => write!(f, "{command:?}"),
             Self::Store(event) => write!(f, "{event:?}"),
+            Self::Fetched(count) => write!(f, "{count} records are read"),
         }
     }
 }
@@ -251,6 +253,7 @@ impl Oracle {
             | About::Accepted { .. }
             | About::Sent { .. }
             | About::Store(_)
+            | About::Fetched(_)
             | About::Mail { .. }
             | About::Deadline => {}
         }
@@ -327,9 +330,9 @@ impl Oracle {
     }
 
     pub(crate) fn on_report(&mut self, report: &Report) {
-        let Some(client_id) = &report.client_id else {
-            return;
-        };
+        // What nobody has at the time goes by no name: a copy on its way from one member of a shared
+        // group to another.
+        let client_id = report.client_id.as_deref().unwrap_or_default();
         if let ReportEvent::Withheld { outcome, topic, .. } = &report.event
             && outcome.is_dropped_copy()
         {

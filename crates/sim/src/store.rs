@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 
 use columba_broker::event::Input;
-use columba_broker::journal::{Records, StoreEvent};
-use columba_broker::recovery::{Recovered, Recovery};
+use columba_broker::journal::{Fetched, Records, StoreEvent};
+use columba_broker::recovery::{Recovered, Recovery, Rewrite};
 use columba_store::{
     Batch, Damage, Error, Faults, Inline, Log, Options, Port, Position, Report, SimDisk, Ticket,
 };
@@ -117,6 +117,47 @@ impl Store {
         reports
             .iter()
             .any(|report| matches!(report, Report::Durable { .. }))
+    }
+
+    /// Writes a message anew, for other shards.
+    pub(crate) fn rewrite(&mut self, rewrite: Rewrite) -> Result<(), String> {
+        let Some(port) = &mut self.port else {
+            return Ok(());
+        };
+        let record = port.log().fetch(Position::new(rewrite.position));
+        let record = record.map_err(|error| error.to_string())?;
+        let mut records = Records::default();
+        rewrite.write(&record, &mut records);
+        let _ = port.submit(Ticket(0), batch_of(&records));
+        port.work();
+        let mut reports = Vec::new();
+        port.take_reports(&mut reports);
+        let is_durable = |report: &Report| matches!(report, Report::Durable { .. });
+        let is_there = reports.iter().any(is_durable);
+        is_there
+            .then_some(())
+            .ok_or_else(|| "the rewriting was refused".to_owned())
+    }
+
+    /// Reads records.
+    fn fetch(&mut self, positions: &[u64]) -> Vec<Fetched> {
+        let Some(port) = &mut self.port else {
+            return Vec::new();
+        };
+        let positions: Vec<Position> = positions.iter().copied().map(Position::new).collect();
+        port.fetch(Ticket(0), &positions);
+        let mut reports = Vec::new();
+        port.take_reports(&mut reports);
+        let answers = reports.into_iter().filter_map(|report| match report {
+            Report::Fetched {
+                position, record, ..
+            } => Some(Fetched {
+                position: position.value(),
+                record: record.map_err(|error| error.to_string()),
+            }),
+            _ => None,
+        });
+        answers.collect()
     }
 
     /// Live records.
@@ -349,6 +390,32 @@ impl World {
             self.oracle.reported(shard, ticket);
         }
         self.input(shard, Input::Store(event), About::Store(event));
+        self.feed_held(shard);
+    }
+
+    /// What a shard has asked for is read, some of it with an error.
+    pub(crate) fn on_fetch(&mut self, shard: usize, positions: &[u64]) {
+        let per_mille = match self.mode {
+            Mode::Faulty => self
+                .swarm
+                .store
+                .as_ref()
+                .map_or(0, |of| of.unreadable_per_mille),
+            Mode::Healing | Mode::Ending | Mode::Leaving => 0,
+        };
+        let Some(store) = &mut self.store else { return };
+        let mut fetched = store.fetch(positions);
+        if store.disk.is_down() {
+            self.is_dead = true;
+            return;
+        }
+        for Fetched { record, .. } in &mut fetched {
+            if per_mille > 0 && self.chance.below(1_000) < per_mille {
+                *record = Err("input/output error".to_owned());
+            }
+        }
+        let about = About::Fetched(fetched.len());
+        self.input(shard, Input::Fetched(fetched), about);
         self.feed_held(shard);
     }
 

@@ -72,6 +72,10 @@ pub(crate) struct Storage {
     pub(crate) failed_sync_percent: u32,
     pub(crate) flip_percent: u32,
     pub(crate) segment_bytes: u32,
+    /// From asking for a record to getting it.
+    pub(crate) fetch_ms_max: u64,
+    /// How often a record that is asked for cannot be read.
+    pub(crate) unreadable_per_mille: u64,
 }
 
 impl Swarm {
@@ -112,6 +116,17 @@ impl Swarm {
     }
 }
 
+impl Swarm {
+    /// How little of what waits is in memory, and how it is read back.
+    pub(crate) fn draw_reading(&mut self, chance: &mut Chance) {
+        self.limits.queue_memory_bytes_max = chance.pick(&[0, 100, 1_000, 20_000, 1 << 26]);
+        if let Some(storage) = &mut self.store {
+            storage.fetch_ms_max = chance.pick(&[0, 2, 20, 300]);
+            storage.unreadable_per_mille = chance.pick(&[0, 0, 0, 10, 200]);
+        }
+    }
+}
+
 impl Storage {
     fn draw(chance: &mut Chance) -> Self {
         Self {
@@ -126,6 +141,8 @@ impl Storage {
             failed_sync_percent: chance.pick(&[0, 0, 40]),
             flip_percent: chance.pick(&[0, 0, 0, 0, 0, 0, 0, 60]),
             segment_bytes: chance.pick(&[8_192, 65_536, 1 << 20]),
+            fetch_ms_max: 0,
+            unreadable_per_mille: 0,
         }
     }
 

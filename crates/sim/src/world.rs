@@ -96,7 +96,8 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64, is_printed: bool) -> Self {
         let mut chance = Chance::new(seed);
-        let swarm = Swarm::draw(&mut chance);
+        let mut swarm = Swarm::draw(&mut chance);
+        swarm.draw_reading(&mut Chance::new(seed ^ 0x7265_6164));
         let seed = chance.next_u64();
         let clients = (0..swarm.clients)
             .map(|number| Persona::draw(number, &swarm, &mut chance))
@@ -222,6 +223,7 @@ impl World {
             Event::Tick { shard } => self.on_tick(shard),
             Event::Commit => self.on_commit(),
             Event::Stored { shard, event } => self.on_stored(shard, event),
+            Event::Fetch { shard, positions } => self.on_fetch(shard, &positions),
             Event::Disk(fault) => self.on_disk(fault),
             Event::Crash => self.on_crash(),
             Event::Resume { .. } => {}
@@ -243,6 +245,7 @@ impl World {
             | Event::Deadline { shard }
             | Event::Tick { shard }
             | Event::Stored { shard, .. }
+            | Event::Fetch { shard, .. }
             | Event::Command { shard, .. } => Some(*shard),
             Event::Down { .. }
             | Event::Commit

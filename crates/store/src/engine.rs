@@ -35,6 +35,9 @@ impl Default for Limits {
 const SPARES_MAX: usize = 4;
 const SPARE_BYTES_MAX: usize = 1 << 20;
 
+/// Records that are read in one go, before what has arrived meanwhile is committed.
+const FETCHES_MAX: usize = 256;
+
 /// A log that runs on a thread of its own, until it is [closed](Self::close) or dropped.
 pub struct Engine<F> {
     shared: Arc<Shared>,
@@ -230,7 +233,14 @@ fn run<F: Files>(mut log: Log<F>, shared: &Shared) -> Log<F> {
             state = woken.unwrap_or_else(PoisonError::into_inner);
         }
         let is_ending = state.is_closing && state.batches.is_empty() && state.fetches.is_empty();
-        fetches.extend(state.fetches.drain(..));
+        // What is left waits until what there is to commit has had its turn.
+        let mut records = 0;
+        while records < FETCHES_MAX
+            && let Some(fetch) = state.fetches.pop_front()
+        {
+            records += fetch.2.len();
+            fetches.push(fetch);
+        }
         for (outbox, waiting) in state.batches.drain(..) {
             outboxes.push(outbox);
             batches.push(waiting);
@@ -241,14 +251,15 @@ fn run<F: Files>(mut log: Log<F>, shared: &Shared) -> Log<F> {
             return end(log);
         }
         for (outbox, ticket, positions) in fetches.drain(..) {
-            for position in positions {
-                let record = log.fetch(position);
-                lock(&outbox.inside).reports.push(Report::Fetched {
+            let mut reports = Vec::with_capacity(positions.len());
+            log.fetch_all(&positions, |position, record| {
+                reports.push(Report::Fetched {
                     ticket,
                     position,
                     record,
                 });
-            }
+            });
+            lock(&outbox.inside).reports.append(&mut reports);
             (outbox.wake)();
         }
         commit(&mut log, std::mem::take(&mut batches), &outboxes);

@@ -3,6 +3,7 @@
 mod adopt;
 mod clean;
 mod commit;
+mod fetch;
 mod live;
 mod recover;
 
@@ -177,12 +178,9 @@ impl<F: Files> Log<F> {
     /// # Errors
     /// If it is not live, cannot be read, or is not what was written.
     pub fn fetch(&mut self, position: Position) -> Result<Vec<u8>, Error> {
-        let place = self.index.get(position.value());
-        let place = place.ok_or(Error::NotLive(position))?;
-        let mut bytes = Vec::new();
-        self.read(position.value(), place, &mut bytes)?;
-        bytes.drain(..FRAME_HEADER_BYTES);
-        Ok(bytes)
+        let mut found = Err(Error::NotLive(position));
+        self.fetch_all(&[position], |_, record| found = record);
+        found
     }
 
     /// Hands out up to `limit` live records from position `from` on, in order, and returns the

@@ -65,7 +65,8 @@ pub trait Port {
     /// taking in what leads to more.
     fn submit(&mut self, ticket: Ticket, batch: Batch) -> Result<(), Batch>;
 
-    /// Asks for records. Each is answered by a [`Report::Fetched`].
+    /// Asks for records. Each is answered by a [`Report::Fetched`]. A record that is released before
+    /// it has been read may be answered as not live.
     fn fetch(&mut self, ticket: Ticket, positions: &[Position]);
 
     /// Moves what the store has to say to the end of `reports`.
@@ -194,13 +195,14 @@ impl<F: Files> Port for Inline<F> {
     }
 
     fn fetch(&mut self, ticket: Ticket, positions: &[Position]) {
-        for position in positions {
-            self.reports.push(Report::Fetched {
+        let reports = &mut self.reports;
+        self.log.fetch_all(positions, |position, record| {
+            reports.push(Report::Fetched {
                 ticket,
-                position: *position,
-                record: self.log.fetch(*position),
+                position,
+                record,
             });
-        }
+        });
     }
 
     fn take_reports(&mut self, reports: &mut Vec<Report>) {

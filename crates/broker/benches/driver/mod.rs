@@ -355,6 +355,7 @@ impl Driver {
                 self.clients[conn.index as usize].shard = to.index();
                 self.handle(to.index(), Input::Adopted { conn, handover });
             }
+            Effect::Fetch { .. } => panic!("there is no store"),
             Effect::Answer { .. } | Effect::Report(_) => {}
         }
     }

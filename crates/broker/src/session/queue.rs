@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use columba_codec::QoS;
 
 use crate::journal::RecordId;
-use crate::kept::Kept;
+use crate::kept::{Kept, KeptId};
 use crate::limits::QueuePolicy;
 use crate::message::Message;
 
@@ -42,8 +42,10 @@ impl Identifiers {
 /// One copy of a message for one subscriber.
 #[derive(Clone, Debug)]
 pub(crate) struct Delivery {
-    /// The message.
-    pub(crate) message: Message,
+    /// The message, unless the copy leans on the kept one: see `kept/bodies.rs`.
+    pub(crate) message: Option<Message>,
+    /// Bytes of its topic, properties and payload.
+    pub(crate) message_bytes: u32,
     /// The lower of published and granted QoS (`MQTT-3.8.4-8`).
     pub(crate) qos: QoS,
     /// RETAIN as the subscriber gets it.
@@ -59,9 +61,40 @@ pub(crate) struct Delivery {
 }
 
 impl Delivery {
+    /// A copy by a subscription that is not shared and has no identifiers.
+    pub(crate) fn new(message: Message, qos: QoS, retain: bool) -> Self {
+        let message_bytes = message.size_bytes();
+        Self {
+            message: Some(message),
+            ..Self::leaning(message_bytes, qos, retain)
+        }
+    }
+
+    /// A copy that leans on a kept message with so many bytes.
+    pub(crate) fn leaning(message_bytes: usize, qos: QoS, retain: bool) -> Self {
+        Self {
+            message: None,
+            message_bytes: message_bytes as u32,
+            qos,
+            retain,
+            membership: 0,
+            identifiers: Identifiers::None,
+            kept: None,
+            exchange: None,
+        }
+    }
+
+    /// The message of a copy that does not lean on a kept one.
+    pub(crate) fn message(&self) -> &Message {
+        let Some(message) = &self.message else {
+            unreachable!("a copy that leaves its queue has its message");
+        };
+        message
+    }
+
     /// What limits count: the message, and what the copy has of its own.
     pub(crate) fn size_bytes(&self) -> usize {
-        self.message.size_bytes() + size_of_val(self.identifiers.as_slice())
+        self.message_bytes as usize + size_of_val(self.identifiers.as_slice())
     }
 }
 
@@ -131,10 +164,35 @@ impl Queue {
         self.deliveries.front()
     }
 
-    pub(crate) fn pop(&mut self) -> Option<Delivery> {
-        let delivery = self.deliveries.pop_front()?;
+    /// All that wait, first to last.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Delivery> {
+        self.deliveries.iter()
+    }
+
+    /// The one that has so many before it, or the last.
+    pub(crate) fn behind(&self, count: usize) -> Option<&Delivery> {
+        self.deliveries
+            .get(count)
+            .or_else(|| self.deliveries.back())
+    }
+
+    /// Takes out the copy of a kept message, which stands among the first `count`.
+    pub(crate) fn take_one(&mut self, message: KeptId, count: usize) -> Option<Delivery> {
+        let is_it = |delivery: &Delivery| delivery.kept.is_some_and(|of| of.message == message);
+        let position = self.deliveries.iter().take(count).position(is_it)?;
+        let delivery = self.deliveries.remove(position)?;
+        self.uncount(&delivery);
+        Some(delivery)
+    }
+
+    fn uncount(&mut self, delivery: &Delivery) {
         self.bytes -= delivery.size_bytes();
         self.at_most_once -= usize::from(delivery.qos == QoS::AtMostOnce);
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<Delivery> {
+        let delivery = self.deliveries.pop_front()?;
+        self.uncount(&delivery);
         if self.deliveries.is_empty() && self.deliveries.capacity() > 64 {
             self.deliveries = VecDeque::new();
         }
@@ -153,8 +211,7 @@ impl Queue {
         }
         for delivery in std::mem::take(&mut self.deliveries) {
             if delivery.membership != 0 && is_taken(&delivery) {
-                self.bytes -= delivery.size_bytes();
-                self.at_most_once -= usize::from(delivery.qos == QoS::AtMostOnce);
+                self.uncount(&delivery);
                 taken.push(delivery);
             } else {
                 self.deliveries.push_back(delivery);
@@ -180,21 +237,13 @@ mod tests {
             publisher: 0,
             number: 0,
         });
-        let qos = QoS::AtLeastOnce;
-        Delivery {
-            message,
-            qos,
-            retain: false,
-            membership: 0,
-            identifiers: Identifiers::None,
-            kept: None,
-            exchange: None,
-        }
+        Delivery::new(message, QoS::AtLeastOnce, false)
     }
 
     fn fill(limits: QueueLimits, payloads: &[&str]) -> (Vec<String>, Vec<String>) {
-        let text =
-            |delivery: &Delivery| String::from_utf8_lossy(delivery.message.payload()).into_owned();
+        let text = |delivery: &Delivery| {
+            String::from_utf8_lossy(delivery.message().payload()).into_owned()
+        };
         let mut queue = Queue::default();
         let mut dropped = Vec::new();
         for payload in payloads {

@@ -6,6 +6,7 @@ use columba_codec::{PacketId, QoS};
 
 use super::Membership;
 use super::queue::Delivery;
+use crate::kept::KeptId;
 use crate::query::InflightStep;
 
 /// Sent and unsettled messages in first-sent order.
@@ -82,6 +83,8 @@ pub(crate) enum Resend {
     First(PacketId, Delivery),
     /// The PUBREL.
     PubRel(PacketId),
+    /// Nothing before its message is read back.
+    Read,
     /// Nothing before the store is as far.
     Wait,
 }
@@ -123,11 +126,13 @@ impl Window {
     /// The next thing to send again, or at last, in first-sent order; it counts as sent. The
     /// client's Receive Maximum holds back PUBLISH packets and nothing else (`MQTT-3.3.4-10`).
     ///
-    /// `is_stored` tells whether the store has what it has to know before the next step.
+    /// `is_stored` tells whether the store has what it has to know before the next step, `is_here`
+    /// whether a message is in memory.
     pub(crate) fn resend_next(
         &mut self,
         receive_maximum: u16,
         is_stored: impl Fn(&Delivery) -> bool,
+        is_here: impl Fn(&Delivery) -> bool,
     ) -> Option<Resend> {
         while self.unsent < self.end() {
             let number = self.unsent;
@@ -150,6 +155,9 @@ impl Window {
                 Some(Slot::Sent(delivery)) => {
                     if self.on_air >= usize::from(receive_maximum) {
                         break;
+                    }
+                    if !is_here(delivery) {
+                        return Some(Resend::Read);
                     }
                     self.unsent += 1;
                     self.on_air += 1;
@@ -260,6 +268,31 @@ impl Window {
                 };
                 Some((id_of(number), delivery, step))
             })
+    }
+
+    /// The next messages to be sent again that lean on kept ones, up to `count`.
+    pub(crate) fn leaning(&self, count: usize) -> impl Iterator<Item = KeptId> {
+        let unsent = (self.unsent - self.first) as usize;
+        let slots = self.slots.iter().skip(unsent).take(count);
+        slots.filter_map(|slot| match slot {
+            Slot::Sent(delivery) if delivery.message.is_none() => Some(delivery.kept?.message),
+            Slot::Sent(_) | Slot::Settled | Slot::Held(_) | Slot::Released { .. } => None,
+        })
+    }
+
+    /// The packet id of a message that leans on a kept one, was not sent again, and stands among the
+    /// next `count`.
+    pub(crate) fn id_of_leaning(&self, message: KeptId, count: usize) -> Option<PacketId> {
+        let unsent = (self.unsent - self.first) as usize;
+        let mut slots = self.slots.iter().enumerate().skip(unsent).take(count);
+        let position = slots.find_map(|(position, slot)| match slot {
+            Slot::Sent(delivery) => {
+                let is_it = delivery.kept.is_some_and(|of| of.message == message);
+                (is_it && delivery.message.is_none()).then_some(position)
+            }
+            Slot::Settled | Slot::Held(_) | Slot::Released { .. } => None,
+        })?;
+        Some(id_of(self.first + position as u64))
     }
 
     /// PUBACK: settles a QoS 1 message.
@@ -446,7 +479,6 @@ fn id_of(number: u64) -> PacketId {
 mod tests {
     use super::*;
     use crate::message::{Message, MessageParts, NEVER_MS};
-    use crate::session::queue::Identifiers;
 
     fn delivery(qos: QoS) -> Delivery {
         let message = Message::new(MessageParts {
@@ -459,15 +491,7 @@ mod tests {
             publisher: 0,
             number: 0,
         });
-        Delivery {
-            message,
-            qos,
-            retain: false,
-            membership: 0,
-            identifiers: Identifiers::None,
-            kept: None,
-            exchange: None,
-        }
+        Delivery::new(message, qos, false)
     }
 
     #[test]
@@ -501,9 +525,9 @@ mod tests {
         }
         window.reconnected();
         assert!(
-            matches!(window.resend_next(9, |_| true), Some(Resend::Publish(id, _)) if id == ids[1])
+            matches!(window.resend_next(9, |_| true, |_| true), Some(Resend::Publish(id, _)) if id == ids[1])
         );
-        assert!(window.resend_next(9, |_| true).is_none());
+        assert!(window.resend_next(9, |_| true, |_| true).is_none());
     }
 
     #[test]
@@ -515,17 +539,17 @@ mod tests {
             .collect();
         window.reconnected();
         assert!(
-            matches!(window.resend_next(1, |_| true), Some(Resend::Publish(id, _)) if id == ids[0])
+            matches!(window.resend_next(1, |_| true, |_| true), Some(Resend::Publish(id, _)) if id == ids[0])
         );
-        assert!(window.resend_next(1, |_| true).is_none());
+        assert!(window.resend_next(1, |_| true, |_| true).is_none());
         assert!(!window.has_room(9, usize::MAX), "older messages go first");
         window.acknowledge(ids[0]).expect("open");
         assert!(
-            matches!(window.resend_next(1, |_| true), Some(Resend::Publish(id, _)) if id == ids[1])
+            matches!(window.resend_next(1, |_| true, |_| true), Some(Resend::Publish(id, _)) if id == ids[1])
         );
         window.acknowledge(ids[1]).expect("open");
         assert!(
-            matches!(window.resend_next(1, |_| true), Some(Resend::Publish(id, _)) if id == ids[2])
+            matches!(window.resend_next(1, |_| true, |_| true), Some(Resend::Publish(id, _)) if id == ids[2])
         );
         window.acknowledge(ids[2]).expect("open");
         assert!(window.has_room(1, usize::MAX));
@@ -547,7 +571,7 @@ mod tests {
         );
         window.reconnected();
         assert!(
-            matches!(window.resend_next(9, |_| true), Some(Resend::PubRel(again)) if again == id)
+            matches!(window.resend_next(9, |_| true, |_| true), Some(Resend::PubRel(again)) if again == id)
         );
         assert!(window.complete(id).is_ok());
         assert_eq!(window.complete(id).err(), Some(Mismatch::UnknownId));

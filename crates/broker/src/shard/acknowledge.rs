@@ -103,16 +103,17 @@ impl Shard {
         settled: Result<Delivery, Mismatch>,
     ) {
         match settled {
-            Ok(delivery) => {
+            Ok(mut delivery) => {
+                self.take_back(&mut delivery);
                 self.stats.inflight_messages -= 1;
                 if ack.reason.is_error() {
                     self.stats.count(Outcome::DeliverRefused);
                     let detail = format!("the client answered {packet} {}", ack.reason);
-                    let topic = delivery.message.topic();
+                    let topic = delivery.message().topic();
                     let facts = Facts {
                         topic,
                         detail: &detail,
-                        message: delivery.message.head().number,
+                        message: delivery.message().head().number,
                         packet_id: ack.packet_id.get(),
                         ..Facts::default()
                     };

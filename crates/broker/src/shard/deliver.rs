@@ -94,13 +94,8 @@ impl Shard {
             return self.send_at_most_once(publication, slot, retain, identifiers);
         }
         let delivery = |publication: &mut Publication<'_>| Delivery {
-            message: publication.message().clone(),
-            qos,
-            retain,
-            membership: 0,
             identifiers: Identifiers::from_slice(identifiers),
-            kept: None,
-            exchange: None,
+            ..Delivery::new(publication.message().clone(), qos, retain)
         };
         if qos == QoS::AtMostOnce {
             return self.wait_or_drop_at_most_once(slot, delivery(publication));
@@ -136,9 +131,9 @@ impl Shard {
     pub(super) fn deliver_part(&mut self, slot: u32, delivery: Delivery) {
         self.stats.copies += 1;
         if self.access.has_receive_rules() {
-            let topic = delivery.message.topic();
+            let topic = delivery.message().topic();
             if !self.decide(slot, Action::Receive, topic).is_allowed {
-                let message = delivery.message.clone();
+                let message = delivery.message().clone();
                 return self.drop_delivery_of(
                     slot,
                     &delivery,
@@ -210,8 +205,8 @@ impl Shard {
         }
     }
 
-    fn send_kept_at_most_once(&mut self, slot: u32, delivery: &Delivery) {
-        let message = delivery.message.clone();
+    pub(super) fn send_kept_at_most_once(&mut self, slot: u32, delivery: &Delivery) {
+        let message = delivery.message().clone();
         let properties = [message.properties()];
         let parts = parts_of(&message, &properties);
         let Some(id) = self.session(slot).and_then(|session| session.connection) else {
@@ -257,28 +252,28 @@ impl Shard {
         if self.limits.queue_qos0 {
             return self.enqueue(slot, delivery, Outcome::DeliverOffline);
         }
-        let message = delivery.message.clone();
+        let message = delivery.message().clone();
         self.drop_delivery_of(slot, &delivery, Outcome::DeliverQos0Offline, &message);
     }
 
     /// Sends a QoS 1 or 2 message for the first time. The caller has seen that there is room.
-    fn send_reliably(
+    pub(super) fn send_reliably(
         &mut self,
         id: ConnectionId,
         slot: u32,
         delivery: Delivery,
         publication: Option<&Publication<'_>>,
     ) {
-        let properties = [delivery.message.properties()];
+        let properties = [delivery.message().properties()];
         let parts = match publication {
             Some(publication) => publication.parts,
-            None => parts_of(&delivery.message, &properties),
+            None => parts_of(delivery.message(), &properties),
         };
         let is_fan_out = publication.is_some();
         let identifiers = delivery.identifiers.as_slice();
         let Some(prepared) = self.prepare(id, &parts, identifiers, true, is_fan_out) else {
             // MQTT-3.1.2-25: as if it were delivered.
-            let message = delivery.message.clone();
+            let message = delivery.message().clone();
             return self.drop_delivery_of(slot, &delivery, Outcome::DeliverTooLarge, &message);
         };
         let Some(session) = self.session_mut(slot) else {
@@ -293,7 +288,9 @@ impl Shard {
             retain: delivery.retain,
             packet_id: Some(window.next_id()),
         };
-        let shared = prepared.is_payload_shared.then(|| delivery.message.clone());
+        let shared = prepared
+            .is_payload_shared
+            .then(|| delivery.message().clone());
         let payload_len = parts.payload.len();
         self.write_publish(id, prepared, flags, parts.topic, payload_len, shared);
         self.stats.count(Outcome::DeliverInFlight);
@@ -335,7 +332,7 @@ impl Shard {
         Room::Now(connection.id)
     }
 
-    fn enqueue(&mut self, slot: u32, delivery: Delivery, outcome: Outcome) {
+    fn enqueue(&mut self, slot: u32, mut delivery: Delivery, outcome: Outcome) {
         self.stats.count(outcome);
         if outcome == Outcome::DeliverSocketFull
             && let Some(id) = self.session(slot).and_then(|session| session.connection)
@@ -347,10 +344,11 @@ impl Shard {
             .session(slot)
             .and_then(|session| session.queue.as_ref())
             .map_or(0, |queue| queue.len() as u64);
-        if before == 0 || delivery.message.head().number != 0 {
-            let message = delivery.message.clone();
+        if before == 0 || delivery.message().head().number != 0 {
+            let message = delivery.message().clone();
             self.note_waiting(slot, Subject::from(&message), delivery.qos, outcome, before);
         }
+        self.lean(slot, &mut delivery);
         let limits = QueueLimits {
             messages_max: self.limits.queue_messages_max,
             bytes_max: self.limits.queue_bytes_max,
@@ -368,18 +366,20 @@ impl Shard {
         let after = (queue.len() as u64, queue.bytes() as u64);
         self.stats.queued_messages = self.stats.queued_messages + after.0 - before.0;
         self.stats.queued_bytes = self.stats.queued_bytes + after.1 - before.1;
-        for gone in dropped {
-            let message = gone.message.clone();
+        for mut gone in dropped {
+            self.take_back(&mut gone);
+            let message = gone.message().clone();
             self.drop_delivery_of(slot, &gone, Outcome::DeliverQueueFull, &message);
         }
     }
 
-    fn pop_queue(&mut self, slot: u32) -> Option<Delivery> {
+    pub(super) fn pop_queue(&mut self, slot: u32) -> Option<Delivery> {
         let session = self.session_mut(slot)?;
         let queue = session.queue.as_mut()?;
-        let delivery = queue.pop()?;
+        let mut delivery = queue.pop()?;
         self.stats.queued_messages -= 1;
         self.stats.queued_bytes -= delivery.size_bytes() as u64;
+        self.take_back(&mut delivery);
         Some(delivery)
     }
 
@@ -393,7 +393,10 @@ impl Shard {
         if session.window.is_some() {
             self.pump_resend(id, slot);
         }
-        self.pump_queue(slot);
+        let is_read_needed = self.pump_queue(slot);
+        if self.kept.has_out() {
+            self.read_ahead(slot, is_read_needed);
+        }
         let has_replays = self
             .session(slot)
             .is_some_and(|session| session.replays.is_some());
@@ -426,10 +429,12 @@ impl Shard {
             match self.resend_next(slot, receive_maximum) {
                 None => return,
                 Some(Resend::Wait) => return self.wait_for_store(slot),
+                Some(Resend::Read) => return self.read_window(slot),
                 Some(Resend::PubRel(packet_id)) => {
                     self.write_success(id, PacketType::PubRel, packet_id);
                 }
-                Some(Resend::Publish(packet_id, delivery)) => {
+                Some(Resend::Publish(packet_id, mut delivery)) => {
+                    self.take_back_sent(slot, packet_id, &mut delivery);
                     self.resend(id, slot, packet_id, &delivery, true);
                 }
                 Some(Resend::First(packet_id, delivery)) => {
@@ -456,7 +461,7 @@ impl Shard {
             };
             record.is_some_and(|record| journal.position(record).is_some())
         };
-        window.resend_next(receive_maximum, is_stored)
+        window.resend_next(receive_maximum, is_stored, |delivery| kept.has(delivery))
     }
 
     fn resend(
@@ -467,7 +472,7 @@ impl Shard {
         delivery: &Delivery,
         dup: bool,
     ) {
-        let message = delivery.message.clone();
+        let message = delivery.message().clone();
         let properties = [message.properties()];
         let parts = parts_of(&message, &properties);
         let identifiers = delivery.identifiers.as_slice();
@@ -510,60 +515,6 @@ impl Shard {
         };
         let subject = Subject::from(&message);
         self.note_sent(slot, subject, Outcome::DeliverInFlight, how);
-    }
-
-    fn pump_queue(&mut self, slot: u32) {
-        let now_ms = self.now.mono_ms;
-        loop {
-            let Some(session) = self.session(slot) else {
-                return;
-            };
-            let Some(front) = session.queue.as_ref().and_then(|queue| queue.front()) else {
-                return;
-            };
-            let Some(id) = session.connection else { return };
-            let Some(connection) = self.connection(id) else {
-                return;
-            };
-            if front.message.is_expired(now_ms) {
-                // MQTT-3.3.2-5
-                self.drop_front(slot, Outcome::DeliverExpired);
-                continue;
-            }
-            if connection.output_len() >= self.limits.output_bytes_max {
-                return self.wait_for_output(id);
-            }
-            let receive_maximum = connection.receive_maximum;
-            let window = session.window.as_ref();
-            let has_room = window.is_none_or(|window| {
-                window.has_room(receive_maximum, self.limits.inflight_bytes_max)
-            });
-            if front.qos != QoS::AtMostOnce && !has_room {
-                return;
-            }
-            if front.qos == QoS::ExactlyOnce && !self.is_recorded(front) {
-                return self.wait_for_store(slot);
-            }
-            let Some(delivery) = self.pop_queue(slot) else {
-                return;
-            };
-            match delivery.qos {
-                QoS::AtMostOnce => self.send_kept_at_most_once(slot, &delivery),
-                QoS::AtLeastOnce | QoS::ExactlyOnce if self.must_hold(slot, &delivery) => {
-                    self.hold(slot, delivery);
-                }
-                QoS::AtLeastOnce | QoS::ExactlyOnce => {
-                    self.send_reliably(id, slot, delivery, None);
-                }
-            }
-        }
-    }
-
-    fn drop_front(&mut self, slot: u32, outcome: Outcome) {
-        if let Some(delivery) = self.pop_queue(slot) {
-            let message = delivery.message.clone();
-            self.drop_delivery_of(slot, &delivery, outcome, &message);
-        }
     }
 
     /// Has [`Self::pump`] called again when the driver has sent enough.

@@ -8,6 +8,7 @@ use columba_codec::{
 };
 
 use super::Shard;
+use super::handing::Handed;
 use super::note::Subject;
 use super::share::{group_of, may_be_handed_on};
 use crate::access::{Action, Client};
@@ -266,8 +267,17 @@ impl Shard {
     /// is published (`MQTT-3.1.2-8`).
     pub(super) fn end_session(&mut self, slot: u32, outcome: Outcome) {
         self.stats.count(outcome);
+        if let Some(session) = self.session(slot) {
+            let subscriptions = session.subscriptions.as_ref();
+            let ended = subscriptions.map_or(0, |map| map.len());
+            self.note_session_end(slot, ended, outcome);
+        }
+        self.dissolve(slot);
+    }
+
+    /// The same without a reason.
+    pub(super) fn dissolve(&mut self, slot: u32) {
         let subscriptions = self.session_mut(slot).and_then(|s| s.subscriptions.take());
-        let ended = subscriptions.as_ref().map_or(0, |map| map.len());
         // While they are removed none of its own moves: a session is in a filter's list once.
         for (filter_id, position) in subscriptions.into_iter().flat_map(|map| *map) {
             self.remove_subscription(filter_id, position);
@@ -276,7 +286,6 @@ impl Shard {
         let Some(mut session) = self.sessions.try_remove(slot as usize) else {
             return;
         };
-        self.note_session_end(&session, ended, outcome);
         self.stats.subscription_bytes -= u64::from(session.subscription_bytes);
         if let Ok(entry) = self
             .by_client
@@ -309,16 +318,33 @@ impl Shard {
             for left in window.take_left() {
                 session.memberships.put(left, self.hashing);
             }
-            for (delivery, _) in window.drain() {
+            for (mut delivery, _) in window.drain() {
+                self.take_back(&mut delivery);
                 self.settle_orphan(session, &delivery, true);
             }
         }
         if let Some(mut queue) = session.queue.take() {
             self.stats.queued_messages -= queue.len() as u64;
             self.stats.queued_bytes -= queue.bytes() as u64;
-            while let Some(delivery) = queue.pop() {
+            let mut later = Vec::new();
+            while let Some(mut delivery) = queue.pop() {
+                // What has to be read back before somebody else can have it, and what is behind that.
+                let membership = session.membership(delivery.membership);
+                if let Some(membership) = membership
+                    && (!later.is_empty() || !self.kept.has(&delivery))
+                {
+                    let (owner, group) = (membership.owner, group_of(membership));
+                    later.push(Handed {
+                        delivery,
+                        owner,
+                        group,
+                    });
+                    continue;
+                }
+                self.take_back(&mut delivery);
                 self.settle_orphan(session, &delivery, false);
             }
+            self.hand_over_later(session.me, later);
         }
     }
 
@@ -329,9 +355,9 @@ impl Shard {
                 let outcome = Outcome::DeliverOtherSharedMember;
                 self.stats.count(outcome);
                 let client = (&*session.client_id, session.hash);
-                self.note_lost(client, Subject::from(&delivery.message), outcome, "");
+                self.note_lost(client, Subject::from(delivery.message()), outcome, "");
                 let (owner, group) = (membership.owner, group_of(membership));
-                let message = delivery.message.clone();
+                let message = delivery.message().clone();
                 let exchange = self.begin_handing_on(delivery);
                 self.post(
                     owner,
@@ -347,7 +373,7 @@ impl Shard {
                 let outcome = Outcome::DeliverSessionEnded;
                 self.stats.count(outcome);
                 let client = (&*session.client_id, session.hash);
-                self.note_lost(client, Subject::from(&delivery.message), outcome, "");
+                self.note_lost(client, Subject::from(delivery.message()), outcome, "");
                 if let Some(kept) = delivery.kept {
                     self.settle_kept(kept, delivery.exchange);
                 }

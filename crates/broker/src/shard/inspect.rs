@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Shard;
 use super::query::shared;
 use crate::connection::Connection;
+use crate::message::{Message, NEVER_MS};
 use crate::query::{
     Answer, ConnectionRow, DETAIL_ROWS_MAX, InflightRow, QueuedRow, SessionDetail, SessionKey,
     SessionOrder, SessionRow, SubscriptionKey, SubscriptionRow, SubscriptionsQuery, WaitingOn,
@@ -147,12 +148,13 @@ impl Shard {
     }
 
     fn queued_row(&self, delivery: &Delivery) -> QueuedRow {
-        let message = &delivery.message;
+        let message = self.outline_of(delivery);
+        let expires_at_ms = message.map_or(NEVER_MS, |message| message.head().expires_at_ms);
         QueuedRow {
-            topic: shared(message.topic()),
+            topic: shared(message.map_or("", Message::topic)),
             qos: delivery.qos,
-            size_bytes: message.size_bytes(),
-            expires_unix_ms: self.expires_unix_ms(message.head().expires_at_ms),
+            size_bytes: delivery.message_bytes as usize,
+            expires_unix_ms: self.expires_unix_ms(expires_at_ms),
         }
     }
 

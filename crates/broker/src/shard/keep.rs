@@ -59,7 +59,7 @@ pub(super) struct Exchange {
 }
 
 /// What goes to the store in the same step as the records of an exchange.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) enum Also {
     #[default]
     Nothing,
@@ -70,6 +70,8 @@ pub(super) enum Also {
     },
     /// A copy that somebody else has now.
     Settle(Kept, Option<RecordId>),
+    /// Records that what was written before this makes needless.
+    End(Vec<RecordId>),
 }
 
 /// What follows when all of it is durable.
@@ -366,6 +368,18 @@ impl Shard {
         })
     }
 
+    /// Does something in the store behind what has begun so far.
+    pub(super) fn do_behind_exchanges(&mut self, also: Also) {
+        self.exchanges.push(Exchange {
+            waiting: 0,
+            drafts: Vec::new(),
+            has_released: false,
+            also,
+            then: Then::Nothing,
+        });
+        self.write_exchanges();
+    }
+
     /// Whether a message is being routed whose keepers are gathered.
     pub(super) const fn is_keeping(&self) -> bool {
         self.keeping.is_open
@@ -378,6 +392,11 @@ impl Shard {
         };
         exchange.waiting -= 1;
         exchange.add(drafts);
+        self.write_exchanges();
+    }
+
+    /// Writes exchanges that are complete, in order.
+    fn write_exchanges(&mut self) {
         while self
             .exchanges
             .queue
@@ -408,6 +427,11 @@ impl Shard {
                 self.settle_kept(kept, step);
                 // In one step with its new owner's record, or a crash would leave it with both.
                 self.kept.save_one(kept.message, &mut self.journal);
+            }
+            Also::End(records) => {
+                for record in records {
+                    self.journal.end(record);
+                }
             }
         }
         self.commit_then(has_records, exchange.then);
@@ -592,7 +616,7 @@ impl Shard {
         let Self { keeping, kept, .. } = self;
         let (id, _) = keeping
             .message
-            .get_or_insert_with(|| (kept.begin(), delivery.message.clone()));
+            .get_or_insert_with(|| (kept.begin(), delivery.message().clone()));
         delivery.kept = Some(kept.add(*id));
         keeping.recipients.push(Recipient {
             session: number,

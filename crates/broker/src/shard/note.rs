@@ -10,8 +10,8 @@ use crate::hash::hash_of;
 use crate::message::{Message, MessageParts};
 use crate::outcome::Outcome;
 use crate::recorder::{Facts, PayloadKind, Recording, flag};
+use crate::session::Will;
 use crate::session::queue::Delivery;
-use crate::session::{Session, Will};
 
 /// A client that is not known, and its hash.
 pub(super) const NOBODY: (&str, u64) = ("", 0);
@@ -195,14 +195,14 @@ impl Shard {
     /// A copy of QoS 1 or 2 was settled by the client.
     #[inline]
     pub(super) fn note_acknowledged(&mut self, slot: u32, delivery: &Delivery, id: PacketId) {
-        if delivery.message.head().number != 0 {
+        if delivery.message().head().number != 0 {
             let how = Sent {
                 qos: delivery.qos,
                 packet_id: Some(id),
                 membership: 0,
                 flags: 0,
             };
-            let message = delivery.message.clone();
+            let message = delivery.message().clone();
             self.note_sent_copy(slot, &Subject::from(&message), Outcome::DeliverAcked, how);
         }
     }
@@ -262,13 +262,17 @@ impl Shard {
     }
 
     /// A session ended, with so many subscriptions beside the shared ones.
-    pub(super) fn note_session_end(
-        &mut self,
-        session: &Session,
-        subscriptions: usize,
-        outcome: Outcome,
-    ) {
-        let offline_ms = self.now.mono_ms as i64 - session.since_ms;
+    pub(super) fn note_session_end(&mut self, slot: u32, subscriptions: usize, outcome: Outcome) {
+        let Self {
+            sessions,
+            recorder,
+            now,
+            ..
+        } = self;
+        let Some(session) = sessions.get(slot as usize) else {
+            return;
+        };
+        let offline_ms = now.mono_ms as i64 - session.since_ms;
         let facts = Facts {
             client: &session.client_id,
             count: (subscriptions + session.memberships.len()) as u64,
@@ -276,8 +280,7 @@ impl Shard {
             secs: u64::try_from(offline_ms / 1000).unwrap_or_default(),
             ..Facts::default()
         };
-        self.recorder
-            .note_event(self.now, outcome, session.hash, &facts);
+        recorder.note_event(*now, outcome, session.hash, &facts);
     }
 
     /// Something became of the Will of a session.

@@ -15,8 +15,10 @@ impl Shard {
             sessions: self.sessions.len() as u64,
             retained_messages: self.retained.len() as u64,
             retained_bytes: self.retained.bytes() as u64,
+            queued_bytes_in_memory: self.kept.recount_here_bytes(),
             ..Stats::default()
         };
+        (stats.queued_messages, stats.queued_bytes) = self.handings.size();
         for (slot, session) in &self.sessions {
             let slot = slot as u32;
             let is_connected = self.connection_of(slot).is_some_and(|connection| {

@@ -115,6 +115,19 @@ impl Shard {
         }
     }
 
+    /// The same of a message that no member of a shared group has now.
+    pub(super) fn report_withheld_of_group(&mut self, outcome: Outcome, topic: &str, detail: &str) {
+        if self.may_report() {
+            let (topic, detail) = (topic.to_owned(), detail.to_owned());
+            let event = ReportEvent::Withheld {
+                outcome,
+                topic,
+                detail,
+            };
+            self.report(None, None, event);
+        }
+    }
+
     pub(super) fn report(
         &mut self,
         client_id: Option<Arc<str>>,

@@ -17,7 +17,9 @@ use crate::recovery::{
 };
 use crate::routing::Subscriber;
 use crate::session::queue::{Delivery, Identifiers, QueueLimits};
-use crate::session::{DurableSession, Identity, Membership, ReceivedId, Session, Will};
+use crate::session::{
+    DurableSession, Identity, Membership, ReceivedId, Session, Will, is_left_behind,
+};
 use crate::timer::Timer;
 
 /// An unfinished delivery of a session: with its packet id and whether it was released, if the id
@@ -40,11 +42,13 @@ impl Shard {
         }
         self.measure_retained();
         self.set_retained_timer();
-        let mut was_connected = Vec::new();
+        let (mut was_connected, mut left_behind) = (Vec::new(), Vec::new());
         for found in recovered.sessions {
+            let is_rest = is_left_behind(&found.client_id);
             let is_news = found.disconnected_at_unix_ms.is_none();
             let slot = self.restore_session(found);
             was_connected.extend(is_news.then_some(slot));
+            left_behind.extend(is_rest.then_some(slot));
         }
         for group in recovered.groups {
             self.restore_group(&group);
@@ -56,10 +60,14 @@ impl Shard {
         for (slot, deliveries) in unfinished {
             self.restore_window(slot, deliveries);
         }
+        for slot in left_behind {
+            self.dissolve(slot);
+        }
         // From now on they are without a connection.
         for slot in was_connected {
             self.save_session(slot);
         }
+        self.stats.queued_bytes_in_memory = self.kept.here_bytes();
     }
 
     fn restore_retained(&mut self, found: FoundRetained) {
@@ -203,12 +211,11 @@ impl Shard {
         let kept = self
             .kept
             .restore(record, found.count, found.settled, settled);
+        let message_bytes = found.outline.size_bytes() + found.body_bytes as usize;
         for copy in found.copies {
             let recipient = copy.recipient;
+            self.kept.lean_out(kept, &found.outline, found.body_bytes);
             let delivery = Delivery {
-                message: found.message.clone(),
-                qos: recipient.qos,
-                retain: recipient.retain,
                 membership: recipient.membership,
                 identifiers: Identifiers::from_slice(&recipient.identifiers),
                 kept: Some(crate::kept::Kept {
@@ -216,6 +223,7 @@ impl Shard {
                     recipient: copy.place,
                 }),
                 exchange: adopt(copy.exchange, &mut self.journal),
+                ..Delivery::leaning(message_bytes, recipient.qos, recipient.retain)
             };
             self.stats.copies += 1;
             match recipient.step {

@@ -346,12 +346,7 @@ fn delivery_of(message: &Message, qos: QoS, identifier: u32) -> Delivery {
         one => Identifiers::One(one),
     };
     Delivery {
-        message: message.clone(),
-        qos,
-        retain: true,
-        membership: 0,
         identifiers,
-        kept: None,
-        exchange: None,
+        ..Delivery::new(message.clone(), qos, true)
     }
 }

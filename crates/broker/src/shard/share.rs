@@ -5,6 +5,7 @@ use std::sync::Arc;
 use columba_codec::QoS;
 
 use super::Shard;
+use super::handing::Handed;
 use super::keep::{Also, Then};
 use super::note::{NOBODY, Subject};
 use crate::access::Action;
@@ -327,14 +328,14 @@ impl Shard {
             one => Identifiers::One(one),
         };
         let head = *message.head();
+        let (qos, retain) = (
+            head.qos.min(membership.qos),
+            head.retain && membership.retain_as_published,
+        );
         let delivery = Delivery {
-            qos: head.qos.min(membership.qos),
-            retain: head.retain && membership.retain_as_published,
             membership: membership.number,
             identifiers,
-            message,
-            kept: None,
-            exchange: None,
+            ..Delivery::new(message, qos, retain)
         };
         if exchange.is_none() && self.is_keeping() {
             // This shard routes it right now.
@@ -427,9 +428,17 @@ impl Shard {
         self.post(membership.owner, letter);
         let number = membership.number;
         self.forget_membership(slot, number);
+        let mut later = Vec::new();
         for delivery in self.take_shared(slot, |of| of == number, false) {
-            self.give_back(slot, membership.owner, group_of(&membership), &delivery);
+            let (owner, group) = (membership.owner, group_of(&membership));
+            let handed = Handed {
+                delivery,
+                owner,
+                group,
+            };
+            self.give_back_or_later(me, handed, &mut later);
         }
+        self.hand_over_later(me, later);
         let window = self
             .session_mut(slot)
             .and_then(|session| session.window.as_mut());
@@ -444,6 +453,7 @@ impl Shard {
         let Some(session) = self.session_mut(slot) else {
             return;
         };
+        let me = session.me;
         let left = session.window.as_mut().map(|window| window.take_left());
         let left = left.unwrap_or_default();
         if session.memberships.is_empty() && left.is_empty() {
@@ -453,7 +463,8 @@ impl Shard {
         for of in &left {
             origins.insert(of.number, (of.owner, group_of(of)));
         }
-        for delivery in self.take_shared(slot, |_| true, true) {
+        let mut later = Vec::new();
+        for mut delivery in self.take_shared(slot, |_| true, true) {
             let session = self.session(slot);
             let membership = session.and_then(|session| session.membership(delivery.membership));
             let present = membership.map(|of| (of.owner, group_of(of)));
@@ -461,15 +472,36 @@ impl Shard {
             let Some((owner, group)) = origin else {
                 let outcome = Outcome::DeliverSessionEnded;
                 self.stats.count(outcome);
-                self.note_lost_by(slot, Subject::from(&delivery.message), outcome, "");
+                self.take_back(&mut delivery);
+                self.note_lost_by(slot, Subject::from(delivery.message()), outcome, "");
                 if let Some(kept) = delivery.kept {
                     self.settle_kept(kept, delivery.exchange);
                 }
                 continue;
             };
             self.settle_shared(slot, &delivery);
-            self.give_back(slot, owner, group, &delivery);
+            let handed = Handed {
+                delivery,
+                owner,
+                group,
+            };
+            self.give_back_or_later(me, handed, &mut later);
         }
+        self.hand_over_later(me, later);
+    }
+
+    /// Hands a copy on, unless it has to be read back before, or others before it.
+    pub(super) fn give_back_or_later(
+        &mut self,
+        me: SessionRef,
+        mut handed: Handed,
+        later: &mut Vec<Handed>,
+    ) {
+        if !later.is_empty() || !self.kept.has(&handed.delivery) {
+            return later.push(handed);
+        }
+        self.take_back(&mut handed.delivery);
+        self.give_back(me, handed.owner, handed.group, &handed.delivery);
     }
 
     /// Takes unfinished deliveries that came by groups out of a session: all that wait, and QoS 1
@@ -516,12 +548,23 @@ impl Shard {
     }
 
     /// Hands a copy on: here it is settled, whoever gets it has a new one.
-    fn give_back(&mut self, slot: u32, owner: ShardId, group: GroupRef, delivery: &Delivery) {
-        let not = self.session(slot).map(|session| session.me);
+    pub(super) fn give_back(
+        &mut self,
+        me: SessionRef,
+        owner: ShardId,
+        group: GroupRef,
+        delivery: &Delivery,
+    ) {
         let outcome = Outcome::DeliverOtherSharedMember;
         self.stats.count(outcome);
-        self.note_lost_by(slot, Subject::from(&delivery.message), outcome, "");
-        let message = delivery.message.clone();
+        if self.session(me.slot).is_some_and(|of| of.me == me) {
+            let subject = Subject::from(delivery.message());
+            self.note_lost_by(me.slot, subject, outcome, "");
+        } else {
+            self.note_lost(NOBODY, Subject::from(delivery.message()), outcome, "");
+        }
+        let not = Some(me);
+        let message = delivery.message().clone();
         let exchange = self.begin_handing_on(delivery);
         self.post(
             owner,

@@ -55,6 +55,9 @@ impl Shard {
         if !self.exchanges.held.is_empty() && !self.is_store_behind() {
             self.held.extend(self.exchanges.held.drain(..));
         }
+        if !self.is_store_behind() {
+            self.resume_handings();
+        }
     }
 
     fn on_durable(&mut self, ticket: u64, first: u64) {
@@ -63,6 +66,7 @@ impl Shard {
         self.tell_stored(&others);
         self.follow_commits();
         self.pump_holding();
+        self.put_out();
     }
 
     fn tell_stored(&mut self, others: &[Settled]) {
@@ -87,6 +91,7 @@ impl Shard {
         }
         self.follow_commits();
         self.pump_holding();
+        self.put_out();
     }
 
     /// Sends what waited for the store, as far as it has come.

@@ -148,6 +148,14 @@ impl SysTree {
         }
         let lost = self.log_lines_lost.to_string();
         values.push(("columba/log/lost".to_owned(), lost));
+        let queued = [
+            ("messages", all.queued_messages),
+            ("bytes", all.queued_bytes),
+            ("bytes_in_memory", all.queued_bytes_in_memory),
+        ];
+        let queued =
+            queued.map(|(name, value)| (format!("columba/queues/{name}"), value.to_string()));
+        values.extend(queued);
         let Some(store) = &self.store else { return };
         let figures = [
             ("recovered/sessions", store.sessions_recovered),

@@ -220,6 +220,27 @@ impl Bed {
         self.send(client, &Packet::Publish(publish));
     }
 
+    /// PUBLISH of QoS 1 with properties.
+    pub fn publish_expiring(
+        &mut self,
+        client: ClientIx,
+        topic: &str,
+        payload: &[u8],
+        packet_id: PacketId,
+        properties: &PropertiesBuf,
+    ) {
+        let packet = Packet::Publish(columba_codec::packet::Publish {
+            dup: false,
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            topic,
+            packet_id: Some(packet_id),
+            properties: properties.as_properties(),
+            payload,
+        });
+        self.send(client, &packet);
+    }
+
     /// What came as PUBLISH since the last call, unanswered.
     pub fn arrivals(&mut self, client: ClientIx) -> Vec<Arrived> {
         let inbox = self.take(client);
@@ -250,6 +271,7 @@ impl Bed {
                 ("queued_messages", stats.queued_messages),
                 ("queued_bytes", stats.queued_bytes),
                 ("inflight_messages", stats.inflight_messages),
+                ("queued_bytes_in_memory", stats.queued_bytes_in_memory),
                 ("subscription_bytes", stats.subscription_bytes),
                 ("will_bytes", stats.will_bytes),
             ]

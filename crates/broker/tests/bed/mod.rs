@@ -229,6 +229,10 @@ impl Bed {
             sys_interval_ms: 0,
             ..Limits::default()
         };
+        if Store::is_wanted() {
+            // With everything that waits in the store alone.
+            limits.queue_memory_bytes_max = 0;
+        }
         change(&mut limits);
         Self::build(shards, limits, AccessRules::allow_all(), Anonymous::Always)
     }
@@ -741,6 +745,7 @@ impl Bed {
                 self.shards[to.index()].handle(self.now, Input::Adopted { conn, handover });
             }
             Effect::Answer { id, answer } => self.answers.push((id, *answer)),
+            Effect::Fetch { positions } => self.ask_store(shard, &positions),
             Effect::Report(report) => self.reports.push(report),
         }
     }

@@ -3,11 +3,11 @@
 //! With `COLUMBA_BED_STORE` in the environment every bed has one, so that all behaviours are tested
 //! with one and without.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use columba_broker::Shard;
 use columba_broker::event::Input;
-use columba_broker::journal::{Records, StoreEvent};
+use columba_broker::journal::{Fetched, Records, StoreEvent};
 use columba_broker::limits::Promise;
 use columba_broker::recovery::{Recovered, RecoveredCounts, Recovery};
 
@@ -25,6 +25,14 @@ pub struct Store {
     next: u64,
     /// Batches committed so far.
     pub commits: u64,
+    /// No record is read before this is cleared.
+    pub is_reading_held: bool,
+    /// Positions that shards have asked for, in order.
+    reading: VecDeque<(usize, u64)>,
+    /// Positions that cannot be read.
+    pub unreadable: BTreeSet<u64>,
+    /// Records read so far.
+    pub reads: u64,
 }
 
 impl Store {
@@ -101,7 +109,40 @@ impl Bed {
                 self.store.waiting.push_back((number, records));
             }
         }
-        !self.store.is_held && self.commit_one()
+        (!self.store.is_held && self.commit_one())
+            || (!self.store.is_reading_held && self.read_one())
+    }
+
+    pub(super) fn ask_store(&mut self, shard: usize, positions: &[u64]) {
+        let asked = positions.iter().map(|position| (shard, *position));
+        self.store.reading.extend(asked);
+    }
+
+    /// Reads one record that was asked for.
+    pub fn read_one(&mut self) -> bool {
+        let Some((shard, position)) = self.store.reading.pop_front() else {
+            return false;
+        };
+        self.store.reads += 1;
+        let record = match self.store.live.get(&position) {
+            Some(record) if !self.store.unreadable.contains(&position) => Ok(record.clone()),
+            Some(_) => Err(format!("00000001.log is damaged at offset {position}")),
+            None => Err("it is not there".to_owned()),
+        };
+        let fetched = vec![Fetched { position, record }];
+        self.shards[shard].handle(self.now, Input::Fetched(fetched));
+        true
+    }
+
+    /// Records that shards have asked for and not got.
+    pub fn reading(&self) -> usize {
+        self.store.reading.len()
+    }
+
+    /// Reads what was asked for, and goes on.
+    pub fn release_reading(&mut self) {
+        self.store.is_reading_held = false;
+        self.settle();
     }
 
     /// Writes the batches that wait, without making them durable: those who asked are told.
@@ -162,6 +203,7 @@ impl Bed {
     pub fn crash(&mut self, shards: u16) -> RecoveredCounts {
         let was_held = std::mem::take(&mut self.store.is_held);
         self.store.waiting.clear();
+        self.store.reading.clear();
         self.mail.clear();
         self.unanswered.clear();
         for client in &mut self.clients {
@@ -198,13 +240,33 @@ impl Bed {
             for (position, record) in &self.store.live {
                 recovery.take(*position, record);
             }
-            let recovered = recovery.finish(shards, 42);
+            let mut recovered = recovery.finish(shards, 42);
             self.store.commit(&recovered.repair);
-            if !recovered.is_to_be_repeated {
+            if recovered.rewrites.is_empty() {
                 return recovered;
+            }
+            for rewrite in recovered.rewrites.drain(..) {
+                let record = self.store.live[&rewrite.position].clone();
+                let mut batch = Records::default();
+                rewrite.write(&record, &mut batch);
+                self.store.commit(&batch);
             }
         }
         panic!("recovery repairs without end");
+    }
+
+    /// Where the record is that has a payload.
+    pub fn position_of(&self, payload: &[u8]) -> u64 {
+        let has = |record: &[u8]| record.windows(payload.len()).any(|part| part == payload);
+        let mut found = self.store.live.iter().filter(|(_, record)| has(record));
+        *found.next().unwrap().0
+    }
+
+    /// Whether the store knows of an ended session whose copies are being handed over.
+    pub fn knows_left_behind(&self) -> bool {
+        // A session; its number and the length of its client id have one byte each.
+        let is_it = |record: &Vec<u8>| record[0] == 2 && record.get(3) == Some(&0);
+        self.store.live.values().any(is_it)
     }
 
     /// With every session ended and nothing retained, nothing is left in the store but its seed,

@@ -95,3 +95,70 @@ fn what_was_acknowledged_survives_a_kill() {
     killed_and_found_again("[broker]\nshards = 3\n[store]\ndurability = \"os\"\n");
     killed_and_found_again("[broker]\nshards = 2\n[[listener]]\ndurability = \"os\"\n");
 }
+
+/// What waits goes on in order although hardly any of it is in memory, and after a kill none.
+#[test]
+fn a_backlog_larger_than_memory_arrives_in_order() {
+    let config = "[broker]\nshards = 2\n[limits]\nqueue_memory_bytes_max = \"1KiB\"\n";
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut broker = Broker::start(dir.path(), config, |_| ());
+    let mut away = resume(&broker, "away", false);
+    away.write_all(b"\x82\x06\0\x01\0\x01q\x01")
+        .expect("SUBSCRIBE");
+    expect(&mut away, b"\x90\x03\0\x01\x01");
+    drop(away);
+    let mut publisher = resume(&broker, "publisher", false);
+    let message = |n: u8| publish_packet(0b010, n, &format!("{n:0>100}"));
+    for n in 1..=200 {
+        publisher.write_all(&message(n)).expect("PUBLISH");
+        expect(&mut publisher, &[0x40, 2, 0, n]);
+    }
+    let take = |away: &mut std::net::TcpStream, n: u8| {
+        let mut wanted = message(n);
+        let mut found = vec![0; wanted.len()];
+        away.read_exact(&mut found).expect("PUBLISH");
+        let packet_id = [found[5], found[6]];
+        wanted[5..7].copy_from_slice(&packet_id);
+        assert_eq!(found, wanted);
+        away.write_all(&[0x40, 2, packet_id[0], packet_id[1]])
+            .expect("PUBACK");
+    };
+    let mut away = resume(&broker, "away", true);
+    for n in 1..=20 {
+        take(&mut away, n);
+    }
+    // Answered behind the acknowledgements: they are taken.
+    away.write_all(b"\x82\x06\0\x02\0\x01x\x01")
+        .expect("SUBSCRIBE");
+    let mut n = 21;
+    loop {
+        let mut first = [0; 1];
+        away.read_exact(&mut first).expect("a packet");
+        if first == [0x90] {
+            break;
+        }
+        let mut rest = vec![0; message(n).len() - 1];
+        away.read_exact(&mut rest).expect("the rest of PUBLISH");
+        assert_eq!(rest[6..], message(n)[7..]);
+        n += 1;
+    }
+    broker.signal(Signal::KILL);
+    assert!(!broker.wait().success());
+    let mut broker = Broker::start(dir.path(), config, |_| ());
+    let mut away = resume(&broker, "away", true);
+    // What was acknowledged just before the kill may come again.
+    let mut first = vec![0; message(1).len()];
+    away.read_exact(&mut first).expect("PUBLISH");
+    let text = String::from_utf8_lossy(&first[7..]).into_owned();
+    let first: u8 = text.parse().expect("a number");
+    assert!((1..=21).contains(&first), "{first}");
+    for n in first + 1..=200 {
+        let mut found = vec![0; message(n).len()];
+        away.read_exact(&mut found).expect("PUBLISH");
+        assert_eq!(found[7..], message(n)[7..]);
+        away.write_all(&[0x40, 2, found[5], found[6]])
+            .expect("PUBACK");
+    }
+    broker.signal(Signal::TERM);
+    assert!(broker.wait().success());
+}

@@ -356,6 +356,15 @@ const LIMITS: Section = Section {
             "Bytes of the messages that wait in a session.",
         ),
         live(
+            "queue_memory_bytes_max",
+            Kind::Size {
+                min: 1024,
+                max: COUNT_MAX,
+            },
+            "64MiB",
+            "Bytes of stored messages that wait, of all sessions of a shard, which are in memory too; the rest is read from the disk when its turn comes.",
+        ),
+        live(
             "queue_policy",
             Kind::Choice(&["drop_oldest", "drop_newest"]),
             "drop_oldest",

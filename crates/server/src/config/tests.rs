@@ -56,6 +56,7 @@ fn every_limit_of_the_core_has_a_key() {
         topic_alias_out_max,
         queue_messages_max,
         queue_bytes_max,
+        queue_memory_bytes_max,
         queue_policy,
         queue_qos0,
         output_bytes_max,
@@ -90,6 +91,7 @@ topic_alias_maximum = 9
 topic_alias_out_max = 10
 queue_messages_max = 11
 queue_bytes_max = "12KiB"
+queue_memory_bytes_max = "29KiB"
 queue_policy = "drop_newest"
 queue_qos0 = true
 output_bytes_max = "13KiB"
@@ -118,9 +120,9 @@ reports_per_sec_max = 20
     );
     assert_eq!((sessions_max, packet_bytes_max), (5, 6144));
     assert_eq!((receive_maximum, inflight_max), (7, 8));
-    assert_eq!(inflight_bytes_max, 21_504);
+    assert_eq!((inflight_bytes_max, queue_bytes_max), (21_504, 12_288));
     assert_eq!((topic_alias_maximum, topic_alias_out_max), (9, 10));
-    assert_eq!((queue_messages_max, queue_bytes_max), (11, 12_288));
+    assert_eq!((queue_messages_max, queue_memory_bytes_max), (11, 29_696));
     assert_eq!((queue_policy, queue_qos0), (QueuePolicy::DropNewest, true));
     assert_eq!(
         (output_bytes_max, subscriptions_max, topic_levels_max),

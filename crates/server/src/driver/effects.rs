@@ -19,6 +19,11 @@ impl Driver {
                 Effect::Authenticate { conn, request } => self.ask(conn, request),
                 Effect::Handover { conn, to, handover } => self.hand_over(conn, to, handover),
                 Effect::Answer { id, answer } => self.requests.answer(id, *answer),
+                Effect::Fetch { positions } => {
+                    if let Some(store) = &mut self.store {
+                        store.fetch(&positions);
+                    }
+                }
                 Effect::Report(report) => report::log(&report, &self.shared),
             }
         }

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 
 use columba_broker::Input;
-use columba_broker::journal::{Records, StoreEvent};
+use columba_broker::journal::{Fetched, Records, StoreEvent};
 use columba_broker::stats::Stats;
-use columba_store::{Batch, Error, Handle, Port, Report, Ticket};
+use columba_store::{Batch, Error, Handle, Port, Position, Report, Ticket};
 
 use super::Driver;
 use crate::store::{batch_of, report_damage};
@@ -30,6 +30,8 @@ pub(crate) struct Storing<P> {
     early: Vec<u64>,
     state: State,
     reports: Vec<Report>,
+    /// Records that were read and not passed on.
+    fetched: Vec<Fetched>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +104,14 @@ impl<P: Port> Storing<P> {
             early: Vec::new(),
             state: State::Open,
             reports: Vec::new(),
+            fetched: Vec::new(),
         }
+    }
+
+    /// Asks for records.
+    fn fetch(&mut self, positions: &[u64]) {
+        let positions: Vec<Position> = positions.iter().copied().map(Position::new).collect();
+        self.port.fetch(Ticket(0), &positions);
     }
 
     /// Takes what is to be kept, and hands it over as soon as may be.
@@ -150,7 +159,12 @@ impl<P: Port> Storing<P> {
                     error,
                 } => self.on_refused(ticket.0, batch, &error, now_ms, events),
                 Report::Damaged(damage) => report_damage(&self.alarm.place, &damage),
-                // Nobody asks for records.
+                Report::Fetched {
+                    position, record, ..
+                } => self.fetched.push(Fetched {
+                    position: position.value(),
+                    record: record.map_err(|error| error.to_string()),
+                }),
                 _ => {}
             }
         }
@@ -394,6 +408,11 @@ impl Store {
     pub(super) fn retry_at_ms(&self, now_ms: u64) -> Option<u64> {
         self.storing.retry_at_ms(now_ms)
     }
+
+    /// Has records read back; they come with the reports.
+    pub(super) fn fetch(&mut self, positions: &[u64]) {
+        self.storing.fetch(positions);
+    }
 }
 
 impl Driver {
@@ -424,8 +443,13 @@ impl Driver {
         }
         let mut events = std::mem::take(&mut store.events);
         store.storing.look(self.now.mono_ms, &mut events);
+        let fetched = std::mem::take(&mut store.storing.fetched);
         for event in events.drain(..) {
             self.core.handle(self.now, Input::Store(event));
+            self.drain();
+        }
+        if !fetched.is_empty() {
+            self.core.handle(self.now, Input::Fetched(fetched));
             self.drain();
         }
         if let Some(store) = &mut self.store {

@@ -171,7 +171,9 @@ impl Groups {
             }
             for (topic, ids) in missing {
                 let of = |member: &String| drops.get(&(member.clone(), topic.clone()));
-                let dropped: u64 = group.known.iter().filter_map(of).sum();
+                let nobody = String::new();
+                let known = group.known.iter().chain([&nobody]);
+                let dropped: u64 = known.filter_map(of).sum();
                 if ids.len() as u64 > dropped {
                     return Err(format!("no member of {filter} got {ids:?} on {topic}"));
                 }
