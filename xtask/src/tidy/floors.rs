@@ -11,7 +11,7 @@ struct Floor {
     tests_may_use: &'static [&'static str],
 }
 
-const FLOORS: [Floor; 10] = [
+const FLOORS: [Floor; 11] = [
     Floor {
         name: "codec",
         may_use: &[],
@@ -44,12 +44,17 @@ const FLOORS: [Floor; 10] = [
     },
     Floor {
         name: "server",
-        may_use: &["codec", "broker", "store"],
+        may_use: &["codec", "broker", "store", "speech", "diagnosis"],
         tests_may_use: &["client"],
     },
     Floor {
         name: "sim",
-        may_use: &["codec", "store", "broker", "client"],
+        may_use: &["codec", "store", "broker", "client", "speech", "diagnosis"],
+        tests_may_use: &[],
+    },
+    Floor {
+        name: "diagnosis",
+        may_use: &["codec", "broker", "speech"],
         tests_may_use: &[],
     },
     Floor {
@@ -61,14 +66,22 @@ const FLOORS: [Floor; 10] = [
     Floor {
         name: "cli",
         may_use: &[
-            "codec", "store", "broker", "client", "server", "bench", "speech", "doctor",
+            "codec",
+            "store",
+            "broker",
+            "client",
+            "server",
+            "bench",
+            "speech",
+            "doctor",
+            "diagnosis",
         ],
         tests_may_use: &[],
     },
 ];
 
 /// Crates whose logic runs without IO, clock, threads and locks.
-const PURE: [&str; 3] = ["codec", "broker", "client"];
+const PURE: [&str; 4] = ["codec", "broker", "client", "diagnosis"];
 
 /// What the `clippy.toml` of each of them bans at least.
 const BANNED_IN_PURE: [&str; 14] = [
@@ -89,8 +102,16 @@ const BANNED_IN_PURE: [&str; 14] = [
 ];
 
 /// Crates that forbid unsafe code.
-const SAFE: [&str; 8] = [
-    "codec", "store", "broker", "client", "bench", "sim", "speech", "doctor",
+const SAFE: [&str; 9] = [
+    "codec",
+    "store",
+    "broker",
+    "client",
+    "bench",
+    "sim",
+    "speech",
+    "doctor",
+    "diagnosis",
 ];
 
 pub(super) fn edges(root: &Path) -> anyhow::Result<Vec<String>> {

@@ -39,6 +39,7 @@ use columba_broker::event::{
 use columba_broker::limits::{Anonymous, Limits, ListenerSettings, Promise};
 use columba_broker::outcome::Outcome;
 use columba_broker::query::{Answer, Request, RequestId};
+use columba_broker::recorder::Recording;
 use columba_broker::stats::Stats;
 use columba_broker::{Shard, ShardConfig};
 use columba_codec::packet::{
@@ -634,6 +635,16 @@ impl Bed {
             all.add(shard.stats());
         }
         all
+    }
+
+    /// What the flight recorders hold.
+    pub fn recordings(&mut self) -> Vec<Recording> {
+        self.shards.iter_mut().map(Shard::recording).collect()
+    }
+
+    /// The time.
+    pub const fn now(&self) -> Now {
+        self.now
     }
 
     /// How often an outcome happened.

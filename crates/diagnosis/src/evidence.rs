@@ -1,0 +1,404 @@
+//! What a verdict is made of: a question, what was recorded about it, and how things stand.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use columba_broker::event::Now;
+use columba_broker::outcome::{Effectively, Outcome};
+use columba_broker::query::{AccessAnswer, SessionDetail, SubscriptionRow};
+use columba_broker::recorder::{Entry, Line, PayloadKind, Recording, TapeName};
+use columba_codec::QoS;
+
+/// Entries that evidence has at most; of more, the last ones.
+pub const ENTRIES_MAX: usize = 50_000;
+
+/// Topics and client ids that are remembered for "did you mean" at most.
+pub const NAMES_MAX: usize = 5_000;
+
+/// Filters that are looked through for one that nearly matches, at most.
+pub const FILTERS_MAX: usize = 5_000;
+
+/// Whose message, to whom, when.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Question {
+    /// The topic that it was published to. [`Evidence::from_recordings`] fills it in, if it is not
+    /// given, with that of the last message that went wrong for those who are asked about.
+    pub topic: Option<String>,
+    /// The client id of who published it.
+    pub publisher: Option<String>,
+    /// The client id of who misses it.
+    pub subscriber: Option<String>,
+    /// The window, in milliseconds since 1970.
+    pub from_ms: u64,
+    /// Its end, included.
+    pub to_ms: u64,
+}
+
+/// An entry of the recorder, on its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Whose tape.
+    pub shard: u16,
+    /// Which tape.
+    pub tape: TapeName,
+    /// Counts the entries of a tape.
+    pub sequence: u64,
+    /// When; of several times the last one.
+    pub unix_ms: u64,
+    /// The first of these times.
+    pub first_unix_ms: u64,
+    /// How often.
+    pub times: u64,
+    /// What.
+    pub outcome: Outcome,
+    /// See [`columba_broker::recorder::Facts`], for this and all below.
+    pub client: String,
+    /// Somebody else who is part of it.
+    pub by: String,
+    /// A topic, or a filter.
+    pub topic: String,
+    /// In words.
+    pub detail: String,
+    /// The client's address.
+    pub peer: Option<SocketAddr>,
+    /// The number of the message; 0 for none.
+    pub message: u64,
+    /// Quality of service.
+    pub qos: Option<QoS>,
+    /// See [`columba_broker::recorder::flag`].
+    pub flags: u16,
+    /// Of a copy.
+    pub packet_id: u16,
+    /// Bytes.
+    pub size_bytes: u64,
+    /// How many.
+    pub count: u64,
+    /// How long.
+    pub secs: u64,
+    /// What the payload looks like.
+    pub payload: Option<PayloadKind>,
+}
+
+/// What is known about somebody who was asked about.
+#[derive(Clone, Debug, Default)]
+pub enum Presence {
+    /// Nobody asked, or it could not be found out.
+    #[default]
+    Unknown,
+    /// There is no such session.
+    Absent,
+    /// There is.
+    Session(Box<SessionDetail>),
+}
+
+impl Presence {
+    /// The session.
+    pub fn session(&self) -> Option<&SessionDetail> {
+        match self {
+            Self::Session(detail) => Some(detail),
+            Self::Unknown | Self::Absent => None,
+        }
+    }
+}
+
+/// What the kernel says of a subscriber's connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KernelFacts {
+    /// Bytes that were sent and that the other end's kernel has not acknowledged.
+    pub unacknowledged_bytes: u64,
+    /// Bytes that wait in the socket.
+    pub send_queue_bytes: u64,
+    /// Segments that were sent again.
+    pub retransmits: u64,
+}
+
+/// How far the record reaches, and what it lacks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// Since when there is a record without a hole, in milliseconds since 1970.
+    pub from_ms: u64,
+    /// Events that were pushed out before that.
+    pub overwritten: u64,
+    /// Messages in the window that were not followed one by one.
+    pub left_out: u64,
+    /// Starts of the broker in the window.
+    pub boots: u64,
+    /// Entries that this evidence has no room for.
+    pub cut: u64,
+}
+
+/// Everything that a verdict is made of.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    /// What was asked.
+    pub question: Question,
+    /// When it was asked, in milliseconds since 1970.
+    pub now_ms: u64,
+    /// What was recorded about it, the oldest first.
+    pub events: Vec<Event>,
+    /// The publisher's session.
+    pub publisher: Presence,
+    /// The subscriber's session.
+    pub subscriber: Presence,
+    /// All subscriptions of the subscriber.
+    pub subscriptions: Vec<SubscriptionRow>,
+    /// Subscriptions of anybody that match the topic.
+    pub matching: Vec<SubscriptionRow>,
+    /// Filters of anybody, to look for one that nearly matches: up to [`FILTERS_MAX`].
+    pub filters: Vec<String>,
+    /// Whether a message is retained on the topic, if that is known.
+    pub is_retained: Option<bool>,
+    /// Whether the publisher may publish to the topic now.
+    pub may_publish: Option<AccessAnswer>,
+    /// Whether the subscriber may receive from the topic now.
+    pub may_receive: Option<AccessAnswer>,
+    /// The subscriber's connection, as the kernel sees it.
+    pub kernel: Option<KernelFacts>,
+    /// Topics that were published to, up to [`NAMES_MAX`].
+    pub topics: Vec<String>,
+    /// Client ids that were seen, up to [`NAMES_MAX`].
+    pub clients: Vec<String>,
+    /// How far the record reaches.
+    pub coverage: Coverage,
+}
+
+impl Evidence {
+    /// What recordings say about a question. How things stand is for the caller to add, for the topic
+    /// that [`Evidence::question`] then names.
+    pub fn from_recordings(question: Question, now: Now, recordings: &[Recording]) -> Self {
+        let evidence = Self::gathered(question, now, recordings);
+        let Some(topic) = evidence.topic_of_them() else {
+            return evidence;
+        };
+        let topic = Some(topic.to_owned());
+        let question = Question {
+            topic,
+            ..evidence.question
+        };
+        Self::gathered(question, now, recordings)
+    }
+
+    fn gathered(question: Question, now: Now, recordings: &[Recording]) -> Self {
+        let mut gathered = Gathered::new(&question);
+        for recording in recordings {
+            gathered.read(recording);
+        }
+        let Gathered {
+            mut events,
+            topics,
+            clients,
+            mut coverage,
+            ..
+        } = gathered;
+        events.sort_by_key(order);
+        let cut = events.len().saturating_sub(ENTRIES_MAX);
+        events.drain(..cut);
+        coverage.cut += cut as u64;
+        if coverage.cut > 0 {
+            let from_ms = events.first().map_or(0, |event| event.unix_ms);
+            coverage.from_ms = coverage.from_ms.max(from_ms);
+        }
+        Self {
+            question,
+            now_ms: now.unix_ms,
+            events,
+            topics: topics.into_iter().collect(),
+            clients: clients.into_iter().collect(),
+            coverage,
+            ..Self::default()
+        }
+    }
+
+    /// Without a topic in the question: that of the last thing that went wrong for those who are asked
+    /// about, or of their last message.
+    fn topic_of_them(&self) -> Option<&str> {
+        let Question {
+            topic: None,
+            publisher,
+            subscriber,
+            from_ms,
+            to_ms,
+        } = &self.question
+        else {
+            return None;
+        };
+        let whom = [publisher.as_deref(), subscriber.as_deref()];
+        let about = self.events.iter().filter(|event| {
+            let name = event.outcome.name();
+            let is_message = name.starts_with("publish.") || name.starts_with("deliver.");
+            is_message
+                && !event.topic.is_empty()
+                && whom.contains(&Some(&*event.client))
+                && (*from_ms..=*to_ms).contains(&event.unix_ms)
+        });
+        let has_failed = |event: &&Event| {
+            event.outcome.is_dropped_copy() || event.outcome.effectively() == Effectively::Denied
+        };
+        let failed = about.clone().rfind(has_failed);
+        failed.or_else(|| about.last()).map(|event| &*event.topic)
+    }
+}
+
+/// The order of events. Within a millisecond tapes have none among each other, and the line of a
+/// publication is written after those of its copies.
+pub fn order(event: &Event) -> (u64, u8, u16, TapeName, u64) {
+    let rank = match event.outcome {
+        Outcome::PublishAccepted | Outcome::PublishNoMatch => 1,
+        outcome if outcome.name().starts_with("deliver.") => 2,
+        _ => 0,
+    };
+    (event.unix_ms, rank, event.shard, event.tape, event.sequence)
+}
+
+/// Evidence on its way out of the recordings.
+struct Gathered<'q> {
+    question: &'q Question,
+    events: Vec<Event>,
+    topics: BTreeSet<String>,
+    clients: BTreeSet<String>,
+    coverage: Coverage,
+}
+
+impl<'q> Gathered<'q> {
+    fn new(question: &'q Question) -> Self {
+        Self {
+            question,
+            events: Vec::new(),
+            topics: BTreeSet::new(),
+            clients: BTreeSet::new(),
+            coverage: Coverage::default(),
+        }
+    }
+
+    fn read(&mut self, recording: &Recording) {
+        self.coverage.overwritten += recording.overwritten;
+        // Each tape goes back to its first chunk; what all of them cover counts.
+        let mut first: Vec<(TapeName, u64)> = Vec::new();
+        for chunk in &recording.chunks {
+            if !first.iter().any(|(tape, _)| *tape == chunk.tape()) {
+                first.push((chunk.tape(), chunk.unix_ms()));
+            }
+            for line in chunk.entries() {
+                match line {
+                    Ok(Line::Entry(entry)) => self.see(recording.shard, chunk.tape(), &entry),
+                    Ok(Line::Gap { unix_ms, left_out }) => {
+                        if (self.question.from_ms..=self.question.to_ms).contains(&unix_ms) {
+                            self.coverage.left_out += left_out;
+                        }
+                    }
+                    // The rest of the chunk cannot be read, and is as good as overwritten.
+                    Err(_) => {
+                        self.coverage.overwritten += 1;
+                        self.coverage.from_ms = self.coverage.from_ms.max(chunk.unix_ms());
+                    }
+                }
+            }
+        }
+        let events = first.iter().filter(|(tape, _)| *tape != TapeName::Excess);
+        let from_ms = events.map(|(_, unix_ms)| *unix_ms);
+        let is_whole = recording.overwritten == 0;
+        // A tape that never lost anything reaches back to the start, whenever its first entry was.
+        let from_ms = if is_whole {
+            from_ms.min()
+        } else {
+            from_ms.max()
+        };
+        self.coverage.from_ms = self.coverage.from_ms.max(from_ms.unwrap_or_default());
+    }
+
+    fn see(&mut self, shard: u16, tape: TapeName, entry: &Entry<'_>) {
+        let facts = &entry.facts;
+        let is_publication = entry.outcome.name().starts_with("publish.");
+        if is_publication && !facts.topic.is_empty() && self.topics.len() < NAMES_MAX {
+            self.topics.insert(facts.topic.to_owned());
+        }
+        if !facts.client.is_empty() && self.clients.len() < NAMES_MAX {
+            self.clients.insert(facts.client.to_owned());
+        }
+        let is_in_window = (self.question.from_ms..=self.question.to_ms).contains(&entry.unix_ms);
+        if entry.outcome == Outcome::BrokerStarted && is_in_window && shard == 0 {
+            self.coverage.boots += 1;
+        }
+        if self.is_relevant(tape, entry) {
+            self.events.push(owned(shard, tape, entry));
+        }
+        // Keeps the memory of a long record bounded while it is read.
+        if self.events.len() >= 2 * ENTRIES_MAX {
+            self.events.sort_by_key(order);
+            self.events.drain(..ENTRIES_MAX);
+            self.coverage.cut += ENTRIES_MAX as u64;
+        }
+    }
+
+    fn is_relevant(&self, tape: TapeName, entry: &Entry<'_>) -> bool {
+        let Question {
+            topic,
+            publisher,
+            subscriber,
+            ..
+        } = self.question;
+        let facts = &entry.facts;
+        let is = |of: &Option<String>, text: &str| of.as_deref() == Some(text);
+        let is_of_topic = topic.is_none() || is(topic, facts.topic);
+        if tape == TapeName::Ledger {
+            return is_of_topic && (topic.is_some() || self.is_about_them(facts.client));
+        }
+        let name = entry.outcome.name();
+        if name.starts_with("publish.") || name.starts_with("deliver.") {
+            return is_of_topic || facts.topic.is_empty() && self.is_about_them(facts.client)
+                // Too large, or full for all topics alike.
+                || is(subscriber, facts.client)
+                || is(publisher, facts.client);
+        }
+        let is_subscription = name.starts_with("subscribe.") || name.starts_with("unsubscribe.");
+        self.is_about_them(facts.client)
+            || name.starts_with("broker.")
+            || name.starts_with("connect.") && facts.client.is_empty()
+            || name.starts_with("retained.") && is_of_topic
+            // Who subscribes to the topic, if nobody in particular is asked about; and when their
+            // sessions ended.
+            || subscriber.is_none() && (is_subscription && self.covers(facts.topic))
+            || subscriber.is_none() && name.starts_with("session.")
+    }
+
+    fn is_about_them(&self, client: &str) -> bool {
+        let Question {
+            publisher,
+            subscriber,
+            ..
+        } = self.question;
+        !client.is_empty()
+            && (publisher.as_deref() == Some(client) || subscriber.as_deref() == Some(client))
+    }
+
+    fn covers(&self, filter: &str) -> bool {
+        let topic = self.question.topic.as_deref();
+        topic.is_some_and(|topic| crate::near::matches(filter, topic))
+    }
+}
+
+fn owned(shard: u16, tape: TapeName, entry: &Entry<'_>) -> Event {
+    let facts = &entry.facts;
+    Event {
+        shard,
+        tape,
+        sequence: entry.sequence,
+        unix_ms: entry.unix_ms,
+        first_unix_ms: entry.first_unix_ms,
+        times: entry.times,
+        outcome: entry.outcome,
+        client: facts.client.to_owned(),
+        by: facts.by.to_owned(),
+        topic: facts.topic.to_owned(),
+        detail: facts.detail.to_owned(),
+        peer: facts.peer,
+        message: facts.message,
+        qos: facts.qos,
+        flags: facts.flags,
+        packet_id: facts.packet_id,
+        size_bytes: facts.size_bytes,
+        count: facts.count,
+        secs: facts.secs,
+        payload: facts.payload,
+    }
+}

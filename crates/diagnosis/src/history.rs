@@ -1,0 +1,332 @@
+//! Questions to the evidence about a time that is over: who was connected, who subscribed to what.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use columba_broker::outcome::Outcome;
+use columba_broker::query::SubscriptionRow;
+use columba_broker::recorder::{TapeName, flag};
+
+use crate::evidence::{Event, Evidence};
+use crate::near;
+
+/// Evidence, sorted by client and message.
+#[derive(Debug)]
+pub struct History<'e> {
+    /// All of it.
+    pub evidence: &'e Evidence,
+    /// The topic that it is about.
+    pub topic: &'e str,
+    by_client: BTreeMap<&'e str, Vec<&'e Event>>,
+    copies: BTreeMap<u64, Vec<&'e Event>>,
+}
+
+/// How a client stood to a topic at a time.
+#[derive(Clone, Debug)]
+pub enum Standing<'e> {
+    /// It subscribed.
+    Subscribed {
+        /// With this filter.
+        filter: String,
+        /// SUBACK, if that is in the record.
+        granted: Option<&'e Event>,
+    },
+    /// It subscribed later only.
+    Later(&'e Event),
+    /// It had asked, and was refused.
+    Refused(&'e Event),
+    /// The subscription had ended.
+    Ended(&'e Event),
+    /// It may have, and the record does not say.
+    Unknown {
+        /// The filter that it has or had.
+        filter: String,
+    },
+}
+
+/// Whether a session ended with this.
+pub fn ends_session(outcome: Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::SessionExpired
+            | Outcome::SessionEndedWithConnection
+            | Outcome::SessionReplaced
+            | Outcome::SessionEndedByAdmin
+    )
+}
+
+fn is_refusal(outcome: Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::SubscribeDeniedAcl
+            | Outcome::SubscribeBadFilter
+            | Outcome::SubscribeQuota
+            | Outcome::SubscribeBytesQuota
+    )
+}
+
+fn ends_subscription(outcome: Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::UnsubscribeDone | Outcome::UnsubscribeByAdmin | Outcome::SubscribeRevoked
+    )
+}
+
+/// The filter of a subscription as its client wrote it.
+pub fn filter_of(row: &SubscriptionRow) -> String {
+    match &row.key.group {
+        Some(group) => format!("$share/{group}/{}", row.key.filter),
+        None => row.key.filter.to_string(),
+    }
+}
+
+impl<'e> History<'e> {
+    /// Sorts the evidence about a topic.
+    pub fn new(evidence: &'e Evidence, topic: &'e str) -> Self {
+        let mut by_client: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
+        let mut copies: BTreeMap<u64, Vec<&Event>> = BTreeMap::new();
+        let mut seen = BTreeSet::new();
+        for event in &evidence.events {
+            by_client.entry(&event.client).or_default().push(event);
+            if event.message != 0
+                && event.tape == TapeName::Ledger
+                && event.outcome.name().starts_with("deliver.")
+            {
+                seen.insert((event.message, &*event.client, event.outcome));
+                copies.entry(event.message).or_default().push(event);
+            }
+        }
+        // A fault stands on both tapes; the ledger may have been full.
+        for event in &evidence.events {
+            if event.message != 0
+                && event.tape != TapeName::Ledger
+                && event.outcome.name().starts_with("deliver.")
+                && !seen.contains(&(event.message, &*event.client, event.outcome))
+            {
+                let list = copies.entry(event.message).or_default();
+                list.push(event);
+                list.sort_by_key(|event| event.unix_ms);
+            }
+        }
+        Self {
+            evidence,
+            topic,
+            by_client,
+            copies,
+        }
+    }
+
+    /// What happened to a client, the oldest first.
+    pub fn of(&self, client: &str) -> &[&'e Event] {
+        self.by_client.get(client).map_or(&[], Vec::as_slice)
+    }
+
+    /// What became of the copies of a message.
+    pub fn copies(&self, message: u64) -> &[&'e Event] {
+        self.copies.get(&message).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a time is in the window.
+    pub fn is_in_window(&self, unix_ms: u64) -> bool {
+        let question = &self.evidence.question;
+        (question.from_ms..=question.to_ms).contains(&unix_ms)
+    }
+
+    /// Events in the window.
+    pub fn window(&self) -> impl Iterator<Item = &'e Event> {
+        let question = &self.evidence.question;
+        let range = question.from_ms..=question.to_ms;
+        let events = self.evidence.events.iter();
+        events.filter(move |event| range.contains(&event.unix_ms))
+    }
+
+    /// Whether anything about a client is known.
+    pub fn knows(&self, client: &str) -> bool {
+        let Evidence {
+            question,
+            publisher,
+            subscriber,
+            matching,
+            ..
+        } = self.evidence;
+        let has_session = question.publisher.as_deref() == Some(client)
+            && publisher.session().is_some()
+            || question.subscriber.as_deref() == Some(client) && subscriber.session().is_some();
+        has_session
+            || !self.of(client).is_empty()
+            || self.evidence.clients.iter().any(|of| of == client)
+            || matching.iter().any(|row| &*row.key.client_id == client)
+    }
+
+    /// Whether a client had a connection. `None`: the record does not say.
+    pub fn is_online_at(&self, client: &str, unix_ms: u64) -> Option<bool> {
+        let change = |event: &&&Event| match event.outcome {
+            Outcome::ConnectAccepted => Some(true),
+            outcome if outcome.name().starts_with("disconnect.") => Some(false),
+            _ => None,
+        };
+        let events = self.of(client);
+        let before = events.iter().filter(|event| event.unix_ms <= unix_ms);
+        // Within one millisecond of a takeover the order of both is not told by the time alone, but
+        // both are written to one tape.
+        if let Some(state) = before.filter_map(|event| change(&event)).next_back() {
+            return Some(state);
+        }
+        let after = events.iter().filter(|event| event.unix_ms > unix_ms);
+        if let Some(state) = after.filter_map(|event| change(&event)).next() {
+            return Some(!state);
+        }
+        let Evidence {
+            question,
+            publisher,
+            subscriber,
+            ..
+        } = self.evidence;
+        let session = if question.subscriber.as_deref() == Some(client) {
+            subscriber.session()
+        } else if question.publisher.as_deref() == Some(client) {
+            publisher.session()
+        } else {
+            None
+        };
+        session.map(|session| {
+            let is_online = session.row.connection.is_some();
+            is_online == (session.row.since_unix_ms <= unix_ms)
+        })
+    }
+
+    /// How a client stood to the topic at a time, filter by filter, what says most first.
+    pub fn standings(&self, client: &str, unix_ms: u64) -> Vec<Standing<'e>> {
+        let mut filters = BTreeSet::new();
+        for event in self.of(client) {
+            let is_about = event.outcome == Outcome::SubscribeGranted
+                || is_refusal(event.outcome)
+                || ends_subscription(event.outcome);
+            if is_about && near::matches(&event.topic, self.topic) {
+                filters.insert(event.topic.clone());
+            }
+        }
+        let present = self.present_filters(client);
+        filters.extend(present.iter().cloned());
+        let standings = filters.into_iter().filter_map(|filter| {
+            let is_present = present.contains(&filter);
+            self.standing(client, filter, is_present, unix_ms)
+        });
+        let mut standings: Vec<_> = standings.collect();
+        standings.sort_by_key(|standing| match standing {
+            Standing::Subscribed { .. } => (0, 0),
+            Standing::Unknown { .. } => (1, 0),
+            // What happened last explains most.
+            Standing::Refused(event) | Standing::Ended(event) => (2, u64::MAX - event.unix_ms),
+            Standing::Later(event) => (3, event.unix_ms),
+        });
+        standings
+    }
+
+    fn present_filters(&self, client: &str) -> BTreeSet<String> {
+        let Evidence {
+            subscriptions,
+            matching,
+            ..
+        } = self.evidence;
+        let rows = subscriptions.iter().chain(matching);
+        rows.filter(|row| &*row.key.client_id == client)
+            .map(filter_of)
+            .filter(|filter| near::matches(filter, self.topic))
+            .collect()
+    }
+
+    fn standing(
+        &self,
+        client: &str,
+        filter: String,
+        is_present: bool,
+        unix_ms: u64,
+    ) -> Option<Standing<'e>> {
+        let concerns = |event: &&&Event| {
+            let is_of_filter = event.topic == filter
+                && (event.outcome == Outcome::SubscribeGranted
+                    || is_refusal(event.outcome)
+                    || ends_subscription(event.outcome));
+            is_of_filter || ends_session(event.outcome)
+        };
+        let events = self.of(client).iter().copied().collect::<Vec<_>>();
+        let before: Vec<_> = events
+            .iter()
+            .filter(concerns)
+            // A refusal that came again is told by its last time.
+            .filter(|event| event.first_unix_ms <= unix_ms)
+            .copied()
+            .collect();
+        let was_granted = before
+            .iter()
+            .any(|event| event.outcome == Outcome::SubscribeGranted);
+        let mut after = events.iter().filter(concerns);
+        let after = after.find(|event| event.first_unix_ms > unix_ms);
+        match before.last() {
+            Some(last) if last.outcome == Outcome::SubscribeGranted => Some(Standing::Subscribed {
+                filter,
+                granted: Some(last),
+            }),
+            Some(last) if is_refusal(last.outcome) => Some(Standing::Refused(last)),
+            Some(last) if ends_subscription(last.outcome) => Some(Standing::Ended(last)),
+            Some(last) if was_granted => Some(Standing::Ended(last)),
+            // A session ended that may have had the subscription from before the record.
+            _ => match after {
+                Some(next) if next.outcome == Outcome::SubscribeGranted => {
+                    if next.flags & flag::EXISTED != 0 {
+                        let granted = None;
+                        return Some(Standing::Subscribed { filter, granted });
+                    }
+                    Some(Standing::Later(next))
+                }
+                Some(next) if ends_subscription(next.outcome) => {
+                    let granted = None;
+                    Some(Standing::Subscribed { filter, granted })
+                }
+                Some(next) if is_refusal(next.outcome) => None,
+                Some(_) => Some(Standing::Unknown { filter }),
+                None if is_present && before.is_empty() => {
+                    let granted = None;
+                    Some(Standing::Subscribed { filter, granted })
+                }
+                None if is_present => Some(Standing::Unknown { filter }),
+                None => None,
+            },
+        }
+    }
+
+    /// The most takeovers of a client within two minutes, and the addresses that took part.
+    pub fn takeovers(&self, client: &str) -> (usize, Vec<String>) {
+        const WITHIN_MS: u64 = 120_000;
+        let all: Vec<_> = self
+            .of(client)
+            .iter()
+            .filter(|event| event.outcome == Outcome::DisconnectTakenOver)
+            .filter(|event| {
+                let question = &self.evidence.question;
+                event.unix_ms + WITHIN_MS >= question.from_ms && event.unix_ms <= question.to_ms
+            })
+            .collect();
+        let most = (0..all.len()).map(|start| {
+            let from = all.get(start).map_or(0, |event| event.unix_ms);
+            let rest = all.get(start..).unwrap_or_default();
+            let near = rest
+                .iter()
+                .take_while(|event| event.unix_ms <= from + WITHIN_MS);
+            near.count()
+        });
+        let most = most.max().unwrap_or_default();
+        let connects = self
+            .of(client)
+            .iter()
+            .filter(|event| event.outcome == Outcome::ConnectAccepted);
+        let peers: BTreeSet<_> = all
+            .iter()
+            .copied()
+            .chain(connects)
+            .filter_map(|event| event.peer)
+            .map(|peer| peer.to_string())
+            .collect();
+        (most, peers.into_iter().take(4).collect())
+    }
+}

@@ -1,0 +1,24 @@
+//! Why did the message not arrive?
+//!
+//! [`Evidence`] is what the flight recorder has about a question and how things stand now;
+//! [`diagnose`] walks the message's way through it, from publisher to subscriber, and makes a
+//! [`Report`]: the first thing that stopped the message, what shows it, and what to do. A verdict
+//! says no more than the evidence does, and names how sure it is.
+//!
+//! Nothing here has IO or a clock: the same evidence gives the same report.
+#![forbid(unsafe_code)]
+#![warn(clippy::indexing_slicing)]
+
+pub mod code;
+pub mod evidence;
+pub mod history;
+pub mod near;
+pub mod render;
+pub mod rules;
+pub mod texts;
+pub mod verdict;
+
+pub use code::{Area, Code, Confidence, Fate};
+pub use evidence::{Coverage, Event, Evidence, KernelFacts, Presence, Question};
+pub use texts::{explain, manual};
+pub use verdict::{Report, Verdict, diagnose};

@@ -1,0 +1,448 @@
+//! A report as text for a terminal, as Markdown, and as JSON.
+
+use columba_broker::recorder::flag;
+use columba_codec::QoS;
+use columba_speech::{Language, Param, Text, width};
+use serde_json::{Map, Value, json};
+
+use crate::code::Fate;
+use crate::evidence::Event;
+use crate::texts::pages::fate_word;
+use crate::texts::sentences as say;
+use crate::verdict::{Judged, Report, STAGES, Status, Verdict};
+
+/// The name of the form that [`json`] gives; changes with it.
+pub const SCHEMA: &str = "columba.why/1";
+
+/// How a text is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    /// In which language.
+    pub language: Language,
+    /// Without characters beyond ASCII, but for names and Chinese.
+    pub is_ascii: bool,
+    /// Cells of a line.
+    pub width: usize,
+    /// What the reader's clocks are ahead of UTC, in seconds.
+    pub utc_offset_secs: i64,
+}
+
+impl Default for Style {
+    fn default() -> Self {
+        Self {
+            language: Language::English,
+            is_ascii: false,
+            width: 100,
+            utc_offset_secs: 0,
+        }
+    }
+}
+
+/// Day and time in UTC.
+pub fn date_time(unix_ms: u64) -> String {
+    let ms = i64::try_from(unix_ms).unwrap_or(i64::MAX);
+    let time = jiff::Timestamp::from_millisecond(ms).unwrap_or_default();
+    format!("{time:.3}")
+}
+
+fn clock(unix_ms: u64, style: &Style) -> String {
+    let ms = unix_ms.saturating_add_signed(style.utc_offset_secs * 1000);
+    let (secs, ms) = (ms / 1000 % 86_400, ms % 1000);
+    let (hours, minutes, secs) = (secs / 3600, secs / 60 % 60, secs % 60);
+    format!("{hours:02}:{minutes:02}:{secs:02}.{ms:03}")
+}
+
+/// For a terminal. Says everything in words, so that marks and colours may be left out.
+pub fn text(report: &Report, style: &Style) -> String {
+    let language = style.language;
+    let say = |text: Text| text.to_string(language);
+    let verdict = &report.verdict;
+    let mut out = String::new();
+    let head = format!(
+        "{} {}: {}",
+        mark_of(verdict.fate(), style),
+        say(fate_word(verdict.fate())),
+        say(verdict.title())
+    );
+    let tail = format!("{}  {}", verdict.code.name(), say(confidence_word(verdict)));
+    let cells = style.width.saturating_sub(width::width(&tail) + 2);
+    out.push_str(&format!("{}  {tail}\n", width::pad(&head, cells)));
+    for line in wrapped(&say(verdict.text.clone()), style.width.saturating_sub(2)) {
+        out.push_str(&format!("  {line}\n"));
+    }
+    out.push('\n');
+    for event in &report.timeline {
+        out.push_str(&format!(
+            "  {}  {}\n",
+            clock(event.unix_ms, style),
+            event_line(event)
+        ));
+    }
+    let mut stages = Vec::new();
+    for (name, status) in STAGES.iter().zip(report.stages) {
+        let word = say(status_word(status));
+        stages.push(format!(
+            "{} {} {word}",
+            say(stage_word(name)),
+            mark(status, style)
+        ));
+    }
+    let separator = if style.is_ascii { " > " } else { " → " };
+    for line in wrapped(&stages.join(separator), style.width.saturating_sub(2)) {
+        out.push_str(&format!("  {line}\n"));
+    }
+    out.push('\n');
+    for subscriber in &report.subscribers {
+        let code = subscriber.verdict.code.name();
+        let text = say(subscriber.verdict.text.clone());
+        out.push_str(&format!("  {}  {code}  {text}\n", subscriber.client));
+    }
+    let mut section = |word: Text, lines: Vec<String>| {
+        let label = width::pad(&say(word), 6);
+        for (at, line) in lines.into_iter().enumerate() {
+            let start = if at == 0 {
+                label.clone()
+            } else {
+                " ".repeat(width::width(&label))
+            };
+            out.push_str(&format!("  {start} {line}\n"));
+        }
+    };
+    section(
+        say::word_fix(),
+        report.fixes.iter().map(|fix| say(fix.clone())).collect(),
+    );
+    let also = report.also.iter();
+    let also = also.map(|other| format!("{}  {}", other.code.name(), say(other.text.clone())));
+    section(say::word_also(), also.collect());
+    section(
+        say::word_seen(),
+        seen(report).into_iter().map(say).collect(),
+    );
+    out
+}
+
+/// For a ticket or a chat.
+pub fn markdown(report: &Report, language: Language) -> String {
+    let say = |text: Text| text.to_string(language);
+    let verdict = &report.verdict;
+    let mut out = format!(
+        "## {}: {} ({}, {})\n\n{}\n\n",
+        say(fate_word(verdict.fate())),
+        say(verdict.title()),
+        verdict.code.name(),
+        say(confidence_word(verdict)),
+        say(verdict.text.clone())
+    );
+    for event in &report.timeline {
+        let line = event_line(event).replace('`', "'");
+        out.push_str(&format!("- `{} {line}`\n", date_time(event.unix_ms)));
+    }
+    for (word, lines) in [
+        (
+            say::word_fix(),
+            report
+                .fixes
+                .iter()
+                .map(|fix| say(fix.clone()))
+                .collect::<Vec<_>>(),
+        ),
+        (
+            say::word_also(),
+            report
+                .also
+                .iter()
+                .map(|other| format!("{}: {}", other.code.name(), say(other.text.clone())))
+                .collect(),
+        ),
+        (
+            say::word_seen(),
+            seen(report).into_iter().map(say).collect(),
+        ),
+    ] {
+        if !lines.is_empty() {
+            out.push_str(&format!("\n**{}**\n\n", say(word)));
+        }
+        for line in lines {
+            out.push_str(&format!("- {line}\n"));
+        }
+    }
+    out
+}
+
+fn seen(report: &Report) -> Vec<Text> {
+    let Judged {
+        messages,
+        delivered,
+        not_delivered,
+        waiting,
+        unknown,
+    } = report.judged;
+    let coverage = &report.coverage;
+    let from = date_time(coverage.from_ms);
+    let lost = coverage.left_out + coverage.cut;
+    let mut seen = Vec::new();
+    if messages > 0 {
+        seen.push(say::judged(
+            messages,
+            delivered,
+            not_delivered,
+            waiting,
+            unknown,
+        ));
+    }
+    seen.push(if lost == 0 {
+        say::covered(from)
+    } else {
+        say::covered_partly(from, lost)
+    });
+    seen
+}
+
+fn event_line(event: &Event) -> String {
+    let mut line = event.outcome.name().to_owned();
+    for part in [&event.client, &event.topic] {
+        if !part.is_empty() {
+            line.push_str(&format!("  {part}"));
+        }
+    }
+    if let Some(peer) = event.peer {
+        line.push_str(&format!("  {peer}"));
+    }
+    if let Some(qos) = event.qos {
+        line.push_str(&format!("  qos {}", qos.as_u8()));
+    }
+    if event.flags & flag::RETAIN != 0 && event.outcome.name().starts_with("publish.") {
+        line.push_str("  retain");
+    }
+    if event.packet_id != 0 {
+        line.push_str(&format!("  id {}", event.packet_id));
+    }
+    if event.times > 1 {
+        line.push_str(&format!("  x{}", event.times));
+    }
+    if !event.detail.is_empty() {
+        line.push_str(&format!("  ({})", event.detail));
+    }
+    // A client id or topic may hold anything; a terminal shall not act on it.
+    line.chars()
+        .map(|c| if c.is_control() { '\u{FFFD}' } else { c })
+        .collect()
+}
+
+/// Lines of so many cells. A word longer than that, or text without blanks, is broken anywhere.
+fn wrapped(text: &str, cells: usize) -> Vec<String> {
+    let cells = cells.max(20);
+    let mut lines = vec![String::new()];
+    for word in text.split_inclusive(' ') {
+        let last = lines.last().map_or(0, |line| width::width(line));
+        if last > 0 && last + width::width(word.trim_end()) > cells {
+            lines.push(String::new());
+        }
+        for c in word.chars() {
+            let used = lines.last().map_or(0, |line| width::width(line));
+            if used + width::width(c.encode_utf8(&mut [0; 4])) > cells && c != ' ' {
+                lines.push(String::new());
+            }
+            if let Some(line) = lines.last_mut() {
+                line.push(if c.is_control() { '\u{FFFD}' } else { c });
+            }
+        }
+    }
+    lines
+        .iter()
+        .map(|line| line.trim_end().to_owned())
+        .collect()
+}
+
+const fn mark(status: Status, style: &Style) -> &'static str {
+    match (status, style.is_ascii) {
+        (Status::Pass, false) => "✓",
+        (Status::Pass, true) => "+",
+        (Status::Fail, false) => "✗",
+        (Status::Fail, true) => "x",
+        (Status::Wait, false) => "…",
+        (Status::Wait, true) => "~",
+        (Status::Skip, false) => "·",
+        (Status::Skip, true) => "-",
+        (Status::Unknown, _) => "?",
+    }
+}
+
+const fn mark_of(fate: Fate, style: &Style) -> &'static str {
+    let status = match fate {
+        Fate::Delivered => Status::Pass,
+        Fate::NotDelivered => Status::Fail,
+        Fate::Waiting => Status::Wait,
+        Fate::Unknown => Status::Unknown,
+    };
+    mark(status, style)
+}
+
+fn status_word(status: Status) -> Text {
+    match status {
+        Status::Pass => say::word_ok(),
+        Status::Fail => say::word_failed(),
+        Status::Wait => say::word_waiting(),
+        Status::Skip => say::word_skipped(),
+        Status::Unknown => say::word_unknown(),
+    }
+}
+
+fn stage_word(stage: &str) -> Text {
+    match stage {
+        "publisher" => say::stage_publisher(),
+        "accepted" => say::stage_accepted(),
+        "routed" => say::stage_routed(),
+        "session" => say::stage_session(),
+        "sent" => say::stage_sent(),
+        _ => say::stage_app(),
+    }
+}
+
+fn confidence_word(verdict: &Verdict) -> Text {
+    use crate::code::Confidence;
+    match verdict.confidence {
+        Confidence::Certain => say::word_certain(),
+        Confidence::Likely => say::word_likely(),
+        Confidence::Possible => say::word_possible(),
+    }
+}
+
+/// For programs. Has codes and parameters, and the sentences in one language.
+pub fn json(report: &Report, language: Language) -> Value {
+    let stages: Vec<_> = STAGES
+        .iter()
+        .zip(report.stages)
+        .map(|(id, status)| json!({"id": id, "status": status.name()}))
+        .collect();
+    let fixes: Vec<_> = report
+        .fixes
+        .iter()
+        .map(
+            |fix| json!({"id": fix.code(), "params": params(fix), "text": fix.to_string(language)}),
+        )
+        .collect();
+    let subscribers: Vec<_> = report
+        .subscribers
+        .iter()
+        .map(|of| {
+            json!({
+                "client": of.client,
+                "judged": judged(&of.judged),
+                "verdict": verdict(&of.verdict, language),
+            })
+        })
+        .collect();
+    let coverage = &report.coverage;
+    json!({
+        "schema": SCHEMA,
+        "question": {
+            "topic": report.question.topic,
+            "publisher": report.question.publisher,
+            "subscriber": report.question.subscriber,
+            "from": date_time(report.question.from_ms),
+            "to": date_time(report.question.to_ms),
+        },
+        "verdict": verdict(&report.verdict, language),
+        "stages": stages,
+        "fixes": fixes,
+        "timeline": report.timeline.iter().map(event).collect::<Vec<_>>(),
+        "also": report.also.iter().map(|of| verdict(of, language)).collect::<Vec<_>>(),
+        "judged": judged(&report.judged),
+        "subscribers": subscribers,
+        "coverage": {
+            "from": date_time(coverage.from_ms),
+            "overwritten": coverage.overwritten,
+            "left_out": coverage.left_out,
+            "cut": coverage.cut,
+            "boots": coverage.boots,
+            "complete": coverage.from_ms <= report.question.from_ms
+                && coverage.left_out == 0
+                && coverage.cut == 0,
+        },
+    })
+}
+
+fn verdict(verdict: &Verdict, language: Language) -> Value {
+    json!({
+        "code": verdict.code.name(),
+        "stage": verdict.code.area().name(),
+        "confidence": verdict.confidence.name(),
+        "outcome": verdict.fate().name(),
+        "title": verdict.title().to_string(language),
+        "sentence": verdict.text.code(),
+        "params": params(&verdict.text),
+        "text": verdict.text.to_string(language),
+    })
+}
+
+fn judged(judged: &Judged) -> Value {
+    json!({
+        "messages": judged.messages,
+        "delivered": judged.delivered,
+        "not_delivered": judged.not_delivered,
+        "waiting": judged.waiting,
+        "unknown": judged.unknown,
+    })
+}
+
+fn params(text: &Text) -> Value {
+    let params = text
+        .params()
+        .map(|(name, value)| (name.to_owned(), param(value)));
+    Value::Object(params.collect())
+}
+
+fn param(value: &Param) -> Value {
+    match value {
+        Param::Plain(text) => json!(text),
+        Param::Number(number) | Param::Bytes(number) => json!(number),
+        Param::Duration(duration) => json!(duration.as_millis() as u64),
+        Param::Text(text) => json!({"id": text.code(), "params": params(text)}),
+        Param::List(items) => items.iter().map(param).collect(),
+    }
+}
+
+/// An event with what it has.
+pub fn event(event: &Event) -> Value {
+    let mut out = Map::new();
+    let mut put = |name: &str, value: Value| {
+        let is_empty = value.is_null() || value == json!("") || value == json!(0);
+        if !is_empty {
+            out.insert(name.to_owned(), value);
+        }
+    };
+    put("ts", json!(date_time(event.unix_ms)));
+    put("kind", json!(event.outcome.name()));
+    put("shard", json!(event.shard));
+    put("seq", json!(event.sequence));
+    put("client", json!(event.client));
+    put("by", json!(event.by));
+    put("topic", json!(event.topic));
+    put("detail", json!(event.detail));
+    put("peer", json!(event.peer.map(|peer| peer.to_string())));
+    put("message", json!(event.message));
+    put(
+        "retain",
+        if event.flags & flag::RETAIN != 0 {
+            json!(true)
+        } else {
+            Value::Null
+        },
+    );
+    put("packet_id", json!(event.packet_id));
+    put("bytes", json!(event.size_bytes));
+    put("count", json!(event.count));
+    put("secs", json!(event.secs));
+    put("payload", json!(event.payload.map(|kind| kind.name())));
+    if event.times > 1 {
+        put("times", json!(event.times));
+        put("first", json!(date_time(event.first_unix_ms)));
+    }
+    // QoS 0 is a value too.
+    if let Some(qos) = event.qos.map(QoS::as_u8) {
+        out.insert("qos".to_owned(), json!(qos));
+    }
+    Value::Object(out)
+}

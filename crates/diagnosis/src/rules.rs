@@ -1,0 +1,82 @@
+//! From evidence to findings, one file for each part of a message's way.
+
+pub mod copy;
+pub mod publisher;
+pub mod routing;
+
+use std::time::Duration;
+
+use columba_speech::Text;
+
+use crate::code::{Code, Confidence};
+use crate::evidence::Event;
+
+/// What a rule found.
+#[derive(Clone, Debug)]
+pub struct Finding<'e> {
+    /// The verdict.
+    pub code: Code,
+    /// How sure it is.
+    pub confidence: Confidence,
+    /// What happened, with names and numbers.
+    pub text: Text,
+    /// What to do in this very case.
+    pub fixes: Vec<Text>,
+    /// What shows it.
+    pub cites: Vec<&'e Event>,
+}
+
+impl<'e> Finding<'e> {
+    /// A finding that was recorded when it happened.
+    pub fn certain(code: Code, text: Text) -> Self {
+        Self {
+            code,
+            confidence: Confidence::Certain,
+            text,
+            fixes: Vec::new(),
+            cites: Vec::new(),
+        }
+    }
+
+    /// The same, less sure.
+    #[must_use]
+    pub fn with(mut self, confidence: Confidence) -> Self {
+        self.confidence = confidence;
+        self
+    }
+
+    /// With something to do.
+    #[must_use]
+    pub fn fix(mut self, text: Text) -> Self {
+        self.fixes.push(text);
+        self
+    }
+
+    /// With events that show it.
+    #[must_use]
+    pub fn cite(mut self, events: impl IntoIterator<Item = &'e Event>) -> Self {
+        self.cites.extend(events);
+        self
+    }
+}
+
+/// A time between two events.
+pub fn between(from_ms: u64, to_ms: u64) -> Duration {
+    Duration::from_millis(to_ms.saturating_sub(from_ms))
+}
+
+/// What an event says in words, or at least what it is called.
+pub fn words(event: &Event) -> String {
+    if event.detail.is_empty() {
+        event.outcome.name().to_owned()
+    } else {
+        event.detail.clone()
+    }
+}
+
+/// The address of an event.
+pub fn peer(event: &Event) -> String {
+    event
+        .peer
+        .map_or_else(|| "?".to_owned(), |peer| peer.to_string())
+}

@@ -1,0 +1,293 @@
+//! What became of the copy for one subscriber?
+
+use columba_broker::outcome::Outcome;
+use columba_broker::query::{SessionDetail, WaitingOn};
+use columba_broker::recorder::PayloadKind;
+use columba_codec::QoS;
+use columba_speech::{Param, Text};
+
+use super::{Finding, between, words};
+use crate::code::{Code, Confidence, Fate};
+use crate::evidence::{Event, Presence};
+use crate::history::{History, ends_session};
+use crate::texts::sentences as say;
+
+/// What became of the copy of a message for a client.
+pub fn judge<'e>(history: &History<'e>, publication: &'e Event, client: &str) -> Finding<'e> {
+    let copies = history.copies(publication.message);
+    let own: Vec<_> = copies
+        .iter()
+        .copied()
+        .filter(|event| event.client == client)
+        .collect();
+    let Some(last) = own.last().copied() else {
+        return settled(history, publication, client)
+            .unwrap_or_else(|| super::routing::no_copy(history, publication, client));
+    };
+    // Two copies of one message by two subscriptions of a client: one that arrived counts.
+    let arrived = own
+        .iter()
+        .copied()
+        .rfind(|event| matches!(event.outcome, Outcome::DeliverAcked | Outcome::DeliverSent));
+    let found = of_end(history, publication, &own, arrived.unwrap_or(last), client);
+    found.cite(own)
+}
+
+fn of_end<'e>(
+    history: &History<'e>,
+    publication: &'e Event,
+    own: &[&'e Event],
+    last: &'e Event,
+    client: &str,
+) -> Finding<'e> {
+    match last.outcome {
+        Outcome::DeliverAcked => {
+            let sent = own
+                .iter()
+                .rfind(|event| event.outcome == Outcome::DeliverInFlight);
+            let took = between(
+                sent.map_or(last.unix_ms, |event| event.unix_ms),
+                last.unix_ms,
+            );
+            Finding::certain(Code::D01, say::d01(client, took))
+        }
+        Outcome::DeliverRefused => Finding::certain(Code::D01, say::d01_refused(client)),
+        Outcome::DeliverSent => sent(history, client),
+        Outcome::DeliverInFlight
+        | Outcome::DeliverInflightFull
+        | Outcome::DeliverSocketFull
+        | Outcome::DeliverOffline => waits(history, publication, last, client),
+        Outcome::DeliverOtherSharedMember => {
+            let copies = history.copies(publication.message);
+            let other = copies.iter().rfind(|event| event.client != client);
+            let group = if last.detail.is_empty() {
+                "$share"
+            } else {
+                &last.detail
+            };
+            let member = other.map_or("?", |event| &*event.client);
+            Finding::certain(Code::R05, say::r05(group, member))
+        }
+        _ => lost(last, publication, own, client)
+            .unwrap_or_else(|| Finding::certain(Code::U01, say::u01_copy(client))),
+    }
+}
+
+/// A copy that was dropped. `None`: this event is none.
+fn lost<'e>(
+    event: &Event,
+    publication: &Event,
+    own: &[&'e Event],
+    client: &str,
+) -> Option<Finding<'e>> {
+    let has_waited = own.iter().any(|event| {
+        matches!(
+            event.outcome,
+            Outcome::DeliverOffline | Outcome::DeliverInflightFull | Outcome::DeliverSocketFull
+        )
+    });
+    let found = match event.outcome {
+        Outcome::DeliverExpired if !has_waited && publication.unix_ms == event.unix_ms => {
+            Finding::certain(Code::P12, say::p12(client))
+        }
+        Outcome::DeliverQos0Offline => {
+            let published = publication.qos.map_or(0, QoS::as_u8);
+            // At least one of both is 0; of the subscription it is known if the message has more.
+            let text = if published > 0 {
+                say::s02(client, published, 0_u8)
+            } else {
+                say::s02_plain(client)
+            };
+            Finding::certain(Code::S02, text)
+        }
+        _ => return fault(event, client),
+    };
+    Some(found)
+}
+
+/// What a recorded loss means, whether or not its message was followed.
+pub fn fault<'e>(event: &Event, client: &str) -> Option<Finding<'e>> {
+    let (code, text) = match event.outcome {
+        Outcome::DeliverDeniedRead => (Code::S06, say::s06(client, &*event.topic, rule(event))),
+        Outcome::DeliverNoLocal => (Code::R06, say::r06(client)),
+        Outcome::DeliverQos0Offline => (Code::S02, say::s02_plain(client)),
+        Outcome::DeliverQueueFull => (Code::S07, say::s07(client, words(event))),
+        Outcome::DeliverExpired => (Code::S09, say::s09(client)),
+        Outcome::DeliverSessionEnded => (Code::S03, say::s03_waiting(client)),
+        Outcome::DeliverTooLarge => (Code::S10, say::s10(client, words(event))),
+        Outcome::DeliverSocketCongested => (Code::S08, say::s08(client)),
+        Outcome::DeliverNoSharedMember => (Code::R05, say::r05_nobody(words(event))),
+        _ => return None,
+    };
+    Some(Finding::certain(code, text))
+}
+
+fn rule(event: &Event) -> Param {
+    if event.detail.is_empty() {
+        say::rule_default().into()
+    } else {
+        event.detail.clone().into()
+    }
+}
+
+/// Sent, with QoS 0.
+fn sent<'e>(history: &History<'e>, client: &str) -> Finding<'e> {
+    let is_asked = history.evidence.question.subscriber.as_deref() == Some(client);
+    let (text, sure) = match history.evidence.kernel.filter(|_| is_asked) {
+        Some(kernel) if kernel.unacknowledged_bytes + kernel.send_queue_bytes == 0 => {
+            (say::d02_kernel(client), Confidence::Certain)
+        }
+        Some(kernel) => {
+            let bytes = kernel.unacknowledged_bytes + kernel.send_queue_bytes;
+            (
+                say::d02_stuck(client, Param::Bytes(bytes)),
+                Confidence::Possible,
+            )
+        }
+        None => (say::d02(client), Confidence::Likely),
+    };
+    Finding::certain(Code::D02, text).with(sure)
+}
+
+/// The last that is known of a copy is that it waits.
+fn waits<'e>(
+    history: &History<'e>,
+    publication: &'e Event,
+    last: &'e Event,
+    client: &str,
+) -> Finding<'e> {
+    if let Some(found) = settled(history, publication, client) {
+        return found;
+    }
+    let session = session_of(history, client);
+    let later = history
+        .of(client)
+        .iter()
+        .copied()
+        .filter(|event| event.unix_ms >= last.unix_ms);
+    if let Some(end) = later.clone().find(|event| ends_session(event.outcome)) {
+        return Finding::certain(Code::S03, say::s03_waiting(client))
+            .with(Confidence::Likely)
+            .cite([end]);
+    }
+    let waiting_on = session.map(|session| session.row.waiting_on);
+    let is_offline = session.is_some_and(|session| session.row.connection.is_none());
+    let (code, text) = match last.outcome {
+        Outcome::DeliverInFlight if is_offline => (Code::S13, say::s13(client)),
+        Outcome::DeliverInFlight => (Code::D03, say::d03(client)),
+        Outcome::DeliverOffline if waiting_on != Some(WaitingOn::Acknowledgement) => {
+            (Code::S13, say::s13(client))
+        }
+        Outcome::DeliverSocketFull => (Code::S11, say::s11_socket(client)),
+        _ if is_offline => (Code::S13, say::s13(client)),
+        _ => match session {
+            Some(session) => (Code::S11, say::s11(client, session.row.inflight)),
+            None => (Code::S11, say::s11_plain(client)),
+        },
+    };
+    let sure = if session.is_some() {
+        Confidence::Certain
+    } else {
+        Confidence::Likely
+    };
+    Finding::certain(code, text).with(sure)
+}
+
+fn session_of<'h>(history: &'h History<'_>, client: &str) -> Option<&'h SessionDetail> {
+    let question = &history.evidence.question;
+    let is_asked = question.subscriber.as_deref() == Some(client);
+    let presence = if is_asked {
+        &history.evidence.subscriber
+    } else {
+        &Presence::Unknown
+    };
+    presence.session()
+}
+
+/// A session that subscribed and was there all along, that lost nothing and has nothing left to
+/// settle, has got everything with QoS 1 and 2: what is acknowledged leaves it, and nothing else does.
+fn settled<'e>(history: &History<'e>, publication: &'e Event, client: &str) -> Option<Finding<'e>> {
+    let session = session_of(history, client)?;
+    let is_idle = session.row.queued == 0 && session.row.inflight == 0;
+    let since = history
+        .of(client)
+        .iter()
+        .filter(|event| event.unix_ms >= publication.unix_ms);
+    let mut since = since.filter(|event| event.message == 0 || event.topic == history.topic);
+    let has_lost =
+        since.any(|event| ends_session(event.outcome) || event.outcome.is_dropped_copy());
+    let is_whole = history.evidence.coverage.cut == 0
+        && history.evidence.coverage.from_ms <= publication.unix_ms;
+    if !is_idle || has_lost || !is_whole {
+        return None;
+    }
+    let is_copied = history
+        .copies(publication.message)
+        .iter()
+        .any(|event| event.client == client);
+    if !is_copied && history.evidence.coverage.left_out == 0 {
+        return None;
+    }
+    let standing = history.standings(client, publication.unix_ms);
+    let Some(crate::history::Standing::Subscribed { filter, granted }) = standing.first() else {
+        return None;
+    };
+    if filter.starts_with("$share/") && !is_copied || publication.client == client {
+        return None;
+    }
+    let rows = history.evidence.subscriptions.iter();
+    let present = rows.filter(|row| &*row.key.client_id == client);
+    let mut present = present.filter(|row| crate::history::filter_of(row) == *filter);
+    let granted = granted
+        .and_then(|event| event.qos)
+        .or_else(|| present.next().map(|row| row.qos));
+    let is_reliable = granted.is_some_and(|qos| qos > QoS::AtMostOnce)
+        && publication.qos.is_some_and(|qos| qos > QoS::AtMostOnce);
+    is_reliable.then(|| {
+        let sure = if is_copied {
+            Confidence::Certain
+        } else {
+            Confidence::Likely
+        };
+        Finding::certain(Code::D01, say::d01_settled(client)).with(sure)
+    })
+}
+
+/// What else there is to say of a message that arrived.
+pub fn noticed<'e>(
+    history: &History<'e>,
+    publication: &'e Event,
+    found: &Finding<'e>,
+    client: &str,
+) -> Vec<Finding<'e>> {
+    let mut also = Vec::new();
+    if found.code.fate() == Fate::Delivered
+        && let Some(what) = publication.payload.and_then(payload_words)
+    {
+        let odd = Finding::certain(Code::D04, say::d04(what)).with(Confidence::Likely);
+        also.push(odd.cite([publication]));
+    }
+    let (times, peers) = history.takeovers(client);
+    if times >= 2 {
+        let peers = Param::list(peers);
+        also.push(if found.code.fate() == Fate::Delivered {
+            let text = say::d05(client, peers);
+            Finding::certain(Code::D05, text).with(Confidence::Possible)
+        } else {
+            Finding::certain(Code::S04, say::s04(client, times, peers))
+        });
+    }
+    also
+}
+
+fn payload_words(kind: PayloadKind) -> Option<Text> {
+    match kind {
+        PayloadKind::Empty => Some(say::payload_empty()),
+        PayloadKind::JsonCut => Some(say::payload_json_cut()),
+        PayloadKind::ByteOrderMark => Some(say::payload_bom()),
+        PayloadKind::Nul => Some(say::payload_nul()),
+        PayloadKind::Gbk => Some(say::payload_gbk()),
+        PayloadKind::Gzip => Some(say::payload_gzip()),
+        PayloadKind::Text | PayloadKind::Json | PayloadKind::Binary => None,
+    }
+}

@@ -1,0 +1,209 @@
+//! Did the message come to the broker at all?
+
+use columba_broker::outcome::Outcome;
+use columba_codec::{TopicFault, TopicName};
+use columba_speech::Param;
+
+use super::{Finding, peer, words};
+use crate::code::{Code, Confidence};
+use crate::evidence::Event;
+use crate::history::History;
+use crate::near;
+use crate::texts::sentences as say;
+
+/// A PUBLISH that was refused.
+pub fn refused<'e>(event: &'e Event) -> Option<Finding<'e>> {
+    let (client, topic) = (&*event.client, &*event.topic);
+    let found = match event.outcome {
+        Outcome::PublishDeniedAcl => {
+            Finding::certain(Code::P07, say::p07(client, topic, words(event)))
+        }
+        Outcome::PublishTooLarge => Finding::certain(Code::P08, say::p08(client, words(event))),
+        Outcome::PublishBadTopic | Outcome::PublishAliasInvalid => {
+            Finding::certain(Code::P06, say::p06_refused(client, topic, words(event)))
+        }
+        Outcome::PublishReceiveMaximum
+        | Outcome::PublishRetainQuota
+        | Outcome::PublishPayloadInvalid => {
+            Finding::certain(Code::P09, say::p09(client, words(event)))
+        }
+        Outcome::DisconnectMalformed | Outcome::DisconnectProtocol => {
+            Finding::certain(Code::P09, say::p09(client, words(event)))
+        }
+        _ => return None,
+    };
+    Some(found.cite([event]))
+}
+
+/// Things about the publisher that are worth a word, whatever became of the message.
+pub fn noticed<'e>(history: &History<'e>) -> Vec<Finding<'e>> {
+    let mut found = Vec::new();
+    for event in history.window() {
+        if event.outcome == Outcome::PublishDuplicate && event.topic == history.topic {
+            let text = say::p11(&*event.client, history.topic, event.times);
+            found.push(Finding::certain(Code::P11, text).cite([event]));
+        }
+    }
+    found.truncate(1);
+    if let Some(publisher) = history.evidence.question.publisher.as_deref() {
+        found.extend(shared_id(history, publisher));
+        let session = history.evidence.publisher.session();
+        if let Some(session) = session.filter(|session| session.unreleased > 0) {
+            let text = say::p10(publisher, session.unreleased);
+            found.push(Finding::certain(Code::P10, text));
+        }
+    }
+    found
+}
+
+/// Why nothing came, most basic things first. The first one blocks, the others are noticed.
+pub fn nothing_came<'e>(history: &History<'e>) -> Vec<Finding<'e>> {
+    let mut found = Vec::new();
+    let publisher = history.evidence.question.publisher.as_deref();
+    if let Err(fault) = TopicName::parse(history.topic) {
+        let text = say::p06(history.topic, fault_words(fault));
+        found.push(Finding::certain(Code::P06, text));
+    }
+    if let Some(publisher) = publisher {
+        if !history.knows(publisher) {
+            found.extend(never_seen(history, publisher));
+            return found;
+        }
+        found.extend(kept_out(history, publisher));
+    }
+    found.push(no_publish(history, publisher));
+    found
+}
+
+fn fault_words(fault: TopicFault) -> String {
+    fault.to_string()
+}
+
+fn never_seen<'e>(history: &History<'e>, publisher: &str) -> Vec<Finding<'e>> {
+    let sure = if is_covered(history) {
+        Confidence::Certain
+    } else {
+        Confidence::Likely
+    };
+    if let Some(other) = like(history, publisher) {
+        let text = say::u03_near(publisher, other);
+        let found = Finding::certain(Code::U03, text).with(sure);
+        return vec![found.fix(say::fix_ask_for(other))];
+    }
+    let mut found = vec![Finding::certain(Code::P01, say::p01(publisher)).with(sure)];
+    let others = history.evidence.clients.len();
+    if others > 0 {
+        let elsewhere = Finding::certain(Code::P13, say::p13(others));
+        found.push(elsewhere.with(Confidence::Possible));
+    }
+    found
+}
+
+/// A client id that is nearly this one.
+pub fn like<'h>(history: &'h History<'_>, client: &str) -> Option<&'h str> {
+    let clients = history.evidence.clients.iter().map(String::as_str);
+    let near = clients.filter_map(|of| {
+        let far = if of.eq_ignore_ascii_case(client) {
+            0
+        } else {
+            near::distance(of, client)
+        };
+        (of != client && far <= 2 && client.chars().count() > 2 * far).then_some((far, of))
+    });
+    near.min().map(|(_, of)| of)
+}
+
+/// What kept a known publisher away.
+fn kept_out<'e>(history: &History<'e>, publisher: &str) -> Vec<Finding<'e>> {
+    let mut found = Vec::new();
+    let question = &history.evidence.question;
+    let events = history.of(publisher);
+    let in_window = || {
+        events
+            .iter()
+            .copied()
+            .filter(|event| history.is_in_window(event.unix_ms))
+    };
+    let refusals = in_window().filter(|event| {
+        event.outcome.name().starts_with("connect.") && event.outcome != Outcome::ConnectAccepted
+    });
+    let was_connected = history.is_online_at(publisher, question.from_ms) == Some(true)
+        || in_window().any(|event| event.outcome == Outcome::ConnectAccepted);
+    if let Some(last) = refusals.clone().last() {
+        let times: u64 = refusals
+            .filter(|event| event.outcome == last.outcome)
+            .map(|event| event.times)
+            .sum();
+        let text = say::p02(publisher, times, words(last), peer(last));
+        let refused = Finding::certain(Code::P02, text).cite([last]);
+        let sure = if was_connected {
+            Confidence::Possible
+        } else {
+            Confidence::Certain
+        };
+        if !was_connected {
+            found.push(refused.with(sure));
+        }
+    }
+    found.extend(shared_id(history, publisher));
+    let is_away = history.is_online_at(publisher, question.from_ms) == Some(false);
+    if !was_connected && is_away && found.is_empty() {
+        let before = events.iter().copied().rfind(|event| {
+            event.unix_ms <= question.to_ms && event.outcome.name().starts_with("disconnect.")
+        });
+        let away = match before {
+            Some(event) => {
+                let ago = super::between(event.unix_ms, question.to_ms);
+                Finding::certain(Code::P04, say::p04_since(publisher, ago, words(event)))
+                    .cite([event])
+            }
+            None => Finding::certain(Code::P04, say::p04(publisher)),
+        };
+        found.push(away);
+    }
+    found
+}
+
+/// Several programs with the id of the publisher.
+fn shared_id<'e>(history: &History<'e>, publisher: &str) -> Option<Finding<'e>> {
+    let (times, peers) = history.takeovers(publisher);
+    let last = history
+        .of(publisher)
+        .iter()
+        .copied()
+        .rfind(|event| event.outcome == Outcome::DisconnectTakenOver);
+    (times >= 3).then(|| {
+        let text = say::p03(publisher, times, Param::list(peers));
+        Finding::certain(Code::P03, text).cite(last)
+    })
+}
+
+fn is_covered(history: &History<'_>) -> bool {
+    let coverage = &history.evidence.coverage;
+    coverage.from_ms <= history.evidence.question.from_ms && coverage.cut == 0
+}
+
+fn no_publish<'e>(history: &History<'e>, publisher: Option<&str>) -> Finding<'e> {
+    let evidence = history.evidence;
+    let topics = evidence.topics.iter().map(String::as_str);
+    let near = near::topics(history.topic, topics);
+    // A topic that was quiet is followed even when the ledger leaves messages out.
+    let is_whole = is_covered(history) && evidence.coverage.left_out == 0;
+    let sure = if is_whole {
+        Confidence::Certain
+    } else {
+        Confidence::Possible
+    };
+    if let Some(best) = near.first() {
+        let text = say::p05_near(history.topic, &*best.name, best.rule.sentence(best.level));
+        let found = Finding::certain(Code::P05, text).with(sure);
+        return found
+            .fix(say::fix_publish_to(history.topic))
+            .fix(say::fix_subscribe_to(&*best.name));
+    }
+    let text = match publisher {
+        Some(publisher) => say::p05_by(history.topic, publisher),
+        None => say::p05(history.topic),
+    };
+    Finding::certain(Code::P05, text).with(sure)
+}

@@ -1,0 +1,234 @@
+//! Who subscribed when the message came?
+
+use columba_broker::outcome::Outcome;
+use columba_broker::recorder::flag;
+use columba_speech::Text;
+
+use super::{Finding, between, words};
+use crate::code::{Code, Confidence};
+use crate::evidence::Event;
+use crate::history::{History, Standing, filter_of};
+use crate::near::{self, Near, Rule};
+use crate::texts::sentences as say;
+
+/// Why a message has no copy for a subscriber.
+pub fn no_copy<'e>(history: &History<'e>, publication: &'e Event, client: &str) -> Finding<'e> {
+    let at_ms = publication.unix_ms;
+    let standings = history.standings(client, at_ms);
+    match standings.first() {
+        Some(Standing::Subscribed { filter, granted }) => {
+            subscribed(history, publication, client, filter, *granted)
+        }
+        Some(Standing::Unknown { filter: _ }) => {
+            Finding::certain(Code::U01, say::u01_copy(client)).cite([publication])
+        }
+        Some(Standing::Refused(event)) => {
+            let text = say::s05(client, &*event.topic, words(event));
+            Finding::certain(Code::S05, text).cite([*event])
+        }
+        Some(Standing::Ended(event)) => ended(history, event, client, at_ms),
+        Some(Standing::Later(event)) => later(history, publication, event, client),
+        None => never(history, publication, Some(client)),
+    }
+}
+
+/// It subscribed, and there is no copy of its own.
+fn subscribed<'e>(
+    history: &History<'e>,
+    publication: &'e Event,
+    client: &str,
+    filter: &str,
+    granted: Option<&'e Event>,
+) -> Finding<'e> {
+    if filter.starts_with("$share/") {
+        return of_group(history, publication, filter);
+    }
+    let own = granted.is_some_and(|event| event.flags & flag::NO_LOCAL != 0)
+        && publication.client == client;
+    if own {
+        return Finding::certain(Code::R06, say::r06(client)).cite([publication]);
+    }
+    let coverage = &history.evidence.coverage;
+    let is_whole = coverage.left_out == 0 && coverage.cut == 0;
+    if is_whole && granted.is_some_and(|event| event.unix_ms < publication.unix_ms) {
+        let text = say::r08(client, filter);
+        return Finding::certain(Code::R08, text)
+            .with(Confidence::Possible)
+            .cite([publication]);
+    }
+    Finding::certain(Code::U01, say::u01_copy(client)).cite([publication])
+}
+
+fn of_group<'e>(history: &History<'e>, publication: &'e Event, group: &str) -> Finding<'e> {
+    let copies = history.copies(publication.message);
+    let nobody = copies
+        .iter()
+        .copied()
+        .find(|event| event.client.is_empty() && event.detail.contains(group));
+    if let Some(event) = nobody {
+        let code = if event.outcome == Outcome::DeliverDeniedRead {
+            Code::S06
+        } else {
+            Code::R05
+        };
+        return Finding::certain(code, say::r05_nobody(group)).cite([event]);
+    }
+    let by_group = copies.iter().copied().rfind(|event| event.detail == group);
+    if let Some(event) = by_group {
+        let text = say::r05(group, &*event.client);
+        return Finding::certain(Code::R05, text).cite([event]);
+    }
+    // A copy that waits does not say by which group it came: somebody else's has to be from it.
+    let other = copies
+        .iter()
+        .copied()
+        .rfind(|event| !event.client.is_empty());
+    match other {
+        Some(event) => Finding::certain(Code::R05, say::r05(group, &*event.client))
+            .with(Confidence::Likely)
+            .cite([event]),
+        None => Finding::certain(
+            Code::U01,
+            say::u01_left_out(history.evidence.coverage.left_out),
+        ),
+    }
+}
+
+/// The subscription had ended before.
+fn ended<'e>(history: &History<'e>, event: &'e Event, client: &str, at_ms: u64) -> Finding<'e> {
+    let ago = between(event.unix_ms, at_ms);
+    let is_online = history.is_online_at(client, at_ms);
+    let (code, text) = match event.outcome {
+        Outcome::UnsubscribeDone => (Code::S12, say::s12(client, &*event.topic, ago)),
+        Outcome::UnsubscribeByAdmin => (Code::S12, say::s12_admin(client, &*event.topic, ago)),
+        Outcome::SubscribeRevoked => (
+            Code::S05,
+            say::s05_revoked(client, &*event.topic, words(event)),
+        ),
+        Outcome::SessionExpired => (Code::S03, say::s03_expired(client, ago)),
+        Outcome::SessionReplaced => (Code::S03, say::s03_clean(client, ago)),
+        Outcome::SessionEndedByAdmin => (Code::S03, say::s03_admin(client, ago)),
+        _ if is_online == Some(true) => (Code::S03, say::s03_connection(client, ago)),
+        _ => (Code::S01, say::s01(client, ago)),
+    };
+    Finding::certain(code, text).cite([event])
+}
+
+/// The subscription came after the message.
+fn later<'e>(
+    history: &History<'e>,
+    publication: &'e Event,
+    granted: &'e Event,
+    client: &str,
+) -> Finding<'e> {
+    let filter = &*granted.topic;
+    let late = between(publication.unix_ms, granted.unix_ms);
+    let cites = [publication, granted];
+    if publication.flags & flag::RETAIN == 0 {
+        return Finding::certain(Code::R03, say::r03(client, filter, late)).cite(cites);
+    }
+    let handling = match granted.flags {
+        flags if flags & flag::RETAINED_NEVER != 0 => Some(2_u64),
+        flags if flags & flag::RETAINED_IF_NEW != 0 && flags & flag::EXISTED != 0 => Some(1),
+        _ => None,
+    };
+    if let Some(handling) = handling {
+        let text = say::r04_handling(client, filter, handling);
+        return Finding::certain(Code::R04, text).cite(cites);
+    }
+    if filter.starts_with("$share/") {
+        // MQTT-3.3.1 has no retained messages for shared subscriptions.
+        let text = say::r04_handling(client, filter, 2_u64);
+        return Finding::certain(Code::R04, text).cite(cites);
+    }
+    let between = publication.unix_ms..=granted.unix_ms;
+    let gone = history.evidence.events.iter().rfind(|event| {
+        event.topic == history.topic
+            && between.contains(&event.unix_ms)
+            && event.message != publication.message
+            && (matches!(
+                event.outcome,
+                Outcome::RetainedCleared | Outcome::RetainedExpired
+            ) || is_retained_publication(event))
+    });
+    let (how, sure) = match gone {
+        Some(event) if event.outcome == Outcome::RetainedExpired => {
+            (say::r04_expired(), Confidence::Certain)
+        }
+        Some(event) if event.outcome == Outcome::RetainedCleared || event.size_bytes == 0 => {
+            (say::r04_cleared(&*event.client), Confidence::Certain)
+        }
+        Some(_) => (say::r04_replaced(), Confidence::Certain),
+        None if publication.secs > 0 && late.as_secs() >= publication.secs => {
+            (say::r04_expired(), Confidence::Certain)
+        }
+        None => return Finding::certain(Code::U01, say::u01_copy(client)).cite(cites),
+    };
+    let text = say::r04_gone(client, history.topic, how);
+    Finding::certain(Code::R04, text)
+        .with(sure)
+        .cite(cites)
+        .cite(gone)
+}
+
+fn is_retained_publication(event: &Event) -> bool {
+    matches!(
+        event.outcome,
+        Outcome::PublishAccepted | Outcome::PublishNoMatch
+    ) && event.flags & flag::RETAIN != 0
+}
+
+/// Nobody subscribed, or this client never did.
+pub fn never<'e>(
+    history: &History<'e>,
+    publication: &'e Event,
+    client: Option<&str>,
+) -> Finding<'e> {
+    let evidence = history.evidence;
+    let rows = evidence.subscriptions.iter();
+    let own: Vec<_> = rows.map(filter_of).collect();
+    let asked = evidence
+        .events
+        .iter()
+        .filter(|event| event.outcome == Outcome::SubscribeGranted);
+    let asked: Vec<_> = asked
+        .filter(|event| client.is_none_or(|client| event.client == client))
+        .map(|event| &*event.topic)
+        .collect();
+    let near = match client {
+        Some(_) => near::filters(history.topic, own.iter().map(String::as_str).chain(asked)),
+        None => near::filters(
+            history.topic,
+            evidence.filters.iter().map(String::as_str).chain(asked),
+        ),
+    };
+    let missed = near
+        .first()
+        .map(|best| near_miss(history.topic, client, best));
+    let found = missed.unwrap_or_else(|| {
+        let text = client.map_or_else(
+            || say::r01(history.topic),
+            |client| say::r01_of(client, history.topic),
+        );
+        Finding::certain(Code::R01, text).fix(say::fix_subscribe_to(history.topic))
+    });
+    found.cite([publication])
+}
+
+fn near_miss<'e>(topic: &str, client: Option<&str>, best: &Near) -> Finding<'e> {
+    if best.rule == Rule::DollarTopic {
+        let level = topic.split('/').next().unwrap_or_default();
+        let found = Finding::certain(Code::R07, say::r07(&*best.name, topic));
+        return found.fix(say::fix_subscribe_to(format!("{level}/#")));
+    }
+    let why: Text = best.rule.sentence(best.level);
+    let text = match client {
+        Some(client) => say::r02_of(client, topic, &*best.name, why),
+        None => say::r02(topic, &*best.name, why),
+    };
+    let mut found = Finding::certain(Code::R02, text);
+    if !best.name.contains(['+', '#', '$', '*', '>']) {
+        found = found.fix(say::fix_publish_to(&*best.name));
+    }
+    found.fix(say::fix_subscribe_to(topic))
+}

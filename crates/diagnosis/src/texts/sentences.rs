@@ -1,0 +1,144 @@
+//! Sentences about one case: explanations, fixes, words of the report.
+
+columba_speech::catalogue! {
+    /// All of them.
+    pub ALL;
+
+    p01(client) { en: "{client} has never connected here, as far as the record goes back.", zh: "在记录范围内，{client} 从未连接过这里。" }
+    p02(client, times, reason, peer) { en: "{client} was refused {times} {times|time|times}: {reason}. It came from {peer}.", zh: "{client} 被拒绝 {times} 次：{reason}。来自 {peer}。" }
+    p03(client, times, peers) { en: "{client} changed hands {times} times within two minutes, between {peers}.", zh: "{client} 在两分钟内换手 {times} 次，来自 {peers}。" }
+    p04(client) { en: "{client} was not connected at any time of the window.", zh: "在所查询的时间内，{client} 始终没有连接。" }
+    p04_since(client, ago, reason) { en: "{client} was not connected: its connection had ended {ago} before ({reason}).", zh: "{client} 没有连接：它的连接在 {ago} 之前已断开（{reason}）。" }
+    p05(topic) { en: "No PUBLISH to {topic} came in the window, from anybody.", zh: "在所查询的时间内，没有任何客户端向 {topic} 发布消息。" }
+    p05_by(topic, client) { en: "{client} was connected, and sent no PUBLISH to {topic}.", zh: "{client} 已连接，但没有向 {topic} 发送 PUBLISH。" }
+    p05_near(topic, other, why) { en: "No PUBLISH came to {topic}, but there were some to {other}: {why}", zh: "没有发往 {topic} 的 PUBLISH，但有发往 {other} 的：{why}" }
+    p06(topic, why) { en: "{topic} is no topic to publish to: {why}.", zh: "{topic} 不能作为发布主题：{why}。" }
+    p06_refused(client, topic, why) { en: "{client} published to {topic}, and was refused: {why}.", zh: "{client} 发布到 {topic}，但被拒绝：{why}。" }
+    p07(client, topic, rule) { en: "{client} may not publish to {topic}: {rule}.", zh: "{client} 无权发布到 {topic}：{rule}。" }
+    p08(client, why) { en: "{client} sent a PUBLISH that is larger than the broker takes: {why}.", zh: "{client} 发送的 PUBLISH 超过 Broker 接受的长度：{why}。" }
+    p09(client, why) { en: "{client} reached a limit: {why}.", zh: "{client} 达到限制：{why}。" }
+    p10(client, count) { en: "{client} has {count} QoS 2 {count|message|messages} without PUBREL.", zh: "{client} 有 {count} 条 QoS 2 消息没有 PUBREL。" }
+    p11(client, topic, times) { en: "{client} sent the same QoS 2 message to {topic} again, {times} {times|time|times}; it went out once.", zh: "{client} 向 {topic} 重复发送同一条 QoS 2 消息 {times} 次，只转发了一次。" }
+    p12(client) { en: "The message for {client} had expired when it came.", zh: "发给 {client} 的消息到达时已经过期。" }
+    p13(count) { en: "{count} other {count|client is|clients are} known here, and the publisher is not.", zh: "这里认识 {count} 个其他客户端，但不认识该发布端。" }
+
+    r01(topic) { en: "Nobody subscribed to {topic} when it was published.", zh: "发布时没有客户端订阅 {topic}。" }
+    r01_of(client, topic) { en: "{client} had no subscription that matches {topic}.", zh: "{client} 没有与 {topic} 匹配的订阅。" }
+    r02(topic, filter, why) { en: "No filter matches {topic}. Closest: {filter}. {why}", zh: "没有过滤器与 {topic} 匹配。最接近的是 {filter}。{why}" }
+    r02_of(client, topic, filter, why) { en: "No filter of {client} matches {topic}. Closest: {filter}. {why}", zh: "{client} 的过滤器都不匹配 {topic}。最接近的是 {filter}。{why}" }
+    r03(client, filter, late) { en: "{client} subscribed to {filter} {late} after the publish, which was not retained.", zh: "{client} 在发布 {late} 之后才订阅 {filter}，而该消息未保留。" }
+    r04_handling(client, filter, handling) { en: "{client} subscribed to {filter} with Retain Handling {handling}, so retained messages were not sent.", zh: "{client} 订阅 {filter} 时使用了 Retain Handling {handling}，因此没有发送保留消息。" }
+    r04_gone(client, topic, how) { en: "When {client} subscribed, nothing was retained on {topic} any more: {how}.", zh: "{client} 订阅时，{topic} 上已没有保留消息：{how}。" }
+    r04_cleared(by) { en: "{by} had cleared it", zh: "{by} 已将其清除" }
+    r04_expired() { en: "it had expired", zh: "它已过期" }
+    r04_replaced() { en: "a later message had taken its place", zh: "之后的消息已将其替换" }
+    r05(group, member) { en: "{group} gave the message to {member}.", zh: "{group} 把消息分给了 {member}。" }
+    r05_nobody(group) { en: "{group} had no member that could take the message.", zh: "{group} 没有能接收该消息的成员。" }
+    r06(client) { en: "{client} published the message itself, and subscribed with No Local.", zh: "消息由 {client} 自己发布，而它的订阅设置了 No Local。" }
+    r07(filter, topic) { en: "{filter} begins with a wildcard, and {topic} with $.", zh: "{filter} 以通配符开头，而 {topic} 以 $ 开头。" }
+    r08(client, filter) { en: "{filter} of {client} matches, and there is no copy for it in a record without holes.", zh: "{client} 的 {filter} 匹配，但完整的记录中没有它的副本。" }
+
+    s01(client, ago) { en: "{client} was offline, and its session had ended with its connection {ago} before.", zh: "{client} 离线，它的会话在 {ago} 之前已随连接结束。" }
+    s02(client, published, granted) { en: "{client} was offline. The message has QoS {published}, the subscription {granted}: copies of QoS 0 are not kept.", zh: "{client} 离线。消息为 QoS {published}，订阅为 QoS {granted}：QoS 0 的副本不会保留。" }
+    s02_plain(client) { en: "{client} was offline, and its copy had QoS 0, which is not kept.", zh: "{client} 离线，而它的副本为 QoS 0，不会保留。" }
+    s03_expired(client, ago) { en: "The session of {client} had expired {ago} before the publish.", zh: "{client} 的会话在发布前 {ago} 已过期。" }
+    s03_clean(client, ago) { en: "{client} had begun a clean session {ago} before the publish and not subscribed again.", zh: "{client} 在发布前 {ago} 以 clean start 开始了新会话，之后没有重新订阅。" }
+    s03_admin(client, ago) { en: "An operator had ended the session of {client} {ago} before the publish.", zh: "管理员在发布前 {ago} 结束了 {client} 的会话。" }
+    s03_connection(client, ago) { en: "The session of {client} had ended with its connection {ago} before the publish; it has not subscribed again.", zh: "{client} 的会话在发布前 {ago} 随连接结束，之后没有重新订阅。" }
+    s03_waiting(client) { en: "The message waited in the session of {client}, and the session ended.", zh: "消息在 {client} 的会话中等待，但会话已结束。" }
+    s04(client, times, peers) { en: "{client} changed hands {times} times within two minutes, between {peers}.", zh: "{client} 在两分钟内换手 {times} 次，来自 {peers}。" }
+    s05(client, filter, why) { en: "{client} asked for {filter}, and SUBACK refused it: {why}.", zh: "{client} 请求订阅 {filter}，但 SUBACK 拒绝了：{why}。" }
+    s05_revoked(client, filter, why) { en: "The subscription of {client} to {filter} was taken away: {why}.", zh: "{client} 对 {filter} 的订阅已被撤销：{why}。" }
+    s06(client, topic, rule) { en: "{client} may not receive from {topic}: {rule}.", zh: "{client} 无权接收 {topic} 的消息：{rule}。" }
+    s07(client, why) { en: "The queue of {client} was full: {why}.", zh: "{client} 的队列已满：{why}。" }
+    s08(client) { en: "The socket of {client} took no more, and the copy had QoS 0.", zh: "{client} 的套接字无法再写入，而副本为 QoS 0。" }
+    s09(client) { en: "The message expired while it waited for {client}.", zh: "消息在等待 {client} 期间过期。" }
+    s10(client, why) { en: "{client} does not take packets of this size: {why}.", zh: "{client} 不接受这么大的报文：{why}。" }
+    s11(client, inflight) { en: "{client} has {inflight} unacknowledged {inflight|message|messages}, as many as it may, and this one waits behind them.", zh: "{client} 有 {inflight} 条未确认的消息，已达上限，本消息在其后等待。" }
+    s11_plain(client) { en: "{client} has as many unacknowledged messages as it may, and this one waits behind them.", zh: "{client} 未确认的消息已达上限，本消息在其后等待。" }
+    s11_socket(client) { en: "The socket of {client} takes no more, and the message waits.", zh: "{client} 的套接字无法再写入，消息在等待。" }
+    s12(client, filter, ago) { en: "{client} had unsubscribed from {filter} {ago} before the publish.", zh: "{client} 在发布前 {ago} 取消了对 {filter} 的订阅。" }
+    s12_admin(client, filter, ago) { en: "An operator had ended the subscription of {client} to {filter} {ago} before the publish.", zh: "管理员在发布前 {ago} 取消了 {client} 对 {filter} 的订阅。" }
+    s13(client) { en: "{client} is offline; the message waits in its session.", zh: "{client} 离线，消息在它的会话中等待。" }
+
+    d01(client, took) { en: "{client} acknowledged the message {took} after it was sent.", zh: "消息发出后 {took}，{client} 进行了确认。" }
+    d01_settled(client) { en: "{client} has nothing unacknowledged and nothing waiting, and lost nothing: this message was acknowledged too.", zh: "{client} 没有未确认或等待的消息，也没有丢失：该消息也已被确认。" }
+    d01_refused(client) { en: "{client} answered with an error code: the message arrived, and its library or program refused it.", zh: "{client} 以错误码回应：消息已到达，但被它的库或程序拒绝。" }
+    d02(client) { en: "The message was handed to the connection of {client}, with QoS 0.", zh: "消息以 QoS 0 交给了 {client} 的连接。" }
+    d02_kernel(client) { en: "The message was handed to the connection of {client} with QoS 0, and the other end's kernel has acknowledged all bytes.", zh: "消息以 QoS 0 交给了 {client} 的连接，对端内核已确认全部字节。" }
+    d02_stuck(client, bytes) { en: "The message was handed to the connection of {client} with QoS 0, and {bytes} sent to it are not acknowledged by the other end's kernel.", zh: "消息以 QoS 0 交给了 {client} 的连接，但对端内核尚有 {bytes} 未确认。" }
+    d03(client) { en: "The message was sent to {client}, and no acknowledgement has come.", zh: "消息已发送给 {client}，但没有收到确认。" }
+    d04(what) { en: "The payload {what}.", zh: "载荷{what}。" }
+    d05(client, peers) { en: "The message was delivered to {client}, which changed hands between {peers}.", zh: "消息已送达 {client}，但该标识符在 {peers} 之间换手。" }
+    payload_empty() { en: "is empty; with RETAIN that clears the retained message", zh: "为空；带 RETAIN 时会清除保留消息" }
+    payload_json_cut() { en: "begins like JSON and does not end like it", zh: "开头像 JSON，但结尾不完整" }
+    payload_bom() { en: "begins with a byte order mark, on which many JSON parsers fail", zh: "以 BOM 开头，许多 JSON 解析器会因此失败" }
+    payload_nul() { en: "has a NUL in it, at which programs in C stop reading", zh: "包含 NUL，C 程序会在此处停止读取" }
+    payload_gbk() { en: "is not UTF-8 and looks like GBK", zh: "不是 UTF-8，看起来是 GBK" }
+    payload_gzip() { en: "is compressed by gzip", zh: "经过 gzip 压缩" }
+
+    u01(from) { en: "The record goes back to {from} and lacks what happened before.", zh: "记录只能追溯到 {from}，缺少之前的内容。" }
+    u01_left_out(count) { en: "{count} {count|message was|messages were} not followed one by one in the window, and this may be one of them.", zh: "在所查询的时间内有 {count} 条消息没有逐条跟踪，该消息可能是其中之一。" }
+    u01_copy(client) { en: "The message was accepted; what became of the copy for {client} is not in the record.", zh: "消息已被接受，但记录中没有发给 {client} 的副本的去向。" }
+    u02() { en: "Name a topic, or a client that published or received something in the window.", zh: "请指定主题，或在所查询时间内发布或接收过消息的客户端。" }
+    u03(client) { en: "{client} was never seen here, as far as the record goes back.", zh: "在记录范围内从未见过 {client}。" }
+    u03_near(client, other) { en: "{client} was never seen here. Did you mean {other}?", zh: "从未见过 {client}。您是指 {other} 吗？" }
+
+    near_case(level) { en: "Level {level} differs only in upper and lower case.", zh: "第 {level} 层仅大小写不同。" }
+    near_outer_slash() { en: "A / at the beginning or the end makes another topic.", zh: "开头或结尾的 / 会使其成为另一个主题。" }
+    near_whitespace(level) { en: "Level {level} has a blank, or a character that does not show.", zh: "第 {level} 层含有空格或不可见字符。" }
+    near_full_width(level) { en: "From level {level} on there are full-width characters of an input method (／ ＃ ＋ ：).", zh: "从第 {level} 层起含有输入法产生的全角字符（／ ＃ ＋ ：）。" }
+    near_look_alike(level) { en: "Level {level} looks the same and is written with other characters.", zh: "第 {level} 层看起来相同，但使用了不同的字符。" }
+    near_placeholder(level) { en: "Level {level} is a placeholder that nobody replaced.", zh: "第 {level} 层是没有被替换的占位符。" }
+    near_other_syntax() { en: "It is written as in another system: MQTT has / between levels, + for one level and # for all that follow.", zh: "使用了其他系统的语法：MQTT 用 / 分隔层级，+ 表示一层，# 表示其后所有层。" }
+    near_share_syntax() { en: "A shared subscription is $share/NAME/FILTER, and NAME has no wildcard.", zh: "共享订阅的格式是 $share/组名/过滤器，组名不含通配符。" }
+    near_wildcard_place() { en: "# has to be the last level, and a wildcard has to fill its level.", zh: "# 必须是最后一层，通配符必须独占一层。" }
+    near_dollar_topic() { en: "A leading wildcard never matches a topic that begins with $.", zh: "开头的通配符不匹配以 $ 开头的主题。" }
+    near_dash(level) { en: "Level {level} has - where the other has _.", zh: "第 {level} 层的 - 与 _ 不同。" }
+    near_plus_spans_one() { en: "+ stands for one level only; # stands for all that follow.", zh: "+ 只代表一层，# 代表其后所有层。" }
+    near_level_count() { en: "One has a level more than the other.", zh: "其中一个多了一层。" }
+    near_typo(level) { en: "Level {level} differs by a letter or two.", zh: "第 {level} 层有一两个字母不同。" }
+
+    fix_publish_to(topic) { en: "Publish to {topic}", zh: "发布到 {topic}" }
+    fix_subscribe_to(filter) { en: "Subscribe to {filter}", zh: "订阅 {filter}" }
+    fix_ask_for(client) { en: "Ask about {client}", zh: "查询 {client}" }
+    fix_rule(rule) { en: "Change the rule at {rule}", zh: "修改规则 {rule}" }
+
+    rule_default() { en: "no rule allows it", zh: "没有规则允许" }
+
+    area_publisher() { en: "Publisher", zh: "发布端" }
+    area_routing() { en: "Routing", zh: "路由" }
+    area_session() { en: "Session", zh: "会话" }
+    area_delivered() { en: "After it was sent", zh: "发送之后" }
+    area_unknown() { en: "Not known", zh: "未知" }
+    word_not_delivered() { en: "Not delivered", zh: "未送达" }
+    word_waiting() { en: "Waiting", zh: "等待中" }
+    word_unknown() { en: "Cannot tell", zh: "无法判断" }
+    word_delivered() { en: "Delivered", zh: "已送达" }
+    word_certain() { en: "certain", zh: "确定" }
+    word_likely() { en: "likely", zh: "很可能" }
+    word_possible() { en: "possible", zh: "可能" }
+    word_fix() { en: "Fix", zh: "建议" }
+    word_also() { en: "Also", zh: "另外" }
+    word_seen() { en: "Seen", zh: "范围" }
+    word_ok() { en: "ok", zh: "通过" }
+    word_failed() { en: "failed", zh: "失败" }
+    word_skipped() { en: "not reached", zh: "未到达" }
+    stage_publisher() { en: "publisher", zh: "发布端" }
+    stage_accepted() { en: "accepted", zh: "已接收" }
+    stage_routed() { en: "routed", zh: "已匹配" }
+    stage_session() { en: "session", zh: "会话" }
+    stage_sent() { en: "sent", zh: "已发送" }
+    stage_app() { en: "app", zh: "应用" }
+    judged(messages, delivered, failed, waiting, unknown) {
+        en: "{messages} {messages|copy|copies} judged: {delivered} delivered, {failed} not, {waiting} waiting, {unknown} not known.",
+        zh: "共判断 {messages} 份：已送达 {delivered}，未送达 {failed}，等待 {waiting}，未知 {unknown}。",
+    }
+    covered(from) { en: "The record goes back to {from} (UTC), nothing is missing.", zh: "记录可追溯到 {from}（UTC），没有缺失。" }
+    covered_partly(from, lost) { en: "The record goes back to {from} (UTC); {lost} {lost|entry is|entries are} missing.", zh: "记录可追溯到 {from}（UTC），缺失 {lost} 条。" }
+    manual_title() { en: "# Verdicts", zh: "# 诊断结论" }
+    manual_start() {
+        en: "What `columba why` may say about a message, by code. The codes never change; `columba explain CODE` shows one of them.",
+        zh: "`columba why` 对一条消息可能给出的结论，按代码排列。代码不会改变，`columba explain CODE` 显示其中一条。",
+    }
+}

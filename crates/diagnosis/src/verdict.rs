@@ -1,0 +1,583 @@
+//! From evidence to a report: each message and subscriber is judged, one verdict counts.
+
+use std::collections::BTreeSet;
+
+use columba_broker::outcome::Outcome;
+use columba_speech::Text;
+
+use crate::code::{Area, Code, Confidence, Fate};
+use crate::evidence::{Coverage, Event, Evidence, Question, order};
+use crate::history::{History, Standing};
+use crate::rules::{Finding, copy, publisher, routing};
+use crate::texts::{page, sentences as say};
+
+/// Messages that are judged at most, the last ones.
+pub const MESSAGES_MAX: usize = 200;
+
+/// Subscribers that are judged for each message at most.
+pub const SUBSCRIBERS_MAX: usize = 50;
+
+/// Lines of a timeline at most.
+pub const TIMELINE_MAX: usize = 40;
+
+/// Things that are noticed beside the verdict at most.
+const ALSO_MAX: usize = 4;
+
+/// What is said in the end.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// Which.
+    pub code: Code,
+    /// How sure.
+    pub confidence: Confidence,
+    /// What happened in this case.
+    pub text: Text,
+}
+
+impl Verdict {
+    /// What became of the message.
+    pub const fn fate(&self) -> Fate {
+        self.code.fate()
+    }
+
+    /// In one line.
+    pub fn title(&self) -> Text {
+        page(self.code).title()
+    }
+}
+
+impl From<&Finding<'_>> for Verdict {
+    fn from(found: &Finding<'_>) -> Self {
+        Self {
+            code: found.code,
+            confidence: found.confidence,
+            text: found.text.clone(),
+        }
+    }
+}
+
+/// Whether the message got past a part of its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It did.
+    Pass,
+    /// It did not.
+    Fail,
+    /// It is there.
+    Wait,
+    /// It did not come that far.
+    Skip,
+    /// Nobody can tell.
+    Unknown,
+}
+
+impl Status {
+    /// A word for programs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Wait => "wait",
+            Self::Skip => "skip",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The parts of a message's way, in order.
+pub const STAGES: [&str; 6] = ["publisher", "accepted", "routed", "session", "sent", "app"];
+
+/// How the copies went that were judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Judged {
+    /// How many.
+    pub messages: u64,
+    /// Arrived.
+    pub delivered: u64,
+    /// Did not arrive.
+    pub not_delivered: u64,
+    /// Are on their way.
+    pub waiting: u64,
+    /// Not known.
+    pub unknown: u64,
+}
+
+/// One subscriber, if the question named none.
+#[derive(Clone, Debug)]
+pub struct SubscriberSummary {
+    /// Whose.
+    pub client: String,
+    /// How its copies went.
+    pub judged: Judged,
+    /// About the last one that did not arrive, or the last one.
+    pub verdict: Verdict,
+}
+
+/// The answer.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// What was asked.
+    pub question: Question,
+    /// What counts.
+    pub verdict: Verdict,
+    /// How far it came: a status for each of [`STAGES`].
+    pub stages: [Status; 6],
+    /// What to do, the most fitting thing first.
+    pub fixes: Vec<Text>,
+    /// What shows it, the oldest first.
+    pub timeline: Vec<Event>,
+    /// What else was noticed.
+    pub also: Vec<Verdict>,
+    /// How all copies went.
+    pub judged: Judged,
+    /// The same for each subscriber, if the question named none.
+    pub subscribers: Vec<SubscriberSummary>,
+    /// How far the record reaches.
+    pub coverage: Coverage,
+}
+
+impl Report {
+    /// What a command exits with.
+    pub const fn exit_code(&self) -> u8 {
+        self.verdict.code.fate().exit_code()
+    }
+}
+
+/// One copy, or a PUBLISH that never became one.
+struct Item<'e> {
+    at_ms: u64,
+    subscriber: Option<String>,
+    found: Finding<'e>,
+    publication: Option<&'e Event>,
+}
+
+/// Says what became of the message that was asked about.
+pub fn diagnose(evidence: &Evidence) -> Report {
+    let Some(topic) = evidence.question.topic.as_deref() else {
+        let nothing = Finding::certain(Code::U02, say::u02());
+        let item = Item {
+            at_ms: 0,
+            subscriber: None,
+            found: nothing,
+            publication: None,
+        };
+        return report(evidence, &[item], Vec::new());
+    };
+    let history = History::new(evidence, topic);
+    let mut items = items(&history);
+    let mut also = publisher::noticed(&history);
+    if items.is_empty() {
+        let mut found = publisher::nothing_came(&history).into_iter();
+        if let Some(first) = found.next() {
+            let first = as_far_as_known(evidence, first, &mut also);
+            items.push(Item {
+                at_ms: 0,
+                subscriber: None,
+                found: first,
+                publication: None,
+            });
+        }
+        also.extend(found);
+    }
+    if let Some(subscriber) = evidence.question.subscriber.as_deref()
+        && !history.knows(subscriber)
+    {
+        unknown_subscriber(&history, subscriber, &mut items);
+    }
+    items.sort_by_key(|item| item.at_ms);
+    let counts = chosen(&items);
+    if let Some(item) = counts
+        && let (Some(publication), Some(client)) = (item.publication, item.subscriber.as_deref())
+    {
+        also.extend(copy::noticed(&history, publication, &item.found, client));
+    }
+    report(evidence, &items, also)
+}
+
+/// Nothing found in a record with holes is no proof that nothing was there.
+fn as_far_as_known<'e>(
+    evidence: &Evidence,
+    found: Finding<'e>,
+    also: &mut Vec<Finding<'e>>,
+) -> Finding<'e> {
+    let Coverage {
+        from_ms,
+        left_out,
+        cut,
+        ..
+    } = evidence.coverage;
+    if found.code == Code::P06 && found.cites.is_empty() || !found.cites.is_empty() {
+        return found;
+    }
+    let is_uncovered = from_ms > evidence.question.from_ms || cut > 0;
+    if !is_uncovered && left_out == 0 || found.code == Code::U03 {
+        return found;
+    }
+    let text = if is_uncovered {
+        say::u01(crate::render::date_time(from_ms))
+    } else {
+        say::u01_left_out(left_out)
+    };
+    also.push(found.with(Confidence::Possible));
+    Finding::certain(Code::U01, text)
+}
+
+fn unknown_subscriber<'e>(history: &History<'e>, subscriber: &str, items: &mut Vec<Item<'e>>) {
+    let (text, fix) = match publisher::like(history, subscriber) {
+        Some(other) => (
+            say::u03_near(subscriber, other),
+            Some(say::fix_ask_for(other)),
+        ),
+        None => (say::u03(subscriber), None),
+    };
+    let mut found = Finding::certain(Code::U03, text);
+    found.fixes.extend(fix);
+    // What stopped the message before counts more.
+    if items
+        .iter()
+        .all(|item| item.found.code.area() != Area::Publisher)
+    {
+        items.clear();
+        items.push(Item {
+            at_ms: 0,
+            subscriber: None,
+            found,
+            publication: None,
+        });
+    }
+}
+
+/// Every PUBLISH in the window with everybody who could have got it, judged.
+fn items<'e>(history: &History<'e>) -> Vec<Item<'e>> {
+    let question = &history.evidence.question;
+    let publisher = question.publisher.as_deref();
+    let is_by = |event: &Event| publisher.is_none_or(|publisher| event.client == publisher);
+    let mut items = Vec::new();
+    let publications: Vec<_> = history
+        .window()
+        .filter(|event| event.topic == history.topic && event.message != 0 && is_by(event))
+        .filter(|event| {
+            matches!(
+                event.outcome,
+                Outcome::PublishAccepted | Outcome::PublishNoMatch
+            )
+        })
+        .collect();
+    let start = publications.len().saturating_sub(MESSAGES_MAX);
+    let followed: BTreeSet<_> = publications.iter().map(|event| event.message).collect();
+    for publication in publications.get(start..).unwrap_or_default() {
+        judge_all(history, publication, &mut items);
+    }
+    for event in history.window() {
+        let is_here = event.topic == history.topic
+            || event.topic.is_empty() && publisher == Some(&*event.client);
+        if !is_here {
+            continue;
+        }
+        let subscriber = (!event.client.is_empty()).then(|| event.client.clone());
+        let is_copy = event.outcome.name().starts_with("deliver.");
+        if !is_copy
+            && is_by(event)
+            && let Some(found) = publisher::refused(event)
+        {
+            items.push(Item {
+                at_ms: event.unix_ms,
+                subscriber: None,
+                found,
+                publication: None,
+            });
+        }
+        // Faults of messages that were not followed.
+        let is_asked = question
+            .subscriber
+            .as_deref()
+            .is_none_or(|of| event.client == of);
+        let is_open = publisher.is_none() && !followed.contains(&event.message);
+        if is_copy
+            && is_asked
+            && is_open
+            && let Some(found) = copy::fault(event, &event.client)
+        {
+            let found = found.cite([event]);
+            items.push(Item {
+                at_ms: event.unix_ms,
+                subscriber,
+                found,
+                publication: None,
+            });
+        } else if event.outcome == Outcome::PublishNoMatch
+            && event.message == 0
+            && followed.is_empty()
+            && is_by(event)
+        {
+            let found = match question.subscriber.as_deref() {
+                Some(client) => routing::no_copy(history, event, client),
+                None => nobody(history, event),
+            };
+            items.push(Item {
+                at_ms: event.unix_ms,
+                subscriber: None,
+                found,
+                publication: None,
+            });
+        }
+    }
+    items
+}
+
+/// Judges a message for the subscriber of the question, or for everybody who could have got it.
+fn judge_all<'e>(history: &History<'e>, publication: &'e Event, items: &mut Vec<Item<'e>>) {
+    let at_ms = publication.unix_ms;
+    let mut push = |subscriber: Option<&str>, found| {
+        let subscriber = subscriber.map(ToOwned::to_owned);
+        let publication = Some(publication);
+        items.push(Item {
+            at_ms,
+            subscriber,
+            found,
+            publication,
+        });
+    };
+    if let Some(client) = history.evidence.question.subscriber.as_deref() {
+        return push(Some(client), copy::judge(history, publication, client));
+    }
+    let copies = history.copies(publication.message);
+    let mut clients: BTreeSet<&str> = copies.iter().map(|event| &*event.client).collect();
+    clients.remove("");
+    if copies.iter().any(|event| event.client.is_empty()) {
+        let lost = copies.iter().find(|event| event.client.is_empty());
+        let found = lost.and_then(|event| copy::fault(event, &event.detail));
+        if let Some(found) = found {
+            push(None, found.cite(lost.copied()));
+        }
+    }
+    if clients.is_empty() && copies.is_empty() {
+        let is_left_out = publication.outcome == Outcome::PublishAccepted;
+        let found = if is_left_out {
+            Finding::certain(
+                Code::U01,
+                say::u01_left_out(history.evidence.coverage.left_out),
+            )
+            .cite([publication])
+        } else {
+            nobody(history, publication)
+        };
+        return push(None, found);
+    }
+    for client in clients.into_iter().take(SUBSCRIBERS_MAX) {
+        let found = copy::judge(history, publication, client);
+        // That a member of a group handed its copy on is no loss: another one is judged.
+        if found.code != Code::R05 {
+            push(Some(client), found);
+        }
+    }
+}
+
+/// Nobody subscribed when this message came.
+fn nobody<'e>(history: &History<'e>, publication: &'e Event) -> Finding<'e> {
+    // Who subscribed later, or had before, says more than that nobody did.
+    let events = history.evidence.events.iter();
+    let clients: BTreeSet<_> = events
+        .filter(|event| event.outcome == Outcome::SubscribeGranted)
+        .filter(|event| crate::near::matches(&event.topic, history.topic))
+        .map(|event| &*event.client)
+        .collect();
+    let mut best: Option<(u64, Finding<'e>)> = None;
+    for client in clients.into_iter().take(SUBSCRIBERS_MAX) {
+        let standings = history.standings(client, publication.unix_ms);
+        let far_ms = match standings.first() {
+            Some(Standing::Later(event) | Standing::Ended(event) | Standing::Refused(event)) => {
+                event.unix_ms.abs_diff(publication.unix_ms)
+            }
+            _ => continue,
+        };
+        if best.as_ref().is_none_or(|(least, _)| far_ms < *least) {
+            best = Some((far_ms, routing::no_copy(history, publication, client)));
+        }
+    }
+    best.map_or_else(
+        || routing::never(history, publication, None),
+        |(_, found)| found,
+    )
+}
+
+/// The copy that the report is about: the last one that did not arrive; without, the last one that
+/// waits, or that is not known, or the last one.
+fn chosen<'i, 'e>(items: &'i [Item<'e>]) -> Option<&'i Item<'e>> {
+    let last = |fate| {
+        items
+            .iter()
+            .rfind(move |item| item.found.code.fate() == fate)
+    };
+    last(Fate::NotDelivered)
+        .or_else(|| last(Fate::Waiting))
+        .or_else(|| last(Fate::Unknown))
+        .or_else(|| items.last())
+}
+
+fn count(items: &[Item<'_>]) -> Judged {
+    let mut judged = Judged::default();
+    for item in items.iter().filter(|item| item.at_ms > 0) {
+        judged.messages += 1;
+        match item.found.code.fate() {
+            Fate::Delivered => judged.delivered += 1,
+            Fate::NotDelivered => judged.not_delivered += 1,
+            Fate::Waiting => judged.waiting += 1,
+            Fate::Unknown => judged.unknown += 1,
+        }
+    }
+    judged
+}
+
+fn report(evidence: &Evidence, items: &[Item<'_>], mut noticed: Vec<Finding<'_>>) -> Report {
+    let none = Finding::certain(Code::U02, say::u02());
+    let counts = chosen(items);
+    let mut found = counts.map_or(&none, |item| &item.found);
+    // Sessions that are lost because two programs throw each other out are that fault.
+    let cause = noticed.iter().position(|other| {
+        other.code == Code::S04
+            && matches!(found.code, Code::S01 | Code::S02 | Code::S03 | Code::R03)
+    });
+    let cause = cause.map(|at| noticed.remove(at));
+    let mut also: Vec<Verdict> = Vec::new();
+    if let Some(cause) = &cause {
+        also.push(Verdict::from(found));
+        found = cause;
+    }
+    also.extend(noticed.iter().map(Verdict::from));
+    // How it went last, if that is something else.
+    if let Some(last) = items.last()
+        && last.found.code.fate() != found.code.fate()
+    {
+        also.push(Verdict::from(&last.found));
+    }
+    also.retain(|other| other.code != found.code);
+    let mut codes = BTreeSet::new();
+    also.retain(|other| codes.insert(other.code));
+    also.truncate(ALSO_MAX);
+    let mut fixes = found.fixes.clone();
+    fixes.extend(page(found.code).fixes());
+    let subscribers = if evidence.question.subscriber.is_none() {
+        summaries(items)
+    } else {
+        Vec::new()
+    };
+    Report {
+        question: evidence.question.clone(),
+        verdict: Verdict::from(found),
+        stages: stages(found.code),
+        fixes,
+        timeline: timeline(evidence, found, counts),
+        also,
+        judged: count(items),
+        subscribers,
+        coverage: evidence.coverage,
+    }
+}
+
+fn summaries(items: &[Item<'_>]) -> Vec<SubscriberSummary> {
+    let clients: BTreeSet<_> = items
+        .iter()
+        .filter_map(|item| item.subscriber.as_deref())
+        .collect();
+    let summary = |client: &str| {
+        let own = items
+            .iter()
+            .filter(|item| item.subscriber.as_deref() == Some(client));
+        let own: Vec<_> = own
+            .map(|item| Item {
+                at_ms: item.at_ms,
+                subscriber: None,
+                found: item.found.clone(),
+                publication: item.publication,
+            })
+            .collect();
+        let verdict = Verdict::from(&chosen(&own)?.found);
+        Some(SubscriberSummary {
+            client: client.to_owned(),
+            judged: count(&own),
+            verdict,
+        })
+    };
+    clients
+        .into_iter()
+        .take(SUBSCRIBERS_MAX)
+        .filter_map(summary)
+        .collect()
+}
+
+/// What the verdict rests on, and the connections of both around it.
+fn timeline(evidence: &Evidence, found: &Finding<'_>, item: Option<&Item<'_>>) -> Vec<Event> {
+    let Question {
+        publisher,
+        subscriber,
+        ..
+    } = &evidence.question;
+    let at_ms = item.map_or(0, |item| item.at_ms);
+    let at_ms = if at_ms == 0 {
+        evidence.question.to_ms
+    } else {
+        at_ms
+    };
+    let mut lines: Vec<Event> = found.cites.iter().map(|event| (*event).clone()).collect();
+    lines.extend(item.and_then(|item| item.publication).cloned());
+    let publication = item.and_then(|item| item.publication);
+    let publisher = publisher
+        .as_deref()
+        .or_else(|| publication.map(|event| &*event.client));
+    let subscriber = subscriber
+        .as_deref()
+        .or_else(|| item.and_then(|item| item.subscriber.as_deref()));
+    for client in [publisher, subscriber].into_iter().flatten() {
+        let is_life = |event: &&Event| {
+            let name = event.outcome.name();
+            let lives = ["connect.", "disconnect.", "session.", "subscribe."];
+            event.client == client && lives.iter().any(|start| name.starts_with(start))
+        };
+        // The last things before the message, and the next ones after it.
+        let events = evidence.events.iter().filter(is_life);
+        let before = events.clone().filter(|event| event.unix_ms <= at_ms);
+        lines.extend(before.rev().take(4).cloned());
+        let after = events.filter(|event| event.unix_ms > at_ms);
+        lines.extend(after.take(2).cloned());
+    }
+    lines.sort_by_key(order);
+    lines.dedup();
+    lines.truncate(TIMELINE_MAX);
+    lines
+}
+
+fn stages(code: Code) -> [Status; 6] {
+    use Status::{Fail, Pass, Skip, Unknown, Wait};
+    match code {
+        Code::P01 | Code::P02 | Code::P03 | Code::P04 | Code::P13 => {
+            [Fail, Skip, Skip, Skip, Skip, Skip]
+        }
+        Code::P05 | Code::P06 | Code::P07 | Code::P08 | Code::P09 | Code::P10 | Code::P11 => {
+            [Pass, Fail, Skip, Skip, Skip, Skip]
+        }
+        Code::R01
+        | Code::R02
+        | Code::R03
+        | Code::R04
+        | Code::R05
+        | Code::R06
+        | Code::R07
+        | Code::R08
+        | Code::S05
+        | Code::S12 => [Pass, Pass, Fail, Skip, Skip, Skip],
+        Code::P12
+        | Code::S01
+        | Code::S02
+        | Code::S03
+        | Code::S04
+        | Code::S06
+        | Code::S07
+        | Code::S09 => [Pass, Pass, Pass, Fail, Skip, Skip],
+        Code::S11 | Code::S13 => [Pass, Pass, Pass, Wait, Skip, Skip],
+        Code::S08 | Code::S10 => [Pass, Pass, Pass, Pass, Fail, Skip],
+        Code::D03 => [Pass, Pass, Pass, Pass, Wait, Unknown],
+        Code::D01 | Code::D02 | Code::D04 | Code::D05 => [Pass, Pass, Pass, Pass, Pass, Unknown],
+        Code::U01 | Code::U02 | Code::U03 => [Unknown; 6],
+    }
+}
