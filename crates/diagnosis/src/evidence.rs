@@ -223,7 +223,7 @@ impl Evidence {
             return None;
         };
         let whom = [publisher.as_deref(), subscriber.as_deref()];
-        let about = self.events.iter().filter(|event| {
+        let mut about = self.events.iter().filter(|event| {
             let name = event.outcome.name();
             let is_message = name.starts_with("publish.") || name.starts_with("deliver.");
             is_message
@@ -235,7 +235,9 @@ impl Evidence {
             event.outcome.is_dropped_copy() || event.outcome.effectively() == Effectively::Denied
         };
         let failed = about.clone().rfind(has_failed);
-        failed.or_else(|| about.last()).map(|event| &*event.topic)
+        failed
+            .or_else(|| about.next_back())
+            .map(|event| &*event.topic)
     }
 }
 

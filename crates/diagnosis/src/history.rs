@@ -249,7 +249,7 @@ impl<'e> History<'e> {
                     || ends_subscription(event.outcome));
             is_of_filter || ends_session(event.outcome)
         };
-        let events = self.of(client).iter().copied().collect::<Vec<_>>();
+        let events = self.of(client);
         let before: Vec<_> = events
             .iter()
             .filter(concerns)

@@ -12,6 +12,7 @@ use columba_broker::event::AuthVerdict;
 use columba_codec::packet::RetainHandling;
 use columba_codec::{Properties, PropertyId, QoS, Value};
 use columba_diagnosis::{Code, Confidence, Fate};
+use columba_speech::Language;
 
 const TOPIC: &str = "home/kitchen/temp";
 
@@ -604,4 +605,142 @@ fn without_a_subscriber_each_of_them_is_told() {
         each.collect::<Vec<_>>(),
         [("hub", Code::D01), ("slow", Code::D03)]
     );
+}
+
+#[test]
+fn p08_the_publish_is_too_large() {
+    let mut bed = Bed::with(1, |limits| limits.packet_bytes_max = 1_000);
+    let publisher = bed.connect(V5, "esp");
+    let subscriber = bed.connect(V5, "hub");
+    bed.subscribe(subscriber, "home/#", QOS_1);
+    bed.pass(10);
+    bed.publish(publisher, TOPIC, &[b'x'; 2_000], QOS_1);
+    let asked = whole(&mut bed);
+    asked.is(Code::P08, Confidence::Certain);
+}
+
+#[test]
+fn p06_and_p09_the_publisher_breaks_a_rule_or_a_limit() {
+    let (mut bed, publisher, _) = pair("home/#");
+    bed.publish(publisher, "$SYS/x", b"1", QOS_1);
+    let asked = ask(&mut bed, "$SYS/x", Some("esp"), Some("hub"));
+    asked.is(Code::P06, Confidence::Certain);
+    let mut bed = Bed::with(1, |limits| limits.receive_maximum = 1);
+    let publisher = bed.connect(V5, "esp");
+    for number in 1..=2 {
+        bed.publish_as(publisher, TOPIC, b"1", bed::exchange::id(number));
+    }
+    let asked = ask(&mut bed, TOPIC, Some("esp"), None);
+    asked.is(Code::P09, Confidence::Certain);
+}
+
+#[test]
+fn s08_the_socket_was_full() {
+    let mut bed = Bed::with(1, |limits| limits.output_bytes_max = 2_000);
+    let publisher = bed.connect(V5, "esp");
+    let subscriber = bed.connect(V5, "hub");
+    bed.subscribe(subscriber, "home/#", QOS_1);
+    bed.reading[subscriber] = false;
+    for _ in 0..5 {
+        bed.pass(10);
+        bed.publish(publisher, TOPIC, &[b'x'; 1_000], QOS_0);
+    }
+    let asked = whole(&mut bed);
+    asked.is(Code::S08, Confidence::Certain);
+    assert!(asked.report.judged.delivered > 0);
+}
+
+#[test]
+fn d05_the_id_changed_hands() {
+    let mut bed = Bed::new(1);
+    let publisher = bed.connect(V5, "esp");
+    let mut subscriber = 0;
+    for _ in 0..4 {
+        subscriber = bed.connect_with(&keeping(V5, "hub").clean(false));
+        bed.pass(500);
+    }
+    bed.subscribe(subscriber, "home/#", QOS_1);
+    bed.pass(10);
+    bed.publish(publisher, TOPIC, b"1", QOS_1);
+    bed.finish(subscriber);
+    let asked = whole(&mut bed);
+    asked.is(Code::D01, Confidence::Certain);
+    assert_eq!(asked.also(), [Code::D05]);
+}
+
+/// A busy minute, of which the ledger cannot follow all.
+fn busy(bed: &mut Bed, publisher: usize, subscriber: usize) {
+    for n in 0..3_000 {
+        bed.publish(publisher, TOPIC, b"1", QOS_1);
+        if n % 20 == 0 {
+            bed.finish(subscriber);
+            bed.take(publisher);
+        }
+    }
+    bed.finish(subscriber);
+}
+
+#[test]
+fn what_the_ledger_left_out_is_known_to_be_acknowledged_by_how_the_session_stands() {
+    let mut bed = Bed::with(1, |limits| limits.recorder_bytes_max = 1 << 20);
+    let publisher = bed.connect(V5, "esp");
+    let subscriber = bed.connect(V5, "hub");
+    bed.subscribe(subscriber, "home/#", QOS_1);
+    bed.advance(1_000);
+    busy(&mut bed, publisher, subscriber);
+    bed.advance(1_000);
+    bed.publish(publisher, TOPIC, b"1", QOS_1);
+    bed.finish(subscriber);
+    let asked = whole(&mut bed);
+    assert!(asked.report.coverage.left_out > 0);
+    asked.is(Code::D01, Confidence::Certain);
+    assert_eq!(asked.report.judged.not_delivered, 0);
+}
+
+#[test]
+fn what_the_ledger_left_out_is_not_judged_as_lost() {
+    let mut bed = Bed::with(1, |limits| limits.recorder_bytes_max = 1 << 20);
+    let publisher = bed.connect(V5, "esp");
+    let subscriber = bed.connect(V5, "hub");
+    bed.subscribe(subscriber, "home/#", QOS_1);
+    bed.advance(1_000);
+    busy(&mut bed, publisher, subscriber);
+    bed.advance(1_000);
+    // Another topic: no line about it, and messages that were left out.
+    bed.publish(publisher, TOPIC, b"1", QOS_1);
+    bed.finish(subscriber);
+    let asked = ask(&mut bed, "home/kitchen/humidity", Some("esp"), Some("hub"));
+    asked.is(Code::U01, Confidence::Certain);
+    assert_eq!(asked.also(), [Code::P05]);
+}
+
+#[test]
+fn a_report_reads_as_text_in_both_languages_and_in_ascii() {
+    let (mut bed, publisher, _) = pair("home/Kitchen/+");
+    bed.publish(publisher, TOPIC, b"1", QOS_1);
+    let report = whole(&mut bed).report;
+    let style = |language, is_ascii| columba_diagnosis::render::Style {
+        language,
+        is_ascii,
+        width: 80,
+        utc_offset_secs: 8 * 3600,
+    };
+    let english = columba_diagnosis::render::text(&report, &style(Language::English, true));
+    assert!(english.is_ascii(), "{english}");
+    assert!(
+        english.starts_with("x Not delivered: No filter matched; one nearly did"),
+        "{english}"
+    );
+    assert!(
+        english.contains("06:13:20.010  publish.no_match  esp"),
+        "{english}"
+    );
+    let chinese = columba_diagnosis::render::text(&report, &style(Language::Chinese, false));
+    assert!(
+        chinese.starts_with("✗ 未送达: 没有匹配的过滤器"),
+        "{chinese}"
+    );
+    for line in english.lines().chain(chinese.lines()).take(3) {
+        assert!(columba_speech::width::width(line) <= 80, "{line}");
+    }
 }

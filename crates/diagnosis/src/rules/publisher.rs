@@ -129,7 +129,7 @@ fn kept_out<'e>(history: &History<'e>, publisher: &str) -> Vec<Finding<'e>> {
     });
     let was_connected = history.is_online_at(publisher, question.from_ms) == Some(true)
         || in_window().any(|event| event.outcome == Outcome::ConnectAccepted);
-    if let Some(last) = refusals.clone().last() {
+    if let Some(last) = refusals.clone().next_back() {
         let times: u64 = refusals
             .filter(|event| event.outcome == last.outcome)
             .map(|event| event.times)
