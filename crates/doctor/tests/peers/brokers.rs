@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use columba_broker::access::AccessRules;
 use columba_broker::event::{AuthRequest, AuthVerdict};
-use columba_broker::limits::{Anonymous, Limits, ListenerSettings};
+use columba_broker::limits::{Anonymous, Limits, ListenerSettings, Promise};
 use columba_doctor::{Check, Mark, Report};
 use columba_server::auth::Authenticate;
 use columba_server::listener::{BoundAddress, ListenerConfig, ListenerKind, WebSocketSettings};
@@ -56,10 +56,11 @@ pub(crate) fn columba(anonymous: Anonymous, is_websocket: bool) -> (Broker, u16)
                 connections_max: 0,
                 packet_bytes_max: None,
                 certificate_is_user: false,
-                is_durable: true,
+                promise: Promise::Durable,
             },
         }],
         access: Arc::new(AccessRules::allow_all()),
+        bans: Arc::default(),
         authenticator: Arc::new(AnnOnly),
         auth_threads: 1,
         auth_queue_max: 16,
