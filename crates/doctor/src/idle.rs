@@ -27,12 +27,13 @@ pub(crate) enum Seen {
 /// Says nothing for this long, then sends a message from itself to itself.
 pub(crate) async fn look(pair: &mut Pair, time: Duration) -> Seen {
     let mut options = pair.options_of('i');
-    options.session.keep_alive_secs = 0;
+    options.session.keep_alive_secs = keep_alive_beyond(time);
     let mut line = match Line::open(options, pair.patience).await {
         Ok(line) => line,
         Err(error) => return Seen::Broken(connect_text(&error)),
     };
-    let keep_alive_secs = Some(line.accepted().keep_alive_secs).filter(|secs| *secs > 0);
+    let asked_secs = keep_alive_beyond(time);
+    let keep_alive_secs = Some(line.accepted().keep_alive_secs).filter(|secs| *secs != asked_secs);
     let topic = pair.topic("idle");
     if let Err(trouble) = line.subscribe(&topic, pair.sure_qos()).await {
         return Seen::Broken(trouble.text());
@@ -50,6 +51,12 @@ pub(crate) async fn look(pair: &mut Pair, time: Duration) -> Seen {
         }
         _ => Seen::Deaf,
     }
+}
+
+/// Longer than the silence, so that nothing is sent meanwhile; some brokers refuse to do without.
+fn keep_alive_beyond(time: Duration) -> u16 {
+    let secs = time.as_secs().saturating_mul(2).saturating_add(30);
+    u16::try_from(secs).unwrap_or(u16::MAX)
 }
 
 async fn quiet(line: &mut Line, until: Instant) -> Next {
