@@ -94,9 +94,7 @@ pub fn run(args: DoctorArgs) -> ExitCode {
 }
 
 async fn doctor(args: DoctorArgs) -> Result<u8, Trouble> {
-    let language = args
-        .lang
-        .unwrap_or_else(|| Language::from_environment(|name| std::env::var(name).ok()));
+    let language = args.lang.unwrap_or_else(language_of_environment);
     let paper = Paper {
         style: Style {
             language,
@@ -241,6 +239,12 @@ fn consent(args: &DoctorArgs) -> Result<Option<String>, Trouble> {
     Ok(agrees.then(|| id.clone()))
 }
 
-fn parse_language(text: &str) -> Result<Language, String> {
+/// The language that the environment asks for.
+pub(crate) fn language_of_environment() -> Language {
+    Language::from_environment(|name| std::env::var(name).ok())
+}
+
+/// The language that an option asks for.
+pub(crate) fn parse_language(text: &str) -> Result<Language, String> {
     Language::from_tag(text).ok_or_else(|| "the languages are en and zh".to_owned())
 }

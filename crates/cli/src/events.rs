@@ -65,7 +65,7 @@ pub fn run(args: &EventsArgs) -> ExitCode {
 }
 
 /// A number with its unit.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no time: write 90s, 15m, 2h or 1d");
     let (number, unit) =
         text.split_at(text.len() - text.chars().next_back().map_or(0, char::len_utf8));

@@ -69,8 +69,13 @@ pub(crate) fn of_store(error: &StoreError) -> Failure {
 
 /// Turns the end of a command into its exit code and says why it failed.
 pub(crate) fn end(result: Result<(), Failure>) -> ExitCode {
+    end_with(result.map(|()| 0))
+}
+
+/// The same for a command whose answer is an exit code.
+pub(crate) fn end_with(result: Result<u8, Failure>) -> ExitCode {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(failure) => {
             let mut text = format!("error: {}\n", failure.what);
             if let Some(fix) = failure.fix {

@@ -16,3 +16,4 @@ pub mod run;
 pub mod store;
 pub mod subscribe;
 pub mod token;
+pub mod why;

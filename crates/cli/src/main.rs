@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use columba_cli::{
     bench, check, clients, create, doctor, events, passwd, publish, run, store, subscribe, token,
+    why,
 };
 use columba_server::config::reference::reference;
 
@@ -41,7 +42,11 @@ enum Command {
     Doctor(Box<doctor::DoctorArgs>),
     Store(store::StoreArgs),
     Token(token::TokenArgs),
+    Why(why::WhyArgs),
+    Explain(why::ExplainArgs),
     Events(events::EventsArgs),
+    Can(why::CanArgs),
+    Match(why::MatchArgs),
     Clients(clients::ClientsArgs),
     Retained(clients::RetainedArgs),
     /// About the configuration
@@ -70,6 +75,10 @@ fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(*args),
         Command::Store(args) => store::run(&args),
         Command::Token(args) => token::run(&args),
+        Command::Why(args) => why::run(&args),
+        Command::Explain(args) => why::run_explain(&args),
+        Command::Can(args) => why::run_can(&args),
+        Command::Match(args) => why::run_match(&args),
         Command::Events(args) => events::run(&args),
         Command::Clients(args) => clients::run_clients(&args),
         Command::Retained(args) => clients::run_retained(&args),

@@ -37,6 +37,7 @@ mod throttle;
 mod tokens;
 mod users;
 mod view;
+mod why;
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,0 +1,370 @@
+//! Why a message did not arrive: gathers the evidence from all shards, and has it judged.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use columba_broker::access::Action;
+use columba_broker::query::{
+    AccessAnswer, AccessQuery, Answer, PAGE_ROWS_MAX, Page, Request, SubscriptionKey,
+    SubscriptionRow, SubscriptionsQuery,
+};
+use columba_codec::topic::TopicName;
+use columba_diagnosis::evidence::FILTERS_MAX;
+use columba_diagnosis::render::{Style, json, markdown, text};
+use columba_diagnosis::{Code, Evidence, Presence, Question, diagnose, explain};
+use columba_speech::Language;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::app::App;
+use super::caller::{Caller, Somebody};
+use super::events::recordings;
+use super::extract::Params;
+use super::problem::Problem;
+use super::sessions::unexpected;
+use crate::auth::tokens::Scope;
+
+/// How far back, if nothing is said.
+const WINDOW_MS: u64 = 15 * 60 * 1000;
+
+/// Subscriptions that are looked at for one question, of all shards together.
+const SUBSCRIPTIONS_MAX: usize = 10_000;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(why))
+        .routes(routes!(codes))
+}
+
+/// A question: at least one of `topic`, `from` and `to`.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct WhyParams {
+    /// The topic that the message was published to. Without it, that of the last message that went
+    /// wrong for those who are asked about.
+    topic: Option<String>,
+    /// The client id of who published it.
+    from: Option<String>,
+    /// The client id of who misses it. Without it, all subscribers are looked at.
+    to: Option<String>,
+    /// The beginning of the time in question, in milliseconds since 1970; 15 minutes ago without it.
+    since_unix_ms: Option<u64>,
+    /// Its end; now without it.
+    until_unix_ms: Option<u64>,
+    /// The language of the sentences: `en` or `zh`.
+    #[serde(default)]
+    #[param(inline)]
+    lang: Lang,
+    /// Whether the whole answer is to come as one text as well, in `rendered`: `text` for a terminal, or
+    /// `markdown`.
+    #[param(inline)]
+    render: Option<Render>,
+    /// Cells of a line of that text.
+    #[serde(default = "width")]
+    #[param(minimum = 40, maximum = 1000)]
+    width: usize,
+    /// Whether that text does without marks that are not ASCII.
+    #[serde(default)]
+    ascii: bool,
+    /// What the reader's clocks are ahead of UTC, in seconds.
+    #[serde(default)]
+    #[param(minimum = -86400, maximum = 86400)]
+    utc_offset_secs: i64,
+}
+
+const fn width() -> usize {
+    100
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Lang {
+    /// English.
+    #[default]
+    En,
+    /// Chinese.
+    Zh,
+}
+
+impl From<Lang> for Language {
+    fn from(lang: Lang) -> Self {
+        match lang {
+            Lang::En => Self::English,
+            Lang::Zh => Self::Chinese,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Render {
+    /// For a terminal.
+    Text,
+    /// For a ticket or a chat.
+    Markdown,
+}
+
+/// The answer.
+#[derive(Debug, Serialize, ToSchema)]
+struct Why {
+    /// The verdict, the stages, the timeline, the fixes, what else was noticed, and how far the record
+    /// reaches. Its form is named by `schema`.
+    #[schema(value_type = Object)]
+    report: Value,
+    /// The same as one text, if that was asked for.
+    rendered: Option<String>,
+}
+
+/// Why did it not arrive?
+///
+/// Looks back at what was recorded and says what became of messages on a topic, with evidence and a fix.
+/// Any user may ask about clients that are connected under its own name; others need the scope `read`.
+#[utoipa::path(
+    get, path = "/why", tag = "why", params(WhyParams),
+    responses((status = 200, description = "The verdict", body = Why)),
+)]
+async fn why(
+    Somebody(caller): Somebody,
+    State(app): State<App>,
+    Params(params): Params<WhyParams>,
+) -> Result<Json<Why>, Problem> {
+    let question = question_of(&app, &params)?;
+    check_caller(&app, &caller, &question).await?;
+    let evidence = gather(&app, question).await?;
+    let (language, render) = (Language::from(params.lang), params.render);
+    let style = Style {
+        language,
+        is_ascii: params.ascii,
+        width: params.width.clamp(40, 1000),
+        utc_offset_secs: params.utc_offset_secs.clamp(-86_400, 86_400),
+    };
+    let judged = tokio::task::spawn_blocking(move || {
+        let report = diagnose(&evidence);
+        let rendered = render.map(|render| match render {
+            Render::Text => text(&report, &style),
+            Render::Markdown => markdown(&report, language),
+        });
+        Why {
+            report: json(&report, language),
+            rendered,
+        }
+    });
+    let judged = judged.await;
+    let failed = |_| Problem::failed("the evidence could not be judged");
+    Ok(Json(judged.map_err(failed)?))
+}
+
+fn question_of(app: &App, params: &WhyParams) -> Result<Question, Problem> {
+    if params.topic.is_none() && params.from.is_none() && params.to.is_none() {
+        return Err(Problem::invalid(
+            "say what you ask about: a topic, or a client in from or to",
+        ));
+    }
+    let to_ms = params.until_unix_ms.unwrap_or(app.now().unix_ms);
+    Ok(Question {
+        topic: params.topic.clone(),
+        publisher: params.from.clone(),
+        subscriber: params.to.clone(),
+        from_ms: params
+            .since_unix_ms
+            .unwrap_or_else(|| to_ms.saturating_sub(WINDOW_MS)),
+        to_ms,
+    })
+}
+
+/// Who may not read everything may ask about clients of its own.
+async fn check_caller(app: &App, caller: &Caller, question: &Question) -> Result<(), Problem> {
+    if caller.scopes.allow(Scope::Read) {
+        return Ok(());
+    }
+    let forbidden = |what: String| Err(Problem::forbidden(what));
+    let Some(user) = &caller.user else {
+        return forbidden(format!("{} lacks the scope `read`", caller.name));
+    };
+    let asked = [&question.publisher, &question.subscriber];
+    let asked: Vec<&String> = asked.into_iter().flatten().collect();
+    if asked.is_empty() {
+        return forbidden("without the scope `read`, name a client of yours in from or to".into());
+    }
+    for client_id in asked {
+        let presence = presence_of(app, client_id).await?;
+        let owner = presence
+            .session()
+            .and_then(|session| session.row.user.as_ref());
+        if owner != Some(user) {
+            return forbidden(format!(
+                "{client_id} has no session of the user {user}, and {} lacks the scope `read`",
+                caller.name
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What is recorded about a question, and how things stand.
+async fn gather(app: &App, question: Question) -> Result<Evidence, Problem> {
+    let recordings = recordings(app).await?;
+    let now = app.now();
+    let read =
+        tokio::task::spawn_blocking(move || Evidence::from_recordings(question, now, &recordings));
+    let failed = |_| Problem::failed("the record could not be read");
+    let mut evidence = read.await.map_err(failed)?;
+    let Question {
+        topic,
+        publisher,
+        subscriber,
+        ..
+    } = evidence.question.clone();
+    if let Some(client_id) = &publisher {
+        evidence.publisher = presence_of(app, client_id).await?;
+    }
+    if let Some(client_id) = &subscriber {
+        evidence.subscriber = presence_of(app, client_id).await?;
+        let wanted = SubscriptionsQuery {
+            client_id: Some(client_id.as_str().into()),
+            ..all_subscriptions()
+        };
+        evidence.subscriptions = subscriptions(app, wanted, SUBSCRIPTIONS_MAX).await?;
+    }
+    let Some(topic) = topic.filter(|topic| TopicName::parse(topic).is_ok()) else {
+        return Ok(evidence);
+    };
+    let topic: Arc<str> = topic.into();
+    let matching = SubscriptionsQuery {
+        topic: Some(Arc::clone(&topic)),
+        ..all_subscriptions()
+    };
+    evidence.matching = subscriptions(app, matching, SUBSCRIPTIONS_MAX).await?;
+    let rows = subscriptions(app, all_subscriptions(), FILTERS_MAX).await?;
+    let mut filters: Vec<String> = rows.iter().map(|row| row.key.filter.to_string()).collect();
+    filters.sort_unstable();
+    filters.dedup();
+    evidence.filters = filters;
+    let retained = Request::RetainedMessage {
+        topic: Arc::clone(&topic),
+    };
+    evidence.is_retained = match app.asker.ask_home(&topic, retained).await? {
+        Answer::RetainedMessage(found) => Some(found.is_some()),
+        other => return Err(unexpected(&other)),
+    };
+    if let Some(client_id) = &publisher {
+        evidence.may_publish = Some(access(app, client_id, Action::Publish, &topic).await?);
+    }
+    if let Some(client_id) = &subscriber {
+        evidence.may_receive = Some(access(app, client_id, Action::Receive, &topic).await?);
+    }
+    Ok(evidence)
+}
+
+async fn presence_of(app: &App, client_id: &str) -> Result<Presence, Problem> {
+    let request = Request::Session {
+        client_id: client_id.into(),
+    };
+    match app.asker.ask_home(client_id, request).await? {
+        Answer::Session(Some(detail)) => Ok(Presence::Session(detail)),
+        Answer::Session(None) => Ok(Presence::Absent),
+        other => Err(unexpected(&other)),
+    }
+}
+
+async fn access(
+    app: &App,
+    client_id: &str,
+    action: Action,
+    topic: &Arc<str>,
+) -> Result<AccessAnswer, Problem> {
+    let query = AccessQuery {
+        client_id: client_id.into(),
+        action,
+        topic: Arc::clone(topic),
+        identity: None,
+    };
+    let request = Request::Access(Box::new(query));
+    match app.asker.ask_home(client_id, request).await? {
+        Answer::Access(answer) => Ok(*answer),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn all_subscriptions() -> SubscriptionsQuery {
+    SubscriptionsQuery {
+        after: None,
+        rows_max: PAGE_ROWS_MAX,
+        client_id: None,
+        filter: None,
+        topic: None,
+        group: None,
+    }
+}
+
+/// Subscriptions of all shards, page by page, up to so many.
+async fn subscriptions(
+    app: &App,
+    query: SubscriptionsQuery,
+    rows_max: usize,
+) -> Result<Vec<SubscriptionRow>, Problem> {
+    let mut rows = Vec::new();
+    let mut query = query;
+    loop {
+        let request = Request::Subscriptions(query.clone());
+        let answers = app.asker.ask_all(&request).await?;
+        let mut next: Option<SubscriptionKey> = None;
+        let mut pages = Vec::new();
+        for answer in answers {
+            let page: Page<SubscriptionRow, SubscriptionKey> = match answer {
+                Answer::Subscriptions(page) => page,
+                other => return Err(unexpected(&other)),
+            };
+            // Behind the end of a page that is not the last of its shard, rows may be missing.
+            next = match (next, page.next) {
+                (Some(known), Some(other)) => Some(known.min(other)),
+                (known, other) => known.or(other),
+            };
+            pages.push(page.rows);
+        }
+        let is_within = |row: &SubscriptionRow| next.as_ref().is_none_or(|end| row.key <= *end);
+        rows.extend(pages.into_iter().flatten().filter(is_within));
+        if next.is_none() || rows.len() >= rows_max {
+            rows.truncate(rows_max);
+            return Ok(rows);
+        }
+        query.after = next;
+    }
+}
+
+/// A verdict that there is.
+#[derive(Debug, Serialize, ToSchema)]
+struct CodeView {
+    /// Its code.
+    code: &'static str,
+    /// What it means, how it comes about and what to do, as text.
+    text: String,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct CodesParams {
+    /// The language of the texts: `en` or `zh`.
+    #[serde(default)]
+    #[param(inline)]
+    lang: Lang,
+}
+
+/// All verdicts
+///
+/// Every code that an answer can have, with its page of the manual.
+#[utoipa::path(
+    get, path = "/why/codes", tag = "why", params(CodesParams),
+    responses((status = 200, description = "All codes", body = Vec<CodeView>)),
+)]
+async fn codes(_: Somebody, Params(params): Params<CodesParams>) -> Json<Vec<CodeView>> {
+    let view = |code: &Code| CodeView {
+        code: code.name(),
+        text: explain(*code, params.lang.into()),
+    };
+    Json(Code::ALL.iter().map(view).collect())
+}
