@@ -190,14 +190,8 @@ impl Oracle {
         self.conns[link].session
     }
 
-    /// Takes in one input and its consequences.
-    ///
-    /// First a new connection is established, because that may end others; then the client's
-    /// packets take effect; then connections and sessions end; then the broker's words are judged.
-    pub(crate) fn observe(&mut self, seen: &Observation) {
-        self.now_ms = seen.now_ms;
-        self.shard = seen.shard;
-        let output_links: Vec<LinkId> = seen.outputs.iter().map(|(link, _)| *link).collect();
+    /// Notes for whom the broker says it has found a session.
+    fn note_found(&mut self, seen: &Observation) {
         self.found.clear();
         for report in &seen.reports {
             if let (
@@ -210,6 +204,17 @@ impl Oracle {
                 self.found.insert(client_id.to_string(), *session_present);
             }
         }
+    }
+
+    /// Takes in one input and its consequences.
+    ///
+    /// First a new connection is established, because that may end others; then the client's
+    /// packets take effect; then connections and sessions end; then the broker's words are judged.
+    pub(crate) fn observe(&mut self, seen: &Observation) {
+        self.now_ms = seen.now_ms;
+        self.shard = seen.shard;
+        let output_links: Vec<LinkId> = seen.outputs.iter().map(|(link, _)| *link).collect();
+        self.note_found(seen);
         let result = self.effects.check(seen, &output_links);
         self.judge("effects", result);
         for (link, bytes) in &seen.outputs {

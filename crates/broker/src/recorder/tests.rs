@@ -1,3 +1,5 @@
+//! The recorder as a whole: what comes back, what it costs, what it leaves out.
+
 use super::*;
 use crate::hash::Map;
 use columba_codec::QoS;
