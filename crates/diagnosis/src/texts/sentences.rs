@@ -9,11 +9,13 @@ columba_speech::catalogue! {
     p03(client, times, peers) { en: "{client} changed hands {times} times within two minutes, between {peers}.", zh: "{client} 在两分钟内换手 {times} 次，来自 {peers}。" }
     p04(client) { en: "{client} was not connected at any time of the window.", zh: "在所查询的时间内，{client} 始终没有连接。" }
     p04_since(client, ago, reason) { en: "{client} was not connected: its connection had ended {ago} before ({reason}).", zh: "{client} 没有连接：它的连接在 {ago} 之前已断开（{reason}）。" }
+    p04_broke(client, why) { en: "{client} broke the protocol and was disconnected; what it sent after that was not read: {why}.", zh: "{client} 违反协议而被断开，之后发送的内容没有被读取：{why}。" }
     p05(topic) { en: "No PUBLISH to {topic} came in the window, from anybody.", zh: "在所查询的时间内，没有任何客户端向 {topic} 发布消息。" }
     p05_by(topic, client) { en: "{client} was connected, and sent no PUBLISH to {topic}.", zh: "{client} 已连接，但没有向 {topic} 发送 PUBLISH。" }
     p05_near(topic, other, why) { en: "No PUBLISH came to {topic}, but there were some to {other}: {why}", zh: "没有发往 {topic} 的 PUBLISH，但有发往 {other} 的：{why}" }
     p06(topic, why) { en: "{topic} is no topic to publish to: {why}.", zh: "{topic} 不能作为发布主题：{why}。" }
     p06_refused(client, topic, why) { en: "{client} published to {topic}, and was refused: {why}.", zh: "{client} 发布到 {topic}，但被拒绝：{why}。" }
+    p06_unread(client, why) { en: "{client} sent a PUBLISH with a topic that nobody can publish to, and was disconnected: {why}.", zh: "{client} 发送的 PUBLISH 主题无效，因此被断开：{why}。" }
     p07(client, topic, rule) { en: "{client} may not publish to {topic}: {rule}.", zh: "{client} 无权发布到 {topic}：{rule}。" }
     p08(client, why) { en: "{client} sent a PUBLISH that is larger than the broker takes: {why}.", zh: "{client} 发送的 PUBLISH 超过 Broker 接受的长度：{why}。" }
     p09(client, why) { en: "{client} reached a limit: {why}.", zh: "{client} 达到限制：{why}。" }
