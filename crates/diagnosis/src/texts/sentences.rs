@@ -69,6 +69,7 @@ columba_speech::catalogue! {
     d02(client) { en: "The message was handed to the connection of {client}, with QoS 0.", zh: "消息以 QoS 0 交给了 {client} 的连接。" }
     d02_kernel(client) { en: "The message was handed to the connection of {client} with QoS 0, and the other end's kernel has acknowledged all bytes.", zh: "消息以 QoS 0 交给了 {client} 的连接，对端内核已确认全部字节。" }
     d02_stuck(client, bytes) { en: "The message was handed to the connection of {client} with QoS 0, and {bytes} sent to it are not acknowledged by the other end's kernel.", zh: "消息以 QoS 0 交给了 {client} 的连接，但对端内核尚有 {bytes} 未确认。" }
+    d02_lost(client, after, why) { en: "The message was handed to the connection of {client} with QoS 0, and the connection was lost {after} later ({why}): it may have been dead before.", zh: "消息以 QoS 0 交给了 {client} 的连接，但 {after} 之后连接断开（{why}），可能当时已经失效。" }
     d03(client) { en: "The message was sent to {client}, and no acknowledgement has come.", zh: "消息已发送给 {client}，但没有收到确认。" }
     d04(what) { en: "The payload {what}.", zh: "载荷{what}。" }
     d05(client, peers) { en: "The message was delivered to {client}, which changed hands between {peers}.", zh: "消息已送达 {client}，但该标识符在 {peers} 之间换手。" }
