@@ -260,6 +260,21 @@ impl<'e> History<'e> {
         let was_granted = before
             .iter()
             .any(|event| event.outcome == Outcome::SubscribeGranted);
+        let is_grant =
+            |event: &&&Event| event.outcome == Outcome::SubscribeGranted && event.topic == filter;
+        let refused = before
+            .iter()
+            .copied()
+            .rfind(|event| is_refusal(event.outcome));
+        if !was_granted
+            && refused.is_none()
+            && self.has_begun_before(client, unix_ms)
+            && (!is_present || events.iter().any(|event| is_grant(&event)))
+        {
+            // All that its session did is in the record.
+            let mut later = events.iter().filter(is_grant);
+            return later.next().map(|event| Standing::Later(event));
+        }
         let mut after = events.iter().filter(concerns);
         let after = after.find(|event| event.first_unix_ms > unix_ms);
         match before.last() {
@@ -270,6 +285,8 @@ impl<'e> History<'e> {
             Some(last) if is_refusal(last.outcome) => Some(Standing::Refused(last)),
             Some(last) if ends_subscription(last.outcome) => Some(Standing::Ended(last)),
             Some(last) if was_granted => Some(Standing::Ended(last)),
+            // Its last word about the filter, in a session before: it has not asked again.
+            Some(_) if refused.is_some() => refused.map(Standing::Refused),
             // A session ended that may have had the subscription from before the record.
             _ => match after {
                 Some(next) if next.outcome == Outcome::SubscribeGranted => {
@@ -293,6 +310,26 @@ impl<'e> History<'e> {
                 None => None,
             },
         }
+    }
+
+    /// Whether the record has the beginning of the session that a client had at a time, or shows that
+    /// it had none.
+    fn has_begun_before(&self, client: &str, unix_ms: u64) -> bool {
+        let is_new = |event: &Event| {
+            event.outcome == Outcome::ConnectAccepted && event.flags & flag::SESSION_PRESENT == 0
+        };
+        let mut changes = self
+            .of(client)
+            .iter()
+            .filter(|event| {
+                event.outcome == Outcome::ConnectAccepted || ends_session(event.outcome)
+            })
+            .peekable();
+        let starts_new = changes.peek().is_some_and(|first| is_new(first));
+        starts_new
+            || changes
+                .take_while(|event| event.unix_ms <= unix_ms)
+                .any(|event| is_new(event) || ends_session(event.outcome))
     }
 
     /// The most takeovers of a client within two minutes, and the addresses that took part.

@@ -1,6 +1,6 @@
 //! From evidence to a report: each message and subscriber is judged, one verdict counts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use columba_broker::outcome::Outcome;
 use columba_speech::Text;
@@ -143,12 +143,30 @@ impl Report {
     }
 }
 
+const fn is_publication(event: &Event) -> bool {
+    matches!(
+        event.outcome,
+        Outcome::PublishAccepted | Outcome::PublishNoMatch
+    )
+}
+
 /// One copy, or a PUBLISH that never became one.
 struct Item<'e> {
     at_ms: u64,
     subscriber: Option<String>,
     found: Finding<'e>,
     publication: Option<&'e Event>,
+}
+
+impl<'e> Item<'e> {
+    fn of(event: &Event, found: Finding<'e>) -> Self {
+        Self {
+            at_ms: event.unix_ms,
+            subscriber: None,
+            found,
+            publication: None,
+        }
+    }
 }
 
 /// Says what became of the message that was asked about.
@@ -253,76 +271,75 @@ fn items<'e>(history: &History<'e>) -> Vec<Item<'e>> {
     let publisher = question.publisher.as_deref();
     let is_by = |event: &Event| publisher.is_none_or(|publisher| event.client == publisher);
     let mut items = Vec::new();
-    let publications: Vec<_> = history
+    let followed: BTreeMap<u64, &Event> = history
         .window()
-        .filter(|event| event.topic == history.topic && event.message != 0 && is_by(event))
-        .filter(|event| {
-            matches!(
-                event.outcome,
-                Outcome::PublishAccepted | Outcome::PublishNoMatch
-            )
-        })
+        .filter(|event| event.topic == history.topic && event.message != 0)
+        .filter(|event| is_publication(event))
+        .map(|event| (event.message, event))
         .collect();
+    let mut publications: Vec<_> = followed.values().filter(|event| is_by(event)).collect();
+    publications.sort_by_key(|event| order(event));
     let start = publications.len().saturating_sub(MESSAGES_MAX);
-    let followed: BTreeSet<_> = publications.iter().map(|event| event.message).collect();
     for publication in publications.get(start..).unwrap_or_default() {
         judge_all(history, publication, &mut items);
     }
-    for event in history.window() {
-        let is_here = event.topic == history.topic
-            || event.topic.is_empty() && publisher == Some(&*event.client);
-        if !is_here {
-            continue;
+    for event in history
+        .window()
+        .filter(|event| event.topic == history.topic)
+    {
+        items.extend(unfollowed(history, event, &followed));
+    }
+    if items.is_empty() {
+        // What was refused before its topic was read may have been this message.
+        let own = history
+            .window()
+            .filter(|event| event.topic.is_empty() && publisher == Some(&*event.client));
+        for event in own {
+            let found = publisher::refused(event);
+            let found = found.map(|found| found.with(Confidence::Likely));
+            items.extend(found.map(|found| Item::of(event, found)));
         }
-        let subscriber = (!event.client.is_empty()).then(|| event.client.clone());
-        let is_copy = event.outcome.name().starts_with("deliver.");
-        if !is_copy
-            && is_by(event)
-            && let Some(found) = publisher::refused(event)
-        {
-            items.push(Item {
-                at_ms: event.unix_ms,
-                subscriber: None,
-                found,
-                publication: None,
-            });
-        }
-        // Faults of messages that were not followed.
-        let is_asked = question
-            .subscriber
-            .as_deref()
-            .is_none_or(|of| event.client == of);
-        let is_open = publisher.is_none() && !followed.contains(&event.message);
-        if is_copy
-            && is_asked
-            && is_open
-            && let Some(found) = copy::fault(event, &event.client)
-        {
-            let found = found.cite([event]);
-            items.push(Item {
-                at_ms: event.unix_ms,
-                subscriber,
-                found,
-                publication: None,
-            });
-        } else if event.outcome == Outcome::PublishNoMatch
-            && event.message == 0
-            && followed.is_empty()
-            && is_by(event)
-        {
-            let found = match question.subscriber.as_deref() {
-                Some(client) => routing::no_copy(history, event, client),
-                None => nobody(history, event),
-            };
-            items.push(Item {
-                at_ms: event.unix_ms,
-                subscriber: None,
-                found,
-                publication: None,
-            });
-        }
+        // The end of the connection that follows from it is no other message.
+        items.dedup_by_key(|item| item.at_ms);
     }
     items
+}
+
+/// What an event says of a message that the ledger has not followed.
+fn unfollowed<'e>(
+    history: &History<'e>,
+    event: &'e Event,
+    followed: &BTreeMap<u64, &'e Event>,
+) -> Option<Item<'e>> {
+    let question = &history.evidence.question;
+    let subscriber = question.subscriber.as_deref();
+    let publisher = question.publisher.as_deref();
+    if event.outcome.name().starts_with("deliver.") {
+        let is_asked = subscriber.is_none_or(|subscriber| event.client == subscriber);
+        // Whose message it was is not told: if somebody is asked about and was followed, it counts not.
+        let is_judged =
+            followed.contains_key(&event.message) || publisher.is_some() && !followed.is_empty();
+        let found = copy::fault(event, &event.client).filter(|_| is_asked && !is_judged)?;
+        let sure = if publisher.is_some() {
+            Confidence::Likely
+        } else {
+            Confidence::Certain
+        };
+        let mut item = Item::of(event, found.with(sure).cite([event]));
+        item.subscriber = (!event.client.is_empty()).then(|| event.client.clone());
+        return Some(item);
+    }
+    if publisher.is_some_and(|publisher| event.client != publisher) {
+        return None;
+    }
+    if event.outcome == Outcome::PublishNoMatch && event.message == 0 && followed.is_empty() {
+        let found = match subscriber {
+            Some(client) => routing::no_copy(history, event, client),
+            None => nobody(history, event),
+        };
+        return Some(Item::of(event, found));
+    }
+    publisher::refused(event).map(|found| Item::of(event, found))
 }
 
 /// Judges a message for the subscriber of the question, or for everybody who could have got it.

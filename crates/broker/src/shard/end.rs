@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use columba_codec::packet::Disconnect;
 use columba_codec::{
-    DecodeError, Packet, PacketType, PropertiesBuf, PropertyId, ReasonCode, Value,
+    DecodeError, Fault, Packet, PacketType, PropertiesBuf, PropertyId, ReasonCode, Value,
 };
 
 use super::Shard;
@@ -179,10 +179,24 @@ impl Shard {
             ReasonCode::MalformedPacket => Outcome::DisconnectMalformed,
             _ => Outcome::DisconnectProtocol,
         };
-        if reason == ReasonCode::PacketTooLarge && error.packet == PacketType::Publish {
-            self.stats.count(Outcome::PublishTooLarge);
+        let detail = error.to_string();
+        let lost = match (error.packet, error.fault) {
+            (PacketType::Publish, Fault::TooLarge { .. }) => Some(Outcome::PublishTooLarge),
+            (PacketType::Publish, Fault::Topic(_)) => Some(Outcome::PublishBadTopic),
+            _ => None,
+        };
+        if let Some(lost) = lost {
+            self.stats.count(lost);
+            let slot = self.connection(id).map(|connection| connection.session);
+            let facts = Facts {
+                detail: &detail,
+                ..Facts::default()
+            };
+            if let Some(slot) = slot {
+                self.note_session_fault(slot, lost, facts);
+            }
         }
-        self.close(id, outcome, reason, &error.to_string());
+        self.close(id, outcome, reason, &detail);
     }
 
     pub(super) fn on_keep_alive(&mut self, id: ConnectionId) {

@@ -12,6 +12,9 @@ use crate::evidence::{Event, Presence};
 use crate::history::{History, ends_session};
 use crate::texts::sentences as say;
 
+/// How long a connection may have been dead before that was noticed.
+const LOST_WITHIN_MS: u64 = 120_000;
+
 /// What became of the copy of a message for a client.
 pub fn judge<'e>(history: &History<'e>, publication: &'e Event, client: &str) -> Finding<'e> {
     let copies = history.copies(publication.message);
@@ -52,7 +55,7 @@ fn of_end<'e>(
             Finding::certain(Code::D01, say::d01(client, took))
         }
         Outcome::DeliverRefused => Finding::certain(Code::D01, say::d01_refused(client)),
-        Outcome::DeliverSent => sent(history, client),
+        Outcome::DeliverSent => sent(history, last, client),
         Outcome::DeliverInFlight
         | Outcome::DeliverInflightFull
         | Outcome::DeliverSocketFull
@@ -131,7 +134,24 @@ fn rule(event: &Event) -> Param {
 }
 
 /// Sent, with QoS 0.
-fn sent<'e>(history: &History<'e>, client: &str) -> Finding<'e> {
+fn sent<'e>(history: &History<'e>, last: &'e Event, client: &str) -> Finding<'e> {
+    let later = history.of(client).iter().copied();
+    let end = later
+        .filter(|event| event.unix_ms >= last.unix_ms)
+        .find(|event| event.outcome.name().starts_with("disconnect."));
+    if let Some(end) = end.filter(|event| {
+        matches!(
+            event.outcome,
+            Outcome::DisconnectTransport | Outcome::DisconnectKeepAlive | Outcome::DisconnectSlow
+        ) && event.unix_ms <= last.unix_ms + LOST_WITHIN_MS
+    }) {
+        // A connection that is dead and not known to be takes what is sent to it all the same.
+        let after = between(last.unix_ms, end.unix_ms);
+        let text = say::d02_lost(client, after, words(end));
+        return Finding::certain(Code::D02, text)
+            .with(Confidence::Possible)
+            .cite([end]);
+    }
     let is_asked = history.evidence.question.subscriber.as_deref() == Some(client);
     let (text, sure) = match history.evidence.kernel.filter(|_| is_asked) {
         Some(kernel) if kernel.unacknowledged_bytes + kernel.send_queue_bytes == 0 => {

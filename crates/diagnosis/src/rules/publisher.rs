@@ -19,6 +19,9 @@ pub fn refused<'e>(event: &'e Event) -> Option<Finding<'e>> {
             Finding::certain(Code::P07, say::p07(client, topic, words(event)))
         }
         Outcome::PublishTooLarge => Finding::certain(Code::P08, say::p08(client, words(event))),
+        Outcome::PublishBadTopic if topic.is_empty() => {
+            Finding::certain(Code::P06, say::p06_unread(client, words(event)))
+        }
         Outcome::PublishBadTopic | Outcome::PublishAliasInvalid => {
             Finding::certain(Code::P06, say::p06_refused(client, topic, words(event)))
         }
@@ -28,7 +31,8 @@ pub fn refused<'e>(event: &'e Event) -> Option<Finding<'e>> {
             Finding::certain(Code::P09, say::p09(client, words(event)))
         }
         Outcome::DisconnectMalformed | Outcome::DisconnectProtocol => {
-            Finding::certain(Code::P09, say::p09(client, words(event)))
+            let text = say::p04_broke(client, words(event));
+            Finding::certain(Code::P04, text).with(Confidence::Likely)
         }
         _ => return None,
     };

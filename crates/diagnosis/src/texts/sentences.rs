@@ -9,11 +9,13 @@ columba_speech::catalogue! {
     p03(client, times, peers) { en: "{client} changed hands {times} times within two minutes, between {peers}.", zh: "{client} 在两分钟内换手 {times} 次，来自 {peers}。" }
     p04(client) { en: "{client} was not connected at any time of the window.", zh: "在所查询的时间内，{client} 始终没有连接。" }
     p04_since(client, ago, reason) { en: "{client} was not connected: its connection had ended {ago} before ({reason}).", zh: "{client} 没有连接：它的连接在 {ago} 之前已断开（{reason}）。" }
+    p04_broke(client, why) { en: "{client} broke the protocol and was disconnected; what it sent after that was not read: {why}.", zh: "{client} 违反协议而被断开，之后发送的内容没有被读取：{why}。" }
     p05(topic) { en: "No PUBLISH to {topic} came in the window, from anybody.", zh: "在所查询的时间内，没有任何客户端向 {topic} 发布消息。" }
     p05_by(topic, client) { en: "{client} was connected, and sent no PUBLISH to {topic}.", zh: "{client} 已连接，但没有向 {topic} 发送 PUBLISH。" }
     p05_near(topic, other, why) { en: "No PUBLISH came to {topic}, but there were some to {other}: {why}", zh: "没有发往 {topic} 的 PUBLISH，但有发往 {other} 的：{why}" }
     p06(topic, why) { en: "{topic} is no topic to publish to: {why}.", zh: "{topic} 不能作为发布主题：{why}。" }
     p06_refused(client, topic, why) { en: "{client} published to {topic}, and was refused: {why}.", zh: "{client} 发布到 {topic}，但被拒绝：{why}。" }
+    p06_unread(client, why) { en: "{client} sent a PUBLISH with a topic that nobody can publish to, and was disconnected: {why}.", zh: "{client} 发送的 PUBLISH 主题无效，因此被断开：{why}。" }
     p07(client, topic, rule) { en: "{client} may not publish to {topic}: {rule}.", zh: "{client} 无权发布到 {topic}：{rule}。" }
     p08(client, why) { en: "{client} sent a PUBLISH that is larger than the broker takes: {why}.", zh: "{client} 发送的 PUBLISH 超过 Broker 接受的长度：{why}。" }
     p09(client, why) { en: "{client} reached a limit: {why}.", zh: "{client} 达到限制：{why}。" }
@@ -67,6 +69,7 @@ columba_speech::catalogue! {
     d02(client) { en: "The message was handed to the connection of {client}, with QoS 0.", zh: "消息以 QoS 0 交给了 {client} 的连接。" }
     d02_kernel(client) { en: "The message was handed to the connection of {client} with QoS 0, and the other end's kernel has acknowledged all bytes.", zh: "消息以 QoS 0 交给了 {client} 的连接，对端内核已确认全部字节。" }
     d02_stuck(client, bytes) { en: "The message was handed to the connection of {client} with QoS 0, and {bytes} sent to it are not acknowledged by the other end's kernel.", zh: "消息以 QoS 0 交给了 {client} 的连接，但对端内核尚有 {bytes} 未确认。" }
+    d02_lost(client, after, why) { en: "The message was handed to the connection of {client} with QoS 0, and the connection was lost {after} later ({why}): it may have been dead before.", zh: "消息以 QoS 0 交给了 {client} 的连接，但 {after} 之后连接断开（{why}），可能当时已经失效。" }
     d03(client) { en: "The message was sent to {client}, and no acknowledgement has come.", zh: "消息已发送给 {client}，但没有收到确认。" }
     d04(what) { en: "The payload {what}.", zh: "载荷{what}。" }
     d05(client, peers) { en: "The message was delivered to {client}, which changed hands between {peers}.", zh: "消息已送达 {client}，但该标识符在 {peers} 之间换手。" }
