@@ -164,7 +164,7 @@ fn question_of(app: &App, params: &WhyParams) -> Result<Question, Problem> {
             "say what you ask about: a topic, or a client in from or to",
         ));
     }
-    let to_ms = params.until_unix_ms.unwrap_or(app.now().unix_ms);
+    let to_ms = params.until_unix_ms.unwrap_or_else(|| app.now().unix_ms);
     Ok(Question {
         topic: params.topic.clone(),
         publisher: params.from.clone(),
