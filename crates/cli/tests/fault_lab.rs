@@ -1,0 +1,363 @@
+//! The fault lab: reasons why a message does not arrive, each made by real clients against the real
+//! broker, and what `columba why` says of it; and beside each the same with the fault taken away.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+const CONFIG: &str = r#"
+[broker]
+shards = 2
+[[listener]]
+bind = "127.0.0.1:0"
+anonymous = "always"
+[admin]
+bind = "127.0.0.1:0"
+[store]
+durability = "memory"
+[limits]
+queue_messages_max = 3
+packet_bytes_max = "10000B"
+"#;
+
+const RULES: &str = r##"
+[[rule]]
+deny = ["publish"]
+topics = ["forbidden/#"]
+[[rule]]
+deny = ["subscribe"]
+topics = ["secret/#"]
+clients = ["nosy"]
+[[rule]]
+deny = ["receive"]
+topics = ["hidden/#"]
+clients = ["blind"]
+[[rule]]
+allow = ["publish", "subscribe"]
+topics = ["#", "$other/#"]
+anonymous = true
+"##;
+
+struct Lab {
+    dir: tempfile::TempDir,
+    broker: Child,
+    port: String,
+}
+
+fn command(program: &str, dir: &Path) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("COLUMBA_")) {
+        command.env_remove(name);
+    }
+    command
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+const COLUMBA: &str = env!("CARGO_BIN_EXE_columba");
+
+impl Lab {
+    fn start() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let run = |args: &[&str]| command(COLUMBA, dir.path()).args(args).output();
+        let made = run(&["create", "columba-data"]).expect("the binary");
+        assert!(made.status.success());
+        let instance = dir.path().join("columba-data/etc");
+        std::fs::write(instance.join("columba.toml"), CONFIG).expect("a file");
+        std::fs::write(instance.join("acl.toml"), RULES).expect("a file");
+        let config = instance.join("columba.toml");
+        let text = std::fs::read_to_string(&config).expect("a file");
+        let access = "[access]\nacl = \"etc/acl.toml\"\nusers = \"etc/users\"\n";
+        std::fs::write(&config, format!("{text}{access}")).expect("a file");
+        let mut broker = command(COLUMBA, dir.path())
+            .arg("run")
+            .spawn()
+            .expect("the binary");
+        let mut lines = BufReader::new(broker.stdout.take().expect("a pipe")).lines();
+        let port = loop {
+            let line = lines.next().map(|line| line.expect("text"));
+            let line = line.unwrap_or_else(|| {
+                let mut error = String::new();
+                let stderr = broker.stderr.take().expect("a pipe");
+                for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                    error.push_str(&line);
+                }
+                panic!("the broker did not start: {error}")
+            });
+            if let Some((_, rest)) = line.split_once("mqtt://127.0.0.1:") {
+                break rest
+                    .split([' ', '│', '/'])
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned();
+            }
+        };
+        Self { dir, broker, port }
+    }
+
+    fn mosquitto(&self, program: &str, id: &str, args: &[&str]) -> Command {
+        let mut command = command(program, self.dir.path());
+        command.args(["-h", "127.0.0.1", "-p", &self.port, "-i", id]);
+        command.args(args);
+        command
+    }
+
+    /// A subscriber that stays, once it has its SUBACK.
+    fn listens(&self, id: &str, args: &[&str]) -> Listener {
+        // Its output is for the terminal line by line only if it is one.
+        let mut unbuffered = command("stdbuf", self.dir.path());
+        unbuffered.args(["-oL", "mosquitto_sub", "-h", "127.0.0.1", "-p", &self.port]);
+        let mut child = unbuffered
+            .args(["-i", id, "-d"])
+            .args(args)
+            .spawn()
+            .expect("stdbuf and mosquitto_sub");
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let mut seen = String::new();
+        for line in &mut lines {
+            let line = line.expect("text");
+            if line.contains("Subscribed (mid") || line.contains("received SUBACK") {
+                return Listener { child, lines };
+            }
+            seen.push_str(&line);
+        }
+        panic!("{id} has no SUBACK: {seen}")
+    }
+
+    /// A subscriber that subscribes, and leaves.
+    fn leaves(&self, id: &str, args: &[&str]) {
+        let args = [args, &["-E"]].concat();
+        let output = self.mosquitto("mosquitto_sub", id, &args).output();
+        let output = output.expect("mosquitto_sub");
+        assert!(output.status.success(), "{id}: {output:?}");
+    }
+
+    fn publishes(&self, id: &str, args: &[&str]) -> Output {
+        let output = self.mosquitto("mosquitto_pub", id, args).output();
+        output.expect("mosquitto_pub")
+    }
+
+    /// The exit code of `columba why`, and what it says.
+    fn why(&self, args: &[&str]) -> (i32, Value) {
+        let output = command(COLUMBA, self.dir.path())
+            .args(["why", "-o", "json"])
+            .args(args)
+            .output()
+            .expect("the binary");
+        let error = String::from_utf8_lossy(&output.stderr);
+        let report = serde_json::from_slice(&output.stdout);
+        let report = report.unwrap_or_else(|_| panic!("{args:?}: {error}"));
+        (output.status.code().unwrap_or(-1), report)
+    }
+
+    fn says(&self, args: &[&str], exit: i32, code: &str) -> Value {
+        let (status, report) = self.why(args);
+        let verdict = &report["verdict"];
+        assert_eq!(
+            (status, verdict["code"].as_str()),
+            (exit, Some(code)),
+            "{args:?}: {report:#}"
+        );
+        report
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        drop(self.broker.kill());
+        drop(self.broker.wait());
+    }
+}
+
+struct Listener {
+    child: Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Listener {
+    /// Waits until it has got a message and acknowledged it, if that is to be.
+    fn gets(&mut self, what: &str) {
+        for line in &mut self.lines {
+            if line.expect("text").contains(what) {
+                return;
+            }
+        }
+        panic!("no line with {what}")
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+const NOT_DELIVERED: i32 = 10;
+const CANNOT_TELL: i32 = 11;
+const WAITING: i32 = 12;
+
+/// Causes 29, 30, 40 and 41 of why messages do not arrive.
+#[test]
+fn what_no_filter_matches_and_what_arrives() {
+    let lab = Lab::start();
+
+    // The message arrives: with QoS 1 the client says so, with QoS 0 nobody does.
+    let mut phone = lab.listens("phone", &["-q", "1", "-t", "home/kitchen/+"]);
+    lab.publishes("esp", &["-q", "1", "-t", "home/kitchen/temp", "-m", "21"]);
+    phone.gets("sending PUBACK");
+    lab.publishes("esp", &["-q", "0", "-t", "home/kitchen/hum", "-m", "40"]);
+    phone.gets("home/kitchen/hum");
+    lab.says(&["home/kitchen/temp", "--to", "phone"], 0, "D01");
+    lab.says(&["home/kitchen/hum", "--to", "phone"], 0, "D02");
+
+    // 29, 30: a slash too many, another case.
+    for (topic, rule) in [
+        ("/home/kitchen/temp", "A / at the beginning"),
+        ("home/Kitchen/temp", "upper"),
+    ] {
+        lab.publishes("esp", &["-q", "1", "-t", topic, "-m", "21"]);
+        let report = lab.says(&[topic, "--to", "phone"], NOT_DELIVERED, "R02");
+        let text = report["verdict"]["text"].as_str().unwrap_or_default();
+        assert!(
+            text.contains("home/kitchen/+") && text.contains(rule),
+            "{text}"
+        );
+    }
+
+    // 41: nobody subscribes to anything like it.
+    lab.publishes("esp", &["-q", "1", "-t", "garage/door", "-m", "open"]);
+    lab.says(&["garage/door"], NOT_DELIVERED, "R01");
+
+    // 40: it was never published here; or the client was never seen. What was before the broker
+    // started, half a second ago, nobody can know.
+    let report = lab.says(&["home/kitchen/light", "--to", "phone"], CANNOT_TELL, "U01");
+    assert_eq!(report["also"][0]["code"], "P05", "{report:#}");
+    lab.says(&["home/kitchen/temp", "--to", "fone"], CANNOT_TELL, "U03");
+}
+
+/// Causes 2, 3, 4 and 31 of why messages do not arrive.
+#[test]
+fn what_the_rules_forbid() {
+    let lab = Lab::start();
+
+    // 2: the rules do not let it be published.
+    lab.publishes("esp", &["-q", "1", "-t", "forbidden/x", "-m", "1"]);
+    let report = lab.says(&["forbidden/x", "--from", "esp"], NOT_DELIVERED, "P07");
+    assert!(report.to_string().contains("acl.toml:2"), "{report:#}");
+
+    // 4: the subscription was refused, and the client did not mind.
+    let mut nosy = lab.listens("nosy", &["-q", "1", "-t", "secret/#", "-t", "home/hall"]);
+    lab.publishes("esp", &["-q", "1", "-t", "secret/plan", "-m", "1"]);
+    lab.publishes("esp", &["-q", "1", "-t", "home/hall", "-m", "1"]);
+    nosy.gets("sending PUBACK");
+    lab.says(&["secret/plan", "--to", "nosy"], NOT_DELIVERED, "S05");
+    lab.says(&["home/hall", "--to", "nosy"], 0, "D01");
+
+    // 3: it may subscribe and not receive.
+    let mut blind = lab.listens("blind", &["-q", "1", "-t", "#"]);
+    lab.publishes("esp", &["-q", "1", "-t", "hidden/x", "-m", "1"]);
+    lab.publishes("esp", &["-q", "1", "-t", "plain/x", "-m", "1"]);
+    blind.gets("sending PUBACK");
+    let report = lab.says(&["hidden/x", "--to", "blind"], NOT_DELIVERED, "S06");
+    assert!(report.to_string().contains("acl.toml:9"), "{report:#}");
+    lab.says(&["plain/x", "--to", "blind"], 0, "D01");
+
+    // 31: # does not match $other/x.
+    lab.publishes("esp", &["-q", "1", "-t", "$other/x", "-m", "1"]);
+    lab.says(&["$other/x", "--to", "blind"], NOT_DELIVERED, "R07");
+}
+
+/// Causes 5, 8, 9, 14, 15, 19 and 28 of why messages do not arrive.
+#[test]
+fn what_sessions_and_retained_messages_do() {
+    let lab = Lab::start();
+
+    // 14, 28: it came before the subscription, and was not retained.
+    lab.publishes("esp", &["-q", "1", "-t", "late/x", "-m", "1"]);
+    let _late = lab.listens("late", &["-q", "1", "-t", "late/x"]);
+    lab.says(&["late/x", "--to", "late"], NOT_DELIVERED, "R03");
+
+    // 15: it was retained, and then cleared.
+    lab.publishes("esp", &["-r", "-q", "1", "-t", "kept/x", "-m", "1"]);
+    lab.publishes("ghost", &["-r", "-q", "1", "-t", "kept/x", "-n"]);
+    let _kept = lab.listens("kept", &["-q", "1", "-t", "kept/x"]);
+    lab.says(&["kept/x", "--to", "kept"], NOT_DELIVERED, "R04");
+
+    // 8: away, and its subscription has QoS 0.
+    lab.leaves("away-0", &["-c", "-q", "0", "-t", "queue/zero"]);
+    lab.publishes("esp", &["-q", "1", "-t", "queue/zero", "-m", "1"]);
+    lab.says(&["queue/zero", "--to", "away-0"], NOT_DELIVERED, "S02");
+
+    // Away with QoS 1: it waits. 9: until the queue is full.
+    lab.leaves("away-1", &["-c", "-q", "1", "-t", "queue/+"]);
+    lab.publishes("esp", &["-q", "1", "-t", "queue/one", "-m", "1"]);
+    lab.says(&["queue/one", "--to", "away-1"], WAITING, "S13");
+    for _ in 0..3 {
+        lab.publishes("esp", &["-q", "1", "-t", "queue/two", "-m", "1"]);
+    }
+    lab.says(&["queue/one", "--to", "away-1"], NOT_DELIVERED, "S07");
+
+    // 5: a session that ended with its connection.
+    lab.leaves("clean", &["-q", "1", "-t", "gone/x"]);
+    lab.publishes("esp", &["-q", "1", "-t", "gone/x", "-m", "1"]);
+    lab.says(&["gone/x", "--to", "clean"], NOT_DELIVERED, "S01");
+
+    // 19: another member of the shared group has it.
+    let group = ["-V", "5", "-q", "1", "-t", "$share/g/work/x"];
+    let _workers = [lab.listens("w1", &group), lab.listens("w2", &group)];
+    lab.publishes("esp", &["-q", "1", "-t", "work/x", "-m", "1"]);
+    let (first, second) = (
+        lab.why(&["work/x", "--to", "w1"]),
+        lab.why(&["work/x", "--to", "w2"]),
+    );
+    let codes = [&first, &second].map(|(_, report)| report["verdict"]["code"].to_string());
+    assert!(
+        codes.contains(&"\"R05\"".to_owned()),
+        "{codes:?} {first:#?} {second:#?}"
+    );
+}
+
+/// Causes 21, 22, 33 and 39 of why messages do not arrive.
+#[test]
+fn what_is_too_large_and_who_is_not_let_in() {
+    let lab = Lab::start();
+
+    // 21: larger than the client takes.
+    let small = ["-V", "5", "-q", "1", "-t", "large/x", "-D", "connect"];
+    let _small = lab.listens(
+        "small",
+        &[&small[..], &["maximum-packet-size", "100"]].concat(),
+    );
+    let payload = "x".repeat(500);
+    lab.publishes("esp", &["-q", "1", "-t", "large/x", "-m", &payload]);
+    lab.says(&["large/x", "--to", "small"], NOT_DELIVERED, "S10");
+
+    // 22: larger than the broker takes.
+    let payload = "x".repeat(20_000);
+    lab.publishes("huge", &["-q", "1", "-t", "huge/x", "-m", &payload]);
+    lab.says(&["huge/x", "--from", "huge"], NOT_DELIVERED, "P08");
+
+    // 39: the password is wrong.
+    let output = lab.publishes(
+        "login",
+        &["-u", "ann", "-P", "wrong", "-t", "login/x", "-m", "1"],
+    );
+    assert!(!output.status.success());
+    lab.says(&["login/x", "--from", "login"], NOT_DELIVERED, "P02");
+
+    // 33: a wildcard in a topic that is published to, by a client that does not check.
+    let mut raw = TcpStream::connect(format!("127.0.0.1:{}", lab.port)).expect("a connection");
+    raw.write_all(b"\x10\x0f\0\x04MQTT\x04\x02\0\x3c\0\x03raw")
+        .expect("sent");
+    raw.write_all(b"\x30\x06\0\x03a/+1").expect("sent");
+    let mut closed = Vec::new();
+    drop(std::io::Read::read_to_end(&mut raw, &mut closed));
+    lab.says(&["a/+", "--from", "raw"], NOT_DELIVERED, "P06");
+}
