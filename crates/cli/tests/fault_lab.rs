@@ -118,12 +118,13 @@ impl Lab {
             .args(args)
             .spawn()
             .expect("stdbuf and mosquitto_sub");
-        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let mut listener = Listener { child, lines };
         let mut seen = String::new();
-        for line in &mut lines {
+        for line in &mut listener.lines {
             let line = line.expect("text");
             if line.contains("Subscribed (mid") || line.contains("received SUBACK") {
-                return Listener { child, lines };
+                return listener;
             }
             seen.push_str(&line);
         }
@@ -236,7 +237,7 @@ fn what_no_filter_matches_and_what_arrives() {
     lab.says(&["garage/door"], NOT_DELIVERED, "R01");
 
     // 40: it was never published here; or the client was never seen. What was before the broker
-    // started, half a second ago, nobody can know.
+    // started, half a second ago, it does not know.
     let report = lab.says(&["home/kitchen/light", "--to", "phone"], CANNOT_TELL, "U01");
     assert_eq!(report["also"][0]["code"], "P05", "{report:#}");
     lab.says(&["home/kitchen/temp", "--to", "fone"], CANNOT_TELL, "U03");
