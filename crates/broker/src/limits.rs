@@ -107,6 +107,9 @@ pub struct Limits {
     pub match_cache_max: usize,
     /// How shared subscriptions choose.
     pub share_strategy: ShareStrategy,
+    /// Whether a client of MQTT 3 that publishes what the access rules deny is disconnected. Else its
+    /// PUBLISH is acknowledged as if it were taken; MQTT-3.3.5-2 of 3.1.1 knows no third way.
+    pub denied_v3_disconnects: bool,
     /// Milliseconds between two updates of `$SYS`; 0 turns it off.
     pub sys_interval_ms: u64,
     /// Reports per second and shard of clients that come and go; and as many of connections, messages
@@ -147,6 +150,7 @@ impl Default for Limits {
             recorder_bytes_max: 16 * 1024 * 1024,
             match_cache_max: 65_536,
             share_strategy: ShareStrategy::RoundRobin,
+            denied_v3_disconnects: false,
             sys_interval_ms: 10_000,
             reports_per_sec_max: 50,
         }

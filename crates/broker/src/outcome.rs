@@ -206,6 +206,9 @@ outcomes! {
     DisconnectMalformed = "disconnect.malformed", Ended;
     /// The client broke a rule of the protocol.
     DisconnectProtocol = "disconnect.protocol", Ended;
+    /// It published what the access rules deny, speaks MQTT 3, which has no word for that, and the
+    /// broker is told to close then.
+    DisconnectDenied = "disconnect.denied", Ended;
     /// An operator closed it.
     DisconnectAdmin = "disconnect.admin", Ended;
     /// The broker stops.

@@ -2,9 +2,13 @@
 
 mod bed;
 
+use std::sync::Arc;
+
 use bed::exchange::{QOS_0, QOS_1, QOS_2, SHARDS, id, properties};
 use bed::{Bed, ConnectOptions, V5, V31, V311, raw};
 use columba_broker::access::Action;
+use columba_broker::event::Command;
+use columba_broker::limits::Limits;
 use columba_broker::outcome::Outcome;
 use columba_codec::packet::{Acknowledgement, Publish};
 use columba_codec::{Packet, Properties, PropertyId, QoS, ReasonCode, Value, Version};
@@ -263,6 +267,29 @@ fn a_publish_that_the_rules_deny_is_acknowledged_as_usual_in_mqtt_3() {
             assert!(bed.take(subscriber).bytes.is_empty());
             assert_eq!(bed.outcome(Outcome::PublishDeniedAcl), 3);
             assert!(!bed.is_closed(publisher));
+        }
+    }
+}
+
+#[test]
+fn a_publish_that_the_rules_deny_ends_the_connection_of_mqtt_3_if_that_is_wanted() {
+    // [MQTT-v311-3.3.5-2]
+    for qos in [QOS_0, QOS_1, QOS_2] {
+        for version in [V31, V311, V5] {
+            let mut bed = Bed::denying(1, &[(Action::Publish, "secret")]);
+            bed.command(Command::SetLimits(Arc::new(Limits {
+                denied_v3_disconnects: true,
+                ..Limits::default()
+            })));
+            let publisher = bed.connect(version, "publisher");
+            let subscriber = bed.connect(V5, "subscriber");
+            bed.subscribe(subscriber, "#", QOS_2);
+            bed.publish(publisher, "secret", b"x", qos);
+            let is_closed = version != V5;
+            assert_eq!(bed.is_closed(publisher), is_closed, "{version:?} {qos:?}");
+            assert_eq!(bed.outcome(Outcome::DisconnectDenied), u64::from(is_closed));
+            assert_eq!(bed.outcome(Outcome::PublishDeniedAcl), 1);
+            assert!(bed.take(subscriber).bytes.is_empty());
         }
     }
 }

@@ -235,6 +235,10 @@ impl Config {
             },
             directory: path(&store, "directory").unwrap_or_else(|| data_dir.clone()),
         };
+        let limits = Limits {
+            denied_v3_disconnects: access.text("on_deny").as_deref() == Some("disconnect"),
+            ..limits
+        };
         let config = Self {
             shards: broker
                 .number("shards")

@@ -366,13 +366,18 @@ impl Shard {
             ..Facts::default()
         };
         self.withhold(slot, refused.outcome, facts);
-        let Some(packet_id) = publish.packet_id else {
-            return;
-        };
         let Some(connection) = self.connection(id) else {
             return;
         };
         let has_codes = connection.version.has_reason_codes();
+        let is_denied = refused.outcome == Outcome::PublishDeniedAcl;
+        if !has_codes && is_denied && self.limits.denied_v3_disconnects {
+            let outcome = Outcome::DisconnectDenied;
+            return self.close(id, outcome, refused.reason, &refused.detail);
+        }
+        let Some(packet_id) = publish.packet_id else {
+            return;
+        };
         let packet_type = match publish.qos {
             QoS::ExactlyOnce => PacketType::PubRec,
             QoS::AtLeastOnce | QoS::AtMostOnce => PacketType::PubAck,

@@ -540,6 +540,14 @@ const ACCESS: Section = Section {
             "columba",
             "What the rules are written in: Columba's own format, or that of Mosquitto's acl_file.",
         ),
+        live(
+            "on_deny",
+            Kind::Choice(&["ack", "disconnect"]),
+            "ack",
+            "What a client of MQTT 3 hears that publishes what the rules deny. Its protocol has no \
+             word for it: \"ack\" acknowledges the message as if it were taken, \"disconnect\" closes \
+             the connection. MQTT 5 clients are told the rule.",
+        ),
     ],
 };
 

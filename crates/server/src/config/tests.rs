@@ -73,10 +73,13 @@ fn every_limit_of_the_core_has_a_key() {
         recorder_bytes_max,
         match_cache_max,
         share_strategy,
+        denied_v3_disconnects,
         sys_interval_ms,
         reports_per_sec_max,
     } = good(
         r#"
+[access]
+on_deny = "disconnect"
 [limits]
 connect_timeout = "1s"
 keep_alive_max = "2m"
@@ -132,6 +135,7 @@ reports_per_sec_max = 20
     assert_eq!((retained_steps_max, match_steps_max), (23, 27));
     assert_eq!(store_waiting_bytes_max, 28_672);
     assert_eq!(recorder_bytes_max, 29_696);
+    assert!(denied_v3_disconnects);
     assert_eq!(subscription_bytes_max, 24_576);
     assert_eq!((will_bytes_max, wills_bytes_max), (25_600, 26_624));
     assert_eq!(
