@@ -34,7 +34,7 @@ pub struct AdminArgs {
     /// Directory of an instance that runs on this machine; ./columba-data without it
     #[arg(long, value_name = "DIR", conflicts_with = "url")]
     dir: Option<PathBuf>,
-    /// Management API of a broker, such as https://broker.example:61680
+    /// Management API of a broker, such as `https://broker.example:61680`
     #[arg(long, value_name = "URL", env = "COLUMBA_URL")]
     url: Option<String>,
     /// Token for it; better in the environment, where other users cannot see it

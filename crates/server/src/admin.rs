@@ -2,7 +2,7 @@
 //!
 //! One thread with a runtime of its own serves it; it puts requests to the shards as another thread
 //! would and holds nothing of theirs. Each resource of the API is a file of its own in this folder,
-//! whose `routes` are named in [`resources`].
+//! whose `routes` are named in `resources`.
 #![expect(
     unused_qualifications,
     reason = "the macros of utoipa write the parameters in full"

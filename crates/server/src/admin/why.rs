@@ -1,5 +1,6 @@
 //! Why a message did not arrive: gathers the evidence from all shards, and has it judged.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use axum::Json;
@@ -30,6 +31,12 @@ use crate::auth::tokens::Scope;
 
 /// How far back, if nothing is said.
 const WINDOW_MS: u64 = 15 * 60 * 1000;
+
+/// Cells of a line.
+const WIDTHS: RangeInclusive<usize> = 40..=1000;
+
+/// What clocks may be ahead of UTC.
+const OFFSETS_SECS: RangeInclusive<i64> = -86_400..=86_400;
 
 /// Subscriptions that are looked at for one question, of all shards together.
 const SUBSCRIPTIONS_MAX: usize = 10_000;
@@ -133,15 +140,10 @@ async fn why(
     Params(params): Params<WhyParams>,
 ) -> Result<Json<Why>, Problem> {
     let question = question_of(&app, &params)?;
+    let style = style_of(&params)?;
     check_caller(&app, &caller, &question).await?;
     let evidence = gather(&app, question).await?;
-    let (language, render) = (Language::from(params.lang), params.render);
-    let style = Style {
-        language,
-        is_ascii: params.ascii,
-        width: params.width.clamp(40, 1000),
-        utc_offset_secs: params.utc_offset_secs.clamp(-86_400, 86_400),
-    };
+    let (language, render) = (style.language, params.render);
     let judged = tokio::task::spawn_blocking(move || {
         let report = diagnose(&evidence);
         let rendered = render.map(|render| match render {
@@ -173,6 +175,27 @@ fn question_of(app: &App, params: &WhyParams) -> Result<Question, Problem> {
             .since_unix_ms
             .unwrap_or_else(|| to_ms.saturating_sub(WINDOW_MS)),
         to_ms,
+    })
+}
+
+fn style_of(params: &WhyParams) -> Result<Style, Problem> {
+    if !WIDTHS.contains(&params.width) {
+        let (least, most) = (WIDTHS.start(), WIDTHS.end());
+        let what = format!(
+            "width is {}: write a number from {least} to {most}",
+            params.width
+        );
+        return Err(Problem::invalid(what));
+    }
+    if !OFFSETS_SECS.contains(&params.utc_offset_secs) {
+        let what = "utc_offset_secs is more than a day";
+        return Err(Problem::invalid(what));
+    }
+    Ok(Style {
+        language: params.lang.into(),
+        is_ascii: params.ascii,
+        width: params.width,
+        utc_offset_secs: params.utc_offset_secs,
     })
 }
 
