@@ -11,7 +11,7 @@ use crate::texts::pages::fate_word;
 use crate::texts::sentences as say;
 use crate::verdict::{Judged, Report, STAGES, Status, Verdict};
 
-/// The name of the form that [`json`] gives; changes with it.
+/// The name of the form that [`json()`] gives; changes with it.
 pub const SCHEMA: &str = "columba.why/1";
 
 /// How a text is written.
