@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use columba_broker::event::Now;
 use columba_broker::outcome::{Effectively, Outcome};
-use columba_broker::query::{AccessAnswer, SessionDetail, SubscriptionRow};
+use columba_broker::query::{SessionDetail, SubscriptionRow};
 use columba_broker::recorder::{Entry, Line, PayloadKind, Recording, TapeName};
 use columba_codec::QoS;
 
@@ -146,12 +146,6 @@ pub struct Evidence {
     pub matching: Vec<SubscriptionRow>,
     /// Filters of anybody, to look for one that nearly matches: up to [`FILTERS_MAX`].
     pub filters: Vec<String>,
-    /// Whether a message is retained on the topic, if that is known.
-    pub is_retained: Option<bool>,
-    /// Whether the publisher may publish to the topic now.
-    pub may_publish: Option<AccessAnswer>,
-    /// Whether the subscriber may receive from the topic now.
-    pub may_receive: Option<AccessAnswer>,
     /// The subscriber's connection, as the kernel sees it.
     pub kernel: Option<KernelFacts>,
     /// Topics that were published to, up to [`NAMES_MAX`].

@@ -105,7 +105,6 @@ columba_speech::catalogue! {
     fix_publish_to(topic) { en: "Publish to {topic}", zh: "发布到 {topic}" }
     fix_subscribe_to(filter) { en: "Subscribe to {filter}", zh: "订阅 {filter}" }
     fix_ask_for(client) { en: "Ask about {client}", zh: "查询 {client}" }
-    fix_rule(rule) { en: "Change the rule at {rule}", zh: "修改规则 {rule}" }
 
     rule_default() { en: "no rule allows it", zh: "没有规则允许" }
 

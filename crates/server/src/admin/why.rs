@@ -5,10 +5,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use columba_broker::access::Action;
 use columba_broker::query::{
-    AccessAnswer, AccessQuery, Answer, PAGE_ROWS_MAX, Page, Request, SubscriptionKey,
-    SubscriptionRow, SubscriptionsQuery,
+    Answer, PAGE_ROWS_MAX, Page, Request, SubscriptionKey, SubscriptionRow, SubscriptionsQuery,
 };
 use columba_codec::topic::TopicName;
 use columba_diagnosis::evidence::FILTERS_MAX;
@@ -267,19 +265,6 @@ async fn gather(app: &App, question: Question) -> Result<Evidence, Problem> {
     filters.sort_unstable();
     filters.dedup();
     evidence.filters = filters;
-    let retained = Request::RetainedMessage {
-        topic: Arc::clone(&topic),
-    };
-    evidence.is_retained = match app.asker.ask_home(&topic, retained).await? {
-        Answer::RetainedMessage(found) => Some(found.is_some()),
-        other => return Err(unexpected(&other)),
-    };
-    if let Some(client_id) = &publisher {
-        evidence.may_publish = Some(access(app, client_id, Action::Publish, &topic).await?);
-    }
-    if let Some(client_id) = &subscriber {
-        evidence.may_receive = Some(access(app, client_id, Action::Receive, &topic).await?);
-    }
     Ok(evidence)
 }
 
@@ -294,33 +279,10 @@ async fn presence_of(app: &App, client_id: &str) -> Result<Presence, Problem> {
     }
 }
 
-async fn access(
-    app: &App,
-    client_id: &str,
-    action: Action,
-    topic: &Arc<str>,
-) -> Result<AccessAnswer, Problem> {
-    let query = AccessQuery {
-        client_id: client_id.into(),
-        action,
-        topic: Arc::clone(topic),
-        identity: None,
-    };
-    let request = Request::Access(Box::new(query));
-    match app.asker.ask_home(client_id, request).await? {
-        Answer::Access(answer) => Ok(*answer),
-        other => Err(unexpected(&other)),
-    }
-}
-
 fn all_subscriptions() -> SubscriptionsQuery {
     SubscriptionsQuery {
-        after: None,
         rows_max: PAGE_ROWS_MAX,
-        client_id: None,
-        filter: None,
-        topic: None,
-        group: None,
+        ..SubscriptionsQuery::default()
     }
 }
 
