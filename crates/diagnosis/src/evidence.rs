@@ -18,6 +18,9 @@ pub const NAMES_MAX: usize = 5_000;
 /// Filters that are looked through for one that nearly matches, at most.
 pub const FILTERS_MAX: usize = 5_000;
 
+/// Stands for a client whose name is not told.
+const OTHER: &str = "*";
+
 /// Whose message, to whom, when.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Question {
@@ -201,6 +204,34 @@ impl Evidence {
             coverage,
             ..Self::default()
         }
+    }
+
+    /// Takes out what is known of others than these clients, for somebody who may ask about these
+    /// alone: names, addresses, words, other topics and filters. What others did on the topic stays,
+    /// without their names, if `with_others`.
+    pub fn conceal(&mut self, own: &[&str], with_others: bool) {
+        let is_own = |client: &str| own.contains(&client);
+        self.events
+            .retain(|event| event.client.is_empty() || is_own(&event.client) || with_others);
+        for event in &mut self.events {
+            if !event.client.is_empty() && !is_own(&event.client) {
+                OTHER.clone_into(&mut event.client);
+                (event.peer, event.detail) = (None, String::new());
+                event.by = String::new();
+            }
+        }
+        // Who is not known by a client id may be anybody.
+        self.events.retain(|event| {
+            !event.client.is_empty() || event.outcome.name().starts_with("broker.")
+        });
+        self.matching.retain(|row| is_own(&row.key.client_id));
+        self.filters = self
+            .subscriptions
+            .iter()
+            .map(crate::history::filter_of)
+            .collect();
+        self.clients.retain(|client| is_own(client));
+        self.topics.clear();
     }
 
     /// Without a topic in the question: that of the last thing that went wrong for those who are asked

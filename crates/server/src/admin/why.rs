@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use columba_broker::access::Action;
 use columba_broker::query::{
-    Answer, PAGE_ROWS_MAX, Page, Request, SubscriptionKey, SubscriptionRow, SubscriptionsQuery,
+    AccessAnswer, AccessQuery, Answer, PAGE_ROWS_MAX, Page, Request, SubscriptionKey,
+    SubscriptionRow, SubscriptionsQuery,
 };
 use columba_codec::topic::TopicName;
 use columba_diagnosis::evidence::FILTERS_MAX;
@@ -140,7 +142,10 @@ async fn why(
     let question = question_of(&app, &params)?;
     let style = style_of(&params)?;
     check_caller(&app, &caller, &question).await?;
-    let evidence = gather(&app, question).await?;
+    let mut evidence = gather(&app, question).await?;
+    if !caller.scopes.allow(Scope::Read) {
+        conceal(&app, &mut evidence).await?;
+    }
     let (language, render) = (style.language, params.render);
     let judged = tokio::task::spawn_blocking(move || {
         let report = diagnose(&evidence);
@@ -224,6 +229,58 @@ async fn check_caller(app: &App, caller: &Caller, question: &Question) -> Result
         }
     }
     Ok(())
+}
+
+/// Takes out of the evidence what is nobody's business who may ask about clients of its own alone:
+/// everything of other clients, and what happens on a topic that its own may not use.
+async fn conceal(app: &App, evidence: &mut Evidence) -> Result<(), Problem> {
+    let Question {
+        topic,
+        publisher,
+        subscriber,
+        ..
+    } = evidence.question.clone();
+    let mut may_see = true;
+    if let Some(topic) = topic.filter(|topic| TopicName::parse(topic).is_ok()) {
+        let topic = topic.into();
+        if let Some(client_id) = &subscriber {
+            let receive = access(app, client_id, Action::Receive, &topic).await?;
+            if !receive.is_allowed {
+                let rule = receive
+                    .rule
+                    .unwrap_or_else(|| "no rule allows it".to_owned());
+                let what = format!("{client_id} may not receive {topic}: {rule}");
+                return Err(Problem::forbidden(what));
+            }
+        } else if let Some(client_id) = &publisher {
+            may_see = access(app, client_id, Action::Publish, &topic)
+                .await?
+                .is_allowed;
+        }
+    }
+    let own = [publisher.as_deref(), subscriber.as_deref()];
+    let own: Vec<&str> = own.into_iter().flatten().collect();
+    evidence.conceal(&own, may_see);
+    Ok(())
+}
+
+async fn access(
+    app: &App,
+    client_id: &str,
+    action: Action,
+    topic: &Arc<str>,
+) -> Result<AccessAnswer, Problem> {
+    let query = AccessQuery {
+        client_id: client_id.into(),
+        action,
+        topic: Arc::clone(topic),
+        identity: None,
+    };
+    let request = Request::Access(Box::new(query));
+    match app.asker.ask_home(client_id, request).await? {
+        Answer::Access(answer) => Ok(*answer),
+        other => Err(unexpected(&other)),
+    }
 }
 
 /// What is recorded about a question, and how things stand.

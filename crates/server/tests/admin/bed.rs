@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use columba_codec::packet::{Connect, Packet, Subscribe, SubscribeFilters, SubscribeOptions};
+use columba_codec::packet::{
+    Connect, Packet, Publish, Subscribe, SubscribeFilters, SubscribeOptions,
+};
 use columba_codec::{Decoded, Properties, QoS, ReasonCode, Version, decode};
 use columba_server::Broker;
 use columba_server::admin::{Admin, AdminParts, Wish};
@@ -220,12 +222,22 @@ impl Bed {
 
     /// Connects a client of MQTT 5, from this machine without a password.
     pub(crate) fn connect(&self, client_id: &str) -> Client {
-        let client = self.connect_raw(client_id);
+        let client = self.connect_raw(client_id, None);
+        client.unwrap_or_else(|reason| panic!("refused: {reason}"))
+    }
+
+    /// The same as a user.
+    pub(crate) fn connect_as(&self, client_id: &str, user: &str, password: &str) -> Client {
+        let client = self.connect_raw(client_id, Some((user, password)));
         client.unwrap_or_else(|reason| panic!("refused: {reason}"))
     }
 
     /// The same, with the reason if it is refused.
-    pub(crate) fn connect_raw(&self, client_id: &str) -> Result<Client, ReasonCode> {
+    pub(crate) fn connect_raw(
+        &self,
+        client_id: &str,
+        login: Option<(&str, &str)>,
+    ) -> Result<Client, ReasonCode> {
         let BoundAddress::Ip(address) = self.broker.as_ref().unwrap().addresses()[0].clone() else {
             panic!("no address");
         };
@@ -243,8 +255,8 @@ impl Bed {
             properties: Properties::EMPTY,
             client_id,
             will: None,
-            user_name: None,
-            password: None,
+            user_name: login.map(|(user, _)| user),
+            password: login.map(|(_, password)| password.as_bytes()),
         }));
         let reason = client.receive(|packet| match packet {
             Packet::ConnAck(ack) => ack.reason,
@@ -384,6 +396,19 @@ impl Client {
             filters: SubscribeFilters::from_bytes(&filters, Version::V5).unwrap(),
         }));
         self.receive(|packet| assert!(matches!(packet, Packet::SubAck(_)), "{packet:?}"));
+    }
+
+    /// Publishes with QoS 0.
+    pub(crate) fn publish(&mut self, topic: &str, payload: &[u8]) {
+        self.send(&Packet::Publish(Publish {
+            dup: false,
+            qos: QoS::AtMostOnce,
+            retain: false,
+            topic,
+            packet_id: None,
+            properties: Properties::EMPTY,
+            payload,
+        }));
     }
 
     /// Topic and payload of the next message, which is not answered.

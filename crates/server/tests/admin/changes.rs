@@ -168,7 +168,7 @@ fn a_ban_disconnects_keeps_out_and_outlives_a_restart() {
     assert_eq!(answer.status, 201, "{}", answer.body);
     assert_eq!(answer.json()["by"], "token root");
     assert_eq!(client.farewell(), ReasonCode::AdministrativeAction);
-    let refused = |bed: &Bed| bed.connect_raw("bad").err();
+    let refused = |bed: &Bed| bed.connect_raw("bad", None).err();
     assert_eq!(refused(&bed), Some(ReasonCode::Banned));
     let bed = bed.restart();
     assert_eq!(refused(&bed), Some(ReasonCode::Banned));

@@ -7,3 +7,4 @@ mod doors;
 mod lists;
 mod logins;
 mod metrics;
+mod why;
