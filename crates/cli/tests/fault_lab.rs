@@ -311,12 +311,12 @@ fn what_sessions_and_retained_messages_do() {
     lab.says(&["gone/x", "--to", "clean"], NOT_DELIVERED, "S01");
 
     // 19: another member of the shared group has it.
-    let group = ["-V", "5", "-q", "1", "-t", "$share/g/work/x"];
+    let group = ["-V", "5", "-q", "1", "-t", "$share/g/jobs/x"];
     let _workers = [lab.listens("w1", &group), lab.listens("w2", &group)];
-    lab.publishes("esp", &["-q", "1", "-t", "work/x", "-m", "1"]);
+    lab.publishes("esp", &["-q", "1", "-t", "jobs/x", "-m", "1"]);
     let (first, second) = (
-        lab.why(&["work/x", "--to", "w1"]),
-        lab.why(&["work/x", "--to", "w2"]),
+        lab.why(&["jobs/x", "--to", "w1"]),
+        lab.why(&["jobs/x", "--to", "w2"]),
     );
     let codes = [&first, &second].map(|(_, report)| report["verdict"]["code"].to_string());
     assert!(

@@ -9,6 +9,7 @@ use bed::exchange::{QOS_0, QOS_1, QOS_2, handling, keeping};
 use bed::{Bed, ConnectOptions, V5, V311};
 use columba_broker::access::Action;
 use columba_broker::event::AuthVerdict;
+use columba_broker::query::{Answer, Condition, Request};
 use columba_codec::packet::RetainHandling;
 use columba_codec::{Properties, PropertyId, QoS, Value};
 use columba_diagnosis::{Code, Confidence, Fate};
@@ -230,6 +231,36 @@ fn r03_the_subscription_came_later() {
         let asked = ask(&mut bed, TOPIC, Some("esp"), who);
         asked.is(Code::R03, Confidence::Certain);
         asked.says("hub subscribed to home/# 40 ms after the publish");
+    }
+}
+
+#[test]
+fn r04_an_operator_cleared_it_or_there_was_no_room() {
+    for is_cleared in [true, false] {
+        let mut bed = Bed::with(2, |limits| {
+            limits.retained_messages_max = usize::from(is_cleared);
+        });
+        let publisher = bed.connect(V311, "esp");
+        let subscriber = bed.connect(V5, "hub");
+        bed.retain(publisher, TOPIC, b"1", QOS_1);
+        bed.pass(40);
+        if is_cleared {
+            let request = Request::ClearRetained {
+                topic: TOPIC.into(),
+                condition: Condition::None,
+            };
+            let answer = bed.request_home(TOPIC, request);
+            assert!(matches!(answer, Answer::Done), "{answer:?}");
+        }
+        bed.pass(40);
+        bed.subscribe(subscriber, "home/#", QOS_1);
+        let asked = whole(&mut bed);
+        asked.is(Code::R04, Confidence::Certain);
+        asked.says(if is_cleared {
+            "an operator had cleared it"
+        } else {
+            "no room to retain it"
+        });
     }
 }
 

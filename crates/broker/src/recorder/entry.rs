@@ -34,13 +34,15 @@ pub struct Facts<'a> {
     pub flags: u16,
     /// The packet id of a copy.
     pub packet_id: u16,
-    /// Bytes of a payload, or of what was lost with a session.
+    /// Bytes of a payload. Of a login: the largest packet that the client takes. Of a session's end:
+    /// copies that were lost.
     pub size_bytes: u64,
-    /// Of a PUBLISH: filters that matched. Of a session's end: copies that were lost. Of a login: keep
-    /// alive in seconds. Of a copy that waits: how many waited already.
+    /// Of a PUBLISH: filters that matched. Of a session's end: subscriptions that ended with it. Of a
+    /// login: keep alive in seconds. Of a subscription: its identifier. Of a copy that waits: how many
+    /// waited already.
     pub count: u64,
-    /// Session expiry in seconds of a login; how long the session was left, of a session's end;
-    /// subscriptions that ended with it are in `count`.
+    /// Seconds. Of a PUBLISH: its Message Expiry Interval. Of a login: session expiry. Of a session's
+    /// end: how long it had no connection.
     pub secs: u64,
     /// What the payload looks like.
     pub payload: Option<PayloadKind>,
@@ -72,7 +74,7 @@ pub mod flag {
     pub const REPLAYED: u16 = 1024;
     /// The message is a Will.
     pub const IS_WILL: u16 = 2048;
-    /// An operator published it.
+    /// An operator did it: published, or cleared what was retained.
     pub const BY_OPERATOR: u16 = 8192;
     /// It is sent again on another connection.
     pub const AGAIN: u16 = 4096;

@@ -324,3 +324,38 @@ fn numbers_of_messages_differ_on_all_shards() {
     }
     assert_eq!(Recorder::new(ShardId(0), 0, HASHING).follow(at(0), 1), 0);
 }
+
+#[test]
+fn a_long_text_is_cut_where_a_character_ends_and_its_fault_is_written_each_time() {
+    let mut recorder = recorder(1 << 20);
+    let long = "é".repeat(600);
+    let facts = Facts {
+        client: "c",
+        topic: &long,
+        ..Facts::default()
+    };
+    for ms in 0..3 {
+        recorder.note_fault(at(ms), Outcome::PublishDeniedAcl, 1, 2, &facts);
+    }
+    let events = told(&recorder.recording(at(3)), TapeName::Events);
+    // Counted, its text would be kept beside the tape.
+    assert_eq!(events.len(), 3);
+    for (_, _, _, topic, times) in events {
+        assert_eq!((topic.as_str(), times), ("é".repeat(512).as_str(), 1));
+    }
+}
+
+#[test]
+fn a_recorder_that_is_off_keeps_nothing() {
+    let mut recorder = recorder(0);
+    let facts = Facts {
+        message: 1,
+        ..Facts::default()
+    };
+    recorder.note_event(at(0), Outcome::ConnectAccepted, 1, &facts);
+    recorder.note_fault(at(0), Outcome::PublishDeniedAcl, 1, 2, &facts);
+    recorder.note_in_ledger(at(0), Outcome::PublishAccepted, &facts);
+    assert!(recorder.count_fault(at(0), Outcome::PublishDeniedAcl, 1, 2));
+    assert_eq!(recorder.recording(at(0)).chunks.len(), 0);
+    assert_eq!(recorder.memory_bytes(), 0);
+}

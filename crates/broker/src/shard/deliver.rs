@@ -345,8 +345,8 @@ impl Shard {
             .and_then(|session| session.queue.as_ref())
             .map_or(0, |queue| queue.len() as u64);
         if before == 0 || delivery.message().head().number != 0 {
-            let message = delivery.message().clone();
-            self.note_waiting(slot, Subject::from(&message), delivery.qos, outcome, before);
+            let subject = Subject::from(delivery.message());
+            self.note_waiting(slot, subject, delivery.qos, outcome, before);
         }
         self.lean(slot, &mut delivery);
         let limits = QueueLimits {

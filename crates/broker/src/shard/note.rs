@@ -5,11 +5,11 @@ use std::sync::Arc;
 use columba_codec::{PacketId, QoS};
 
 use super::Shard;
-use crate::event::{ConnectionId, Peer, ShardId};
+use crate::event::{ConnectionId, Now, Peer, ShardId};
 use crate::hash::hash_of;
-use crate::message::{Message, MessageParts};
+use crate::message::{Message, MessageParts, NEVER_MS};
 use crate::outcome::Outcome;
-use crate::recorder::{Facts, PayloadKind, Recording, flag};
+use crate::recorder::{Facts, PayloadKind, Recorder, Recording, flag};
 use crate::session::Will;
 use crate::session::queue::Delivery;
 
@@ -100,7 +100,7 @@ impl Shard {
             client,
             flags: facts.flags | flags,
             count: filters as u64,
-            secs: if parts.expires_at_ms == u64::MAX {
+            secs: if parts.expires_at_ms == NEVER_MS {
                 0
             } else {
                 expires_ms / 1000
@@ -202,8 +202,8 @@ impl Shard {
                 membership: 0,
                 flags: 0,
             };
-            let message = delivery.message().clone();
-            self.note_sent_copy(slot, &Subject::from(&message), Outcome::DeliverAcked, how);
+            let subject = Subject::from(delivery.message());
+            self.note_sent_copy(slot, &subject, Outcome::DeliverAcked, how);
         }
     }
 
@@ -225,6 +225,22 @@ impl Shard {
         let topic_hash = hash_of(&self.hashing, subject.topic);
         self.recorder
             .note_fault(self.now, outcome, client_hash, topic_hash, &facts);
+    }
+
+    /// A copy was lost that was nobody's yet. Its detail is made only if it is not one of many.
+    pub(super) fn note_lost_by_nobody(
+        &mut self,
+        subject: Subject<'_>,
+        outcome: Outcome,
+        detail: impl FnOnce() -> String,
+    ) {
+        let topic_hash = hash_of(&self.hashing, subject.topic);
+        let (_, nobody) = NOBODY;
+        let now = self.now;
+        if self.recorder.count_fault(now, outcome, nobody, topic_hash) {
+            return self.recorder.note_in_ledger(now, outcome, &subject.facts());
+        }
+        self.note_lost(NOBODY, subject, outcome, &detail());
     }
 
     /// Whether the same was lost before by the same session, and is only counted.
@@ -304,41 +320,39 @@ impl Shard {
 
     /// Something happened to a client that has a session here. `facts` need not name it.
     pub(super) fn note_session(&mut self, slot: u32, outcome: Outcome, facts: Facts<'_>) {
-        let peer = self
-            .connection_of(slot)
-            .and_then(|connection| connection.peer.addr);
-        let Self {
-            sessions, recorder, ..
-        } = self;
-        let Some(session) = sessions.get(slot as usize) else {
-            return;
-        };
-        let facts = Facts {
-            client: &session.client_id,
-            peer: facts.peer.or(peer),
-            ..facts
-        };
-        recorder.note_event(self.now, outcome, session.hash, &facts);
+        self.with_session(slot, facts, |recorder, now, hash, facts| {
+            recorder.note_event(now, outcome, hash, facts);
+        });
     }
 
     /// The same for what may come again and again.
     pub(super) fn note_session_fault(&mut self, slot: u32, outcome: Outcome, facts: Facts<'_>) {
         let topic_hash = hash_of(&self.hashing, facts.topic);
-        let peer = self
-            .connection_of(slot)
-            .and_then(|connection| connection.peer.addr);
+        self.with_session(slot, facts, |recorder, now, hash, facts| {
+            recorder.note_fault(now, outcome, hash, topic_hash, facts);
+        });
+    }
+
+    /// Puts the client of a session and its address to facts.
+    fn with_session(
+        &mut self,
+        slot: u32,
+        facts: Facts<'_>,
+        note: impl FnOnce(&mut Recorder, Now, u64, &Facts<'_>),
+    ) {
+        let connection = self.connection_of(slot);
+        let peer = connection.and_then(|connection| connection.peer.addr);
         let Self {
             sessions, recorder, ..
         } = self;
-        let Some(session) = sessions.get(slot as usize) else {
-            return;
-        };
-        let facts = Facts {
-            client: &session.client_id,
-            peer,
-            ..facts
-        };
-        recorder.note_fault(self.now, outcome, session.hash, topic_hash, &facts);
+        if let Some(session) = sessions.get(slot as usize) {
+            let facts = Facts {
+                client: &session.client_id,
+                peer,
+                ..facts
+            };
+            note(recorder, self.now, session.hash, &facts);
+        }
     }
 
     /// A connection was refused before it had a session.
@@ -362,6 +376,24 @@ impl Shard {
             ..Facts::default()
         };
         self.recorder.note_fault(self.now, outcome, who, 0, &facts);
+    }
+
+    /// An operator cleared what was retained on a topic.
+    pub(super) fn note_cleared_by_operator(&mut self, topic: &str) {
+        let topic_hash = hash_of(&self.hashing, topic);
+        let facts = Facts {
+            topic,
+            flags: flag::BY_OPERATOR,
+            ..Facts::default()
+        };
+        let (_, nobody) = NOBODY;
+        self.recorder.note_fault(
+            self.now,
+            Outcome::RetainedCleared,
+            nobody,
+            topic_hash,
+            &facts,
+        );
     }
 
     /// Something happened to the broker.

@@ -168,6 +168,7 @@ impl Shard {
             return self.answer(request, Answer::Changed);
         }
         let outer = self.open_keeping(None);
+        self.note_cleared_by_operator(topic);
         self.clear_retained(topic);
         let answer = Answer::Done;
         self.close_keeping(outer, Also::Nothing, Then::Tell { request, answer });
@@ -188,6 +189,7 @@ impl Shard {
         let mut count = 0;
         // What the broker says of itself is not an operator's to clear: it would not come back.
         for message in found.iter().filter(|of| !of.topic().starts_with("$SYS/")) {
+            self.note_cleared_by_operator(message.topic());
             count += usize::from(self.clear_retained(message.topic()));
         }
         let answer = Answer::Cleared { count, next };

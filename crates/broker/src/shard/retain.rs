@@ -6,6 +6,7 @@ use columba_codec::QoS;
 
 use super::Shard;
 use super::keep::{Also, Then};
+use super::note::Subject;
 use super::publish::Publication;
 use crate::journal::RecordId;
 use crate::mail::{ExchangeRef, Letter};
@@ -74,7 +75,11 @@ impl Shard {
             .retained
             .has_room(message.topic(), message.size_bytes(), limits)
         {
-            return self.stats.count(Outcome::PublishRetainQuota);
+            let outcome = Outcome::PublishRetainQuota;
+            self.note_lost_by_nobody(Subject::from(&message), outcome, || {
+                "there is no room for another retained message".to_owned()
+            });
+            return self.stats.count(outcome);
         }
         self.stats.count(Outcome::RetainedSet);
         let record = self.record_retained(&message);

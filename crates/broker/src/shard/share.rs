@@ -220,24 +220,24 @@ impl Shard {
         if refused.is_empty() {
             // The last member left while the message was on its way.
             let outcome = Outcome::DeliverNoSharedMember;
-            let (name, filter) = (&group.name, &group.filter);
-            let detail = format!("$share/{name}/{filter} has no member");
-            self.note_lost(NOBODY, Subject::from(message), outcome, &detail);
+            self.note_lost_by_nobody(Subject::from(message), outcome, || {
+                format!("$share/{}/{} has no member", group.name, group.filter)
+            });
             return self.stats.count(outcome);
         }
         let outcome = Outcome::DeliverDeniedRead;
         self.stats.count(outcome);
-        let (name, filter) = (&group.name, &group.filter);
-        let detail = format!(
-            "{} members of $share/{name}/{filter} were asked, and none may receive it",
-            refused.len()
-        );
-        self.note_lost(NOBODY, Subject::from(message), outcome, &detail);
+        let detail = || {
+            let (name, filter) = (&group.name, &group.filter);
+            let count = refused.len();
+            format!("{count} members of $share/{name}/{filter} were asked, and none may receive it")
+        };
+        self.note_lost_by_nobody(Subject::from(message), outcome, detail);
         if self.may_report() {
             let event = ReportEvent::Withheld {
                 outcome,
                 topic: message.topic().to_owned(),
-                detail,
+                detail: detail(),
             };
             self.report(None, None, event);
         }

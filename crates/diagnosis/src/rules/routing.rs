@@ -143,32 +143,28 @@ fn later<'e>(
     }
     let between = publication.unix_ms..=granted.unix_ms;
     let gone = history.evidence.events.iter().rfind(|event| {
+        let is_other = event.message != publication.message;
         event.topic == history.topic
             && between.contains(&event.unix_ms)
-            && event.message != publication.message
-            && (matches!(
-                event.outcome,
-                Outcome::RetainedCleared | Outcome::RetainedExpired
-            ) || is_retained_publication(event))
+            && match event.outcome {
+                Outcome::PublishRetainQuota => !is_other,
+                Outcome::RetainedCleared => true,
+                // Without a number it is this one once more, as something that nobody subscribed to.
+                _ => is_other && event.message != 0 && is_retained_publication(event),
+            }
     });
-    let (how, sure) = match gone {
-        Some(event) if event.outcome == Outcome::RetainedExpired => {
-            (say::r04_expired(), Confidence::Certain)
+    let how = match gone {
+        Some(event) if event.outcome == Outcome::PublishRetainQuota => say::r04_no_room(),
+        Some(event) if event.outcome != Outcome::RetainedCleared && event.size_bytes > 0 => {
+            say::r04_replaced()
         }
-        Some(event) if event.outcome == Outcome::RetainedCleared || event.size_bytes == 0 => {
-            (say::r04_cleared(&*event.client), Confidence::Certain)
-        }
-        Some(_) => (say::r04_replaced(), Confidence::Certain),
-        None if publication.secs > 0 && late.as_secs() >= publication.secs => {
-            (say::r04_expired(), Confidence::Certain)
-        }
+        Some(event) if event.flags & flag::BY_OPERATOR != 0 => say::r04_cleared_by_operator(),
+        Some(event) => say::r04_cleared(&*event.client),
+        None if publication.secs > 0 && late.as_secs() >= publication.secs => say::r04_expired(),
         None => return Finding::certain(Code::U01, say::u01_copy(client)).cite(cites),
     };
     let text = say::r04_gone(client, history.topic, how);
-    Finding::certain(Code::R04, text)
-        .with(sure)
-        .cite(cites)
-        .cite(gone)
+    Finding::certain(Code::R04, text).cite(cites).cite(gone)
 }
 
 fn is_retained_publication(event: &Event) -> bool {

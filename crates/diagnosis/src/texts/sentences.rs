@@ -32,6 +32,8 @@ columba_speech::catalogue! {
     r04_handling(client, filter, handling) { en: "{client} subscribed to {filter} with Retain Handling {handling}, so retained messages were not sent.", zh: "{client} 订阅 {filter} 时使用了 Retain Handling {handling}，因此没有发送保留消息。" }
     r04_gone(client, topic, how) { en: "When {client} subscribed, nothing was retained on {topic} any more: {how}.", zh: "{client} 订阅时，{topic} 上已没有保留消息：{how}。" }
     r04_cleared(by) { en: "{by} had cleared it", zh: "{by} 已将其清除" }
+    r04_cleared_by_operator() { en: "an operator had cleared it", zh: "管理员已将其清除" }
+    r04_no_room() { en: "there had been no room to retain it", zh: "当时没有空间保留它" }
     r04_expired() { en: "it had expired", zh: "它已过期" }
     r04_replaced() { en: "a later message had taken its place", zh: "之后的消息已将其替换" }
     r05(group, member) { en: "{group} gave the message to {member}.", zh: "{group} 把消息分给了 {member}。" }
