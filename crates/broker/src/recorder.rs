@@ -265,9 +265,14 @@ impl Recorder {
         Recording {
             shard: self.shard.0,
             chunks,
-            overwritten: self.events.overwritten() + self.excess.overwritten(),
+            overwritten: self.overwritten(),
             left_out: self.pace.left_out + self.ledger.left_out(),
         }
+    }
+
+    /// Events that were pushed out so far.
+    pub(crate) const fn overwritten(&self) -> u64 {
+        self.events.overwritten() + self.excess.overwritten()
     }
 
     /// Bytes of all tapes and tables.

@@ -56,6 +56,11 @@ pub struct Stats {
     /// Bytes (properties and payloads) of messages that wait in queues, are in the store, and are in
     /// memory as well. One message counts once, however many sessions wait for it.
     pub queued_bytes_in_memory: u64,
+    /// Bytes of the flight recorder; 0 but in the answer to
+    /// [`Request::Stats`](crate::query::Request::Stats), as is the next.
+    pub recorder_bytes: u64,
+    /// Events that were pushed out of the flight recorder.
+    pub recorder_overwritten: u64,
 }
 
 impl Default for Stats {
@@ -86,6 +91,8 @@ impl Default for Stats {
             queued_bytes: 0,
             inflight_messages: 0,
             queued_bytes_in_memory: 0,
+            recorder_bytes: 0,
+            recorder_overwritten: 0,
         }
     }
 }
@@ -171,5 +178,7 @@ impl Stats {
         self.queued_bytes += other.queued_bytes;
         self.inflight_messages += other.inflight_messages;
         self.queued_bytes_in_memory += other.queued_bytes_in_memory;
+        self.recorder_bytes += other.recorder_bytes;
+        self.recorder_overwritten += other.recorder_overwritten;
     }
 }

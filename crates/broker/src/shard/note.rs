@@ -12,6 +12,7 @@ use crate::outcome::Outcome;
 use crate::recorder::{Facts, PayloadKind, Recorder, Recording, flag};
 use crate::session::Will;
 use crate::session::queue::Delivery;
+use crate::stats::Stats;
 
 /// A client that is not known, and its hash.
 pub(super) const NOBODY: (&str, u64) = ("", 0);
@@ -76,13 +77,36 @@ impl Shard {
         self.recorder.recording(self.now)
     }
 
-    /// Bytes that the flight recorder takes.
-    pub fn recorder_bytes(&self) -> usize {
-        self.recorder.memory_bytes()
+    /// The counters, with what is looked up only when somebody asks.
+    pub(super) fn stats_asked(&self) -> Stats {
+        Stats {
+            recorder_bytes: self.recorder.memory_bytes() as u64,
+            recorder_overwritten: self.recorder.overwritten(),
+            ..self.stats.clone()
+        }
     }
 
-    /// A PUBLISH or a Will went on its way to the subscriptions of so many filters.
-    pub(super) fn note_publication(
+    /// A PUBLISH or a Will went on its way to the subscriptions of so many filters. `client` is empty
+    /// if nobody in particular published it.
+    pub(super) fn conclude_publication(
+        &mut self,
+        client: &str,
+        parts: &MessageParts<'_>,
+        filters: usize,
+        flags: u16,
+    ) {
+        let outcome = if filters > 0 {
+            Outcome::PublishAccepted
+        } else {
+            Outcome::PublishNoMatch
+        };
+        self.stats.count(outcome);
+        if parts.number != 0 {
+            self.note_publication(client, parts, filters, outcome, flags);
+        }
+    }
+
+    fn note_publication(
         &mut self,
         client: &str,
         parts: &MessageParts<'_>,
@@ -90,9 +114,6 @@ impl Shard {
         outcome: Outcome,
         flags: u16,
     ) {
-        if parts.number == 0 {
-            return;
-        }
         let expires_ms = parts.expires_at_ms.saturating_sub(self.now.mono_ms);
         let subject = Subject::from(parts);
         let facts = subject.facts();

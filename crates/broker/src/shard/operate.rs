@@ -100,13 +100,7 @@ impl Shard {
         }
         let filters = self.route(&mut publication, Scope::Everywhere, None);
         let is_matched = filters > 0;
-        let outcome = if is_matched {
-            Outcome::PublishAccepted
-        } else {
-            Outcome::PublishNoMatch
-        };
-        self.stats.count(outcome);
-        self.note_publication("", &parts, filters, outcome, flag::BY_OPERATOR);
+        self.conclude_publication("", &parts, filters, flag::BY_OPERATOR);
         drop(publication);
         self.scratch.forwarded = filtered;
         let answer = Answer::Published { is_matched };

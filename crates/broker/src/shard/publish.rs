@@ -303,17 +303,10 @@ impl Shard {
             }
         }
         let filters = self.route(&mut publication, Scope::Everywhere, Some(slot));
-        let outcome = if filters > 0 {
-            Outcome::PublishAccepted
-        } else {
-            Outcome::PublishNoMatch
-        };
-        self.stats.count(outcome);
-        if number != 0 {
-            let client_id = self.session(slot).map(|of| Arc::clone(&of.client_id));
-            let client_id = client_id.as_deref().unwrap_or_default();
-            self.note_publication(client_id, &parts, filters, outcome, 0);
-        }
+        let publisher = self.session(slot).filter(|_| number != 0);
+        let client_id = publisher.map(|session| Arc::clone(&session.client_id));
+        let client_id = client_id.as_deref().unwrap_or_default();
+        self.conclude_publication(client_id, &parts, filters, 0);
         drop(publication);
         self.scratch.forwarded = filtered;
         filters > 0

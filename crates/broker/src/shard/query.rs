@@ -16,7 +16,7 @@ use crate::query::{
 impl Shard {
     pub(super) fn on_request(&mut self, id: RequestId, request: Request) {
         let answer = match request {
-            Request::Stats => Answer::Stats(Box::new(self.stats.clone())),
+            Request::Stats => Answer::Stats(Box::new(self.stats_asked())),
             Request::Recording => Answer::Recording(Box::new(self.recording())),
             Request::Sessions(query) => return self.begin_scan(Scan::of_sessions(id, query)),
             Request::Subscriptions(query) => {

@@ -130,6 +130,11 @@ fn of_stats(text: &mut Text, stats: &Stats) {
             stats.inflight_messages,
         ),
         ("will_bytes", "Bytes of Wills.", stats.will_bytes),
+        (
+            "recorder_memory_bytes",
+            "Bytes of the flight recorder.",
+            stats.recorder_bytes,
+        ),
     ];
     for (name, help, value) in gauges {
         text.one(&format!("columba_{name}"), "gauge", help, value);
@@ -186,6 +191,11 @@ fn of_stats(text: &mut Text, stats: &Stats) {
             "sockets_opened",
             "Connections that listeners accepted.",
             stats.sockets_opened,
+        ),
+        (
+            "recorder_overwritten",
+            "Events that were pushed out of the flight recorder.",
+            stats.recorder_overwritten,
         ),
     ];
     for (name, help, value) in counters {

@@ -50,6 +50,9 @@ fn metrics_are_those_of_all_shards_and_the_books_balance() {
     assert_eq!(value("columba_message_copies_total"), "5");
     assert_eq!(value("columba_inflight_messages"), "1");
     assert_eq!(value("columba_unaccounted_messages"), "0");
+    let recorder_bytes: u64 = value("columba_recorder_memory_bytes").parse().unwrap();
+    assert!((1..32 * 1024 * 1024).contains(&recorder_bytes));
+    assert_eq!(value("columba_recorder_overwritten_total"), "0");
     value("columba_messages_dropped_total{stage=\"deliver\",reason=\"queue_full\"}");
     value("columba_storage_commits_total");
     value("process_resident_memory_bytes");
