@@ -262,8 +262,12 @@ impl Driver {
     /// How long the thread may sleep.
     fn timeout(&self) -> Option<Duration> {
         let has_room = self.mail.room() > 0;
-        let has_work = !self.ended.is_empty() || !self.dirty.is_empty() || self.has_errands;
-        if has_work || (!self.ready.is_empty() && self.may_read()) {
+        // Those whose input waits in the core, for a full disk perhaps, are no work: whatever the core
+        // waits for wakes the thread, or has a deadline.
+        let is_free = |id: &ConnectionId| !self.core.holds_input(*id);
+        let has_ended = self.ended.iter().any(is_free);
+        let has_work = has_ended || !self.dirty.is_empty() || self.has_errands;
+        if has_work || (self.may_read() && self.ready.iter().any(is_free)) {
             return Some(Duration::ZERO);
         }
         let mut next = self.core.next_deadline().filter(|_| has_room);

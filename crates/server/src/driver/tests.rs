@@ -9,6 +9,7 @@ use columba_broker::access::AccessRules;
 use columba_broker::event::{
     AuthRequest, AuthVerdict, ConnectionId, ListenerId, Now, Peer, ShardId,
 };
+use columba_broker::journal::StoreEvent;
 use columba_broker::limits::{Anonymous, Limits, ListenerSettings, Promise};
 use columba_broker::mail::Mail;
 use columba_broker::{Effect, Input, Shard, ShardConfig};
@@ -45,6 +46,11 @@ struct Bed {
 
 impl Bed {
     fn new() -> Self {
+        Self::with(false)
+    }
+
+    /// `is_durable`: the cores think that they have a store; the test is the store.
+    fn with(is_durable: bool) -> Self {
         let address = ([127, 0, 0, 1], 0).into();
         let settings = ListenerSettings {
             name: "test".to_owned(),
@@ -87,7 +93,7 @@ impl Bed {
                 limits: Arc::clone(&limits),
                 listeners: [settings.clone()].into(),
                 access: Arc::new(AccessRules::allow_all()),
-                is_durable: false,
+                is_durable,
             };
             Shard::new(config, shared.now())
         };
@@ -266,4 +272,36 @@ fn clients_are_not_read_while_too_much_waits_for_another_shard() {
         assert_eq!(letters, all);
         assert!(bed.take().is_none());
     }
+}
+
+/// Its client may send on for as long as the disk is full, and a thread that asked again and again
+/// would take a processor meanwhile.
+#[test]
+fn a_client_whose_input_waits_for_a_full_disk_does_not_keep_the_thread_awake() {
+    let mut bed = Bed::with(true);
+    let mut client = bed.connect(0);
+    let store = |bed: &mut Bed, event| {
+        let driver = &mut bed.driver;
+        driver.core.handle(driver.now, Input::Store(event));
+        driver.drain();
+    };
+    store(&mut bed, StoreEvent::Full);
+    // QoS 1 and retained: it has to be stored. More than is read at a time, so that some is left.
+    let packet = b"\x33\x06\x00\x01t\x00\x01x";
+    let stream = packet.repeat(3 * INPUT_BYTES / packet.len());
+    let sent = client.write(&stream).unwrap();
+    assert!(sent > INPUT_BYTES);
+    for _ in 0..4 {
+        bed.turn();
+    }
+    assert_eq!(bed.driver.ready.len(), 1, "it is still to be read");
+    assert!(bed.driver.timeout() > Some(Duration::ZERO));
+    // It hangs up: what it sent before is served first, when there is room.
+    drop(client);
+    for _ in 0..4 {
+        bed.turn();
+    }
+    assert!(bed.driver.timeout() > Some(Duration::ZERO));
+    store(&mut bed, StoreEvent::Room);
+    assert_eq!(bed.driver.timeout(), Some(Duration::ZERO));
 }
