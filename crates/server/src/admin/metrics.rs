@@ -27,6 +27,7 @@ async fn metrics(_: Watcher, State(app): State<App>) -> Result<Response, Problem
     let mut text = Text::default();
     of_broker(&mut text, &app);
     of_stats(&mut text, &stats);
+    of_recorder(&mut text, &stats);
     of_outcomes(&mut text, &stats);
     of_store(&mut text, &app);
     of_process(&mut text);
@@ -97,6 +98,19 @@ fn of_broker(text: &mut Text, app: &App) {
     text.one(name, "gauge", "Bans, over or not.", app.bans().len());
 }
 
+fn of_recorder(text: &mut Text, stats: &Stats) {
+    let (name, help) = (
+        "columba_recorder_memory_bytes",
+        "Bytes of the flight recorder.",
+    );
+    text.one(name, "gauge", help, stats.recorder_bytes);
+    let (name, help) = (
+        "columba_recorder_overwritten_total",
+        "Events that were pushed out of the flight recorder.",
+    );
+    text.one(name, "counter", help, stats.recorder_overwritten);
+}
+
 fn of_stats(text: &mut Text, stats: &Stats) {
     let gauges = [
         (
@@ -130,11 +144,6 @@ fn of_stats(text: &mut Text, stats: &Stats) {
             stats.inflight_messages,
         ),
         ("will_bytes", "Bytes of Wills.", stats.will_bytes),
-        (
-            "recorder_memory_bytes",
-            "Bytes of the flight recorder.",
-            stats.recorder_bytes,
-        ),
     ];
     for (name, help, value) in gauges {
         text.one(&format!("columba_{name}"), "gauge", help, value);
@@ -191,11 +200,6 @@ fn of_stats(text: &mut Text, stats: &Stats) {
             "sockets_opened",
             "Connections that listeners accepted.",
             stats.sockets_opened,
-        ),
-        (
-            "recorder_overwritten",
-            "Events that were pushed out of the flight recorder.",
-            stats.recorder_overwritten,
         ),
     ];
     for (name, help, value) in counters {
