@@ -27,8 +27,33 @@ FOREVER = 0xFFFFFFFF
 
 
 class Paho(paho.Client):
-    """Paho, but for a fault: if a connection ends before its CONNACK, a QoS 2 message whose PUBREL is
-    to be sent again is published anew by paho-mqtt 2.2, under an id that is free by then."""
+    """Paho, but for two faults of paho-mqtt 2.2: if a connection ends before its CONNACK, a QoS 2
+    message whose PUBREL is to be sent again is published anew, under an id that is free by then; and
+    what is published between the start of a connection and its CONNACK goes out before the messages
+    that have to be sent again, so the broker gets them out of order."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self._gate = threading.Lock()
+        self._may_publish = False
+
+    def publish_if_connected(self, *args):
+        """Publishes, if all that had to be sent again has been. Whether it did."""
+        with self._gate:
+            if self._may_publish:
+                self.publish(*args)
+            return self._may_publish
+
+    def reconnect(self):
+        with self._gate:
+            self._may_publish = False
+        return super().reconnect()
+
+    def _handle_connack(self):
+        done = super()._handle_connack()
+        with self._gate:
+            self._may_publish = self.is_connected()
+        return done
 
     def _messages_reconnect_reset_out(self):
         with self._out_message_mutex:
@@ -94,12 +119,16 @@ class Publisher(Client):
         if self.sent - self.acknowledged >= OPEN_MAX:
             return False
         number = self.sent
-        self.sent += 1
         topic, retain = f"c/{self.name}", self.topics is not None
         if retain:
             topic = f"r/{self.name}/{number % self.topics}"
+        payload = (b"%d" % number).ljust(payload_bytes)
+        self.sent += 1
+        if not self.paho.publish_if_connected(topic, payload, self.qos, retain):
+            self.sent -= 1
+            return False
+        if retain:
             self.last[topic] = number
-        self.paho.publish(topic, (b"%d" % number).ljust(payload_bytes), self.qos, retain)
         return True
 
 

@@ -210,11 +210,16 @@ impl Journal {
         self.owners.push(owner);
     }
 
-    /// Adds a record and releases the one that it takes the place of, in one step.
+    /// Adds a record and releases the one that it takes the place of, in one step; or, if that is
+    /// not durable itself, once the new one is. Releasing it as soon as it is durable would not do:
+    /// on a full disk batches that only release pass others, that with the new record among them.
     pub(crate) fn replace(&mut self, old: &mut Option<RecordId>, write: impl FnOnce(&mut Vec<u8>)) {
         let new = self.append(write);
         if let Some(old) = old.replace(new) {
-            self.release(old);
+            match self.position(old) {
+                Some(_) => self.release(old),
+                None => self.supersede(old, new),
+            }
         }
     }
 
@@ -537,6 +542,27 @@ mod tests {
         journal.release(new);
         journal.settle(new, 9);
         assert_eq!(journal.take_batch().unwrap().releases, [9, 4]);
+    }
+
+    /// The second batch may be refused by a full disk after the first was taken, and what only
+    /// releases is taken all the same.
+    #[test]
+    fn what_was_not_durable_when_it_was_replaced_stays_until_the_new_one_is_durable() {
+        let mut journal = Journal::new(true);
+        let mut record = None;
+        let mut replace = |journal: &mut Journal| {
+            journal.replace(&mut record, |out| out.push(0));
+            let batch = journal.take_batch().unwrap();
+            assert!(batch.releases.is_empty());
+        };
+        (0..3).for_each(|_| replace(&mut journal));
+        journal.on_durable(1, 10, &mut Vec::new());
+        assert!(!journal.has_batch());
+        journal.on_durable(2, 11, &mut Vec::new());
+        assert_eq!(journal.take_batch().unwrap().releases, [10]);
+        journal.on_durable(3, 12, &mut Vec::new());
+        assert_eq!(journal.take_batch().unwrap().releases, [11]);
+        assert_eq!(journal.len(), 1);
     }
 
     #[test]

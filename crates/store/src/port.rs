@@ -123,9 +123,9 @@ impl Order {
         waiting.known == self.refusals
     }
 
-    /// Notes why a batch with records was refused.
+    /// Notes why a batch was refused.
     pub(crate) fn note(&mut self, waiting: &Waiting, error: &Error) {
-        let is_full = matches!(error, Error::Full { .. }) && waiting.batch.has_records();
+        let is_full = matches!(error, Error::Full { .. });
         if is_full && waiting.known == self.refusals {
             self.refusals += 1;
             self.full = Some(error.clone());
