@@ -26,6 +26,8 @@ pub struct Records {
     pub releases: Vec<u64>,
     /// Whether somebody waits for [`StoreEvent::Written`].
     pub tells_written: bool,
+    /// Whether it may not pass batches before it on a full disk, although it only releases.
+    pub keeps_turn: bool,
 }
 
 /// What the store tells a shard.
@@ -46,7 +48,8 @@ pub enum StoreEvent {
         first: u64,
     },
     /// The disk has no room for what was handed over. The driver keeps it and tries again; batches
-    /// that only release may pass it on their way to the store, but are reported after it.
+    /// that only release and do not keep their turn may pass it on their way to the store, but are
+    /// reported after it.
     Full,
     /// There is room again: what was kept is durable, as reported before this.
     Room,
@@ -211,15 +214,11 @@ impl Journal {
     }
 
     /// Adds a record and releases the one that it takes the place of, in one step; or, if that is
-    /// not durable itself, once the new one is. Releasing it as soon as it is durable would not do:
-    /// on a full disk batches that only release pass others, that with the new record among them.
+    /// not durable itself yet, not before this one is.
     pub(crate) fn replace(&mut self, old: &mut Option<RecordId>, write: impl FnOnce(&mut Vec<u8>)) {
         let new = self.append(write);
         if let Some(old) = old.replace(new) {
-            match self.position(old) {
-                Some(_) => self.release(old),
-                None => self.supersede(old, new),
-            }
+            self.release(old);
         }
     }
 
@@ -288,6 +287,8 @@ impl Journal {
                 self.forget_ending(id);
                 self.places.try_remove(id.index());
                 self.batch.releases.push(position);
+                // What made it unwanted may be in a batch that the disk had no room for.
+                self.batch.keeps_turn = true;
                 older
             }
             Place::At(_) => None,
@@ -383,6 +384,7 @@ impl Journal {
             records.ends.clear();
             records.releases.clear();
             records.tells_written = false;
+            records.keeps_turn = false;
             self.spare.push(records);
         }
     }
@@ -473,6 +475,28 @@ mod tests {
         assert_eq!(journal.len(), 0);
     }
 
+    /// The batch with what was put in its place, or which releases what it belongs to, may have been
+    /// refused by a full disk.
+    #[test]
+    fn a_release_that_waited_for_its_record_keeps_its_turn() {
+        let (mut journal, ids) = journal_with(&[b"message", b"note"]);
+        journal.take_batch().unwrap();
+        journal.on_durable(1, 5, &mut Vec::new());
+        journal.release(ids[0]);
+        assert!(!journal.take_batch().unwrap().keeps_turn);
+        let late = journal.append(|out| out.push(0));
+        journal.take_batch().unwrap();
+        journal.release(late);
+        journal.on_durable(3, 7, &mut Vec::new());
+        let batch = journal.take_batch().unwrap();
+        assert!(batch.keeps_turn && batch.ends.is_empty());
+        journal.reuse(batch);
+        journal.release(ids[1]);
+        journal.take_batch().unwrap();
+        journal.append(|out| out.push(0));
+        assert!(!journal.take_batch().unwrap().keeps_turn);
+    }
+
     #[test]
     fn what_is_ended_before_it_is_durable_has_ended_with_a_later_batch() {
         let (mut journal, ids) = journal_with(&[b"a", b"b"]);
@@ -542,27 +566,6 @@ mod tests {
         journal.release(new);
         journal.settle(new, 9);
         assert_eq!(journal.take_batch().unwrap().releases, [9, 4]);
-    }
-
-    /// The second batch may be refused by a full disk after the first was taken, and what only
-    /// releases is taken all the same.
-    #[test]
-    fn what_was_not_durable_when_it_was_replaced_stays_until_the_new_one_is_durable() {
-        let mut journal = Journal::new(true);
-        let mut record = None;
-        let mut replace = |journal: &mut Journal| {
-            journal.replace(&mut record, |out| out.push(0));
-            let batch = journal.take_batch().unwrap();
-            assert!(batch.releases.is_empty());
-        };
-        (0..3).for_each(|_| replace(&mut journal));
-        journal.on_durable(1, 10, &mut Vec::new());
-        assert!(!journal.has_batch());
-        journal.on_durable(2, 11, &mut Vec::new());
-        assert_eq!(journal.take_batch().unwrap().releases, [10]);
-        journal.on_durable(3, 12, &mut Vec::new());
-        assert_eq!(journal.take_batch().unwrap().releases, [11]);
-        assert_eq!(journal.len(), 1);
     }
 
     #[test]

@@ -381,6 +381,9 @@ pub(crate) fn batch_of(records: Records) -> Batch {
     if records.tells_written {
         batch.tell_written();
     }
+    if records.keeps_turn {
+        batch.keep_turn();
+    }
     batch
 }
 

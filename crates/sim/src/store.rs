@@ -167,8 +167,8 @@ impl Store {
             .map_or(0, |port| port.log().stats().records)
     }
 
-    /// Commits up to so many batches. Of a shard whose batch found no room none with records may
-    /// overtake that.
+    /// Commits up to so many batches. Of a shard whose batch found no room none that keeps its
+    /// turn may overtake that.
     fn commit(&mut self, most: u64) -> Commit {
         let Some(port) = &mut self.port else {
             return Commit::Done;
@@ -180,11 +180,11 @@ impl Store {
                 if handed.first.is_some() {
                     continue;
                 }
-                let has_records = !handed.records.ends.is_empty();
-                if (has_records && is_blocked) || submitted.len() as u64 >= most {
+                let has_turn = handed.records.keeps_turn || !handed.records.ends.is_empty();
+                if (has_turn && is_blocked) || submitted.len() as u64 >= most {
                     continue;
                 }
-                is_blocked |= has_records && self.is_full;
+                is_blocked |= has_turn && self.is_full;
                 let ticket = Ticket(submitted.len() as u64);
                 submitted.push((shard, at));
                 let _ = port.submit(ticket, batch_of(&handed.records));

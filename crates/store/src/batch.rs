@@ -50,6 +50,8 @@ pub struct Batch {
     records_on_disk: u64,
     /// Whether its user wants to know when it is written, before it is durable.
     tells_written: bool,
+    /// Whether it keeps its turn although it only releases.
+    keeps_turn: bool,
 }
 
 impl Batch {
@@ -80,6 +82,7 @@ impl Batch {
             releases: releases.into_iter().map(Position::new).collect(),
             records_on_disk,
             tells_written: false,
+            keeps_turn: false,
         }
     }
 
@@ -92,6 +95,19 @@ impl Batch {
     #[must_use]
     pub const fn tells_written(&self) -> bool {
         self.tells_written
+    }
+
+    /// Has it never pass a batch that its user handed over before, although it only releases: what
+    /// it releases may be needed as long as that one is not durable.
+    pub const fn keep_turn(&mut self) {
+        self.keeps_turn = true;
+    }
+
+    /// Whether it never passes a batch that its user handed over before, because it has records or
+    /// [was told so](Self::keep_turn).
+    #[must_use]
+    pub const fn keeps_turn(&self) -> bool {
+        self.keeps_turn || !self.ends.is_empty()
     }
 
     /// The other way round: the memory of a batch, emptied, for the parts of another.
@@ -137,12 +153,6 @@ impl Batch {
         })
     }
 
-    /// Whether there are records to keep.
-    #[must_use]
-    pub const fn has_records(&self) -> bool {
-        !self.ends.is_empty()
-    }
-
     /// The positions to release.
     #[must_use]
     pub fn releases(&self) -> &[Position] {
@@ -180,6 +190,7 @@ impl Batch {
         self.releases.clear();
         self.records_on_disk = 0;
         self.tells_written = false;
+        self.keeps_turn = false;
     }
 }
 
@@ -197,7 +208,10 @@ mod tests {
         let parts = Batch::from_parts(b"onethree".to_vec(), vec![3, 3, 8], vec![7]);
         assert_eq!(parts, filled);
         assert_eq!(parts.bytes_on_disk(), filled.bytes_on_disk());
-        assert!(parts.has_records() && !Batch::from_parts(vec![], vec![], vec![1]).has_records());
+        let mut releases = Batch::from_parts(vec![], vec![], vec![1]);
+        assert!(parts.keeps_turn() && !releases.keeps_turn());
+        releases.keep_turn();
+        assert!(releases.keeps_turn());
     }
 
     #[test]

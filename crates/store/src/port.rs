@@ -31,9 +31,9 @@ pub enum Report {
     /// Nothing of a batch was kept; or, if the error is [`Error::Failed`], it is not known
     /// whether it was, and will be when the store has been opened again.
     ///
-    /// If the disk is full, all batches with records that the user handed over behind this one,
-    /// before it took this report, are refused as well, so that they can be handed over again in
-    /// their order.
+    /// If the disk is full, all batches that [keep their turn](Batch::keeps_turn) and that the user
+    /// handed over behind this one, before it took this report, are refused as well, so that they can
+    /// be handed over again in their order.
     Refused {
         /// Which batch.
         ticket: Ticket,
@@ -111,7 +111,7 @@ impl Order {
     /// Why a batch is refused without having been tried.
     pub(crate) fn check(&self, waiting: &Waiting) -> Result<(), Error> {
         match &self.full {
-            Some(full) if waiting.known < self.refusals && waiting.batch.has_records() => {
+            Some(full) if waiting.known < self.refusals && waiting.batch.keeps_turn() => {
                 Err(full.clone())
             }
             Some(_) | None => Ok(()),

@@ -123,7 +123,7 @@ impl<P: Port> Storing<P> {
         }
         match self.state {
             // It makes room. If not even that can be written, it is tried again with the others.
-            State::Full { .. } | State::Trying if !batch.has_records() => {
+            State::Full { .. } | State::Trying if !batch.keeps_turn() => {
                 self.submit(ticket, batch);
             }
             _ => self.waiting.push_back((ticket, batch)),
@@ -140,6 +140,7 @@ impl<P: Port> Storing<P> {
             ends,
             releases,
             tells_written: false,
+            keeps_turn: false,
         })
     }
 
@@ -231,7 +232,7 @@ impl<P: Port> Storing<P> {
     }
 
     fn on_durable(&mut self, ticket: u64, first: u64, events: &mut Vec<StoreEvent>) {
-        let has_records = self.answered(ticket);
+        let keeps_turn = self.answered(ticket);
         if self.is_first_unsettled(ticket) {
             events.push(StoreEvent::Durable { ticket, first });
             self.tell_early(events);
@@ -242,14 +243,14 @@ impl<P: Port> Storing<P> {
             .waiting
             .iter()
             .rev()
-            .filter(|(_, batch)| batch.has_records());
+            .filter(|(_, batch)| batch.keeps_turn());
         let last_kept = kept.next().map(|(ticket, _)| *ticket);
-        match (self.state, has_records) {
+        match (self.state, keeps_turn) {
             (State::Full { .. } | State::Trying, true) => match last_kept {
                 Some(upto) => self.state = State::Draining { upto },
                 None => self.room(events),
             },
-            (State::Full { .. }, false) if self.has_records_in_flight() => {}
+            (State::Full { .. }, false) if self.has_turn_in_flight() => {}
             (State::Full { .. }, false) => match last_kept {
                 Some(_) => self.try_first(),
                 None => self.room(events),
@@ -316,15 +317,15 @@ impl<P: Port> Storing<P> {
         events.push(StoreEvent::Room);
     }
 
-    fn has_records_in_flight(&self) -> bool {
-        self.in_flight.iter().any(|(_, has_records)| *has_records)
+    fn has_turn_in_flight(&self) -> bool {
+        self.in_flight.iter().any(|(_, keeps_turn)| *keeps_turn)
     }
 
     /// Notes that a batch was answered, and says whether it has records.
     fn answered(&mut self, ticket: u64) -> bool {
         let at = self.in_flight.binary_search_by_key(&ticket, |(of, _)| *of);
         let flight = at.ok().and_then(|at| self.in_flight.remove(at));
-        flight.is_some_and(|(_, has_records)| has_records)
+        flight.is_some_and(|(_, keeps_turn)| keeps_turn)
     }
 
     /// Hands over what may go, in order.
@@ -341,15 +342,15 @@ impl<P: Port> Storing<P> {
 
     /// Tries the first batch with records, and what only releases before it.
     fn try_first(&mut self) {
-        if self.has_records_in_flight() {
+        if self.has_turn_in_flight() {
             return;
         }
         while let Some((ticket, batch)) = self.waiting.pop_front() {
-            let has_records = batch.has_records();
+            let keeps_turn = batch.keeps_turn();
             if !self.submit(ticket, batch) {
                 return;
             }
-            if has_records {
+            if keeps_turn {
                 self.state = State::Trying;
                 return;
             }
@@ -358,12 +359,12 @@ impl<P: Port> Storing<P> {
 
     /// Hands a batch over; if its queue is full the batch waits in its place. Whether it went.
     fn submit(&mut self, ticket: u64, batch: Batch) -> bool {
-        let has_records = batch.has_records();
+        let keeps_turn = batch.keeps_turn();
         match self.port.submit(Ticket(ticket), batch) {
             Ok(()) => {
                 // At the end, but for what was given back and goes a second time.
                 let at = self.in_flight.partition_point(|(other, _)| *other < ticket);
-                self.in_flight.insert(at, (ticket, has_records));
+                self.in_flight.insert(at, (ticket, keeps_turn));
                 true
             }
             Err(batch) => {

@@ -23,8 +23,9 @@ impl<F: Files> Log<F> {
     /// Makes batches durable, in order, with as few writes and syncs as their size allows. Does a
     /// step of reclaiming space as well if one is [due](Self::is_work_due), also without batches.
     ///
-    /// Once a batch has found no room on the disk, none behind it that has records is taken in the
-    /// same call: what is durable has no gap. One that only releases is taken also then.
+    /// Once a batch has found no room on the disk, none behind it that [keeps its
+    /// turn](Batch::keeps_turn) is taken in the same call: what is durable has no gap. One that only
+    /// releases is taken also then.
     ///
     /// # Errors
     /// If the disk failed. Nothing is known then about the batches that were handed over.
@@ -91,7 +92,7 @@ impl<F: Files> Log<F> {
         };
         let full_before = done.batches.iter().find_map(is_full);
         let check = |batch: &&Batch| match &full_before {
-            Some(full) if batch.has_records() => Err(full.clone()),
+            Some(full) if batch.keeps_turn() => Err(full.clone()),
             Some(_) | None => self.check_size(batch),
         };
         let mut fits: Vec<Result<(), Error>> = batches.iter().map(check).collect();
@@ -106,7 +107,7 @@ impl<F: Files> Log<F> {
             // What frees space still goes through.
             moves.clear();
             for (fit, batch) in fits.iter_mut().zip(batches) {
-                if fit.is_ok() && batch.has_records() {
+                if fit.is_ok() && batch.keeps_turn() {
                     *fit = Err(full.clone());
                 }
             }
