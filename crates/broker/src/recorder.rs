@@ -105,6 +105,9 @@ pub struct Recording {
     pub overwritten: u64,
     /// Messages that the ledger has left out so far.
     pub left_out: u64,
+    /// From when to when nothing is known, in milliseconds since 1970: around the end of a process that
+    /// was killed.
+    pub holes: Vec<(u64, u64)>,
 }
 
 impl Recorder {
@@ -267,6 +270,7 @@ impl Recorder {
             chunks,
             overwritten: self.overwritten(),
             left_out: self.pace.left_out + self.ledger.left_out(),
+            holes: Vec::new(),
         }
     }
 

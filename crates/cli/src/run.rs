@@ -17,6 +17,7 @@ use columba_server::auth::Authenticator;
 use columba_server::config::{Config, Durability, parse_addr};
 use columba_server::instance::file::lock_data_dir;
 use columba_server::instance::{Instance, Location, Overrides};
+use columba_server::recorder::{Past, RecorderFiles};
 use columba_server::reload::Reloader;
 use columba_server::runtime::service_manager::tell_reload;
 use columba_server::runtime::signals::Watch;
@@ -96,7 +97,10 @@ fn serve(args: &RunArgs) -> Result<(), Failure> {
     let config = instance.config.clone();
     let reloader = Reloader::new(location, overrides, instance, Arc::clone(&authenticator));
     let (wishes, wished) = channel();
-    let admin = open_admin(&broker, &reloader, authenticator, bans, wishes.clone());
+    let recorder = keep_record(&broker, &config);
+    let past = recorder.as_ref().map(RecorderFiles::past);
+    let door = (authenticator, bans, past.unwrap_or_default());
+    let admin = open_admin(&broker, &reloader, door, wishes.clone());
     let admin = match admin {
         Ok(admin) => admin,
         Err(error) => {
@@ -121,16 +125,36 @@ fn serve(args: &RunArgs) -> Result<(), Failure> {
     if let Some(admin) = admin {
         admin.stop();
     }
+    if let Some(recorder) = recorder {
+        recorder.stop();
+    }
     broker.shutdown();
     Ok(())
+}
+
+/// Has what the flight recorders see written beside the store. Without it they do their work all the
+/// same, so that it cannot be is no reason not to start.
+fn keep_record(broker: &Broker, config: &Config) -> Option<RecorderFiles> {
+    if config.store.durability == Durability::Memory {
+        return None;
+    }
+    let dir = config.data_dir.join("recorder");
+    let started = RecorderFiles::start(&dir, broker.asker().clone());
+    started
+        .inspect_err(|error| {
+            tracing::warn!(
+                directory = %dir.display(), %error,
+                "what the flight recorder sees is not kept beyond the end of the broker"
+            );
+        })
+        .ok()
 }
 
 /// Opens the door for operators, if there is to be one.
 fn open_admin(
     broker: &Broker,
     reloader: &Reloader,
-    authenticator: Arc<Authenticator>,
-    bans: Arc<BanList>,
+    (authenticator, bans, past): (Arc<Authenticator>, Arc<BanList>, Past),
     wishes: Sender<Wish>,
 ) -> Result<Option<Admin>, AdminError> {
     let running = reloader.running();
@@ -144,6 +168,7 @@ fn open_admin(
         asker: broker.asker().clone(),
         authenticator,
         bans,
+        past,
         wishes,
     })
     .map(Some)

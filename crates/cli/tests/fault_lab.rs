@@ -16,8 +16,6 @@ bind = "127.0.0.1:0"
 anonymous = "always"
 [admin]
 bind = "127.0.0.1:0"
-[store]
-durability = "memory"
 [limits]
 queue_messages_max = 3
 packet_bytes_max = "10000B"
@@ -64,6 +62,10 @@ const COLUMBA: &str = env!("CARGO_BIN_EXE_columba");
 
 impl Lab {
     fn start() -> Self {
+        Self::start_with("[store]\ndurability = \"memory\"\n")
+    }
+
+    fn start_with(store: &str) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let run = |args: &[&str]| command(COLUMBA, dir.path()).args(args).output();
         let made = run(&["create", "columba-data"]).expect("the binary");
@@ -74,8 +76,14 @@ impl Lab {
         let config = instance.join("columba.toml");
         let text = std::fs::read_to_string(&config).expect("a file");
         let access = "[access]\nacl = \"etc/acl.toml\"\nusers = \"etc/users\"\n";
-        std::fs::write(&config, format!("{text}{access}")).expect("a file");
-        let mut broker = command(COLUMBA, dir.path())
+        std::fs::write(&config, format!("{text}{store}{access}")).expect("a file");
+        let (broker, port) = Self::run(dir.path());
+        Self { dir, broker, port }
+    }
+
+    /// Starts the broker of a directory; tells its port.
+    fn run(dir: &Path) -> (Child, String) {
+        let mut broker = command(COLUMBA, dir)
             .arg("run")
             .spawn()
             .expect("the binary");
@@ -91,14 +99,22 @@ impl Lab {
                 panic!("the broker did not start: {error}")
             });
             if let Some((_, rest)) = line.split_once("mqtt://127.0.0.1:") {
-                break rest
-                    .split([' ', '│', '/'])
-                    .next()
-                    .unwrap_or_default()
-                    .to_owned();
+                let port = rest.split([' ', '│', '/']).next().unwrap_or_default();
+                break port.to_owned();
             }
         };
-        Self { dir, broker, port }
+        (broker, port)
+    }
+
+    /// Ends the broker by a signal and starts another one in its place.
+    fn restart(&mut self, signal: &str) {
+        let pid = self.broker.id().to_string();
+        let killed = command("kill", self.dir.path())
+            .args([&format!("-{signal}"), &*pid])
+            .status();
+        assert!(killed.expect("kill").success());
+        drop(self.broker.wait());
+        (self.broker, self.port) = Self::run(self.dir.path());
     }
 
     fn mosquitto(&self, program: &str, id: &str, args: &[&str]) -> Command {
@@ -361,4 +377,22 @@ fn what_is_too_large_and_who_is_not_let_in() {
     let mut closed = Vec::new();
     drop(std::io::Read::read_to_end(&mut raw, &mut closed));
     lab.says(&["a/+", "--from", "raw"], NOT_DELIVERED, "P06");
+}
+
+/// Cause 18, as far as it is about what is known afterwards.
+#[test]
+fn what_was_recorded_before_a_restart_is_known_after_it() {
+    let mut lab = Lab::start_with("[store]\ndurability = \"os\"\n");
+    lab.publishes("esp", &["-q", "1", "-t", "garage/door", "-m", "open"]);
+    lab.says(&["garage/door"], NOT_DELIVERED, "R01");
+    // Stopped in order: all of it is there, and it is known that nothing came in between.
+    lab.restart("TERM");
+    lab.says(&["garage/door"], NOT_DELIVERED, "R01");
+    let (_, report) = lab.why(&["garage/door"]);
+    assert_eq!(report["coverage"]["boots"], 2, "{report:#}");
+    // Killed: what it had not written yet is missing, and that is said.
+    lab.publishes("esp", &["-q", "1", "-t", "garage/gate", "-m", "open"]);
+    lab.restart("KILL");
+    lab.says(&["garage/door"], NOT_DELIVERED, "R01");
+    lab.says(&["garage/gate"], CANNOT_TELL, "U01");
 }

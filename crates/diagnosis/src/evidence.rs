@@ -299,6 +299,13 @@ impl<'q> Gathered<'q> {
 
     fn read(&mut self, recording: &Recording) {
         self.coverage.overwritten += recording.overwritten;
+        for (_, end_ms) in recording
+            .holes
+            .iter()
+            .filter(|hole| hole.1 > self.question.from_ms && hole.0 <= self.question.to_ms)
+        {
+            self.coverage.from_ms = self.coverage.from_ms.max(*end_ms);
+        }
         // Each tape goes back to its first chunk; what all of them cover counts.
         let mut first: Vec<(TapeName, u64)> = Vec::new();
         for chunk in &recording.chunks {

@@ -51,6 +51,7 @@ use tokio::sync::oneshot;
 
 use crate::auth::Authenticator;
 use crate::config::Config;
+use crate::recorder::Past;
 use crate::reload::Running;
 use crate::runtime::Asker;
 use crate::transport::TlsError;
@@ -79,6 +80,8 @@ pub struct AdminParts {
     pub authenticator: Arc<Authenticator>,
     /// Who is not let in.
     pub bans: Arc<BanList>,
+    /// What the flight recorders of earlier processes have seen.
+    pub past: Past,
     /// Where wishes go.
     pub wishes: Sender<Wish>,
 }

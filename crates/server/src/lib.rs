@@ -10,6 +10,7 @@ pub mod instance;
 pub mod listener;
 pub mod log;
 mod mailbox;
+pub mod recorder;
 pub mod reload;
 pub mod runtime;
 pub mod store;

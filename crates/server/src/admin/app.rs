@@ -15,6 +15,7 @@ use super::{AdminParts, Wish};
 use crate::auth::Authenticator;
 use crate::auth::tokens::TokenFile;
 use crate::config::Config;
+use crate::recorder::Past;
 use crate::reload::Running;
 use crate::runtime::Asker;
 
@@ -43,6 +44,8 @@ pub(super) struct Inner {
     /// Held while a file is read, changed and written, so that changes do not get lost.
     pub(super) editing: AsyncMutex<()>,
     pub(super) started: (Instant, Now),
+    /// What the flight recorders of earlier processes have seen.
+    pub(super) past: Past,
     bans: Mutex<Arc<BanList>>,
     wishes: Mutex<std::sync::mpsc::Sender<Wish>>,
 }
@@ -69,6 +72,7 @@ impl App {
             bodies: Arc::new(Semaphore::new(BODIES_MAX)),
             editing: AsyncMutex::new(()),
             started,
+            past: parts.past,
             bans: Mutex::new(parts.bans),
             wishes: Mutex::new(parts.wishes),
         }))

@@ -24,14 +24,18 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list))
 }
 
-/// What the recorders of all shards hold.
+/// What the recorders of all shards hold, and what is left of those of earlier processes.
 pub(super) async fn recordings(app: &App) -> Result<Vec<Recording>, Problem> {
     let answers = app.asker.ask_all(&Request::Recording).await?;
     let recording = |answer| match answer {
         Answer::Recording(recording) => Ok(*recording),
         other => Err(unexpected(&other)),
     };
-    answers.into_iter().map(recording).collect()
+    let now = answers
+        .into_iter()
+        .map(recording)
+        .collect::<Result<_, _>>()?;
+    Ok(app.past.before(now))
 }
 
 /// Which events.

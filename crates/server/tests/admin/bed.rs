@@ -23,6 +23,7 @@ use columba_server::auth::tokens::{Scopes, Token, with_token};
 use columba_server::instance::create::create;
 use columba_server::instance::{Instance, Location, Overrides};
 use columba_server::listener::BoundAddress;
+use columba_server::recorder::Past;
 use columba_server::reload::Reloader;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -88,6 +89,7 @@ impl Bed {
             asker: broker.asker().clone(),
             authenticator,
             bans,
+            past: Past::default(),
             wishes: wishes.clone(),
         })
         .unwrap();
