@@ -27,8 +27,10 @@ use crate::runtime::Asker;
 const INTERVAL: Duration = Duration::from_secs(30);
 /// Bytes of a file, more or less.
 const FILE_BYTES: u64 = 8 * 1024 * 1024;
-/// Files that are kept.
-const FILES_MAX: usize = 8;
+/// Bytes of all files that are kept, more or less.
+const FILES_BYTES_MAX: u64 = 8 * FILE_BYTES;
+/// Files that are kept: a broker that is started again and again makes two small ones each time.
+const FILES_MAX: usize = 200;
 
 const CHUNK: u8 = 1;
 const START: u8 = 2;
@@ -72,6 +74,7 @@ impl RecorderFiles {
     /// The directory cannot be used.
     pub fn start(dir: &Path, asker: Asker) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
+        make_room(dir)?;
         let started_ms = asker.shared.now().unix_ms;
         let (past, next) = read(dir, started_ms)?;
         let mut writer = Writer::new(dir, next)?;
@@ -158,15 +161,13 @@ impl Writer {
             self.number += 1;
             self.file = File::create_new(path_of(&self.dir, self.number))?;
             self.bytes = 0;
-            let numbers = numbers(&self.dir)?;
-            let surplus = numbers.len().saturating_sub(FILES_MAX);
-            for number in numbers.into_iter().take(surplus) {
-                fs::remove_file(path_of(&self.dir, number))?;
-            }
+            make_room(&self.dir)?;
         }
         let frame = frame(kind, body);
+        // Behind a frame that is cut nothing would be found: after a failure the next begins a file.
+        let before = std::mem::replace(&mut self.bytes, FILE_BYTES);
         self.file.write_all(&frame)?;
-        self.bytes += frame.len() as u64;
+        self.bytes = before + frame.len() as u64;
         Ok(())
     }
 
@@ -208,6 +209,21 @@ impl Writer {
 
 fn path_of(dir: &Path, number: u64) -> PathBuf {
     dir.join(format!("{number:08}.rec"))
+}
+
+/// Removes the oldest files above the bounds.
+fn make_room(dir: &Path) -> io::Result<()> {
+    let numbers = numbers(dir)?;
+    let (mut bytes, mut kept) = (0, 0);
+    for number in numbers.into_iter().rev() {
+        let path = path_of(dir, number);
+        bytes += fs::metadata(&path)?.len();
+        kept += 1;
+        if bytes > FILES_BYTES_MAX || kept > FILES_MAX {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// The numbers of the files, lowest first.
@@ -379,6 +395,16 @@ mod tests {
         assert_eq!(reading.holes, [(2000, 3000)]);
         let (_, next) = read(dir.path(), 4000).unwrap();
         assert_eq!(next, 2);
+    }
+
+    #[test]
+    fn a_broker_that_is_started_again_and_again_leaves_a_bounded_number_of_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let all = vec![&b"x"[..]; FILES_MAX + 10];
+        files(dir.path(), &all);
+        make_room(dir.path()).unwrap();
+        let left = numbers(dir.path()).unwrap();
+        assert_eq!((left.len(), left.first()), (FILES_MAX, Some(&10)));
     }
 
     #[test]
