@@ -386,10 +386,12 @@ fn what_was_recorded_before_a_restart_is_known_after_it() {
     lab.publishes("esp", &["-q", "1", "-t", "garage/door", "-m", "open"]);
     lab.says(&["garage/door"], NOT_DELIVERED, "R01");
     // Stopped in order: all of it is there, and it is known that nothing came in between.
-    lab.restart("TERM");
-    lab.says(&["garage/door"], NOT_DELIVERED, "R01");
-    let (_, report) = lab.why(&["garage/door"]);
-    assert_eq!(report["coverage"]["boots"], 2, "{report:#}");
+    for boots in [2, 3] {
+        lab.restart("TERM");
+        lab.says(&["garage/door"], NOT_DELIVERED, "R01");
+        let (_, report) = lab.why(&["garage/door"]);
+        assert_eq!(report["coverage"]["boots"], boots, "{report:#}");
+    }
     // Killed: what it had not written yet is missing, and that is said.
     lab.publishes("esp", &["-q", "1", "-t", "garage/gate", "-m", "open"]);
     lab.restart("KILL");

@@ -38,14 +38,32 @@ const END: u8 = 3;
 const HEAD_BYTES: usize = 9;
 const OPEN: &str = "open.rec";
 
-/// What earlier processes have recorded, by shard.
+/// What earlier processes have recorded. It is read when somebody asks, and takes no memory else.
 #[derive(Clone, Debug, Default)]
-pub struct Past(Arc<BTreeMap<u16, Recording>>);
+pub struct Past(Option<Arc<Earlier>>);
+
+/// The files of earlier processes.
+#[derive(Debug)]
+struct Earlier {
+    dir: PathBuf,
+    /// The first file of this process.
+    end: u64,
+    /// When this process began.
+    started_ms: u64,
+}
 
 impl Past {
-    /// Puts what was recorded before to what is recorded now.
+    /// Puts what was recorded before to what is recorded now. Reads up to 64 MiB from the disk: not
+    /// for a thread that others wait for.
     pub(crate) fn before(&self, now: Vec<Recording>) -> Vec<Recording> {
-        let mut all = (*self.0).clone();
+        let Some(earlier) = &self.0 else { return now };
+        let mut all = earlier.read().unwrap_or_else(|error| {
+            tracing::warn!(
+                directory = %earlier.dir.display(), %error,
+                "what the flight recorder saw before the start cannot be read"
+            );
+            BTreeMap::new()
+        });
         for mut recording in now {
             if let Some(past) = all.remove(&recording.shard) {
                 recording.chunks.splice(..0, past.chunks);
@@ -74,10 +92,15 @@ impl RecorderFiles {
     /// The directory cannot be used.
     pub fn start(dir: &Path, asker: Asker) -> io::Result<Self> {
         fs::create_dir_all(dir)?;
+        let end = put_open_away(dir)?;
         make_room(dir)?;
         let started_ms = asker.shared.now().unix_ms;
-        let (past, next) = read(dir, started_ms)?;
-        let mut writer = Writer::new(dir, next)?;
+        let past = Past(Some(Arc::new(Earlier {
+            dir: dir.to_owned(),
+            end,
+            started_ms,
+        })));
+        let mut writer = Writer::new(dir, end)?;
         writer.append(START, &started_ms.to_be_bytes())?;
         let (stop, stopped) = channel();
         let thread = std::thread::Builder::new()
@@ -260,6 +283,7 @@ fn take_frame<'a>(rest: &mut &'a [u8]) -> Option<(u8, &'a [u8])> {
 }
 
 /// What is gathered while files are read.
+#[derive(Default)]
 struct Reading {
     shards: BTreeMap<u16, Recording>,
     /// When the last entry was, if its process has not ended in order since.
@@ -267,41 +291,38 @@ struct Reading {
     holes: Vec<(u64, u64)>,
 }
 
-/// Reads all files; tells the number of the next one.
-fn read(dir: &Path, started_ms: u64) -> io::Result<(Past, u64)> {
-    let numbers = numbers(dir)?;
-    let mut next = numbers.last().map_or(0, |last| last + 1);
-    let mut reading = Reading {
-        shards: BTreeMap::new(),
-        unfinished_ms: None,
-        holes: Vec::new(),
-    };
-    for number in &numbers {
-        reading.take(&fs::read(path_of(dir, *number))?);
+/// Gives what was open when the last process ended its number; tells that of the next file.
+fn put_open_away(dir: &Path) -> io::Result<u64> {
+    let next = numbers(dir)?.last().map_or(0, |last| last + 1);
+    match fs::rename(dir.join(OPEN), path_of(dir, next)) {
+        Ok(()) => Ok(next + 1),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(next),
+        Err(error) => Err(error),
     }
-    let open = dir.join(OPEN);
-    match fs::read(&open) {
-        Ok(bytes) => {
-            // After the end of its process it says the same.
-            let was_finished = reading.unfinished_ms.is_none();
-            reading.take(&bytes);
-            if was_finished {
-                reading.unfinished_ms = None;
+}
+
+impl Earlier {
+    fn read(&self) -> io::Result<BTreeMap<u16, Recording>> {
+        let mut reading = Reading::default();
+        let mut numbers = numbers(&self.dir)?;
+        numbers.retain(|number| *number < self.end);
+        for number in &numbers {
+            match fs::read(path_of(&self.dir, *number)) {
+                Ok(bytes) => reading.take(&bytes),
+                // It has just been removed to make room.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
             }
-            fs::rename(open, path_of(dir, next))?;
-            next += 1;
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
+        reading.start(self.started_ms);
+        let is_cut = numbers.first().is_some_and(|first| *first > 0);
+        for recording in reading.shards.values_mut() {
+            recording.holes.clone_from(&reading.holes);
+            // How much there was in files that are gone is not known: something.
+            recording.overwritten += u64::from(is_cut);
+        }
+        Ok(reading.shards)
     }
-    reading.start(started_ms);
-    let is_cut = numbers.first().is_some_and(|first| *first > 0);
-    for recording in reading.shards.values_mut() {
-        recording.holes.clone_from(&reading.holes);
-        // How much there was in files that are gone is not known: something.
-        recording.overwritten += u64::from(is_cut);
-    }
-    Ok((Past(Arc::new(reading.shards)), next))
 }
 
 impl Reading {
@@ -332,18 +353,17 @@ impl Reading {
     }
 
     fn add(&mut self, chunk: Chunk) {
-        let mut last_ms = self.unfinished_ms.unwrap_or_default();
-        for line in chunk.entries() {
-            match line {
-                Ok(Line::Entry(entry)) => last_ms = last_ms.max(entry.unix_ms),
-                Ok(Line::Gap {
-                    unix_ms,
-                    left_out: _,
-                }) => last_ms = last_ms.max(unix_ms),
-                Err(_) => {}
+        // What was open at the end of a process is read behind its end.
+        if let Some(last_ms) = &mut self.unfinished_ms {
+            for line in chunk.entries() {
+                let at_ms = match line {
+                    Ok(Line::Entry(entry)) => entry.unix_ms,
+                    Ok(Line::Gap { unix_ms, .. }) => unix_ms,
+                    Err(_) => continue,
+                };
+                *last_ms = at_ms.max(*last_ms);
             }
         }
-        self.unfinished_ms = Some(last_ms);
         let shard = self
             .shards
             .entry(chunk.shard())
@@ -383,18 +403,12 @@ mod tests {
         let first = [start(1000), end.clone(), start(2000)].concat();
         let second = [start(3000), end].concat();
         files(dir.path(), &[&first, &second]);
-        let mut reading = Reading {
-            shards: BTreeMap::new(),
-            unfinished_ms: None,
-            holes: Vec::new(),
-        };
+        let mut reading = Reading::default();
         for number in numbers(dir.path()).unwrap() {
             reading.take(&fs::read(path_of(dir.path(), number)).unwrap());
         }
         reading.start(4000);
         assert_eq!(reading.holes, [(2000, 3000)]);
-        let (_, next) = read(dir.path(), 4000).unwrap();
-        assert_eq!(next, 2);
     }
 
     #[test]
@@ -420,7 +434,15 @@ mod tests {
             bytes[at] ^= 0xff;
             let dir = tempfile::tempdir().unwrap();
             files(dir.path(), &[&bytes, &whole[..at]]);
-            assert_eq!(read(dir.path(), 9).unwrap().1, 2);
+            let end = put_open_away(dir.path()).unwrap();
+            assert_eq!(end, 2);
+            let dir = dir.path().to_owned();
+            let earlier = Earlier {
+                dir,
+                end,
+                started_ms: 9,
+            };
+            assert!(earlier.read().unwrap().is_empty());
         }
     }
 }

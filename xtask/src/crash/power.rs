@@ -37,6 +37,8 @@ pub(super) struct Disk {
     changes: BTreeMap<Id, Vec<(u64, Change)>>,
     /// Descriptors; `None` is the directory.
     open: BTreeMap<u32, Option<Id>>,
+    /// Descriptors of files in directories below it. They are promised nothing.
+    unpromised: BTreeSet<u32>,
     /// Places in time before those of the process that runs.
     base: u64,
     last: u64,
@@ -90,6 +92,7 @@ impl Disk {
             renames: Vec::new(),
             changes: BTreeMap::new(),
             open: BTreeMap::new(),
+            unpromised: BTreeSet::new(),
             base: 0,
             last: 0,
             touched: BTreeSet::new(),
@@ -117,11 +120,15 @@ impl Disk {
     fn take(&mut self, note: Note, chance: &mut Chance) -> anyhow::Result<()> {
         if note.event == Event::Start {
             self.open.clear();
+            self.unpromised.clear();
             self.base = self.last;
         }
         let now = self.base + note.number;
         self.last = now;
         self.undone = None;
+        if self.is_unpromised(&note.event) {
+            return Ok(());
+        }
         match note.event {
             Event::Start => {}
             Event::Open {
@@ -175,13 +182,25 @@ impl Disk {
         Ok(())
     }
 
+    /// Whether a file in a directory below this one is concerned.
+    fn is_unpromised(&mut self, event: &Event) -> bool {
+        match event {
+            Event::Open { fd, name, .. } if name.contains('/') => self.unpromised.insert(*fd),
+            Event::Close { fd } => self.unpromised.remove(fd),
+            Event::Write { fd, .. }
+            | Event::Length { fd, .. }
+            | Event::Sync { fd, .. }
+            | Event::SyncFailed { fd, .. } => self.unpromised.contains(fd),
+            Event::Start | Event::Open { .. } | Event::Rename { .. } | Event::Unlink { .. } => {
+                false
+            }
+        }
+    }
+
     fn opened(&mut self, now: u64, fd: u32, name: &str, truncates: bool) -> anyhow::Result<()> {
         if name.is_empty() {
             self.open.insert(fd, None);
             return Ok(());
-        }
-        if name.contains('/') {
-            bail!("{name}: directories within the directory are not modelled");
         }
         // A name that nobody has noted: whoever made it was killed before the note.
         let file = self.names.get(name).copied();
@@ -310,6 +329,13 @@ impl Disk {
         if mood == Mood::Everything && !self.has_failed {
             self.compare()?;
         }
+        let seen = self.seen.clone();
+        for entry in fs::read_dir(&seen)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                spoil(&entry.path(), mood, chance)?;
+            }
+        }
         self.restore()
     }
 
@@ -359,7 +385,7 @@ impl Disk {
         for entry in fs::read_dir(&self.seen)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if !self.durable.contains_key(&name) {
+            if !self.durable.contains_key(&name) && !entry.file_type()?.is_dir() {
                 fs::remove_file(entry.path())?;
             }
         }
@@ -387,6 +413,27 @@ impl Disk {
         self.has_failed = false;
         Ok(())
     }
+}
+
+/// Takes files that are promised nothing away, whole or in part.
+fn spoil(dir: &Path, mood: Mood, chance: &mut Chance) -> anyhow::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let fate = match mood {
+            Mood::Nothing => 0,
+            Mood::Everything => 1,
+            Mood::Something => chance.below(3),
+        };
+        match fate {
+            0 => fs::remove_file(entry.path())?,
+            1 => {}
+            _ => {
+                let file = OpenOptions::new().write(true).open(entry.path())?;
+                file.set_len(chance.below(entry.metadata()?.len() + 1))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn rename(names: &mut BTreeMap<String, Id>, changes: Renaming) {

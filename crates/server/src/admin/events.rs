@@ -35,7 +35,9 @@ pub(super) async fn recordings(app: &App) -> Result<Vec<Recording>, Problem> {
         .into_iter()
         .map(recording)
         .collect::<Result<_, _>>()?;
-    Ok(app.past.before(now))
+    let past = app.past.clone();
+    let read = tokio::task::spawn_blocking(move || past.before(now)).await;
+    read.map_err(|_| Problem::failed("the record could not be read"))
 }
 
 /// Which events.
