@@ -40,12 +40,12 @@ impl Walk {
     /// Reads on. To be called until it says [`Step::End`].
     pub(crate) fn next(&mut self, files: &mut impl Files) -> Result<Step, Error> {
         loop {
-            let segments = segments(files)?;
-            if let Some(gone) = self.read.iter().find(|of| !segments.contains(of)).copied() {
+            let there = segments(files)?;
+            if let Some(gone) = self.read.iter().find(|of| !there.contains(of)).copied() {
                 self.read.remove(&gone);
                 return Ok(Step::Gone(gone));
             }
-            let (last, closed) = match segments.split_last() {
+            let (last, closed) = match there.split_last() {
                 Some((last, closed)) => (Some(*last), closed),
                 None => (None, &[][..]),
             };
@@ -58,6 +58,10 @@ impl Walk {
             }
             // A removal is done only when the mark is behind the commit that announced it.
             let mark = read_mark(files)?.ok_or(Error::NoStore)?;
+            // And it may speak of commits in a segment that was begun meanwhile.
+            if segments(files)?.last().copied() != last {
+                continue;
+            }
             let Some(last) = last else {
                 return Ok(Step::End(None, mark));
             };
