@@ -130,6 +130,44 @@ fn a_full_disk_keeps_everything_in_order_until_there_is_room() {
     assert_eq!(bed.storing.state, State::Open);
 }
 
+/// What it releases may be needed as long as the batch before it is not durable, whether the store
+/// or its user knows of the full disk first.
+#[test]
+fn a_release_that_keeps_its_turn_passes_nothing_on_a_full_disk() {
+    let mut bed = Bed::new(10);
+    bed.keep(&[b"first", b"second"], &[]);
+    assert_eq!(bed.work(), [durable(1, 0)]);
+    bed.fill(true);
+    bed.keep(&[&[b'x'; 9000]], &[]);
+    let release = |bed: &mut Bed, position| {
+        bed.ticket += 1;
+        bed.storing.keep(Records {
+            ticket: bed.ticket,
+            releases: vec![position],
+            keeps_turn: true,
+            ..Records::default()
+        });
+    };
+    release(&mut bed, 0);
+    assert_eq!(bed.work(), [StoreEvent::Full]);
+    release(&mut bed, 1);
+    assert_eq!(bed.work(), []);
+    assert!(bed.is_live(0) && bed.is_live(1));
+    bed.fill(false);
+    bed.wait(200);
+    assert_eq!(bed.work(), [durable(2, 2)]);
+    let told = bed.work();
+    assert!(matches!(
+        told[..],
+        [
+            StoreEvent::Durable { ticket: 3, .. },
+            StoreEvent::Durable { ticket: 4, .. },
+            StoreEvent::Room,
+        ]
+    ));
+    assert!(!bed.is_live(0) && !bed.is_live(1));
+}
+
 #[test]
 fn a_disk_that_is_full_again_at_once_is_no_news() {
     let mut bed = Bed::new(10);
