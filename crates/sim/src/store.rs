@@ -225,6 +225,9 @@ fn batch_of(records: &Records) -> Batch {
     for position in &records.releases {
         batch.release(Position::new(*position));
     }
+    if records.keeps_turn {
+        batch.keep_turn();
+    }
     batch
 }
 
