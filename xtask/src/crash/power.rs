@@ -185,7 +185,10 @@ impl Disk {
     /// Whether a file in a directory below this one is concerned.
     fn is_unpromised(&mut self, event: &Event) -> bool {
         match event {
-            Event::Open { fd, name, .. } if name.contains('/') => self.unpromised.insert(*fd),
+            Event::Open { fd, name, .. } if name.contains('/') => {
+                self.unpromised.insert(*fd);
+                true
+            }
             Event::Close { fd } => self.unpromised.remove(fd),
             Event::Write { fd, .. }
             | Event::Length { fd, .. }
