@@ -2,9 +2,12 @@
 //! clients spell them, and the connection that they make.
 
 mod property;
+mod refused;
 mod url;
 
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,7 +17,8 @@ use columba_client::driver::{Address, Client, ConnectError, ConnectOptions, Even
 use columba_client::{CloseCause, Message, SessionOptions, Will};
 use columba_codec::{QoS, ReasonCode, Version};
 
-pub(crate) use property::{PropertySets, parse_properties};
+use crate::mosquitto::{self, EXIT_BEFORE_ANSWER, Tool};
+pub(crate) use property::{PROPERTY_SEPARATOR, PropertySets, parse_properties};
 
 /// Exit code of Mosquitto's clients: the connection was lost.
 pub(crate) const EXIT_LOST: u8 = 7;
@@ -45,10 +49,10 @@ pub(crate) struct ConnectionArgs {
     /// Everything in one: mqtt[s]|ws[s]://[USER[:PASSWORD]@]HOST[:PORT][/TOPIC]
     ///
     /// With ws and wss the path is that of the WebSocket, not a topic.
-    #[arg(short = 'L', long, value_name = "URL", conflicts_with_all = ["host", "port", "unix"])]
+    #[arg(short = 'L', long, value_name = "URL")]
     url: Option<String>,
     /// Unix socket to connect to
-    #[arg(long, value_name = "PATH", conflicts_with_all = ["host", "port"])]
+    #[arg(long, value_name = "PATH")]
     unix: Option<PathBuf>,
     /// Connect over WebSocket
     #[arg(long)]
@@ -63,7 +67,7 @@ pub(crate) struct ConnectionArgs {
         value_name = "PASSWORD",
         allow_hyphen_values = true
     )]
-    password: Option<String>,
+    password: Option<OsString>,
     /// Client id [default: the server makes one up]
     #[arg(short = 'i', long, allow_hyphen_values = true)]
     id: Option<String>,
@@ -104,9 +108,8 @@ pub(crate) struct ConnectionArgs {
     #[arg(
         short = 'D',
         long = "property",
-        num_args = 3..=4,
-        value_names = ["PACKET", "NAME", "VALUE", "VALUE"],
-        allow_negative_numbers = true,
+        value_name = "PACKET NAME VALUE [VALUE]",
+        allow_hyphen_values = true,
         action = clap::ArgAction::Append
     )]
     properties: Vec<String>,
@@ -144,13 +147,15 @@ pub(crate) struct ConnectionArgs {
         requires = "will_topic",
         allow_hyphen_values = true
     )]
-    will_payload: Option<String>,
+    will_payload: Option<OsString>,
     /// QoS of the Will
     #[arg(long, value_name = "QOS", requires = "will_topic", value_parser = parse_qos, default_value = "0")]
     will_qos: QoS,
     /// Retain the Will
     #[arg(long, requires = "will_topic")]
     will_retain: bool,
+    #[command(flatten)]
+    refused: refused::RefusedArgs,
     /// Print this help
     #[arg(long, action = clap::ArgAction::Help)]
     help: Option<bool>,
@@ -188,7 +193,7 @@ impl Trouble {
     pub(crate) fn usage(sentence: impl Into<String>) -> Self {
         Self {
             sentence: sentence.into(),
-            exit: EXIT_USAGE,
+            exit: before_answer(EXIT_USAGE),
         }
     }
 }
@@ -238,6 +243,7 @@ impl ConnectionArgs {
 
     /// Checks the arguments against each other and makes a plan of them.
     pub(crate) fn plan(&self) -> Result<Plan, Trouble> {
+        self.refused.check().map_err(Trouble::usage)?;
         let mut properties = parse_properties(&self.properties).map_err(Trouble::usage)?;
         if let Some(seconds) = self.session_expiry_interval {
             properties.connect.session_expiry_secs = Some(seconds);
@@ -245,7 +251,14 @@ impl ConnectionArgs {
         let needs_version_5 = !self.properties.is_empty() || self.session_expiry_interval.is_some();
         let version = match self.protocol_version {
             Some(version) => version,
-            None if is_drop_in() && !needs_version_5 => Version::V311,
+            // Only MQTT 5 has a Response Topic.
+            None if matches!(
+                mosquitto::called_as(),
+                Some(Tool::Publish | Tool::Subscribe)
+            ) && !needs_version_5 =>
+            {
+                Version::V311
+            }
             None => Version::V5,
         };
         let url = self
@@ -278,11 +291,12 @@ impl ConnectionArgs {
         if let Some(path) = &self.unix {
             return Address::Unix(path.clone());
         }
-        let wants_tls = self.cafile.is_some()
+        let asks_for_tls = self.cafile.is_some()
             || self.cert.is_some()
             || self.tls_use_os_certs
             || self.insecure
             || self.port == Some(8883);
+        let wants_tls = asks_for_tls && !self.refused.no_tls;
         let tls = TlsOptions {
             ca_file: self.cafile.clone(),
             client_certificate: self.cert.clone().zip(self.key.clone()),
@@ -291,7 +305,7 @@ impl ConnectionArgs {
         if let Some(url) = url {
             return Address::Network {
                 host: url.host.clone(),
-                port: url.port,
+                port: self.port.unwrap_or(url.port),
                 tls: url.is_tls.then_some(tls),
                 websocket_path: url.websocket_path.clone(),
             };
@@ -322,7 +336,8 @@ impl ConnectionArgs {
             properties.session_expiry_secs.get_or_insert(u32::MAX);
         }
         let will = self.will_topic.as_ref().map(|topic| {
-            let mut message = Message::new(topic, self.will_payload.clone().unwrap_or_default());
+            let payload = self.will_payload.clone().unwrap_or_default();
+            let mut message = Message::new(topic, payload.into_vec());
             message.qos = self.will_qos;
             message.retain = self.will_retain;
             message.properties = sets.will.clone();
@@ -336,7 +351,7 @@ impl ConnectionArgs {
             client_id,
             keep_alive_secs: self.keepalive,
             user_name: self.username.clone(),
-            password: self.password.clone().map(String::into_bytes),
+            password: self.password.clone().map(OsString::into_vec),
             will,
             properties,
             inflight_messages_max: self.max_inflight.max(1),
@@ -347,6 +362,11 @@ impl ConnectionArgs {
 }
 
 impl Plan {
+    /// The version that is spoken, or tried first.
+    pub(crate) fn version(&self) -> Version {
+        self.options.session.version
+    }
+
     /// What to connect with, and whether its version is the only one that may be tried.
     pub(crate) fn into_options(self) -> (ConnectOptions, bool) {
         (self.options, !self.falls_back)
@@ -386,6 +406,14 @@ impl Plan {
     }
 }
 
+/// The exit code of something that happens before the server has answered.
+fn before_answer(exit: u8) -> u8 {
+    match mosquitto::called_as() {
+        Some(_) => EXIT_BEFORE_ANSWER,
+        None => exit,
+    }
+}
+
 /// The end of a connection that nobody asked for.
 pub(crate) fn close_trouble(cause: &CloseCause, error: Option<&std::io::Error>) -> Trouble {
     let sentence = match error {
@@ -414,7 +442,7 @@ fn connect_trouble(error: &ConnectError) -> Trouble {
     };
     Trouble {
         sentence: error.to_string(),
-        exit,
+        exit: before_answer(exit),
     }
 }
 
@@ -452,7 +480,7 @@ pub(crate) fn run_to_end(
 pub(crate) fn read_file(path: &std::path::Path) -> Result<Vec<u8>, Trouble> {
     fs::read(path).map_err(|error| Trouble {
         sentence: format!("cannot read {}: {error}", path.display()),
-        exit: EXIT_SYSTEM,
+        exit: before_answer(EXIT_SYSTEM),
     })
 }
 
@@ -477,13 +505,4 @@ fn parse_expiry(text: &str) -> Result<u32, String> {
             .parse()
             .map_err(|_| "a number of seconds, or -1 for ever".to_owned()),
     }
-}
-
-/// Whether the program was called by the name of one of Mosquitto's clients.
-fn is_drop_in() -> bool {
-    let name = std::env::args_os().next().map(PathBuf::from);
-    let name = name
-        .as_deref()
-        .and_then(|path| path.file_name()?.to_str().map(str::to_owned));
-    name.is_some_and(|name| name.starts_with("mosquitto_"))
 }

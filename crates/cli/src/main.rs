@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use columba_cli::{
-    bench, check, clients, create, doctor, events, passwd, publish, run, store, subscribe, token,
-    why,
+    bench, check, clients, create, doctor, events, mosquitto, passwd, publish, request, run, store,
+    subscribe, token, why,
 };
 use columba_server::config::reference::reference;
 
@@ -38,6 +38,8 @@ enum Command {
     Passwd(passwd::PasswdArgs),
     Pub(Box<publish::PublishArgs>),
     Sub(Box<subscribe::SubscribeArgs>),
+    Rr(Box<request::RequestArgs>),
+    LinkMosquitto(mosquitto::link::LinkArgs),
     Bench(Box<bench::BenchArgs>),
     Doctor(Box<doctor::DoctorArgs>),
     Store(store::StoreArgs),
@@ -61,7 +63,15 @@ enum ConfigCommand {
 }
 
 fn main() -> ExitCode {
-    match Columba::parse().command {
+    let line = match mosquitto::command_line(std::env::args_os().collect()) {
+        Ok(line) => line,
+        Err(exit) => return exit,
+    };
+    let columba = match Columba::try_parse_from(line) {
+        Ok(columba) => columba,
+        Err(error) => return mosquitto::refuse_arguments(&error),
+    };
+    match columba.command {
         Command::Run(args) => {
             allocator::keep_large_tables_apart();
             run::run(&args)
@@ -71,6 +81,8 @@ fn main() -> ExitCode {
         Command::Passwd(args) => passwd::run(&args),
         Command::Pub(args) => publish::run(*args),
         Command::Sub(args) => subscribe::run(*args),
+        Command::Rr(args) => request::run(*args),
+        Command::LinkMosquitto(args) => mosquitto::link::run(&args),
         Command::Bench(args) => bench::run(*args),
         Command::Doctor(args) => doctor::run(*args),
         Command::Store(args) => store::run(&args),

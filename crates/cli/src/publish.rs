@@ -1,7 +1,9 @@
 //! `columba pub`: publishes messages, and says what became of them.
 
 use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::io::{BufRead, Read};
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -26,7 +28,11 @@ const LINES_MAX: usize = 64;
 /// Publish messages. Exits with 0 if the server took all of them, else with the reason code of
 /// the first refusal.
 #[derive(Args, Clone, Debug)]
-#[command(disable_help_flag = true, disable_version_flag = true)]
+#[command(
+    disable_help_flag = true,
+    disable_version_flag = true,
+    args_override_self = true
+)]
 #[command(group = ArgGroup::new("payload").required(true)
     .args(["message", "null_message", "file", "stdin_file", "stdin_line"]))]
 pub struct PublishArgs {
@@ -40,7 +46,7 @@ pub struct PublishArgs {
     topic: Option<String>,
     /// The message
     #[arg(short, long, allow_hyphen_values = true)]
-    message: Option<String>,
+    message: Option<OsString>,
     /// A message of no bytes; with -r it removes the retained one
     #[arg(short, long)]
     null_message: bool,
@@ -126,7 +132,7 @@ fn whole_payload(args: &PublishArgs) -> Result<Option<Vec<u8>>, Trouble> {
             Err(error) => Err(Trouble::usage(format!("cannot read stdin: {error}"))),
         };
     }
-    Ok(Some(args.message.clone().unwrap_or_default().into_bytes()))
+    Ok(Some(args.message.clone().unwrap_or_default().into_vec()))
 }
 
 struct Publisher {

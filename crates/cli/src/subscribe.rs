@@ -1,8 +1,10 @@
 //! `columba sub`: subscribes and prints what comes.
 
 mod format;
+pub(crate) mod print;
 
-use std::io::{self, Write};
+use std::hash::{BuildHasher as _, RandomState};
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ use crate::connection::{
     ConnectionArgs, EXIT_LOST, EXIT_TIMEOUT, Plan, Talk, Trouble, close_trouble, parse_qos,
     run_to_end,
 };
-use format::Format;
+use print::OutputArgs;
 
 /// How long the server may take when leaving.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -26,7 +28,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Subscribe and print the messages. Exits with 0 when told to stop or after -C messages, with 27
 /// when -W runs out, else with the code that the server gave.
 #[derive(Args, Clone, Debug)]
-#[command(disable_help_flag = true, disable_version_flag = true)]
+#[command(
+    disable_help_flag = true,
+    disable_version_flag = true,
+    args_override_self = true
+)]
 pub struct SubscribeArgs {
     /// Topic filter to subscribe to; may be given more than once
     #[arg(short, long, allow_hyphen_values = true, required_unless_present_any = ["url", "unsubscribe"])]
@@ -40,21 +46,12 @@ pub struct SubscribeArgs {
     /// Highest QoS to receive with: 0, 1 or 2
     #[arg(short, long, value_parser = parse_qos, default_value = "0")]
     qos: QoS,
-    /// Print the topic before the message
-    #[arg(short, long)]
-    verbose: bool,
-    /// How to print a message, for example '%t: %p'; see mosquitto_sub(1)
-    #[arg(short = 'F', long = "format", value_name = "FORMAT", value_parser = Format::parse, allow_hyphen_values = true)]
-    format: Option<Format>,
     /// Leave after this many messages
     #[arg(short = 'C', long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// Leave after this many seconds
     #[arg(short = 'W', long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     timeout: Option<u64>,
-    /// No line break after a message
-    #[arg(short = 'N')]
-    no_line_break: bool,
     /// Leave as soon as the server has answered the subscriptions
     #[arg(short = 'E')]
     exit_after_subscribing: bool,
@@ -76,6 +73,11 @@ pub struct SubscribeArgs {
     /// Do not receive what this client publishes itself (MQTT 5)
     #[arg(long)]
     no_local: bool,
+    /// Print only this share of the messages, in percent, by chance
+    #[arg(long, value_name = "PERCENT", value_parser = parse_percent)]
+    random_filter: Option<f64>,
+    #[command(flatten)]
+    output: OutputArgs,
     #[command(flatten)]
     connection: ConnectionArgs,
 }
@@ -101,7 +103,7 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
         None => Ok(plan.connect().await),
     };
     let Ok(connected) = connected else {
-        return Ok(EXIT_TIMEOUT);
+        return Err(timed_out());
     };
     let (client, events) = connected?;
     let talk = plan.talk;
@@ -128,7 +130,10 @@ fn subscription(args: &SubscribeArgs, plan: &Plan) -> Subscription {
         qos: args.qos,
         no_local: args.no_local,
         retain_as_published: args.retain_as_published,
-        retain_handling: args.retain_handling,
+        retain_handling: match args.no_retained {
+            true => RetainHandling::DoNotSend,
+            false => args.retain_handling,
+        },
     };
     Subscription {
         filters: args
@@ -232,8 +237,7 @@ async fn receive(
             }
             event = events.next() => event,
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
-                printer.talk.debug(|| "Timed out".to_owned());
-                return Ok(EXIT_TIMEOUT);
+                return Err(timed_out());
             }
             () = &mut interrupt => return Ok(0),
         };
@@ -285,7 +289,14 @@ impl Printer {
         if is_filtered || self.args.no_retained && message.retain {
             return Ok(false);
         }
-        if let Err(error) = self.print(incoming) {
+        if self
+            .args
+            .random_filter
+            .is_some_and(|percent| !is_drawn(percent))
+        {
+            return Ok(false);
+        }
+        if let Err(error) = self.args.output.print(incoming, self.talk) {
             // Whoever reads the output has seen enough.
             if error.kind() == io::ErrorKind::BrokenPipe {
                 return Ok(true);
@@ -298,33 +309,20 @@ impl Printer {
         self.printed += 1;
         Ok(self.args.count.is_some_and(|count| self.printed >= count))
     }
+}
 
-    fn print(&self, incoming: &Incoming) -> io::Result<()> {
-        let mut line = Vec::new();
-        match &self.args.format {
-            Some(format) => {
-                if let Err(sentence) =
-                    format.write(incoming, &jiff::ZonedDateTime::now(), &mut line)
-                {
-                    self.talk.error(&sentence);
-                    return Ok(());
-                }
-            }
-            None => {
-                if self.args.verbose {
-                    line.extend_from_slice(incoming.message.topic.as_bytes());
-                    line.push(b' ');
-                }
-                line.extend_from_slice(&incoming.message.payload);
-            }
-        }
-        if !self.args.no_line_break {
-            line.push(b'\n');
-        }
-        let mut stdout = io::stdout().lock();
-        stdout.write_all(&line)?;
-        stdout.flush()
+fn timed_out() -> Trouble {
+    Trouble {
+        sentence: "Timed out: -W has run out".to_owned(),
+        exit: EXIT_TIMEOUT,
     }
+}
+
+/// Whether chance lets a message through.
+fn is_drawn(percent: f64) -> bool {
+    // A new hasher has keys that nobody can foresee, which is chance enough for a sample.
+    let random = RandomState::new().hash_one(()) % 100_000;
+    (random as f64) < percent * 1_000.0
 }
 
 /// Waits for the signals that ask to leave.
@@ -343,11 +341,18 @@ async fn interrupted() {
     }
 }
 
-fn parse_retain_handling(text: &str) -> Result<RetainHandling, String> {
+pub(crate) fn parse_retain_handling(text: &str) -> Result<RetainHandling, String> {
     match text {
         "0" | "always" => Ok(RetainHandling::Send),
         "1" | "new" => Ok(RetainHandling::SendIfNew),
         "2" | "never" => Ok(RetainHandling::DoNotSend),
         _ => Err("one of always, new and never".to_owned()),
+    }
+}
+
+fn parse_percent(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(percent) if (0.1..=100.0).contains(&percent) => Ok(percent),
+        _ => Err("a number from 0.1 to 100".to_owned()),
     }
 }

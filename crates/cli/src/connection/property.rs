@@ -2,6 +2,9 @@
 
 use columba_client::{ConnectProperties, MessageProperties};
 
+/// Stands between the words of a group; no word of a command line can have it in it.
+pub(crate) const PROPERTY_SEPARATOR: char = '\0';
+
 /// What all `-D` of a command line say, by packet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PropertySets {
@@ -15,22 +18,22 @@ pub(crate) struct PropertySets {
     pub(crate) will_delay_secs: Option<u32>,
 }
 
-/// Reads the groups, which come as one flat list: a user property has four words, others three.
-pub(crate) fn parse_properties(words: &[String]) -> Result<PropertySets, String> {
+/// Reads the groups: a user property has four words, others three.
+pub(crate) fn parse_properties(groups: &[String]) -> Result<PropertySets, String> {
     let mut sets = PropertySets::default();
-    let mut words = words.iter().map(String::as_str);
-    while let Some(packet) = words.next() {
-        let (Some(name), Some(value)) = (words.next(), words.next()) else {
-            return Err(format!("-D {packet} needs a name and a value"));
-        };
-        if name == "user-property" {
-            let second = words
-                .next()
-                .ok_or_else(|| format!("-D {packet} user-property needs a name and a value"))?;
-            let pair = (value.to_owned(), second.to_owned());
-            user_properties(&mut sets, packet)?.push(pair);
-        } else {
-            property(&mut sets, packet, name, value)?;
+    for group in groups {
+        let words: Vec<_> = group.split(PROPERTY_SEPARATOR).collect();
+        match *words {
+            [packet, "user-property", name, value] => {
+                let pair = (name.to_owned(), value.to_owned());
+                user_properties(&mut sets, packet)?.push(pair);
+            }
+            [packet, name, value] if name != "user-property" => {
+                property(&mut sets, packet, name, value)?;
+            }
+            _ => {
+                return Err("-D takes PACKET NAME VALUE, or PACKET user-property NAME VALUE".into());
+            }
         }
     }
     Ok(sets)
@@ -137,16 +140,16 @@ fn unknown_name(packet: &str, name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn check(words: &str) -> Result<PropertySets, String> {
-        let words: Vec<_> = words.split(' ').map(str::to_owned).collect();
-        parse_properties(&words)
+    fn check(groups: &str) -> Result<PropertySets, String> {
+        let groups = groups.split(", ").map(|group| group.replace(' ', "\0"));
+        parse_properties(&groups.collect::<Vec<_>>())
     }
 
     #[test]
     fn groups_of_three_and_four_words_mix() {
         let sets = check(
-            "publish user-property a b publish content-type text/plain \
-             connect receive-maximum 5 subscribe subscription-identifier 7",
+            "publish user-property a b, publish content-type text/plain, \
+             connect receive-maximum 5, subscribe subscription-identifier 7",
         )
         .expect("all good");
         assert_eq!(

@@ -54,6 +54,7 @@ impl Format {
         &self,
         incoming: &Incoming,
         now: &ZonedDateTime,
+        pretty: bool,
         out: &mut Vec<u8>,
     ) -> Result<(), String> {
         for piece in &self.pieces {
@@ -67,6 +68,9 @@ impl Format {
                     most,
                 } => {
                     let mut value = render(*letter, incoming, now)?;
+                    if pretty && matches!(letter, 'j' | 'J') {
+                        value = spread(&value);
+                    }
                     if let Some(most) = most {
                         value.truncate(*most);
                     }
@@ -311,6 +315,64 @@ fn json_properties(incoming: &Incoming) -> String {
     }
 }
 
+/// Spreads a JSON text over lines as Mosquitto does: a tab for each level, arrays in one line.
+fn spread(text: &[u8]) -> Vec<u8> {
+    let (mut out, mut depth, mut in_string, mut is_escaped) = (Vec::new(), 0, false, false);
+    // Whether each open bracket is that of an object.
+    let mut open = Vec::new();
+    let line = |out: &mut Vec<u8>, depth: usize| {
+        out.push(b'\n');
+        out.extend(std::iter::repeat_n(b'\t', depth));
+    };
+    for &byte in text {
+        if in_string {
+            out.push(byte);
+            in_string = is_escaped || byte != b'"';
+            is_escaped = !is_escaped && byte == b'\\';
+            continue;
+        }
+        match byte {
+            b' ' | b'\t' | b'\n' | b'\r' => {}
+            b'{' => {
+                depth += 1;
+                open.push(true);
+                out.push(byte);
+                line(&mut out, depth);
+            }
+            b'}' => {
+                depth -= 1;
+                open.pop();
+                // An empty object has its closing bracket on the line that was begun for a member.
+                if out.ends_with(b"\t") && out.trim_ascii_end().ends_with(b"{") {
+                    out.pop();
+                } else {
+                    line(&mut out, depth);
+                }
+                out.push(byte);
+            }
+            b'[' => {
+                open.push(false);
+                out.push(byte);
+            }
+            b']' => {
+                open.pop();
+                out.push(byte);
+            }
+            b',' if open.last() == Some(&true) => {
+                out.push(byte);
+                line(&mut out, depth);
+            }
+            b',' => out.extend_from_slice(b", "),
+            b':' => out.extend_from_slice(b":\t"),
+            other => {
+                in_string = other == b'"';
+                out.push(other);
+            }
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use columba_client::Message;
@@ -333,7 +395,9 @@ mod tests {
         let now = ZonedDateTime::new(timestamp, jiff::tz::TimeZone::UTC);
         let mut out = Vec::new();
         let format = Format::parse(format).expect("a format");
-        format.write(&incoming, &now, &mut out).expect("printable");
+        format
+            .write(&incoming, &now, false, &mut out)
+            .expect("printable");
         assert_eq!(String::from_utf8_lossy(&out), expected);
     }
 

@@ -1,0 +1,274 @@
+//! The command lines of Mosquitto's clients: every spelling of an option that `mosquitto_pub`,
+//! `mosquitto_sub` and `mosquitto_rr` know, their options files, and the names under which this
+//! binary behaves as they do.
+//!
+//! Their grammar is not that of other programs: an option takes the next word as its value
+//! whatever that looks like, `-D` takes three or four, and a later option replaces an earlier one.
+//! So a command line is first brought into a form that leaves nothing to interpretation
+//! (`--option=value`), and read then.
+
+mod file;
+pub mod link;
+mod spelling;
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::connection::PROPERTY_SEPARATOR;
+use crate::failure;
+use spelling::{Takes, spelling};
+
+/// One of Mosquitto's clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tool {
+    /// `mosquitto_pub`, `columba pub`.
+    Publish,
+    /// `mosquitto_sub`, `columba sub`.
+    Subscribe,
+    /// `mosquitto_rr`, `columba rr`.
+    Request,
+}
+
+/// Exit code of Mosquitto's clients for everything that ends them before the server has answered.
+pub(crate) const EXIT_BEFORE_ANSWER: u8 = 1;
+
+impl Tool {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Publish, Self::Subscribe, Self::Request];
+
+    /// The name of Mosquitto's program, which is also that of its options file.
+    pub fn program(self) -> &'static str {
+        match self {
+            Self::Publish => "mosquitto_pub",
+            Self::Subscribe => "mosquitto_sub",
+            Self::Request => "mosquitto_rr",
+        }
+    }
+
+    fn command(self) -> &'static str {
+        match self {
+            Self::Publish => "pub",
+            Self::Subscribe => "sub",
+            Self::Request => "rr",
+        }
+    }
+
+    fn of_program(path: &OsStr) -> Option<Self> {
+        let name = Path::new(path).file_name()?;
+        Self::ALL.into_iter().find(|tool| name == tool.program())
+    }
+}
+
+/// The client of Mosquitto whose name this program was called by.
+pub fn called_as() -> Option<Tool> {
+    Tool::of_program(&std::env::args_os().next()?)
+}
+
+/// Brings the words of a command line into the form in which they are read: those of other commands
+/// are left alone.
+///
+/// # Errors
+/// The exit code, when all is said already.
+pub fn command_line(words: Vec<OsString>) -> Result<Vec<OsString>, ExitCode> {
+    let Some(program) = words.first() else {
+        return Ok(words);
+    };
+    let drop_in = Tool::of_program(program);
+    let by_command = || {
+        let command = words.get(1)?;
+        Tool::ALL.into_iter().find(|tool| command == tool.command())
+    };
+    let (tool, rest) = match (drop_in, by_command()) {
+        (Some(tool), _) => (tool, words.get(1..)),
+        (None, Some(tool)) => (tool, words.get(2..)),
+        (None, None) => return Ok(words),
+    };
+    let rest = rest.unwrap_or_default();
+    if rest.iter().any(|word| word == "--version") && !is_value(rest, "--version") {
+        version(tool, drop_in.is_some());
+        return Err(ExitCode::from(u8::from(drop_in.is_some())));
+    }
+    let mut line = vec!["columba".into(), tool.command().into()];
+    match with_options_file(tool, rest) {
+        Ok(folded) => line.extend(folded),
+        Err(sentence) => return Err(refuse(tool, drop_in.is_some(), &sentence)),
+    }
+    Ok(line)
+}
+
+/// Prints what clap says of a command line that it does not take, and chooses the exit code.
+pub fn refuse_arguments(error: &clap::Error) -> ExitCode {
+    let Some(tool) = called_as() else {
+        error.exit();
+    };
+    // A closed stream leaves nobody to tell.
+    let _ = error.print();
+    if error.use_stderr() {
+        failure::say(&format!(
+            "\nUse '{} --help' to see usage.\n",
+            tool.program()
+        ));
+    }
+    ExitCode::from(EXIT_BEFORE_ANSWER)
+}
+
+fn refuse(tool: Tool, is_drop_in: bool, sentence: &str) -> ExitCode {
+    let (name, exit) = if is_drop_in {
+        (tool.program().to_owned(), EXIT_BEFORE_ANSWER)
+    } else {
+        (format!("columba {}", tool.command()), failure::EXIT_FAULTY)
+    };
+    failure::say(&format!(
+        "Error: {sentence}.\n\nUse '{name} --help' to see usage.\n"
+    ));
+    ExitCode::from(exit)
+}
+
+fn version(tool: Tool, is_drop_in: bool) {
+    let version = env!("CARGO_PKG_VERSION");
+    let line = if is_drop_in {
+        let program = tool.program();
+        format!("{program} version 2.1.0 (its options, by Columba {version}).\n")
+    } else {
+        format!("columba {version}\n")
+    };
+    failure::print(&line);
+}
+
+/// Whether every such word is the value of the option before it.
+fn is_value(words: &[OsString], wanted: &str) -> bool {
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if word == wanted {
+            return false;
+        }
+        let takes = word.to_str().and_then(spelling).map(|found| found.takes);
+        if matches!(takes, Some(Takes::Value | Takes::Properties(..))) {
+            words.next();
+        }
+    }
+    true
+}
+
+/// The words of the options file, if there is one, and then those of the command line.
+fn with_options_file(tool: Tool, words: &[OsString]) -> Result<Vec<OsString>, String> {
+    let (folded, named) = fold(words)?;
+    let mut line = Vec::new();
+    for words in file::read(tool, named.as_deref())? {
+        let (words, _) = fold(&words)?;
+        line.extend(words);
+    }
+    line.extend(folded);
+    Ok(line)
+}
+
+/// Gives every value its option, and returns the options file of `-o` apart.
+fn fold(words: &[OsString]) -> Result<(Vec<OsString>, Option<OsString>), String> {
+    let (mut folded, mut options_file) = (Vec::new(), None);
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let Some(found) = word.to_str().and_then(spelling) else {
+            folded.push(word.clone());
+            continue;
+        };
+        let shown = word.to_string_lossy();
+        let mut next = || {
+            let value = words.next();
+            value.ok_or_else(|| format!("{shown} stands at the end, without its value"))
+        };
+        match found.takes {
+            Takes::Nothing => folded.push(found.ours.into()),
+            Takes::Value => folded.push(joined(found.ours, next()?)),
+            Takes::File => options_file = Some(next()?.clone()),
+            Takes::Group => {
+                let mut group = vec![next()?, next()?, next()?];
+                if group.get(1).is_some_and(|name| *name == "user-property") {
+                    group.push(next()?);
+                }
+                let separator = OsString::from(PROPERTY_SEPARATOR.to_string());
+                let group: Vec<_> = group.into_iter().map(OsString::as_os_str).collect();
+                folded.push(joined(found.ours, &group.join(&separator)));
+            }
+            Takes::Properties(packet, name) => {
+                let value = next()?.to_string_lossy().into_owned();
+                let group = [packet, name, &value].join(&PROPERTY_SEPARATOR.to_string());
+                folded.push(joined(found.ours, OsStr::new(&group)));
+            }
+        }
+    }
+    Ok((folded, options_file))
+}
+
+fn joined(option: &str, value: &OsStr) -> OsString {
+    let mut word = OsString::from(option);
+    word.push("=");
+    word.push(value);
+    word
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(words: &[&str], expected: &[&str]) {
+        let words: Vec<_> = words.iter().map(OsString::from).collect();
+        let (folded, _) = fold(&words).expect("a command line");
+        assert_eq!(folded, expected);
+    }
+
+    #[test]
+    fn an_option_takes_the_next_word_whatever_it_looks_like() {
+        check(&["-m", "-5", "-r"], &["--message=-5", "--retain"]);
+        check(&["-t", "-t", "-m", ""], &["--topic=-t", "--message="]);
+        check(&["-x", "-1"], &["--session-expiry-interval=-1"]);
+        check(&["-h", "--help"], &["--host=--help"]);
+    }
+
+    #[test]
+    fn a_property_takes_three_words_or_four() {
+        check(
+            &["-D", "publish", "content-type", "-x", "-r"],
+            &["--property=publish\0content-type\0-x", "--retain"],
+        );
+        check(
+            &["-D", "connect", "user-property", "a", "-D", "-d"],
+            &["--property=connect\0user-property\0a\0-D", "--debug"],
+        );
+        check(
+            &["--content-type", "text/plain"],
+            &["--property=publish\0content-type\0text/plain"],
+        );
+    }
+
+    #[test]
+    fn a_missing_value_is_told() {
+        for words in [
+            &["-t"][..],
+            &["-D", "publish"],
+            &["-D", "will", "user-property", "a"],
+        ] {
+            let words: Vec<_> = words.iter().map(OsString::from).collect();
+            let sentence = fold(&words).expect_err("no value");
+            assert!(sentence.contains("without its value"), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn other_words_stay_as_they_are() {
+        check(&["-q1", "--qos=2", "stray"], &["-q1", "--qos=2", "stray"]);
+    }
+
+    #[test]
+    fn the_name_of_the_program_chooses_the_command() {
+        let line = |words: &[&str]| {
+            let words = words.iter().map(OsString::from).collect();
+            command_line(words).expect("a command line")
+        };
+        assert_eq!(
+            line(&["/x/mosquitto_rr", "-o", "/dev/null", "-N"]),
+            ["columba", "rr", "-N"]
+        );
+        assert_eq!(line(&["columba", "run", "-h"]), ["columba", "run", "-h"]);
+    }
+}

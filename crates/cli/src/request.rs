@@ -1,0 +1,221 @@
+//! `columba rr`: publishes a request, waits for the response and prints it.
+
+use std::ffi::OsString;
+use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::{ArgGroup, Args};
+use columba_client::driver::{Client, Event, Events};
+use columba_client::{Failure, Message, Subscription, advice};
+use columba_codec::packet::{RetainHandling, SubscribeOptions};
+use columba_codec::{QoS, ReasonCode};
+
+use crate::connection::{
+    ConnectionArgs, EXIT_LOST, EXIT_TIMEOUT, Plan, Trouble, close_trouble, parse_qos, read_file,
+    run_to_end,
+};
+use crate::failure;
+use crate::subscribe::parse_retain_handling;
+use crate::subscribe::print::OutputArgs;
+
+/// How long the server may take when leaving.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Publish a request with a response topic, wait for the response and print it. Exits with 0 after
+/// a response, with 27 when -W runs out, else with the code that the server gave.
+#[derive(Args, Clone, Debug)]
+#[command(
+    disable_help_flag = true,
+    disable_version_flag = true,
+    args_override_self = true
+)]
+#[command(group = ArgGroup::new("payload").required(true)
+    .args(["message", "null_message", "file", "stdin_file"]))]
+pub struct RequestArgs {
+    /// Topic to publish the request to
+    #[arg(short, long, required_unless_present = "url")]
+    topic: Option<String>,
+    /// Topic on which the response comes
+    #[arg(short = 'e', long, value_name = "TOPIC")]
+    response_topic: String,
+    /// The request
+    #[arg(short, long)]
+    message: Option<OsString>,
+    /// A request of no bytes
+    #[arg(short, long)]
+    null_message: bool,
+    /// A file as the request
+    #[arg(short, long)]
+    file: Option<PathBuf>,
+    /// All of stdin as the request
+    #[arg(short, long)]
+    stdin_file: bool,
+    /// QoS of the request, and the highest of the response: 0, 1 or 2
+    #[arg(short, long, value_parser = parse_qos, default_value = "0")]
+    qos: QoS,
+    /// Do not take a message with RETAIN for the response
+    #[arg(short = 'R')]
+    no_retained: bool,
+    /// Keep RETAIN as it was published (MQTT 5)
+    #[arg(long)]
+    retain_as_published: bool,
+    /// When retained messages are sent (MQTT 5): always, new or never
+    #[arg(long, value_name = "WHEN", value_parser = parse_retain_handling, default_value = "always")]
+    retain_handling: RetainHandling,
+    /// Leave after this many seconds without a response
+    #[arg(short = 'W', long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: Option<u64>,
+    /// Print how long the response took
+    #[arg(long)]
+    latency: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    connection: ConnectionArgs,
+}
+
+/// Runs the command.
+pub fn run(args: RequestArgs) -> ExitCode {
+    let talk = args.connection.talk();
+    run_to_end(talk, async {
+        let plan = args.connection.plan()?;
+        let Some(seconds) = args.timeout else {
+            return request(args, plan).await;
+        };
+        let patience = Duration::from_secs(seconds);
+        match tokio::time::timeout(patience, request(args, plan)).await {
+            Ok(ended) => ended,
+            Err(_) => Err(Trouble {
+                sentence: format!("Timed out: no response came within {seconds} s"),
+                exit: EXIT_TIMEOUT,
+            }),
+        }
+    })
+}
+
+async fn request(args: RequestArgs, mut plan: Plan) -> Result<u8, Trouble> {
+    let topic = args.topic.clone().or_else(|| plan.url_topic.clone());
+    let topic = topic.ok_or_else(|| Trouble::usage("there is no topic: add -t TOPIC"))?;
+    let mut message = Message::new(topic, payload(&args)?).with_qos(args.qos);
+    let (client, events) = plan.connect().await?;
+    subscribe(&args, &plan, &client).await?;
+    if plan.version().has_properties() {
+        message.properties = plan.properties.publish.clone();
+        message.properties.response_topic = Some(args.response_topic.clone());
+    }
+    let sent = Instant::now();
+    let answered = exchange(&args, &plan, &client, events, message).await;
+    client.disconnect(ReasonCode::Success, PATIENCE).await;
+    answered?;
+    if args.latency {
+        failure::print(&format!("Latency: {:?}\n", sent.elapsed()));
+    }
+    Ok(0)
+}
+
+fn payload(args: &RequestArgs) -> Result<Vec<u8>, Trouble> {
+    if let Some(path) = &args.file {
+        return read_file(path);
+    }
+    if args.stdin_file {
+        let mut payload = Vec::new();
+        let read = io::stdin().lock().read_to_end(&mut payload);
+        read.map_err(|error| Trouble::usage(format!("cannot read stdin: {error}")))?;
+        return Ok(payload);
+    }
+    Ok(args.message.clone().unwrap_or_default().into_vec())
+}
+
+/// Subscribes to the response topic; without that there is nothing to wait for.
+async fn subscribe(args: &RequestArgs, plan: &Plan, client: &Client) -> Result<(), Trouble> {
+    let options = SubscribeOptions {
+        qos: args.qos,
+        no_local: false,
+        retain_as_published: args.retain_as_published,
+        retain_handling: args.retain_handling,
+    };
+    let subscription = Subscription {
+        filters: vec![(args.response_topic.clone(), options)],
+        identifier: plan.properties.subscribe_identifier,
+        user_properties: plan.properties.subscribe_user_properties.clone(),
+    };
+    let answer = client.subscribe(subscription).await;
+    let answer = answer.map_err(|failure| trouble("subscribe to the response topic", &failure))?;
+    match answer.codes.first() {
+        Some(code) if code.is_error() => {
+            let said = answer.reason_string.as_deref();
+            let sentence = advice::refused_filter(&args.response_topic, *code, said);
+            let exit = *code as u8;
+            Err(Trouble { sentence, exit })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Sends the request and waits until the response is printed.
+async fn exchange(
+    args: &RequestArgs,
+    plan: &Plan,
+    client: &Client,
+    mut events: Events,
+    message: Message,
+) -> Result<(), Trouble> {
+    let topic = message.topic.clone();
+    let pending = client.start_publish(message).await;
+    let mut pending = pending.map_err(|failure| trouble("publish the request", &failure))?;
+    let mut is_published = false;
+    loop {
+        let event = tokio::select! {
+            answer = &mut pending, if !is_published => {
+                is_published = true;
+                let answer = match answer {
+                    Ok(answer) => answer,
+                    // The end of the connection comes as an event and knows more.
+                    Err(Failure::ConnectionLost) => continue,
+                    Err(failure) => return Err(trouble("publish the request", &failure)),
+                };
+                if answer.reason.is_error() {
+                    let sentence = advice::refused_publish(&topic, &answer);
+                    return Err(Trouble { sentence, exit: answer.reason as u8 });
+                }
+                if answer.reason == ReasonCode::NoMatchingSubscribers {
+                    plan.talk.warning(&format!(
+                        "the server took the request, but nobody subscribes to {topic}"
+                    ));
+                }
+                continue;
+            }
+            event = events.next() => event,
+        };
+        match event {
+            Some(Event::Message(incoming)) => {
+                if args.no_retained && incoming.message.retain {
+                    continue;
+                }
+                return args
+                    .output
+                    .print(&incoming, plan.talk)
+                    .map_err(|error| Trouble {
+                        sentence: format!("cannot print: {error}"),
+                        exit: 1,
+                    });
+            }
+            Some(Event::Unanswered(sentence)) => plan.talk.warning(&sentence),
+            Some(Event::Ended(ended)) => {
+                return Err(close_trouble(&ended.cause, ended.transport_error.as_ref()));
+            }
+            None => return Err(trouble("wait for the response", &Failure::ConnectionLost)),
+        }
+    }
+}
+
+fn trouble(what: &str, failure: &Failure) -> Trouble {
+    let is_lost = matches!(failure, Failure::ConnectionLost | Failure::NotConnected);
+    Trouble {
+        sentence: format!("cannot {what}: {failure}"),
+        exit: if is_lost { EXIT_LOST } else { 1 },
+    }
+}
