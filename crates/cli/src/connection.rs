@@ -101,6 +101,7 @@ pub(crate) struct ConnectionArgs {
         short = 'M',
         long = "max-inflight",
         value_name = "COUNT",
+        value_parser = clap::value_parser!(u16).range(1..),
         default_value_t = 20
     )]
     max_inflight: u16,
@@ -372,6 +373,16 @@ impl Plan {
         (self.options, !self.falls_back)
     }
 
+    /// Lets the server have no more messages unacknowledged than are wanted, so that what is not
+    /// wanted stays in the session.
+    pub(crate) fn receive_no_more_than(&mut self, count: Option<u64>) {
+        let count = count.and_then(|count| u16::try_from(count).ok());
+        if let Some(count) = count.filter(|_| self.version().has_properties()) {
+            let properties = &mut self.options.session.properties;
+            properties.receive_maximum.get_or_insert(count);
+        }
+    }
+
     /// Connects, with MQTT 3.1.1 if that is all that the server knows and nobody asked for more.
     pub(crate) async fn connect(&mut self) -> Result<(Client, Events), Trouble> {
         loop {
@@ -399,6 +410,7 @@ impl Plan {
                     self.falls_back = false;
                     self.options.session.version = Version::V311;
                     self.options.session.properties.session_expiry_secs = None;
+                    self.options.session.properties.receive_maximum = None;
                 }
                 Err(error) => return Err(connect_trouble(&error)),
             }
@@ -427,7 +439,7 @@ pub(crate) fn close_trouble(cause: &CloseCause, error: Option<&std::io::Error>) 
         },
         CloseCause::ByServer(answer) if answer.reason.is_error() => answer.reason as u8,
         CloseCause::Malformed { .. } | CloseCause::Violation(_) => EXIT_PROTOCOL,
-        CloseCause::Options(_) => EXIT_USAGE,
+        CloseCause::Options(_) => before_answer(EXIT_USAGE),
         _ => EXIT_LOST,
     };
     Trouble { sentence, exit }

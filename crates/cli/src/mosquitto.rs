@@ -163,6 +163,9 @@ fn with_options_file(tool: Tool, words: &[OsString]) -> Result<Vec<OsString>, St
     Ok(line)
 }
 
+/// What `-D` and `-x` ask for besides; a -V behind them may still say otherwise.
+const VERSION_5: &str = "--protocol-version=5";
+
 /// Gives every value its option, and returns the options file of `-o` apart.
 fn fold(words: &[OsString]) -> Result<(Vec<OsString>, Option<OsString>), String> {
     let (mut folded, mut options_file) = (Vec::new(), None);
@@ -179,7 +182,12 @@ fn fold(words: &[OsString]) -> Result<(Vec<OsString>, Option<OsString>), String>
         };
         match found.takes {
             Takes::Nothing => folded.push(found.ours.into()),
-            Takes::Value => folded.push(joined(found.ours, next()?)),
+            Takes::Value => {
+                folded.push(joined(found.ours, next()?));
+                if word == "-x" {
+                    folded.push(VERSION_5.into());
+                }
+            }
             Takes::File => options_file = Some(next()?.clone()),
             Takes::Group => {
                 let mut group = vec![next()?, next()?, next()?];
@@ -189,6 +197,7 @@ fn fold(words: &[OsString]) -> Result<(Vec<OsString>, Option<OsString>), String>
                 let separator = OsString::from(PROPERTY_SEPARATOR.to_string());
                 let group: Vec<_> = group.into_iter().map(OsString::as_os_str).collect();
                 folded.push(joined(found.ours, &group.join(&separator)));
+                folded.push(VERSION_5.into());
             }
             Takes::Properties(packet, name) => {
                 let value = next()?.to_string_lossy().into_owned();
@@ -221,7 +230,7 @@ mod tests {
     fn an_option_takes_the_next_word_whatever_it_looks_like() {
         check(&["-m", "-5", "-r"], &["--message=-5", "--retain"]);
         check(&["-t", "-t", "-m", ""], &["--topic=-t", "--message="]);
-        check(&["-x", "-1"], &["--session-expiry-interval=-1"]);
+        check(&["-x", "-1"], &["--session-expiry-interval=-1", VERSION_5]);
         check(&["-h", "--help"], &["--host=--help"]);
     }
 
@@ -229,11 +238,19 @@ mod tests {
     fn a_property_takes_three_words_or_four() {
         check(
             &["-D", "publish", "content-type", "-x", "-r"],
-            &["--property=publish\0content-type\0-x", "--retain"],
+            &[
+                "--property=publish\0content-type\0-x",
+                VERSION_5,
+                "--retain",
+            ],
         );
         check(
             &["-D", "connect", "user-property", "a", "-D", "-d"],
-            &["--property=connect\0user-property\0a\0-D", "--debug"],
+            &[
+                "--property=connect\0user-property\0a\0-D",
+                VERSION_5,
+                "--debug",
+            ],
         );
         check(
             &["--content-type", "text/plain"],

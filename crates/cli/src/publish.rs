@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 use crate::connection::{
     ConnectionArgs, EXIT_LOST, Plan, Trouble, close_trouble, parse_qos, read_file, run_to_end,
 };
+use crate::mosquitto;
 
 /// How long the server may take for the last acknowledgements.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -70,6 +71,7 @@ pub struct PublishArgs {
         long,
         value_name = "COUNT",
         default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..),
         conflicts_with = "stdin_line"
     )]
     repeat: u32,
@@ -128,6 +130,9 @@ fn whole_payload(args: &PublishArgs) -> Result<Option<Vec<u8>>, Trouble> {
         let mut payload = Vec::new();
         let read = std::io::stdin().lock().read_to_end(&mut payload);
         return match read {
+            Ok(0) => Err(Trouble::usage(
+                "stdin is empty; a message of no bytes is sent with -n",
+            )),
             Ok(_) => Ok(Some(payload)),
             Err(error) => Err(Trouble::usage(format!("cannot read stdin: {error}"))),
         };
@@ -212,7 +217,9 @@ impl Publisher {
 
     /// The commonest reason why a message does not arrive; once, or a stream of lines drowns in it.
     fn tell_nobody(&mut self) {
-        if !std::mem::replace(&mut self.is_nobody_told, true) {
+        // Mosquitto's client keeps it to itself, and what calls it may take any word for a failure.
+        let is_drop_in = mosquitto::called_as().is_some();
+        if !std::mem::replace(&mut self.is_nobody_told, true) && !is_drop_in {
             let sentence = format!(
                 "the server took it, but nobody subscribes to {}",
                 self.topic

@@ -123,8 +123,13 @@ fn payload(args: &RequestArgs) -> Result<Vec<u8>, Trouble> {
     if args.stdin_file {
         let mut payload = Vec::new();
         let read = io::stdin().lock().read_to_end(&mut payload);
-        read.map_err(|error| Trouble::usage(format!("cannot read stdin: {error}")))?;
-        return Ok(payload);
+        return match read {
+            Ok(0) => Err(Trouble::usage(
+                "stdin is empty; a request of no bytes is sent with -n",
+            )),
+            Ok(_) => Ok(payload),
+            Err(error) => Err(Trouble::usage(format!("cannot read stdin: {error}"))),
+        };
     }
     Ok(args.message.clone().unwrap_or_default().into_vec())
 }

@@ -20,6 +20,7 @@ use crate::connection::{
     ConnectionArgs, EXIT_LOST, EXIT_TIMEOUT, Plan, Talk, Trouble, close_trouble, parse_qos,
     run_to_end,
 };
+use crate::mosquitto;
 use print::OutputArgs;
 
 /// How long the server may take when leaving.
@@ -95,6 +96,7 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
     if args.topic.is_empty() && args.unsubscribe.is_empty() {
         return Err(Trouble::usage("there is no topic filter: add -t FILTER"));
     }
+    plan.receive_no_more_than(args.count);
     let deadline = args
         .timeout
         .map(|seconds| Instant::now() + Duration::from_secs(seconds));
@@ -126,15 +128,18 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
 }
 
 fn subscription(args: &SubscribeArgs, plan: &Plan) -> Subscription {
-    let options = SubscribeOptions {
+    let mut options = SubscribeOptions {
         qos: args.qos,
         no_local: args.no_local,
         retain_as_published: args.retain_as_published,
-        retain_handling: match args.no_retained {
-            true => RetainHandling::DoNotSend,
-            false => args.retain_handling,
-        },
+        retain_handling: args.retain_handling,
     };
+    if !plan.version().has_properties() && mosquitto::called_as().is_some() {
+        // Mosquitto's client does not send what MQTT 3 does not have.
+        options = SubscribeOptions::from_qos(args.qos);
+    } else if plan.version().has_properties() && args.no_retained {
+        options.retain_handling = RetainHandling::DoNotSend;
+    }
     Subscription {
         filters: args
             .topic

@@ -32,7 +32,9 @@ pub(crate) fn parse_properties(groups: &[String]) -> Result<PropertySets, String
                 property(&mut sets, packet, name, value)?;
             }
             _ => {
-                return Err("-D takes PACKET NAME VALUE, or PACKET user-property NAME VALUE".into());
+                return Err(
+                    "-D takes PACKET NAME VALUE, or PACKET user-property NAME VALUE".into(),
+                );
             }
         }
     }

@@ -20,12 +20,22 @@ enum Piece {
         zeros: bool,
         width: usize,
         most: Option<usize>,
+        /// What stands between the bytes of `%x` and `%X`.
+        separator: Option<char>,
     },
     /// `@` and a letter of strftime.
     Time(char),
 }
 
-const LETTERS: &str = "%ACDEFIjJlmPpqRrStUxX";
+const LETTERS: &str = "%ACDEFIjJlmPpqRrStUxXfd";
+/// Those that a width has no effect on.
+const WITHOUT_WIDTH: &str = "%DjJPqrU";
+/// Those that are text, and are filled up with spaces even where zeros are asked for.
+const FILLED_WITH_SPACES: &str = "CIRt";
+/// What may stand between the bytes of `%x` and `%X`.
+const SEPARATORS: &str = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~ ";
+/// Digits behind the point of `%f` and `%d`, if the format does not say.
+const FRACTION_DIGITS: usize = 6;
 
 impl Format {
     /// Reads a format.
@@ -66,15 +76,25 @@ impl Format {
                     zeros,
                     width,
                     most,
+                    separator,
                 } => {
-                    let mut value = render(*letter, incoming, now)?;
+                    let mut value = match letter {
+                        'x' | 'X' => hex(&incoming.message.payload, *letter, *separator),
+                        'f' | 'd' => float(&incoming.message.payload, *letter, *most)?,
+                        _ => render(*letter, incoming, now)?,
+                    };
                     if pretty && matches!(letter, 'j' | 'J') {
                         value = spread(&value);
                     }
-                    if let Some(most) = most {
-                        value.truncate(*most);
+                    if let Some(most) = most.filter(|_| FILLED_WITH_SPACES.contains(*letter)) {
+                        value.truncate(most);
                     }
-                    pad(value, *left, *zeros, *width, out);
+                    if WITHOUT_WIDTH.contains(*letter) {
+                        out.extend_from_slice(&value);
+                    } else {
+                        let zeros = *zeros && !FILLED_WITH_SPACES.contains(*letter);
+                        pad(value, *left, zeros, *width, out);
+                    }
                 }
                 Piece::Time('N') => {
                     let nanoseconds = now.timestamp().subsec_nanosecond();
@@ -94,7 +114,7 @@ impl Format {
 fn field(rest: &mut std::str::Chars<'_>) -> Result<Piece, String> {
     let (mut left, mut zeros, mut width, mut most) = (false, false, 0, None);
     let mut next = rest.next();
-    while let Some(flag @ ('-' | '0' | ' ')) = next {
+    while let Some(flag @ ('-' | '0')) = next {
         left |= flag == '-';
         zeros |= flag == '0';
         next = rest.next();
@@ -115,6 +135,10 @@ fn field(rest: &mut std::str::Chars<'_>) -> Result<Piece, String> {
         }
         most = Some(value);
     }
+    let separator = next.filter(|character| SEPARATORS.contains(*character));
+    if separator.is_some() {
+        next = rest.next();
+    }
     match next {
         Some(letter) if LETTERS.contains(letter) => Ok(Piece::Field {
             letter,
@@ -122,6 +146,7 @@ fn field(rest: &mut std::str::Chars<'_>) -> Result<Piece, String> {
             zeros,
             width,
             most,
+            separator,
         }),
         Some(letter) => Err(format!("%{letter} is not one of % followed by {LETTERS}")),
         None => Err("the format ends with an unfinished %".to_owned()),
@@ -205,19 +230,40 @@ fn render(letter: char, incoming: &Incoming, now: &ZonedDateTime) -> Result<Vec<
                 timestamp.subsec_nanosecond()
             )
         }
-        'x' => message
-            .payload
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
-        'X' => message
-            .payload
-            .iter()
-            .map(|byte| format!("{byte:02X}"))
-            .collect(),
         other => return Err(format!("%{other} has no meaning")),
     };
     Ok(text.into_bytes())
+}
+
+fn hex(payload: &[u8], letter: char, separator: Option<char>) -> Vec<u8> {
+    let mut out = String::with_capacity(payload.len() * 3);
+    for (index, byte) in payload.iter().enumerate() {
+        out.extend(separator.filter(|_| index > 0));
+        out.push_str(&match letter {
+            'X' => format!("{byte:02X}"),
+            _ => format!("{byte:02x}"),
+        });
+    }
+    out.into_bytes()
+}
+
+/// The payload as one floating point number in this machine's byte order, of 4 bytes (`%f`) or 8.
+fn float(payload: &[u8], letter: char, digits: Option<usize>) -> Result<Vec<u8>, String> {
+    let number = match letter {
+        'f' => payload
+            .try_into()
+            .map(|bytes| f64::from(f32::from_ne_bytes(bytes))),
+        _ => payload.try_into().map(f64::from_ne_bytes),
+    };
+    let number = number.map_err(|_| {
+        let wanted = if letter == 'f' { 4 } else { 8 };
+        format!(
+            "%{letter} needs a message of {wanted} bytes, and this one has {}",
+            payload.len()
+        )
+    })?;
+    let digits = digits.unwrap_or(FRACTION_DIGITS).min(100);
+    Ok(format!("{number:.digits$}").into_bytes())
 }
 
 fn payload_as_json(incoming: &Incoming) -> Result<&serde_json::value::RawValue, String> {
@@ -351,10 +397,12 @@ fn spread(text: &[u8]) -> Vec<u8> {
                 out.push(byte);
             }
             b'[' => {
+                depth += 1;
                 open.push(false);
                 out.push(byte);
             }
             b']' => {
+                depth -= 1;
                 open.pop();
                 out.push(byte);
             }
@@ -406,7 +454,8 @@ mod tests {
         // Compared with mosquitto_sub 2.0.11, which orders the members of "properties" as they came.
         check("%t %q %r %l %m %P %S %C", "x/y 1 0 3 1 a:b 5 text/plain");
         check("%05l|%6t|%-6t|%.1t", "00003|   x/y|x/y   |x");
-        check("%x %X %%\\t@@", "682269 682269 %\t@");
+        check("%x %X %:x %%\\t@@", "682269 682269 68:22:69 %\t@");
+        check("%06t|%3q|%9P|%08x|%6.1t", "   x/y|1|a:b|00682269|     x");
         check(
             "%I %U @H",
             "2026-11-23T19:35:26+0000 1795462526.754171000 19",
@@ -418,6 +467,25 @@ mod tests {
              \"text/plain\",\"subscription-identifier\":5,\"user-properties\":{\"a\":\"b\"}},\
              \"payload\":\"h\\\"i\"}",
         );
+    }
+
+    #[test]
+    fn pretty_json_is_that_of_mosquitto() {
+        // Compared with mosquitto_sub 2.0.11.
+        let spread = spread(br#"{"a":[1,2,{"b":"{,\"}"}],"c":{},"d":[]}"#);
+        let expected = "{\n\t\"a\":\t[1, 2, {\n\t\t\t\t\"b\":\t\"{,\\\"}\"\n\t\t\t}],\n\t\"c\":\t{\n\t},\n\t\"d\":\t[]\n}";
+        assert_eq!(String::from_utf8_lossy(&spread), expected);
+    }
+
+    #[test]
+    fn a_payload_of_four_or_eight_bytes_is_a_number() {
+        let check = |payload: &[u8], letter, digits, expected: &str| {
+            let text = float(payload, letter, digits).unwrap_or_default();
+            assert_eq!(String::from_utf8_lossy(&text), expected);
+        };
+        check(&1.5_f32.to_ne_bytes(), 'f', None, "1.500000");
+        check(&2.25_f64.to_ne_bytes(), 'd', Some(1), "2.2");
+        check(b"abc", 'f', None, "");
     }
 
     #[test]

@@ -36,8 +36,8 @@ impl OutputArgs {
             Some(format) => {
                 let now = jiff::ZonedDateTime::now();
                 if let Err(sentence) = format.write(incoming, &now, self.pretty, &mut line) {
+                    // What the format says before is printed all the same, as Mosquitto does.
                     talk.error(&sentence);
-                    return Ok(());
                 }
             }
             // A message of no bytes is worth a line only together with its topic.
