@@ -205,7 +205,8 @@ fn judge(filters: &[String], answer: &FilterAnswer, talk: Talk) -> Result<(), Tr
     match first_refusal {
         Some(code) if answer.codes.iter().all(|code| code.is_error()) => Err(Trouble {
             sentence: "all subscriptions were refused".to_owned(),
-            exit: code as u8,
+            // Mosquitto's client counts this as an end like others.
+            exit: mosquitto::called_as().map_or(code as u8, |_| 0),
         }),
         _ => Ok(()),
     }

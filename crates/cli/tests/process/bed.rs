@@ -77,6 +77,11 @@ impl Broker {
         socket
     }
 
+    /// The port it listens on.
+    pub(crate) fn port(&self) -> &str {
+        self.address.rsplit(':').next().unwrap_or_default()
+    }
+
     /// Opens a connection that says nothing.
     pub(crate) fn open(&self) -> TcpStream {
         let socket = TcpStream::connect(&self.address).expect("a connection");

@@ -2,6 +2,7 @@
 
 mod bed;
 mod log;
+mod mosquitto;
 mod service_manager;
 mod stops_early;
 mod survives;

@@ -1,0 +1,469 @@
+//! The same command lines by Mosquitto's own clients and by this binary under their names, with the
+//! same broker: output and exit code are equal, and on standard error both say something of the
+//! matter, or nothing.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::bed::{Broker, columba};
+
+/// A command line, with `\0` for its standard input behind it; what both say on standard error:
+/// Mosquitto's word, and ours. No words: both are silent.
+type Case = (&'static str, Option<(&'static str, &'static str)>);
+
+/// What reads the retained messages `g/json` and `g/all`.
+const SUBSCRIBE: &[Case] = &[
+    ("sub -t g/json -C 1", None),
+    ("sub -t g/json -C 1 -v", None),
+    ("sub -t g/json -C 1 -N", None),
+    ("sub --topic g/json -C 1 --verbose --qos 2", None),
+    ("sub -t g/json -t g/all -C 2", None),
+    ("sub -t g/+ -T g/json -C 1 -v", None),
+    ("sub -t g/json -C 1 -F %t|%q|%r|%l|%m|%p|%x|%X|%%", None),
+    ("sub -t g/json -q 1 -C 1 -F %t|%q|%r|%l|%m", None),
+    ("sub -t g/all -V 5 -C 1 -F %A|%C|%D|%E|%F|%P|%R|%S|%p", None),
+    (
+        "sub -t g/all -D subscribe subscription-identifier 7 -C 1 -F %S|%20A|%-20C|%20F|%020l|%-5l|%5m",
+        None,
+    ),
+    (
+        "sub -t g/all -V 5 -C 1 -F %05m|%.3t|%10.2t|%20R|%.1R|%5S|%20p|%3q|%3r",
+        None,
+    ),
+    (
+        "sub -t g/all -V 5 -C 1 -F %20t|%-20t|%020t|%06.1C|%06F|%-6F|%9P|%06S",
+        None,
+    ),
+    (
+        r"sub -t g/all -C 1 -F %.4I|%6.4I|%-6.4I|%06.4I|@Y-@m|\\|\a\e\v\0x@@",
+        None,
+    ),
+    ("sub -t g/json -C 1 -F %j", None),
+    ("sub -t g/json -C 1 -F %J", None),
+    ("sub -t g/all -V 5 -C 1 -F %j", None),
+    (
+        "sub -t g/all -C 1 -F %J",
+        Some(("not valid json", "not valid json")),
+    ),
+    ("sub -t g/empty -C 1 -v", None),
+    ("sub -t g/json -R -W 1", Some(("timed out", "timed out"))),
+    ("sub -t g/json -W 1", Some(("timed out", "timed out"))),
+    ("sub -t g/json -E", None),
+    ("sub -t g/json --retained-only -C 1", None),
+    ("sub -t g/json -C 1 -V 31", None),
+    ("sub -t g/json -C 1 -V mqttv5 -x 5", None),
+    ("sub -t g/json -C 1 -i -x -k 5", None),
+    (
+        "sub -t g/json -C 1 -I prefix -c -i x",
+        Some(("-i and -i argument", "cannot be used with")),
+    ),
+    ("sub -t g/json -C 1 -c -i kept", None),
+    (
+        "sub -t g/json -C 1 --will-topic w --will-payload -5 --will-qos 1 --will-retain",
+        None,
+    ),
+    (
+        "sub -t g/json -C 1 -F x%y",
+        Some(("format specifier", "%y is not")),
+    ),
+    (
+        "sub -t g/json -C 1 -F x%",
+        Some(("incomplete", "unfinished")),
+    ),
+    ("sub -t g/json -C 1 -F x@", Some(("incomplete", "after @"))),
+    (
+        r"sub -t g/json -C 1 -F \q",
+        Some(("escape specifier", r"after \")),
+    ),
+    (
+        "sub -t g/#x",
+        Some(("invalid subscription topic", "wildcard")),
+    ),
+    ("sub", Some(("specify a topic", "--topic"))),
+    (
+        "sub -t g/json -C 0",
+        Some(("invalid message count", "--count")),
+    ),
+    (
+        "sub -t g/json -q 3",
+        Some(("invalid qos", "the qos is 0, 1 or 2")),
+    ),
+    ("sub -t g/json -W 0", Some(("invalid timeout", "--timeout"))),
+    (
+        "sub -t g/json -R --retained-only",
+        Some(("makes no sense", "cannot be used with")),
+    ),
+    ("sub -t g/json -c", Some(("client id", "client id"))),
+    (
+        "sub -t g/json --will-payload x",
+        Some(("no will topic", "--will-topic")),
+    ),
+    (
+        "sub -t g/json --will-topic x/# -C 1",
+        Some(("invalid will topic", "wildcard")),
+    ),
+    (
+        "sub -t g/json -V 4",
+        Some(("protocol version", "--protocol-version")),
+    ),
+    (
+        "sub -t g/json -x abc",
+        Some(("not a number", "a number of seconds")),
+    ),
+    (
+        "sub -t g/json --cert x",
+        Some(("both certfile and keyfile", "--key")),
+    ),
+    (
+        "sub -t g/json --unix /nonexistent",
+        Some(("no such file", "no such file")),
+    ),
+    (
+        "sub -t g/json -m x",
+        Some(("unknown option", "unexpected argument")),
+    ),
+    ("sub -t", Some(("no topic specified", "without its value"))),
+    (
+        "sub -t g/json -u nobody -P x",
+        Some(("bad user name", "bad user name")),
+    ),
+    (
+        "sub -t g/json -u nobody -P x -V 5",
+        Some(("bad user name", "bad user name")),
+    ),
+    (
+        "sub -t $share/x -C 1 -W 2",
+        Some(("denied", "$share/name/filter")),
+    ),
+];
+
+/// What publishes retained messages, or fails.
+const PUBLISH: &[Case] = &[
+    ("pub -r -t p/1 -m hello", None),
+    ("pub -r -t p/1 -m -5", None),
+    ("pub -r -t -t -m -r", None),
+    ("pub --retain --topic p/1 --message hello --qos 2", None),
+    ("pub -r -t p/1 -t p/2 -m hello -q 1 -M 5", None),
+    ("pub -r -t p/1 -s\0all of\nit\n", None),
+    ("pub -r -t p/1 -l\0one\ntwo\nthree", None),
+    ("pub -r -t p/1 -l -q 1\0one\n\nthree\n", None),
+    ("pub -r -t p/1 -l\0", None),
+    ("pub -r -t p/1 -f FILE", None),
+    ("pub -r -t p/1 -n", None),
+    (
+        "pub -r -t p/1 -m x --repeat 3 --repeat-delay 0.01 -q 1",
+        None,
+    ),
+    ("pub -r -t p/1 -m x -V 31", None),
+    ("pub -r -t p/1 -m x -c -i pub-kept -q 1", None),
+    ("pub -r -t p/1 -m x -x -1 -i pub-kept -q 1", None),
+    (
+        "pub -r -t p/1 -m x -D publish content-type text/plain -D publish user-property a b -D \
+         publish user-property -c -d -D publish correlation-data -x -D publish response-topic z",
+        None,
+    ),
+    (
+        "pub -r -t p/1 -m x -D publish message-expiry-interval 100 -D publish topic-alias 1",
+        None,
+    ),
+    (
+        "pub -r -t p/1 -m x -D publish payload-format-indicator 1 --property connect receive-maximum 5",
+        None,
+    ),
+    ("pub -r -L mqtt://127.0.0.1:PORT/p/url -m x", None),
+    (
+        "pub -r -t p/1 -m x -u nobody -P x",
+        Some(("bad user name", "bad user name")),
+    ),
+    (
+        "pub -r -t p/1 -m x -u nobody -P x -V 5",
+        Some(("bad user name", "bad user name")),
+    ),
+    (
+        "pub -r -t p/1 -s\0",
+        Some(("zero length", "stdin is empty")),
+    ),
+    (
+        "pub -r -t p/1 -f /nonexistent",
+        Some(("unable to open", "cannot read")),
+    ),
+    (
+        "pub -r -t p/# -m x",
+        Some(("invalid publish topic", "wildcard")),
+    ),
+    (
+        "pub -r -t p/1 -m x -n",
+        Some(("only one type", "cannot be used with")),
+    ),
+    (
+        "pub -r -t p/1 -m x --foo",
+        Some(("unknown option", "unexpected argument")),
+    ),
+    (
+        "pub -r -t p/1 -m x -C 1",
+        Some(("unknown option", "unexpected argument")),
+    ),
+    (
+        "pub -r -t p/1 -m x --repeat 0",
+        Some(("--repeat", "--repeat")),
+    ),
+    (
+        "pub -r -t p/1 -m x -D publish foo bar",
+        Some(("property name", "no such property")),
+    ),
+    (
+        "pub -r -t p/1 -m x -D publish content-type",
+        Some(("not enough", "without its value")),
+    ),
+    (
+        "pub -r -t p/1 -m x -D foo content-type x",
+        Some(("invalid command", "the packets are")),
+    ),
+    (
+        "pub -r -t p/1 -m x -M 0",
+        Some(("inflight", "--max-inflight")),
+    ),
+    (
+        "pub -r -t p/1 -m x -p 99999",
+        Some(("invalid port", "--port")),
+    ),
+    (
+        "pub -r -L http://127.0.0.1/x -m x",
+        Some(("url scheme", "the schemes are")),
+    ),
+    ("pub -r -t p/1 -m x -P pw", Some(("username", "user name"))),
+    (
+        "pub -r -t p/1 -m x -h nonexistent.invalid",
+        Some(("lookup", "lookup")),
+    ),
+    ("pub -r -t p/1 -m x -p 1", Some(("refused", "refused"))),
+    ("pub -r -t p/1 -m x -p 1 --quiet", None),
+    (
+        "pub -r -t p/1 -m x --unix /nonexistent",
+        Some(("no such file", "no such file")),
+    ),
+];
+
+const REQUEST: &[Case] = &[
+    ("rr -t a -e a -m x -W 5", None),
+    ("rr -t a -e a -n -W 5 -v", None),
+    ("rr -t a -e a -m x -W 5 -V 311 -v -q 1", None),
+    ("rr -t a -e a -m x -W 5 -F %t|%R|%p -q 2", None),
+    ("rr -t a -e a -s -W 5 -N\0both\nlines", None),
+    ("rr -t a -e b -m x -W 1", Some(("timed out", "timed out"))),
+    (
+        "rr -t a -e b/# -m x",
+        Some(("invalid response topic", "response topic")),
+    ),
+    ("rr -t a -m x", Some(("response topic", "--response-topic"))),
+    ("rr -e a -m x", Some(("topic", "--topic"))),
+    (
+        "rr -t a -e a -m x -u nobody -P x",
+        Some(("bad user name", "bad user name")),
+    ),
+];
+
+struct Bench {
+    dir: tempfile::TempDir,
+    broker: Broker,
+}
+
+/// What a command did.
+#[derive(Debug, PartialEq, Eq)]
+struct Outcome {
+    exit: Option<i32>,
+    shown: String,
+    said: String,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut broker = Broker::start(&dir.path().join("broker"), "", |_| ());
+        // Nobody reads it, and it must not fill up.
+        drop(broker.take_stderr());
+        fs::write(dir.path().join("file"), "from\0a file\n").expect("a file");
+        fs::create_dir(dir.path().join("ours")).expect("a directory");
+        let linked = columba()
+            .arg("link-mosquitto")
+            .arg(dir.path().join("ours"))
+            .output();
+        assert!(linked.expect("the binary").status.success());
+        Self { dir, broker }
+    }
+
+    fn run(&self, programs: &Path, line: &str) -> Outcome {
+        let (line, input) = line.split_once('\0').unwrap_or((line, ""));
+        let file = self.dir.path().join("file");
+        let line = line.replace("PORT", self.broker.port());
+        let mut words = line.split(' ').map(|word| match word {
+            "FILE" => file.as_os_str().to_owned(),
+            word => word.into(),
+        });
+        let tool = words.next().and_then(|tool| tool.into_string().ok());
+        let program = programs.join(format!("mosquitto_{}", tool.expect("a tool")));
+        let mut command = Command::new(program);
+        // A later port in the line goes before this one.
+        command
+            .args(["-h", "127.0.0.1", "-p", self.broker.port()])
+            .args(words);
+        command
+            .env("TZ", "UTC")
+            .env("XDG_CONFIG_HOME", self.dir.path());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("mosquitto-clients is installed");
+        // It may have ended without reading.
+        drop(
+            child
+                .stdin
+                .take()
+                .expect("a pipe")
+                .write_all(input.as_bytes()),
+        );
+        let output = child.wait_with_output().expect("an end");
+        Outcome {
+            exit: output.status.code(),
+            shown: String::from_utf8_lossy(&output.stdout).into_owned(),
+            said: String::from_utf8_lossy(&output.stderr).to_lowercase(),
+        }
+    }
+
+    fn theirs(&self, line: &str) -> Outcome {
+        self.run(Path::new("/usr/bin"), line)
+    }
+
+    fn ours(&self, line: &str) -> Outcome {
+        self.run(&self.dir.path().join("ours"), line)
+    }
+
+    /// The retained messages below `p` and on `-t` as JSON, and forgets them.
+    fn retained(&self) -> Vec<Value> {
+        let line = "sub -V 5 -q 2 -t p/# -t -t --retained-only --remove-retained -W 1 -F %j";
+        let shown = self.theirs(line).shown;
+        shown.lines().map(without_time).collect()
+    }
+}
+
+/// A line as JSON without the time of its arrival, or as it is.
+fn without_time(line: &str) -> Value {
+    match serde_json::from_str(line) {
+        Ok(Value::Object(mut members)) => {
+            members.remove("tst");
+            Value::Object(members)
+        }
+        _ => Value::from(line),
+    }
+}
+
+fn compare((line, words): &Case, theirs: &Outcome, ours: &Outcome) {
+    let context = format!("{line}\ntheirs: {theirs:?}\nours: {ours:?}");
+    assert_eq!(theirs.exit, ours.exit, "{context}");
+    // With an error in the command line Mosquitto's client may show its usage as output.
+    let lines = |outcome: &Outcome| -> Vec<_> { outcome.shown.lines().map(without_time).collect() };
+    if !theirs.shown.contains("Usage: ") {
+        assert_eq!(lines(theirs), lines(ours), "{context}");
+        assert_eq!(
+            theirs.shown.ends_with('\n'),
+            ours.shown.ends_with('\n'),
+            "{context}"
+        );
+    }
+    match words {
+        Some((their_word, our_word)) => {
+            assert!(theirs.said.contains(their_word), "{context}");
+            assert!(ours.said.contains(our_word), "{context}");
+        }
+        None => assert_eq!((&*theirs.said, &*ours.said), ("", ""), "{context}"),
+    }
+}
+
+#[test]
+fn sub_prints_and_ends_as_mosquitto_sub_does() {
+    let bench = Bench::new();
+    bench.theirs(r#"pub -r -t g/json -m {"a":[1,{"b":null}],"c":{}}"#);
+    bench.theirs(
+        "pub -r -t g/all -q 1 -m te\"xt -D publish content-type text/plain -D publish \
+         user-property a b -D publish user-property c d -D publish response-topic z -D publish \
+         correlation-data co -D publish payload-format-indicator 1",
+    );
+    for case in SUBSCRIBE {
+        // A message of no bytes is not retained, so somebody has to send it in time.
+        if case.0.contains("g/empty") {
+            continue;
+        }
+        compare(case, &bench.theirs(case.0), &bench.ours(case.0));
+    }
+}
+
+#[test]
+fn pub_publishes_and_ends_as_mosquitto_pub_does() {
+    let bench = Bench::new();
+    for case in PUBLISH {
+        let theirs = (bench.theirs(case.0), bench.retained());
+        let ours = (bench.ours(case.0), bench.retained());
+        compare(case, &theirs.0, &ours.0);
+        assert_eq!(theirs.1, ours.1, "{}", case.0);
+    }
+}
+
+#[test]
+fn rr_answers_and_ends_as_mosquitto_rr_does() {
+    let bench = Bench::new();
+    for case in REQUEST {
+        compare(case, &bench.theirs(case.0), &bench.ours(case.0));
+    }
+}
+
+#[test]
+fn options_files_are_read_as_mosquitto_reads_them() {
+    let bench = Bench::new();
+    let file: PathBuf = bench.dir.path().join("mosquitto_pub");
+    fs::write(file, "# a comment\n-t p/file\n-m two  words \n-r\n-q 1\n").expect("a file");
+    for case in [("pub", None), ("pub -q 0 -t p/other", None)] {
+        let theirs = (bench.theirs(case.0), bench.retained());
+        let ours = (bench.ours(case.0), bench.retained());
+        compare(&case, &theirs.0, &ours.0);
+        assert_eq!(theirs.1.len(), 1, "{:?}", theirs.0);
+        assert_eq!(theirs.1, ours.1);
+    }
+    // `-o` is one of 2.1's: the file in the place of the usual one.
+    let other = bench.dir.path().join("file");
+    fs::write(&other, "-t p/o\n-m other\n-r\n").expect("a file");
+    assert_eq!(bench.ours("pub -o FILE").exit, Some(0));
+    let retained = bench.retained();
+    assert_eq!(retained.len(), 1);
+    assert_eq!(
+        retained.first().map(|message| &message["topic"]),
+        Some(&Value::from("p/o"))
+    );
+    assert_eq!(bench.ours("pub -o /nonexistent").exit, Some(1));
+}
+
+#[test]
+fn links_replace_other_files_only_by_force() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("mosquitto_sub");
+    fs::write(&file, "precious").expect("a file");
+    let link = |more: &[&str]| {
+        let mut command = columba();
+        command.arg("link-mosquitto").arg(dir.path()).args(more);
+        command.output().expect("the binary").status.code()
+    };
+    assert_eq!(link(&[]), Some(1));
+    assert_eq!(fs::read_to_string(&file).expect("the file"), "precious");
+    assert!(!dir.path().join("mosquitto_pub").exists());
+    assert_eq!(link(&["--force"]), Some(0));
+    // What is linked already stays.
+    assert_eq!(link(&[]), Some(0));
+    for name in ["mosquitto_pub", "mosquitto_sub", "mosquitto_rr"] {
+        let target = fs::read_link(dir.path().join(name)).expect("a link");
+        assert!(target.ends_with("columba"), "{}", target.display());
+    }
+}
