@@ -473,7 +473,7 @@ mod tests {
     fn pretty_json_is_that_of_mosquitto() {
         // Compared with mosquitto_sub 2.0.11.
         let spread = spread(br#"{"a":[1,2,{"b":"{,\"}"}],"c":{},"d":[]}"#);
-        let expected = "{\n\t\"a\":\t[1, 2, {\n\t\t\t\t\"b\":\t\"{,\\\"}\"\n\t\t\t}],\n\t\"c\":\t{\n\t},\n\t\"d\":\t[]\n}";
+        let expected = "{\n\t\"a\":\t[1, 2, {\n\t\t\t\"b\":\t\"{,\\\"}\"\n\t\t}],\n\t\"c\":\t{\n\t},\n\t\"d\":\t[]\n}";
         assert_eq!(String::from_utf8_lossy(&spread), expected);
     }
 

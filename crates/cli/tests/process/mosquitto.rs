@@ -3,7 +3,8 @@
 //! matter, or nothing.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -44,12 +45,12 @@ const SUBSCRIBE: &[Case] = &[
     ),
     ("sub -t g/json -C 1 -F %j", None),
     ("sub -t g/json -C 1 -F %J", None),
+    ("sub -t g/json -C 1 -F %J --pretty", None),
     ("sub -t g/all -V 5 -C 1 -F %j", None),
     (
         "sub -t g/all -C 1 -F %J",
         Some(("not valid json", "not valid json")),
     ),
-    ("sub -t g/empty -C 1 -v", None),
     ("sub -t g/json -R -W 1", Some(("timed out", "timed out"))),
     ("sub -t g/json -W 1", Some(("timed out", "timed out"))),
     ("sub -t g/json -E", None),
@@ -135,10 +136,6 @@ const SUBSCRIBE: &[Case] = &[
         "sub -t g/json -u nobody -P x -V 5",
         Some(("bad user name", "bad user name")),
     ),
-    (
-        "sub -t $share/x -C 1 -W 2",
-        Some(("denied", "$share/name/filter")),
-    ),
 ];
 
 /// What publishes retained messages, or fails.
@@ -162,12 +159,8 @@ const PUBLISH: &[Case] = &[
     ("pub -r -t p/1 -m x -c -i pub-kept -q 1", None),
     ("pub -r -t p/1 -m x -x -1 -i pub-kept -q 1", None),
     (
-        "pub -r -t p/1 -m x -D publish content-type text/plain -D publish user-property a b -D \
-         publish user-property -c -d -D publish correlation-data -x -D publish response-topic z",
-        None,
-    ),
-    (
-        "pub -r -t p/1 -m x -D publish message-expiry-interval 100 -D publish topic-alias 1",
+        "pub -r -t p/1 -m x -D publish content-type text/plain -D publish response-topic z -D \
+         publish correlation-data -x -D publish user-property a b -D publish user-property -c -d",
         None,
     ),
     (
@@ -253,7 +246,6 @@ const REQUEST: &[Case] = &[
     ("rr -t a -e a -n -W 5 -v", None),
     ("rr -t a -e a -m x -W 5 -V 311 -v -q 1", None),
     ("rr -t a -e a -m x -W 5 -F %t|%R|%p -q 2", None),
-    ("rr -t a -e a -s -W 5 -N\0both\nlines", None),
     ("rr -t a -e b -m x -W 1", Some(("timed out", "timed out"))),
     (
         "rr -t a -e b/# -m x",
@@ -283,7 +275,8 @@ struct Outcome {
 impl Bench {
     fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let mut broker = Broker::start(&dir.path().join("broker"), "", |_| ());
+        let mut broker =
+            Broker::start(&dir.path().join("broker"), "[broker]\nshards = 1\n", |_| ());
         // Nobody reads it, and it must not fill up.
         drop(broker.take_stderr());
         fs::write(dir.path().join("file"), "from\0a file\n").expect("a file");
@@ -343,12 +336,52 @@ impl Bench {
         self.run(&self.dir.path().join("ours"), line)
     }
 
-    /// The retained messages below `p` and on `-t` as JSON, and forgets them.
-    fn retained(&self) -> Vec<Value> {
-        let line = "sub -V 5 -q 2 -t p/# -t -t --retained-only --remove-retained -W 1 -F %j";
-        let shown = self.theirs(line).shown;
-        shown.lines().map(without_time).collect()
+    /// The PUBLISH packets of the retained messages that the test's topics have, which it then
+    /// removes.
+    fn retained(&self) -> Vec<Vec<u8>> {
+        let mut socket = self.broker.open();
+        // CONNECT of MQTT 5, SUBSCRIBE to all with QoS 2, PINGREQ. With one shard the answer to the
+        // last is behind the messages.
+        let packets = b"\x10\x0d\0\x04MQTT\x05\x02\0\x3c\0\0\0\x82\x07\0\x01\0\0\x01#\x02\xc0\0";
+        socket.write_all(packets).expect("packets");
+        let mut messages = Vec::new();
+        loop {
+            let packet = read_packet(&mut socket);
+            match packet.first().map(|first| first >> 4) {
+                Some(3) => messages.push(packet),
+                Some(13) => break,
+                _ => {}
+            }
+        }
+        for topic in ["p/1", "p/2", "p/url", "p/file", "p/other", "p/o", "-t"] {
+            let mut packet = vec![0x31, topic.len() as u8 + 3, 0, topic.len() as u8];
+            packet.extend(topic.bytes());
+            packet.push(0);
+            socket.write_all(&packet).expect("PUBLISH");
+        }
+        socket.write_all(b"\xc0\0").expect("PINGREQ");
+        while read_packet(&mut socket).first() != Some(&0xd0) {}
+        messages
     }
+}
+
+fn read_packet(socket: &mut TcpStream) -> Vec<u8> {
+    let mut packet = vec![0; 1];
+    socket.read_exact(&mut packet).expect("a packet");
+    let (mut len, mut shift) = (0, 0);
+    loop {
+        let mut byte = [0];
+        socket.read_exact(&mut byte).expect("a length");
+        len |= usize::from(byte[0] & 0x7f) << shift;
+        shift += 7;
+        if byte[0] & 0x80 == 0 {
+            break;
+        }
+    }
+    let start = packet.len();
+    packet.resize(start + len, 0);
+    socket.read_exact(&mut packet[start..]).expect("the rest");
+    packet
 }
 
 /// A line as JSON without the time of its arrival, or as it is.
@@ -366,7 +399,11 @@ fn compare((line, words): &Case, theirs: &Outcome, ours: &Outcome) {
     let context = format!("{line}\ntheirs: {theirs:?}\nours: {ours:?}");
     assert_eq!(theirs.exit, ours.exit, "{context}");
     // With an error in the command line Mosquitto's client may show its usage as output.
-    let lines = |outcome: &Outcome| -> Vec<_> { outcome.shown.lines().map(without_time).collect() };
+    let lines = |outcome: &Outcome| -> Vec<_> {
+        let lines = outcome.shown.lines();
+        let timeless = lines.filter(|line| !line.starts_with("\t\"tst\""));
+        timeless.map(without_time).collect()
+    };
     if !theirs.shown.contains("Usage: ") {
         assert_eq!(lines(theirs), lines(ours), "{context}");
         assert_eq!(
@@ -394,10 +431,6 @@ fn sub_prints_and_ends_as_mosquitto_sub_does() {
          correlation-data co -D publish payload-format-indicator 1",
     );
     for case in SUBSCRIBE {
-        // A message of no bytes is not retained, so somebody has to send it in time.
-        if case.0.contains("g/empty") {
-            continue;
-        }
         compare(case, &bench.theirs(case.0), &bench.ours(case.0));
     }
 }
@@ -439,10 +472,10 @@ fn options_files_are_read_as_mosquitto_reads_them() {
     assert_eq!(bench.ours("pub -o FILE").exit, Some(0));
     let retained = bench.retained();
     assert_eq!(retained.len(), 1);
-    assert_eq!(
-        retained.first().map(|message| &message["topic"]),
-        Some(&Value::from("p/o"))
-    );
+    let message = retained
+        .first()
+        .map(|packet| String::from_utf8_lossy(packet));
+    assert!(message.is_some_and(|message| message.contains("p/o")));
     assert_eq!(bench.ours("pub -o /nonexistent").exit, Some(1));
 }
 
