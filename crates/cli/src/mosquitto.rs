@@ -82,6 +82,12 @@ pub fn command_line(words: Vec<OsString>) -> Result<Vec<OsString>, ExitCode> {
     let (tool, rest) = match (drop_in, by_command()) {
         (Some(tool), _) => (tool, words.get(1..)),
         (None, Some(tool)) => (tool, words.get(2..)),
+        (None, None) if words.get(1).is_some_and(|command| command == "doctor") => {
+            return with_groups(&words).map_err(|sentence| {
+                failure::say(&format!("Error: {sentence}.\n"));
+                ExitCode::from(failure::EXIT_FAULTY)
+            });
+        }
         (None, None) => return Ok(words),
     };
     let rest = rest.unwrap_or_default();
@@ -160,7 +166,60 @@ fn with_options_file(tool: Tool, words: &[OsString]) -> Result<Vec<OsString>, St
         line.extend(words);
     }
     line.extend(folded);
+    forget_before_url(&mut line);
     Ok(line)
+}
+
+/// A URL replaces what was said of the server before it, in an options file for example.
+fn forget_before_url(line: &mut Vec<OsString>) {
+    let is_one_of = |word: &OsString, options: &[&str]| {
+        let word = word.as_encoded_bytes();
+        options
+            .iter()
+            .any(|option| word.starts_with(option.as_bytes()))
+    };
+    let Some(url) = line.iter().rposition(|word| is_one_of(word, &["--url="])) else {
+        return;
+    };
+    let mut index = 0;
+    line.retain(|word| {
+        let is_before = index < url;
+        index += 1;
+        !(is_before && is_one_of(word, &["--host=", "--port=", "--unix="]))
+    });
+}
+
+/// Puts the words of each property together, for commands whose other options are read as usual.
+fn with_groups(words: &[OsString]) -> Result<Vec<OsString>, String> {
+    let mut line = Vec::new();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if word == "-D" || word == "--property" {
+            line.push(group(word, &mut words)?);
+        } else {
+            line.push(word.clone());
+        }
+    }
+    Ok(line)
+}
+
+/// Packet, name and value of a property, and the second value of a user property, as one word.
+fn group(option: &OsStr, words: &mut std::slice::Iter<'_, OsString>) -> Result<OsString, String> {
+    let mut next = || {
+        let word = words.next().map(OsString::as_os_str);
+        word.ok_or_else(|| missing(option))
+    };
+    let mut group = vec![next()?, next()?, next()?];
+    if group.get(1).is_some_and(|name| *name == "user-property") {
+        group.push(next()?);
+    }
+    let separator = OsString::from(PROPERTY_SEPARATOR.to_string());
+    Ok(joined("--property", &group.join(&separator)))
+}
+
+fn missing(option: &OsStr) -> String {
+    let option = option.to_string_lossy();
+    format!("{option} stands at the end, without its value")
 }
 
 /// What `-D` and `-x` ask for besides; a -V behind them may still say otherwise.
@@ -175,11 +234,7 @@ fn fold(words: &[OsString]) -> Result<(Vec<OsString>, Option<OsString>), String>
             folded.push(word.clone());
             continue;
         };
-        let shown = word.to_string_lossy();
-        let mut next = || {
-            let value = words.next();
-            value.ok_or_else(|| format!("{shown} stands at the end, without its value"))
-        };
+        let mut next = || words.next().ok_or_else(|| missing(word));
         match found.takes {
             Takes::Nothing => folded.push(found.ours.into()),
             Takes::Value => {
@@ -190,13 +245,7 @@ fn fold(words: &[OsString]) -> Result<(Vec<OsString>, Option<OsString>), String>
             }
             Takes::File => options_file = Some(next()?.clone()),
             Takes::Group => {
-                let mut group = vec![next()?, next()?, next()?];
-                if group.get(1).is_some_and(|name| *name == "user-property") {
-                    group.push(next()?);
-                }
-                let separator = OsString::from(PROPERTY_SEPARATOR.to_string());
-                let group: Vec<_> = group.into_iter().map(OsString::as_os_str).collect();
-                folded.push(joined(found.ours, &group.join(&separator)));
+                folded.push(group(word, &mut words)?);
                 folded.push(VERSION_5.into());
             }
             Takes::Properties(packet, name) => {
@@ -269,6 +318,43 @@ mod tests {
             let sentence = fold(&words).expect_err("no value");
             assert!(sentence.contains("without its value"), "{sentence}");
         }
+    }
+
+    #[test]
+    fn a_url_replaces_what_was_said_before_it() {
+        let line = |words: &[&str]| {
+            let mut line: Vec<_> = words.iter().map(OsString::from).collect();
+            forget_before_url(&mut line);
+            line
+        };
+        assert_eq!(
+            line(&["--port=1", "--id=a", "--url=mqtt://h/t", "--port=2"]),
+            ["--id=a", "--url=mqtt://h/t", "--port=2"]
+        );
+        assert_eq!(line(&["--port=1"]), ["--port=1"]);
+    }
+
+    #[test]
+    fn the_doctor_takes_properties_too() {
+        let words = [
+            "columba",
+            "doctor",
+            "-D",
+            "connect",
+            "receive-maximum",
+            "5",
+            "-v",
+        ];
+        let line = command_line(words.iter().map(OsString::from).collect());
+        assert_eq!(
+            line.expect("a command line"),
+            [
+                "columba",
+                "doctor",
+                "--property=connect\0receive-maximum\05",
+                "-v"
+            ]
+        );
     }
 
     #[test]

@@ -58,11 +58,8 @@ fn words(line: &str) -> Option<Vec<OsString>> {
     let is_group = spelling(option).is_some_and(|found| found.takes == Takes::Group);
     match value {
         Some(value) if is_group => {
-            let limit = if value.contains(" user-property ") {
-                4
-            } else {
-                3
-            };
+            let is_user_property = value.split(' ').nth(1) == Some("user-property");
+            let limit = if is_user_property { 4 } else { 3 };
             words.extend(value.splitn(limit, ' ').map(OsString::from));
         }
         Some(value) => words.push(value.into()),
