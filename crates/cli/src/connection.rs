@@ -426,6 +426,13 @@ fn before_answer(exit: u8) -> u8 {
     }
 }
 
+/// Whether connecting failed before the server had a say.
+pub(crate) fn is_before_answer(trouble: &Trouble) -> bool {
+    [EXIT_SYSTEM, EXIT_LOOKUP, EXIT_LOST]
+        .into_iter()
+        .any(|exit| trouble.exit == exit || trouble.exit == before_answer(exit))
+}
+
 /// The end of a connection that nobody asked for.
 pub(crate) fn close_trouble(cause: &CloseCause, error: Option<&std::io::Error>) -> Trouble {
     let sentence = match error {

@@ -1,5 +1,6 @@
 //! `columba sub`: subscribes and prints what comes.
 
+mod again;
 mod format;
 pub(crate) mod print;
 
@@ -107,24 +108,44 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
     let Ok(connected) = connected else {
         return Err(timed_out());
     };
-    let (client, events) = connected?;
+    let mut connected = connected?;
     let talk = plan.talk;
-    let requests = request(
-        client.clone(),
-        subscription(&args, &plan),
-        args.unsubscribe.clone(),
-        talk,
-    );
-    let printer = Printer {
-        args,
-        talk,
-        client: client.clone(),
-        printed: 0,
-    };
-    let outcome = receive(printer, events, requests, deadline).await;
-    let left = client.disconnect(ReasonCode::Success, PATIENCE).await;
-    talk.debug(|| format!("Disconnected, {left} messages unfinished"));
-    outcome
+    let mut printed = 0;
+    loop {
+        let (client, events) = connected;
+        let requests = request(
+            client.clone(),
+            subscription(&args, &plan),
+            args.unsubscribe.clone(),
+            talk,
+        );
+        let mut printer = Printer {
+            args: args.clone(),
+            talk,
+            client: client.clone(),
+            printed,
+        };
+        let outcome = receive(&mut printer, events, requests, deadline).await;
+        printed = printer.printed;
+        drop(printer);
+        connected = match outcome {
+            Err(trouble) if again::is_worth_it(&trouble) => {
+                talk.warning(&format!("{}; connecting again", trouble.sentence));
+                tokio::select! {
+                    connected = again::connect(&mut plan) => connected?,
+                    () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
+                        return Err(timed_out());
+                    }
+                    () = interrupted() => return Ok(0),
+                }
+            }
+            outcome => {
+                let left = client.disconnect(ReasonCode::Success, PATIENCE).await;
+                talk.debug(|| format!("Disconnected, {left} messages unfinished"));
+                return outcome;
+            }
+        };
+    }
 }
 
 fn subscription(args: &SubscribeArgs, plan: &Plan) -> Subscription {
@@ -221,7 +242,7 @@ fn grant_name(code: ReasonCode) -> &'static str {
 
 /// Prints what comes until there is a reason to leave.
 async fn receive(
-    mut printer: Printer,
+    printer: &mut Printer,
     mut events: Events,
     requests: impl Future<Output = Result<(), Trouble>>,
     deadline: Option<Instant>,

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -499,4 +499,34 @@ fn links_replace_other_files_only_by_force() {
         let target = fs::read_link(dir.path().join(name)).expect("a link");
         assert!(target.ends_with("columba"), "{}", target.display());
     }
+}
+
+#[test]
+fn sub_connects_again_when_the_connection_is_lost() {
+    let server = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = server.local_addr().expect("an address").port().to_string();
+    let mut command = columba();
+    command.args(["sub", "-o", "/dev/null", "-h", "127.0.0.1", "-p", &port]);
+    command.args(["-V", "311", "-t", "a", "-C", "1"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("the binary");
+    for is_lost in [true, false] {
+        let (mut socket, _) = server.accept().expect("a connection");
+        assert_eq!(read_packet(&mut socket).first(), Some(&0x10));
+        socket.write_all(b"\x20\x02\0\0").expect("CONNACK");
+        let subscribe = read_packet(&mut socket);
+        assert_eq!(subscribe.first(), Some(&0x82));
+        let suback = [0x90, 3, subscribe[2], subscribe[3], 0];
+        socket.write_all(&suback).expect("SUBACK");
+        if is_lost {
+            continue;
+        }
+        socket.write_all(b"\x30\x04\0\x01ax").expect("PUBLISH");
+        assert_eq!(read_packet(&mut socket).first(), Some(&0xe0));
+    }
+    let output = child.wait_with_output().expect("an end");
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(output.stdout, b"x\n");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("connecting again"), "{said}");
 }
