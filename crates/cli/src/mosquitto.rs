@@ -351,7 +351,7 @@ mod tests {
             [
                 "columba",
                 "doctor",
-                "--property=connect\0receive-maximum\05",
+                "--property=connect\x00receive-maximum\x005",
                 "-v"
             ]
         );

@@ -24,6 +24,15 @@ fn expect(socket: &mut std::net::TcpStream, wanted: &[u8]) {
     assert_eq!(answer, wanted);
 }
 
+/// Ends a connection and waits until the broker has: a message that comes before would be sent
+/// into the closing socket, and come again with DUP.
+fn leave(mut socket: std::net::TcpStream) {
+    socket.write_all(b"\xe0\0").expect("DISCONNECT");
+    let mut rest = Vec::new();
+    socket.read_to_end(&mut rest).expect("the broker's end");
+    assert_eq!(rest, b"");
+}
+
 /// PUBLISH to the topic `q`.
 fn publish_packet(flags: u8, packet_id: u8, payload: &str) -> Vec<u8> {
     let mut packet = vec![
@@ -46,7 +55,7 @@ fn killed_and_found_again(config: &str) {
     away.write_all(b"\x82\x06\0\x01\0\x01q\x02")
         .expect("SUBSCRIBE");
     expect(&mut away, b"\x90\x03\0\x01\x02");
-    drop(away);
+    leave(away);
     let mut publisher = resume(&broker, "publisher", false);
     for n in 1..=20 {
         // The last is retained, and with QoS 2 only half done.
@@ -106,7 +115,7 @@ fn a_backlog_larger_than_memory_arrives_in_order() {
     away.write_all(b"\x82\x06\0\x01\0\x01q\x01")
         .expect("SUBSCRIBE");
     expect(&mut away, b"\x90\x03\0\x01\x01");
-    drop(away);
+    leave(away);
     let mut publisher = resume(&broker, "publisher", false);
     let message = |n: u8| publish_packet(0b010, n, &format!("{n:0>100}"));
     for n in 1..=200 {
