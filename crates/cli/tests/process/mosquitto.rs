@@ -53,7 +53,8 @@ const SUBSCRIBE: &[Case] = &[
     ),
     ("sub -t g/json -R -W 1", Some(("timed out", "timed out"))),
     ("sub -t g/json -W 1", Some(("timed out", "timed out"))),
-    ("sub -t g/json -E", None),
+    // Of a topic without a retained message: whether that is seen before the end is a matter of luck.
+    ("sub -t g/none -E", None),
     ("sub -t g/json --retained-only -C 1", None),
     ("sub -t g/json -C 1 -V 31", None),
     ("sub -t g/json -C 1 -V mqttv5 -x 5", None),
