@@ -517,7 +517,7 @@ fn sub_connects_again_when_the_connection_is_lost() {
         socket.write_all(b"\x20\x02\0\0").expect("CONNACK");
         let subscribe = read_packet(&mut socket);
         assert_eq!(subscribe.first(), Some(&0x82));
-        let suback = [0x90, 3, subscribe[2], subscribe[3], 0];
+        let suback = [0x90, 3, subscribe[1], subscribe[2], 0];
         socket.write_all(&suback).expect("SUBACK");
         if is_lost {
             continue;
