@@ -3,6 +3,7 @@
 
 mod property;
 mod refused;
+mod route;
 mod url;
 
 use std::ffi::OsString;
@@ -123,6 +124,9 @@ pub(crate) struct ConnectionArgs {
     /// TLS: PEM file with the certificates to trust
     #[arg(long, value_name = "FILE")]
     cafile: Option<PathBuf>,
+    /// TLS: directory of PEM files with certificates to trust
+    #[arg(long, value_name = "DIRECTORY")]
+    capath: Option<PathBuf>,
     /// TLS: trust the certificates of the operating system
     #[arg(long)]
     tls_use_os_certs: bool,
@@ -135,6 +139,15 @@ pub(crate) struct ConnectionArgs {
     /// TLS: accept a certificate that names another host, if its authority is trusted
     #[arg(long)]
     insecure: bool,
+    /// TLS: lowest version, tlsv1.2 or tlsv1.3; 1.3 is used where the server has it
+    #[arg(long, value_name = "VERSION", value_parser = parse_tls_version)]
+    tls_version: Option<TlsVersion>,
+    /// TLS: application protocol to ask for
+    #[arg(long, value_name = "PROTOCOL", value_parser = parse_application_protocol)]
+    tls_alpn: Option<String>,
+    /// TLS: file that the secrets are appended to, for Wireshark; who has it reads everything
+    #[arg(long, value_name = "FILE")]
+    tls_keylog: Option<PathBuf>,
     /// Send small packets at once; always so, accepted for compatibility
     #[arg(long)]
     nodelay: bool,
@@ -155,6 +168,8 @@ pub(crate) struct ConnectionArgs {
     /// Retain the Will
     #[arg(long, requires = "will_topic")]
     will_retain: bool,
+    #[command(flatten)]
+    route: route::RouteArgs,
     #[command(flatten)]
     refused: refused::RefusedArgs,
     /// Print this help
@@ -277,6 +292,7 @@ impl ConnectionArgs {
         }
         let mut options = ConnectOptions::new(address, session);
         options.clean_start = !self.disable_clean_session;
+        options.route = self.route.route();
         Ok(Plan {
             options,
             falls_back: self.protocol_version.is_none()
@@ -293,6 +309,7 @@ impl ConnectionArgs {
             return Address::Unix(path.clone());
         }
         let asks_for_tls = self.cafile.is_some()
+            || self.capath.is_some()
             || self.cert.is_some()
             || self.tls_use_os_certs
             || self.insecure
@@ -300,8 +317,12 @@ impl ConnectionArgs {
         let wants_tls = asks_for_tls && !self.refused.no_tls;
         let tls = TlsOptions {
             ca_file: self.cafile.clone(),
+            ca_directory: self.capath.clone(),
             client_certificate: self.cert.clone().zip(self.key.clone()),
             accept_any_host_name: self.insecure,
+            application_protocols: self.tls_alpn.iter().cloned().collect(),
+            only_tls_1_3: self.tls_version == Some(TlsVersion::Only13),
+            key_log: self.tls_keylog.clone(),
         };
         if let Some(url) = url {
             return Address::Network {
@@ -514,6 +535,32 @@ fn parse_version(text: &str) -> Result<Version, String> {
         "311" | "mqttv311" | "3.1.1" => Ok(Version::V311),
         "5" | "mqttv5" | "5.0" => Ok(Version::V5),
         _ => Err("the versions are 31, 311 and 5".to_owned()),
+    }
+}
+
+/// What `--tls-version` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TlsVersion {
+    /// 1.2, or 1.3 where the server has it.
+    From12,
+    /// 1.3, or nothing.
+    Only13,
+}
+
+fn parse_tls_version(text: &str) -> Result<TlsVersion, String> {
+    match text {
+        // Nothing below 1.2 is spoken.
+        "tlsv1.1" | "tlsv1.2" => Ok(TlsVersion::From12),
+        "tlsv1.3" => Ok(TlsVersion::Only13),
+        _ => Err("the versions are tlsv1.2 and tlsv1.3".to_owned()),
+    }
+}
+
+/// RFC 7301 has names of 1 to 255 bytes.
+fn parse_application_protocol(text: &str) -> Result<String, String> {
+    match text.len() {
+        1..=255 => Ok(text.to_owned()),
+        _ => Err("a name of 1 to 255 bytes".to_owned()),
     }
 }
 

@@ -5,6 +5,8 @@
 //! nobody takes events, the task stops reading from the server, and with it acknowledgements
 //! stop: take events while waiting for answers.
 
+mod key_file;
+mod route;
 mod task;
 mod tls;
 mod transport;
@@ -24,6 +26,7 @@ use crate::message::{Incoming, Message};
 use crate::options::SessionOptions;
 use crate::outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer};
 use crate::session::{Session, Subscription};
+pub use route::{Proxy, Route};
 pub use tls::tls_config;
 
 /// Where the server is.
@@ -47,13 +50,23 @@ pub enum Address {
 /// How TLS is spoken.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsOptions {
-    /// PEM file with the certificates to trust; without it those of the operating system.
+    /// PEM file with the certificates to trust; without this and `ca_directory` those of the
+    /// operating system.
     pub ca_file: Option<PathBuf>,
+    /// Directory of PEM files with certificates to trust, all of which are read.
+    pub ca_directory: Option<PathBuf>,
     /// PEM files with the client's certificate and its key.
     pub client_certificate: Option<(PathBuf, PathBuf)>,
     /// Whether the server's certificate may name another host. It must still be signed by a
     /// trusted authority.
     pub accept_any_host_name: bool,
+    /// Application protocols to offer (ALPN, RFC 7301), the best first.
+    pub application_protocols: Vec<String>,
+    /// Whether TLS 1.2 is not good enough.
+    pub only_tls_1_3: bool,
+    /// File that the secrets of every connection are appended to, in the format that Wireshark
+    /// reads. Whoever has it reads what was said.
+    pub key_log: Option<PathBuf>,
 }
 
 /// Everything [`Client::connect`] needs.
@@ -61,6 +74,8 @@ pub struct TlsOptions {
 pub struct ConnectOptions {
     /// Where to.
     pub address: Address,
+    /// By which way, if over the network.
+    pub route: Route,
     /// As whom, and how.
     pub session: SessionOptions,
     /// Clean Start.
@@ -84,6 +99,16 @@ pub enum ConnectError {
         address: String,
         /// What the system said.
         source: io::Error,
+    },
+    /// The proxy did not let the connection through.
+    #[error("cannot connect to {address} through the proxy {proxy}: {message}")]
+    Proxy {
+        /// Where to.
+        address: String,
+        /// The proxy.
+        proxy: String,
+        /// What it said.
+        message: String,
     },
     /// A file or name that TLS needs is not usable.
     #[error("{0}")]
@@ -178,6 +203,7 @@ impl ConnectOptions {
     pub fn new(address: Address, session: SessionOptions) -> Self {
         Self {
             address,
+            route: Route::default(),
             session,
             clean_start: true,
             transport_timeout: Duration::from_secs(10),
@@ -210,7 +236,8 @@ impl Client {
             .options()
             .check()
             .map_err(|failure| ConnectError::Mqtt(CloseCause::Options(failure)))?;
-        let transport = transport::open(&options.address, options.transport_timeout).await?;
+        let transport =
+            transport::open(&options.address, &options.route, options.transport_timeout).await?;
         let (requests, request_receiver) = mpsc::channel(options.requests_max.max(1));
         let (events, receiver) = mpsc::channel(options.events_max.max(1));
         let mut task = task::Task::new(session, transport, request_receiver, events);

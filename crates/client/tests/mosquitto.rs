@@ -443,8 +443,8 @@ async fn tls_trusts_the_named_authority_and_no_other() {
             *host = name.to_owned();
             *tls = Some(TlsOptions {
                 ca_file,
-                client_certificate: None,
                 accept_any_host_name,
+                ..TlsOptions::default()
             });
         }
         Client::connect(options).await

@@ -235,6 +235,15 @@ const PUBLISH: &[Case] = &[
         Some(("lookup", "lookup")),
     ),
     ("pub -r -t p/1 -m x -p 1", Some(("refused", "refused"))),
+    ("pub -r -t p/1 -m x -A 127.0.0.1", None),
+    (
+        "pub -r -t p/1 -m x --proxy http://127.0.0.1:1",
+        Some(("proxy", "socks5h")),
+    ),
+    (
+        "pub -r -t p/1 -m x --proxy socks5h://127.0.0.1:1",
+        Some(("refused", "refused")),
+    ),
     ("pub -r -t p/1 -m x -p 1 --quiet", None),
     (
         "pub -r -t p/1 -m x --unix /nonexistent",

@@ -15,6 +15,7 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::key_file::KeyFile;
 use super::transport::Transport;
 use super::{Address, ConnectError, TlsOptions};
 
@@ -69,8 +70,12 @@ pub fn tls_config(options: &TlsOptions) -> Result<ClientConfig, ConnectError> {
     let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
         .build()
         .map_err(|error| ConnectError::TlsSetup(format!("no certificates to trust: {error}")))?;
+    let versions: &[_] = match options.only_tls_1_3 {
+        true => &[&rustls::version::TLS13],
+        false => rustls::DEFAULT_VERSIONS,
+    };
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .map_err(|error| ConnectError::TlsSetup(error.to_string()))?;
     let builder = if options.accept_any_host_name {
         let verifier = AnyHostName { verifier, provider };
@@ -80,34 +85,47 @@ pub fn tls_config(options: &TlsOptions) -> Result<ClientConfig, ConnectError> {
     } else {
         builder.with_webpki_verifier(verifier)
     };
-    let Some((certificate, key)) = &options.client_certificate else {
-        return Ok(builder.with_no_client_auth());
+    let mut config = match &options.client_certificate {
+        None => builder.with_no_client_auth(),
+        Some((certificate, key)) => {
+            let key = PrivateKeyDer::from_pem_file(key)
+                .map_err(|error| unusable("the private key", key, &error))?;
+            let config = builder.with_client_auth_cert(certificates(certificate)?, key);
+            config.map_err(|error| {
+                ConnectError::TlsSetup(format!(
+                    "the certificate {} does not go with its key: {error}",
+                    certificate.display()
+                ))
+            })?
+        }
     };
-    let key = PrivateKeyDer::from_pem_file(key)
-        .map_err(|error| unusable("the private key", key, &error))?;
-    builder
-        .with_client_auth_cert(certificates(certificate)?, key)
-        .map_err(|error| {
-            ConnectError::TlsSetup(format!(
-                "the certificate {} does not go with its key: {error}",
-                certificate.display()
-            ))
-        })
+    let protocols = options.application_protocols.iter();
+    config.alpn_protocols = protocols.map(|name| name.clone().into_bytes()).collect();
+    if let Some(path) = &options.key_log {
+        let file = KeyFile::open(path).map_err(|error| unusable("the key log", path, &error))?;
+        config.key_log = Arc::new(file);
+    }
+    Ok(config)
 }
 
 fn roots(options: &TlsOptions) -> Result<RootCertStore, ConnectError> {
     let mut roots = RootCertStore::empty();
-    match &options.ca_file {
-        Some(path) => {
-            for certificate in certificates(path)? {
-                roots
-                    .add(certificate)
-                    .map_err(|error| unusable("a certificate", path, &error))?;
-            }
+    if let Some(path) = &options.ca_file {
+        for certificate in certificates(path)? {
+            roots
+                .add(certificate)
+                .map_err(|error| unusable("a certificate", path, &error))?;
         }
-        None => {
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    }
+    if let Some(path) = &options.ca_directory {
+        let found = rustls_native_certs::load_certs_from_paths(None, Some(path));
+        if let Some(error) = found.errors.first() {
+            return Err(unusable("the certificates", path, error));
         }
+        roots.add_parsable_certificates(found.certs);
+    }
+    if options.ca_file.is_none() && options.ca_directory.is_none() {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     }
     Ok(roots)
 }

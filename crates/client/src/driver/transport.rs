@@ -4,10 +4,9 @@ use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{Address, ConnectError, tls, websocket};
+use super::{Address, ConnectError, Route, tls, websocket};
 
 /// A stream of bytes to the server, whatever it is made of.
 pub(super) type Transport = Box<dyn Stream>;
@@ -16,8 +15,12 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-pub(super) async fn open(address: &Address, patience: Duration) -> Result<Transport, ConnectError> {
-    match timeout(patience, open_without_limit(address)).await {
+pub(super) async fn open(
+    address: &Address,
+    route: &Route,
+    patience: Duration,
+) -> Result<Transport, ConnectError> {
+    match timeout(patience, open_without_limit(address, route)).await {
         Ok(result) => result,
         Err(_) => Err(ConnectError::Timeout {
             address: address.to_string(),
@@ -25,7 +28,7 @@ pub(super) async fn open(address: &Address, patience: Duration) -> Result<Transp
     }
 }
 
-async fn open_without_limit(address: &Address) -> Result<Transport, ConnectError> {
+async fn open_without_limit(address: &Address, route: &Route) -> Result<Transport, ConnectError> {
     let error = |source| ConnectError::Transport {
         address: address.to_string(),
         source,
@@ -44,7 +47,7 @@ async fn open_without_limit(address: &Address) -> Result<Transport, ConnectError
         ),
         Address::Unix(path) => return unix(path).await.map_err(error),
     };
-    let tcp = TcpStream::connect((host, port)).await.map_err(error)?;
+    let tcp = route.connect(host, port, &address.to_string()).await?;
     tcp.set_nodelay(true).map_err(error)?;
     let stream: Transport = match tls_options {
         Some(options) => tls::open(tcp, host, address, options).await?,

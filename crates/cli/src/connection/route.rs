@@ -1,0 +1,98 @@
+//! The options about the way to the server: from which address, through which proxy.
+
+use clap::Args;
+use columba_client::driver::{Proxy, Route};
+
+use super::url::{percent_decoded, split_port};
+
+/// The port of SOCKS, if the URL names none.
+const SOCKS_PORT: u16 = 1080;
+
+/// See the [module](self).
+#[derive(Args, Clone, Debug)]
+pub(super) struct RouteArgs {
+    /// Name or IP address of this machine to connect from
+    #[arg(short = 'A', long, value_name = "ADDRESS")]
+    bind_address: Option<String>,
+    /// SOCKS5 proxy to go through: socks5h://[USER[:PASSWORD]@]HOST[:PORT]
+    #[arg(long, value_name = "URL", value_parser = parse_proxy)]
+    proxy: Option<Proxy>,
+}
+
+impl RouteArgs {
+    pub(super) fn route(&self) -> Route {
+        Route {
+            local_address: self.bind_address.clone(),
+            proxy: self.proxy.clone(),
+        }
+    }
+}
+
+fn parse_proxy(text: &str) -> Result<Proxy, String> {
+    let Some(rest) = text.strip_prefix("socks5h://") else {
+        return Err("it starts with socks5h://, other proxies are not spoken to".to_owned());
+    };
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let (credentials, authority) = match rest.rsplit_once('@') {
+        Some((credentials, authority)) => (Some(credentials), authority),
+        None => (None, rest),
+    };
+    let decoded = |part: &str| {
+        percent_decoded(part).ok_or_else(|| "a % stands before two hexadecimal digits".to_owned())
+    };
+    let credentials = match credentials {
+        None => None,
+        Some(credentials) => {
+            let (user_name, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+            Some((decoded(user_name)?, decoded(password)?))
+        }
+    };
+    let (host, port) = split_port(authority);
+    if host.is_empty() {
+        return Err("there is no host in it".to_owned());
+    }
+    let port = match port {
+        None => SOCKS_PORT,
+        Some(port) => port
+            .parse()
+            .map_err(|_| "the port is a number up to 65535".to_owned())?,
+    };
+    Ok(Proxy {
+        host: host.to_owned(),
+        port,
+        credentials,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_may_have_a_port_and_credentials() {
+        let proxy = |host: &str, port, credentials: Option<(&str, &str)>| Proxy {
+            host: host.to_owned(),
+            port,
+            credentials: credentials.map(|(user, password)| (user.to_owned(), password.to_owned())),
+        };
+        let check = |text: &str, expected| assert_eq!(parse_proxy(text), Ok(expected), "{text}");
+        check("socks5h://p", proxy("p", 1080, None));
+        check("socks5h://p:9/", proxy("p", 9, None));
+        check("socks5h://[::1]:9", proxy("::1", 9, None));
+        check("socks5h://u@p", proxy("p", 1080, Some(("u", ""))));
+        check("socks5h://u:a%40b@p", proxy("p", 1080, Some(("u", "a@b"))));
+    }
+
+    #[test]
+    fn what_is_no_proxy_is_refused() {
+        for text in [
+            "p:1080",
+            "http://p",
+            "socks5h://",
+            "socks5h://p:x",
+            "socks5h://%@p",
+        ] {
+            assert!(parse_proxy(text).is_err(), "{text}");
+        }
+    }
+}
