@@ -6,7 +6,9 @@
 //! stop: take events while waiting for answers.
 
 mod key_file;
+mod lasting;
 mod route;
+mod stream;
 mod task;
 mod tls;
 mod transport;
@@ -21,12 +23,15 @@ use std::time::Duration;
 
 use columba_codec::ReasonCode;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 
 use crate::message::{Incoming, Message};
 use crate::options::SessionOptions;
 use crate::outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer};
 use crate::session::{Session, Subscription};
+pub use lasting::{LastingEvent, LastingEvents, Reconnect};
 pub use route::{Proxy, Route};
+pub use stream::Messages;
 pub use tls::tls_config;
 
 /// Where the server is.
@@ -168,13 +173,15 @@ pub struct Ended {
 #[derive(Clone, Debug)]
 pub struct Client {
     requests: mpsc::Sender<Request>,
+    /// Past the requests that wait.
+    urgent: mpsc::Sender<Request>,
     accepted: std::sync::Arc<Accepted>,
 }
 
 /// The events of a connection, in order.
 #[derive(Debug)]
 pub struct Events {
-    receiver: mpsc::Receiver<Event>,
+    receiver: mpsc::Receiver<LastingEvent>,
 }
 
 /// The answer to a request that is under way.
@@ -188,12 +195,16 @@ type Reply<T> = oneshot::Sender<Result<T, Failure>>;
 #[derive(Debug)]
 enum Request {
     Publish(Message, Reply<Answer>),
-    Subscribe(Subscription, Reply<FilterAnswer>),
+    Subscribe(
+        Subscription,
+        Option<mpsc::Sender<Incoming>>,
+        Reply<FilterAnswer>,
+    ),
     Unsubscribe(Vec<String>, Reply<FilterAnswer>),
     Abandon,
     Disconnect {
         reason: ReasonCode,
-        patience: Duration,
+        until: Instant,
         reply: oneshot::Sender<usize>,
     },
 }
@@ -232,27 +243,8 @@ impl Client {
         options: ConnectOptions,
         session: Session,
     ) -> Result<(Self, Events), ConnectError> {
-        session
-            .options()
-            .check()
-            .map_err(|failure| ConnectError::Mqtt(CloseCause::Options(failure)))?;
-        let transport =
-            transport::open(&options.address, &options.route, options.transport_timeout).await?;
-        let (requests, request_receiver) = mpsc::channel(options.requests_max.max(1));
-        let (events, receiver) = mpsc::channel(options.events_max.max(1));
-        let mut task = task::Task::new(session, transport, request_receiver, events);
-        let accepted = task
-            .connect(options.clean_start)
-            .await
-            .map_err(ConnectError::Mqtt)?;
-        tokio::spawn(task.run());
-        Ok((
-            Self {
-                requests,
-                accepted: std::sync::Arc::new(accepted),
-            },
-            Events { receiver },
-        ))
+        let (client, receiver) = Self::open(options, session, None).await?;
+        Ok((client, Events { receiver }))
     }
 
     /// What the server said when it accepted the connection.
@@ -282,7 +274,7 @@ impl Client {
     /// # Errors
     /// [`Failure`].
     pub async fn subscribe(&self, subscription: Subscription) -> Result<FilterAnswer, Failure> {
-        self.request(|reply| Request::Subscribe(subscription, reply))
+        self.request(|reply| Request::Subscribe(subscription, None, reply))
             .await?
             .await
     }
@@ -301,14 +293,24 @@ impl Client {
     /// DISCONNECT and waits until it is written. Returns how many messages at QoS 1 and 2 were
     /// left without an answer.
     pub async fn disconnect(&self, reason: ReasonCode, patience: Duration) -> usize {
-        let (reply, receiver) = oneshot::channel();
-        let request = Request::Disconnect {
+        let until = Instant::now() + patience;
+        let leave = |reply| Request::Disconnect {
             reason,
-            patience,
+            until,
             reply,
         };
-        match self.requests.send(request).await {
-            Ok(()) => receiver.await.unwrap_or_default(),
+        let (reply, answer) = oneshot::channel();
+        let orderly = timeout_at(until, async {
+            self.requests.send(leave(reply)).await.ok()?;
+            answer.await.ok()
+        });
+        if let Ok(unfinished) = orderly.await {
+            return unfinished.unwrap_or_default();
+        }
+        // Requests that wait for a connection or for room stand before this one: past them.
+        let (reply, answer) = oneshot::channel();
+        match self.urgent.send(leave(reply)).await {
+            Ok(()) => answer.await.unwrap_or_default(),
             Err(_) => 0,
         }
     }
@@ -317,7 +319,7 @@ impl Client {
     /// the Will. Ends in [`Event::Ended`] with [`CloseCause::Lost`].
     pub async fn abandon(&self) {
         // A connection that is over needs no end.
-        let _ = self.requests.send(Request::Abandon).await;
+        let _ = self.urgent.send(Request::Abandon).await;
     }
 
     async fn request<T>(
@@ -334,7 +336,15 @@ impl Client {
 impl Events {
     /// The next event; `None` after [`Event::Ended`]. Cancel safe.
     pub async fn next(&mut self) -> Option<Event> {
-        self.receiver.recv().await
+        loop {
+            return Some(match self.receiver.recv().await? {
+                LastingEvent::Message(incoming) => Event::Message(incoming),
+                LastingEvent::Warning(sentence) => Event::Unanswered(sentence),
+                LastingEvent::Ended(ended) => Event::Ended(ended),
+                // Only a connection that comes back has these.
+                LastingEvent::Connected(_) | LastingEvent::Disconnected { .. } => continue,
+            });
+        }
     }
 }
 

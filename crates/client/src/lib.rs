@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod advice;
+pub mod backoff;
 #[cfg(feature = "tokio")]
 pub mod driver;
 pub mod message;
@@ -16,6 +17,7 @@ pub mod options;
 pub mod outcome;
 pub mod session;
 
+pub use backoff::{Backoff, EndedConnections};
 pub use message::{Incoming, Message, MessageProperties, Will};
 pub use options::{ConnectProperties, SessionOptions};
 pub use outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer, Violation};

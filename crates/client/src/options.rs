@@ -40,6 +40,13 @@ pub struct SessionOptions {
     pub outgoing_topic_aliases_max: u16,
     /// How long the server may take to answer CONNECT, and PINGREQ.
     pub response_timeout: Duration,
+    /// Whether the session makes good what a server forgets: subscriptions are asked for again, and
+    /// messages at QoS 1 without an answer are published again (at least once allows it). At QoS 2
+    /// nobody knows whether such a message had arrived, so its outcome stays
+    /// [`Failure::SessionLost`]. Also lets SUBSCRIBE wait for a connection.
+    pub recovers_lost_session: bool,
+    /// Most topic filters that are remembered for that.
+    pub subscriptions_max: usize,
 }
 
 /// Properties of CONNECT (MQTT 5).
@@ -80,6 +87,8 @@ impl Default for SessionOptions {
             backlog_messages_max: 1_000,
             outgoing_topic_aliases_max: 0,
             response_timeout: Duration::from_secs(30),
+            recovers_lost_session: false,
+            subscriptions_max: 10_000,
         }
     }
 }

@@ -86,6 +86,9 @@ pub enum Failure {
     /// As many messages wait as may.
     #[error("{0} messages already wait to be sent")]
     BacklogFull(usize),
+    /// As many topic filters are remembered as may be.
+    #[error("this client already has {0} subscriptions, its own limit; unsubscribe or raise it")]
+    TooManySubscriptions(usize),
     /// All 65,535 packet ids are taken.
     #[error("all 65,535 packet ids are in use")]
     NoPacketId,

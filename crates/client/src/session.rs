@@ -15,6 +15,7 @@
 mod inbound;
 mod receive;
 mod request;
+mod subscriptions;
 mod window;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -27,6 +28,7 @@ use crate::options::SessionOptions;
 use crate::outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer};
 use inbound::{IncomingAliases, OutgoingAliases, ReceivedIds};
 use request::Request;
+use subscriptions::Subscriptions;
 use window::{PacketIds, Window};
 
 /// A number that the caller gives a request, to know its outcome by.
@@ -114,6 +116,21 @@ pub enum Output {
         /// The server's word.
         answer: FilterAnswer,
     },
+    /// The server had lost a subscription and was asked for it again; its word. A refusal ends the
+    /// subscription.
+    Resubscribed {
+        /// The topic filters.
+        filters: Vec<String>,
+        /// The server's word.
+        answer: FilterAnswer,
+    },
+    /// The server had lost a subscription and cannot be asked for it again. It has ended.
+    NotResubscribed {
+        /// The topic filters.
+        filters: Vec<String>,
+        /// Why.
+        failure: Failure,
+    },
     /// The server's answer to an UNSUBSCRIBE.
     Unsubscribed {
         /// Of the request.
@@ -142,6 +159,7 @@ pub struct Session {
     window: Window,
     backlog: VecDeque<(Token, Message)>,
     requests: BTreeMap<PacketId, Request>,
+    subscriptions: Subscriptions,
     received_ids: ReceivedIds,
     incoming_aliases: IncomingAliases,
     outgoing_aliases: OutgoingAliases,
@@ -194,6 +212,7 @@ impl Session {
             window: Window::default(),
             backlog: VecDeque::new(),
             requests: BTreeMap::new(),
+            subscriptions: Subscriptions::default(),
             received_ids: ReceivedIds::default(),
             incoming_aliases: IncomingAliases::default(),
             outgoing_aliases: OutgoingAliases::default(),
@@ -215,7 +234,7 @@ impl Session {
             Input::Subscribe {
                 token,
                 subscription,
-            } => self.subscribe(token, &subscription),
+            } => self.subscribe(token, subscription),
             Input::Unsubscribe {
                 token,
                 filters,
@@ -261,7 +280,10 @@ impl Session {
 
     /// Whether every request has had its outcome.
     pub fn is_idle(&self) -> bool {
-        self.window.is_empty() && self.backlog.is_empty() && self.requests.is_empty()
+        self.window.is_empty()
+            && self.backlog.is_empty()
+            && self.requests.is_empty()
+            && !self.subscriptions.has_due()
     }
 
     /// Messages of this client at QoS 1 and 2 that have had no outcome yet.
@@ -401,7 +423,13 @@ impl Session {
         self.incoming_aliases.clear();
         for (packet_id, request) in std::mem::take(&mut self.requests) {
             self.packet_ids.free(packet_id);
-            self.fail_request(request.token, Failure::ConnectionLost);
+            match (request.subscription, request.token) {
+                (Some(subscription), token) if self.options.recovers_lost_session => {
+                    self.subscriptions.put_due(token, subscription);
+                }
+                (_, Some(token)) => self.fail_request(token, Failure::ConnectionLost),
+                (_, None) => {}
+            }
         }
         self.outputs.push_back(Output::Closed(cause));
     }
@@ -410,9 +438,22 @@ impl Session {
     /// of it and stays.
     fn drop_session(&mut self) {
         self.received_ids.clear();
-        for (packet_id, token) in self.window.clear() {
+        self.subscriptions.session_lost();
+        let mut again = Vec::new();
+        for (packet_id, token, message) in self.window.clear() {
             self.packet_ids.free(packet_id);
-            self.fail_request(token, Failure::SessionLost);
+            match message {
+                Some(message)
+                    if self.options.recovers_lost_session && message.qos == QoS::AtLeastOnce =>
+                {
+                    again.push((token, message));
+                }
+                _ => self.fail_request(token, Failure::SessionLost),
+            }
+        }
+        // They were first, and stay it; beyond the backlog's limit, since they were taken before.
+        for entry in again.into_iter().rev() {
+            self.backlog.push_front(entry);
         }
     }
 

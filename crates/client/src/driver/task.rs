@@ -2,17 +2,23 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use columba_codec::ReasonCode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::transport::Transport;
-use super::{Ended, Event, Reply, Request};
+use super::lasting::Random;
+use super::stream::Streams;
+use super::transport::{self, Transport};
+use super::{Address, ConnectError, Ended, LastingEvent, Reply, Request};
 use crate::advice;
+use crate::backoff::{Backoff, EndedConnections};
+use crate::message::Incoming;
 use crate::outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer};
 use crate::session::{Input, Output, Session, Token};
 
@@ -22,6 +28,8 @@ const OUTGOING_BYTES_MAX: usize = 256 * 1024;
 const WAITING_REQUESTS_MAX: usize = 10_000;
 /// How long the last bytes of a connection may take.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection that lived so long resets the backoff.
+const LASTING_LIFE_MS: u64 = 10_000;
 const READ_BYTES: usize = 16 * 1024;
 
 /// Tokens are never used twice in a process, so a resumed session cannot mix up its requests.
@@ -32,9 +40,14 @@ pub(super) struct Task {
     reader: ReadHalf<Transport>,
     writer: WriteHalf<Transport>,
     requests: mpsc::Receiver<Request>,
-    events: mpsc::Sender<Event>,
-    /// Events that the queue had no room for yet.
-    stalled: VecDeque<Event>,
+    urgent: mpsc::Receiver<Request>,
+    events: mpsc::Sender<LastingEvent>,
+    /// What the queues had no room for yet.
+    stalled: VecDeque<Parcel>,
+    streams: Streams,
+    lasting: Option<LastingLink>,
+    ended: EndedConnections,
+    accepted_ms: u64,
     waiting: BTreeMap<Token, Waiting>,
     outgoing: Vec<u8>,
     written: usize,
@@ -46,6 +59,22 @@ pub(super) struct Task {
     transport_error: Option<io::Error>,
     accepted: Option<Accepted>,
     input: Vec<u8>,
+}
+
+/// What a connection that comes back needs for it.
+pub(super) struct LastingLink {
+    pub(super) address: Address,
+    pub(super) transport_timeout: Duration,
+    pub(super) clean_start: bool,
+    pub(super) backoff: Backoff,
+    pub(super) attempts_max: u32,
+    pub(super) random: Random,
+}
+
+/// Something on its way out, and where to.
+enum Parcel {
+    Event(LastingEvent),
+    Message(mpsc::Sender<Incoming>, Box<Incoming>),
 }
 
 enum Waiting {
@@ -74,8 +103,9 @@ impl Task {
     pub(super) fn new(
         session: Session,
         transport: Transport,
-        requests: mpsc::Receiver<Request>,
-        events: mpsc::Sender<Event>,
+        (requests, urgent): (mpsc::Receiver<Request>, mpsc::Receiver<Request>),
+        events: mpsc::Sender<LastingEvent>,
+        lasting: Option<LastingLink>,
     ) -> Self {
         let (reader, writer) = tokio::io::split(transport);
         Self {
@@ -83,8 +113,13 @@ impl Task {
             reader,
             writer,
             requests,
+            urgent,
             events,
             stalled: VecDeque::new(),
+            streams: Streams::default(),
+            lasting,
+            ended: EndedConnections::default(),
+            accepted_ms: 0,
             waiting: BTreeMap::new(),
             outgoing: Vec::new(),
             written: 0,
@@ -108,7 +143,11 @@ impl Task {
                 return Err(cause);
             }
             if let Some(accepted) = self.accepted.take() {
+                self.accepted_ms = self.now_ms();
                 return Ok(accepted);
+            }
+            if self.leave_if_due() {
+                continue;
             }
             let wake = self.wait(false).await;
             self.on_wake(wake);
@@ -117,13 +156,18 @@ impl Task {
 
     /// Runs the connection to its end.
     pub(super) async fn run(mut self) {
-        while self.closed.is_none() {
-            self.forget_unwanted_events();
-            if self.leave_if_due() {
-                continue;
+        loop {
+            while self.closed.is_none() {
+                self.forget_unwanted_events();
+                if self.leave_if_due() {
+                    continue;
+                }
+                let wake = self.wait(true).await;
+                self.on_wake(wake);
             }
-            let wake = self.wait(true).await;
-            self.on_wake(wake);
+            if !self.come_back().await {
+                break;
+            }
         }
         self.finish().await;
     }
@@ -146,12 +190,13 @@ impl Task {
                 Wake::Read(read)
             }
             wake = write_or_flush(&mut self.writer, bytes), if has_bytes || self.unflushed => wake,
-            _ = self.events.reserve(), if !self.stalled.is_empty() => Wake::Room,
+            () = room(&self.events, self.stalled.front()), if !self.stalled.is_empty() => Wake::Room,
             request = self.requests.recv(), if takes_requests => Wake::Request(request),
+            Some(request) = self.urgent.recv() => Wake::Request(Some(request)),
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                 Wake::Deadline
             }
-            () = self.events.closed(), if is_abandoned => Wake::Request(None),
+            () = unheard(&self.events, &self.streams), if is_abandoned => Wake::Request(None),
         }
     }
 
@@ -186,7 +231,7 @@ impl Task {
             Wake::Request(Some(request)) => self.on_request(request),
             Wake::Request(None) if self.requests_open => self.requests_open = false,
             Wake::Request(None) => {
-                self.start_leaving(ReasonCode::Success, Duration::ZERO, None);
+                self.start_leaving(ReasonCode::Success, Instant::now(), None);
             }
             Wake::Deadline => {
                 let listening = self.stalled.is_empty();
@@ -210,13 +255,17 @@ impl Task {
                     .insert(token, Waiting::Publish(message.topic.clone(), reply));
                 self.handle(Input::Publish { token, message });
             }
-            Request::Subscribe(subscription, reply) => {
+            Request::Subscribe(subscription, stream, reply) => {
                 let filters = subscription
                     .filters
                     .iter()
-                    .map(|(filter, _)| filter.clone());
+                    .map(|(filter, _)| filter.clone())
+                    .collect::<Vec<_>>();
+                if let Some(sender) = stream {
+                    self.streams.add(token, filters.clone(), sender);
+                }
                 self.waiting
-                    .insert(token, Waiting::Subscribe(filters.collect(), reply));
+                    .insert(token, Waiting::Subscribe(filters, reply));
                 self.handle(Input::Subscribe {
                     token,
                     subscription,
@@ -230,13 +279,17 @@ impl Task {
                     user_properties: Vec::new(),
                 });
             }
-            Request::Abandon => self.on_transport_end(None),
+            Request::Abandon => {
+                self.lasting = None;
+                self.on_transport_end(None);
+                self.closed.get_or_insert(CloseCause::Lost);
+            }
             Request::Disconnect {
                 reason,
-                patience,
+                until,
                 reply,
             } => {
-                self.start_leaving(reason, patience, Some(reply));
+                self.start_leaving(reason, until, Some(reply));
             }
         }
     }
@@ -244,10 +297,9 @@ impl Task {
     fn start_leaving(
         &mut self,
         reason: ReasonCode,
-        patience: Duration,
+        until: Instant,
         reply: Option<oneshot::Sender<usize>>,
     ) {
-        let until = Instant::now() + patience;
         self.leaving = Some(Leaving {
             reason,
             until,
@@ -276,8 +328,7 @@ impl Task {
     }
 
     fn handle(&mut self, input: Input<'_>) {
-        let now_millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.session.handle(now_millis, input);
+        self.session.handle(self.now_ms(), input);
         while let Some(output) = self.session.poll() {
             self.on_output(output);
         }
@@ -285,13 +336,26 @@ impl Task {
         self.pass_events();
     }
 
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     fn on_output(&mut self, output: Output) {
         match output {
             Output::Connected(accepted) => self.accepted = Some(*accepted),
-            Output::Message(incoming) => self.stalled.push_back(Event::Message(incoming)),
+            Output::Message(incoming) => self.on_message(incoming),
             Output::Published { token, answer } => self.on_published(token, Ok(answer)),
             Output::Subscribed { token, answer } | Output::Unsubscribed { token, answer } => {
                 self.on_filter_answer(token, Ok(answer));
+            }
+            Output::Resubscribed { filters, answer } => {
+                self.report_refused(&filters, &answer);
+            }
+            Output::NotResubscribed { filters, failure } => {
+                let filters = filters.join("', '");
+                self.unanswered(format!(
+                    "the subscription to '{filters}' has ended with the server's session: {failure}"
+                ));
             }
             Output::Failed { token, failure } => match self.waiting.get(&token) {
                 Some(Waiting::Subscribe(..) | Waiting::Unsubscribe(_)) => {
@@ -300,6 +364,18 @@ impl Task {
                 Some(Waiting::Publish(..)) | None => self.on_published(token, Err(failure)),
             },
             Output::Closed(cause) => self.closed = Some(cause),
+        }
+    }
+
+    fn on_message(&mut self, incoming: Box<Incoming>) {
+        let streams = self.streams.matching(&incoming.message.topic);
+        if streams.is_empty() {
+            self.event(LastingEvent::Message(incoming));
+            return;
+        }
+        for sender in streams {
+            self.stalled
+                .push_back(Parcel::Message(sender, incoming.clone()));
         }
     }
 
@@ -322,20 +398,19 @@ impl Task {
     }
 
     fn on_filter_answer(&mut self, token: Token, answer: Result<FilterAnswer, Failure>) {
+        let granted = answer
+            .as_ref()
+            .is_ok_and(|answer| answer.codes.iter().any(|code| !code.is_error()));
+        if !granted {
+            self.streams.remove(token);
+        }
         let (filters, unheard) = match self.waiting.remove(&token) {
             Some(Waiting::Subscribe(filters, reply)) => (filters, reply.send(answer).err()),
             Some(Waiting::Unsubscribe(reply)) => (Vec::new(), reply.send(answer).err()),
             Some(Waiting::Publish(..)) | None => return,
         };
         match unheard {
-            Some(Ok(answer)) => {
-                for (filter, code) in filters.iter().zip(answer.codes) {
-                    if code.is_error() {
-                        let said = answer.reason_string.as_deref();
-                        self.unanswered(advice::refused_filter(filter, code, said));
-                    }
-                }
-            }
+            Some(Ok(answer)) => self.report_refused(&filters, &answer),
             Some(Err(failure)) => {
                 self.unanswered(format!("subscribing or unsubscribing failed: {failure}"));
             }
@@ -343,25 +418,158 @@ impl Task {
         }
     }
 
+    fn report_refused(&mut self, filters: &[String], answer: &FilterAnswer) {
+        for (filter, code) in filters.iter().zip(&answer.codes) {
+            if code.is_error() {
+                let said = answer.reason_string.as_deref();
+                self.unanswered(advice::refused_filter(filter, *code, said));
+            }
+        }
+    }
+
     fn unanswered(&mut self, sentence: String) {
-        self.stalled.push_back(Event::Unanswered(sentence));
+        self.event(LastingEvent::Warning(sentence));
+    }
+
+    fn event(&mut self, event: LastingEvent) {
+        self.stalled.push_back(Parcel::Event(event));
     }
 
     fn pass_events(&mut self) {
-        while let Some(event) = self.stalled.pop_front() {
-            match self.events.try_send(event) {
-                Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
-                Err(mpsc::error::TrySendError::Full(event)) => {
-                    self.stalled.push_front(event);
-                    return;
-                }
+        while let Some(parcel) = self.stalled.pop_front() {
+            if let Some(parcel) = parcel.try_send(&self.events) {
+                self.stalled.push_front(parcel);
+                return;
             }
         }
     }
 
     fn forget_unwanted_events(&mut self) {
         if self.events.is_closed() {
-            self.stalled.clear();
+            self.stalled
+                .retain(|parcel| matches!(parcel, Parcel::Message(..)));
+        }
+    }
+
+    /// After the end of a connection: brings the next one, if there is to be one.
+    async fn come_back(&mut self) -> bool {
+        let Some(mut link) = self.lasting.take() else {
+            return false;
+        };
+        let Some(mut cause) = self.closed.take() else {
+            return false;
+        };
+        let lived_ms = self.now_ms().saturating_sub(self.accepted_ms);
+        // A server that accepts and closes at once must not be asked without pause.
+        if lived_ms >= LASTING_LIFE_MS {
+            link.backoff.reset();
+        }
+        let story = self.ended.on_end(self.accepted_ms, self.now_ms(), &cause);
+        if let Some(sentence) = story {
+            self.unanswered(sentence);
+        }
+        if !matches!(cause, CloseCause::Lost) {
+            self.finish_transport().await;
+        }
+        loop {
+            let gives_up = link.backoff.attempts() >= link.attempts_max;
+            if gives_up || matches!(cause, CloseCause::Requested | CloseCause::Options(_)) {
+                self.closed = Some(cause);
+                return false;
+            }
+            let transport = match self.open_again(&mut link, ConnectError::Mqtt(cause)).await {
+                Ok(transport) => transport,
+                Err(cause) => {
+                    self.closed = Some(cause);
+                    return false;
+                }
+            };
+            self.install(transport);
+            match self.connect(link.clean_start).await {
+                Ok(accepted) => {
+                    self.event(LastingEvent::Connected(Box::new(accepted)));
+                    self.pass_events();
+                    self.lasting = Some(link);
+                    return true;
+                }
+                Err(refused) => cause = refused,
+            }
+        }
+    }
+
+    fn install(&mut self, transport: Transport) {
+        (self.reader, self.writer) = tokio::io::split(transport);
+        self.outgoing.clear();
+        self.written = 0;
+        self.unflushed = false;
+        self.transport_error = None;
+    }
+
+    /// Waits and opens a transport, again and again, taking requests meanwhile.
+    async fn open_again(
+        &mut self,
+        link: &mut LastingLink,
+        mut error: ConnectError,
+    ) -> Result<Transport, CloseCause> {
+        loop {
+            if link.backoff.attempts() >= link.attempts_max {
+                return Err(match error {
+                    ConnectError::Mqtt(cause) => cause,
+                    other => {
+                        self.unanswered(other.to_string());
+                        CloseCause::Lost
+                    }
+                });
+            }
+            let next_attempt_after = link.backoff.next_delay(link.random.next());
+            self.event(LastingEvent::Disconnected {
+                error,
+                next_attempt_after,
+            });
+            self.pass_events();
+            let address = &link.address;
+            let opening = async {
+                sleep(next_attempt_after).await;
+                transport::open(address, link.transport_timeout).await
+            };
+            match self.while_opening(opening).await {
+                Some(Ok(transport)) => return Ok(transport),
+                Some(Err(failed)) => error = failed,
+                None => return Err(self.closed.take().unwrap_or(CloseCause::Requested)),
+            }
+        }
+    }
+
+    /// Takes requests until `opening` is done, or until the client leaves (`None`).
+    async fn while_opening<T>(&mut self, opening: impl Future<Output = T>) -> Option<T> {
+        let mut opening = pin!(opening);
+        loop {
+            self.forget_unwanted_events();
+            if let Some(leaving) = &self.leaving
+                && (self.session.is_idle() || Instant::now() >= leaving.until)
+            {
+                return None;
+            }
+            if self.closed.is_some() {
+                return None;
+            }
+            let takes_requests = self.requests_open
+                && self.leaving.is_none()
+                && self.session.has_room()
+                && self.waiting.len() < WAITING_REQUESTS_MAX;
+            let is_abandoned = !self.requests_open && self.leaving.is_none();
+            let until = self.leaving.as_ref().map(|leaving| leaving.until);
+            let wake = tokio::select! {
+                opened = &mut opening => return Some(opened),
+                () = room(&self.events, self.stalled.front()), if !self.stalled.is_empty() => {
+                    Wake::Room
+                }
+                request = self.requests.recv(), if takes_requests => Wake::Request(request),
+                Some(request) = self.urgent.recv() => Wake::Request(Some(request)),
+                () = unheard(&self.events, &self.streams), if is_abandoned => Wake::Request(None),
+                () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => continue,
+            };
+            self.on_wake(wake);
         }
     }
 
@@ -403,13 +611,53 @@ impl Task {
             transport_error: self.transport_error,
             session: self.session,
         };
-        self.stalled.push_back(Event::Ended(Box::new(ended)));
-        for event in self.stalled {
-            if self.events.send(event).await.is_err() {
-                return;
-            }
+        self.stalled
+            .push_back(Parcel::Event(LastingEvent::Ended(Box::new(ended))));
+        for parcel in self.stalled {
+            // Nobody there is nobody to tell.
+            let _ = match parcel {
+                Parcel::Event(event) => self.events.send(event).await.is_ok(),
+                Parcel::Message(sender, incoming) => sender.send(*incoming).await.is_ok(),
+            };
         }
     }
+}
+
+impl Parcel {
+    /// Gives the parcel back if there is no room for it.
+    fn try_send(self, events: &mpsc::Sender<LastingEvent>) -> Option<Self> {
+        match self {
+            Self::Event(event) => match events.try_send(event) {
+                Ok(()) | Err(TrySendError::Closed(_)) => None,
+                Err(TrySendError::Full(event)) => Some(Self::Event(event)),
+            },
+            Self::Message(sender, incoming) => match sender.try_send(*incoming) {
+                Ok(()) => None,
+                // Its stream was dropped a moment ago: as without a stream.
+                Err(TrySendError::Closed(incoming)) => {
+                    Self::Event(LastingEvent::Message(Box::new(incoming))).try_send(events)
+                }
+                Err(TrySendError::Full(incoming)) => {
+                    Some(Self::Message(sender, Box::new(incoming)))
+                }
+            },
+        }
+    }
+}
+
+/// Waits until the first parcel has room where it goes.
+async fn room(events: &mpsc::Sender<LastingEvent>, parcel: Option<&Parcel>) {
+    // A receiver that is gone is room too: trying to send finds out.
+    match parcel {
+        Some(Parcel::Message(sender, _)) => drop(sender.reserve().await),
+        Some(Parcel::Event(_)) | None => drop(events.reserve().await),
+    }
+}
+
+/// Waits until nobody listens any more.
+async fn unheard(events: &mpsc::Sender<LastingEvent>, streams: &Streams) {
+    events.closed().await;
+    streams.closed().await;
 }
 
 /// Writes what there is, or flushes if there is nothing. Dropping it on the way loses nothing.

@@ -3,7 +3,7 @@
 use columba_codec::packet::{Acknowledgement, ConnAck, Packet, Publish, SubAck, UnsubAck};
 use columba_codec::{PacketId, Properties, PropertyId, QoS, ReasonCode, Version};
 
-use super::request::RequestKind;
+use super::request::{Request, RequestKind};
 use super::window::{Found, Published};
 use super::{Limits, Output, Session, State};
 use crate::message::{Incoming, user_properties};
@@ -79,6 +79,7 @@ impl Session {
         } else {
             self.drop_session();
         }
+        self.subscribe_to_due();
         Ok(())
     }
 
@@ -230,47 +231,59 @@ impl Session {
     }
 
     fn on_suback(&mut self, suback: &SubAck<'_>) -> Result<(), Violation> {
-        let found = self.take_request(suback.packet_id, RequestKind::Subscribe)?;
-        let Some((token, filters)) = found else {
+        let Some(request) = self.take_request(suback.packet_id, RequestKind::Subscribe)? else {
             return Ok(());
         };
-        if suback.codes.len() != filters {
+        let answer = filter_answer(suback.codes, suback.properties);
+        if suback.codes.len() != request.filters || answer.codes.len() != request.filters {
+            self.requests.insert(suback.packet_id, request);
             return Err(Violation::CodeCount);
         }
-        let answer = filter_answer(suback.codes, suback.properties);
-        self.outputs.push_back(Output::Subscribed { token, answer });
+        self.packet_ids.free(suback.packet_id);
+        let subscription = request.subscription.unwrap_or_default();
+        if self.options.recovers_lost_session {
+            self.subscriptions.on_answer(&subscription, &answer.codes);
+        }
+        self.outputs.push_back(match request.token {
+            Some(token) => Output::Subscribed { token, answer },
+            None => Output::Resubscribed {
+                filters: subscription.into_filter_names(),
+                answer,
+            },
+        });
         Ok(())
     }
 
     fn on_unsuback(&mut self, unsuback: &UnsubAck<'_>) -> Result<(), Violation> {
-        let found = self.take_request(unsuback.packet_id, RequestKind::Unsubscribe)?;
-        let Some((token, filters)) = found else {
+        let Some(request) = self.take_request(unsuback.packet_id, RequestKind::Unsubscribe)? else {
             return Ok(());
         };
         let mut answer = filter_answer(unsuback.codes, unsuback.properties);
         if !self.options.version.has_reason_codes() {
-            answer.codes = vec![ReasonCode::Success; filters];
+            answer.codes = vec![ReasonCode::Success; request.filters];
         }
-        if answer.codes.len() != filters {
+        if answer.codes.len() != request.filters {
+            self.requests.insert(unsuback.packet_id, request);
             return Err(Violation::CodeCount);
         }
-        self.outputs
-            .push_back(Output::Unsubscribed { token, answer });
+        self.packet_ids.free(unsuback.packet_id);
+        if let Some(token) = request.token {
+            self.outputs
+                .push_back(Output::Unsubscribed { token, answer });
+        }
         Ok(())
     }
 
+    /// Takes out the request that is answered. What breaks the rules stays in its place, so that
+    /// closing the connection reports it.
     fn take_request(
         &mut self,
         packet_id: PacketId,
         kind: RequestKind,
-    ) -> Result<Option<(super::Token, usize)>, Violation> {
+    ) -> Result<Option<Request>, Violation> {
         match self.requests.remove(&packet_id) {
-            Some(request) if request.kind == kind => {
-                self.packet_ids.free(packet_id);
-                Ok(Some((request.token, request.filters)))
-            }
+            Some(request) if request.kind == kind => Ok(Some(request)),
             Some(request) => {
-                // Back to its place, so that closing the connection reports it.
                 self.requests.insert(packet_id, request);
                 Err(Violation::WrongAcknowledgement)
             }

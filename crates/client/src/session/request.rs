@@ -15,9 +15,12 @@ use crate::outcome::{Answer, Failure};
 /// A SUBSCRIBE or UNSUBSCRIBE without its answer.
 #[derive(Debug)]
 pub(super) struct Request {
-    pub(super) token: Token,
+    /// Who waits for the answer; nobody if the session asks by itself.
+    pub(super) token: Option<Token>,
     pub(super) kind: RequestKind,
     pub(super) filters: usize,
+    /// Of a SUBSCRIBE.
+    pub(super) subscription: Option<Subscription>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,13 +185,57 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn subscribe(&mut self, token: Token, subscription: &Subscription) {
-        if let Err(failure) = self.try_subscribe(token, subscription) {
+    pub(super) fn subscribe(&mut self, token: Token, subscription: Subscription) {
+        let recovers = self.options.recovers_lost_session;
+        let asked = if recovers && !self.has_room_for(&subscription) {
+            Err(Failure::TooManySubscriptions(self.subscriptions.len()))
+        } else if recovers && !self.is_open() {
+            self.subscriptions.put_due(Some(token), subscription);
+            Ok(())
+        } else {
+            self.try_subscribe(Some(token), &subscription)
+        };
+        if let Err(failure) = asked {
             self.fail_request(token, failure);
         }
     }
 
-    fn try_subscribe(&mut self, token: Token, subscription: &Subscription) -> Result<(), Failure> {
+    fn has_room_for(&self, subscription: &Subscription) -> bool {
+        let asked = self
+            .requests
+            .values()
+            .filter_map(|request| request.subscription.as_ref())
+            .map(|subscription| subscription.filters.len());
+        let new = subscription
+            .filters
+            .iter()
+            .filter(|(filter, _)| !self.subscriptions.has_granted(filter))
+            .count();
+        self.subscriptions.len() + asked.sum::<usize>() + new <= self.options.subscriptions_max
+    }
+
+    /// Asks for what was wanted without a connection, and for what the server has lost.
+    pub(super) fn subscribe_to_due(&mut self) {
+        for (token, subscription) in self.subscriptions.take_due() {
+            let Err(failure) = self.try_subscribe(token, &subscription) else {
+                continue;
+            };
+            match token {
+                Some(token) => self.fail_request(token, failure),
+                None => {
+                    let filters = subscription.into_filter_names();
+                    self.outputs
+                        .push_back(Output::NotResubscribed { filters, failure });
+                }
+            }
+        }
+    }
+
+    fn try_subscribe(
+        &mut self,
+        token: Option<Token>,
+        subscription: &Subscription,
+    ) -> Result<(), Failure> {
         let State::Open(limits) = self.state else {
             return Err(Failure::NotConnected);
         };
@@ -225,6 +272,7 @@ impl Session {
             token,
             kind: RequestKind::Subscribe,
             filters: subscription.filters.len(),
+            subscription: Some(subscription.clone()),
         };
         self.send_request(request, limits, |packet_id| {
             let properties = properties.as_properties();
@@ -267,10 +315,12 @@ impl Session {
         let mut properties = PropertiesBuf::new();
         put_user_properties(user_properties, &mut properties)?;
         let request = Request {
-            token,
+            token: Some(token),
             kind: RequestKind::Unsubscribe,
             filters: filters.len(),
+            subscription: None,
         };
+        self.subscriptions.forget(filters);
         let filters = UnsubscribeFilters::from_bytes(&bytes).map_err(|_| Failure::NoFilters)?;
         self.send_request(request, limits, |packet_id| {
             let properties = properties.as_properties();
@@ -295,6 +345,12 @@ impl Session {
         }
         self.requests.insert(packet_id, request);
         Ok(())
+    }
+}
+
+impl Subscription {
+    pub(super) fn into_filter_names(self) -> Vec<String> {
+        self.filters.into_iter().map(|(filter, _)| filter).collect()
     }
 }
 

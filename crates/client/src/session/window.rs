@@ -159,17 +159,17 @@ impl Window {
         }
     }
 
-    /// Forgets everything and says what it was.
-    pub(super) fn clear(&mut self) -> Vec<(PacketId, Token)> {
+    /// Forgets everything and says what it was; with the message if PUBREC had not come.
+    pub(super) fn clear(&mut self) -> Vec<(PacketId, Token, Option<Message>)> {
         self.resend = 0;
         let released = self
             .released
             .drain(..)
-            .map(|entry| (entry.packet_id, entry.token));
+            .map(|entry| (entry.packet_id, entry.token, None));
         let published = self
             .published
             .drain(..)
-            .map(|entry| (entry.packet_id, entry.token));
+            .map(|entry| (entry.packet_id, entry.token, Some(entry.message)));
         released.chain(published).collect()
     }
 

@@ -1,0 +1,180 @@
+//! A connection that comes back by itself.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::task::{LastingLink, Task};
+use super::{Client, ConnectError, ConnectOptions, Ended, transport};
+use crate::backoff::Backoff;
+use crate::message::Incoming;
+use crate::outcome::{Accepted, CloseCause};
+use crate::session::Session;
+
+/// How [`Client::connect_lasting`] comes back.
+#[derive(Clone, Debug)]
+pub struct Reconnect {
+    /// The first wait; each further one is twice as long, with jitter (see [`Backoff`]).
+    pub first_delay: Duration,
+    /// The longest wait.
+    pub longest_delay: Duration,
+    /// Attempts in a row after which to give up; `None` for never.
+    pub attempts_max: Option<u32>,
+    /// Seed of the jitter; `None` draws one.
+    pub jitter_seed: Option<u64>,
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Self {
+            first_delay: Duration::from_millis(500),
+            longest_delay: Duration::from_secs(60),
+            attempts_max: None,
+            jitter_seed: None,
+        }
+    }
+}
+
+/// What happens to a lasting connection without having been asked for.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum LastingEvent {
+    /// A message that no stream of [`Client::subscribe_stream`] takes.
+    Message(Box<Incoming>),
+    /// The connection is back. The first one is not reported.
+    Connected(Box<Accepted>),
+    /// The connection is gone, or an attempt to bring it back failed. Requests wait.
+    Disconnected {
+        /// Why, as a sentence for people with its `Display`.
+        error: ConnectError,
+        /// The wait before the next attempt.
+        next_attempt_after: Duration,
+    },
+    /// Something went wrong that nobody waits for, or the ends of several connections tell a story;
+    /// a sentence that says what, and what to do.
+    Warning(String),
+    /// It is over for good. Always the last event.
+    Ended(Box<Ended>),
+}
+
+/// The events of a lasting connection, in order.
+///
+/// When nobody takes them, reading from the server stops. Dropping this says that nobody wants
+/// them, and that messages outside of streams may go.
+#[derive(Debug)]
+pub struct LastingEvents {
+    receiver: mpsc::Receiver<LastingEvent>,
+}
+
+impl LastingEvents {
+    /// The next event; `None` after [`LastingEvent::Ended`]. Cancel safe.
+    pub async fn next(&mut self) -> Option<LastingEvent> {
+        self.receiver.recv().await
+    }
+}
+
+impl Client {
+    /// Connects, and from then on connects again whenever the connection ends other than by
+    /// [`Client::disconnect`] or [`Client::abandon`].
+    ///
+    /// The first attempt's failure is returned: wrong addresses and passwords show at once. Later
+    /// on, messages at QoS 1 and 2 and subscriptions wait for the connection, up to the session's
+    /// limits; a message at QoS 0 fails without one. The session recovers what a server forgets
+    /// ([`crate::SessionOptions::recovers_lost_session`] is switched on).
+    ///
+    /// The server keeps the session between connections only if asked to: with MQTT 5 by a Session
+    /// Expiry Interval, with MQTT 3 by `clean_start: false`. Without it, what others publish in the
+    /// meantime is lost, and an unanswered message at QoS 2 ends in
+    /// [`crate::Failure::SessionLost`].
+    ///
+    /// # Errors
+    /// [`ConnectError`], whose text is a sentence for people.
+    pub async fn connect_lasting(
+        options: ConnectOptions,
+        reconnect: Reconnect,
+    ) -> Result<(Self, LastingEvents), ConnectError> {
+        let mut session = options.session.clone();
+        session.recovers_lost_session = true;
+        Self::resume_lasting(options, reconnect, Session::new(session)).await
+    }
+
+    /// [`Self::connect_lasting`] with the session of an earlier connection, whose own options stay
+    /// in force.
+    ///
+    /// # Errors
+    /// [`ConnectError`], whose text is a sentence for people.
+    pub async fn resume_lasting(
+        options: ConnectOptions,
+        reconnect: Reconnect,
+        session: Session,
+    ) -> Result<(Self, LastingEvents), ConnectError> {
+        // Clean Session of MQTT 3 says at once how the session ends; asking otherwise on the next
+        // connection would leave a session on the server for ever. MQTT 5 has an expiry for that.
+        let cleans = options.clean_start && !session.options().version.has_properties();
+        let link = LastingLink {
+            address: options.address.clone(),
+            transport_timeout: options.transport_timeout,
+            clean_start: cleans,
+            backoff: Backoff::new(reconnect.first_delay, reconnect.longest_delay),
+            attempts_max: reconnect.attempts_max.unwrap_or(u32::MAX),
+            random: Random(reconnect.jitter_seed.unwrap_or_else(draw_seed)),
+        };
+        let (client, receiver) = Self::open(options, session, Some(link)).await?;
+        Ok((client, LastingEvents { receiver }))
+    }
+
+    pub(super) async fn open(
+        options: ConnectOptions,
+        session: Session,
+        link: Option<LastingLink>,
+    ) -> Result<(Self, mpsc::Receiver<LastingEvent>), ConnectError> {
+        session
+            .options()
+            .check()
+            .map_err(|failure| ConnectError::Mqtt(CloseCause::Options(failure)))?;
+        let transport = transport::open(&options.address, &options.route, options.transport_timeout).await?;
+        let (requests, request_receiver) = mpsc::channel(options.requests_max.max(1));
+        let (urgent, urgent_receiver) = mpsc::channel(1);
+        let (events, receiver) = mpsc::channel(options.events_max.max(1));
+        let mut task = Task::new(
+            session,
+            transport,
+            (request_receiver, urgent_receiver),
+            events,
+            link,
+        );
+        let accepted = task
+            .connect(options.clean_start)
+            .await
+            .map_err(ConnectError::Mqtt)?;
+        tokio::spawn(task.run());
+        let client = Self {
+            requests,
+            urgent,
+            accepted: std::sync::Arc::new(accepted),
+        };
+        Ok((client, receiver))
+    }
+}
+
+/// Numbers for jitter (SplitMix64).
+#[derive(Debug)]
+pub(super) struct Random(u64);
+
+impl Random {
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+fn draw_seed() -> u64 {
+    let mut seed = [0; 8];
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    // Jitter is no secret: without randomness clients come back together, and that is all.
+    let _ = provider.secure_random.fill(&mut seed);
+    u64::from_le_bytes(seed)
+}
