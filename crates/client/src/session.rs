@@ -27,7 +27,7 @@ use crate::message::{Incoming, Message};
 use crate::options::SessionOptions;
 use crate::outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer};
 use inbound::{IncomingAliases, OutgoingAliases, ReceivedIds};
-use request::Request;
+use request::{Asked, Request};
 use subscriptions::Subscriptions;
 use window::{PacketIds, Window};
 
@@ -423,8 +423,8 @@ impl Session {
         self.incoming_aliases.clear();
         for (packet_id, request) in std::mem::take(&mut self.requests) {
             self.packet_ids.free(packet_id);
-            match (request.subscription, request.token) {
-                (Some(subscription), token) if self.options.recovers_lost_session => {
+            match (request.asked, request.token) {
+                (Asked::Subscribe(subscription), token) if self.options.recovers_lost_session => {
                     self.subscriptions.put_due(token, subscription);
                 }
                 (_, Some(token)) => self.fail_request(token, Failure::ConnectionLost),

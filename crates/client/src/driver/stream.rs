@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use columba_codec::topic;
+use columba_codec::topic::TopicFilter;
 use futures_util::Stream;
 use tokio::sync::mpsc;
 
@@ -99,10 +99,9 @@ impl Streams {
     pub(super) fn matching(&self, topic: &str) -> Vec<mpsc::Sender<Incoming>> {
         let wants = |outlet: &&Outlet| {
             !outlet.sender.is_closed()
-                && outlet
-                    .filters
-                    .iter()
-                    .any(|filter| topic::matches(unshared(filter), topic))
+                && outlet.filters.iter().any(|filter| {
+                    TopicFilter::parse(filter).is_ok_and(|filter| filter.matches(topic))
+                })
         };
         let matching = self.streams.iter().filter(wants);
         matching.map(|outlet| outlet.sender.clone()).collect()
@@ -113,13 +112,5 @@ impl Streams {
         for outlet in &self.streams {
             outlet.sender.closed().await;
         }
-    }
-}
-
-/// The filter of a shared subscription without `$share` and its name.
-fn unshared(filter: &str) -> &str {
-    match columba_codec::topic::TopicFilter::parse(filter) {
-        Ok(parsed) if parsed.share().is_some() => filter.splitn(3, '/').nth(2).unwrap_or(filter),
-        _ => filter,
     }
 }

@@ -48,6 +48,8 @@ pub(super) struct Task {
     lasting: Option<LastingLink>,
     ended: EndedConnections,
     accepted_ms: u64,
+    /// The client wants the connection to end like a lost one, and no other.
+    abandoned: bool,
     waiting: BTreeMap<Token, Waiting>,
     outgoing: Vec<u8>,
     written: usize,
@@ -120,6 +122,7 @@ impl Task {
             lasting,
             ended: EndedConnections::default(),
             accepted_ms: 0,
+            abandoned: false,
             waiting: BTreeMap::new(),
             outgoing: Vec::new(),
             written: 0,
@@ -280,7 +283,7 @@ impl Task {
                 });
             }
             Request::Abandon => {
-                self.lasting = None;
+                self.abandoned = true;
                 self.on_transport_end(None);
                 self.closed.get_or_insert(CloseCause::Lost);
             }
@@ -472,7 +475,7 @@ impl Task {
             self.finish_transport().await;
         }
         loop {
-            let gives_up = link.backoff.attempts() >= link.attempts_max;
+            let gives_up = self.abandoned || link.backoff.attempts() >= link.attempts_max;
             if gives_up || matches!(cause, CloseCause::Requested | CloseCause::Options(_)) {
                 self.closed = Some(cause);
                 return false;

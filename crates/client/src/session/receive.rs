@@ -3,9 +3,9 @@
 use columba_codec::packet::{Acknowledgement, ConnAck, Packet, Publish, SubAck, UnsubAck};
 use columba_codec::{PacketId, Properties, PropertyId, QoS, ReasonCode, Version};
 
-use super::request::{Request, RequestKind};
+use super::request::{Asked, Request};
 use super::window::{Found, Published};
-use super::{Limits, Output, Session, State};
+use super::{Limits, Output, Session, State, Subscription, Token};
 use crate::message::{Incoming, user_properties};
 use crate::outcome::{Accepted, Answer, CloseCause, FilterAnswer, Violation};
 
@@ -231,63 +231,80 @@ impl Session {
     }
 
     fn on_suback(&mut self, suback: &SubAck<'_>) -> Result<(), Violation> {
-        let Some(request) = self.take_request(suback.packet_id, RequestKind::Subscribe)? else {
-            return Ok(());
-        };
         let answer = filter_answer(suback.codes, suback.properties);
-        if suback.codes.len() != request.filters || answer.codes.len() != request.filters {
-            self.requests.insert(suback.packet_id, request);
-            return Err(Violation::CodeCount);
+        match self.requests.remove(&suback.packet_id) {
+            Some(Request {
+                token,
+                asked: Asked::Subscribe(subscription),
+            }) if suback.codes.len() == subscription.filters.len()
+                && answer.codes.len() == subscription.filters.len() =>
+            {
+                self.packet_ids.free(suback.packet_id);
+                self.on_subscribed(token, subscription, answer);
+                Ok(())
+            }
+            Some(request) => Err(self.wrong_answer(suback.packet_id, request, true)),
+            None => Ok(()),
         }
-        self.packet_ids.free(suback.packet_id);
-        let subscription = request.subscription.unwrap_or_default();
+    }
+
+    fn on_subscribed(
+        &mut self,
+        token: Option<Token>,
+        subscription: Subscription,
+        answer: FilterAnswer,
+    ) {
         if self.options.recovers_lost_session {
             self.subscriptions.on_answer(&subscription, &answer.codes);
         }
-        self.outputs.push_back(match request.token {
+        self.outputs.push_back(match token {
             Some(token) => Output::Subscribed { token, answer },
             None => Output::Resubscribed {
                 filters: subscription.into_filter_names(),
                 answer,
             },
         });
-        Ok(())
     }
 
     fn on_unsuback(&mut self, unsuback: &UnsubAck<'_>) -> Result<(), Violation> {
-        let Some(request) = self.take_request(unsuback.packet_id, RequestKind::Unsubscribe)? else {
-            return Ok(());
-        };
         let mut answer = filter_answer(unsuback.codes, unsuback.properties);
-        if !self.options.version.has_reason_codes() {
-            answer.codes = vec![ReasonCode::Success; request.filters];
+        match self.requests.remove(&unsuback.packet_id) {
+            Some(Request {
+                token,
+                asked: Asked::Unsubscribe(filters),
+            }) if !self.options.version.has_reason_codes()
+                || answer.codes.len() == filters.len() =>
+            {
+                self.packet_ids.free(unsuback.packet_id);
+                if !self.options.version.has_reason_codes() {
+                    answer.codes = vec![ReasonCode::Success; filters.len()];
+                }
+                // A SUBSCRIBE to the same filter may have been answered in between.
+                self.subscriptions.forget(&filters);
+                if let Some(token) = token {
+                    self.outputs
+                        .push_back(Output::Unsubscribed { token, answer });
+                }
+                Ok(())
+            }
+            Some(request) => Err(self.wrong_answer(unsuback.packet_id, request, false)),
+            None => Ok(()),
         }
-        if answer.codes.len() != request.filters {
-            self.requests.insert(unsuback.packet_id, request);
-            return Err(Violation::CodeCount);
-        }
-        self.packet_ids.free(unsuback.packet_id);
-        if let Some(token) = request.token {
-            self.outputs
-                .push_back(Output::Unsubscribed { token, answer });
-        }
-        Ok(())
     }
 
-    /// Takes out the request that is answered. What breaks the rules stays in its place, so that
-    /// closing the connection reports it.
-    fn take_request(
+    /// Puts the request back to its place, so that closing the connection reports it.
+    fn wrong_answer(
         &mut self,
         packet_id: PacketId,
-        kind: RequestKind,
-    ) -> Result<Option<Request>, Violation> {
-        match self.requests.remove(&packet_id) {
-            Some(request) if request.kind == kind => Ok(Some(request)),
-            Some(request) => {
-                self.requests.insert(packet_id, request);
-                Err(Violation::WrongAcknowledgement)
-            }
-            None => Ok(None),
+        request: Request,
+        is_suback: bool,
+    ) -> Violation {
+        let is_its_kind = matches!(request.asked, Asked::Subscribe(_)) == is_suback;
+        self.requests.insert(packet_id, request);
+        if is_its_kind {
+            Violation::CodeCount
+        } else {
+            Violation::WrongAcknowledgement
         }
     }
 }

@@ -17,16 +17,13 @@ use crate::outcome::{Answer, Failure};
 pub(super) struct Request {
     /// Who waits for the answer; nobody if the session asks by itself.
     pub(super) token: Option<Token>,
-    pub(super) kind: RequestKind,
-    pub(super) filters: usize,
-    /// Of a SUBSCRIBE.
-    pub(super) subscription: Option<Subscription>,
+    pub(super) asked: Asked,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RequestKind {
-    Subscribe,
-    Unsubscribe,
+#[derive(Debug)]
+pub(super) enum Asked {
+    Subscribe(Subscription),
+    Unsubscribe(Vec<String>),
 }
 
 impl Session {
@@ -201,11 +198,10 @@ impl Session {
     }
 
     fn has_room_for(&self, subscription: &Subscription) -> bool {
-        let asked = self
-            .requests
-            .values()
-            .filter_map(|request| request.subscription.as_ref())
-            .map(|subscription| subscription.filters.len());
+        let asked = self.requests.values().map(|request| match &request.asked {
+            Asked::Subscribe(subscription) => subscription.filters.len(),
+            Asked::Unsubscribe(_) => 0,
+        });
         let new = subscription
             .filters
             .iter()
@@ -270,9 +266,7 @@ impl Session {
             .map_err(|_| Failure::NoFilters)?;
         let request = Request {
             token,
-            kind: RequestKind::Subscribe,
-            filters: subscription.filters.len(),
-            subscription: Some(subscription.clone()),
+            asked: Asked::Subscribe(subscription.clone()),
         };
         self.send_request(request, limits, |packet_id| {
             let properties = properties.as_properties();
@@ -316,9 +310,7 @@ impl Session {
         put_user_properties(user_properties, &mut properties)?;
         let request = Request {
             token: Some(token),
-            kind: RequestKind::Unsubscribe,
-            filters: filters.len(),
-            subscription: None,
+            asked: Asked::Unsubscribe(filters.to_vec()),
         };
         self.subscriptions.forget(filters);
         let filters = UnsubscribeFilters::from_bytes(&bytes).map_err(|_| Failure::NoFilters)?;

@@ -5,6 +5,8 @@
     reason = "tests of the driver start a real server with files and ports of its own"
 )]
 
+mod lasting;
+
 use std::io::Write;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
