@@ -317,6 +317,9 @@ impl Client {
 
     /// Ends the connection without a DISCONNECT, as if the network had failed: the server publishes
     /// the Will. Ends in [`Event::Ended`] with [`CloseCause::Lost`].
+    ///
+    /// Goes past requests that wait to be looked at; await their answers first if they matter. A
+    /// lasting connection does not come back from it.
     pub async fn abandon(&self) {
         // A connection that is over needs no end.
         let _ = self.urgent.send(Request::Abandon).await;

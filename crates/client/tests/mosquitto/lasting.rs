@@ -114,14 +114,11 @@ async fn qos_2_is_exactly_once_through_cuts_with_mqtt_5() {
     exactly_once(11, Version::V5, 64, false).await;
 }
 
+// Mosquitto handles 20 incoming messages at a time. It announces that with MQTT 5; MQTT 3 has no way
+// to, and there this test keeps to it by itself.
 #[tokio::test]
 async fn qos_2_is_exactly_once_through_cuts_with_mqtt_3() {
     exactly_once(12, Version::V311, 20, false).await;
-}
-
-#[tokio::test]
-async fn tmp_64() {
-    exactly_once(12, Version::V311, 64, false).await;
 }
 
 #[tokio::test]
