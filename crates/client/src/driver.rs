@@ -17,7 +17,7 @@ mod websocket;
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -300,18 +300,23 @@ impl Client {
             reply,
         };
         let (reply, answer) = oneshot::channel();
-        let orderly = timeout_at(until, async {
+        let mut orderly = pin!(async {
             self.requests.send(leave(reply)).await.ok()?;
             answer.await.ok()
         });
-        if let Ok(unfinished) = orderly.await {
+        if let Ok(unfinished) = timeout_at(until, &mut orderly).await {
             return unfinished.unwrap_or_default();
         }
-        // Requests that wait for a connection or for room stand before this one: past them.
+        // Requests that wait for a connection or for room stand before this one: past them. If the
+        // task has begun to leave meanwhile, the first question is the one that it answers.
         let (reply, answer) = oneshot::channel();
-        match self.urgent.send(leave(reply)).await {
-            Ok(()) => answer.await.unwrap_or_default(),
-            Err(_) => 0,
+        if self.urgent.send(leave(reply)).await.is_err() {
+            return orderly.await.unwrap_or_default();
+        }
+        tokio::select! {
+            Some(unfinished) = &mut orderly => unfinished,
+            Ok(unfinished) = answer => unfinished,
+            else => 0,
         }
     }
 

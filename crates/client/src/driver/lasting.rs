@@ -59,8 +59,8 @@ pub enum LastingEvent {
 
 /// The events of a lasting connection, in order.
 ///
-/// When nobody takes them, reading from the server stops. Dropping this says that nobody wants
-/// them, and that messages outside of streams may go.
+/// When nobody takes them, reading from the server and connecting again stop. Dropping this says
+/// that nobody wants them, and that messages outside of streams may go.
 #[derive(Debug)]
 pub struct LastingEvents {
     receiver: mpsc::Receiver<LastingEvent>,

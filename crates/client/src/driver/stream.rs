@@ -75,7 +75,7 @@ struct Outlet {
 
 impl Streams {
     /// Adds one before the server has answered: it may send messages before SUBACK
-    /// (`MQTT-3.8.4`, non-normative).
+    /// (MQTT 5, 3.8.4, non-normative).
     pub(super) fn add(
         &mut self,
         token: Token,

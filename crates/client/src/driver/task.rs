@@ -563,7 +563,8 @@ impl Task {
             let is_abandoned = !self.requests_open && self.leaving.is_none();
             let until = self.leaving.as_ref().map(|leaving| leaving.until);
             let wake = tokio::select! {
-                opened = &mut opening => return Some(opened),
+                // Each attempt may make an event, and events that nobody takes must not pile up.
+                opened = &mut opening, if self.stalled.is_empty() => return Some(opened),
                 () = room(&self.events, self.stalled.front()), if !self.stalled.is_empty() => {
                     Wake::Room
                 }
