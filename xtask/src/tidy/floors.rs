@@ -35,7 +35,8 @@ const FLOORS: [Floor; 11] = [
     Floor {
         name: "client",
         may_use: &["codec"],
-        tests_may_use: &[],
+        // A broker of ours to talk to.
+        tests_may_use: &["broker", "server"],
     },
     Floor {
         name: "bench",

@@ -1,0 +1,86 @@
+//! Connections that come back.
+
+use columba_client::driver::{LastingEvent, Messages, Reconnect};
+
+use super::*;
+
+pub(crate) fn at_once() -> Reconnect {
+    Reconnect {
+        first_delay: Duration::from_millis(2),
+        longest_delay: Duration::from_millis(4),
+        jitter_seed: Some(1),
+        ..Reconnect::default()
+    }
+}
+
+pub(crate) async fn next(messages: &mut Messages) -> String {
+    let message = tokio::time::timeout(PATIENCE, messages.next()).await;
+    let message = message.expect("in time").expect("the stream goes on");
+    String::from_utf8(message.message.payload).expect("text")
+}
+
+pub(crate) fn to(filter: &str, qos: QoS) -> Subscription {
+    let options = SubscribeOptions::from_qos(qos);
+    Subscription {
+        filters: vec![(filter.to_owned(), options)],
+        ..Subscription::default()
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_memory_is_asked_for_subscriptions_again() {
+    let server = Mosquitto::start().await;
+    let options = server.options(Version::V311, "forgotten");
+    let (client, mut events) = Client::connect_lasting(options.clone(), at_once())
+        .await
+        .expect("connects");
+    let subscribed = client.subscribe_stream(to("x", QoS::AtLeastOnce), 4);
+    let (_, mut messages) = subscribed.await.expect("subscribes");
+    // Another client with the same id throws this one out; it leaves, and both sides forget.
+    let (other, mut other_events) = Client::connect(options).await.expect("connects");
+    let mut was_told = false;
+    loop {
+        match tokio::time::timeout(PATIENCE, events.next()).await {
+            Ok(Some(LastingEvent::Disconnected { .. })) => was_told = true,
+            Ok(Some(LastingEvent::Connected(accepted))) => {
+                assert!(!accepted.session_present);
+                break;
+            }
+            other => panic!("unexpected {other:?}"),
+        }
+    }
+    assert!(was_told);
+    drop(other);
+    while other_events.next().await.is_some() {}
+    let message = Message::new("x", "hello").with_qos(QoS::AtLeastOnce);
+    client.publish(message).await.expect("taken");
+    assert_eq!(next(&mut messages).await, "hello");
+    client.disconnect(ReasonCode::Success, PATIENCE).await;
+}
+
+#[tokio::test]
+async fn leaving_while_the_server_is_gone_ends_in_time_and_says_what_is_left() {
+    let server = Mosquitto::start().await;
+    let mut options = server.options(Version::V5, "leaves");
+    options.session.backlog_messages_max = 1;
+    let (client, mut events) = Client::connect_lasting(options, at_once())
+        .await
+        .expect("connects");
+    drop(server);
+    loop {
+        match tokio::time::timeout(PATIENCE, events.next()).await {
+            Ok(Some(LastingEvent::Disconnected { .. })) => break,
+            Ok(Some(_)) => {}
+            other => panic!("unexpected {other:?}"),
+        }
+    }
+    drop(events);
+    // The second fills the queue behind a full backlog, where an orderly goodbye waits as well.
+    for number in 0..2 {
+        let message = Message::new("x", number.to_string()).with_qos(QoS::AtLeastOnce);
+        client.start_publish(message).await.expect("queued");
+    }
+    let left = client.disconnect(ReasonCode::Success, Duration::from_millis(20));
+    let left = tokio::time::timeout(PATIENCE, left).await.expect("in time");
+    assert_eq!(left, 1);
+}
