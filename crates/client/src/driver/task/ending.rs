@@ -1,0 +1,102 @@
+//! The end: leaving in order, and what is said last.
+
+use std::time::Duration;
+
+use columba_codec::ReasonCode;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
+
+use super::Task;
+use super::outlet::Parcel;
+use super::requests::Waiting;
+use crate::driver::{Ended, LastingEvent};
+use crate::outcome::{CloseCause, Failure};
+use crate::session::Input;
+
+/// How long the last bytes of a connection may take.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The application wants to leave.
+pub(super) struct Leaving {
+    reason: ReasonCode,
+    pub(super) until: Instant,
+    reply: Option<oneshot::Sender<usize>>,
+}
+
+impl Task {
+    pub(super) fn start_leaving(
+        &mut self,
+        reason: ReasonCode,
+        until: Instant,
+        reply: Option<oneshot::Sender<usize>>,
+    ) {
+        self.leaving = Some(Leaving {
+            reason,
+            until,
+            reply,
+        });
+    }
+
+    /// Sends DISCONNECT once nothing is left to wait for, and says whether it did.
+    pub(super) fn leave_if_due(&mut self) -> bool {
+        let Some(leaving) = &self.leaving else {
+            return false;
+        };
+        if !self.session.is_idle() && Instant::now() < leaving.until {
+            return false;
+        }
+        let reason = leaving.reason;
+        self.handle(Input::Disconnect { reason });
+        true
+    }
+
+    pub(super) async fn finish_transport(&mut self) {
+        let rest = self.outgoing.get(self.written..).unwrap_or_default();
+        let writer = &mut self.writer;
+        let finished = timeout(FLUSH_TIMEOUT, async {
+            writer.write_all(rest).await?;
+            writer.flush().await?;
+            writer.shutdown().await
+        });
+        // The connection is over either way; the cause is already known.
+        let _ = finished.await;
+    }
+
+    pub(super) async fn finish(mut self) {
+        self.finish_transport().await;
+        let unfinished = self.session.unfinished_messages();
+        for (_, waiting) in std::mem::take(&mut self.waiting) {
+            match waiting {
+                Waiting::Publish(topic, reply) => {
+                    if reply.send(Err(Failure::ConnectionLost)).is_err() {
+                        let failure = Failure::ConnectionLost;
+                        self.unanswered(format!("the message to '{topic}': {failure}"));
+                    }
+                }
+                Waiting::Subscribe(_, reply) | Waiting::Unsubscribe(reply) => {
+                    let _ = reply.send(Err(Failure::ConnectionLost));
+                }
+            }
+        }
+        if let Some(reply) = self.leaving.and_then(|leaving| leaving.reply) {
+            let _ = reply.send(unfinished);
+        }
+        // Requests that were never looked at learn it by their reply being dropped.
+        drop(self.requests);
+        let ended = Ended {
+            cause: self.closed.unwrap_or(CloseCause::Lost),
+            transport_error: self.transport_error,
+            session: self.session,
+        };
+        self.stalled
+            .push_back(Parcel::Event(LastingEvent::Ended(Box::new(ended))));
+        for parcel in self.stalled {
+            // Nobody there is nobody to tell.
+            let _ = match parcel {
+                Parcel::Event(event) => self.events.send(event).await.is_ok(),
+                Parcel::Message(sender, incoming) => sender.send(*incoming).await.is_ok(),
+            };
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Requests of the application on their way in, and their answers on the way back.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::Task;
+use crate::advice;
+use crate::driver::{Reply, Request};
+use crate::outcome::{Answer, CloseCause, Failure, FilterAnswer};
+use crate::session::{Input, Token};
+
+/// Tokens are never used twice in a process, so a resumed session cannot mix up its requests.
+static NEXT_TOKEN: AtomicU64 = AtomicU64::new(1);
+
+/// Who waits for an answer, and what it is about.
+pub(super) enum Waiting {
+    Publish(String, Reply<Answer>),
+    Subscribe(Vec<String>, Reply<FilterAnswer>),
+    Unsubscribe(Reply<FilterAnswer>),
+}
+
+impl Task {
+    pub(super) fn on_request(&mut self, request: Request) {
+        let token = NEXT_TOKEN.fetch_add(1, Ordering::Relaxed);
+        match request {
+            Request::Publish(message, reply) => {
+                self.waiting
+                    .insert(token, Waiting::Publish(message.topic.clone(), reply));
+                self.handle(Input::Publish { token, message });
+            }
+            Request::Subscribe(subscription, stream, reply) => {
+                let filters = subscription
+                    .filters
+                    .iter()
+                    .map(|(filter, _)| filter.clone())
+                    .collect::<Vec<_>>();
+                if let Some(sender) = stream {
+                    self.streams.add(token, filters.clone(), sender);
+                }
+                self.waiting
+                    .insert(token, Waiting::Subscribe(filters, reply));
+                self.handle(Input::Subscribe {
+                    token,
+                    subscription,
+                });
+            }
+            Request::Unsubscribe(filters, reply) => {
+                self.waiting.insert(token, Waiting::Unsubscribe(reply));
+                self.handle(Input::Unsubscribe {
+                    token,
+                    filters,
+                    user_properties: Vec::new(),
+                });
+            }
+            Request::Abandon => {
+                self.abandoned = true;
+                self.on_transport_end(None);
+                self.closed.get_or_insert(CloseCause::Lost);
+            }
+            Request::Disconnect {
+                reason,
+                until,
+                reply,
+            } => {
+                self.start_leaving(reason, until, Some(reply));
+            }
+        }
+    }
+
+    pub(super) fn on_published(&mut self, token: Token, answer: Result<Answer, Failure>) {
+        let (topic, unheard) = match self.waiting.remove(&token) {
+            Some(Waiting::Publish(topic, reply)) => (topic, reply.send(answer).err()),
+            _ => ("of an earlier connection".to_owned(), Some(answer)),
+        };
+        match unheard {
+            Some(Ok(answer)) if answer.reason.is_error() => {
+                self.unanswered(advice::refused_publish(&topic, &answer));
+            }
+            Some(Err(failure)) => {
+                self.unanswered(format!(
+                    "the message to '{topic}' was not published: {failure}"
+                ));
+            }
+            Some(Ok(_)) | None => {}
+        }
+    }
+
+    pub(super) fn on_filter_answer(&mut self, token: Token, answer: Result<FilterAnswer, Failure>) {
+        let granted = answer
+            .as_ref()
+            .is_ok_and(|answer| answer.codes.iter().any(|code| !code.is_error()));
+        if !granted {
+            self.streams.remove(token);
+        }
+        let (filters, unheard) = match self.waiting.remove(&token) {
+            Some(Waiting::Subscribe(filters, reply)) => (filters, reply.send(answer).err()),
+            Some(Waiting::Unsubscribe(reply)) => (Vec::new(), reply.send(answer).err()),
+            Some(Waiting::Publish(..)) | None => return,
+        };
+        match unheard {
+            Some(Ok(answer)) => self.report_refused(&filters, &answer),
+            Some(Err(failure)) => {
+                self.unanswered(format!("subscribing or unsubscribing failed: {failure}"));
+            }
+            None => {}
+        }
+    }
+
+    pub(super) fn report_refused(&mut self, filters: &[String], answer: &FilterAnswer) {
+        for (filter, code) in filters.iter().zip(&answer.codes) {
+            if code.is_error() {
+                let said = answer.reason_string.as_deref();
+                self.unanswered(advice::refused_filter(filter, *code, said));
+            }
+        }
+    }
+}
