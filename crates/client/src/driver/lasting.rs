@@ -113,6 +113,7 @@ impl Client {
         let cleans = options.clean_start && !session.options().version.has_properties();
         let link = LastingLink {
             address: options.address.clone(),
+            route: options.route.clone(),
             transport_timeout: options.transport_timeout,
             clean_start: cleans,
             backoff: Backoff::new(reconnect.first_delay, reconnect.longest_delay),
@@ -132,7 +133,8 @@ impl Client {
             .options()
             .check()
             .map_err(|failure| ConnectError::Mqtt(CloseCause::Options(failure)))?;
-        let transport = transport::open(&options.address, &options.route, options.transport_timeout).await?;
+        let transport =
+            transport::open(&options.address, &options.route, options.transport_timeout).await?;
         let (requests, request_receiver) = mpsc::channel(options.requests_max.max(1));
         let (urgent, urgent_receiver) = mpsc::channel(1);
         let (events, receiver) = mpsc::channel(options.events_max.max(1));

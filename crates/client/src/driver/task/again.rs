@@ -10,7 +10,7 @@ use super::{Task, WAITING_REQUESTS_MAX, Wake, unheard};
 use crate::backoff::Backoff;
 use crate::driver::lasting::Random;
 use crate::driver::transport::{self, Transport};
-use crate::driver::{Address, ConnectError, LastingEvent};
+use crate::driver::{Address, ConnectError, LastingEvent, Route};
 use crate::outcome::CloseCause;
 
 /// A connection that lived so long resets the backoff.
@@ -19,6 +19,7 @@ const LASTING_LIFE_MS: u64 = 10_000;
 /// What a connection that comes back needs for it.
 pub(in crate::driver) struct LastingLink {
     pub(in crate::driver) address: Address,
+    pub(in crate::driver) route: Route,
     pub(in crate::driver) transport_timeout: Duration,
     pub(in crate::driver) clean_start: bool,
     pub(in crate::driver) backoff: Backoff,
@@ -103,10 +104,10 @@ impl Task {
                 next_attempt_after,
             });
             self.pass_events();
-            let address = &link.address;
+            let (address, route) = (&link.address, &link.route);
             let opening = async {
                 sleep(next_attempt_after).await;
-                transport::open(address, link.transport_timeout).await
+                transport::open(address, route, link.transport_timeout).await
             };
             match self.while_opening(opening).await {
                 Some(Ok(transport)) => return Ok(transport),
