@@ -16,6 +16,7 @@ mod broker;
 mod caller;
 mod clients;
 mod config;
+mod event_stream;
 mod events;
 mod extract;
 mod files;
@@ -145,9 +146,10 @@ impl Admin {
             .spawn(move || {
                 runtime.block_on(async {
                     tokio::select! {
-                        () = doors.serve(app) => {}
+                        () = doors.serve(app.clone()) => {}
                         _ = stopped => {}
                     }
+                    app.end_streams().await;
                 });
                 // A password that is being checked must not hold up the end.
                 runtime.shutdown_background();

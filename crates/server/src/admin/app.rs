@@ -2,11 +2,11 @@
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use columba_broker::ban::BanList;
 use columba_broker::event::Now;
-use tokio::sync::{Mutex as AsyncMutex, Semaphore, oneshot};
+use tokio::sync::{Mutex as AsyncMutex, Semaphore, oneshot, watch};
 
 use super::audit::Audit;
 use super::problem::Problem;
@@ -25,6 +25,12 @@ pub(super) const CHECKS_MAX: usize = 2;
 /// Large bodies that are read at a time.
 const BODIES_MAX: usize = 4;
 
+/// Streams of events at a time.
+pub(super) const STREAMS_MAX: usize = 16;
+
+/// How long readers of streams have at the end to take what says that it is the end.
+const FAREWELL: Duration = Duration::from_secs(1);
+
 /// What all handlers share; cloning counts a reference.
 #[derive(Clone, Debug)]
 pub(super) struct App(Arc<Inner>);
@@ -41,6 +47,10 @@ pub(super) struct Inner {
     pub(super) checks: Semaphore,
     /// Room for large bodies.
     pub(super) bodies: Arc<Semaphore>,
+    /// Room for streams of events.
+    pub(super) streams: Arc<Semaphore>,
+    /// Whether the door is closing.
+    pub(super) ending: watch::Sender<bool>,
     /// Held while a file is read, changed and written, so that changes do not get lost.
     pub(super) editing: AsyncMutex<()>,
     pub(super) started: (Instant, Now),
@@ -70,6 +80,8 @@ impl App {
             throttle: Throttle::default(),
             checks: Semaphore::new(CHECKS_MAX),
             bodies: Arc::new(Semaphore::new(BODIES_MAX)),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            ending: watch::Sender::new(false),
             editing: AsyncMutex::new(()),
             started,
             past: parts.past,
@@ -86,6 +98,13 @@ impl App {
     /// The time.
     pub(super) fn now(&self) -> Now {
         self.asker.shared.now()
+    }
+
+    /// Tells the readers of streams that the door closes, and waits for them, but not for long.
+    pub(super) async fn end_streams(&self) {
+        self.ending.send_replace(true);
+        let all = self.streams.acquire_many(STREAMS_MAX as u32);
+        drop(tokio::time::timeout(FAREWELL, all).await);
     }
 
     /// Who is not let in.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse as _, Response};
 use columba_broker::outcome::{Effectively, Outcome};
 use columba_broker::query::{Answer, Request};
 use columba_broker::recorder::{Chunk, Entry, Line, Recording, TapeName, flag};
@@ -15,6 +17,7 @@ use utoipa_axum::routes;
 
 use super::app::App;
 use super::caller::{May, Read};
+use super::event_stream;
 use super::extract::Params;
 use super::page::{Listed, PageParams};
 use super::problem::Problem;
@@ -43,7 +46,7 @@ pub(super) async fn recordings(app: &App) -> Result<Vec<Recording>, Problem> {
 /// Which events.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Filters {
+pub(super) struct Filters {
     /// Only those of this client id: as whom it happened to, or as another party of it.
     client: Option<String>,
     /// Only those of topics that this filter matches.
@@ -51,7 +54,7 @@ struct Filters {
     /// Only this outcome, `publish.denied_acl`, or all of a stage, `publish`.
     outcome: Option<String>,
     /// Only those at this time or later, in milliseconds since 1970.
-    since_unix_ms: Option<u64>,
+    pub(super) since_unix_ms: Option<u64>,
     /// Whether every message and every copy comes as well, as far as the ledger has them.
     #[serde(default)]
     ledger: bool,
@@ -59,7 +62,7 @@ struct Filters {
 
 /// Something that happened.
 #[derive(Debug, Serialize, ToSchema)]
-struct EventView {
+pub(super) struct EventView {
     /// When, in milliseconds since 1970; the last time, if it happened several times.
     at_unix_ms: u64,
     /// How often.
@@ -112,10 +115,10 @@ struct EventView {
 }
 
 /// The place of an event among those of all shards.
-type Key = (u64, u16, u8, u64);
+pub(super) type Key = (u64, u16, u8, u64);
 
 impl EventView {
-    fn new((_, shard, tape, sequence): Key, entry: &Entry<'_>) -> Self {
+    pub(super) fn new((_, shard, tape, sequence): Key, entry: &Entry<'_>) -> Self {
         let facts = &entry.facts;
         let some = |number: u64| (number != 0).then_some(number);
         Self {
@@ -149,7 +152,7 @@ impl EventView {
 }
 
 /// What is looked for, checked.
-struct Wanted<'a> {
+pub(super) struct Wanted<'a> {
     client: Option<&'a str>,
     topic: Option<TopicFilter<'a>>,
     outcome: Option<&'a str>,
@@ -158,7 +161,7 @@ struct Wanted<'a> {
 }
 
 impl<'a> Wanted<'a> {
-    fn new(filters: &'a Filters) -> Result<Self, Problem> {
+    pub(super) fn new(filters: &'a Filters) -> Result<Self, Problem> {
         let topic = filters.topic.as_deref().map(|text| {
             let parsed = TopicFilter::parse(text);
             parsed.map_err(|fault| Problem::invalid(format!("topic is {text:?}: {fault}")))
@@ -186,11 +189,11 @@ impl<'a> Wanted<'a> {
         })
     }
 
-    fn wants_tape(&self, chunk: &Chunk) -> bool {
-        self.ledger || chunk.tape() != TapeName::Ledger
+    pub(super) fn wants_tape(&self, tape: TapeName) -> bool {
+        self.ledger || tape != TapeName::Ledger
     }
 
-    fn wants(&self, entry: &Entry<'_>) -> bool {
+    pub(super) fn wants(&self, entry: &Entry<'_>) -> bool {
         let facts = &entry.facts;
         let is_theirs = |client: &str| facts.client == client || facts.by == client;
         entry.unix_ms >= self.since_unix_ms
@@ -213,24 +216,39 @@ fn is_of(name: &str, text: &str) -> bool {
 /// What happened
 ///
 /// What the flight recorder holds, the oldest first: connections, sessions, subscriptions, refusals,
-/// drops, and with `ledger=true` every message and every copy of it that it has followed. To follow what
-/// happens, go on with the cursor of the last page.
+/// drops, and with `ledger=true` every message and every copy of it that it has followed.
+///
+/// With the header `Accept: text/event-stream` they come as Server-Sent Events and go on as they happen,
+/// from now on or from `since_unix_ms`. `Last-Event-ID`, or the same text as `cursor`, goes on where a
+/// stream has ended. Besides the events, whose data is one of the rows of a page, there are `missed` (the
+/// reader was slow or away, and so many entries of the record are gone), `left_out` (messages that the
+/// ledger has not followed) and `end`. A comment comes every 15 seconds.
 #[utoipa::path(
     get, path = "/events", tag = "events", params(PageParams, Filters),
-    responses((status = 200, description = "A page of events", body = Listed<EventView>)),
+    responses((
+        status = 200, description = "A page of events, or a stream of them",
+        content((Listed<EventView> = "application/json"), (String = "text/event-stream")),
+    )),
 )]
 async fn list(
     _: May<Read>,
     State(app): State<App>,
     Params(params): Params<PageParams>,
     Params(filters): Params<Filters>,
-) -> Result<Json<Listed<EventView>>, Problem> {
+    parts: Parts,
+) -> Result<Response, Problem> {
+    if event_stream::is_wanted(&parts.headers) {
+        return event_stream::open(app, &params, filters, parts).await;
+    }
     let wanted = Wanted::new(&filters)?;
     let recordings = recordings(&app).await?;
     let chunks: Vec<&Arc<Chunk>> = recordings.iter().flat_map(|of| &of.chunks).collect();
     let after: Option<Key> = params.after()?;
     let mut rows: Vec<(Key, Entry<'_>)> = Vec::new();
-    for chunk in chunks.into_iter().filter(|chunk| wanted.wants_tape(chunk)) {
+    for chunk in chunks
+        .into_iter()
+        .filter(|chunk| wanted.wants_tape(chunk.tape()))
+    {
         let entries = chunk.entries().filter_map(|line| match line {
             Ok(Line::Entry(entry)) => Some(entry),
             Ok(Line::Gap { .. }) | Err(_) => None,
@@ -247,5 +265,5 @@ async fn list(
     let views = rows
         .iter()
         .map(|(key, entry)| (*key, EventView::new(*key, entry)));
-    Ok(Json(Listed::cut(views, &params)?))
+    Ok(Json(Listed::cut(views, &params)?).into_response())
 }

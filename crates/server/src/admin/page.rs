@@ -40,11 +40,30 @@ impl PageParams {
         let Some(cursor) = &self.cursor else {
             return Ok(None);
         };
-        let bytes = URL_SAFE_NO_PAD.decode(cursor).ok();
-        let key = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let what = "take `page.next` of the page before as it is, or leave the cursor out";
+        let key = from_cursor(cursor);
         key.ok_or_else(|| Problem::bad_cursor(what)).map(Some)
     }
+
+    /// For what comes without pages: the cursor alone.
+    pub(super) fn cursor_alone(&self) -> Result<Option<&str>, Problem> {
+        match self.limit {
+            None => Ok(self.cursor.as_deref()),
+            Some(_) => Err(Problem::invalid("limit is for pages: a stream has none")),
+        }
+    }
+}
+
+/// A key as a text that nobody is to take apart.
+pub(super) fn to_cursor<K: Serialize>(key: &K) -> Option<String> {
+    let text = serde_json::to_vec(key).ok()?;
+    Some(URL_SAFE_NO_PAD.encode(text))
+}
+
+/// The key that such a text stands for.
+pub(super) fn from_cursor<K: DeserializeOwned>(cursor: &str) -> Option<K> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+    serde_json::from_slice(&bytes).ok()
 }
 
 /// A page of a list.
@@ -66,9 +85,8 @@ pub(super) struct Next {
 impl Next {
     /// Goes on behind a key.
     pub(super) fn after<K: Serialize>(key: Option<&K>) -> Self {
-        let text = |key| serde_json::to_vec(key).ok();
         Self {
-            next: key.and_then(text).map(|text| URL_SAFE_NO_PAD.encode(text)),
+            next: key.and_then(to_cursor),
         }
     }
 }

@@ -47,6 +47,11 @@ pub(super) struct ProblemBody {
 macro_rules! problems {
     ($($(#[$doc:meta])* $name:ident = $status:ident, $code:literal, $title:literal;)*) => {
         impl Problem {
+    /// What is wrong, with the facts and what to do about it.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
             /// All codes with their statuses and titles.
             #[cfg(test)]
             pub(super) const ALL: &'static [(StatusCode, &'static str, &'static str)] =

@@ -111,7 +111,7 @@ impl Bed {
         }
     }
 
-    fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         if let Some(admin) = self.admin.take() {
             admin.stop();
         }
@@ -187,6 +187,23 @@ impl Bed {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.write_all(text.as_bytes()).unwrap();
         answer(stream)
+    }
+
+    /// Asks for a stream of events, with other headers.
+    pub(crate) fn stream(&self, path: &str, headers: &str) -> Stream {
+        let mut stream = TcpStream::connect(self.address()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let headers = format!(
+            "Host: {}\r\nAuthorization: Bearer {}\r\nAccept: text/event-stream\r\n{headers}",
+            self.address(),
+            self.token
+        );
+        let text = request_text("GET", path, &headers, None);
+        stream.write_all(text.as_bytes()).unwrap();
+        let mut stream = Stream(BufReader::new(stream));
+        let status = stream.line().unwrap();
+        assert!(status.contains(" 200 "), "{status}");
+        stream
     }
 
     /// A request through the Unix socket.
@@ -356,6 +373,55 @@ pub(crate) fn answer(stream: impl Read) -> Answer {
         status,
         headers,
         body,
+    }
+}
+
+/// Reads a stream of events.
+pub(crate) struct Stream(BufReader<TcpStream>);
+
+impl Stream {
+    fn line(&mut self) -> Option<String> {
+        let mut line = String::new();
+        let len = self.0.read_line(&mut line).unwrap();
+        (len > 0).then(|| line.trim_end().to_owned())
+    }
+
+    /// Name and value of the next line that has one; the sizes of HTTP's chunks stand between them.
+    pub(crate) fn field(&mut self) -> Option<(String, String)> {
+        loop {
+            let line = self.line()?;
+            let found = ["event", "data", "id"].into_iter().find_map(|name| {
+                let value = line.strip_prefix(name)?.strip_prefix(": ")?;
+                Some((name.to_owned(), value.to_owned()))
+            });
+            if found.is_some() {
+                return found;
+            }
+        }
+    }
+
+    /// The next event, its name and its data.
+    pub(crate) fn event(&mut self) -> Option<(String, Value)> {
+        let mut event = String::new();
+        loop {
+            match self.field()? {
+                (name, value) if name == "event" => event = value,
+                (name, value) if name == "data" => {
+                    return Some((event, serde_json::from_str(&value).unwrap()));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The next id.
+    pub(crate) fn id(&mut self) -> String {
+        loop {
+            let (name, value) = self.field().unwrap();
+            if name == "id" {
+                return value;
+            }
+        }
     }
 }
 

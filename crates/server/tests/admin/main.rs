@@ -4,6 +4,7 @@
 mod bed;
 mod changes;
 mod doors;
+mod event_stream;
 mod lists;
 mod logins;
 mod metrics;
