@@ -17,6 +17,7 @@ use rustls::{ClientConnection, StreamOwned};
 use serde_json::Value;
 
 use crate::create::quoted;
+use crate::event_reader::EventReader;
 use crate::failure::Failure;
 
 /// How long an answer may take; the broker itself gives up sooner.
@@ -67,7 +68,7 @@ enum Target {
     },
 }
 
-trait Wire: Read + Write {}
+pub(crate) trait Wire: Read + Write {}
 impl<T: Read + Write> Wire for T {}
 
 impl AdminClient {
@@ -130,10 +131,8 @@ impl AdminClient {
         body: Option<&Value>,
     ) -> Result<Value, Failure> {
         let mut wire = self.open()?;
-        let text = self.head(method, path, body);
-        let lost = |error: io::Error| {
-            Failure::new(format!("the broker at {} is lost: {error}", self.name())).unreachable()
-        };
+        let text = self.head(method, path, "Accept: application/json\r\n", body);
+        let lost = |error: io::Error| self.lost(&error);
         wire.write_all(text.as_bytes()).map_err(lost)?;
         wire.flush().map_err(lost)?;
         let (status, text) = read_answer(wire).map_err(lost)?;
@@ -147,15 +146,42 @@ impl AdminClient {
         }
     }
 
-    fn head(&self, method: &str, path: &str, body: Option<&Value>) -> String {
+    /// Opens a stream of events, behind the one with an id if there is one.
+    ///
+    /// # Errors
+    /// The broker cannot be reached, or says no.
+    pub(crate) fn stream(&self, path: &str, after: Option<&str>) -> Result<EventReader, Failure> {
+        let mut wire = self.open()?;
+        let lost = |error: io::Error| self.lost(&error);
+        let mut headers = "Accept: text/event-stream\r\n".to_owned();
+        if let Some(id) = after {
+            headers.push_str(&format!("Last-Event-ID: {id}\r\n"));
+        }
+        let text = self.head("GET", path, &headers, None);
+        wire.write_all(text.as_bytes()).map_err(lost)?;
+        wire.flush().map_err(lost)?;
+        let mut reader = BufReader::new(wire);
+        let head = Head::read(&mut reader).map_err(lost)?;
+        if head.status != 200 {
+            let text = head.read_body(&mut reader).map_err(lost)?;
+            let problem = serde_json::from_slice(&text).unwrap_or_default();
+            return Err(self.refusal(head.status, &problem));
+        }
+        Ok(EventReader::new(reader, head.is_chunked))
+    }
+
+    fn lost(&self, error: &io::Error) -> Failure {
+        Failure::new(format!("the broker at {} is lost: {error}", self.name())).unreachable()
+    }
+
+    fn head(&self, method: &str, path: &str, headers: &str, body: Option<&Value>) -> String {
         let host = match &self.target {
             Target::Socket(_) => "localhost".to_owned(),
             Target::Http { host, port, .. } if host.contains(':') => format!("[{host}]:{port}"),
             Target::Http { host, port, .. } => format!("{host}:{port}"),
         };
         let mut text = format!(
-            "{method} /api/v1{path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/json\r\n\
-             Connection: close\r\n"
+            "{method} /api/v1{path} HTTP/1.1\r\nHost: {host}\r\n{headers}Connection: close\r\n"
         );
         if let Some(token) = &self.token {
             text.push_str(&format!("Authorization: Bearer {token}\r\n"));
@@ -314,48 +340,77 @@ fn target_of(url: &str, ca_file: Option<PathBuf>) -> Result<Target, Failure> {
 /// Status and body.
 fn read_answer(wire: impl Read) -> io::Result<(u16, Vec<u8>)> {
     let mut reader = BufReader::new(wire);
-    let strange = || io::Error::new(io::ErrorKind::InvalidData, "the answer is no HTTP");
-    let first = read_line(&mut reader)?;
-    let status = first
-        .strip_prefix("HTTP/1.1 ")
-        .and_then(|rest| rest.get(..3))
-        .and_then(|code| code.parse().ok())
-        .ok_or_else(strange)?;
-    let (mut len, mut is_chunked) = (None, false);
-    loop {
-        let line = read_line(&mut reader)?;
-        if line.is_empty() {
-            break;
-        }
-        let (name, value) = line.split_once(':').ok_or_else(strange)?;
-        let value = value.trim();
-        if name.eq_ignore_ascii_case("content-length") {
-            len = Some(value.parse::<u64>().map_err(|_| strange())?);
-        } else if name.eq_ignore_ascii_case("transfer-encoding") {
-            is_chunked = value.eq_ignore_ascii_case("chunked");
-        }
-    }
-    let mut body = Vec::new();
-    if is_chunked {
+    let head = Head::read(&mut reader)?;
+    let body = head.read_body(&mut reader)?;
+    Ok((head.status, body))
+}
+
+fn strange() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the answer is no HTTP")
+}
+
+/// What stands before the body of an answer.
+struct Head {
+    status: u16,
+    len: Option<u64>,
+    is_chunked: bool,
+}
+
+impl Head {
+    fn read(reader: &mut impl BufRead) -> io::Result<Self> {
+        let first = read_line(reader)?;
+        let status = first
+            .strip_prefix("HTTP/1.1 ")
+            .and_then(|rest| rest.get(..3))
+            .and_then(|code| code.parse().ok())
+            .ok_or_else(strange)?;
+        let (mut len, mut is_chunked) = (None, false);
         loop {
-            let line = read_line(&mut reader)?;
-            let size = line.split(';').next().unwrap_or_default();
-            let size = u64::from_str_radix(size, 16).map_err(|_| strange())?;
-            if size == 0 {
-                return Ok((status, body));
+            let line = read_line(reader)?;
+            if line.is_empty() {
+                break;
             }
-            take(&mut reader, &mut body, size)?;
-            read_line(&mut reader)?;
+            let (name, value) = line.split_once(':').ok_or_else(strange)?;
+            let value = value.trim();
+            if name.eq_ignore_ascii_case("content-length") {
+                len = Some(value.parse::<u64>().map_err(|_| strange())?);
+            } else if name.eq_ignore_ascii_case("transfer-encoding") {
+                is_chunked = value.eq_ignore_ascii_case("chunked");
+            }
         }
+        Ok(Self {
+            status,
+            len,
+            is_chunked,
+        })
     }
-    match (len, status) {
-        (_, 204 | 304) => {}
-        (Some(len), _) => take(&mut reader, &mut body, len)?,
-        (None, _) => {
-            reader.take(ANSWER_BYTES_MAX).read_to_end(&mut body)?;
+
+    fn read_body(&self, reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
+        let mut body = Vec::new();
+        if self.is_chunked {
+            while let Some(size) = chunk_size(reader)? {
+                take(reader, &mut body, size)?;
+                read_line(reader)?;
+            }
+            return Ok(body);
         }
+        match (self.len, self.status) {
+            (_, 204 | 304) => {}
+            (Some(len), _) => take(reader, &mut body, len)?,
+            (None, _) => {
+                reader.take(ANSWER_BYTES_MAX).read_to_end(&mut body)?;
+            }
+        }
+        Ok(body)
     }
-    Ok((status, body))
+}
+
+/// Bytes of the next chunk of a body; none: it was the last.
+pub(crate) fn chunk_size(reader: &mut impl BufRead) -> io::Result<Option<u64>> {
+    let line = read_line(reader)?;
+    let size = line.split(';').next().unwrap_or_default();
+    let size = u64::from_str_radix(size, 16).map_err(|_| strange())?;
+    Ok((size > 0).then_some(size))
 }
 
 /// Appends exactly so many bytes.
@@ -370,7 +425,8 @@ fn take(reader: &mut impl Read, body: &mut Vec<u8>, len: u64) -> io::Result<()> 
     Ok(())
 }
 
-fn read_line(reader: &mut impl BufRead) -> io::Result<String> {
+/// A line without its end.
+pub(crate) fn read_line(reader: &mut impl BufRead) -> io::Result<String> {
     let mut line = String::new();
     reader.take(LINE_BYTES_MAX).read_line(&mut line)?;
     match line.strip_suffix('\n') {

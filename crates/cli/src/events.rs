@@ -1,6 +1,5 @@
 //! `columba events`: what the flight recorder of a running broker holds.
 
-use std::collections::BTreeSet;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,9 +10,9 @@ use jiff::{Timestamp, ZonedDateTime};
 use serde_json::Value;
 
 use crate::admin_client::{AdminArgs, AdminClient, encoded};
-use crate::failure::{Failure, end, print};
+use crate::failure::{Failure, end, print, say};
 
-/// How often the broker is asked for what is new.
+/// How long to wait before a connection that has broken is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// How events are printed.
@@ -100,29 +99,57 @@ fn show(args: &EventsArgs) -> Result<(), Failure> {
         }
     }
     let now_ms = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default();
-    let mut since_ms = now_ms.saturating_sub(args.since.as_millis() as u64);
-    // Those of the last millisecond that was shown: they are told again.
-    let mut shown: BTreeSet<[u64; 3]> = BTreeSet::new();
+    let since_ms = now_ms.saturating_sub(args.since.as_millis() as u64);
+    query.push_str(&format!("&since_unix_ms={since_ms}"));
+    let show = |row: &Value| match args.output {
+        Output::Jsonl => print(&format!("{row}\n")),
+        Output::Text => print(&format!("{}\n", line(row, &zone))),
+    };
+    if args.follow {
+        return follow(&client, &query, show);
+    }
+    client.rows(&query, |row| {
+        show(row);
+        Ok(())
+    })
+}
+
+/// Shows what happens until the broker stops. A connection that breaks is opened again, and what has
+/// happened meanwhile is shown; a broker that does not answer ends it.
+fn follow(client: &AdminClient, query: &str, show: impl Fn(&Value)) -> Result<(), Failure> {
+    let mut id: Option<String> = None;
     loop {
-        client.rows(&format!("{query}&since_unix_ms={since_ms}"), |row| {
-            let number = |name: &str| row.get(name).and_then(Value::as_u64).unwrap_or_default();
-            let key = ["shard", "tape", "sequence"].map(number);
-            let at_ms = number("at_unix_ms");
-            if at_ms > since_ms {
-                since_ms = at_ms;
-                shown.clear();
-            }
-            if shown.insert(key) {
-                match args.output {
-                    Output::Jsonl => print(&format!("{row}\n")),
-                    Output::Text => print(&format!("{}\n", line(row, &zone))),
+        let mut stream = client.stream(query, id.as_deref())?;
+        while let Some(event) = stream.next_event() {
+            let number = |name: &str| event.data.get(name).and_then(Value::as_u64);
+            match event.name.as_str() {
+                "" => show(&event.data),
+                "missed" => say(&match number("entries") {
+                    Some(entries) => format!(
+                        "note: {entries} entries of the record were overwritten before they were read\n"
+                    ),
+                    None => {
+                        "note: the record was begun anew, what was not read is gone\n".to_owned()
+                    }
+                }),
+                "left_out" => say(&format!(
+                    "note: {} messages were not followed, there were too many\n",
+                    number("messages").unwrap_or_default()
+                )),
+                "end" => {
+                    let why = event.data.get("why").and_then(Value::as_str);
+                    let why = printable(why.unwrap_or("it does not say why"));
+                    return Err(Failure::new(format!("the stream ends: {why}")).unreachable());
                 }
+                // Of a later version.
+                _ => {}
             }
-            Ok(())
-        })?;
-        if !args.follow {
-            return Ok(());
         }
+        // Without one, what was shown would be shown again.
+        let Some(last) = stream.last_id() else {
+            return Err(Failure::new("the broker ended the stream at once").unreachable());
+        };
+        id = Some(last.to_owned());
         std::thread::sleep(PAUSE);
     }
 }
@@ -153,7 +180,7 @@ fn line(row: &Value, zone: &TimeZone) -> String {
     parts.join("  ").trim_end().to_owned()
 }
 
-fn clock(unix_ms: u64, zone: &TimeZone, format: &str) -> String {
+pub(crate) fn clock(unix_ms: u64, zone: &TimeZone, format: &str) -> String {
     let at = i64::try_from(unix_ms).ok();
     let at = at.and_then(|ms| Timestamp::from_millisecond(ms).ok());
     let text = at.map(|at| {
@@ -164,7 +191,7 @@ fn clock(unix_ms: u64, zone: &TimeZone, format: &str) -> String {
 }
 
 /// A text that a peer chose, without what a terminal would obey.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()

@@ -3,11 +3,13 @@
 
 pub mod admin_client;
 pub mod bench;
+mod bundle;
 pub mod check;
 pub mod clients;
 mod connection;
 pub mod create;
 pub mod doctor;
+mod event_reader;
 pub mod events;
 mod failure;
 pub mod mosquitto;
@@ -17,5 +19,6 @@ pub mod request;
 pub mod run;
 pub mod store;
 pub mod subscribe;
+mod texts;
 pub mod token;
 pub mod why;

@@ -1,8 +1,9 @@
 //! `columba why`, `columba explain`, `columba can` and `columba match`: what became of a message, what a
 //! verdict means, what the access rules say, and whether a filter matches.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use columba_codec::topic::{TopicFilter, TopicName};
@@ -13,14 +14,19 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::admin_client::{AdminArgs, AdminClient, encoded};
+use crate::bundle::{self, Subjects};
 use crate::doctor::{language_of_environment, parse_language};
-use crate::events::duration;
-use crate::failure::{Failure, end_with, print};
+use crate::events::{clock, duration, printable};
+use crate::failure::{Failure, end_with, print, say};
+use crate::texts;
 
 /// Exit codes beside 0, delivered; 2 is clap's.
 const FAULT_FOUND: u8 = 10;
 const CANNOT_TELL: u8 = 11;
 const WAITING: u8 = 12;
+
+/// How often a watch asks at most.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// How the answer is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -67,6 +73,13 @@ pub struct WhyArgs {
     /// No marks that are not ASCII
     #[arg(long)]
     ascii: bool,
+    /// Go on asking, and show what becomes of messages that are published from now on
+    #[arg(long, conflicts_with = "at")]
+    watch: bool,
+    /// Write the answer with its evidence, the version and the configuration into a new file, for a bug
+    /// report: no payloads, no passwords
+    #[arg(long, value_name = "FILE", conflicts_with = "watch")]
+    bundle: Option<PathBuf>,
     #[command(flatten)]
     admin: AdminArgs,
 }
@@ -149,50 +162,171 @@ pub fn run(args: &WhyArgs) -> ExitCode {
 }
 
 fn why(args: &WhyArgs) -> Result<u8, Failure> {
-    let client = AdminClient::new(&args.admin)?;
-    let language = args.lang.unwrap_or_else(language_of_environment);
-    let now = Timestamp::now();
-    let now_ms = u64::try_from(now.as_millisecond()).unwrap_or_default();
+    let inquiry = Inquiry::new(args)?;
+    let now_ms = now_ms();
     let (from_ms, to_ms) = match args.at {
         Some(at_ms) => (at_ms.saturating_sub(15 * 60_000), at_ms + 60_000),
         None => (now_ms.saturating_sub(args.since.as_millis() as u64), now_ms),
     };
-    let zone = TimeZone::system();
-    let offset_secs = zone.to_offset(now).seconds();
-    let mut query = format!(
-        "/why?since_unix_ms={from_ms}&until_unix_ms={to_ms}&lang={}&ascii={}&utc_offset_secs={offset_secs}&width={}",
-        language.tag(),
-        args.ascii,
-        columns(),
-    );
-    for (name, text) in [
-        ("topic", &args.topic),
-        ("from", &args.from),
-        ("to", &args.to),
-    ] {
-        if let Some(text) = text {
+    let answer = inquiry.ask(from_ms, to_ms)?;
+    inquiry.show(&answer);
+    if let Some(file) = &args.bundle {
+        let count = inquiry.write_bundle(&answer, (from_ms, to_ms), file)?;
+        let file = printable(&file.display().to_string());
+        let told = texts::bundle(file, count).to_string(inquiry.language);
+        say(&format!("{told}\n"));
+    }
+    if args.watch {
+        inquiry.watch(now_ms)?;
+    }
+    Ok(exit_code(&answer))
+}
+
+fn exit_code(answer: &Value) -> u8 {
+    match answer
+        .pointer("/report/verdict/outcome")
+        .and_then(Value::as_str)
+    {
+        Some("delivered") => 0,
+        Some("not_delivered") => FAULT_FOUND,
+        Some("waiting") => WAITING,
+        _ => CANNOT_TELL,
+    }
+}
+
+fn now_ms() -> u64 {
+    u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default()
+}
+
+/// A question that can be asked again.
+struct Inquiry<'a> {
+    args: &'a WhyArgs,
+    client: AdminClient,
+    language: Language,
+}
+
+impl<'a> Inquiry<'a> {
+    fn new(args: &'a WhyArgs) -> Result<Self, Failure> {
+        Ok(Self {
+            args,
+            client: AdminClient::new(&args.admin)?,
+            language: args.lang.unwrap_or_else(language_of_environment),
+        })
+    }
+
+    /// What is asked about, as a part of a query.
+    fn subjects(&self) -> Vec<(&'static str, &'a str)> {
+        let args = self.args;
+        let texts = [
+            ("topic", &args.topic),
+            ("from", &args.from),
+            ("to", &args.to),
+        ];
+        let texts = texts.into_iter();
+        texts
+            .filter_map(|(name, text)| Some((name, text.as_deref()?)))
+            .collect()
+    }
+
+    /// Asks about a time, in milliseconds since 1970.
+    fn ask(&self, from_ms: u64, to_ms: u64) -> Result<Value, Failure> {
+        let offset_secs = TimeZone::system().to_offset(Timestamp::now()).seconds();
+        let mut query = format!(
+            "/why?since_unix_ms={from_ms}&until_unix_ms={to_ms}&lang={}&ascii={}&utc_offset_secs={offset_secs}&width={}",
+            self.language.tag(),
+            self.args.ascii,
+            columns(),
+        );
+        for (name, text) in self.subjects() {
             query.push_str(&format!("&{name}={}", encoded(text)));
         }
+        match self.args.output {
+            Output::Text => query.push_str("&render=text"),
+            Output::Md => query.push_str("&render=markdown"),
+            Output::Json => {}
+        }
+        self.client.get(&query)
     }
-    match args.output {
-        Output::Text => query.push_str("&render=text"),
-        Output::Md => query.push_str("&render=markdown"),
-        Output::Json => {}
+
+    fn show(&self, answer: &Value) {
+        let report = answer.get("report").unwrap_or(&Value::Null);
+        match answer.get("rendered").and_then(Value::as_str) {
+            Some(text) => print(text),
+            // One a line, so that a program can tell them apart.
+            None if self.args.watch => print(&format!("{report}\n")),
+            None => print(&format!("{report:#}\n")),
+        }
     }
-    let answer = client.get(&query)?;
-    let report = answer.get("report").unwrap_or(&Value::Null);
-    match answer.get("rendered").and_then(Value::as_str) {
-        Some(text) => print(text),
-        None => print(&format!("{report:#}\n")),
+
+    /// Shows what becomes of messages from a time on, whenever that changes; ends with the broker.
+    fn watch(&self, mut from_ms: u64) -> Result<(), Failure> {
+        let is_json = self.args.output == Output::Json;
+        if !is_json {
+            say(&format!("{}\n", texts::watching().to_string(self.language)));
+        }
+        // What would be said if nothing happened: it was told in the first answer.
+        let mut known = gist(&self.ask(from_ms, from_ms)?);
+        loop {
+            let asked = Instant::now();
+            let to_ms = now_ms();
+            let answer = self.ask(from_ms, to_ms)?;
+            let new = gist(&answer);
+            if new != known {
+                known = new;
+                if !is_json {
+                    let time = clock(now_ms(), &TimeZone::system(), "%H:%M:%S");
+                    let told = texts::changed(time).to_string(self.language);
+                    print(&format!("\n{told}\n"));
+                }
+                self.show(&answer);
+                if is_settled(&answer) {
+                    // The next message is to be judged alone.
+                    from_ms = to_ms;
+                    known = gist(&self.ask(from_ms, from_ms)?);
+                }
+            }
+            // A long record takes long to look through: the broker is to have other things to do.
+            std::thread::sleep(PAUSE.max(asked.elapsed() * 10));
+        }
     }
-    Ok(
-        match report.pointer("/verdict/outcome").and_then(Value::as_str) {
-            Some("delivered") => 0,
-            Some("not_delivered") => FAULT_FOUND,
-            Some("waiting") => WAITING,
-            _ => CANNOT_TELL,
-        },
-    )
+
+    /// Writes an answer with its evidence into a file; returns how many events are in it.
+    fn write_bundle(
+        &self,
+        answer: &Value,
+        (from_ms, to_ms): (u64, u64),
+        file: &Path,
+    ) -> Result<usize, Failure> {
+        let report = answer.get("report").unwrap_or(&Value::Null);
+        let wanted = Subjects {
+            topic: self.args.topic.as_deref(),
+            clients: [self.args.from.as_deref(), self.args.to.as_deref()],
+            from_ms,
+            to_ms,
+        };
+        bundle::write(&self.client, report, &wanted, file)
+    }
+}
+
+/// Whether nothing more is to come of the messages that an answer is about.
+fn is_settled(answer: &Value) -> bool {
+    let number = |name: &str| {
+        let found = answer.pointer(&format!("/report/judged/{name}"));
+        found.and_then(Value::as_u64).unwrap_or_default()
+    };
+    matches!(exit_code(answer), 0 | FAULT_FOUND)
+        && number("messages") > 0
+        && number("waiting") == 0
+        && number("unknown") == 0
+}
+
+/// What makes an answer another one.
+fn gist(answer: &Value) -> [Value; 3] {
+    let parts = ["verdict/code", "judged", "subscribers"];
+    parts.map(|part| {
+        let found = answer.pointer(&format!("/report/{part}"));
+        found.cloned().unwrap_or_default()
+    })
 }
 
 /// Runs `columba explain`.

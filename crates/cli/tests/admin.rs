@@ -182,3 +182,82 @@ fn who_asks_where_no_broker_is_hears_what_to_do() {
     assert!(error.contains("https://HOST:61680"), "{error}");
     assert!(broker.instance().join("data/admin.sock").exists());
 }
+
+#[test]
+fn events_are_shown_as_they_happen_until_the_broker_stops() {
+    let mut broker = Running::start();
+    let args = ["events", "--follow", "--client", "me", "-o", "jsonl"];
+    let mut child = command(broker.dir.path(), &args)
+        .spawn()
+        .expect("the binary");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let mut next = || -> Value {
+        let line = lines.next().expect("a line").expect("text");
+        serde_json::from_str(&line).expect("JSON")
+    };
+    for topic in ["home/a", "home/b"] {
+        let port = ["-p", &broker.port, "-i", "me"];
+        broker.out(&[&["pub"], &port[..], &["-t", topic, "-m", "x"]].concat());
+        let mut event = next();
+        while event["outcome"] != "publish.no_match" {
+            assert_eq!(event["client"], "me");
+            event = next();
+        }
+        assert_eq!(event["topic"], topic);
+    }
+    let term = Command::new("kill")
+        .arg(broker.child.id().to_string())
+        .status();
+    assert!(term.expect("kill").success());
+    broker.child.wait().expect("an end");
+    let output = child.wait_with_output().expect("an end");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{error}");
+    assert!(error.contains("the broker is stopping"), "{error}");
+}
+
+#[test]
+fn a_watch_shows_what_becomes_of_the_next_message() {
+    let broker = Running::start();
+    let args = ["why", "home/lamp", "--watch", "-o", "json", "--lang", "zh"];
+    let mut child = command(broker.dir.path(), &args)
+        .spawn()
+        .expect("the binary");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let mut next = || -> Value {
+        let line = lines.next().expect("a line").expect("text");
+        serde_json::from_str(&line).expect("JSON")
+    };
+    assert_eq!(next()["verdict"]["code"], "U01");
+    broker.retain("home/lamp", "on");
+    assert_eq!(next()["verdict"]["code"], "R01");
+    broker.retain("home/lamp", "off");
+    let again = next();
+    assert_eq!(again["verdict"]["code"], "R01");
+    // It is about that message alone.
+    assert_eq!(again["judged"]["messages"], 1);
+    child.kill().expect("an end");
+    child.wait().expect("an end");
+}
+
+#[test]
+fn a_bundle_has_the_evidence_and_nothing_secret() {
+    let broker = Running::start();
+    broker.retain("home/lamp", "payload-that-is-nobodys-business");
+    let args = ["why", "home/lamp", "--bundle", "report.json"];
+    let output = broker.run(&args);
+    assert_eq!(output.status.code(), Some(10));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("report.json has the verdict"), "{told}");
+    let text = std::fs::read_to_string(broker.dir.path().join("report.json")).expect("a file");
+    assert!(!text.contains("nobodys-business"));
+    let bundle: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(bundle["schema"], "columba.bundle/1");
+    assert_eq!(bundle["report"]["verdict"]["code"], "R01");
+    let events = bundle["events"].as_array().expect("a list");
+    assert!(events.iter().any(|event| event["topic"] == "home/lamp"));
+    assert!(bundle["broker"]["version"].is_string());
+    let (code, error) = broker.fails(&args);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("cannot write report.json"), "{error}");
+}
