@@ -168,7 +168,7 @@ fn end_of(chunks: &[&Chunk]) -> u64 {
         Ok(Line::Entry(entry)) => Some(entry.sequence + 1),
         Ok(Line::Gap { .. }) | Err(_) => None,
     });
-    entries.last().unwrap_or(last.sequence())
+    entries.last().unwrap_or_else(|| last.sequence())
 }
 
 /// A line of a tape on its way.
