@@ -129,7 +129,7 @@ fn follow(client: &AdminClient, query: &str, show: impl Fn(&Value)) -> Result<()
                         "note: {entries} entries of the record were overwritten before they were read\n"
                     ),
                     None => {
-                        "note: the record was begun anew, what was not read is gone\n".to_owned()
+                        "note: the record was begun anew; without --follow, earlier starts are shown too\n".to_owned()
                     }
                 }),
                 "left_out" => say(&format!(

@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::app::{App, STREAMS_MAX};
 use super::caller::{May, Read};
-use super::events::{EventView, Filters, Key, Wanted, recordings};
+use super::events::{EventView, Filters, Key, Wanted, present_recordings};
 use super::page::{PageParams, from_cursor, to_cursor};
 use super::problem::Problem;
 
@@ -69,8 +69,10 @@ pub(super) async fn open(
                 "take the id of the last event as it is, or leave Last-Event-ID and cursor out";
             from_cursor(text).ok_or_else(|| Problem::bad_cursor(what))?
         }
-        None if filters.since_unix_ms.is_some() => Position::first(run, &recordings(&app).await?),
-        None => Position::last(run, &recordings(&app).await?),
+        None if filters.since_unix_ms.is_some() => {
+            Position::first(run, &present_recordings(&app).await?)
+        }
+        None => Position::last(run, &present_recordings(&app).await?),
     };
     Wanted::new(&filters)?;
     let Ok(permit) = Arc::clone(&app.streams).try_acquire_owned() else {
@@ -320,7 +322,7 @@ impl Stream {
         let mut text = "retry: 1000\n\n".to_owned();
         if self.position.run != self.run {
             event(&mut text, "missed", &json!({"why": "restarted"}));
-            self.position = Position::first(self.run, &recordings(&self.app).await?);
+            self.position = Position::first(self.run, &present_recordings(&self.app).await?);
         }
         if !self.send(text).await {
             return Ok(());
@@ -328,7 +330,7 @@ impl Stream {
         let (mut told, mut checked) = (Instant::now(), Instant::now());
         loop {
             let is_all = {
-                let recordings = recordings(&self.app).await?;
+                let recordings = present_recordings(&self.app).await?;
                 let wanted = Wanted::new(&self.filters)?;
                 let Batch { text, is_all } = next_batch(&recordings, &wanted, &mut self.position);
                 // A slow reader is not to hold what the record has let go of.

@@ -27,17 +27,19 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list))
 }
 
-/// What the recorders of all shards hold, and what is left of those of earlier processes.
-pub(super) async fn recordings(app: &App) -> Result<Vec<Recording>, Problem> {
+/// What the recorders of all shards hold.
+pub(super) async fn present_recordings(app: &App) -> Result<Vec<Recording>, Problem> {
     let answers = app.asker.ask_all(&Request::Recording).await?;
     let recording = |answer| match answer {
         Answer::Recording(recording) => Ok(*recording),
         other => Err(unexpected(&other)),
     };
-    let now = answers
-        .into_iter()
-        .map(recording)
-        .collect::<Result<_, _>>()?;
+    answers.into_iter().map(recording).collect()
+}
+
+/// The same, and what is left of those of earlier processes.
+pub(super) async fn recordings(app: &App) -> Result<Vec<Recording>, Problem> {
+    let now = present_recordings(app).await?;
     let past = app.past.clone();
     let read = tokio::task::spawn_blocking(move || past.before(now)).await;
     read.map_err(|_| Problem::failed("the record could not be read"))
@@ -219,8 +221,8 @@ fn is_of(name: &str, text: &str) -> bool {
 /// drops, and with `ledger=true` every message and every copy of it that it has followed.
 ///
 /// With the header `Accept: text/event-stream` they come as Server-Sent Events and go on as they happen,
-/// from now on or from `since_unix_ms`. `Last-Event-ID`, or the same text as `cursor`, goes on where a
-/// stream has ended. Besides the events, whose data is one of the rows of a page, there are `missed` (the
+/// from now on, or from `since_unix_ms` as far as this process has recorded it. `Last-Event-ID`, or the
+/// same text as `cursor`, goes on where a stream has ended. Besides the events, whose data is one of the rows of a page, there are `missed` (the
 /// reader was slow or away, and so many entries of the record are gone), `left_out` (messages that the
 /// ledger has not followed) and `end`. A comment comes every 15 seconds.
 #[utoipa::path(
