@@ -1,14 +1,15 @@
 //! One file with everything that a report about a missing message needs.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use columba_codec::topic::TopicName;
 use serde_json::{Value, json};
 
-use crate::admin_client::AdminClient;
+use crate::admin_client::{AdminClient, encoded};
 use crate::failure::Failure;
 
 /// The name of the file's form; changes with it.
@@ -37,14 +38,15 @@ pub(crate) struct Subjects<'a> {
 }
 
 impl Subjects<'_> {
-    fn include(&self, event: &Value) -> bool {
-        let text = |name: &str| event.get(name).and_then(Value::as_str);
-        let at_ms = event.get("at_unix_ms").and_then(Value::as_u64);
-        let is_theirs =
-            |client: &&str| text("client") == Some(client) || text("by") == Some(client);
-        at_ms.is_some_and(|at_ms| at_ms <= self.to_ms)
-            && (self.topic.is_some() && text("topic") == self.topic
-                || self.clients.iter().flatten().any(is_theirs))
+    /// The lists that have them.
+    fn paths(&self) -> Vec<String> {
+        let path = format!("/events?ledger=true&since_unix_ms={}", self.from_ms);
+        // Nothing is recorded by the name of what is no topic.
+        let topic = self.topic.filter(|topic| TopicName::parse(topic).is_ok());
+        let topic = topic.map(|topic| format!("{path}&topic={}", encoded(topic)));
+        let clients = self.clients.iter().flatten();
+        let clients = clients.map(|client| format!("{path}&client={}", encoded(client)));
+        topic.into_iter().chain(clients).collect()
     }
 }
 
@@ -58,20 +60,24 @@ pub(crate) fn write(
     wanted: &Subjects<'_>,
     file: &Path,
 ) -> Result<usize, Failure> {
-    let mut events = VecDeque::new();
+    // In order, and each once.
+    let mut events: BTreeMap<[u64; 4], Value> = BTreeMap::new();
     let mut is_cut = false;
-    let path = format!("/events?ledger=true&since_unix_ms={}", wanted.from_ms);
-    client.rows(&path, |row| {
-        if !wanted.include(row) {
-            return Ok(());
-        }
-        if events.len() == EVENTS_MAX {
-            events.pop_front();
-            is_cut = true;
-        }
-        events.push_back(row.clone());
-        Ok(())
-    })?;
+    for path in wanted.paths() {
+        client.rows(&path, |row| {
+            let number = |name: &str| row.get(name).and_then(Value::as_u64).unwrap_or_default();
+            let key = ["at_unix_ms", "shard", "tape", "sequence"].map(number);
+            if number("at_unix_ms") <= wanted.to_ms {
+                events.insert(key, row.clone());
+            }
+            if events.len() > EVENTS_MAX {
+                events.pop_first();
+                is_cut = true;
+            }
+            Ok(())
+        })?;
+    }
+    let events: Vec<Value> = events.into_values().collect();
     let count = events.len();
     let mut config = client.get("/config")?;
     redact(&mut config);
