@@ -4,13 +4,16 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use columba_speech::Text;
 use columba_speech::width::pad;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
 use serde_json::Value;
 
 use crate::admin_client::{AdminArgs, AdminClient, encoded};
+use crate::doctor::language_of_environment;
 use crate::failure::{Failure, end, print, say};
+use crate::texts;
 
 /// How long to wait before a connection that has broken is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -106,7 +109,7 @@ fn show(args: &EventsArgs) -> Result<(), Failure> {
         Output::Text => print(&format!("{}\n", line(row, &zone))),
     };
     if args.follow {
-        return follow(&client, &query, show);
+        return follow(&client, &query, (since_ms, &zone), show);
     }
     client.rows(&query, |row| {
         show(row);
@@ -116,7 +119,14 @@ fn show(args: &EventsArgs) -> Result<(), Failure> {
 
 /// Shows what happens until the broker stops. A connection that breaks is opened again, and what has
 /// happened meanwhile is shown; a broker that does not answer ends it.
-fn follow(client: &AdminClient, query: &str, show: impl Fn(&Value)) -> Result<(), Failure> {
+fn follow(
+    client: &AdminClient,
+    query: &str,
+    (since_ms, zone): (u64, &TimeZone),
+    show: impl Fn(&Value),
+) -> Result<(), Failure> {
+    let language = language_of_environment();
+    let note = |text: &Text| say(&format!("{}\n", text.to_string(language)));
     let mut id: Option<String> = None;
     loop {
         let mut stream = client.stream(query, id.as_deref())?;
@@ -124,18 +134,19 @@ fn follow(client: &AdminClient, query: &str, show: impl Fn(&Value)) -> Result<()
             let number = |name: &str| event.data.get(name).and_then(Value::as_u64);
             match event.name.as_str() {
                 "" => show(&event.data),
-                "missed" => say(&match number("entries") {
-                    Some(entries) => format!(
-                        "note: {entries} entries of the record were overwritten before they were read\n"
-                    ),
-                    None => {
-                        "note: the record was begun anew; without --follow, earlier starts are shown too\n".to_owned()
+                "begin" => {
+                    let started_ms = number("process_started_unix_ms").unwrap_or_default();
+                    if id.is_none() && since_ms < started_ms {
+                        note(&texts::begins(clock(started_ms, zone, "%m-%d %H:%M:%S")));
                     }
-                }),
-                "left_out" => say(&format!(
-                    "note: {} messages were not followed, there were too many\n",
-                    number("messages").unwrap_or_default()
-                )),
+                }
+                "missed" => match number("entries") {
+                    Some(entries) => note(&texts::overwritten(entries)),
+                    None => note(&texts::begun_anew()),
+                },
+                "left_out" => {
+                    note(&texts::left_out(number("messages").unwrap_or_default()));
+                }
                 "end" => {
                     let why = event.data.get("why").and_then(Value::as_str);
                     let why = printable(why.unwrap_or("it does not say why"));

@@ -320,6 +320,12 @@ impl Stream {
     async fn tell(&mut self) -> Result<(), Problem> {
         let mut ending = self.app.ending.subscribe();
         let mut text = "retry: 1000\n\n".to_owned();
+        // What is older is in the files of earlier processes, which the list alone reads.
+        event(
+            &mut text,
+            "begin",
+            &json!({"process_started_unix_ms": self.run}),
+        );
         if self.position.run != self.run {
             event(&mut text, "missed", &json!({"why": "restarted"}));
             self.position = Position::first(self.run, &present_recordings(&self.app).await?);

@@ -221,10 +221,12 @@ fn is_of(name: &str, text: &str) -> bool {
 /// drops, and with `ledger=true` every message and every copy of it that it has followed.
 ///
 /// With the header `Accept: text/event-stream` they come as Server-Sent Events and go on as they happen,
-/// from now on, or from `since_unix_ms` as far as this process has recorded it. `Last-Event-ID`, or the
-/// same text as `cursor`, goes on where a stream has ended. Besides the events, whose data is one of the rows of a page, there are `missed` (the
-/// reader was slow or away, and so many entries of the record are gone), `left_out` (messages that the
-/// ledger has not followed) and `end`. A comment comes every 15 seconds.
+/// from now on, or from `since_unix_ms` as far as this process has recorded it: what earlier processes
+/// have recorded is in the list alone. `Last-Event-ID`, or the same text as `cursor`, goes on where a
+/// stream has ended. Besides the events, whose data is one of the rows of a page, there are `begin`
+/// (since when this process has recorded), `missed` (the reader was slow or away, and so many entries of
+/// the record are gone), `left_out` (messages that the ledger has not followed) and `end`. A comment
+/// comes every 15 seconds.
 #[utoipa::path(
     get, path = "/events", tag = "events", params(PageParams, Filters),
     responses((

@@ -203,6 +203,9 @@ impl Bed {
         let mut stream = Stream(BufReader::new(stream));
         let status = stream.line().unwrap();
         assert!(status.contains(" 200 "), "{status}");
+        let (name, data) = stream.event().unwrap();
+        assert_eq!(name, "begin");
+        assert!(data["process_started_unix_ms"].as_u64().unwrap() > 0);
         stream
     }
 
