@@ -15,7 +15,7 @@ use crate::access::Action;
 use crate::event::{ListenerId, Now};
 use crate::message::Message;
 use crate::outcome::Outcome;
-use crate::recorder::Recording;
+use crate::recorder::{Recording, TraceId};
 use crate::stats::Stats;
 
 /// Rows of a page at most, whatever is asked for.
@@ -38,6 +38,13 @@ pub enum Request {
     Stats,
     /// What its flight recorder holds.
     Recording,
+    /// Follows messages of a filter for a time. [`Answer::Busy`]: there are
+    /// [`TRACES_MAX`](crate::recorder::TRACES_MAX) already.
+    BeginTrace(TraceRequest),
+    /// What a trace has seen.
+    Trace(TraceId),
+    /// Ends a trace, and forgets what it has seen.
+    EndTrace(TraceId),
     /// A page of sessions.
     Sessions(SessionsQuery),
     /// All about one session. For its home shard.
@@ -95,7 +102,7 @@ pub enum Request {
 pub enum Answer {
     /// To [`Request::Stats`].
     Stats(Box<Stats>),
-    /// To [`Request::Recording`].
+    /// To [`Request::Recording`] and [`Request::Trace`].
     Recording(Box<Recording>),
     /// To [`Request::Sessions`].
     Sessions(Page<SessionRow, SessionKey>),
@@ -113,7 +120,7 @@ pub enum Answer {
     Access(Box<AccessAnswer>),
     /// It was done, and what had to be written about it is on the disk.
     Done,
-    /// There is no such client, subscription or retained message.
+    /// There is no such client, subscription, retained message or trace.
     Missing,
     /// A [`Condition`] does not hold.
     Changed,
@@ -138,6 +145,19 @@ pub enum Answer {
     },
     /// Too many lists are being made, or the store does not keep up: ask again later.
     Busy,
+}
+
+/// A trace to begin.
+#[derive(Clone, Debug)]
+pub struct TraceRequest {
+    /// Its name.
+    pub id: TraceId,
+    /// Which topics; a valid filter without `$share`.
+    pub filter: Arc<str>,
+    /// How long, in seconds, up to [`TRACE_SECS_MAX`](crate::recorder::TRACE_SECS_MAX).
+    pub secs: u64,
+    /// Bytes of what this shard keeps of it; the oldest goes first.
+    pub bytes_max: usize,
 }
 
 /// Rows in the order of their key.

@@ -17,26 +17,36 @@ mod fair;
 mod payload;
 mod repeats;
 mod tape;
+mod trace;
 
 use std::sync::Arc;
 
 use crate::event::{Now, ShardId};
 use crate::hash::Hashing;
-use crate::outcome::Outcome;
+use crate::outcome::{Effectively, Outcome};
 
 pub use entry::{Entry, Facts, flag};
 pub use payload::PayloadKind;
 pub use tape::{Chunk, Damaged, Entries, Line, TapeName};
+pub use trace::{TRACE_SECS_MAX, TRACES_MAX};
 
 use fair::Fairness;
 use repeats::{Known, Repeats};
 use tape::Tape;
+use trace::Traces;
 
 /// How far back the ledger reaches at least, in seconds, at any load.
 pub const LEDGER_SECS: u64 = 60;
 
 /// Topics that are told apart, by hash, to know the quiet ones.
 const QUIET_SLOTS: usize = 2048;
+
+/// In the number of a message: it is followed for a trace alone, and is not in the ledger.
+const TRACED_ONLY: u64 = 1 << 47;
+
+/// Names a trace, as whoever begins it numbers them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TraceId(pub u64);
 
 /// The recorder of one shard.
 #[derive(Debug)]
@@ -50,6 +60,7 @@ pub(crate) struct Recorder {
     repeats: Repeats,
     fairness: Fairness,
     pace: Pace,
+    traces: Traces,
     /// The last message that got a number.
     messages: u64,
     clock: Clock,
@@ -130,6 +141,7 @@ impl Recorder {
                 quiet: Vec::new(),
                 left_out: 0,
             },
+            traces: Traces::default(),
             messages: 0,
             clock: Clock::default(),
         }
@@ -138,16 +150,50 @@ impl Recorder {
     /// Uses so many bytes from now on.
     pub(crate) fn resize(&mut self, bytes_max: usize, hashing: Hashing) {
         if bytes_max != self.bytes_max {
-            let messages = self.messages;
-            *self = Self::new(self.shard, bytes_max, hashing);
-            self.messages = messages;
+            *self = Self {
+                messages: self.messages,
+                traces: std::mem::take(&mut self.traces),
+                ..Self::new(self.shard, bytes_max, hashing)
+            };
         }
     }
 
-    /// The number of a message if the ledger is to follow it, or 0. Numbers are not used twice by one
-    /// process, on no shard.
+    /// Begins a trace of messages whose topics match a filter, with so many bytes at most; `false`: there
+    /// are [`TRACES_MAX`] already.
+    pub(crate) fn begin_trace(
+        &mut self,
+        now: Now,
+        what: (TraceId, Arc<str>),
+        secs: u64,
+        (bytes_max, hashing): (usize, Hashing),
+    ) -> bool {
+        let room = (self.shard, bytes_max, hashing);
+        self.traces.begin(now, what, secs, room)
+    }
+
+    /// Forgets a trace; `false`: there is none.
+    pub(crate) fn end_trace(&mut self, id: TraceId) -> bool {
+        self.traces.end(id)
+    }
+
+    /// What a trace has seen, as [`recording`](Self::recording) does.
+    pub(crate) fn recording_of(&self, id: TraceId) -> Option<Recording> {
+        self.traces.recording(id, self.shard)
+    }
+
+    /// The number of a message if the ledger or a trace is to follow it, or 0. Numbers are not used
+    /// twice by one process, on no shard.
     #[inline]
-    pub(crate) fn follow(&mut self, now: Now, topic_hash: u64) -> u64 {
+    pub(crate) fn follow(&mut self, now: Now, topic: &str, topic_hash: u64) -> u64 {
+        let number = self.follow_in_ledger(now, topic_hash);
+        if number == 0 && self.traces.is_on() && self.traces.wants(now, topic) {
+            return self.next_number() | TRACED_ONLY;
+        }
+        number
+    }
+
+    #[inline]
+    fn follow_in_ledger(&mut self, now: Now, topic_hash: u64) -> u64 {
         if self.bytes_max == 0 {
             return 0;
         }
@@ -165,13 +211,24 @@ impl Recorder {
 
     fn follow_topic(&mut self, topic_hash: u64) -> u64 {
         self.pace.note(topic_hash);
+        self.next_number()
+    }
+
+    fn next_number(&mut self) -> u64 {
         self.messages += 1;
         (u64::from(self.shard.0) << 48) | self.messages
     }
 
-    /// Writes a line about a message that the ledger follows, or a copy of one.
+    /// Writes a line about a message that the ledger or a trace follows, or a copy of one.
     pub(crate) fn note_in_ledger(&mut self, now: Now, outcome: Outcome, facts: &Facts<'_>) {
         if facts.message == 0 {
+            return;
+        }
+        if self.traces.is_on() {
+            let now = self.clock.of(now);
+            self.traces.note(now, outcome, facts);
+        }
+        if facts.message & TRACED_ONLY != 0 {
             return;
         }
         if self.pace.used_bytes >= self.pace.bytes_per_sec {
@@ -200,6 +257,7 @@ impl Recorder {
             return;
         }
         let now = self.clock.of(now);
+        let facts = &without_trace(facts);
         let tape = if self.fairness.admits(client_hash, now) {
             &mut self.events
         } else {
@@ -218,10 +276,16 @@ impl Recorder {
         topic_hash: u64,
         facts: &Facts<'_>,
     ) {
+        if self.traces.is_on() && facts.message == 0 && is_refused_publish(outcome) {
+            // It never became a message that has a number.
+            let now = self.clock.of(now);
+            self.traces.note(now, outcome, facts);
+        }
         if self.bytes_max == 0 {
             return;
         }
         let now = self.clock.of(now);
+        let facts = &without_trace(facts);
         let fault = fault_of(outcome, client_hash, topic_hash);
         if self.repeats.count(fault, now) {
             return;
@@ -287,7 +351,22 @@ impl Recorder {
             + self.repeats.memory_bytes()
             + self.fairness.memory_bytes()
             + self.pace.quiet.capacity() * size_of::<u32>()
+            + self.traces.memory_bytes()
     }
+}
+
+/// Facts for the events, where a message has a number only if the ledger follows it.
+fn without_trace<'a>(facts: &Facts<'a>) -> Facts<'a> {
+    let is_known = facts.message & TRACED_ONLY == 0;
+    Facts {
+        message: if is_known { facts.message } else { 0 },
+        ..*facts
+    }
+}
+
+/// Whether it says that a PUBLISH or a Will went nowhere.
+fn is_refused_publish(outcome: Outcome) -> bool {
+    outcome.effectively() == Effectively::Denied && outcome.name().starts_with("publish.")
 }
 
 /// A hash that tells faults apart.

@@ -36,6 +36,7 @@ mod sessions;
 mod subscriptions;
 mod throttle;
 mod tokens;
+mod traces;
 mod users;
 mod view;
 mod why;

@@ -134,7 +134,7 @@ fn memory_stays_within_the_bound_and_what_was_overwritten_is_counted() {
             ..Facts::default()
         };
         recorder.note_fault(now, Outcome::PublishDeniedAcl, client_hash, number, &facts);
-        facts.message = recorder.follow(now, number);
+        facts.message = recorder.follow(now, "topic", number);
         recorder.note_in_ledger(now, Outcome::PublishAccepted, &facts);
         sent += 1;
         if number % 1000 == 0 {
@@ -220,7 +220,7 @@ fn the_ledger_reaches_back_a_minute_at_any_load_and_says_what_it_left_out() {
     let mut all = 0_u64;
     for ms in 0..90_000_u64 {
         for topic in 0..100_u64 {
-            let number = recorder.follow(at(ms), topic);
+            let number = recorder.follow(at(ms), "topic", topic);
             all += 1;
             followed += u64::from(number != 0);
             let topic = format!("busy/{topic}");
@@ -253,7 +253,7 @@ fn a_quiet_topic_is_followed_while_others_are_left_out() {
     let mut missed = 0;
     for ms in 0..10_000_u64 {
         for _ in 0..50 {
-            let message = recorder.follow(at(ms), 1);
+            let message = recorder.follow(at(ms), "topic", 1);
             let facts = Facts {
                 client: "busy",
                 topic: "busy",
@@ -263,7 +263,7 @@ fn a_quiet_topic_is_followed_while_others_are_left_out() {
             recorder.note_in_ledger(at(ms), Outcome::PublishAccepted, &facts);
         }
         if ms % 1000 == 999 {
-            missed += usize::from(recorder.follow(at(ms), 2) == 0);
+            missed += usize::from(recorder.follow(at(ms), "topic", 2) == 0);
         }
     }
     assert_eq!(missed, 0);
@@ -318,11 +318,14 @@ fn numbers_of_messages_differ_on_all_shards() {
     for shard in 0..4 {
         let mut recorder = Recorder::new(ShardId(shard), 1 << 20, HASHING);
         for topic in 0..100 {
-            let number = recorder.follow(at(0), topic);
+            let number = recorder.follow(at(0), "topic", topic);
             assert!(number != 0 && seen.insert(number, ()).is_none());
         }
     }
-    assert_eq!(Recorder::new(ShardId(0), 0, HASHING).follow(at(0), 1), 0);
+    assert_eq!(
+        Recorder::new(ShardId(0), 0, HASHING).follow(at(0), "topic", 1),
+        0
+    );
 }
 
 #[test]

@@ -454,7 +454,7 @@ impl Shard {
             retain: will.message.head().retain,
             expires_at_ms: expires_at_ms(will.expiry_secs, self.now.mono_ms),
             publisher: will.message.head().publisher,
-            number: self.recorder.follow(self.now, topic_hash),
+            number: self.recorder.follow(self.now, topic, topic_hash),
         };
         let message = Message::new(parts);
         let filters = self.publish_message(&message, self.slot_of(client_id));

@@ -91,7 +91,7 @@ impl Shard {
             retain: publish.retain,
             expires_at_ms: expires_at_ms(publish.expiry_secs, self.now.mono_ms),
             publisher: OPERATOR,
-            number: self.recorder.follow(self.now, topic_hash),
+            number: self.recorder.follow(self.now, &publish.topic, topic_hash),
         };
         let mut publication = Publication::new(parts, topic_hash);
         let outer = self.open_keeping(None);

@@ -280,7 +280,7 @@ impl Shard {
         let mut filtered = std::mem::take(&mut self.scratch.forwarded);
         let forwarded = [forwarded_properties(publish.properties, &mut filtered)];
         let topic_hash = hash_of(&self.hashing, topic);
-        let number = self.recorder.follow(self.now, topic_hash);
+        let number = self.recorder.follow(self.now, topic, topic_hash);
         let parts = MessageParts {
             topic,
             properties: &forwarded,

@@ -10,7 +10,7 @@ use crate::hash::hash_of;
 use crate::message::{Message, NEVER_MS};
 use crate::query::{
     AccessAnswer, AccessIdentity, AccessQuery, Answer, PAGE_ROWS_MAX, Request, RequestId,
-    RetainedPage, RetainedQuery, RetainedRow, SCANS_MAX,
+    RetainedPage, RetainedQuery, RetainedRow, SCANS_MAX, TraceRequest,
 };
 
 impl Shard {
@@ -18,6 +18,15 @@ impl Shard {
         let answer = match request {
             Request::Stats => Answer::Stats(Box::new(self.stats_asked())),
             Request::Recording => Answer::Recording(Box::new(self.recording())),
+            Request::BeginTrace(trace) => self.on_begin_trace(trace),
+            Request::Trace(id) => match self.recorder.recording_of(id) {
+                Some(recording) => Answer::Recording(Box::new(recording)),
+                None => Answer::Missing,
+            },
+            Request::EndTrace(id) => match self.recorder.end_trace(id) {
+                true => Answer::Done,
+                false => Answer::Missing,
+            },
             Request::Sessions(query) => return self.begin_scan(Scan::of_sessions(id, query)),
             Request::Subscriptions(query) => {
                 let only = query.client_id.clone();
@@ -53,6 +62,15 @@ impl Shard {
             }
         };
         self.answer(id, answer);
+    }
+
+    fn on_begin_trace(&mut self, trace: TraceRequest) -> Answer {
+        let room = (trace.bytes_max, self.hashing);
+        let what = (trace.id, trace.filter);
+        match self.recorder.begin_trace(self.now, what, trace.secs, room) {
+            true => Answer::Done,
+            false => Answer::Busy,
+        }
     }
 
     pub(super) fn answer(&mut self, id: RequestId, answer: Answer) {

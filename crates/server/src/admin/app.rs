@@ -11,6 +11,7 @@ use tokio::sync::{Mutex as AsyncMutex, Semaphore, oneshot, watch};
 use super::audit::Audit;
 use super::problem::Problem;
 use super::throttle::Throttle;
+use super::traces::Traces;
 use super::{AdminParts, Wish};
 use crate::auth::Authenticator;
 use crate::auth::tokens::TokenFile;
@@ -49,6 +50,8 @@ pub(super) struct Inner {
     pub(super) bodies: Arc<Semaphore>,
     /// Room for streams of events.
     pub(super) streams: Arc<Semaphore>,
+    /// The traces.
+    pub(super) traces: Traces,
     /// Whether the door is closing.
     pub(super) ending: watch::Sender<bool>,
     /// Held while a file is read, changed and written, so that changes do not get lost.
@@ -81,6 +84,7 @@ impl App {
             checks: Semaphore::new(CHECKS_MAX),
             bodies: Arc::new(Semaphore::new(BODIES_MAX)),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            traces: Traces::default(),
             ending: watch::Sender::new(false),
             editing: AsyncMutex::new(()),
             started,

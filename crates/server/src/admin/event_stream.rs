@@ -27,6 +27,7 @@ use super::caller::{May, Read};
 use super::events::{EventView, Filters, Key, Wanted, present_recordings};
 use super::page::{PageParams, from_cursor, to_cursor};
 use super::problem::Problem;
+use super::traces::{HAS_ENDED, Trace, TraceView};
 
 const MEDIA_TYPE: &str = "text/event-stream";
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -53,14 +54,15 @@ pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Begins a stream.
+/// Begins a stream of a source.
 pub(super) async fn open(
     app: App,
+    source: Source,
     params: &PageParams,
     filters: Filters,
     parts: Parts,
 ) -> Result<Response, Problem> {
-    let run = app.started.1.unix_ms;
+    let run = source.began_unix_ms(&app);
     let header = parts.headers.get(LAST_EVENT_ID);
     let header = header.map(|text| text.to_str().unwrap_or_default());
     let position = match header.or(params.cursor_alone()?) {
@@ -69,10 +71,10 @@ pub(super) async fn open(
                 "take the id of the last event as it is, or leave Last-Event-ID and cursor out";
             from_cursor(text).ok_or_else(|| Problem::bad_cursor(what))?
         }
-        None if filters.since_unix_ms.is_some() => {
-            Position::first(run, &present_recordings(&app).await?)
+        None if source.is_whole() || filters.since_unix_ms.is_some() => {
+            Position::first(run, &source.recordings(&app).await?)
         }
-        None => Position::last(run, &present_recordings(&app).await?),
+        None => Position::last(run, &source.recordings(&app).await?),
     };
     Wanted::new(&filters)?;
     let Ok(permit) = Arc::clone(&app.streams).try_acquire_owned() else {
@@ -89,6 +91,7 @@ pub(super) async fn open(
     });
     let stream = Stream {
         app,
+        source,
         filters,
         parts,
         run,
@@ -102,6 +105,48 @@ pub(super) async fn open(
         }
     });
     Ok(([(CONTENT_TYPE, MEDIA_TYPE)], Body::new(channel)).into_response())
+}
+
+/// What a stream is read from.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    /// The flight recorders.
+    Record,
+    /// A trace.
+    Trace(Arc<Trace>),
+}
+
+impl Source {
+    /// When it began, which tells it from others of its kind.
+    fn began_unix_ms(&self, app: &App) -> u64 {
+        match self {
+            Self::Record => app.started.1.unix_ms,
+            Self::Trace(trace) => trace.began.unix_ms,
+        }
+    }
+
+    /// Whether it is told from its beginning.
+    const fn is_whole(&self) -> bool {
+        match self {
+            Self::Record => false,
+            Self::Trace(_) => true,
+        }
+    }
+
+    /// Why nothing is added to it any more, if so.
+    fn end(&self, app: &App) -> Option<Problem> {
+        match self {
+            Self::Record => None,
+            Self::Trace(trace) => trace.has_ended(app).then(|| Problem::missing(HAS_ENDED)),
+        }
+    }
+
+    async fn recordings(&self, app: &App) -> Result<Vec<Recording>, Problem> {
+        match self {
+            Self::Record => present_recordings(app).await,
+            Self::Trace(trace) => trace.recordings(app).await,
+        }
+    }
 }
 
 /// Where a reader is.
@@ -294,6 +339,7 @@ fn event(text: &mut String, name: &str, data: &impl Serialize) {
 /// A stream with its reader.
 struct Stream {
     app: App,
+    source: Source,
     filters: Filters,
     /// Of the request, to see whether whoever reads may still do so.
     parts: Parts,
@@ -320,23 +366,26 @@ impl Stream {
     async fn tell(&mut self) -> Result<(), Problem> {
         let mut ending = self.app.ending.subscribe();
         let mut text = "retry: 1000\n\n".to_owned();
-        // What is older is in the files of earlier processes, which the list alone reads.
-        event(
-            &mut text,
-            "begin",
-            &json!({"process_started_unix_ms": self.run}),
-        );
+        let begin = match &self.source {
+            // What is older is in the files of earlier processes, which the list alone reads.
+            Source::Record => json!({"process_started_unix_ms": self.run}),
+            Source::Trace(trace) => json!(TraceView::new(trace, &self.app)),
+        };
+        event(&mut text, "begin", &begin);
         if self.position.run != self.run {
             event(&mut text, "missed", &json!({"why": "restarted"}));
-            self.position = Position::first(self.run, &present_recordings(&self.app).await?);
+            let recordings = self.source.recordings(&self.app).await?;
+            self.position = Position::first(self.run, &recordings);
         }
         if !self.send(text).await {
             return Ok(());
         }
         let (mut told, mut checked) = (Instant::now(), Instant::now());
         loop {
+            // Before it is read: what comes until then is told.
+            let end = self.source.end(&self.app);
             let is_all = {
-                let recordings = present_recordings(&self.app).await?;
+                let recordings = self.source.recordings(&self.app).await?;
                 let wanted = Wanted::new(&self.filters)?;
                 let Batch { text, is_all } = next_batch(&recordings, &wanted, &mut self.position);
                 // A slow reader is not to hold what the record has let go of.
@@ -361,6 +410,9 @@ impl Stream {
             }
             if *ending.borrow_and_update() {
                 return Err(Problem::busy("the broker is stopping"));
+            }
+            if is_all && let Some(end) = end {
+                return Err(end);
             }
             if is_all {
                 drop(timeout(PAUSE, ending.changed()).await);

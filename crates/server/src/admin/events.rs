@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 
 use super::app::App;
 use super::caller::{May, Read};
-use super::event_stream;
+use super::event_stream::{self, Source};
 use super::extract::Params;
 use super::page::{Listed, PageParams};
 use super::problem::Problem;
@@ -59,7 +59,7 @@ pub(super) struct Filters {
     pub(super) since_unix_ms: Option<u64>,
     /// Whether every message and every copy comes as well, as far as the ledger has them.
     #[serde(default)]
-    ledger: bool,
+    pub(super) ledger: bool,
 }
 
 /// Something that happened.
@@ -242,10 +242,19 @@ async fn list(
     parts: Parts,
 ) -> Result<Response, Problem> {
     if event_stream::is_wanted(&parts.headers) {
-        return event_stream::open(app, &params, filters, parts).await;
+        return event_stream::open(app, Source::Record, &params, filters, parts).await;
     }
     let wanted = Wanted::new(&filters)?;
     let recordings = recordings(&app).await?;
+    Ok(Json(page_of(&recordings, &wanted, &params)?).into_response())
+}
+
+/// A page of what recordings hold.
+pub(super) fn page_of(
+    recordings: &[Recording],
+    wanted: &Wanted<'_>,
+    params: &PageParams,
+) -> Result<Listed<EventView>, Problem> {
     let chunks: Vec<&Arc<Chunk>> = recordings.iter().flat_map(|of| &of.chunks).collect();
     let after: Option<Key> = params.after()?;
     let mut rows: Vec<(Key, Entry<'_>)> = Vec::new();
@@ -269,5 +278,5 @@ async fn list(
     let views = rows
         .iter()
         .map(|(key, entry)| (*key, EventView::new(*key, entry)));
-    Ok(Json(Listed::cut(views, &params)?).into_response())
+    Listed::cut(views, params)
 }

@@ -47,11 +47,6 @@ pub(super) struct ProblemBody {
 macro_rules! problems {
     ($($(#[$doc:meta])* $name:ident = $status:ident, $code:literal, $title:literal;)*) => {
         impl Problem {
-    /// What is wrong, with the facts and what to do about it.
-    pub(super) fn detail(&self) -> &str {
-        &self.detail
-    }
-
             /// All codes with their statuses and titles.
             #[cfg(test)]
             pub(super) const ALL: &'static [(StatusCode, &'static str, &'static str)] =
@@ -113,6 +108,11 @@ impl Problem {
             detail,
             retry_after_secs: None,
         }
+    }
+
+    /// What is wrong, with the facts and what to do about it.
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// When it is worth another try.

@@ -16,7 +16,7 @@ use super::app::App;
 use super::problem::{Problem, ProblemBody};
 use super::{
     acl, audit, bans, broker, clients, config, events, groups, guard, health, listeners, me,
-    metrics, publish, retained, sessions, subscriptions, tokens, users, why,
+    metrics, publish, retained, sessions, subscriptions, tokens, traces, users, why,
 };
 
 /// Bytes of a request, unless a resource says something else.
@@ -40,6 +40,7 @@ fn resources() -> OpenApiRouter<App> {
         .merge(config::routes())
         .merge(audit::routes())
         .merge(events::routes())
+        .merge(traces::routes())
         .merge(why::routes())
         .merge(me::routes())
 }

@@ -191,6 +191,18 @@ impl Bed {
 
     /// Asks for a stream of events, with other headers.
     pub(crate) fn stream(&self, path: &str, headers: &str) -> Stream {
+        self.stream_after(path, headers, |begin| {
+            assert!(begin["process_started_unix_ms"].as_u64().unwrap() > 0);
+        })
+    }
+
+    /// The same for a stream that begins with something else.
+    pub(crate) fn stream_after(
+        &self,
+        path: &str,
+        headers: &str,
+        check: impl FnOnce(&Value),
+    ) -> Stream {
         let mut stream = TcpStream::connect(self.address()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let headers = format!(
@@ -205,7 +217,7 @@ impl Bed {
         assert!(status.contains(" 200 "), "{status}");
         let (name, data) = stream.event().unwrap();
         assert_eq!(name, "begin");
-        assert!(data["process_started_unix_ms"].as_u64().unwrap() > 0);
+        check(&data);
         stream
     }
 
@@ -391,7 +403,10 @@ impl Stream {
 
     /// Name and value of the next line that has one; the sizes of HTTP's chunks stand between them.
     pub(crate) fn field(&mut self) -> Option<(String, String)> {
+        // Comments keep on coming when nothing else does.
+        let begun = std::time::Instant::now();
         loop {
+            assert!(begun.elapsed() < PATIENCE, "nothing comes");
             let line = self.line()?;
             let found = ["event", "data", "id"].into_iter().find_map(|name| {
                 let value = line.strip_prefix(name)?.strip_prefix(": ")?;

@@ -8,4 +8,5 @@ mod event_stream;
 mod lists;
 mod logins;
 mod metrics;
+mod traces;
 mod why;
