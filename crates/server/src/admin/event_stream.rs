@@ -79,7 +79,7 @@ pub(super) async fn open(
     Wanted::new(&filters)?;
     let Ok(permit) = Arc::clone(&app.streams).try_acquire_owned() else {
         let what = format!("{STREAMS_MAX} streams are open already: close one, or ask for pages");
-        return Err(Problem::busy(what));
+        return Err(Problem::conflict(what));
     };
     // Of one batch, while the one before it is in the socket's hands.
     let (sender, channel) = Channel::<Bytes>::new(1);

@@ -125,7 +125,7 @@ impl Traces {
                 let what = format!(
                     "{TRACES_MAX} traces go on already: delete one, or wait until one has ended"
                 );
-                return Err(Problem::busy(what));
+                return Err(Problem::conflict(what));
             };
             pushed_out = Some(known.all.remove(ended));
         }

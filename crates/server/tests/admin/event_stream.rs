@@ -126,6 +126,6 @@ fn streams_are_limited_and_what_cannot_be_read_is_refused() {
     assert_eq!(ask("/api/v1/events?limit=5", ""), "invalid_request");
     assert_eq!(ask("/api/v1/events?topic=a/%23/b", ""), "invalid_request");
     let streams: Vec<_> = (0..16).map(|_| bed.stream(path, "")).collect();
-    assert_eq!(ask(path, ""), "busy");
+    assert_eq!(ask(path, ""), "conflict");
     drop(streams);
 }

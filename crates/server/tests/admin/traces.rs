@@ -89,7 +89,7 @@ fn traces_are_limited_and_an_ended_one_makes_room() {
         );
     }
     let short = begin(&bed, json!({"filter": "a", "for_secs": 1})).json();
-    assert_eq!(begin(&bed, json!({"filter": "b"})).code(), "busy");
+    assert_eq!(begin(&bed, json!({"filter": "b"})).code(), "conflict");
     let path = format!("/api/v1/traces/{}/events", short["id"]);
     let mut stream = bed.stream_after(&path, "", |_| {});
     assert_eq!(stream.event().unwrap().0, "end");
