@@ -401,7 +401,8 @@ impl Window {
         let Self { slots, left, .. } = self;
         let has_messages = |membership: &Membership| {
             slots.iter().any(|slot| {
-                matches!(slot, Slot::Sent(delivery)
+                // What is held will be sent, and is no different then.
+                matches!(slot, Slot::Held(delivery) | Slot::Sent(delivery)
                     if delivery.qos == QoS::AtLeastOnce && delivery.membership == membership.number)
             })
         };
