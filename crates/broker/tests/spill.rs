@@ -133,6 +133,34 @@ fn a_single_message_larger_than_the_bound_comes_back() {
     }
 }
 
+/// Whoever reads ahead would read anew what was put out for the one that needs a message, for ever.
+#[test]
+fn nobody_reads_ahead_while_somebody_waits_for_a_message_that_it_needs() {
+    let (mut bed, publisher) = with_absent(1, QOS_1);
+    keep_absent(&mut bed, "large", "large", QOS_1);
+    publish(&mut bed, publisher, "t/x", 0..50);
+    let large = vec![b'x'; 2 * MEMORY_BYTES];
+    bed.publish(publisher, "large", &large, QOS_1);
+    bed.crash(1);
+    bed.store.is_reading_held = true;
+    let one_at_a_time = ConnectOptions::new(V5, "absent").clean(false);
+    let one_at_a_time = one_at_a_time
+        .property(PropertyId::SessionExpiryInterval, Value::U32(u32::MAX))
+        .property(PropertyId::ReceiveMaximum, Value::U16(1));
+    let slow = bed.connect_with(&one_at_a_time);
+    let reader = bed.resume(V5, "large");
+    for _ in 0..100 {
+        bed.read_one();
+        bed.release_mail();
+    }
+    assert_eq!(bed.reading(), 0, "reading ends");
+    assert_eq!(bed.payloads(reader).len(), 1);
+    bed.release_reading();
+    assert_eq!(payloads(&bed.finish(slow)), texts(0..50));
+    bed.check_books();
+    bed.check_gauges();
+}
+
 #[test]
 fn live_messages_wait_behind_those_that_are_read_back() {
     // MQTT-4.6.0-5

@@ -157,6 +157,7 @@ impl World {
 
     /// Carries out events until a time, or until nothing but deadlines is left if `is_quiet_enough`.
     pub(crate) fn play(&mut self, until_ms: u64, is_quiet_enough: bool) {
+        let mut in_one_ms = 0;
         while !self.oracle.has_failed() {
             if is_quiet_enough && self.agenda.is_quiet() {
                 return;
@@ -168,6 +169,15 @@ impl World {
             let Some((at_ms, event)) = self.agenda.next() else {
                 return;
             };
+            in_one_ms = if at_ms == self.now_ms {
+                in_one_ms + 1
+            } else {
+                0
+            };
+            if in_one_ms > EVENTS_MAX {
+                let detail = format!("{EVENTS_MAX} events at {at_ms} ms, the last {event:?}");
+                return self.oracle.fail("drain", detail);
+            }
             self.now_ms = at_ms;
             self.happen(event);
             if self.is_dead {
@@ -470,6 +480,9 @@ impl World {
         }
     }
 }
+
+/// How much may happen in one millisecond before it is taken to go on without end.
+const EVENTS_MAX: usize = 1_000_000;
 
 /// Half of what the shortest keep alive needs.
 const PING_MS: u64 = 500;

@@ -36,6 +36,8 @@ pub(super) struct Fetches {
     /// Sessions that need a message for which there was no room.
     queue: VecDeque<SessionRef>,
     is_queued: Set<SessionRef>,
+    /// The one of them whose turn it is.
+    served: Option<SessionRef>,
 }
 
 #[derive(Debug)]
@@ -60,7 +62,15 @@ impl Fetches {
             bytes: 0,
             queue: VecDeque::new(),
             is_queued: Set::with_hasher(hashing),
+            served: None,
         }
+    }
+
+    /// Whether a session may read what it needs, or else more: not before those who wait for room. It
+    /// would take that from them, and what is put out to make room would be read anew before their
+    /// turn comes.
+    fn has_turn(&self, me: SessionRef, is_needed: bool) -> bool {
+        self.queue.is_empty() || (is_needed && self.served == Some(me))
     }
 
     fn wait_for_room(&mut self, me: SessionRef) {
@@ -189,6 +199,12 @@ impl Shard {
                 continue;
             }
             let is_first = is_needed && at == 0;
+            if !fetches.has_turn(me, is_first) {
+                if is_first {
+                    fetches.wait_for_room(me);
+                }
+                break;
+            }
             let bytes = kept.size_bytes(*id);
             let room = fetches.bytes + u64::from(bytes);
             if !kept.make_room(room, bytes_max, is_first) {
@@ -271,7 +287,9 @@ impl Shard {
             let Some(next) = self.fetches.take_next() else {
                 return;
             };
+            self.fetches.served = Some(next);
             self.go_on_reading(next);
+            self.fetches.served = None;
             if self.fetches.is_queued.contains(&next) {
                 // There is no room for others either, and it was first.
                 if self.fetches.queue.back() == Some(&next) {
