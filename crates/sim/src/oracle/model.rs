@@ -271,7 +271,7 @@ pub(crate) struct Message {
     pub(crate) last: u64,
     /// How often; more than once only if its client sent it again.
     pub(crate) times: u64,
-    /// Sessions that were to get it, by their serials.
+    /// Sessions that were to get it above QoS 0, by their serials.
     pub(crate) owed_to: BTreeSet<u64>,
     /// How often it may have been published besides.
     pub(crate) extra: u64,

@@ -218,10 +218,13 @@ impl Oracle {
         self.groups.accepted(id, &message, &self.sessions);
         for (client_id, session) in &mut self.sessions {
             if let Some(owed) = delivery::owed(client_id, session, &message) {
-                session.owed.insert(id, owed);
-                if let Some(known) = self.messages.get_mut(&id) {
+                // What is sent at QoS 0 is not sent again, whatever the subscription has become.
+                if owed.qos != QoS::AtMostOnce
+                    && let Some(known) = self.messages.get_mut(&id)
+                {
                     known.owed_to.insert(session.serial);
                 }
+                session.owed.insert(id, owed);
             }
         }
         retained
