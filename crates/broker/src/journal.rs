@@ -141,6 +141,8 @@ pub(crate) struct Journal {
     /// The numbers of those, in order.
     endings: BTreeSet<u64>,
     next_ending: u64,
+    /// What is to be released with a record that is not durable yet.
+    behind: BTreeMap<u32, Vec<RecordId>>,
     /// Emptied batches and lists of owners, for the next ones.
     spare: Vec<Records>,
     spare_owners: Vec<Vec<Owner>>,
@@ -174,6 +176,7 @@ impl Journal {
             ending: BTreeMap::new(),
             endings: BTreeSet::new(),
             next_ending: 1,
+            behind: BTreeMap::new(),
             spare: Vec::new(),
             spare_owners: Vec::new(),
             flying: VecDeque::new(),
@@ -241,10 +244,31 @@ impl Journal {
     pub(crate) fn end(&mut self, id: RecordId) {
         self.release(id);
         if let Some(Place::Unwanted(_)) = self.places.get(id.index()) {
-            self.ending.insert(id.value(), self.next_ending);
-            self.endings.insert(self.next_ending);
-            self.next_ending += 1;
+            self.await_ending(id);
         }
+    }
+
+    /// The same for a record and others that it makes no sense without: while it may be there after
+    /// a crash, so are they.
+    pub(crate) fn end_with(&mut self, head: RecordId, others: Vec<RecordId>) {
+        self.end(head);
+        match self.places.get(head.index()) {
+            Some(Place::Unwanted(_)) => {
+                for id in &others {
+                    self.await_ending(*id);
+                }
+                self.behind.insert(head.value(), others);
+            }
+            Some(Place::Pending(_) | Place::At(_)) | None => {
+                others.into_iter().for_each(|id| self.end(id));
+            }
+        }
+    }
+
+    fn await_ending(&mut self, id: RecordId) {
+        self.ending.insert(id.value(), self.next_ending);
+        self.endings.insert(self.next_ending);
+        self.next_ending += 1;
     }
 
     /// The last of those that were ended and cannot be released yet; 0 without any.
@@ -261,6 +285,12 @@ impl Journal {
     fn forget_ending(&mut self, id: RecordId) {
         if let Some(number) = self.ending.remove(&id.value()) {
             self.endings.remove(&number);
+        }
+        for other in self.behind.remove(&id.value()).unwrap_or_default() {
+            self.release(other);
+            if self.places.get(other.index()).is_none() {
+                self.forget_ending(other);
+            }
         }
     }
 

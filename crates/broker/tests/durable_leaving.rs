@@ -110,6 +110,53 @@ fn a_session_that_has_ended_in_another_way_is_waited_for_as_well() {
     }
 }
 
+/// Its record was written just before it ended, so that it goes later than the rest could.
+#[test]
+fn a_session_that_has_not_ended_on_disk_is_there_with_all_it_had() {
+    for shards in SHARDS {
+        let commits = {
+            let mut bed = ending_while_behind(shards);
+            std::iter::from_fn(|| bed.commit_next().then_some(())).count()
+        };
+        assert!(commits > 1, "{commits}");
+        for survived in 0..=commits {
+            let mut bed = ending_while_behind(shards);
+            for _ in 0..survived {
+                bed.commit_next();
+            }
+            let counts = bed.crash(shards);
+            bed.release_store();
+            let whole = (counts.sessions, counts.subscriptions);
+            if counts.sessions < 2 {
+                assert_eq!(whole, (1, 1), "after {survived} of {commits} commits");
+                continue;
+            }
+            assert_eq!(whole, (2, 2), "after {survived} of {commits} commits");
+            let absent = bed.resume(V5, "absent");
+            bed.publish_as(absent, "t/own", b"own", id(7));
+            let reader = bed.resume(V5, "reader");
+            let arrived = bed.finish(reader);
+            let own = arrived.iter().filter(|of| of.payload == "own").count();
+            assert_eq!(own, 1, "after {survived} of {commits} commits");
+        }
+    }
+}
+
+/// A session ends while what was saved of it last is on its way to the disk.
+fn ending_while_behind(shards: u16) -> Bed {
+    let mut bed = Bed::durable(shards);
+    let reader = bed.connect_keeping(V5, "reader");
+    bed.subscribe(reader, "t/#", QOS_2);
+    bed.disconnect(reader);
+    let absent = bed.connect_keeping(V5, "absent");
+    bed.subscribe(absent, "other", QOS_2);
+    bed.publish_as(absent, "t/own", b"own", id(7));
+    bed.store.is_held = true;
+    bed.disconnect(absent);
+    end_by_operator(&mut bed);
+    bed
+}
+
 #[test]
 fn of_two_connections_that_wait_the_newer_one_comes_in() {
     // MQTT-3.1.4-3

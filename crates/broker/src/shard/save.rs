@@ -135,15 +135,17 @@ impl Shard {
         let mut records: Vec<RecordId> = received.filter_map(|of| of.record).collect();
         let durable = session.durable.take();
         let is_lasting = durable.is_some();
+        let mut own = None;
         if let Some(durable) = durable {
-            records.extend(durable.record);
+            own = durable.record;
             records.extend(durable.subscriptions.into_values());
             records.extend(durable.memberships.into_values());
         }
         // The order of a hash map is nobody's business.
         records.sort_unstable_by_key(|record| record.value());
-        for record in records {
-            self.journal.end(record);
+        match own {
+            Some(own) => self.journal.end_with(own, records),
+            None => records.into_iter().for_each(|of| self.journal.end(of)),
         }
         if is_lasting {
             self.note_leaving(&session.client_id);
