@@ -51,7 +51,8 @@ pub(crate) enum Waiting {
 /// What a connection needs besides its session's state. An idle one owns no buffer.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    pub(crate) id: ConnectionId,
+    /// Tells it from those that had its place before.
+    pub(crate) generation: u32,
     pub(crate) peer: Peer,
     pub(crate) state: State,
     pub(crate) version: Version,
@@ -80,9 +81,11 @@ pub(crate) struct Connection {
     pub(crate) packet_bytes_max_in: u32,
     /// Largest packet that it takes, in bytes.
     pub(crate) packet_bytes_max_out: u32,
-    /// Silence that ends it, in milliseconds; 0 for none.
-    pub(crate) silence_max_ms: u32,
+    /// Keep alive in force, in seconds; 0 for none.
+    pub(crate) keep_alive_secs: u16,
     pub(crate) last_received_ms: u64,
+    /// Bytes that the driver has taken for the socket, from the first on.
+    pub(crate) sent_bytes: u64,
     /// The start of a packet that is not whole, or all input that waits.
     pub(crate) partial: Vec<u8>,
     pub(crate) output: Option<Box<Output>>,
@@ -94,7 +97,7 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) fn new(id: ConnectionId, peer: Peer, packet_bytes_max_in: u32, now_ms: u64) -> Self {
         Self {
-            id,
+            generation: id.generation,
             peer,
             state: State::AwaitConnect,
             version: Version::V311,
@@ -110,13 +113,19 @@ impl Connection {
             session: u32::MAX,
             packet_bytes_max_in,
             packet_bytes_max_out: u32::MAX,
-            silence_max_ms: 0,
+            keep_alive_secs: 0,
             last_received_ms: now_ms,
+            sent_bytes: 0,
             partial: Vec::new(),
             output: None,
             aliases: None,
             waiting: None,
         }
+    }
+
+    /// Silence that ends it, in milliseconds (`MQTT-3.1.2-22`); 0 for none.
+    pub(crate) fn silence_max_ms(&self) -> u64 {
+        u64::from(self.keep_alive_secs) * 1500
     }
 
     /// Bytes of its CONNECT, which `partial` begins with while authenticating.
@@ -161,5 +170,10 @@ impl Connection {
     /// Bytes that wait for its socket.
     pub(crate) fn output_len(&self) -> usize {
         self.output.as_ref().map_or(0, |output| output.len())
+    }
+
+    /// Where what is written next begins, counted from the connection's first byte.
+    pub(crate) fn written_bytes(&self) -> u64 {
+        self.sent_bytes + self.output_len() as u64
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use columba_codec::{PropertiesBuf, QoS, Version};
 
 use crate::access::Action;
-use crate::event::{ListenerId, Now};
+use crate::event::{ConnectionId, ListenerId, Now};
 use crate::message::Message;
 use crate::outcome::Outcome;
 use crate::recorder::{Recording, TraceId};
@@ -291,6 +291,8 @@ pub struct SessionRow {
 /// A connection in a list.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionRow {
+    /// Names it to the driver of its shard.
+    pub id: ConnectionId,
     /// The other end; `None` for a Unix socket.
     pub addr: Option<SocketAddr>,
     /// Where it came in.

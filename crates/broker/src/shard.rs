@@ -332,6 +332,11 @@ impl Shard {
         self.connection(conn)?.output.as_deref()
     }
 
+    /// How many bytes of a connection's output the driver has taken, from the first on.
+    pub fn sent_bytes(&self, conn: ConnectionId) -> Option<u64> {
+        Some(self.connection(conn)?.sent_bytes)
+    }
+
     /// Whether a client has sent more than its CONNECT while its credentials are checked. Who has
     /// hung up since may go without the verdict only if it has not.
     pub fn has_input_behind_connect(&self, conn: ConnectionId) -> bool {
@@ -436,12 +441,12 @@ impl Shard {
 
     fn connection(&self, id: ConnectionId) -> Option<&Connection> {
         let connection = self.connections.get(id.index as usize)?.as_ref()?;
-        (connection.id == id).then_some(connection)
+        (connection.generation == id.generation).then_some(connection)
     }
 
     fn connection_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
         let connection = self.connections.get_mut(id.index as usize)?.as_mut()?;
-        (connection.id == id).then_some(connection)
+        (connection.generation == id.generation).then_some(connection)
     }
 
     fn session(&self, slot: u32) -> Option<&Session> {

@@ -170,6 +170,8 @@ codes! {
     D04 Delivered Delivered;
     /// Delivered to another connection of this client id.
     D05 Delivered Delivered;
+    /// Sent, and the other end's kernel does not have it.
+    D06 Delivered Waiting;
     /// The record does not reach there.
     U01 Unknown Unknown;
     /// The question lacks something.

@@ -104,14 +104,19 @@ impl Presence {
     }
 }
 
-/// What the kernel says of a subscriber's connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the kernel says of a subscriber's connection at the time of asking.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KernelFacts {
-    /// Bytes that were sent and that the other end's kernel has not acknowledged.
-    pub unacknowledged_bytes: u64,
-    /// Bytes that wait in the socket.
+    /// How far the bytes of MQTT, counted from the connection's first, have got to the other end's
+    /// kernel. `None`: not all of them have, and encryption or WebSocket hides which.
+    pub acknowledged_bytes: Option<u64>,
+    /// Bytes that wait in the broker, because the socket takes no more.
+    pub unsent_bytes: u64,
+    /// Bytes in the socket that the other end's kernel has not acknowledged, sent or not.
     pub send_queue_bytes: u64,
-    /// Segments that were sent again.
+    /// Those of them that were not sent. If that is all, the other end's kernel takes no more.
+    pub unsent_in_queue_bytes: u64,
+    /// How often in a row the oldest segment was sent again, and nothing came back.
     pub retransmits: u64,
 }
 

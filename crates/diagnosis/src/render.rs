@@ -6,7 +6,7 @@ use columba_speech::{Language, Param, Text, width};
 use serde_json::{Map, Value, json};
 
 use crate::code::Fate;
-use crate::evidence::Event;
+use crate::evidence::{Event, KernelFacts};
 use crate::texts::pages::fate_word;
 use crate::texts::sentences as say;
 use crate::verdict::{Judged, Report, STAGES, Status, Verdict};
@@ -351,6 +351,7 @@ pub fn json(report: &Report, language: Language) -> Value {
         "also": report.also.iter().map(|of| verdict(of, language)).collect::<Vec<_>>(),
         "judged": judged(&report.judged),
         "subscribers": subscribers,
+        "kernel": report.kernel.as_ref().map(kernel),
         "coverage": {
             "from": date_time(coverage.from_ms),
             "overwritten": coverage.overwritten,
@@ -361,6 +362,16 @@ pub fn json(report: &Report, language: Language) -> Value {
                 && coverage.left_out == 0
                 && coverage.cut == 0,
         },
+    })
+}
+
+fn kernel(facts: &KernelFacts) -> Value {
+    json!({
+        "acknowledged_bytes": facts.acknowledged_bytes,
+        "unsent_bytes": facts.unsent_bytes,
+        "send_queue_bytes": facts.send_queue_bytes,
+        "unsent_in_queue_bytes": facts.unsent_in_queue_bytes,
+        "retransmits": facts.retransmits,
     })
 }
 

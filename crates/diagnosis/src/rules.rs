@@ -1,6 +1,7 @@
 //! From evidence to findings, one file for each part of a message's way.
 
 pub mod copy;
+mod kernel;
 pub mod publisher;
 pub mod routing;
 

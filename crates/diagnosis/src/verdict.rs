@@ -6,7 +6,7 @@ use columba_broker::outcome::Outcome;
 use columba_speech::Text;
 
 use crate::code::{Area, Code, Confidence, Fate};
-use crate::evidence::{Coverage, Event, Evidence, Question, order};
+use crate::evidence::{Coverage, Event, Evidence, KernelFacts, Question, order};
 use crate::history::{History, Standing};
 use crate::rules::{Finding, copy, publisher, routing};
 use crate::texts::{page, sentences as say};
@@ -132,6 +132,8 @@ pub struct Report {
     pub judged: Judged,
     /// The same for each subscriber, if the question named none.
     pub subscribers: Vec<SubscriberSummary>,
+    /// What the kernel says of the subscriber's connection, if it was asked.
+    pub kernel: Option<KernelFacts>,
     /// How far the record reaches.
     pub coverage: Coverage,
 }
@@ -488,6 +490,7 @@ fn report(evidence: &Evidence, items: &[Item<'_>], mut noticed: Vec<Finding<'_>>
         also,
         judged: count(items),
         subscribers,
+        kernel: evidence.kernel,
         coverage: evidence.coverage,
     }
 }
@@ -593,7 +596,7 @@ fn stages(code: Code) -> [Status; 6] {
         | Code::S09 => [Pass, Pass, Pass, Fail, Skip, Skip],
         Code::S11 | Code::S13 => [Pass, Pass, Pass, Wait, Skip, Skip],
         Code::S08 | Code::S10 => [Pass, Pass, Pass, Pass, Fail, Skip],
-        Code::D03 => [Pass, Pass, Pass, Pass, Wait, Unknown],
+        Code::D03 | Code::D06 => [Pass, Pass, Pass, Pass, Wait, Unknown],
         Code::D01 | Code::D02 | Code::D04 | Code::D05 => [Pass, Pass, Pass, Pass, Pass, Unknown],
         Code::U01 | Code::U02 | Code::U03 => [Unknown; 6],
     }

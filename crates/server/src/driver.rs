@@ -35,7 +35,9 @@ use columba_broker::mail::Mail;
 use columba_broker::outcome::Outcome;
 use columba_broker::query::Request;
 use columba_broker::{Input, Shard};
+use columba_diagnosis::KernelFacts;
 use mio::{Events, Interest, Poll, Token};
+use tokio::sync::oneshot;
 
 pub(crate) use checks::{Checked, Checks};
 use connections::{Connection, Connections, Phase};
@@ -69,6 +71,11 @@ pub(crate) enum Errand {
     Command(Command),
     /// Answer what an operator asks.
     Request { request: Box<Request>, reply: Reply },
+    /// Tell what the kernel knows of the bytes that went to a connection, if it says anything.
+    AskKernel {
+        connection: ConnectionId,
+        reply: oneshot::Sender<Option<KernelFacts>>,
+    },
     /// Tell at the end of the tick how many batches of mail went through.
     CountMail(Sender<MailCount>),
     /// Drop this when what is to be kept by now is on the disk, or may never be.
@@ -328,6 +335,10 @@ impl Driver {
                 Errand::Verdict(checked) => self.pass_verdict(checked),
                 Errand::Command(command) => self.obey(command),
                 Errand::Request { request, reply } => self.request(*request, reply),
+                Errand::AskKernel { connection, reply } => {
+                    // Whoever asked may have stopped waiting.
+                    let _ = reply.send(self.kernel_facts(connection));
+                }
                 Errand::CountMail(counter) => self.mail_counters.push(counter),
                 Errand::Settle(settled) => self.settle(settled),
                 Errand::Stop { within_ms } => self.stop(within_ms),

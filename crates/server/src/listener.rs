@@ -2,6 +2,7 @@
 
 pub(crate) mod acceptor;
 pub(crate) mod descriptors;
+pub(crate) mod kernel;
 pub(crate) mod socket;
 
 use std::net::SocketAddr;

@@ -39,7 +39,8 @@ pub struct Facts<'a> {
     pub size_bytes: u64,
     /// Of a PUBLISH: filters that matched. Of a session's end: subscriptions that ended with it. Of a
     /// login: keep alive in seconds. Of a subscription: its identifier. Of a copy that waits: how many
-    /// waited already.
+    /// waited already. Of a copy that was sent: where it ends, counted from the first byte that its
+    /// connection was given.
     pub count: u64,
     /// Seconds. Of a PUBLISH: its Message Expiry Interval. Of a login: session expiry. Of a session's
     /// end: how long it had no connection.

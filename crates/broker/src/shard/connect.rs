@@ -592,7 +592,7 @@ impl Shard {
             .u16(PropertyId::TopicAliasMaximum)
             .unwrap_or(0)
             .min(self.limits.topic_alias_out_max);
-        let silence_max_ms = u32::from(self.keep_alive_secs(connect)) * 1500;
+        let keep_alive_secs = self.keep_alive_secs(connect);
         let now_ms = self.now.mono_ms;
         let aliases = Aliases::new(self.hashing, alias_maximum);
         let receive_maximum_in = self.limits.receive_maximum.max(1);
@@ -611,13 +611,14 @@ impl Shard {
             .flag(PropertyId::RequestProblemInformation)
             .unwrap_or(true);
         connection.aliases = aliases.has_outgoing().then(|| Box::new(aliases));
-        connection.silence_max_ms = silence_max_ms;
+        connection.keep_alive_secs = keep_alive_secs;
+        let silence_max_ms = connection.silence_max_ms();
         if silence_max_ms > 0 {
             let timer = Timer::KeepAlive {
                 index: id.index,
                 generation: id.generation,
             };
-            self.set_connection_timer(now_ms + u64::from(silence_max_ms), timer);
+            self.set_connection_timer(now_ms + silence_max_ms, timer);
         }
     }
 

@@ -313,7 +313,10 @@ impl Shard {
         let Some(session) = self.session(slot) else {
             return Room::Later(Outcome::DeliverOffline);
         };
-        let Some(connection) = session.connection.and_then(|id| self.connection(id)) else {
+        let Some(id) = session.connection else {
+            return Room::Later(Outcome::DeliverOffline);
+        };
+        let Some(connection) = self.connection(id) else {
             return Room::Later(Outcome::DeliverOffline);
         };
         if connection.output_len() >= self.limits.output_bytes_max {
@@ -329,7 +332,7 @@ impl Shard {
         if has_waiting || !has_room {
             return Room::Later(Outcome::DeliverInflightFull);
         }
-        Room::Now(connection.id)
+        Room::Now(id)
     }
 
     fn enqueue(&mut self, slot: u32, mut delivery: Delivery, outcome: Outcome) {
@@ -694,7 +697,7 @@ impl Shard {
         let Some(Some(connection)) = connections.get_mut(id.index as usize) else {
             return;
         };
-        if connection.id != id || connection.state == State::Closing {
+        if connection.generation != id.generation || connection.state == State::Closing {
             return;
         }
         if let (Some(alias), Some(aliases)) = (prepared.new_alias, &mut connection.aliases) {

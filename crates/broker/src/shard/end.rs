@@ -204,10 +204,10 @@ impl Shard {
         let Some(connection) = self.connection(id) else {
             return;
         };
-        if connection.state != State::Open || connection.silence_max_ms == 0 {
+        if connection.state != State::Open || connection.keep_alive_secs == 0 {
             return;
         }
-        let silence_max_ms = u64::from(connection.silence_max_ms);
+        let silence_max_ms = connection.silence_max_ms();
         let mut deadline_ms = connection.last_received_ms + silence_max_ms;
         if connection.is_input_held {
             // Who waits for the broker is not silent.
@@ -221,7 +221,7 @@ impl Shard {
             return self.set_connection_timer(deadline_ms, timer);
         }
         // MQTT-3.1.2-22
-        let silence_secs = connection.silence_max_ms / 1000;
+        let silence_secs = silence_max_ms / 1000;
         let detail = format!("nothing came for {silence_secs} s, 1.5 times the keep alive");
         self.close(
             id,
@@ -545,8 +545,12 @@ impl Shard {
         let open: Vec<(ConnectionId, State)> = self
             .connections
             .iter()
-            .flatten()
-            .map(|connection| (connection.id, connection.state))
+            .zip(0..)
+            .filter_map(|(connection, index)| {
+                let connection = connection.as_ref()?;
+                let generation = connection.generation;
+                Some((ConnectionId { index, generation }, connection.state))
+            })
             .collect();
         for (id, state) in open {
             match state {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Shard;
 use super::query::shared;
-use crate::connection::Connection;
+use crate::event::ConnectionId;
 use crate::message::{Message, NEVER_MS};
 use crate::query::{
     Answer, ConnectionRow, DETAIL_ROWS_MAX, InflightRow, QueuedRow, SessionDetail, SessionKey,
@@ -33,7 +33,10 @@ impl Shard {
     pub(super) fn waiting_on(&self, session: &Session) -> WaitingOn {
         let has_queue = session.queue.as_ref().is_some_and(|of| !of.is_empty());
         let window = session.window.as_deref();
-        let Some(connection) = session.connection.and_then(|id| self.connection(id)) else {
+        let connection = session
+            .connection
+            .and_then(|id| Some((id, self.connection(id)?)));
+        let Some((id, connection)) = connection else {
             let has_any = has_queue || window.is_some_and(|window| window.len() > 0);
             return if has_any {
                 WaitingOn::Client
@@ -48,7 +51,7 @@ impl Shard {
             return WaitingOn::Disk;
         }
         if connection.is_input_held {
-            let is_for_disk = self.exchanges.held.contains(&connection.id);
+            let is_for_disk = self.exchanges.held.contains(&id);
             return if is_for_disk {
                 WaitingOn::Disk
             } else {
@@ -72,7 +75,7 @@ impl Shard {
 
     pub(super) fn row_of(&self, slot: u32, order: SessionOrder) -> Option<SessionRow> {
         let session = self.session(slot)?;
-        let connection = session.connection.and_then(|id| self.connection(id));
+        let connection = session.connection.and_then(|id| self.connection_row(id));
         let queue = session.queue.as_ref();
         let expires = session.expires_at_ms();
         Some(SessionRow {
@@ -83,7 +86,7 @@ impl Shard {
             user: session.identity.user.clone(),
             addr: session.addr,
             since_unix_ms: self.unix_ms_of(session.since_ms),
-            connection: connection.map(|connection| self.connection_row(connection)),
+            connection,
             expiry_secs: session.expiry_secs,
             expires_unix_ms: expires.and_then(|at_ms| self.expires_unix_ms(at_ms)),
             subscriptions: session.subscription_count(),
@@ -94,17 +97,19 @@ impl Shard {
         })
     }
 
-    fn connection_row(&self, connection: &Connection) -> ConnectionRow {
-        ConnectionRow {
+    fn connection_row(&self, id: ConnectionId) -> Option<ConnectionRow> {
+        let connection = self.connection(id)?;
+        Some(ConnectionRow {
+            id,
             addr: connection.peer.addr,
             listener: connection.peer.listener,
             version: connection.version,
-            keep_alive_secs: connection.silence_max_ms / 1500,
+            keep_alive_secs: u32::from(connection.keep_alive_secs),
             silent_ms: self.now.mono_ms.saturating_sub(connection.last_received_ms),
             receive_maximum: connection.receive_maximum,
             packet_bytes_max: connection.packet_bytes_max_out,
             output_bytes: connection.output_len(),
-        }
+        })
     }
 
     /// All about a session.

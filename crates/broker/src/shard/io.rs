@@ -370,7 +370,7 @@ impl Shard {
     /// A connection's output, to append to.
     pub(super) fn output_mut(&mut self, id: ConnectionId) -> Option<&mut Output> {
         let connection = self.connections.get_mut(id.index as usize)?.as_mut()?;
-        if connection.id != id || connection.state == State::Closing {
+        if connection.generation != id.generation || connection.state == State::Closing {
             return None;
         }
         let spare = &mut self.spare_outputs;
@@ -398,6 +398,7 @@ impl Shard {
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
+        connection.sent_bytes += len as u64;
         let Some(output) = &mut connection.output else {
             return;
         };

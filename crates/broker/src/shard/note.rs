@@ -5,6 +5,7 @@ use std::sync::Arc;
 use columba_codec::{PacketId, QoS};
 
 use super::Shard;
+use crate::connection::Connection;
 use crate::event::{ConnectionId, Now, Peer, ShardId};
 use crate::hash::hash_of;
 use crate::message::{Message, MessageParts, NEVER_MS};
@@ -160,10 +161,21 @@ impl Shard {
 
     fn note_sent_copy(&mut self, slot: u32, subject: &Subject<'_>, outcome: Outcome, how: Sent) {
         let Self {
-            sessions, recorder, ..
+            sessions,
+            connections,
+            recorder,
+            ..
         } = self;
         let Some(session) = sessions.get(slot as usize) else {
             return;
+        };
+        // What is acknowledged has arrived, wherever it stood among the bytes.
+        let ends_at = match session
+            .connection
+            .filter(|_| outcome != Outcome::DeliverAcked)
+        {
+            Some(id) => connections.get(id.index as usize).and_then(Option::as_ref),
+            None => None,
         };
         let group = session.membership(how.membership);
         let group = group.map(|of| format!("$share/{}/{}", of.group, of.filter));
@@ -173,6 +185,7 @@ impl Shard {
             qos: Some(how.qos),
             flags: how.flags,
             packet_id: how.packet_id.map_or(0, PacketId::get),
+            count: ends_at.map_or(0, Connection::written_bytes),
             ..subject.facts()
         };
         recorder.note_in_ledger(self.now, outcome, &facts);

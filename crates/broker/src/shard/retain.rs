@@ -290,10 +290,12 @@ impl Shard {
         let Some(session) = self.session(slot) else {
             return false;
         };
-        let Some(connection) = session.connection.and_then(|id| self.connection(id)) else {
+        let Some(id) = session.connection else {
             return false;
         };
-        let id = connection.id;
+        let Some(connection) = self.connection(id) else {
+            return false;
+        };
         if connection.output_len() >= self.limits.output_bytes_max {
             self.wait_for_output(id);
             return false;

@@ -6,6 +6,7 @@ use columba_broker::recorder::PayloadKind;
 use columba_codec::QoS;
 use columba_speech::{Param, Text};
 
+use super::kernel::{self, Whereabouts};
 use super::{Finding, between, words};
 use crate::code::{Code, Confidence, Fate};
 use crate::evidence::{Event, Presence};
@@ -152,18 +153,11 @@ fn sent<'e>(history: &History<'e>, last: &'e Event, client: &str) -> Finding<'e>
             .with(Confidence::Possible)
             .cite([end]);
     }
-    let is_asked = history.evidence.question.subscriber.as_deref() == Some(client);
-    let (text, sure) = match history.evidence.kernel.filter(|_| is_asked) {
-        Some(kernel) if kernel.unacknowledged_bytes + kernel.send_queue_bytes == 0 => {
-            (say::d02_kernel(client), Confidence::Certain)
-        }
-        Some(kernel) => {
-            let bytes = kernel.unacknowledged_bytes + kernel.send_queue_bytes;
-            (
-                say::d02_stuck(client, Param::Bytes(bytes)),
-                Confidence::Possible,
-            )
-        }
+    let (text, sure) = match kernel::whereabouts(history, last, client) {
+        Some(Whereabouts::There) => (say::d02_kernel(client), Confidence::Certain),
+        Some(Whereabouts::Here(waits)) => return Finding::certain(Code::D06, waits),
+        Some(Whereabouts::Perhaps(bytes)) => (say::d02_stuck(client, bytes), Confidence::Possible),
+        Some(Whereabouts::OnTheWay) => (say::d02_under_way(client), Confidence::Likely),
         None => (say::d02(client), Confidence::Likely),
     };
     Finding::certain(Code::D02, text).with(sure)
@@ -194,7 +188,13 @@ fn waits<'e>(
     let is_offline = session.is_some_and(|session| session.row.connection.is_none());
     let (code, text) = match last.outcome {
         Outcome::DeliverInFlight if is_offline => (Code::S13, say::s13(client)),
-        Outcome::DeliverInFlight => (Code::D03, say::d03(client)),
+        Outcome::DeliverInFlight => match kernel::whereabouts(history, last, client) {
+            Some(Whereabouts::There) => (Code::D03, say::d03_kernel(client)),
+            Some(Whereabouts::Here(waits)) => (Code::D06, waits),
+            Some(Whereabouts::OnTheWay | Whereabouts::Perhaps(_)) | None => {
+                (Code::D03, say::d03(client))
+            }
+        },
         Outcome::DeliverOffline if waiting_on != Some(WaitingOn::Acknowledgement) => {
             (Code::S13, say::s13(client))
         }

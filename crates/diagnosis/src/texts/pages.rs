@@ -236,6 +236,11 @@ pages! {
         "The message was delivered, but the client id changed hands: the program that got it may not be the one that you look at.",
         "消息已送达，但该客户端标识符换过主人，收到消息的程序可能不是你在看的那个。";
         "Give each program a client id of its own", "给每个程序分配唯一的客户端标识符"; }
+    D06 { "Sent, and not taken by the other end", "已发送，对端尚未接收";
+        "The message was written to the subscriber's connection. How far it came is asked of the kernel at the time of the question: it still waits on this side, because the client's program does not read, or because the network does not answer.",
+        "消息已写入订阅者的连接。查询时向内核询问其进度：它仍在本端等待，因为客户端程序没有读取数据，或者网络没有应答。";
+        "See that the client's program reads: a message callback that blocks stops it", "确认客户端程序在读取数据：消息回调阻塞会使读取停止";
+        "If the network is gone: a shorter keep alive ends such a connection sooner, and QoS 1 is sent again then", "如果网络已中断：缩短 keep alive 可以更快断开这样的连接，之后 QoS 1 的消息会重发"; }
     U01 { "Not covered by the record", "超出记录范围";
         "What happened then is not recorded, or not completely. What is known is shown.",
         "当时发生的事情没有记录或记录不完整，这里只显示已知的内容。";

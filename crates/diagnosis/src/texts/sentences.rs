@@ -69,10 +69,15 @@ columba_speech::catalogue! {
     d01_settled(client) { en: "{client} has nothing unacknowledged and nothing waiting, and lost nothing: this message was acknowledged too.", zh: "{client} 没有未确认或等待的消息，也没有丢失：该消息也已被确认。" }
     d01_refused(client) { en: "{client} answered with an error code: the message arrived, and its library or program refused it.", zh: "{client} 以错误码回应：消息已到达，但被它的库或程序拒绝。" }
     d02(client) { en: "The message was handed to the connection of {client}, with QoS 0.", zh: "消息以 QoS 0 交给了 {client} 的连接。" }
-    d02_kernel(client) { en: "The message was handed to the connection of {client} with QoS 0, and the other end's kernel has acknowledged all bytes.", zh: "消息以 QoS 0 交给了 {client} 的连接，对端内核已确认全部字节。" }
-    d02_stuck(client, bytes) { en: "The message was handed to the connection of {client} with QoS 0, and {bytes} sent to it are not acknowledged by the other end's kernel.", zh: "消息以 QoS 0 交给了 {client} 的连接，但对端内核尚有 {bytes} 未确认。" }
+    d02_kernel(client) { en: "The message was handed to the connection of {client} with QoS 0, and the other end's kernel has acknowledged every byte of it.", zh: "消息以 QoS 0 交给了 {client} 的连接，对端内核已确认其全部字节。" }
+    d02_stuck(client, bytes) { en: "The message was handed to the connection of {client} with QoS 0, and may be among {bytes} that the other end's kernel has not acknowledged.", zh: "消息以 QoS 0 交给了 {client} 的连接，可能在对端内核尚未确认的 {bytes} 之中。" }
+    d02_under_way(client) { en: "The message was sent to {client} with QoS 0 a moment ago, and the acknowledgement of the other end's kernel is under way.", zh: "消息刚刚以 QoS 0 发送给 {client}，对端内核的确认还在途中。" }
     d02_lost(client, after, why) { en: "The message was handed to the connection of {client} with QoS 0, and the connection was lost {after} later ({why}): it may have been dead before.", zh: "消息以 QoS 0 交给了 {client} 的连接，但 {after} 之后连接断开（{why}），可能当时已经失效。" }
     d03(client) { en: "The message was sent to {client}, and no acknowledgement has come.", zh: "消息已发送给 {client}，但没有收到确认。" }
+    d03_kernel(client) { en: "The message was sent to {client}, and the other end's kernel has acknowledged every byte of it; the client's own acknowledgement has not come.", zh: "消息已发送给 {client}，对端内核已确认其全部字节，但没有收到客户端的确认。" }
+    d06(client, bytes) { en: "The message was handed to the connection of {client}, and is among {bytes} that wait here for their turn: the network takes them slowly.", zh: "消息已交给 {client} 的连接，目前在本端排队等待发送的 {bytes} 之中：网络传输缓慢。" }
+    d06_unread(client, bytes) { en: "The message was handed to the connection of {client}, and is among {bytes} that wait here: the other end's kernel takes no more, because the program does not read what it has.", zh: "消息已交给 {client} 的连接，目前在本端等待的 {bytes} 之中：对端程序没有读取数据，其内核无法再接收。" }
+    d06_silent(client, bytes, times) { en: "The message was handed to the connection of {client}, and is among {bytes} that the other end's kernel has not acknowledged, though they were sent again ({times} {times|time|times} in a row): neither the network nor the client's machine answers.", zh: "消息已交给 {client} 的连接，目前在对端内核尚未确认的 {bytes} 之中，已连续重发 {times} 次：网络或客户端所在的机器没有应答。" }
     d04(what) { en: "The payload {what}.", zh: "载荷{what}。" }
     d05(client, peers) { en: "The message was delivered to {client}, which changed hands between {peers}.", zh: "消息已送达 {client}，但该标识符在 {peers} 之间换手。" }
     payload_empty() { en: "is empty; with RETAIN that clears the retained message", zh: "为空；带 RETAIN 时会清除保留消息" }

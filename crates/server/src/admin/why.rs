@@ -302,6 +302,10 @@ async fn gather(app: &App, question: Question) -> Result<Evidence, Problem> {
     }
     if let Some(client_id) = &subscriber {
         evidence.subscriber = presence_of(app, client_id).await?;
+        let session = evidence.subscriber.session();
+        if let Some(connection) = session.and_then(|session| session.row.connection) {
+            evidence.kernel = app.asker.ask_kernel(client_id, connection.id).await?;
+        }
         let wanted = SubscriptionsQuery {
             client_id: Some(client_id.as_str().into()),
             ..all_subscriptions()

@@ -3,10 +3,14 @@
 use std::collections::HashMap;
 
 use columba_broker::Input;
+use columba_broker::event::ConnectionId;
+use columba_broker::output::Output;
 use columba_broker::query::{Answer, Request, RequestId};
+use columba_diagnosis::KernelFacts;
 use tokio::sync::oneshot;
 
-use super::Driver;
+use super::{Driver, Phase};
+use crate::listener::kernel::send_queue;
 
 /// Where the answer to a request goes. Whoever asked may have stopped waiting.
 pub(crate) type Reply = oneshot::Sender<Answer>;
@@ -39,5 +43,33 @@ impl Driver {
         let id = self.requests.begin(reply);
         self.core.handle(self.now, Input::Request { id, request });
         self.drain();
+    }
+
+    /// How far the bytes of a connection have come, as the kernel has it now.
+    pub(super) fn kernel_facts(&mut self, id: ConnectionId) -> Option<KernelFacts> {
+        let given_bytes = self.core.sent_bytes(id)?;
+        let waiting_bytes = self.core.output(id).map_or(0, Output::len) as u64;
+        let connection = self.connections.find(id)?;
+        if connection.phase != Phase::Open {
+            return None;
+        }
+        let queue = send_queue(&connection.socket)?;
+        let layers = connection.layers.as_deref();
+        let wrapped_bytes = layers.map_or(0, |layers| layers.unsent().len()) as u64;
+        let acknowledged_bytes = if layers.is_none() {
+            given_bytes.checked_sub(queue.queued_bytes)
+        } else if wrapped_bytes + queue.queued_bytes == 0 {
+            Some(given_bytes)
+        } else {
+            // Which bytes of MQTT these are, TLS and WebSocket hide.
+            None
+        };
+        Some(KernelFacts {
+            acknowledged_bytes,
+            unsent_bytes: waiting_bytes + wrapped_bytes,
+            send_queue_bytes: queue.queued_bytes,
+            unsent_in_queue_bytes: queue.unsent_bytes,
+            retransmits: queue.retransmits,
+        })
     }
 }

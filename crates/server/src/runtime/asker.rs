@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use columba_broker::event::{Command, ShardId};
+use columba_broker::event::{Command, ConnectionId, ShardId};
 use columba_broker::home_of;
 use columba_broker::query::{Answer, Request};
+use columba_diagnosis::KernelFacts;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::Shared;
@@ -73,6 +74,21 @@ impl Asker {
     pub(crate) async fn ask_home(&self, name: &str, request: Request) -> Result<Answer, NoAnswer> {
         let home = home_of(self.seed, name, self.shards());
         self.ask(home, request).await
+    }
+
+    /// What the kernel knows of the bytes that went to a connection of a client, which is at its home.
+    /// `None`: it says nothing, or the connection is gone.
+    pub(crate) async fn ask_kernel(
+        &self,
+        client_id: &str,
+        connection: ConnectionId,
+    ) -> Result<Option<KernelFacts>, NoAnswer> {
+        let home = home_of(self.seed, client_id, self.shards());
+        let _room = self.room.acquire().await.map_err(|_| NoAnswer)?;
+        let (reply, answer) = oneshot::channel();
+        let handle = self.shards.get(home.index()).ok_or(NoAnswer)?;
+        handle.send(Errand::AskKernel { connection, reply });
+        answer.await.map_err(|_| NoAnswer)
     }
 
     /// Asks every shard; the answers are in the order of the shards.
