@@ -4,10 +4,10 @@ mod allocator;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use columba_cli::{
-    bench, check, clients, create, doctor, events, mosquitto, passwd, publish, request, run, store,
-    subscribe, token, why,
+    bench, check, clients, completion, create, doctor, events, manual, mosquitto, passwd, publish,
+    request, run, store, subscribe, token, why,
 };
 use columba_server::config::reference::reference;
 
@@ -51,6 +51,8 @@ enum Command {
     Match(why::MatchArgs),
     Clients(clients::ClientsArgs),
     Retained(clients::RetainedArgs),
+    Completion(completion::CompletionArgs),
+    Man(manual::ManArgs),
     /// About the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -94,6 +96,8 @@ fn main() -> ExitCode {
         Command::Events(args) => events::run(&args),
         Command::Clients(args) => clients::run_clients(&args),
         Command::Retained(args) => clients::run_retained(&args),
+        Command::Completion(args) => completion::run(&args, &Columba::command()),
+        Command::Man(args) => manual::run(&args, Columba::command()),
         Command::Config(ConfigCommand::Reference) => {
             use std::io::Write as _;
             // A reader that has seen enough, such as `head`, is no failure.

@@ -4,6 +4,7 @@ mod bed;
 mod log;
 mod mosquitto;
 mod service_manager;
+mod shell;
 mod stops_early;
 mod survives;
 mod sys;

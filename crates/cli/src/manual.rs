@@ -1,0 +1,99 @@
+//! `columba man`: the manual pages, made from the same text as `--help`.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Command};
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, roman};
+
+use crate::failure::{Failure, end, print};
+
+/// Write the manual pages, one a command
+///
+/// Without DIR the page of `columba` goes to the standard output: `columba man | man -l -` shows it.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = HOW_TO)]
+pub struct ManArgs {
+    /// Directory for all pages, columba.1, columba-pub.1 and so on; it is made if it is not there
+    #[arg(value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+const HOW_TO: &str = "\
+To install them:
+  for yourself   columba man ~/.local/share/man/man1
+  for all users  sudo columba man /usr/local/share/man/man1
+Then `man columba-pub` shows that of `columba pub`.";
+
+/// Runs the command; `program` is the whole of this program's commands.
+pub fn run(args: &ManArgs, program: Command) -> ExitCode {
+    end(write(args.dir.as_deref(), program))
+}
+
+fn write(dir: Option<&Path>, program: Command) -> Result<(), Failure> {
+    let version = program.get_version().unwrap_or_default().to_owned();
+    let mut program = program.disable_help_subcommand(true);
+    program.build();
+    let failed = |path: &Path, error: io::Error| {
+        Failure::new(format!("cannot write {}: {error}", path.display()))
+            .fix("name a directory that you may write to")
+    };
+    let Some(dir) = dir else {
+        let page = page(&program, &version).map_err(|error| failed(Path::new("-"), error))?;
+        print(&String::from_utf8_lossy(&page));
+        return Ok(());
+    };
+    std::fs::create_dir_all(dir).map_err(|error| failed(dir, error))?;
+    let mut waiting = vec![&program];
+    let mut count = 0;
+    while let Some(command) = waiting.pop() {
+        waiting.extend(command.get_subcommands().filter(|sub| !sub.is_hide_set()));
+        let path = dir.join(format!("{}.1", page_name(command)));
+        page(command, &version)
+            .and_then(|page| std::fs::write(&path, page))
+            .map_err(|error| failed(&path, error))?;
+        count += 1;
+    }
+    print(&format!("{count} pages in {}\n", dir.display()));
+    Ok(())
+}
+
+/// `columba-store-check` for `columba store check`.
+fn page_name(command: &Command) -> &str {
+    command
+        .get_display_name()
+        .unwrap_or_else(|| command.get_name())
+}
+
+fn page(command: &Command, version: &str) -> io::Result<Vec<u8>> {
+    let man = Man::new(command.clone())
+        .title(page_name(command).to_uppercase())
+        .source(format!("Columba {version}"))
+        .manual("Columba");
+    let mut page = Vec::new();
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    if command.get_arguments().any(|arg| !arg.is_hide_set()) {
+        man.render_options_section(&mut page)?;
+    }
+    if command.get_subcommands().any(|sub| !sub.is_hide_set()) {
+        man.render_subcommands_section(&mut page)?;
+    }
+    let notes = command
+        .get_after_long_help()
+        .or_else(|| command.get_after_help());
+    if let Some(notes) = notes {
+        // As it is: examples and tables are written in columns.
+        let mut roff = Roff::new();
+        roff.control("SH", ["NOTES"]).control("nf", []);
+        for line in notes.to_string().lines() {
+            roff.text([roman(line)]);
+        }
+        roff.control("fi", []).to_writer(&mut page)?;
+    }
+    Ok(page)
+}
