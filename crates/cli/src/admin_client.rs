@@ -16,6 +16,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 use serde_json::Value;
 
+use crate::context::{self, Chosen};
 use crate::create::quoted;
 use crate::event_reader::EventReader;
 use crate::failure::Failure;
@@ -36,19 +37,66 @@ pub struct AdminArgs {
     #[arg(long, value_name = "DIR", conflicts_with = "url")]
     dir: Option<PathBuf>,
     /// Management API of a broker, such as `https://broker.example:61680`
-    #[arg(long, value_name = "URL", env = "COLUMBA_URL")]
+    ///
+    /// The environment can name it in COLUMBA_URL.
+    #[arg(long, value_name = "URL")]
     url: Option<String>,
-    /// Token for it; better in the environment, where other users cannot see it
-    #[arg(
-        long,
-        value_name = "TOKEN",
-        env = "COLUMBA_TOKEN",
-        hide_env_values = true
-    )]
+    /// Token for it; better in the environment as COLUMBA_TOKEN, or in a context, where other users
+    /// cannot see it
+    #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
     /// File with the certificates to trust, in PEM format; without it those of the system
     #[arg(long, value_name = "FILE")]
     cafile: Option<PathBuf>,
+    /// Take broker and token from this context; see `columba context`
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
+}
+
+impl AdminArgs {
+    /// What a context says, and nothing else.
+    pub(crate) fn of_context(name: &str) -> Self {
+        Self {
+            context: Some(name.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// The same once environment and context have had their say.
+    fn filled(&self) -> Result<Self, Failure> {
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let mut args = self.clone();
+        let names_broker = args.url.is_some() || args.dir.is_some();
+        // A broker and a token of the environment go before a context that nobody names.
+        let url_of_environment = variable("COLUMBA_URL");
+        let is_told = names_broker || args.context.is_none() && url_of_environment.is_some();
+        let chosen = context::choose(args.context.as_deref(), is_told)?;
+        let has_broker =
+            |chosen: &Chosen| chosen.context.api.is_some() || chosen.context.dir.is_some();
+        match chosen {
+            Some(chosen) if names_broker || has_broker(&chosen) => {
+                if !names_broker {
+                    args.url.clone_from(&chosen.context.api);
+                    args.dir.clone_from(&chosen.context.dir);
+                }
+                if args.token.is_none() {
+                    args.token = chosen.context.read_token()?;
+                }
+                args.cafile = args.cafile.or(chosen.context.cafile);
+            }
+            Some(chosen) if chosen.is_named => {
+                let name = chosen.name;
+                let what = format!("the context `{name}` names no management API");
+                let fix = "add api = \"https://HOST:61680\" or dir = \"DIR\" to its file, which \
+                           `columba context show` names";
+                return Err(Failure::new(what).fix(fix).faulty());
+            }
+            Some(_) | None if names_broker => {}
+            Some(_) | None => args.url = url_of_environment,
+        }
+        args.token = args.token.or_else(|| variable("COLUMBA_TOKEN"));
+        Ok(args)
+    }
 }
 
 /// Reaches the management API of one broker.
@@ -77,6 +125,7 @@ impl AdminClient {
     /// # Errors
     /// There is no such instance, or the URL is none.
     pub(crate) fn new(args: &AdminArgs) -> Result<Self, Failure> {
+        let args = args.filled()?;
         let target = match (&args.url, &args.dir) {
             (Some(url), None) => target_of(url, args.cafile.clone())?,
             (_, Some(dir)) => Target::Socket(socket_of(dir)?),
@@ -84,7 +133,7 @@ impl AdminClient {
         };
         Ok(Self {
             target,
-            token: args.token.clone(),
+            token: args.token,
         })
     }
 
@@ -298,6 +347,13 @@ fn socket_of(dir: &Path) -> Result<PathBuf, Failure> {
             .faulty());
     }
     Ok(config.admin.socket)
+}
+
+/// Whether a text is the URL of a management API.
+pub(crate) fn check_url(url: &str) -> Result<(), String> {
+    target_of(url, None)
+        .map(drop)
+        .map_err(|failure| failure.sentence())
 }
 
 fn target_of(url: &str, ca_file: Option<PathBuf>) -> Result<Target, Failure> {

@@ -17,9 +17,12 @@ use columba_bench::threshold::Finding;
 use columba_bench::{Amount, Kind, Plan, Progress, Report, Threshold, Trouble, Watch};
 use columba_codec::{QoS, Version};
 
+use crate::connection::Url;
+use crate::context::{self, Chosen};
 use crate::failure::{EXIT_FAULTY, Failure, end, print, say};
 use amount::{parse_duration, parse_number, parse_size, parse_time_or_number};
 
+const CLIENT_ID: &str = "bench-%r-%i";
 /// A condition of `--fail-if` holds.
 const EXIT_THRESHOLD: u8 = 10;
 /// Troubles that are told in words.
@@ -81,18 +84,21 @@ enum KindCommand {
 #[derive(Args, Clone, Debug)]
 #[command(disable_help_flag = true, disable_version_flag = true)]
 struct LoadArgs {
-    /// The broker
+    /// The broker [default: that of the context, or 127.0.0.1]
     #[arg(
         short = 'h',
         long,
         visible_alias = "hostname",
-        default_value = "127.0.0.1",
+        value_name = "HOST",
         help_heading = "Broker"
     )]
-    host: String,
-    /// Its port
-    #[arg(short, long, default_value_t = 1883, help_heading = "Broker")]
-    port: u16,
+    host: Option<String>,
+    /// Its port [default: that of the context, or 1883]
+    #[arg(short, long, value_name = "PORT", help_heading = "Broker")]
+    port: Option<u16>,
+    /// Take broker and user from this context; see `columba context`
+    #[arg(long, value_name = "NAME", help_heading = "Broker")]
+    context: Option<String>,
     /// Version of MQTT: 3.1, 3.1.1 or 5
     #[arg(short = 'V', long, value_name = "VERSION", default_value = "5", value_parser = parse_version, help_heading = "Broker")]
     mqtt_version: Version,
@@ -107,7 +113,7 @@ struct LoadArgs {
         short = 'I',
         long,
         value_name = "PATTERN",
-        default_value = "bench-%r-%i",
+        default_value = CLIENT_ID,
         help_heading = "Broker"
     )]
     client_id: String,
@@ -266,6 +272,7 @@ pub fn run(args: BenchArgs) -> ExitCode {
 }
 
 fn bench(kind: Kind, args: &LoadArgs) -> Result<u8, Failure> {
+    let args = &args.with_context()?;
     let plan = args.plan(kind);
     let mut histogram = args.histogram_file()?;
     let mut onlooker = Onlooker::new(args)?;
@@ -336,10 +343,49 @@ fn failure(trouble: &Trouble) -> Failure {
 }
 
 impl LoadArgs {
+    /// The same with what a context says of everything that no option says.
+    fn with_context(&self) -> Result<Self, Failure> {
+        let chosen = context::choose(self.context.as_deref(), self.host.is_some())?;
+        let Some(Chosen { name, context, .. }) = chosen else {
+            return Ok(self.clone());
+        };
+        let mut args = self.clone();
+        let url = context.url.as_deref().map(Url::parse).transpose();
+        let url = url.map_err(|what| Failure::new(what).faulty())?;
+        match url {
+            Some(url) if !url.is_tls && url.websocket_path.is_none() => {
+                args.host = args.host.or(Some(url.host));
+                args.port = args.port.or(Some(url.port));
+                if args.username.is_none() && context.user.is_none() {
+                    args.username = url.user_name;
+                    args.password = args.password.or(url.password);
+                }
+            }
+            None if args.host.is_some() => {}
+            Some(_) | None => {
+                let what = format!("the context `{name}` names no server that bench can load");
+                let fix = "bench speaks MQTT over plain TCP: name a broker with -h";
+                return Err(Failure::new(what).fix(fix).faulty());
+            }
+        }
+        if args.username.is_none() {
+            args.username.clone_from(&context.user);
+            if args.password.is_none() {
+                args.password = context.read_password()?;
+            }
+        }
+        if let (Some(prefix), CLIENT_ID) = (&context.client_id_prefix, args.client_id.as_str()) {
+            args.client_id = format!("{prefix}{CLIENT_ID}");
+        }
+        Ok(args)
+    }
+
     fn plan(&self, kind: Kind) -> Plan {
         let mut plan = Plan::new(kind);
-        plan.host.clone_from(&self.host);
-        plan.port = self.port;
+        if let Some(host) = &self.host {
+            plan.host.clone_from(host);
+        }
+        plan.port = self.port.unwrap_or(plan.port);
         plan.version = self.mqtt_version;
         plan.credentials.user_name.clone_from(&self.username);
         plan.credentials.password.clone_from(&self.password);

@@ -18,8 +18,10 @@ use columba_client::driver::{Address, Client, ConnectError, ConnectOptions, Even
 use columba_client::{CloseCause, Message, SessionOptions, Will};
 use columba_codec::{QoS, ReasonCode, Version};
 
+use crate::context::{self, Chosen, Context};
 use crate::mosquitto::{self, EXIT_BEFORE_ANSWER, Tool};
 pub(crate) use property::{PROPERTY_SEPARATOR, PropertySets, parse_properties};
+pub(crate) use url::Url;
 
 /// Exit code of Mosquitto's clients: the connection was lost.
 pub(crate) const EXIT_LOST: u8 = 7;
@@ -35,15 +37,9 @@ const EXIT_LOOKUP: u8 = 15;
 #[derive(Args, Clone, Debug)]
 #[command(disable_help_flag = true, disable_version_flag = true)]
 pub(crate) struct ConnectionArgs {
-    /// Host to connect to
-    #[arg(
-        short = 'h',
-        long,
-        value_name = "HOST",
-        default_value = "localhost",
-        allow_hyphen_values = true
-    )]
-    host: String,
+    /// Host to connect to [default: that of the context, or localhost]
+    #[arg(short = 'h', long, value_name = "HOST", allow_hyphen_values = true)]
+    host: Option<String>,
     /// Port to connect to [default: 1883, or 8883 with TLS]
     #[arg(short, long)]
     port: Option<u16>,
@@ -55,6 +51,9 @@ pub(crate) struct ConnectionArgs {
     /// Unix socket to connect to
     #[arg(long, value_name = "PATH")]
     unix: Option<PathBuf>,
+    /// Take server, user and certificates from this context; see `columba context`
+    #[arg(long, value_name = "NAME")]
+    context: Option<String>,
     /// Connect over WebSocket
     #[arg(long)]
     ws: bool,
@@ -257,8 +256,86 @@ impl ConnectionArgs {
         self
     }
 
+    /// What a context says, and nothing else.
+    pub(crate) fn of_context(name: &str) -> Self {
+        #[derive(clap::Parser)]
+        struct Alone {
+            #[command(flatten)]
+            connection: ConnectionArgs,
+        }
+        let mut alone = <Alone as clap::Parser>::parse_from(["columba"]);
+        alone.connection.context = Some(name.to_owned());
+        alone.connection
+    }
+
     /// Checks the arguments against each other and makes a plan of them.
     pub(crate) fn plan(&self) -> Result<Plan, Trouble> {
+        let names_server = self.host.is_some() || self.url.is_some() || self.unix.is_some();
+        let chosen = context::choose(self.context.as_deref(), names_server);
+        match chosen.map_err(|failure| Trouble::usage(failure.sentence()))? {
+            Some(Chosen { name, context, .. })
+                if !names_server && context.url.is_none() && context.unix.is_none() =>
+            {
+                let fix = "give it url = \"mqtt://HOST\", or name the server with -h";
+                Err(Trouble::usage(format!(
+                    "the context '{name}' names no MQTT server; {fix}"
+                )))
+            }
+            Some(chosen) => {
+                self.talk()
+                    .debug(|| format!("Using the context '{}'", chosen.name));
+                self.with_context(&chosen.context)?.plan_of_options()
+            }
+            None => self.plan_of_options(),
+        }
+    }
+
+    /// The same with what a context says of everything that no option says.
+    fn with_context(&self, context: &Context) -> Result<Self, Trouble> {
+        let mut args = self.clone();
+        let mut names_user = self.username.is_some();
+        if let Some(url) = &self.url {
+            names_user |= Url::parse(url).is_ok_and(|url| url.user_name.is_some());
+        } else if self.unix.is_none() {
+            let url = context.url.as_deref().map(Url::parse).transpose();
+            let url = url.map_err(Trouble::usage)?;
+            args.url = url.map(|mut url| {
+                if names_user {
+                    (url.user_name, url.password) = (None, None);
+                }
+                if let Some(host) = &self.host {
+                    url.host.clone_from(host);
+                }
+                url.text()
+            });
+            if self.host.is_none() {
+                args.unix.clone_from(&context.unix);
+            }
+        }
+        // The context's password belongs to its user alone.
+        if !names_user {
+            args.username.clone_from(&context.user);
+            if args.password.is_none() {
+                let password = context.read_password();
+                let password = password.map_err(|failure| Trouble::usage(failure.sentence()))?;
+                args.password = password.map(OsString::from);
+            }
+        }
+        if args.id.is_none() && args.id_prefix.is_none() {
+            args.id_prefix.clone_from(&context.client_id_prefix);
+        }
+        if args.cafile.is_none() && !args.tls_use_os_certs {
+            args.cafile.clone_from(&context.cafile);
+        }
+        if args.cert.is_none() {
+            args.cert.clone_from(&context.cert);
+            args.key.clone_from(&context.key);
+        }
+        args.insecure |= context.insecure;
+        Ok(args)
+    }
+
+    fn plan_of_options(&self) -> Result<Plan, Trouble> {
         self.refused.check().map_err(Trouble::usage)?;
         let mut properties = parse_properties(&self.properties).map_err(Trouble::usage)?;
         if let Some(seconds) = self.session_expiry_interval {
@@ -280,7 +357,7 @@ impl ConnectionArgs {
         let url = self
             .url
             .as_deref()
-            .map(url::Url::parse)
+            .map(Url::parse)
             .transpose()
             .map_err(Trouble::usage)?;
         let address = self.address(url.as_ref());
@@ -304,7 +381,7 @@ impl ConnectionArgs {
         })
     }
 
-    fn address(&self, url: Option<&url::Url>) -> Address {
+    fn address(&self, url: Option<&Url>) -> Address {
         if let Some(path) = &self.unix {
             return Address::Unix(path.clone());
         }
@@ -333,7 +410,7 @@ impl ConnectionArgs {
             };
         }
         Address::Network {
-            host: self.host.clone(),
+            host: self.host.clone().unwrap_or_else(|| "localhost".to_owned()),
             port: self.port.unwrap_or(if wants_tls { 8883 } else { 1883 }),
             tls: wants_tls.then_some(tls),
             websocket_path: self.ws.then(|| "/mqtt".to_owned()),

@@ -33,6 +33,19 @@ impl Failure {
         }
     }
 
+    /// What happened, in words.
+    pub(crate) fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// What happened and what to do, in one sentence.
+    pub(crate) fn sentence(&self) -> String {
+        match &self.fix {
+            Some(fix) => format!("{}; {fix}", self.what),
+            None => self.what.clone(),
+        }
+    }
+
     /// With what to do about it.
     pub(crate) fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = Some(fix.into());

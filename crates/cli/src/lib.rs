@@ -8,6 +8,7 @@ pub mod check;
 pub mod clients;
 pub mod completion;
 mod connection;
+pub mod context;
 pub mod create;
 pub mod doctor;
 mod event_reader;

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use columba_cli::{
-    bench, check, clients, completion, create, doctor, events, manual, mosquitto, passwd, publish,
-    request, run, store, subscribe, token, why,
+    bench, check, clients, completion, context, create, doctor, events, manual, mosquitto, passwd,
+    publish, request, run, store, subscribe, token, why,
 };
 use columba_server::config::reference::reference;
 
@@ -51,6 +51,7 @@ enum Command {
     Match(why::MatchArgs),
     Clients(clients::ClientsArgs),
     Retained(clients::RetainedArgs),
+    Context(Box<context::ContextArgs>),
     Completion(completion::CompletionArgs),
     Man(manual::ManArgs),
     /// About the configuration
@@ -96,6 +97,7 @@ fn main() -> ExitCode {
         Command::Events(args) => events::run(&args),
         Command::Clients(args) => clients::run_clients(&args),
         Command::Retained(args) => clients::run_retained(&args),
+        Command::Context(args) => context::run(*args),
         Command::Completion(args) => completion::run(&args, &Columba::command()),
         Command::Man(args) => manual::run(&args, Columba::command()),
         Command::Config(ConfigCommand::Reference) => {

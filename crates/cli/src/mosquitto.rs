@@ -165,19 +165,40 @@ fn with_options_file(tool: Tool, words: &[OsString]) -> Result<Vec<OsString>, St
         let (words, _) = fold(&words)?;
         line.extend(words);
     }
+    if folded.iter().any(|word| is_one_of(word, &["--context="])) {
+        // Who names a context on the command line means its server, not that of the file.
+        line.retain(|word| !is_one_of(word, OF_A_SERVER));
+    }
     line.extend(folded);
     forget_before_url(&mut line);
     Ok(line)
 }
 
+/// What an options file can say that a context says too.
+const OF_A_SERVER: &[&str] = &[
+    "--host=",
+    "--port=",
+    "--unix=",
+    "--url=",
+    "--ws",
+    "--username=",
+    "--pw=",
+    "--cafile=",
+    "--cert=",
+    "--key=",
+    "--insecure",
+    "--tls-use-os-certs",
+];
+
+fn is_one_of(word: &OsString, options: &[&str]) -> bool {
+    let word = word.as_encoded_bytes();
+    options
+        .iter()
+        .any(|option| word.starts_with(option.as_bytes()))
+}
+
 /// A URL replaces what was said of the server before it, in an options file for example.
 fn forget_before_url(line: &mut Vec<OsString>) {
-    let is_one_of = |word: &OsString, options: &[&str]| {
-        let word = word.as_encoded_bytes();
-        options
-            .iter()
-            .any(|option| word.starts_with(option.as_bytes()))
-    };
     let Some(url) = line.iter().rposition(|word| is_one_of(word, &["--url="])) else {
         return;
     };

@@ -18,7 +18,7 @@ use crate::create::quoted;
 use crate::failure::{Failure, end, print, say};
 
 /// Longest password that is read, in bytes; MQTT carries no longer one.
-const PASSWORD_BYTES_MAX: u64 = 65_535;
+pub(crate) const PASSWORD_BYTES_MAX: u64 = 65_535;
 
 /// Add a user, or change password and groups
 ///
@@ -143,10 +143,7 @@ fn new_password(args: &PasswdArgs) -> Result<Vec<u8>, Failure> {
             .map_err(|error| Failure::new(error.to_string()))?
             .into_bytes()
     } else if args.password_stdin {
-        let mut line = Vec::new();
-        let mut input = io::stdin().lock().take(PASSWORD_BYTES_MAX + 2);
-        input.read_until(b'\n', &mut line).map_err(failed)?;
-        without_line_end(line)
+        first_line_of_stdin().map_err(failed)?
     } else if io::stdin().is_terminal() {
         let password = ask(&format!("New password of `{}`: ", args.user)).map_err(failed)?;
         if ask("The same again: ").map_err(failed)? != password {
@@ -170,8 +167,16 @@ fn new_password(args: &PasswdArgs) -> Result<Vec<u8>, Failure> {
     Ok(password)
 }
 
+/// The first line of the standard input, without its end.
+pub(crate) fn first_line_of_stdin() -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    let mut input = io::stdin().lock().take(PASSWORD_BYTES_MAX + 2);
+    input.read_until(b'\n', &mut line)?;
+    Ok(without_line_end(line))
+}
+
 /// Asks on the terminal, without showing what is typed.
-fn ask(question: &str) -> io::Result<Vec<u8>> {
+pub(crate) fn ask(question: &str) -> io::Result<Vec<u8>> {
     let mut terminal = File::options().read(true).write(true).open("/dev/tty")?;
     let line = {
         // Before the question: what is typed from then on is not shown, and not thrown away.

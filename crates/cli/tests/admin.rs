@@ -12,6 +12,8 @@ fn command(dir: &Path, args: &[&str]) -> Command {
         command.env_remove(name);
     }
     command
+        // No contexts of whoever runs the tests.
+        .env("XDG_CONFIG_HOME", "/nonexistent")
         .current_dir(dir)
         .args(args)
         .stdin(Stdio::null())

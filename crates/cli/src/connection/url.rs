@@ -1,19 +1,21 @@
 //! The URL of `-L`.
 
+use crate::admin_client::encoded;
+
 /// A server, and perhaps a topic, in one text.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Url {
-    pub(super) host: String,
-    pub(super) port: u16,
-    pub(super) is_tls: bool,
-    pub(super) websocket_path: Option<String>,
-    pub(super) user_name: Option<String>,
-    pub(super) password: Option<String>,
-    pub(super) topic: Option<String>,
+pub(crate) struct Url {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) is_tls: bool,
+    pub(crate) websocket_path: Option<String>,
+    pub(crate) user_name: Option<String>,
+    pub(crate) password: Option<String>,
+    pub(crate) topic: Option<String>,
 }
 
 impl Url {
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let wrong = |what: &str| format!("'{text}' is not a usable URL: {what}");
         let (scheme, rest) = text
             .split_once("://")
@@ -67,6 +69,30 @@ impl Url {
             topic,
         })
     }
+
+    /// The URL as text, but for its topic.
+    pub(crate) fn text(&self) -> String {
+        let scheme = match (self.websocket_path.is_some(), self.is_tls) {
+            (false, false) => "mqtt",
+            (false, true) => "mqtts",
+            (true, false) => "ws",
+            (true, true) => "wss",
+        };
+        let credentials = match (&self.user_name, &self.password) {
+            (Some(user_name), Some(password)) => {
+                format!("{}:{}@", encoded(user_name), encoded(password))
+            }
+            (Some(user_name), None) => format!("{}@", encoded(user_name)),
+            (None, _) => String::new(),
+        };
+        let host = if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        };
+        let path = self.websocket_path.as_deref().unwrap_or_default();
+        format!("{scheme}://{credentials}{host}:{}{path}", self.port)
+    }
 }
 
 /// Host and port apart; an IPv6 address stands in brackets.
@@ -112,6 +138,18 @@ mod tests {
         assert_eq!(url.user_name.as_deref(), Some("ann"));
         assert_eq!(url.password.as_deref(), Some("p@ss"));
         assert_eq!(url.topic.as_deref(), Some("a/b"));
+    }
+
+    #[test]
+    fn a_url_is_written_as_it_was_read() {
+        for text in [
+            "mqtts://ann:p%40ss@[::1]:8884",
+            "ws://h:80/mqtt",
+            "mqtt://ann@h:1883",
+            "wss://h:1/a/b",
+        ] {
+            assert_eq!(Url::parse(text).expect("a URL").text(), text);
+        }
     }
 
     #[test]

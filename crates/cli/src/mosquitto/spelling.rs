@@ -1,4 +1,4 @@
-//! All spellings of the options of Mosquitto's clients, and those of MQTTX's that do not clash.
+//! All spellings of the options of Mosquitto's clients, those of MQTTX's that do not clash, and ours.
 
 /// How an option is spelled here, and what it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,7 @@ pub(super) fn spelling(word: &str) -> Option<Spelling> {
     let (_, ours, takes) = SPELLINGS
         .iter()
         .chain(MQTTX)
+        .chain(OURS)
         .find(|(spellings, ..)| spellings.split(' ').any(|spelled| spelled == word))?;
     Some(Spelling {
         ours,
@@ -174,13 +175,16 @@ const MQTTX: &[(&str, &str, Takes)] = &[
     ),
 ];
 
+/// Our own that mean something before the words are read.
+const OURS: &[(&str, &str, Takes)] = &[("--context", "--context", Value)];
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn no_word_is_spelled_twice() {
-        let spellings = SPELLINGS.iter().chain(MQTTX);
+        let spellings = SPELLINGS.iter().chain(MQTTX).chain(OURS);
         let mut words: Vec<_> = spellings.flat_map(|(words, ..)| words.split(' ')).collect();
         words.sort_unstable();
         let count = words.len();

@@ -114,6 +114,8 @@ pub(crate) fn columba() -> Command {
         command.env_remove(name);
     }
     command
+        // No contexts and options files of whoever runs the tests.
+        .env("XDG_CONFIG_HOME", "/nonexistent")
         .env_remove("NOTIFY_SOCKET")
         .env_remove("WATCHDOG_USEC");
     command
