@@ -182,6 +182,8 @@ pub(crate) struct Plan {
     options: ConnectOptions,
     /// Whether to try MQTT 3.1.1 when the server does not know MQTT 5.
     falls_back: bool,
+    /// What `-I` or a context lets client ids begin with.
+    pub(crate) id_prefix: Option<String>,
     /// The topic in `-L`.
     pub(crate) url_topic: Option<String>,
     /// The properties of the other packets.
@@ -248,6 +250,11 @@ impl ConnectionArgs {
     /// The URL of `-L`.
     pub(crate) fn url(&self) -> Option<&str> {
         self.url.as_deref()
+    }
+
+    /// Whether `-i` is there.
+    pub(crate) fn has_id(&self) -> bool {
+        self.id.is_some()
     }
 
     /// The same with another URL.
@@ -375,6 +382,7 @@ impl ConnectionArgs {
             falls_back: self.protocol_version.is_none()
                 && version == Version::V5
                 && !needs_version_5,
+            id_prefix: self.id_prefix.clone(),
             url_topic: url.and_then(|url| url.topic),
             properties,
             talk: self.talk(),
@@ -550,7 +558,7 @@ pub(crate) fn close_trouble(cause: &CloseCause, error: Option<&std::io::Error>) 
     Trouble { sentence, exit }
 }
 
-fn connect_trouble(error: &ConnectError) -> Trouble {
+pub(crate) fn connect_trouble(error: &ConnectError) -> Trouble {
     let exit = match error {
         ConnectError::Mqtt(cause) => return close_trouble(cause, None),
         ConnectError::Tls { .. } | ConnectError::TlsSetup(_) => EXIT_TLS,

@@ -20,6 +20,7 @@ pub mod passwd;
 pub mod publish;
 pub mod request;
 pub mod run;
+pub mod simulate;
 pub mod store;
 pub mod subscribe;
 mod texts;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use columba_cli::{
     bench, check, clients, completion, context, create, doctor, events, manual, mosquitto, passwd,
-    publish, request, run, store, subscribe, token, why,
+    publish, request, run, simulate, store, subscribe, token, why,
 };
 use columba_server::config::reference::reference;
 
@@ -41,6 +41,7 @@ enum Command {
     Rr(Box<request::RequestArgs>),
     LinkMosquitto(mosquitto::link::LinkArgs),
     Bench(Box<bench::BenchArgs>),
+    Simulate(Box<simulate::SimulateArgs>),
     Doctor(Box<doctor::DoctorArgs>),
     Store(store::StoreArgs),
     Token(token::TokenArgs),
@@ -87,6 +88,7 @@ fn main() -> ExitCode {
         Command::Rr(args) => request::run(*args),
         Command::LinkMosquitto(args) => mosquitto::link::run(&args),
         Command::Bench(args) => bench::run(*args),
+        Command::Simulate(args) => simulate::run(*args),
         Command::Doctor(args) => doctor::run(*args),
         Command::Store(args) => store::run(&args),
         Command::Token(args) => token::run(&args),

@@ -82,7 +82,11 @@ pub fn command_line(words: Vec<OsString>) -> Result<Vec<OsString>, ExitCode> {
     let (tool, rest) = match (drop_in, by_command()) {
         (Some(tool), _) => (tool, words.get(1..)),
         (None, Some(tool)) => (tool, words.get(2..)),
-        (None, None) if words.get(1).is_some_and(|command| command == "doctor") => {
+        (None, None)
+            if words
+                .get(1)
+                .is_some_and(|command| command == "doctor" || command == "simulate") =>
+        {
             return with_groups(&words).map_err(|sentence| {
                 failure::say(&format!("Error: {sentence}.\n"));
                 ExitCode::from(failure::EXIT_FAULTY)

@@ -353,7 +353,7 @@ fn is_drawn(percent: f64) -> bool {
 }
 
 /// Waits for the signals that ask to leave.
-async fn interrupted() {
+pub(crate) async fn interrupted() {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut interrupt), Ok(mut terminate)) = (
         signal(SignalKind::interrupt()),

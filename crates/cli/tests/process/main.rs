@@ -6,6 +6,7 @@ mod log;
 mod mosquitto;
 mod service_manager;
 mod shell;
+mod simulate;
 mod stops_early;
 mod survives;
 mod sys;
