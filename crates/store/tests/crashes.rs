@@ -3,7 +3,7 @@
 
 mod model;
 
-use columba_store::{Batch, Error, Faults, SimDisk};
+use columba_store::{Batch, Error, Faults, Name, SimDisk};
 use model::{Model, Random, content, open, shown};
 
 /// Runs random work until the disk stops, then opens the log again; several times.
@@ -211,6 +211,64 @@ fn releases_are_taken_on_a_full_disk_and_make_room() {
         log.commit([&release]).unwrap().batches.remove(0).unwrap();
     }
     assert!(log.commit([&batch]).unwrap().batches.remove(0).is_ok());
+}
+
+/// Power is lost while releases are written to a full disk, behind a segment that found no room; its
+/// name may be there again. Whether it is.
+fn lose_power_behind_a_refused_segment(seed: u64) -> bool {
+    let disk = SimDisk::new(seed);
+    let (mut log, _) = open(&disk).unwrap();
+    let mut record = Batch::new();
+    record.append(&[7; 100]);
+    let mut positions = Vec::new();
+    while let Ok(first) = log.commit([&record]).unwrap().batches.remove(0) {
+        positions.push(first);
+        // It has a segment, and room for the next.
+        disk.set_faults(Faults {
+            capacity: Some(0),
+            ..Faults::default()
+        });
+    }
+    let segments = |disk: &SimDisk| {
+        let is_segment = |name: &Name| matches!(name, Name::Segment(_));
+        disk.names().into_iter().filter(is_segment).count()
+    };
+    let there = segments(&disk);
+    let releases: Vec<Batch> = positions
+        .iter()
+        .rev()
+        .take(6)
+        .map(|position| {
+            let mut batch = Batch::new();
+            batch.release(*position);
+            batch
+        })
+        .collect();
+    let crash_at = Some(disk.operations() + seed % 10);
+    disk.set_faults(Faults {
+        capacity: Some(0),
+        crash_at,
+        ..Faults::default()
+    });
+    let is_done = log.commit(&releases).is_ok();
+    drop(log);
+    disk.restart();
+    let is_named = segments(&disk) > there;
+    let (log, found) = open(&disk).unwrap();
+    assert_eq!(found.damage, [], "seed {seed}");
+    let left = log.stats().records;
+    let all = positions.len() as u64;
+    assert!(
+        left == all - 6 || (left == all && !is_done),
+        "seed {seed}: {left}"
+    );
+    is_named
+}
+
+#[test]
+fn a_torn_group_before_a_segment_that_found_no_room_is_cut_off() {
+    let named = (0..1_000).filter(|seed| lose_power_behind_a_refused_segment(*seed));
+    assert!(named.count() > 20, "it is about these");
 }
 
 #[test]

@@ -148,9 +148,11 @@ impl<F: Files> Recovery<F> {
         let total = self.total_bytes(&numbers)?;
         let mut done = 0;
         let mut bytes = Vec::new();
+        let last = self.last_begun(&numbers, &mut bytes)?;
         for number in &numbers {
             self.load(*number, &mut bytes)?;
-            let is_last = Some(number) == numbers.last();
+            // What follows has only just been made.
+            let is_last = *number >= last;
             self.segment(*number, &bytes, is_last)?;
             done += bytes.len() as u64;
             let at = Progress {
@@ -164,6 +166,28 @@ impl<F: Files> Recovery<F> {
         }
         self.finish(&numbers)?;
         Ok((self.log, self.found))
+    }
+
+    /// The last segment that anything was written to. The name of one that found no room on the disk,
+    /// and was removed, may be there after a loss of power: nothing can be concluded from it.
+    fn last_begun(&mut self, numbers: &[u32], bytes: &mut Vec<u8>) -> Result<u32, Error> {
+        for number in numbers.iter().rev() {
+            let mut header = [0; SEGMENT_HEADER_BYTES];
+            let read = self
+                .log
+                .files
+                .read_at(Name::Segment(*number), 0, &mut header);
+            let header = read.ok().and_then(|_| SegmentHeader::read(&header));
+            let store = self.log.options.store;
+            if header.is_some_and(|h| h.segment == *number && h.store == store) {
+                return Ok(*number);
+            }
+            self.load(*number, bytes)?;
+            if Groups::new(bytes, self.log.salt(*number)).next(&mut Group::default()) {
+                return Ok(*number);
+            }
+        }
+        Ok(0)
     }
 
     /// Finds out which store this is, and how far it got.
