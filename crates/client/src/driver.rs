@@ -7,6 +7,7 @@
 
 mod key_file;
 mod lasting;
+mod requester;
 mod route;
 mod stream;
 mod task;
@@ -30,6 +31,7 @@ use crate::options::SessionOptions;
 use crate::outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer};
 use crate::session::{Session, Subscription};
 pub use lasting::{LastingEvent, LastingEvents, Reconnect};
+pub use requester::{RequestError, Requester, RequesterOptions};
 pub use route::{Proxy, Route};
 pub use stream::Messages;
 pub use tls::tls_config;

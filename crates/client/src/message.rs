@@ -129,6 +129,19 @@ impl MessageProperties {
 }
 
 impl Incoming {
+    /// The answer to a request: a message to its Response Topic with its Correlation Data, at the
+    /// same QoS. `None` if the message is no request.
+    pub fn answer(&self, payload: impl Into<Vec<u8>>) -> Option<Message> {
+        let topic = self.message.properties.response_topic.clone()?;
+        let mut answer = Message::new(topic, payload).with_qos(self.message.qos);
+        let correlation_data = &self.message.properties.correlation_data;
+        answer
+            .properties
+            .correlation_data
+            .clone_from(correlation_data);
+        Some(answer)
+    }
+
     /// Copies a PUBLISH whose topic, if it came as an alias, is `topic`.
     pub(crate) fn from_codec(publish: &Publish<'_>, topic: String) -> Self {
         Self {

@@ -173,7 +173,7 @@ impl Random {
     }
 }
 
-fn draw_seed() -> u64 {
+pub(super) fn draw_seed() -> u64 {
     let mut seed = [0; 8];
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     // Jitter is no secret: without randomness clients come back together, and that is all.

@@ -11,6 +11,7 @@ mod cutter;
 mod exactly_once;
 mod lasting;
 mod mosquitto;
+mod requests;
 
 use std::time::Duration;
 
