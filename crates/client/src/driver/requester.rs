@@ -130,7 +130,7 @@ impl Client {
             ..Subscription::default()
         };
         let (answer, messages) = self.subscribe_stream(subscription, ANSWERS_MAX).await?;
-        for code in answer.codes.iter().filter(|code| code.is_error()) {
+        if let Some(code) = answer.codes.iter().find(|code| code.is_error()) {
             let said = answer.reason_string.as_deref();
             let sentence = advice::refused_filter(&response_topic, *code, said);
             return Err(RequestError::ResponseTopicRefused(sentence));
