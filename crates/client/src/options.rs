@@ -35,8 +35,9 @@ pub struct SessionOptions {
     pub inflight_messages_max: u16,
     /// Most messages at QoS 1 and 2 that wait behind those in flight.
     pub backlog_messages_max: usize,
-    /// Most topics that get a topic alias when this client publishes; 0 uses none. The server's
-    /// Topic Alias Maximum lowers it.
+    /// Most topics that have a topic alias when this client publishes; 0 uses none. The server's
+    /// Topic Alias Maximum lowers it, and is 0 unless the server says otherwise. Topics that are
+    /// published to keep their alias; one that has long been idle loses it to another.
     pub outgoing_topic_aliases_max: u16,
     /// How long the server may take to answer CONNECT, and PINGREQ.
     pub response_timeout: Duration,
@@ -85,7 +86,7 @@ impl Default for SessionOptions {
             properties: ConnectProperties::default(),
             inflight_messages_max: 64,
             backlog_messages_max: 1_000,
-            outgoing_topic_aliases_max: 0,
+            outgoing_topic_aliases_max: 16,
             response_timeout: Duration::from_secs(30),
             recovers_lost_session: false,
             subscriptions_max: 10_000,

@@ -12,6 +12,7 @@
 //! and unacknowledged messages, received QoS 2 packet ids) stays in it and goes on with the next
 //! [`Input::TransportOpened`]. It does no IO and owns no clock.
 
+mod aliases;
 mod inbound;
 mod receive;
 mod request;
@@ -26,7 +27,8 @@ use columba_codec::{DecodeError, Decoded, PacketId, Properties, QoS, ReasonCode,
 use crate::message::{Incoming, Message};
 use crate::options::SessionOptions;
 use crate::outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer};
-use inbound::{IncomingAliases, OutgoingAliases, ReceivedIds};
+use aliases::OutgoingAliases;
+use inbound::{IncomingAliases, ReceivedIds};
 use request::{Asked, Request};
 use subscriptions::Subscriptions;
 use window::{PacketIds, Window};

@@ -6,7 +6,7 @@ use columba_codec::packet::{
 use columba_codec::topic::{TopicFilter, TopicName};
 use columba_codec::{PacketId, PropertiesBuf, PropertyId, QoS, Value};
 
-use super::inbound::Naming;
+use super::aliases::Naming;
 use super::window::Published;
 use super::{Limits, Output, Session, State, Subscription, Token};
 use crate::message::{Message, put_user_properties};
