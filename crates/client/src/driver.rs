@@ -5,6 +5,7 @@
 //! nobody takes events, the task stops reading from the server, and with it acknowledgements
 //! stop: take events while waiting for answers.
 
+mod authentication;
 mod key_file;
 mod lasting;
 mod requester;
@@ -30,6 +31,7 @@ use crate::message::{Incoming, Message};
 use crate::options::SessionOptions;
 use crate::outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer};
 use crate::session::{Session, Subscription};
+pub use authentication::{Authentication, Exchange};
 pub use lasting::{LastingEvent, LastingEvents, Reconnect};
 pub use requester::{RequestError, Requester, RequesterOptions};
 pub use route::{Proxy, Route};
@@ -89,6 +91,9 @@ pub struct ConnectOptions {
     pub clean_start: bool,
     /// How long name lookup, TCP, TLS and WebSocket may take together.
     pub transport_timeout: Duration,
+    /// Enhanced authentication (MQTT 5), if wanted. It takes the place of the method and data in
+    /// [`crate::ConnectProperties`], also for a session that is resumed.
+    pub authentication: Option<std::sync::Arc<dyn Authentication>>,
     /// Most events that wait to be taken; at least 1.
     pub events_max: usize,
     /// Most requests that wait for the task; at least 1.
@@ -203,6 +208,7 @@ enum Request {
         Reply<FilterAnswer>,
     ),
     Unsubscribe(Vec<String>, Reply<FilterAnswer>),
+    Reauthenticate(Reply<()>),
     Abandon,
     Disconnect {
         reason: ReasonCode,
@@ -220,6 +226,7 @@ impl ConnectOptions {
             session,
             clean_start: true,
             transport_timeout: Duration::from_secs(10),
+            authentication: None,
             events_max: 64,
             requests_max: 64,
         }

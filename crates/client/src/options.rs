@@ -65,8 +65,8 @@ pub struct ConnectProperties {
     pub request_response_information: Option<bool>,
     /// Request Problem Information.
     pub request_problem_information: Option<bool>,
-    /// Authentication Method. The server may accept it at once; a further exchange of AUTH packets
-    /// is not part of this client.
+    /// Authentication Method. What the server asks further comes as
+    /// [`crate::Output::Challenged`].
     pub authentication_method: Option<String>,
     /// Authentication Data.
     pub authentication_data: Option<Vec<u8>>,

@@ -107,6 +107,12 @@ pub enum Failure {
     /// MQTT 3 has no such thing.
     #[error("{0} needs MQTT 5")]
     NeedsVersion5(&'static str),
+    /// The connection was made without enhanced authentication.
+    #[error("this connection has no authentication method")]
+    NoAuthenticationMethod,
+    /// Authenticating again is under way.
+    #[error("authenticating again is already under way")]
+    Reauthenticating,
     /// Larger than the server takes (`MQTT-3.2.2-15`).
     #[error("the packet has {size} bytes and the server takes {limit}")]
     PacketTooLarge {
@@ -145,6 +151,9 @@ pub enum Violation {
     /// More unacknowledged QoS 2 messages than the client's Receive Maximum (`MQTT-3.3.4-9`).
     #[error("it sent more unacknowledged messages than the client takes")]
     ReceiveMaximum,
+    /// Another Authentication Method than CONNECT named (`MQTT-4.12.0-5`).
+    #[error("it authenticates by another method than it was asked for")]
+    AuthenticationMethod,
     /// A topic alias above the client's Topic Alias Maximum (`MQTT-3.3.2-10`).
     #[error("it used a topic alias above the client's maximum")]
     TopicAliasAboveMaximum,
@@ -162,6 +171,7 @@ impl Violation {
             Self::UnexpectedPacket
             | Self::SessionPresent
             | Self::WrongAcknowledgement
+            | Self::AuthenticationMethod
             | Self::CodeCount
             | Self::TopicAliasUnknown => ReasonCode::ProtocolError,
         }
@@ -212,6 +222,9 @@ pub enum CloseCause {
         /// The version in use.
         version: Version,
     },
+    /// This client did not accept how the server authenticated, or had no answer to it.
+    #[error("authentication failed on this side: {0}")]
+    Authentication(String),
     /// A packet against the rules.
     #[error("the server broke the protocol: {0}")]
     Violation(Violation),

@@ -13,6 +13,7 @@
 //! [`Input::TransportOpened`]. It does no IO and owns no clock.
 
 mod aliases;
+mod authenticate;
 mod inbound;
 mod receive;
 mod request;
@@ -76,6 +77,22 @@ pub enum Input<'a> {
         filters: Vec<String>,
         /// User Properties (MQTT 5).
         user_properties: Vec<(String, String)>,
+    },
+    /// Answer [`Output::Challenged`] with an AUTH.
+    AnswerChallenge {
+        /// Authentication Data.
+        data: &'a [u8],
+    },
+    /// Authenticate again, on an open connection and with the method of CONNECT. Ends in
+    /// [`Output::Authenticated`] or [`Output::NotReauthenticated`], or with the connection.
+    Reauthenticate {
+        /// Authentication Data.
+        data: &'a [u8],
+    },
+    /// Leave a server that failed to authenticate itself, or whose challenge has no answer.
+    RefuseServer {
+        /// A sentence that says why.
+        why: String,
     },
     /// Leave with a DISCONNECT.
     Disconnect {
@@ -147,6 +164,19 @@ pub enum Output {
         /// Why.
         failure: Failure,
     },
+    /// AUTH: the server wants to know more. Answer with [`Input::AnswerChallenge`].
+    Challenged {
+        /// Authentication Data.
+        data: Option<Vec<u8>>,
+    },
+    /// The server has accepted the authentication: after [`Output::Connected`] of a connection
+    /// with an Authentication Method, and when it was done again.
+    Authenticated {
+        /// Authentication Data, with which the server may prove who it is.
+        data: Option<Vec<u8>>,
+    },
+    /// Authenticating again has not begun.
+    NotReauthenticated(Failure),
     /// The connection is over. Transmit what there is and close the transport.
     Closed(CloseCause),
 }
@@ -162,6 +192,7 @@ pub struct Session {
     backlog: VecDeque<(Token, Message)>,
     requests: BTreeMap<PacketId, Request>,
     subscriptions: Subscriptions,
+    reauthenticating: bool,
     received_ids: ReceivedIds,
     incoming_aliases: IncomingAliases,
     outgoing_aliases: OutgoingAliases,
@@ -215,6 +246,7 @@ impl Session {
             backlog: VecDeque::new(),
             requests: BTreeMap::new(),
             subscriptions: Subscriptions::default(),
+            reauthenticating: false,
             received_ids: ReceivedIds::default(),
             incoming_aliases: IncomingAliases::default(),
             outgoing_aliases: OutgoingAliases::default(),
@@ -244,6 +276,9 @@ impl Session {
             } => {
                 self.unsubscribe(token, &filters, &user_properties);
             }
+            Input::AnswerChallenge { data } => self.answer_challenge(data),
+            Input::Reauthenticate { data } => self.reauthenticate(data),
+            Input::RefuseServer { why } => self.refuse_server(why),
             Input::Disconnect { reason } => self.disconnect(reason),
         }
     }
@@ -423,6 +458,7 @@ impl Session {
         self.state = State::Closed;
         self.incoming.clear();
         self.incoming_aliases.clear();
+        self.reauthenticating = false;
         for (packet_id, request) in std::mem::take(&mut self.requests) {
             self.packet_ids.free(packet_id);
             match (request.asked, request.token) {

@@ -144,6 +144,7 @@ impl Client {
             (request_receiver, urgent_receiver),
             events,
             link,
+            options.authentication,
         );
         let accepted = task
             .connect(options.clean_start)

@@ -1,12 +1,14 @@
 //! The task that owns one connection.
 
 mod again;
+mod authenticate;
 mod ending;
 mod outlet;
 mod requests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use columba_codec::ReasonCode;
@@ -16,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::stream::Streams;
 use super::transport::Transport;
-use super::{LastingEvent, Request};
+use super::{Authentication, Exchange, LastingEvent, Reply, Request};
 use crate::backoff::EndedConnections;
 use crate::outcome::{Accepted, CloseCause};
 use crate::session::{Input, Session, Token};
@@ -44,6 +46,10 @@ pub(super) struct Task {
     lasting: Option<LastingLink>,
     ended: EndedConnections,
     accepted_ms: u64,
+    authentication: Option<Arc<dyn Authentication>>,
+    exchange: Option<Box<dyn Exchange>>,
+    /// Who waits for the end of a re-authentication.
+    reauthenticating: Option<Reply<()>>,
     /// The client wants the connection to end like a lost one, and no other.
     abandoned: bool,
     waiting: BTreeMap<Token, Waiting>,
@@ -76,6 +82,7 @@ impl Task {
         (requests, urgent): (mpsc::Receiver<Request>, mpsc::Receiver<Request>),
         events: mpsc::Sender<LastingEvent>,
         lasting: Option<LastingLink>,
+        authentication: Option<Arc<dyn Authentication>>,
     ) -> Self {
         let (reader, writer) = tokio::io::split(transport);
         Self {
@@ -90,6 +97,9 @@ impl Task {
             lasting,
             ended: EndedConnections::default(),
             accepted_ms: 0,
+            authentication,
+            exchange: None,
+            reauthenticating: None,
             abandoned: false,
             waiting: BTreeMap::new(),
             outgoing: Vec::new(),
@@ -107,6 +117,7 @@ impl Task {
 
     /// Sends CONNECT and waits for the answer.
     pub(super) async fn connect(&mut self, clean_start: bool) -> Result<Accepted, CloseCause> {
+        self.begin_authentication();
         self.handle(Input::TransportOpened { clean_start });
         loop {
             if let Some(cause) = self.closed.take() {

@@ -14,6 +14,7 @@ impl Session {
         if let State::Connecting { clean_start, .. } = self.state {
             return match packet {
                 Packet::ConnAck(connack) => self.on_connack(connack, clean_start),
+                Packet::Auth(auth) => self.on_auth(auth),
                 _ => Err(Violation::UnexpectedPacket),
             };
         }
@@ -28,6 +29,7 @@ impl Session {
             Packet::PubComp(pubcomp) => self.on_pubcomp(pubcomp),
             Packet::SubAck(suback) => self.on_suback(suback),
             Packet::UnsubAck(unsuback) => self.on_unsuback(unsuback),
+            Packet::Auth(auth) => self.on_auth(auth),
             Packet::PingResp => {
                 self.timers.ping_millis = None;
                 Ok(())
@@ -42,8 +44,7 @@ impl Session {
             | Packet::Subscribe(_)
             | Packet::Unsubscribe(_)
             | Packet::PingReq
-            | Packet::Disconnect(_)
-            | Packet::Auth(_) => Err(Violation::UnexpectedPacket),
+            | Packet::Disconnect(_) => Err(Violation::UnexpectedPacket),
         }
     }
 
@@ -70,6 +71,7 @@ impl Session {
         let session_present = accepted.session_present;
         self.outputs
             .push_back(Output::Connected(Box::new(accepted)));
+        self.on_authenticated(connack.properties)?;
         if session_present {
             self.received_ids.resume();
             let released: Vec<_> = self.window.resume().collect();

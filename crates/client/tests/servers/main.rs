@@ -6,6 +6,7 @@
     reason = "tests of the driver start real servers with files and ports of their own"
 )]
 
+mod authentication;
 mod columba;
 mod cutter;
 mod exactly_once;

@@ -7,6 +7,7 @@ use super::Task;
 use super::requests::Waiting;
 use crate::driver::LastingEvent;
 use crate::message::Incoming;
+use crate::outcome::Failure;
 use crate::session::Output;
 
 /// Something on its way out, and where to.
@@ -39,7 +40,13 @@ impl Task {
                 }
                 Some(Waiting::Publish(..)) | None => self.on_published(token, Err(failure)),
             },
-            Output::Closed(cause) => self.closed = Some(cause),
+            Output::Challenged { data } => self.on_challenged(data),
+            Output::Authenticated { data } => self.on_authenticated(data.as_deref()),
+            Output::NotReauthenticated(failure) => self.fail_reauthentication(failure),
+            Output::Closed(cause) => {
+                self.fail_reauthentication(Failure::ConnectionLost);
+                self.closed = Some(cause);
+            }
         }
     }
 

@@ -51,6 +51,7 @@ impl Task {
                     user_properties: Vec::new(),
                 });
             }
+            Request::Reauthenticate(reply) => self.on_reauthenticate(reply),
             Request::Abandon => {
                 self.abandoned = true;
                 self.on_transport_end(None);
