@@ -30,7 +30,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::message::{Incoming, Message};
 use crate::options::SessionOptions;
 use crate::outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer};
-use crate::session::{Session, Subscription};
+use crate::session::{Receipt, Session, Subscription};
 pub use authentication::{Authentication, Exchange};
 pub use lasting::{LastingEvent, LastingEvents, Reconnect};
 pub use requester::{RequestError, Requester, RequesterOptions};
@@ -208,6 +208,7 @@ enum Request {
         Reply<FilterAnswer>,
     ),
     Unsubscribe(Vec<String>, Reply<FilterAnswer>),
+    Acknowledge(Receipt, ReasonCode),
     Reauthenticate(Reply<()>),
     Abandon,
     Disconnect {
@@ -215,6 +216,28 @@ enum Request {
         until: Instant,
         reply: oneshot::Sender<usize>,
     },
+}
+
+impl Address {
+    /// Over TCP; the usual port is 1883.
+    pub fn tcp(host: impl Into<String>, port: u16) -> Self {
+        Self::Network {
+            host: host.into(),
+            port,
+            tls: None,
+            websocket_path: None,
+        }
+    }
+
+    /// Over TLS, trusting whom the operating system trusts; the usual port is 8883.
+    pub fn tls(host: impl Into<String>, port: u16) -> Self {
+        Self::Network {
+            host: host.into(),
+            port,
+            tls: Some(TlsOptions::default()),
+            websocket_path: None,
+        }
+    }
 }
 
 impl ConnectOptions {
@@ -296,6 +319,26 @@ impl Client {
         self.request(|reply| Request::Unsubscribe(filters, reply))
             .await?
             .await
+    }
+
+    /// Acknowledges a message, if [`SessionOptions::acknowledges_by_hand`]; else it does nothing.
+    /// With a code that is an error it refuses the message (MQTT 5).
+    ///
+    /// Acknowledgements go out in the order in which the messages came, so acknowledge every one.
+    ///
+    /// # Errors
+    /// [`Failure::NotConnected`] if the connection is over for good.
+    pub async fn acknowledge(
+        &self,
+        incoming: &Incoming,
+        reason: ReasonCode,
+    ) -> Result<(), Failure> {
+        let Some(receipt) = incoming.receipt else {
+            return Ok(());
+        };
+        // Past requests that wait for room: this one needs none, and may make some.
+        let sent = self.urgent.send(Request::Acknowledge(receipt, reason));
+        sent.await.map_err(|_| Failure::NotConnected)
     }
 
     /// Leaves: waits until all earlier requests are answered, but no longer than `patience`, sends

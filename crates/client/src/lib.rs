@@ -21,4 +21,4 @@ pub use backoff::{Backoff, EndedConnections};
 pub use message::{Incoming, Message, MessageProperties, Will};
 pub use options::{ConnectProperties, SessionOptions};
 pub use outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer, Violation};
-pub use session::{Input, Output, Session, Subscription, Token};
+pub use session::{Input, Output, Receipt, Session, Subscription, Token};

@@ -4,6 +4,8 @@ use columba_codec::packet::Publish;
 use columba_codec::property::ValueError;
 use columba_codec::{PacketId, Properties, PropertiesBuf, PropertyId, QoS, Value};
 
+use crate::session::Receipt;
+
 /// A message to publish, or one that came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -50,6 +52,8 @@ pub struct Incoming {
     pub subscription_identifiers: Vec<u32>,
     /// The topic alias that the packet carried.
     pub topic_alias: Option<u16>,
+    /// What to acknowledge it with, if that was left to the application.
+    pub receipt: Option<Receipt>,
 }
 
 /// The message that the server publishes when the client is gone without a word.
@@ -143,7 +147,11 @@ impl Incoming {
     }
 
     /// Copies a PUBLISH whose topic, if it came as an alias, is `topic`.
-    pub(crate) fn from_codec(publish: &Publish<'_>, topic: String) -> Self {
+    pub(crate) fn from_codec(
+        publish: &Publish<'_>,
+        topic: String,
+        receipt: Option<Receipt>,
+    ) -> Self {
         Self {
             message: Message {
                 topic,
@@ -156,6 +164,7 @@ impl Incoming {
             packet_id: publish.packet_id,
             subscription_identifiers: publish.properties.subscription_identifiers().collect(),
             topic_alias: publish.properties.u16(PropertyId::TopicAlias),
+            receipt,
         }
     }
 }

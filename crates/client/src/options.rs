@@ -39,6 +39,11 @@ pub struct SessionOptions {
     /// Topic Alias Maximum lowers it, and is 0 unless the server says otherwise. Topics that are
     /// published to keep their alias; one that has long been idle loses it to another.
     pub outgoing_topic_aliases_max: u16,
+    /// Whether messages at QoS 1 and 2 are acknowledged when the application says so
+    /// ([`crate::Input::Acknowledge`]) and not by themselves. What is unacknowledged when a
+    /// connection ends comes again, at QoS 2 too; the server sends no more than Receive Maximum
+    /// (MQTT 5) at a time.
+    pub acknowledges_by_hand: bool,
     /// How long the server may take to answer CONNECT, and PINGREQ.
     pub response_timeout: Duration,
     /// Whether the session makes good what a server forgets: subscriptions are asked for again, and
@@ -87,6 +92,7 @@ impl Default for SessionOptions {
             inflight_messages_max: 64,
             backlog_messages_max: 1_000,
             outgoing_topic_aliases_max: 16,
+            acknowledges_by_hand: false,
             response_timeout: Duration::from_secs(30),
             recovers_lost_session: false,
             subscriptions_max: 10_000,

@@ -12,6 +12,7 @@
 //! and unacknowledged messages, received QoS 2 packet ids) stays in it and goes on with the next
 //! [`Input::TransportOpened`]. It does no IO and owns no clock.
 
+mod acknowledge;
 mod aliases;
 mod authenticate;
 mod inbound;
@@ -28,6 +29,8 @@ use columba_codec::{DecodeError, Decoded, PacketId, Properties, QoS, ReasonCode,
 use crate::message::{Incoming, Message};
 use crate::options::SessionOptions;
 use crate::outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer};
+pub use acknowledge::Receipt;
+use acknowledge::Unacknowledged;
 use aliases::OutgoingAliases;
 use inbound::{IncomingAliases, ReceivedIds};
 use request::{Asked, Request};
@@ -78,6 +81,16 @@ pub enum Input<'a> {
         /// User Properties (MQTT 5).
         user_properties: Vec<(String, String)>,
     },
+    /// Acknowledge a message that waits for it. With a code that is an error it is refused (MQTT 5).
+    ///
+    /// Acknowledgements go out in the order in which the messages came, so one waits for those of
+    /// earlier messages. One for a message of an earlier connection does nothing.
+    Acknowledge {
+        /// Of the message.
+        receipt: Receipt,
+        /// Success, or why the message is refused.
+        reason: ReasonCode,
+    },
     /// Answer [`Output::Challenged`] with an AUTH.
     AnswerChallenge {
         /// Authentication Data.
@@ -110,6 +123,16 @@ pub struct Subscription {
     pub identifier: Option<u32>,
     /// User Properties (MQTT 5).
     pub user_properties: Vec<(String, String)>,
+}
+
+impl Subscription {
+    /// To one topic filter.
+    pub fn to(filter: impl Into<String>, qos: QoS) -> Self {
+        Self {
+            filters: vec![(filter.into(), SubscribeOptions::from_qos(qos))],
+            ..Self::default()
+        }
+    }
 }
 
 /// What a session has to say, in order.
@@ -194,6 +217,7 @@ pub struct Session {
     subscriptions: Subscriptions,
     reauthenticating: bool,
     received_ids: ReceivedIds,
+    unacknowledged: Unacknowledged,
     incoming_aliases: IncomingAliases,
     outgoing_aliases: OutgoingAliases,
     incoming: Vec<u8>,
@@ -248,6 +272,7 @@ impl Session {
             subscriptions: Subscriptions::default(),
             reauthenticating: false,
             received_ids: ReceivedIds::default(),
+            unacknowledged: Unacknowledged::default(),
             incoming_aliases: IncomingAliases::default(),
             outgoing_aliases: OutgoingAliases::default(),
             incoming: Vec::new(),
@@ -276,6 +301,7 @@ impl Session {
             } => {
                 self.unsubscribe(token, &filters, &user_properties);
             }
+            Input::Acknowledge { receipt, reason } => self.acknowledge(receipt, reason),
             Input::AnswerChallenge { data } => self.answer_challenge(data),
             Input::Reauthenticate { data } => self.reauthenticate(data),
             Input::RefuseServer { why } => self.refuse_server(why),
@@ -459,6 +485,7 @@ impl Session {
         self.incoming.clear();
         self.incoming_aliases.clear();
         self.reauthenticating = false;
+        self.forget_unacknowledged();
         for (packet_id, request) in std::mem::take(&mut self.requests) {
             self.packet_ids.free(packet_id);
             match (request.asked, request.token) {

@@ -540,3 +540,123 @@ proptest! {
         prop_assert_eq!(whole.sent_types(), pieces.sent_types());
     }
 }
+
+fn by_hand(receive_maximum: Option<u16>) -> Bed {
+    let mut options = SessionOptions {
+        acknowledges_by_hand: true,
+        ..SessionOptions::default()
+    };
+    options.properties.receive_maximum = receive_maximum;
+    Bed::open(options, &PropertiesBuf::new())
+}
+
+impl Bed {
+    fn receive_publish(&mut self, number: u16, qos: QoS, dup: bool) {
+        self.receive(&Packet::Publish(Publish {
+            dup,
+            qos,
+            retain: false,
+            topic: "a",
+            packet_id: Some(id(number)),
+            properties: Properties::EMPTY,
+            payload: b"",
+        }));
+    }
+
+    /// Packet ids and receipts of the messages that came.
+    fn receipts(&mut self) -> Vec<columba_client::Receipt> {
+        let outputs = self.outputs().into_iter();
+        let receipts = outputs.filter_map(|output| match output {
+            Output::Message(incoming) => incoming.receipt,
+            _ => None,
+        });
+        receipts.collect()
+    }
+
+    /// Kind, packet id and code of every acknowledgement that was sent.
+    fn sent_acknowledgements(&mut self) -> Vec<(PacketType, u16, ReasonCode)> {
+        let mut sent = Vec::new();
+        self.sent(|packet| match packet {
+            Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubComp(ack) => {
+                sent.push((packet.packet_type(), ack.packet_id.get(), ack.reason));
+            }
+            _ => {}
+        });
+        sent
+    }
+}
+
+#[test]
+fn acknowledgements_by_hand_go_out_in_the_order_of_the_messages() {
+    let mut bed = by_hand(None);
+    bed.receive_publish(1, QoS::AtLeastOnce, false);
+    bed.receive_publish(2, QoS::ExactlyOnce, false);
+    bed.receive_publish(3, QoS::AtLeastOnce, false);
+    let receipts = bed.receipts();
+    let reason = ReasonCode::Success;
+    for receipt in [receipts[2], receipts[1], receipts[1]] {
+        bed.input(Input::Acknowledge { receipt, reason });
+        assert_eq!(bed.sent_acknowledgements(), []);
+    }
+    let refusal = ReasonCode::ImplementationSpecificError;
+    bed.input(Input::Acknowledge {
+        receipt: receipts[0],
+        reason: refusal,
+    });
+    let all = [
+        (PacketType::PubAck, 1, refusal),
+        (PacketType::PubRec, 2, reason),
+        (PacketType::PubAck, 3, reason),
+    ];
+    assert_eq!(bed.sent_acknowledgements(), all);
+    bed.receive(&Packet::PubRel(success(2)));
+    let completed = [(PacketType::PubComp, 2, reason)];
+    assert_eq!(bed.sent_acknowledgements(), completed);
+}
+
+#[test]
+fn what_was_not_acknowledged_by_hand_comes_again_on_the_next_connection() {
+    let mut bed = by_hand(None);
+    bed.receive_publish(1, QoS::ExactlyOnce, false);
+    bed.receive_publish(2, QoS::ExactlyOnce, false);
+    let receipts = bed.receipts();
+    let reason = ReasonCode::Success;
+    bed.input(Input::Acknowledge {
+        receipt: receipts[0],
+        reason,
+    });
+    bed.connect(false, true, &PropertiesBuf::new());
+    bed.outputs();
+    // Too late: the answer belongs to the connection that is gone.
+    bed.input(Input::Acknowledge {
+        receipt: receipts[1],
+        reason,
+    });
+    assert_eq!(bed.sent_acknowledgements(), []);
+    bed.receive_publish(1, QoS::ExactlyOnce, true);
+    let again = [(PacketType::PubRec, 1, reason)];
+    assert_eq!(
+        bed.sent_acknowledgements(),
+        again,
+        "it was the application's"
+    );
+    bed.receive_publish(2, QoS::ExactlyOnce, true);
+    bed.receive_publish(2, QoS::ExactlyOnce, true);
+    assert_eq!(bed.receipts().len(), 1);
+    assert_eq!(bed.sent_acknowledgements(), []);
+}
+
+#[test]
+fn a_server_sends_no_more_than_waits_for_acknowledgement_by_hand() {
+    let mut bed = by_hand(Some(2));
+    for number in 1..=3 {
+        bed.receive_publish(number, QoS::AtLeastOnce, false);
+    }
+    assert_eq!(bed.receipts().len(), 2);
+    let mut bed = by_hand(Some(2));
+    for number in 1..=3 {
+        bed.receive_publish(number, QoS::AtLeastOnce, false);
+    }
+    let violation = columba_client::Violation::ReceiveMaximum;
+    assert_eq!(bed.close_cause(), CloseCause::Violation(violation));
+}

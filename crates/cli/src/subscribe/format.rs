@@ -438,6 +438,7 @@ mod tests {
             packet_id: PacketId::new(1),
             subscription_identifiers: vec![5],
             topic_alias: None,
+            receipt: None,
         };
         let timestamp = jiff::Timestamp::new(1_795_462_526, 754_171_000).expect("a time");
         let now = ZonedDateTime::new(timestamp, jiff::tz::TimeZone::UTC);

@@ -5,7 +5,7 @@ use columba_codec::{PacketId, Properties, PropertyId, QoS, ReasonCode, Version};
 
 use super::request::{Asked, Request};
 use super::window::{Found, Published};
-use super::{Limits, Output, Session, State, Subscription, Token};
+use super::{Limits, Output, Receipt, Session, State, Subscription, Token};
 use crate::message::{Incoming, user_properties};
 use crate::outcome::{Accepted, Answer, CloseCause, FilterAnswer, Violation};
 
@@ -129,9 +129,25 @@ impl Session {
             self.options.properties.topic_alias_maximum.unwrap_or(0),
         )?;
         match (publish.qos, publish.packet_id) {
-            (QoS::AtMostOnce, _) | (_, None) => self.deliver(publish, topic),
+            (QoS::AtMostOnce, _) | (_, None) => self.deliver(publish, topic, None),
+            (qos, Some(packet_id)) if self.options.acknowledges_by_hand => {
+                if qos == QoS::AtLeastOnce
+                    || self
+                        .received_ids
+                        .insert(packet_id, self.receive_maximum())?
+                {
+                    let receipt = self.owe(packet_id, qos);
+                    if receipt.is_err() {
+                        // It was not handed over, so it may come again.
+                        self.received_ids.release(packet_id);
+                    }
+                    self.deliver(publish, topic, Some(receipt?));
+                } else if !self.owes(packet_id) {
+                    self.send(&Packet::PubRec(Acknowledgement::success(packet_id)));
+                }
+            }
             (QoS::AtLeastOnce, Some(packet_id)) => {
-                self.deliver(publish, topic);
+                self.deliver(publish, topic, None);
                 self.send(&Packet::PubAck(Acknowledgement::success(packet_id)));
             }
             (QoS::ExactlyOnce, Some(packet_id)) => {
@@ -139,7 +155,7 @@ impl Session {
                     .received_ids
                     .insert(packet_id, self.receive_maximum())?
                 {
-                    self.deliver(publish, topic);
+                    self.deliver(publish, topic, None);
                 }
                 self.send(&Packet::PubRec(Acknowledgement::success(packet_id)));
             }
@@ -147,8 +163,8 @@ impl Session {
         Ok(())
     }
 
-    fn deliver(&mut self, publish: &Publish<'_>, topic: String) {
-        let incoming = Incoming::from_codec(publish, topic);
+    fn deliver(&mut self, publish: &Publish<'_>, topic: String, receipt: Option<Receipt>) {
+        let incoming = Incoming::from_codec(publish, topic, receipt);
         self.outputs.push_back(Output::Message(Box::new(incoming)));
     }
 

@@ -51,6 +51,9 @@ impl Task {
                     user_properties: Vec::new(),
                 });
             }
+            Request::Acknowledge(receipt, reason) => {
+                self.handle(Input::Acknowledge { receipt, reason });
+            }
             Request::Reauthenticate(reply) => self.on_reauthenticate(reply),
             Request::Abandon => {
                 self.abandoned = true;

@@ -1,0 +1,115 @@
+//! Acknowledgements that wait for the application.
+
+use std::collections::VecDeque;
+
+use columba_codec::packet::{Acknowledgement, Packet};
+use columba_codec::{PacketId, Properties, QoS, ReasonCode};
+
+use super::Session;
+use crate::outcome::Violation;
+
+/// Names a message that waits for [`crate::Input::Acknowledge`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Acknowledgements belong to the connection on which the message came.
+    connection: u64,
+    packet_id: PacketId,
+}
+
+/// Messages of this connection without their PUBACK or PUBREC, in the order in which they came, as
+/// they must be acknowledged in it (`MQTT-4.6.0-2`, `MQTT-4.6.0-3`). No more than the client's
+/// Receive Maximum.
+#[derive(Debug, Default)]
+pub(super) struct Unacknowledged {
+    connection: u64,
+    messages: VecDeque<Owed>,
+}
+
+#[derive(Debug)]
+struct Owed {
+    packet_id: PacketId,
+    qos: QoS,
+    /// What the application said of it.
+    word: Option<ReasonCode>,
+}
+
+impl Session {
+    /// A message was handed over, and its acknowledgement waits.
+    ///
+    /// # Errors
+    /// [`Violation::ReceiveMaximum`].
+    pub(super) fn owe(&mut self, packet_id: PacketId, qos: QoS) -> Result<Receipt, Violation> {
+        let messages = &mut self.unacknowledged.messages;
+        if messages.len()
+            >= usize::from(self.options.properties.receive_maximum.unwrap_or(u16::MAX))
+        {
+            return Err(Violation::ReceiveMaximum);
+        }
+        messages.push_back(Owed {
+            packet_id,
+            qos,
+            word: None,
+        });
+        Ok(Receipt {
+            connection: self.unacknowledged.connection,
+            packet_id,
+        })
+    }
+
+    /// Whether the acknowledgement of a message with this id still waits.
+    pub(super) fn owes(&self, packet_id: PacketId) -> bool {
+        let mut messages = self.unacknowledged.messages.iter();
+        messages.any(|owed| owed.packet_id == packet_id)
+    }
+
+    pub(super) fn acknowledge(&mut self, receipt: Receipt, reason: ReasonCode) {
+        if receipt.connection != self.unacknowledged.connection {
+            return;
+        }
+        let mut messages = self.unacknowledged.messages.iter_mut();
+        let owed = messages.find(|owed| owed.packet_id == receipt.packet_id && owed.word.is_none());
+        if let Some(owed) = owed {
+            owed.word = Some(reason);
+        }
+        while let Some(Owed {
+            packet_id,
+            qos,
+            word: Some(reason),
+        }) = self.unacknowledged.messages.front()
+        {
+            let (packet_id, qos) = (*packet_id, *qos);
+            let reason = if self.options.version.has_reason_codes() {
+                *reason
+            } else {
+                ReasonCode::Success
+            };
+            self.unacknowledged.messages.pop_front();
+            let properties = Properties::EMPTY;
+            let acknowledgement = Acknowledgement {
+                packet_id,
+                reason,
+                properties,
+            };
+            if qos == QoS::ExactlyOnce {
+                if reason.is_error() {
+                    // The exchange ends here, and the id is free.
+                    self.received_ids.release(packet_id);
+                }
+                self.send(&Packet::PubRec(acknowledgement));
+            } else {
+                self.send(&Packet::PubAck(acknowledgement));
+            }
+        }
+    }
+
+    /// The connection has ended: the server sends what was not acknowledged again, and the
+    /// application is to have it again.
+    pub(super) fn forget_unacknowledged(&mut self) {
+        self.unacknowledged.connection += 1;
+        for owed in std::mem::take(&mut self.unacknowledged.messages) {
+            if owed.qos == QoS::ExactlyOnce {
+                self.received_ids.release(owed.packet_id);
+            }
+        }
+    }
+}
