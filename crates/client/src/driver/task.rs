@@ -117,6 +117,8 @@ impl Task {
 
     /// Sends CONNECT and waits for the answer.
     pub(super) async fn connect(&mut self, clean_start: bool) -> Result<Accepted, CloseCause> {
+        // One may be left of a server that was accepted by MQTT and then refused.
+        self.accepted = None;
         self.begin_authentication();
         self.handle(Input::TransportOpened { clean_start });
         loop {

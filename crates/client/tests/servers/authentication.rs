@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use columba_client::Failure;
-use columba_client::driver::{Authentication, Exchange};
+use columba_client::driver::{Authentication, Exchange, LastingEvent, Reconnect};
 use columba_codec::packet::{Auth, ConnAck, Packet};
 use columba_codec::{Decoded, PropertiesBuf, PropertyId, Value, decode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -178,6 +178,38 @@ async fn a_server_that_does_not_prove_itself_or_asks_nonsense_is_left() {
         let error = ends_with(reason, "OTHER", b"proof").await;
         assert!(error.contains("another method"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_fails_its_proof_when_connecting_again_is_not_connected() {
+    let (listener, options) = listen().await;
+    let reconnect = Reconnect {
+        attempts_max: Some(3),
+        ..lasting::at_once()
+    };
+    let connecting = Client::connect_lasting(options, reconnect);
+    let (connected, peer) = tokio::join!(connecting, let_in(&listener));
+    let (_client, mut events) = connected.expect("connects");
+    drop(peer);
+    let script = async {
+        for _ in 0..3 {
+            let mut peer = accept(&listener).await;
+            peer.receive().await;
+            peer.send(None, "RIDDLE", b"no proof").await;
+            while peer.receive().await.is_some() {}
+        }
+    };
+    let listening = async {
+        loop {
+            match events.next().await.expect("the end comes") {
+                LastingEvent::Disconnected { .. } | LastingEvent::Warning(_) => {}
+                LastingEvent::Ended(ended) => return ended.cause,
+                other => panic!("unexpected {other:?}"),
+            }
+        }
+    };
+    let (cause, ()) = tokio::join!(listening, script);
+    assert!(matches!(cause, CloseCause::Authentication(_)), "{cause}");
 }
 
 #[tokio::test]
