@@ -1,11 +1,65 @@
-//! A client for MQTT 3.1, 3.1.1 and 5.0 with one API for the three.
+//! A client for MQTT 3.1, 3.1.1 and 5.0 that tells you what became of every message.
 //!
-//! Two layers. [`Session`] is the protocol as a state machine without IO or clock: whoever has a
-//! transport and a sense of time can drive it, a simulator as well as a socket. With the feature
-//! `tokio`, [`driver`] drives it over TCP, TLS, WebSocket and Unix sockets.
+//! ```no_run
+//! # #[cfg(feature = "tokio")]
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use columba_client::driver::{Address, Client, ConnectOptions, Reconnect};
+//! use columba_client::{Message, SessionOptions, Subscription};
+//! use columba_codec::QoS;
 //!
-//! Nothing that the server says is swallowed: a refused connection, message or filter and a
-//! DISCONNECT come back with their reason code, reason string and a sentence (see [`advice`]).
+//! let session = SessionOptions { client_id: "kitchen".into(), ..SessionOptions::default() };
+//! let options = ConnectOptions::new(Address::tls("broker.example.org", 8883), session);
+//! // Wrong addresses and passwords show here; afterwards it comes back by itself.
+//! let (client, events) = Client::connect_lasting(options, Reconnect::default()).await?;
+//! drop(events); // or take them: losses, refusals and warnings, each with a sentence
+//!
+//! let lamps = Subscription::to("lamp/+/state", QoS::AtLeastOnce);
+//! let (granted, mut states) = client.subscribe_stream(lamps, 100).await?;
+//! println!("the server said {:?}", granted.codes);
+//!
+//! let message = Message::new("lamp/1/set", "on").with_qos(QoS::ExactlyOnce);
+//! let answer = client.publish(message).await?; // waits for PUBCOMP
+//! println!("the server said {}", answer.reason); // a refusal is an answer, too
+//!
+//! while let Some(state) = states.next().await {
+//!     println!("{}: {:?}", state.message.topic, state.message.payload);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - **No silence.** A refused connection, message or filter, a DISCONNECT, a takeover, a packet that is
+//!   too large for the server: each comes back with reason code, reason string and a sentence that
+//!   says what to do ([`advice`]). A refusal that nobody waits for is an event.
+//! - **Exactly once across reconnects.** QoS 2 is tested with 64 messages in flight through a network
+//!   that cuts every few packets: each message arrives once and in order.
+//! - **Nothing grows without bound.** Queues, backlog, in-flight window, aliases and remembered
+//!   subscriptions have limits in [`SessionOptions`] and `ConnectOptions`; a full queue waits.
+//! - **The server may forget; the client does not.** Subscriptions are asked for again, and unanswered
+//!   messages at QoS 1 published again, when the session is gone.
+//! - **MQTT 5 whole**: typed properties, topic aliases by itself, flow control, requests with a time
+//!   limit (`Client::requester`), enhanced authentication, acknowledgement by hand.
+//! - **TCP, TLS (rustls), WebSocket, Unix sockets, SOCKS5.** No OpenSSL.
+//!
+//! # Where to look
+//!
+//! | To | look at |
+//! |---|---|
+//! | connect once, or for good | `driver::Client::connect`, `connect_lasting` |
+//! | publish and wait for the answer, or go on meanwhile | `Client::publish`, `start_publish` |
+//! | receive | `Client::subscribe_stream`, `driver::Events` |
+//! | ask another client | `Client::requester`, [`Incoming::answer`] |
+//! | acknowledge once it is safe | [`SessionOptions::acknowledges_by_hand`], `Client::acknowledge` |
+//! | leave in order | `Client::disconnect`, which says how many messages had no answer |
+//! | keep a session between connections | `clean_start: false`, [`ConnectProperties::session_expiry_secs`] |
+//!
+//! The folder `examples` has whole programs.
+//!
+//! # Two layers
+//!
+//! [`Session`] is the protocol as a state machine without IO or clock: whoever has a transport and a
+//! sense of time can drive it, a simulator as well as a socket. With the feature `tokio`, `driver`
+//! drives it.
 #![forbid(unsafe_code)]
 
 pub mod advice;
