@@ -25,4 +25,5 @@ pub mod store;
 pub mod subscribe;
 mod texts;
 pub mod token;
+pub mod trace;
 pub mod why;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use columba_cli::{
     bench, check, clients, completion, context, create, doctor, events, manual, mosquitto, passwd,
-    publish, request, run, simulate, store, subscribe, token, why,
+    publish, request, run, simulate, store, subscribe, token, trace, why,
 };
 use columba_server::config::reference::reference;
 
@@ -48,6 +48,7 @@ enum Command {
     Why(why::WhyArgs),
     Explain(why::ExplainArgs),
     Events(events::EventsArgs),
+    Trace(trace::TraceArgs),
     Can(why::CanArgs),
     Match(why::MatchArgs),
     Clients(clients::ClientsArgs),
@@ -97,6 +98,7 @@ fn main() -> ExitCode {
         Command::Can(args) => why::run_can(&args),
         Command::Match(args) => why::run_match(&args),
         Command::Events(args) => events::run(&args),
+        Command::Trace(args) => trace::run(&args),
         Command::Clients(args) => clients::run_clients(&args),
         Command::Retained(args) => clients::run_retained(&args),
         Command::Context(args) => context::run(*args),

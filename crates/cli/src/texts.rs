@@ -1,5 +1,7 @@
 //! What commands say in the language of whoever reads.
 
+use columba_speech::Text;
+
 columba_speech::catalogue! {
     /// All of them.
     pub(crate) ALL;
@@ -11,6 +13,75 @@ columba_speech::catalogue! {
     begun_anew() { en: "note: the record was begun anew; without --follow, earlier starts are shown too", zh: "注意：记录已重新开始；不带 --follow 时也显示更早的记录" }
     left_out(messages) { en: "note: {messages} {messages|message|messages} {messages|was|were} not followed, there were too many", zh: "注意：消息过多，有 {messages} 条未被跟踪" }
     bundle(file, events) { en: "{file} has the verdict with its evidence ({events} {events|event|events}), the version and the configuration; client ids, topics and addresses are in it. Left out: payloads, passwords, tokens and keys, and who and what [admin] and the allowed origins name.", zh: "{file} 包含结论及其证据（{events} 条事件）、版本和配置，其中有客户端标识、主题和地址。不含：消息内容、密码、令牌和密钥，以及 [admin] 和允许的来源中列出的名称。" }
+
+    tracing(filter, time) { en: "Tracing {filter} for {time}: messages are shown as they are published. Ctrl-C ends it.", zh: "正在跟踪 {filter}，持续 {time}：消息发布后会显示在这里。按 Ctrl-C 结束。" }
+    traced(messages) { en: "{messages} {messages|message|messages}.", zh: "共 {messages} 条消息。" }
+    trace_overwritten(entries) { en: "note: the first {entries} {entries|line is|lines are} not kept any more", zh: "注意：最早的 {entries} 条记录已不再保留" }
+    trace_left_out(messages) { en: "note: {messages} {messages|message or copy was|messages or copies were} left out, there were too many in a second", zh: "注意：每秒消息过多，有 {messages} 条消息或副本未被跟踪" }
+    from_client(client) { en: "from {client}", zh: "来自 {client}" }
+    from_operator() { en: "from an operator", zh: "来自管理接口" }
+    bytes(size) { en: "{size} {size|byte|bytes}", zh: "{size} 字节" }
+    time(time) { en: "{time}", zh: "{time}" }
+    goes_on() { en: "goes on:", zh: "后续：" }
+    no_publication() { en: "was published before the trace began, or retained:", zh: "在跟踪开始之前发布，或为保留消息：" }
+    more_copies(copies) { en: "and {copies} more", zh: "还有 {copies} 份" }
+    accepted_publish() { en: "accepted", zh: "已接受" }
+    no_match() { en: "nobody subscribes to it", zh: "没有订阅者" }
+    denied_publish() { en: "refused: the access rules do not allow it", zh: "已拒绝：访问规则不允许发布" }
+    bad_topic() { en: "refused: nobody can publish to this topic", zh: "已拒绝：不能向该主题发布" }
+    payload_invalid() { en: "refused: the payload is not what it says it is", zh: "已拒绝：消息内容与其声明的格式不符" }
+    retain_quota() { en: "refused: there is no room for another retained message", zh: "已拒绝：保留消息已达上限" }
+    sent() { en: "sent; QoS 0 is not acknowledged", zh: "已发送（QoS 0 没有确认）" }
+    acked() { en: "acknowledged", zh: "已确认" }
+    refused_by_client() { en: "refused by the client", zh: "被客户端拒绝" }
+    in_flight() { en: "sent, not acknowledged yet", zh: "已发送，尚未确认" }
+    inflight_full() { en: "waits: the client has too many unacknowledged messages", zh: "等待：客户端未确认的消息过多" }
+    socket_full() { en: "waits: the client's connection takes no more", zh: "等待：客户端连接暂时无法接收" }
+    offline() { en: "waits: the client is not connected", zh: "等待：客户端未连接" }
+    offline_qos0() { en: "dropped: QoS 0, and the client is not connected", zh: "已丢弃：QoS 0，且客户端未连接" }
+    fetching() { en: "waits: it is read from the disk", zh: "等待：正在从磁盘读取" }
+    denied_read() { en: "not delivered: the access rules do not let the client receive it", zh: "未送达：访问规则不允许该客户端接收" }
+    no_local() { en: "not delivered: No Local, it is the publisher's own", zh: "未送达：No Local，是发布者自己的消息" }
+    queue_full() { en: "dropped: the client's queue is full", zh: "已丢弃：客户端队列已满" }
+    expired() { en: "dropped: the message has expired", zh: "已丢弃：消息已过期" }
+    store_lost() { en: "dropped: the store has lost it", zh: "已丢弃：存储中已不存在" }
+    session_ended() { en: "dropped: the session has ended", zh: "已丢弃：会话已结束" }
+    too_large() { en: "dropped: larger than the client takes", zh: "已丢弃：超过客户端允许的大小" }
+    congested() { en: "dropped: QoS 0, and the client's connection takes no more", zh: "已丢弃：QoS 0，且客户端连接无法接收" }
+    other_member() { en: "handed on to another member of the shared group", zh: "已转交共享组的其他成员" }
+    no_member() { en: "dropped: no member of the shared group can take it", zh: "已丢弃：共享组中没有可接收的成员" }
+}
+
+/// What an outcome means for a message or a copy of one, if it can happen to them.
+pub(crate) fn of_outcome(name: &str) -> Option<Text> {
+    Some(match name {
+        "publish.accepted" => accepted_publish(),
+        "publish.no_match" => no_match(),
+        "publish.denied_acl" => denied_publish(),
+        "publish.bad_topic" => bad_topic(),
+        "publish.payload_invalid" => payload_invalid(),
+        "publish.retain_quota" => retain_quota(),
+        "deliver.sent" => sent(),
+        "deliver.acked" => acked(),
+        "deliver.refused" => refused_by_client(),
+        "deliver.in_flight" => in_flight(),
+        "deliver.inflight_full" => inflight_full(),
+        "deliver.socket_full" => socket_full(),
+        "deliver.offline" => offline(),
+        "deliver.qos0_offline" => offline_qos0(),
+        "deliver.fetching" => fetching(),
+        "deliver.denied_read" => denied_read(),
+        "deliver.no_local" => no_local(),
+        "deliver.queue_full" => queue_full(),
+        "deliver.expired_message" => expired(),
+        "deliver.store_lost" => store_lost(),
+        "deliver.session_ended" => session_ended(),
+        "deliver.too_large_for_client" => too_large(),
+        "deliver.socket_congested" => congested(),
+        "deliver.other_shared_member" => other_member(),
+        "deliver.no_shared_member" => no_member(),
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -18,5 +89,16 @@ mod tests {
     #[test]
     fn every_sentence_is_there_in_both_languages() {
         assert_eq!(columba_speech::faults(super::ALL), [""; 0]);
+    }
+
+    #[test]
+    fn everything_that_can_become_of_a_copy_has_words() {
+        for outcome in columba_broker::outcome::Outcome::ALL {
+            let name = outcome.name();
+            assert!(
+                !name.starts_with("deliver.") || super::of_outcome(name).is_some(),
+                "{name}"
+            );
+        }
     }
 }

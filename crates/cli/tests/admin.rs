@@ -263,3 +263,38 @@ fn a_bundle_has_the_evidence_and_nothing_secret() {
     assert_eq!(code, Some(1));
     assert!(error.contains("cannot write report.json"), "{error}");
 }
+
+#[test]
+fn a_trace_shows_messages_as_they_are_published_until_ctrl_c() {
+    let broker = Running::start();
+    let args = ["trace", "home/#", "--for", "1h", "--lang", "en"];
+    let mut child = command(broker.dir.path(), &args)
+        .spawn()
+        .expect("the binary");
+    let mut notes = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let mut note = || notes.next().expect("a line").expect("text");
+    let told = note();
+    assert!(told.starts_with("Tracing home/# for "), "{told}");
+    broker.retain("other", "x");
+    broker.retain("home/温度", "21");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let mut next = || lines.next().expect("a line").expect("text");
+    let head = next();
+    assert!(head.contains("  #1 home/温度  from "), "{head}");
+    assert!(head.ends_with("  QoS 1  2 bytes, text  RETAIN"), "{head}");
+    assert_eq!(next(), "   ✗ nobody subscribes to it");
+    let interrupt = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(interrupt.expect("kill").success());
+    assert_eq!(note(), "1 message.");
+    assert_eq!(child.wait().expect("an end").code(), Some(0));
+    for _ in 0..2 {
+        let output = broker.run(&["trace", "quiet", "--for", "1s", "--lang", "zh"]);
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(10), "{told}");
+        assert!(told.ends_with("共 0 条消息。\n"), "{told}");
+    }
+    let (code, error) = broker.fails(&["trace", "a/#/b"]);
+    assert_eq!(code, Some(1), "{error}");
+}
