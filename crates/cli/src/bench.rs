@@ -1,7 +1,7 @@
 //! `columba bench`: makes load for any MQTT broker and says what became of every message.
 
 mod amount;
-mod print;
+pub(crate) mod print;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};

@@ -25,5 +25,6 @@ pub mod store;
 pub mod subscribe;
 mod texts;
 pub mod token;
+pub mod top;
 pub mod trace;
 pub mod why;

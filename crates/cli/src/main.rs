@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use columba_cli::{
     bench, check, clients, completion, context, create, doctor, events, manual, mosquitto, passwd,
-    publish, request, run, simulate, store, subscribe, token, trace, why,
+    publish, request, run, simulate, store, subscribe, token, top, trace, why,
 };
 use columba_server::config::reference::reference;
 
@@ -49,6 +49,7 @@ enum Command {
     Explain(why::ExplainArgs),
     Events(events::EventsArgs),
     Trace(trace::TraceArgs),
+    Top(top::TopArgs),
     Can(why::CanArgs),
     Match(why::MatchArgs),
     Clients(clients::ClientsArgs),
@@ -99,6 +100,7 @@ fn main() -> ExitCode {
         Command::Match(args) => why::run_match(&args),
         Command::Events(args) => events::run(&args),
         Command::Trace(args) => trace::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Clients(args) => clients::run_clients(&args),
         Command::Retained(args) => clients::run_retained(&args),
         Command::Context(args) => context::run(*args),

@@ -25,6 +25,25 @@ columba_speech::catalogue! {
     goes_on() { en: "goes on:", zh: "后续：" }
     no_publication() { en: "was published before the trace began, or retained:", zh: "在跟踪开始之前发布，或为保留消息：" }
     more_copies(copies) { en: "and {copies} more", zh: "还有 {copies} 份" }
+    top_head(version, up, shards, time) { en: "columba {version}   up {up}   {shards} {shards|shard|shards}   {time}", zh: "columba {version}   已运行 {up}   {shards} 个分片   {time}" }
+    top_counts(clients, sessions, subscriptions, retained) { en: "clients {clients}   sessions {sessions}   subscriptions {subscriptions}   retained {retained}", zh: "客户端 {clients}   会话 {sessions}   订阅 {subscriptions}   保留消息 {retained}" }
+    top_waiting(queued, size, inflight) { en: "queued {queued} ({size})   in flight {inflight}", zh: "排队 {queued}（{size}）   未确认 {inflight}" }
+    top_unaccounted(messages) { en: "{messages} {messages|message is|messages are} unaccounted for: please report it", zh: "有 {messages} 条消息去向不明：请报告" }
+    top_received() { en: "RECEIVED/s", zh: "接收/秒" }
+    top_sent() { en: "SENT/s", zh: "发送/秒" }
+    top_messages() { en: "messages", zh: "消息" }
+    top_packets() { en: "packets", zh: "报文" }
+    top_bytes() { en: "bytes", zh: "字节" }
+    top_reasons() { en: "LOST OR REFUSED", zh: "丢失或拒绝" }
+    top_per_sec() { en: "/s", zh: "/秒" }
+    top_total() { en: "SINCE THE START", zh: "启动以来" }
+    top_no_reasons() { en: "Nothing was lost or refused since the start.", zh: "启动以来没有丢失或拒绝。" }
+    top_queues() { en: "LONGEST QUEUES", zh: "最长队列" }
+    top_queued() { en: "QUEUED", zh: "排队" }
+    top_queued_size() { en: "SIZE", zh: "大小" }
+    top_inflight() { en: "IN FLIGHT", zh: "未确认" }
+    top_waiting_on() { en: "WAITING ON", zh: "等待" }
+    top_no_queues() { en: "No message waits.", zh: "没有消息在等待。" }
     accepted_publish() { en: "accepted", zh: "已接受" }
     no_match() { en: "nobody subscribes to it", zh: "没有订阅者" }
     denied_publish() { en: "refused: the access rules do not allow it", zh: "已拒绝：访问规则不允许发布" }

@@ -129,7 +129,7 @@ fn trace(args: &TraceArgs) -> Result<u8, Failure> {
 }
 
 /// Whether Ctrl-C was pressed; the second time ends the program at once.
-fn interruption() -> Result<Arc<AtomicBool>, Failure> {
+pub(crate) fn interruption() -> Result<Arc<AtomicBool>, Failure> {
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         let (soft, hard) = (Arc::clone(&interrupted), Arc::clone(&interrupted));

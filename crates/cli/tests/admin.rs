@@ -298,3 +298,24 @@ fn a_trace_shows_messages_as_they_are_published_until_ctrl_c() {
     let (code, error) = broker.fails(&["trace", "a/#/b"]);
     assert_eq!(code, Some(1), "{error}");
 }
+
+#[test]
+fn top_shows_one_picture_where_no_terminal_is() {
+    let broker = Running::start();
+    broker.retain("home/lamp", "on");
+    let picture = broker.out(&["top", "--once", "--every", "1s", "--lang", "en"]);
+    let mut lines = picture.lines();
+    let head = lines.next().expect("a line");
+    assert!(
+        head.starts_with("columba ") && head.contains("   2 shards   "),
+        "{picture}"
+    );
+    // The broker's own below $SYS are among them.
+    let counts = lines.next().expect("a line");
+    let start = "clients 0   sessions 0   subscriptions 0   retained ";
+    assert!(counts.starts_with(start), "{picture}");
+    assert!(picture.contains("\nNo message waits.\n"), "{picture}");
+    assert!(!picture.contains('\u{1b}'), "{picture}");
+    let picture = broker.out(&["top", "--once", "--lang", "zh"]);
+    assert!(picture.contains("保留消息 "), "{picture}");
+}

@@ -295,7 +295,8 @@ fn time(us: f64) -> String {
     }
 }
 
-fn bytes(bytes: f64) -> String {
+/// A number of bytes in the unit that suits it.
+pub(crate) fn bytes(bytes: f64) -> String {
     match bytes {
         _ if bytes < 10_000.0 => format!("{bytes:.0} bytes"),
         _ if bytes < 1e6 => format!("{:.1} kB", bytes / 1e3),
@@ -305,7 +306,7 @@ fn bytes(bytes: f64) -> String {
 }
 
 /// A number with its digits in groups of three.
-fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
