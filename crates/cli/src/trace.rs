@@ -161,7 +161,9 @@ fn show(
     });
     let mut told = Vec::new();
     let result = loop {
-        let is_over = interrupted.load(Ordering::Relaxed);
+        if interrupted.load(Ordering::Relaxed) {
+            break Ok(());
+        }
         match events.recv_timeout(TURN) {
             Ok(Ok(event)) => match event.name.as_str() {
                 "" => {
@@ -183,7 +185,6 @@ fn show(
                 _ => {}
             },
             Ok(Err(failure)) => break Err(failure),
-            Err(RecvTimeoutError::Timeout) if is_over => break Ok(()),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break Ok(()),
         }

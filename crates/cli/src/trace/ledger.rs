@@ -42,6 +42,8 @@ pub(super) struct Ledger {
     order: VecDeque<u64>,
     /// Those that were not told yet, in order.
     waiting: VecDeque<u64>,
+    /// Lines of messages that had to make room before their time.
+    early: Vec<String>,
     /// What was refused, and has no number.
     refused: Vec<Value>,
 }
@@ -56,6 +58,8 @@ struct Message {
     /// The last line of each copy since it was told, by client and shared subscription.
     copies: BTreeMap<(String, String), Value>,
     was_told: bool,
+    /// Whether there is something to tell of it.
+    is_waiting: bool,
 }
 
 impl Message {
@@ -85,6 +89,7 @@ impl Ledger {
             messages: HashMap::new(),
             order: VecDeque::new(),
             waiting: VecDeque::new(),
+            early: Vec::new(),
             refused: Vec::new(),
         }
     }
@@ -118,7 +123,7 @@ impl Ledger {
         // Acknowledgements do not name the shared subscription.
         let known = message.copies.keys().find(|of| of.0 == copy.0).cloned();
         message.copies.insert(known.unwrap_or(copy), row.clone());
-        if message.was_told && !self.waiting.contains(&number) {
+        if !std::mem::replace(&mut message.is_waiting, true) {
             message.came = now;
             self.waiting.push_back(number);
         }
@@ -128,6 +133,9 @@ impl Ledger {
         if self.order.len() >= MESSAGES_MAX
             && let Some(oldest) = self.order.pop_front()
         {
+            let mut lines = std::mem::take(&mut self.early);
+            self.tell(oldest, &mut lines);
+            self.early = lines;
             self.messages.remove(&oldest);
         }
         self.seen += 1;
@@ -140,12 +148,14 @@ impl Ledger {
             publication: None,
             copies: BTreeMap::new(),
             was_told: false,
+            is_waiting: true,
         };
         self.messages.insert(number, message);
     }
 
     /// Adds the lines that are to be shown now.
     pub(super) fn due(&mut self, now: Instant, lines: &mut Vec<String>) {
+        lines.append(&mut self.early);
         for row in std::mem::take(&mut self.refused) {
             self.tell_refused(&row, lines);
         }
@@ -163,6 +173,7 @@ impl Ledger {
 
     /// Adds the lines of everything that was not shown yet.
     pub(super) fn rest(&mut self, lines: &mut Vec<String>) {
+        lines.append(&mut self.early);
         for row in std::mem::take(&mut self.refused) {
             self.tell_refused(&row, lines);
         }
@@ -180,6 +191,9 @@ impl Ledger {
         let Some(message) = self.messages.get_mut(&number) else {
             return;
         };
+        if !std::mem::take(&mut message.is_waiting) {
+            return;
+        }
         let is_again = std::mem::replace(&mut message.was_told, true);
         // What is told is not told again.
         let copies = std::mem::take(&mut message.copies);
@@ -395,6 +409,21 @@ mod tests {
             ledger.due(now + SETTLED_AFTER, &mut lines);
         }
         assert_eq!(ledger.messages.len(), MESSAGES_MAX);
+        assert_eq!(lines.len(), 6 * MESSAGES_MAX);
+    }
+
+    #[test]
+    fn a_flood_is_told_early_and_none_of_it_is_lost() {
+        let mut ledger = ledger(Language::English);
+        let now = Instant::now();
+        let mut lines = Vec::new();
+        for number in 1..=3 * MESSAGES_MAX as u64 {
+            ledger.take(&row(number, "publish.no_match", "esp", 0), now);
+            ledger.due(now, &mut lines);
+        }
+        assert_eq!(ledger.messages.len(), MESSAGES_MAX);
+        assert_eq!(lines.len(), 4 * MESSAGES_MAX);
+        ledger.rest(&mut lines);
         assert_eq!(lines.len(), 6 * MESSAGES_MAX);
     }
 }
