@@ -208,12 +208,12 @@ impl RetainedStore {
     }
 
     /// Removes expired messages until the steps are spent; returns how many, and hands out their
-    /// records.
+    /// topics and records.
     pub(crate) fn expire(
         &mut self,
         now_ms: u64,
         steps: &mut Steps,
-        mut gone: impl FnMut(RecordId),
+        mut gone: impl FnMut(&str, Option<RecordId>),
     ) -> usize {
         let mut count = 0;
         while !steps.is_spent() && self.next_expiry_ms().is_some_and(|at_ms| at_ms <= now_ms) {
@@ -223,7 +223,7 @@ impl RetainedStore {
             steps.spend(message.topic().len());
             if let Some(record) = self.clear(message.topic()) {
                 count += 1;
-                record.into_iter().for_each(&mut gone);
+                gone(message.topic(), record);
             }
         }
         count
@@ -364,9 +364,9 @@ mod tests {
         store.set(message("c", "1", 10), None);
         store.set(message("c", "2", NEVER_MS), None);
         assert_eq!(store.next_expiry_ms(), Some(10));
-        assert_eq!(store.expire(20, &mut Steps::new(99), |_| {}), 1);
+        assert_eq!(store.expire(20, &mut Steps::new(99), |_, _| {}), 1);
         assert_eq!(topics(&mut store, "#"), ["b", "c"]);
-        assert_eq!(store.expire(30, &mut Steps::new(99), |_| {}), 1);
+        assert_eq!(store.expire(30, &mut Steps::new(99), |_, _| {}), 1);
         assert_eq!(topics(&mut store, "#"), ["c"]);
     }
 
@@ -386,7 +386,7 @@ mod tests {
             store.set(message("a", "1", 1_000_000 + count), None);
         }
         assert_eq!(store.expiries.len(), 1);
-        assert_eq!(store.expire(1_009_999, &mut Steps::new(99), |_| {}), 1);
+        assert_eq!(store.expire(1_009_999, &mut Steps::new(99), |_, _| {}), 1);
     }
 
     #[test]
@@ -426,9 +426,9 @@ mod tests {
         for number in 0..100 {
             store.set(message(&number.to_string(), "1", 10), None);
         }
-        assert_eq!(store.expire(10, &mut Steps::new(30), |_| {}), 30);
+        assert_eq!(store.expire(10, &mut Steps::new(30), |_, _| {}), 30);
         assert_eq!((store.len(), store.next_expiry_ms()), (70, Some(10)));
-        assert_eq!(store.expire(10, &mut Steps::new(300), |_| {}), 70);
+        assert_eq!(store.expire(10, &mut Steps::new(300), |_, _| {}), 70);
         assert_eq!((store.len(), store.next_expiry_ms()), (0, None));
     }
 

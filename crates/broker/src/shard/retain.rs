@@ -8,11 +8,13 @@ use super::Shard;
 use super::keep::{Also, Then};
 use super::note::Subject;
 use super::publish::Publication;
+use crate::hash::hash_of;
 use crate::journal::RecordId;
 use crate::mail::{ExchangeRef, Letter};
 use crate::message::Message;
 use crate::outcome::Outcome;
 use crate::record::{Clock, MessageRecord, Record};
+use crate::recorder::Facts;
 use crate::retained::RetainedLimits;
 use crate::routing::share::SessionRef;
 use crate::session::queue::{Delivery, Identifiers};
@@ -133,9 +135,27 @@ impl Shard {
         // Steps of their own, so that what expires does not hold up what is asked for.
         let mut steps = Steps::new(self.limits.retained_steps_max);
         let Self {
-            retained, journal, ..
+            now,
+            hashing,
+            retained,
+            journal,
+            recorder,
+            ..
         } = self;
-        let count = retained.expire(now_ms, &mut steps, |record| journal.release(record));
+        let outcome = Outcome::RetainedExpired;
+        // Many that expire at once push out nothing else: they share an allowance of their own.
+        let nobody = hash_of(hashing, outcome.name());
+        let count = retained.expire(now_ms, &mut steps, |topic, record| {
+            if let Some(record) = record {
+                journal.release(record);
+            }
+            let topic_hash = hash_of(hashing, topic);
+            let facts = Facts {
+                topic,
+                ..Facts::default()
+            };
+            recorder.note_fault(*now, outcome, nobody, topic_hash, &facts);
+        });
         self.stats
             .count_many(Outcome::RetainedExpired, count as u64);
         self.measure_retained();

@@ -148,13 +148,14 @@ fn later<'e>(
             && between.contains(&event.unix_ms)
             && match event.outcome {
                 Outcome::PublishRetainQuota => !is_other,
-                Outcome::RetainedCleared => true,
+                Outcome::RetainedCleared | Outcome::RetainedExpired => true,
                 // Without a number it is this one once more, as something that nobody subscribed to.
                 _ => is_other && event.message != 0 && is_retained_publication(event),
             }
     });
     let how = match gone {
         Some(event) if event.outcome == Outcome::PublishRetainQuota => say::r04_no_room(),
+        Some(event) if event.outcome == Outcome::RetainedExpired => say::r04_expired(),
         Some(event) if event.outcome != Outcome::RetainedCleared && event.size_bytes > 0 => {
             say::r04_replaced()
         }

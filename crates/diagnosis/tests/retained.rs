@@ -1,0 +1,34 @@
+//! Retained messages that were gone when somebody subscribed.
+
+mod asked;
+#[path = "../../broker/tests/bed/mod.rs"]
+mod bed;
+
+use bed::exchange::{QOS_1, properties};
+use bed::{Bed, V5};
+use columba_broker::outcome::Outcome;
+use columba_codec::{PropertyId, Value};
+use columba_diagnosis::{Code, Confidence};
+
+const TOPIC: &str = "home/kitchen/temp";
+
+#[test]
+fn the_end_of_a_retained_message_by_its_expiry_is_recorded_by_topic() {
+    let mut bed = Bed::new(1);
+    let publisher = bed.connect(V5, "esp");
+    let expiry = properties(&[(PropertyId::MessageExpiryInterval, Value::U32(30))]);
+    let expiry = expiry.as_properties();
+    bed.publish_with(publisher, TOPIC, b"1", QOS_1, true, expiry);
+    bed.publish_with(publisher, "home/other", b"1", QOS_1, true, expiry);
+    bed.advance(31_000);
+    let subscriber = bed.connect(V5, "hub");
+    bed.subscribe(subscriber, "home/#", QOS_1);
+    let asked = asked::ask(&mut bed, TOPIC, Some("esp"), Some("hub"));
+    asked.is(Code::R04, Confidence::Certain);
+    asked.says("expired");
+    let timeline = asked.report.timeline.iter();
+    let mut expired = timeline.filter(|event| event.outcome == Outcome::RetainedExpired);
+    assert_eq!(expired.next().map(|event| &*event.topic), Some(TOPIC));
+    assert!(expired.next().is_none());
+    assert_eq!(bed.outcome(Outcome::RetainedExpired), 2);
+}
