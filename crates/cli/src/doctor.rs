@@ -11,6 +11,7 @@ use columba_doctor::text::{network, summary};
 use columba_doctor::{Check, Finding, Report, Visit, address, examine, fresh_client_id};
 use columba_speech::Language;
 
+use crate::colour::Colour;
 use crate::connection::{ConnectionArgs, Trouble, run_to_end};
 use crate::failure::{print, say};
 
@@ -74,13 +75,6 @@ enum Output {
     Json,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Colour {
-    Auto,
-    Always,
-    Never,
-}
-
 /// Runs the command.
 pub fn run(args: DoctorArgs) -> ExitCode {
     run_to_end(args.connection.talk(), async move {
@@ -99,7 +93,7 @@ async fn doctor(args: DoctorArgs) -> Result<u8, Trouble> {
         style: Style {
             language,
             is_ascii: args.ascii,
-            has_colour: args.color.is_wanted(),
+            has_colour: args.color.is_wanted(io::stdout().is_terminal()),
         },
         output: args.output,
         is_strict: args.strict,
@@ -187,23 +181,6 @@ impl Paper {
             }
         });
         report.exit_code(self.is_strict)
-    }
-}
-
-impl Colour {
-    /// <https://no-color.org> and <https://bixense.com/clicolors>
-    fn is_wanted(self) -> bool {
-        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        match self {
-            Self::Always => true,
-            Self::Never => false,
-            Self::Auto if is_set("NO_COLOR") => false,
-            Self::Auto => {
-                let is_forced = std::env::var_os("CLICOLOR_FORCE")
-                    .is_some_and(|value| !value.is_empty() && value != "0");
-                is_forced || io::stdout().is_terminal()
-            }
-        }
     }
 }
 

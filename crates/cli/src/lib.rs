@@ -6,6 +6,7 @@ pub mod bench;
 mod bundle;
 pub mod check;
 pub mod clients;
+mod colour;
 pub mod completion;
 mod connection;
 pub mod context;

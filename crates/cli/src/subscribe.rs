@@ -1,7 +1,9 @@
 //! `columba sub`: subscribes and prints what comes.
 
 mod again;
+pub(crate) mod decode;
 mod format;
+mod pretty;
 pub(crate) mod print;
 
 use std::hash::{BuildHasher as _, RandomState};

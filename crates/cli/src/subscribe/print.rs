@@ -1,12 +1,16 @@
 //! How `columba sub` and `columba rr` print a message.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use clap::Args;
 use columba_client::Incoming;
 
+use super::decode::{Decoding, Shown, decode};
 use super::format::Format;
+use super::pretty;
+use crate::colour::Colour;
 use crate::connection::Talk;
+use crate::mosquitto;
 
 /// The options about printing.
 #[derive(Args, Clone, Debug)]
@@ -23,6 +27,12 @@ pub(crate) struct OutputArgs {
     /// No line break after a message
     #[arg(short = 'N')]
     no_line_break: bool,
+    /// What the messages are, or are shown as
+    #[arg(long, value_enum, value_name = "FORMAT", conflicts_with = "format")]
+    decode: Option<Decoding>,
+    /// Colours: auto, always or never
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    color: Colour,
 }
 
 impl OutputArgs {
@@ -42,16 +52,7 @@ impl OutputArgs {
             }
             // A message of no bytes is worth a line only together with its topic.
             None if incoming.message.payload.is_empty() && !self.verbose => return Ok(()),
-            None => {
-                if self.verbose {
-                    line.extend_from_slice(incoming.message.topic.as_bytes());
-                    line.push(b' ');
-                }
-                if incoming.message.payload.is_empty() {
-                    line.extend_from_slice(b"(null)");
-                }
-                line.extend_from_slice(&incoming.message.payload);
-            }
+            None => self.write(incoming, talk, &mut line),
         }
         if !self.no_line_break {
             line.push(b'\n');
@@ -59,5 +60,45 @@ impl OutputArgs {
         let mut stdout = io::stdout().lock();
         stdout.write_all(&line)?;
         stdout.flush()
+    }
+
+    /// Topic and payload.
+    fn write(&self, incoming: &Incoming, talk: Talk, line: &mut Vec<u8>) {
+        let message = &incoming.message;
+        let is_terminal = io::stdout().is_terminal();
+        let has_colours = self.has_colours(is_terminal);
+        let shown = match self.decode {
+            _ if message.payload.is_empty() => None,
+            Some(decoding) => {
+                let decoded = decode(decoding, message);
+                if let Some(fault) = decoded.fault {
+                    talk.error(&fault);
+                }
+                Some(decoded.shown)
+            }
+            None => None,
+        };
+        if self.verbose {
+            line.extend_from_slice(pretty::topic(&message.topic, has_colours).as_bytes());
+            // The lines of a dump stand below each other.
+            let is_dump = matches!(shown, Some(Shown::Bytes(_)));
+            line.push(if is_dump { b'\n' } else { b' ' });
+        }
+        let text = match shown {
+            None if message.payload.is_empty() => "(null)".to_owned(),
+            None => return line.extend_from_slice(&message.payload),
+            Some(Shown::Json(json)) if is_terminal || has_colours => {
+                pretty::json(&json, has_colours)
+            }
+            Some(Shown::Text(text)) if is_terminal => pretty::harmless(&text),
+            Some(Shown::Text(text) | Shown::Json(text) | Shown::Bytes(text)) => text,
+        };
+        line.extend_from_slice(text.as_bytes());
+    }
+
+    /// Mosquitto's clients have no colours of their own.
+    fn has_colours(&self, is_terminal: bool) -> bool {
+        let is_drop_in = mosquitto::called_as().is_some();
+        (self.color == Colour::Always || !is_drop_in) && self.color.is_wanted(is_terminal)
     }
 }

@@ -6,6 +6,7 @@ mod log;
 mod mosquitto;
 mod service_manager;
 mod shell;
+mod shows;
 mod simulate;
 mod stops_early;
 mod survives;
