@@ -247,6 +247,11 @@ impl ConnectionArgs {
         }
     }
 
+    /// Whether nothing is to be said of errors.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// The URL of `-L`.
     pub(crate) fn url(&self) -> Option<&str> {
         self.url.as_deref()

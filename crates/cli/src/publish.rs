@@ -1,5 +1,8 @@
 //! `columba pub`: publishes messages, and says what became of them.
 
+mod progress;
+mod replay;
+
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::{BufRead, Read};
@@ -10,15 +13,18 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 use columba_client::driver::{Client, Event, Events, Pending};
-use columba_client::{Answer, CloseCause, Failure, Message, advice};
+use columba_client::{Answer, CloseCause, Failure, Message, MessageProperties, advice};
 use columba_codec::{QoS, ReasonCode};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
 
 use crate::connection::{
     ConnectionArgs, EXIT_LOST, Plan, Trouble, close_trouble, parse_qos, read_file, run_to_end,
 };
 use crate::mosquitto;
+use progress::Progress;
+use replay::{Replay, Speed};
 
 /// How long the server may take for the last acknowledgements.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -35,14 +41,14 @@ const LINES_MAX: usize = 64;
     args_override_self = true
 )]
 #[command(group = ArgGroup::new("payload").required(true)
-    .args(["message", "null_message", "file", "stdin_file", "stdin_line"]))]
+    .args(["message", "null_message", "file", "stdin_file", "stdin_line", "replay"]))]
 pub struct PublishArgs {
     /// Topic to publish to
     #[arg(
         short,
         long,
         allow_hyphen_values = true,
-        required_unless_present = "url"
+        required_unless_present_any = ["url", "replay"]
     )]
     topic: Option<String>,
     /// The message
@@ -78,6 +84,13 @@ pub struct PublishArgs {
     /// Seconds between two of --repeat
     #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
     repeat_delay: f64,
+    /// Publish the messages of a file that `sub --record` or `sub --json` wrote, with their topics,
+    /// QoS, RETAIN and properties, as far apart as they came
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["topic", "qos", "retain", "repeat"])]
+    replay: Option<PathBuf>,
+    /// How fast to replay: a factor such as 2x or 0.5x, or max
+    #[arg(long, value_name = "FACTOR", value_parser = Speed::parse, default_value = "1x", requires = "replay")]
+    speed: Speed,
     #[command(flatten)]
     connection: ConnectionArgs,
 }
@@ -91,25 +104,31 @@ pub fn run(args: PublishArgs) -> ExitCode {
 }
 
 async fn publish(args: PublishArgs, mut plan: Plan) -> Result<u8, Trouble> {
+    let replay = args.replay.as_deref().map(Replay::open).transpose();
+    let replay = replay.map_err(Trouble::usage)?;
     let topic = args.topic.clone().or_else(|| plan.url_topic.clone());
+    let topic = topic.or_else(|| replay.is_some().then(String::new));
     let topic = topic.ok_or_else(|| Trouble::usage("there is no topic: add -t TOPIC"))?;
     let delay = Duration::try_from_secs_f64(args.repeat_delay)
         .map_err(|_| Trouble::usage("--repeat-delay takes seconds of 0 or more"))?;
     let payload = whole_payload(&args)?;
     let (client, events) = plan.connect().await?;
     let ended = tokio::spawn(watch(events, plan.talk));
+    let is_quiet = args.connection.is_quiet();
     let mut publisher = Publisher {
         client,
         plan,
         args,
         topic,
         unseen: VecDeque::new(),
+        progress: Progress::new(is_quiet),
         exit: 0,
         is_nobody_told: false,
     };
-    let sent = match payload {
-        Some(payload) => publisher.repeat(payload, delay).await,
-        None => publisher.lines().await,
+    let sent = match (replay, payload) {
+        (Some(replay), _) => publisher.replay(replay).await,
+        (None, Some(payload)) => publisher.repeat(payload, delay).await,
+        (None, None) => publisher.lines().await,
     };
     let sent = match sent {
         Ok(()) => publisher.look_at_answers(0).await,
@@ -118,9 +137,9 @@ async fn publish(args: PublishArgs, mut plan: Plan) -> Result<u8, Trouble> {
     publisher.finish(sent, ended).await
 }
 
-/// The one message, or `None` for `-l`.
+/// The one message, or `None` for `-l` and `--replay`.
 fn whole_payload(args: &PublishArgs) -> Result<Option<Vec<u8>>, Trouble> {
-    if args.stdin_line {
+    if args.stdin_line || args.replay.is_some() {
         return Ok(None);
     }
     if let Some(path) = &args.file {
@@ -144,8 +163,11 @@ struct Publisher {
     client: Client,
     plan: Plan,
     args: PublishArgs,
+    /// That of the message that was sent last, or will be sent.
     topic: String,
-    unseen: VecDeque<Pending<Answer>>,
+    /// What was sent where, and is not known to have been taken.
+    unseen: VecDeque<(String, Pending<Answer>)>,
+    progress: Progress,
     exit: u8,
     /// Whether it was said that nobody subscribes.
     is_nobody_told: bool,
@@ -157,7 +179,7 @@ impl Publisher {
             if round > 0 && !delay.is_zero() {
                 tokio::time::sleep(delay).await;
             }
-            self.send(payload.clone()).await?;
+            self.send_payload(payload.clone()).await?;
         }
         Ok(())
     }
@@ -166,8 +188,12 @@ impl Publisher {
         let mut lines = stdin_lines();
         while let Some(line) = lines.recv().await {
             match line {
-                Ok(line) => self.send(line).await?,
+                Ok(line) => {
+                    self.send_payload(line).await?;
+                    self.progress.sent();
+                }
                 Err(error) => {
+                    self.progress.clear();
                     self.plan.talk.error(&format!("cannot read stdin: {error}"));
                     self.exit = 1;
                 }
@@ -176,11 +202,53 @@ impl Publisher {
         Ok(())
     }
 
-    async fn send(&mut self, payload: Vec<u8>) -> Result<(), Failure> {
+    async fn replay(&mut self, mut replay: Replay) -> Result<(), Failure> {
+        let speed = self.args.speed;
+        self.progress
+            .expect(replay.messages, speed.scaled(replay.length));
+        if replay.has_properties && !self.plan.version().has_properties() {
+            let sentence = "MQTT 3 has no properties: the messages are sent without theirs";
+            self.plan.talk.warning(sentence);
+        }
+        let started = Instant::now();
+        loop {
+            let (after, mut message) = match replay.next() {
+                Ok(Some(next)) => next,
+                Ok(None) => return Ok(()),
+                Err(sentence) => {
+                    // The file was good a moment ago.
+                    self.progress.clear();
+                    self.plan.talk.error(&sentence);
+                    self.exit = 1;
+                    return Ok(());
+                }
+            };
+            self.wait_until(started + speed.scaled(after)).await;
+            if !self.plan.version().has_properties() {
+                message.properties = MessageProperties::default();
+            }
+            self.topic.clone_from(&message.topic);
+            self.send(message).await?;
+            self.progress.sent();
+        }
+    }
+
+    async fn wait_until(&mut self, time: Instant) {
+        while Instant::now() < time {
+            sleep_until(time.min(Instant::now() + Duration::from_secs(1))).await;
+            self.progress.show();
+        }
+    }
+
+    async fn send_payload(&mut self, payload: Vec<u8>) -> Result<(), Failure> {
         let mut message = Message::new(&self.topic, payload);
         message.qos = self.args.qos;
         message.retain = self.args.retain;
         message.properties = self.plan.properties.publish.clone();
+        self.send(message).await
+    }
+
+    async fn send(&mut self, message: Message) -> Result<(), Failure> {
         self.plan.talk.debug(|| {
             let bytes = message.payload.len();
             format!(
@@ -189,50 +257,49 @@ impl Publisher {
                 message.qos.as_u8()
             )
         });
-        self.unseen
-            .push_back(self.client.start_publish(message).await?);
+        let pending = self.client.start_publish(message).await?;
+        self.unseen.push_back((self.topic.clone(), pending));
         self.look_at_answers(UNSEEN_ANSWERS_MAX).await
     }
 
     /// Waits for the oldest answers until no more than `unseen_max` are left.
     async fn look_at_answers(&mut self, unseen_max: usize) -> Result<(), Failure> {
         while self.unseen.len() > unseen_max {
-            let Some(pending) = self.unseen.pop_front() else {
+            let Some((topic, pending)) = self.unseen.pop_front() else {
                 return Ok(());
             };
             let answer = pending.await?;
             if answer.reason.is_error() {
-                self.plan
-                    .talk
-                    .error(&advice::refused_publish(&self.topic, &answer));
+                self.progress.clear();
+                let sentence = advice::refused_publish(&topic, &answer);
+                self.plan.talk.error(&sentence);
                 if self.exit == 0 {
                     self.exit = answer.reason as u8;
                 }
             } else if answer.reason == ReasonCode::NoMatchingSubscribers {
-                self.tell_nobody();
+                self.tell_nobody(&topic);
             }
         }
         Ok(())
     }
 
     /// The commonest reason why a message does not arrive; once, or a stream of lines drowns in it.
-    fn tell_nobody(&mut self) {
+    fn tell_nobody(&mut self, topic: &str) {
         // Mosquitto's client keeps it to itself, and what calls it may take any word for a failure.
         let is_drop_in = mosquitto::called_as().is_some();
         if !std::mem::replace(&mut self.is_nobody_told, true) && !is_drop_in {
-            let sentence = format!(
-                "the server took it, but nobody subscribes to {}",
-                self.topic
-            );
+            self.progress.clear();
+            let sentence = format!("the server took it, but nobody subscribes to {topic}");
             self.plan.talk.warning(&sentence);
         }
     }
 
     async fn finish(
-        self,
+        mut self,
         sent: Result<(), Failure>,
         ended: JoinHandle<Option<Trouble>>,
     ) -> Result<u8, Trouble> {
+        self.progress.clear();
         let lost = matches!(sent, Err(Failure::ConnectionLost | Failure::NotConnected));
         if !lost {
             let unfinished = self.client.disconnect(ReasonCode::Success, PATIENCE).await;
@@ -273,7 +340,7 @@ async fn watch(mut events: Events, talk: crate::connection::Talk) -> Option<Trou
 }
 
 /// Reads stdin on a thread of its own, which ends with the program.
-fn stdin_lines() -> mpsc::Receiver<std::io::Result<Vec<u8>>> {
+pub(crate) fn stdin_lines() -> mpsc::Receiver<std::io::Result<Vec<u8>>> {
     let (lines, receiver) = mpsc::channel(LINES_MAX);
     std::thread::spawn(move || {
         let mut stdin = std::io::stdin().lock();

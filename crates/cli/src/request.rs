@@ -18,6 +18,7 @@ use crate::connection::{
     run_to_end,
 };
 use crate::failure;
+use crate::publish::stdin_lines;
 use crate::subscribe::parse_retain_handling;
 use crate::subscribe::print::OutputArgs;
 
@@ -33,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
     args_override_self = true
 )]
 #[command(group = ArgGroup::new("payload").required(true)
-    .args(["message", "null_message", "file", "stdin_file"]))]
+    .args(["message", "null_message", "file", "stdin_file", "stdin_line"]))]
 pub struct RequestArgs {
     /// Topic to publish the request to
     #[arg(short, long, required_unless_present = "url")]
@@ -53,6 +54,9 @@ pub struct RequestArgs {
     /// All of stdin as the request
     #[arg(short, long)]
     stdin_file: bool,
+    /// Every line of stdin as a request, each after the response to the one before
+    #[arg(short = 'l', long)]
+    stdin_line: bool,
     /// QoS of the request, and the highest of the response: 0, 1 or 2
     #[arg(short, long, value_parser = parse_qos, default_value = "0")]
     qos: QoS,
@@ -99,21 +103,21 @@ pub fn run(args: RequestArgs) -> ExitCode {
 async fn request(args: RequestArgs, mut plan: Plan) -> Result<u8, Trouble> {
     let topic = args.topic.clone().or_else(|| plan.url_topic.clone());
     let topic = topic.ok_or_else(|| Trouble::usage("there is no topic: add -t TOPIC"))?;
-    let mut message = Message::new(topic, payload(&args)?).with_qos(args.qos);
-    let (client, events) = plan.connect().await?;
+    let whole = (!args.stdin_line).then(|| payload(&args)).transpose()?;
+    let (client, mut events) = plan.connect().await?;
     subscribe(&args, &plan, &client).await?;
-    if plan.version().has_properties() {
-        message.properties = plan.properties.publish.clone();
-        message.properties.response_topic = Some(args.response_topic.clone());
-    }
-    let sent = Instant::now();
-    let answered = exchange(&args, &plan, &client, events, message).await;
+    let mut requester = Requester {
+        args,
+        plan,
+        client: client.clone(),
+        topic,
+    };
+    let answered = match whole {
+        Some(payload) => requester.exchange(&mut events, payload).await,
+        None => requester.exchange_lines(&mut events).await,
+    };
     client.disconnect(ReasonCode::Success, PATIENCE).await;
-    answered?;
-    if args.latency {
-        failure::print(&format!("Latency: {:?}\n", sent.elapsed()));
-    }
-    Ok(0)
+    answered.map(|()| 0)
 }
 
 fn payload(args: &RequestArgs) -> Result<Vec<u8>, Trouble> {
@@ -160,59 +164,93 @@ async fn subscribe(args: &RequestArgs, plan: &Plan, client: &Client) -> Result<(
     }
 }
 
-/// Sends the request and waits until the response is printed.
-async fn exchange(
-    args: &RequestArgs,
-    plan: &Plan,
-    client: &Client,
-    mut events: Events,
-    message: Message,
-) -> Result<(), Trouble> {
-    let topic = message.topic.clone();
-    let pending = client.start_publish(message).await;
-    let mut pending = pending.map_err(|failure| trouble("publish the request", &failure))?;
-    let mut is_published = false;
-    loop {
-        let event = tokio::select! {
-            answer = &mut pending, if !is_published => {
-                is_published = true;
-                let answer = match answer {
-                    Ok(answer) => answer,
-                    // The end of the connection comes as an event and knows more.
-                    Err(Failure::ConnectionLost) => continue,
-                    Err(failure) => return Err(trouble("publish the request", &failure)),
-                };
-                if answer.reason.is_error() {
-                    let sentence = advice::refused_publish(&topic, &answer);
-                    return Err(Trouble { sentence, exit: answer.reason as u8 });
-                }
-                if answer.reason == ReasonCode::NoMatchingSubscribers {
-                    plan.talk.warning(&format!(
-                        "the server took the request, but nobody subscribes to {topic}"
-                    ));
-                }
-                continue;
-            }
-            event = events.next() => event,
-        };
-        match event {
-            Some(Event::Message(incoming)) => {
-                if args.no_retained && incoming.message.retain {
+struct Requester {
+    args: RequestArgs,
+    plan: Plan,
+    client: Client,
+    topic: String,
+}
+
+impl Requester {
+    async fn exchange_lines(&mut self, events: &mut Events) -> Result<(), Trouble> {
+        let mut lines = stdin_lines();
+        while let Some(line) = lines.recv().await {
+            let line =
+                line.map_err(|error| Trouble::usage(format!("cannot read stdin: {error}")))?;
+            self.exchange(events, line).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends a request and waits until the response is printed.
+    async fn exchange(&mut self, events: &mut Events, payload: Vec<u8>) -> Result<(), Trouble> {
+        let mut message = Message::new(&self.topic, payload).with_qos(self.args.qos);
+        if self.plan.version().has_properties() {
+            message.properties = self.plan.properties.publish.clone();
+            message.properties.response_topic = Some(self.args.response_topic.clone());
+        }
+        let sent = Instant::now();
+        self.await_response(events, message).await?;
+        if self.args.latency {
+            failure::print(&format!("Latency: {:?}\n", sent.elapsed()));
+        }
+        Ok(())
+    }
+
+    async fn await_response(
+        &mut self,
+        events: &mut Events,
+        message: Message,
+    ) -> Result<(), Trouble> {
+        let Self {
+            args, plan, client, ..
+        } = self;
+        let topic = message.topic.clone();
+        let pending = client.start_publish(message).await;
+        let mut pending = pending.map_err(|failure| trouble("publish the request", &failure))?;
+        let mut is_published = false;
+        loop {
+            let event = tokio::select! {
+                answer = &mut pending, if !is_published => {
+                    is_published = true;
+                    let answer = match answer {
+                        Ok(answer) => answer,
+                        // The end of the connection comes as an event and knows more.
+                        Err(Failure::ConnectionLost) => continue,
+                        Err(failure) => return Err(trouble("publish the request", &failure)),
+                    };
+                    if answer.reason.is_error() {
+                        let sentence = advice::refused_publish(&topic, &answer);
+                        return Err(Trouble { sentence, exit: answer.reason as u8 });
+                    }
+                    if answer.reason == ReasonCode::NoMatchingSubscribers {
+                        plan.talk.warning(&format!(
+                            "the server took the request, but nobody subscribes to {topic}"
+                        ));
+                    }
                     continue;
                 }
-                return args
-                    .output
-                    .print(&incoming, plan.talk)
-                    .map_err(|error| Trouble {
-                        sentence: format!("cannot print: {error}"),
-                        exit: 1,
-                    });
+                event = events.next() => event,
+            };
+            match event {
+                Some(Event::Message(incoming)) => {
+                    if args.no_retained && incoming.message.retain {
+                        continue;
+                    }
+                    return args
+                        .output
+                        .print(&incoming, plan.talk)
+                        .map_err(|error| Trouble {
+                            sentence: format!("cannot print: {error}"),
+                            exit: 1,
+                        });
+                }
+                Some(Event::Unanswered(sentence)) => plan.talk.warning(&sentence),
+                Some(Event::Ended(ended)) => {
+                    return Err(close_trouble(&ended.cause, ended.transport_error.as_ref()));
+                }
+                None => return Err(trouble("wait for the response", &Failure::ConnectionLost)),
             }
-            Some(Event::Unanswered(sentence)) => plan.talk.warning(&sentence),
-            Some(Event::Ended(ended)) => {
-                return Err(close_trouble(&ended.cause, ended.transport_error.as_ref()));
-            }
-            None => return Err(trouble("wait for the response", &Failure::ConnectionLost)),
         }
     }
 }

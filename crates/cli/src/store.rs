@@ -16,7 +16,8 @@ use columba_store::{
 };
 
 use crate::failure::{Failure, count_of, end, of_store, print, say, show_faults};
-use meter::{Meter, counted, size};
+pub(crate) use meter::size;
+use meter::{Meter, counted};
 
 /// Look at what a broker has on disk, compact it, move it, copy it
 ///

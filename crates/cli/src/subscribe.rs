@@ -1,13 +1,18 @@
 //! `columba sub`: subscribes and prints what comes.
 
 mod again;
+mod count;
 pub(crate) mod decode;
 mod format;
 mod pretty;
 pub(crate) mod print;
+mod rate;
+mod view;
+mod watch;
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -24,7 +29,9 @@ use crate::connection::{
     run_to_end,
 };
 use crate::mosquitto;
+use crate::record::Recorder;
 use print::OutputArgs;
+use view::{Show, ViewArgs};
 
 /// How long the server may take when leaving.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -80,6 +87,11 @@ pub struct SubscribeArgs {
     /// Print only this share of the messages, in percent, by chance
     #[arg(long, value_name = "PERCENT", value_parser = parse_percent)]
     random_filter: Option<f64>,
+    /// Append the messages that pass the filters to this file, for `pub --replay`
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    #[command(flatten)]
+    view: ViewArgs,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
@@ -99,6 +111,8 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
     if args.topic.is_empty() && args.unsubscribe.is_empty() {
         return Err(Trouble::usage("there is no topic filter: add -t FILTER"));
     }
+    let recorder = args.record.as_deref().map(Recorder::open).transpose();
+    let recorder = recorder.map_err(Trouble::usage)?;
     plan.receive_no_more_than(args.count);
     let deadline = args
         .timeout
@@ -110,42 +124,57 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
     let Ok(connected) = connected else {
         return Err(timed_out());
     };
-    let mut connected = connected?;
+    let (client, events) = connected?;
+    let mut printer = Printer {
+        show: Show::new(&args.view, &args.output),
+        args,
+        talk: plan.talk,
+        client,
+        recorder,
+        printed: 0,
+    };
+    let outcome = keep_receiving(&mut printer, events, &mut plan, deadline).await;
+    match printer.show.finish().map_err(|error| of_output(&error)) {
+        // Whoever reads the output has seen enough.
+        Ok(()) | Err(None) => outcome,
+        Err(Some(trouble)) => outcome.and(Err(trouble)),
+    }
+}
+
+/// Receives until there is a reason to leave that a new connection does not mend.
+async fn keep_receiving(
+    printer: &mut Printer,
+    mut events: Events,
+    plan: &mut Plan,
+    deadline: Option<Instant>,
+) -> Result<u8, Trouble> {
     let talk = plan.talk;
-    let mut printed = 0;
     loop {
-        let (client, events) = connected;
         let requests = request(
-            client.clone(),
-            subscription(&args, &plan),
-            args.unsubscribe.clone(),
+            printer.client.clone(),
+            subscription(&printer.args, plan),
+            printer.args.unsubscribe.clone(),
             talk,
         );
-        let mut printer = Printer {
-            args: args.clone(),
-            talk,
-            client: client.clone(),
-            printed,
-        };
-        let outcome = receive(&mut printer, events, requests, deadline).await;
-        printed = printer.printed;
-        drop(printer);
-        connected = match outcome {
-            Err(trouble) if again::is_worth_it(&trouble) => {
-                talk.warning(&format!("{}; connecting again", trouble.sentence));
-                tokio::select! {
-                    connected = again::connect(&mut plan) => connected?,
-                    () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
-                        return Err(timed_out());
-                    }
-                    () = interrupted() => return Ok(0),
-                }
-            }
+        let outcome = receive(printer, events, requests, deadline).await;
+        let trouble = match outcome {
+            Err(trouble) if again::is_worth_it(&trouble) => trouble,
             outcome => {
+                let client = &printer.client;
                 let left = client.disconnect(ReasonCode::Success, PATIENCE).await;
                 talk.debug(|| format!("Disconnected, {left} messages unfinished"));
                 return outcome;
             }
+        };
+        let sentence = format!("{}; connecting again", trouble.sentence);
+        printer.show.warn(talk, &sentence);
+        (printer.client, events) = tokio::select! {
+            connected = again::connect(plan) => connected?,
+            () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
+                return Err(timed_out());
+            }
+            left = printer.show.until_left() => return after_output(left),
+            () = interrupted() => return Ok(0),
         };
     }
 }
@@ -265,6 +294,11 @@ async fn receive(
                 }
             }
             event = events.next() => event,
+            () = printer.show.tick() => match printer.show.on_tick() {
+                Ok(false) => continue,
+                Ok(true) => return Ok(0),
+                Err(error) => return after_output(Err(error)),
+            },
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                 return Err(timed_out());
             }
@@ -290,6 +324,8 @@ struct Printer {
     args: SubscribeArgs,
     talk: Talk,
     client: Client,
+    show: Show,
+    recorder: Option<Recorder>,
     printed: u64,
 }
 
@@ -325,18 +361,35 @@ impl Printer {
         {
             return Ok(false);
         }
-        if let Err(error) = self.args.output.print(incoming, self.talk) {
-            // Whoever reads the output has seen enough.
-            if error.kind() == io::ErrorKind::BrokenPipe {
-                return Ok(true);
-            }
-            return Err(Trouble {
-                sentence: format!("cannot print: {error}"),
-                exit: 1,
-            });
+        if let Some(recorder) = &mut self.recorder {
+            recorder
+                .append(incoming)
+                .map_err(|sentence| Trouble { sentence, exit: 1 })?;
+        }
+        if let Err(error) = self.show.on_message(incoming, self.talk) {
+            return match of_output(&error) {
+                None => Ok(true),
+                Some(trouble) => Err(trouble),
+            };
         }
         self.printed += 1;
         Ok(self.args.count.is_some_and(|count| self.printed >= count))
+    }
+}
+
+/// Why output failed; nothing if whoever reads it has seen enough.
+fn of_output(error: &io::Error) -> Option<Trouble> {
+    (error.kind() != io::ErrorKind::BrokenPipe).then(|| Trouble {
+        sentence: format!("cannot print: {error}"),
+        exit: 1,
+    })
+}
+
+/// How the command ends when output has ended it.
+fn after_output(output: io::Result<()>) -> Result<u8, Trouble> {
+    match output.map_err(|error| of_output(&error)) {
+        Ok(()) | Err(None) => Ok(0),
+        Err(Some(trouble)) => Err(trouble),
     }
 }
 

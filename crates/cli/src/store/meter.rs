@@ -42,7 +42,7 @@ impl Meter {
 }
 
 /// Bytes for people.
-pub(super) fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     let units = ["KiB", "MiB", "GiB", "TiB"];
     let mut number = bytes as f64;
     let mut unit = "bytes";
@@ -54,6 +54,7 @@ pub(super) fn size(bytes: u64) -> String {
         unit = larger;
     }
     match unit {
+        "bytes" if bytes == 1 => "1 byte".to_owned(),
         "bytes" => format!("{bytes} bytes"),
         _ => format!("{number:.1} {unit}"),
     }
@@ -71,6 +72,7 @@ mod tests {
     #[test]
     fn sizes_are_for_people() {
         assert_eq!(size(0), "0 bytes");
+        assert_eq!(size(1), "1 byte");
         assert_eq!(size(1023), "1023 bytes");
         assert_eq!(size(1536), "1.5 KiB");
         assert_eq!(size(5 << 40), "5.0 TiB");

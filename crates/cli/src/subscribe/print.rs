@@ -8,12 +8,14 @@ use columba_client::Incoming;
 use super::decode::{Decoding, Shown, decode};
 use super::format::Format;
 use super::pretty;
+use super::view::View;
 use crate::colour::Colour;
 use crate::connection::Talk;
 use crate::mosquitto;
+use crate::record;
 
 /// The options about printing.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct OutputArgs {
     /// Print the topic before the message
     #[arg(short, long)]
@@ -30,6 +32,9 @@ pub(crate) struct OutputArgs {
     /// What the messages are, or are shown as
     #[arg(long, value_enum, value_name = "FORMAT", conflicts_with = "format")]
     decode: Option<Decoding>,
+    /// Print every message as a line of JSON: time, topic, QoS, payload, properties
+    #[arg(long, conflicts_with_all = ["format", "verbose", "no_line_break", "pretty"])]
+    json: bool,
     /// Colours: auto, always or never
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     color: Colour,
@@ -42,42 +47,58 @@ impl OutputArgs {
     /// Standard output takes no more.
     pub(crate) fn print(&self, incoming: &Incoming, talk: Talk) -> io::Result<()> {
         let mut line = Vec::new();
-        match &self.format {
-            Some(format) => {
-                let now = jiff::ZonedDateTime::now();
-                if let Err(sentence) = format.write(incoming, &now, self.pretty, &mut line) {
-                    // What the format says before is printed all the same, as Mosquitto does.
-                    talk.error(&sentence);
-                }
-            }
-            // A message of no bytes is worth a line only together with its topic.
-            None if incoming.message.payload.is_empty() && !self.verbose => return Ok(()),
-            None => self.write(incoming, talk, &mut line),
-        }
-        if !self.no_line_break {
-            line.push(b'\n');
-        }
+        self.write(incoming, talk, &mut line);
         let mut stdout = io::stdout().lock();
         stdout.write_all(&line)?;
         stdout.flush()
     }
 
+    /// Appends a message as it is printed.
+    pub(super) fn write(&self, incoming: &Incoming, talk: Talk, line: &mut Vec<u8>) {
+        match &self.format {
+            Some(format) => {
+                let now = jiff::ZonedDateTime::now();
+                if let Err(sentence) = format.write(incoming, &now, self.pretty, line) {
+                    // What the format says before is printed all the same, as Mosquitto does.
+                    talk.error(&sentence);
+                }
+            }
+            None if self.json => self.write_json(incoming, talk, line),
+            // A message of no bytes is worth a line only together with its topic.
+            None if incoming.message.payload.is_empty() && !self.verbose => return,
+            None => self.write_payload(incoming, talk, line),
+        }
+        if !self.no_line_break {
+            line.push(b'\n');
+        }
+    }
+
+    fn write_json(&self, incoming: &Incoming, talk: Talk, line: &mut Vec<u8>) {
+        let decoded = match self.shown(incoming, talk) {
+            Some(Shown::Json(json)) => Some(json),
+            Some(Shown::Text(_) | Shown::Bytes(_)) | None => None,
+        };
+        let json = record::line(incoming, jiff::Timestamp::now(), decoded);
+        line.extend_from_slice(json.as_bytes());
+    }
+
+    /// The payload decoded, if that is wanted and there is one.
+    fn shown(&self, incoming: &Incoming, talk: Talk) -> Option<Shown> {
+        let message = &incoming.message;
+        let decoding = self.decode.filter(|_| !message.payload.is_empty())?;
+        let decoded = decode(decoding, message);
+        if let Some(fault) = decoded.fault {
+            talk.error(&fault);
+        }
+        Some(decoded.shown)
+    }
+
     /// Topic and payload.
-    fn write(&self, incoming: &Incoming, talk: Talk, line: &mut Vec<u8>) {
+    fn write_payload(&self, incoming: &Incoming, talk: Talk, line: &mut Vec<u8>) {
         let message = &incoming.message;
         let is_terminal = io::stdout().is_terminal();
         let has_colours = self.has_colours(is_terminal);
-        let shown = match self.decode {
-            _ if message.payload.is_empty() => None,
-            Some(decoding) => {
-                let decoded = decode(decoding, message);
-                if let Some(fault) = decoded.fault {
-                    talk.error(&fault);
-                }
-                Some(decoded.shown)
-            }
-            None => None,
-        };
+        let shown = self.shown(incoming, talk);
         if self.verbose {
             line.extend_from_slice(pretty::topic(&message.topic, has_colours).as_bytes());
             // The lines of a dump stand below each other.
@@ -100,5 +121,11 @@ impl OutputArgs {
     fn has_colours(&self, is_terminal: bool) -> bool {
         let is_drop_in = mosquitto::called_as().is_some();
         (self.color == Colour::Always || !is_drop_in) && self.color.is_wanted(is_terminal)
+    }
+}
+
+impl View for OutputArgs {
+    fn on_message(&mut self, incoming: &Incoming, talk: Talk) -> io::Result<()> {
+        self.print(incoming, talk)
     }
 }

@@ -1,7 +1,8 @@
 //! What `columba sub`, `pub` and `rr` can do beyond Mosquitto's clients.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use crate::bed::{Broker, columba};
 
@@ -99,4 +100,161 @@ fn a_response_is_decoded_too() {
     // 0x7b is a number in MessagePack, and the rest is too much.
     assert!(text(&output.stderr).contains("6 more bytes behind the end, at byte 1 of 7"));
     assert!(text(&output.stdout).starts_with("00000000  7b 22"));
+}
+
+#[test]
+fn every_line_of_stdin_is_a_request() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = broker(dir.path());
+    let lines = dir.path().join("lines");
+    std::fs::write(&lines, "one\ntwo\n").expect("a file");
+    let mut rr = command(&broker, "rr", &["-t", "a", "-e", "a", "-v", "-l"]);
+    rr.stdin(std::fs::File::open(lines).expect("the file"));
+    let output = rr.output().expect("the binary");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(text(&output.stdout), "a one\na two\n");
+}
+
+/// `sub` that has subscribed already; its messages are those published from now on.
+fn subscriber(broker: &Broker, id: &str, words: &[&str]) -> Child {
+    let subscription = ["-c", "-q", "1", "-t", "r/#", "--retain-handling", "never"];
+    let words = [&subscription[..], &["-i", id], words].concat();
+    // The session keeps what comes before the second run is connected.
+    let first = run(broker, "sub", &[&words[..], &["-E"]].concat());
+    assert!(first.status.success(), "{first:?}");
+    let mut sub = command(broker, "sub", &words);
+    sub.stdout(Stdio::piped()).stderr(Stdio::piped());
+    sub.spawn().expect("the binary")
+}
+
+fn publish(broker: &Broker, words: &[&str]) {
+    let output = run(broker, "pub", &[&["-q", "1"], words].concat());
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn what_was_recorded_is_replayed_with_everything() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = broker(dir.path());
+    let path = dir.path().join("recorded");
+    let file = path.to_str().expect("a path");
+    let binary = dir.path().join("binary");
+    std::fs::write(&binary, b"\xff\x00").expect("a file");
+    let binary = binary.to_str().expect("a path");
+    let record = [
+        "-C",
+        "3",
+        "--retain-as-published",
+        "--json",
+        "--record",
+        file,
+    ];
+    let sub = subscriber(&broker, "first", &record);
+    publish(&broker, &["-t", "r/a", "-m", "one"]);
+    let property = ["-D", "publish", "user-property", "k", "v"];
+    publish(
+        &broker,
+        &[&["-t", "r/b", "-r", "-f", binary], &property[..]].concat(),
+    );
+    publish(&broker, &["-t", "r/c", "-m", "three"]);
+    let recorded = sub.wait_with_output().expect("an end");
+    assert!(recorded.status.success(), "{recorded:?}");
+    let lines = std::fs::read_to_string(&path).expect("the file");
+    // Without the times, which are those of two clocks.
+    let without_time = |lines: &str| -> Vec<serde_json::Value> {
+        let values = lines.lines().map(|line| {
+            let mut value: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            value.as_object_mut().expect("an object").remove("time");
+            value
+        });
+        values.collect()
+    };
+    let expected = [
+        r#"{"topic":"r/a","qos":1,"retain":false,"payload":"one","encoding":"utf-8"}"#,
+        r#"{"topic":"r/b","qos":1,"retain":true,"payload":"/wA=","encoding":"base64","properties":{"user_properties":[{"name":"k","value":"v"}]}}"#,
+        r#"{"topic":"r/c","qos":1,"retain":false,"payload":"three","encoding":"utf-8"}"#,
+    ];
+    let expected = without_time(&expected.join("\n"));
+    assert_eq!(without_time(&lines), expected);
+    assert_eq!(without_time(&text(&recorded.stdout)), expected);
+
+    let again = ["-C", "3", "--retain-as-published", "--json"];
+    let sub = subscriber(&broker, "second", &again);
+    let output = run(&broker, "pub", &["--replay", file, "--speed", "max"]);
+    assert!(output.status.success(), "{output:?}");
+    let replayed = sub.wait_with_output().expect("an end");
+    assert!(replayed.status.success(), "{replayed:?}");
+    assert_eq!(without_time(&text(&replayed.stdout)), expected);
+}
+
+#[test]
+fn a_replay_names_the_line_that_is_wrong() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = broker(dir.path());
+    let path = dir.path().join("recorded");
+    let good = r#"{"time":"2026-11-28T09:00:00Z","topic":"r/a","qos":0,"payload":"x"}"#;
+    std::fs::write(&path, format!("{good}\n{{\"time\":1}}\n")).expect("a file");
+    let file = path.to_str().expect("a path");
+    let output = run(&broker, "pub", &["--replay", file]);
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("recorded, line 2: invalid type: integer `1`"),
+        "{said}"
+    );
+}
+
+#[test]
+fn messages_are_counted_by_topic() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = broker(dir.path());
+    let sub = subscriber(&broker, "counts", &["-C", "3", "--count-by-topic"]);
+    publish(&broker, &["-t", "r/a", "-m", "12345", "--repeat", "2"]);
+    publish(&broker, &["-t", "r/主题", "-m", "1"]);
+    let output = sub.wait_with_output().expect("an end");
+    assert!(output.status.success(), "{output:?}");
+    let expected = "MESSAGES  BYTES     TOPIC\n       \
+                    2  10 bytes  r/a\n       \
+                    1  1 byte    r/主题\n       \
+                    3  11 bytes  (all, of 2 topics)\n";
+    assert_eq!(text(&output.stdout), expected);
+}
+
+#[test]
+fn rates_are_printed_every_second_and_at_the_end() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = broker(dir.path());
+    let mut sub = subscriber(&broker, "rates", &["-W", "3", "--message-rate"]);
+    let numbers = BufReader::new(sub.stdout.take().expect("a pipe")).lines();
+    publish(&broker, &["-t", "r/a", "-m", "x", "--repeat", "3"]);
+    // The messages may fall into two seconds.
+    let seen: u64 = numbers
+        .map(|line| line.expect("text").parse::<u64>().expect("a number"))
+        .sum();
+    assert_eq!(seen, 3);
+    let output = sub.wait_with_output().expect("an end");
+    assert_eq!(output.status.code(), Some(27), "{output:?}");
+
+    let sub = subscriber(&broker, "rate", &["-C", "2", "--rate"]);
+    publish(&broker, &["-t", "r/a", "-m", "x", "--repeat", "2"]);
+    let output = sub.wait_with_output().expect("an end");
+    let shown = text(&output.stdout);
+    assert!(shown.contains("messages/s"), "{shown}");
+    assert!(shown.contains(": 2 messages, 2 bytes in "), "{shown}");
+}
+
+#[test]
+fn topics_that_are_watched_keep_their_lines() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = broker(dir.path());
+    let sub = subscriber(&broker, "watch", &["-C", "3", "-v", "-w"]);
+    publish(&broker, &["-t", "r/a", "-m", "1"]);
+    publish(&broker, &["-t", "r/b", "-m", "2"]);
+    publish(&broker, &["-t", "r/a", "-m", "3"]);
+    let output = sub.wait_with_output().expect("an end");
+    // As mosquitto_sub 2.1 does it.
+    let expected = "\x1b[2;1Hr/a 1\n\x1b[2;1H\n\
+                    \x1b[3;1Hr/b 2\n\x1b[3;1H\n\
+                    \x1b[2;1Hr/a 3\n\x1b[3;1H\n";
+    assert_eq!(text(&output.stdout), expected);
 }
