@@ -7,9 +7,11 @@ mod format;
 mod pretty;
 pub(crate) mod print;
 mod rate;
+mod tree;
 mod view;
 mod watch;
 
+use std::cell::RefCell;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::path::PathBuf;
@@ -125,8 +127,12 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
         return Err(timed_out());
     };
     let (client, events) = connected?;
+    let show = Show::new(&args.view, &args.output).map_err(|error| Trouble {
+        sentence: format!("cannot use the terminal: {error}"),
+        exit: 1,
+    })?;
     let mut printer = Printer {
-        show: Show::new(&args.view, &args.output),
+        show,
         args,
         talk: plan.talk,
         client,
@@ -134,7 +140,13 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
         printed: 0,
     };
     let outcome = keep_receiving(&mut printer, events, &mut plan, deadline).await;
-    match printer.show.finish().map_err(|error| of_output(&error)) {
+    // First of all the terminal is given back: the server may take its time.
+    let finished = printer.show.finish();
+    let client = &printer.client;
+    let left = client.disconnect(ReasonCode::Success, PATIENCE).await;
+    plan.talk
+        .debug(|| format!("Disconnected, {left} messages unfinished"));
+    match finished.map_err(|error| of_output(&error)) {
         // Whoever reads the output has seen enough.
         Ok(()) | Err(None) => outcome,
         Err(Some(trouble)) => outcome.and(Err(trouble)),
@@ -150,21 +162,18 @@ async fn keep_receiving(
 ) -> Result<u8, Trouble> {
     let talk = plan.talk;
     loop {
+        let said = RefCell::default();
         let requests = request(
             printer.client.clone(),
             subscription(&printer.args, plan),
             printer.args.unsubscribe.clone(),
             talk,
+            &said,
         );
-        let outcome = receive(printer, events, requests, deadline).await;
+        let outcome = receive(printer, events, requests, &said, deadline).await;
         let trouble = match outcome {
             Err(trouble) if again::is_worth_it(&trouble) => trouble,
-            outcome => {
-                let client = &printer.client;
-                let left = client.disconnect(ReasonCode::Success, PATIENCE).await;
-                talk.debug(|| format!("Disconnected, {left} messages unfinished"));
-                return outcome;
-            }
+            outcome => return outcome,
         };
         let sentence = format!("{}; connecting again", trouble.sentence);
         printer.show.warn(talk, &sentence);
@@ -203,12 +212,13 @@ fn subscription(args: &SubscribeArgs, plan: &Plan) -> Subscription {
     }
 }
 
-/// Sends SUBSCRIBE and UNSUBSCRIBE and judges the answers.
+/// Sends SUBSCRIBE and UNSUBSCRIBE and judges the answers; what the server refused goes to `said`.
 async fn request(
     client: Client,
     subscription: Subscription,
     unsubscribe: Vec<String>,
     talk: Talk,
+    said: &RefCell<Vec<String>>,
 ) -> Result<(), Trouble> {
     let failed = |what: &str, failure: columba_client::Failure| {
         let lost = failure == columba_client::Failure::ConnectionLost;
@@ -218,6 +228,7 @@ async fn request(
             exit,
         }
     };
+    let say = |sentence| said.borrow_mut().push(sentence);
     if !subscription.filters.is_empty() {
         let filters: Vec<_> = subscription
             .filters
@@ -226,16 +237,14 @@ async fn request(
             .collect();
         let answer = client.subscribe(subscription).await;
         let answer = answer.map_err(|failure| failed("subscribe", failure))?;
-        judge(&filters, &answer, talk)?;
+        judge(&filters, &answer, talk, say)?;
     }
     if !unsubscribe.is_empty() {
         let answer = client.unsubscribe(unsubscribe.clone()).await;
         let answer = answer.map_err(|failure| failed("unsubscribe", failure))?;
         for (filter, code) in unsubscribe.iter().zip(&answer.codes) {
             if code.is_error() {
-                talk.warning(&format!(
-                    "the server did not unsubscribe '{filter}': {code}"
-                ));
+                say(format!("the server did not unsubscribe '{filter}': {code}"));
             }
         }
     }
@@ -243,12 +252,17 @@ async fn request(
 }
 
 /// Names every refusal; all refused is the end.
-fn judge(filters: &[String], answer: &FilterAnswer, talk: Talk) -> Result<(), Trouble> {
+fn judge(
+    filters: &[String],
+    answer: &FilterAnswer,
+    talk: Talk,
+    say: impl Fn(String),
+) -> Result<(), Trouble> {
     let mut first_refusal = None;
     for (filter, code) in filters.iter().zip(&answer.codes) {
         if code.is_error() {
             let said = answer.reason_string.as_deref();
-            talk.warning(&advice::refused_filter(filter, *code, said));
+            say(advice::refused_filter(filter, *code, said));
             first_refusal.get_or_insert(*code);
         } else {
             talk.debug(|| format!("Subscribed to '{filter}': {}", grant_name(*code)));
@@ -276,6 +290,7 @@ async fn receive(
     printer: &mut Printer,
     mut events: Events,
     requests: impl Future<Output = Result<(), Trouble>>,
+    said: &RefCell<Vec<String>>,
     deadline: Option<Instant>,
 ) -> Result<u8, Trouble> {
     let mut requests = std::pin::pin!(requests);
@@ -285,6 +300,9 @@ async fn receive(
         let event = tokio::select! {
             result = &mut requests, if !requested => {
                 requested = true;
+                for sentence in said.take() {
+                    printer.show.warn(printer.talk, &sentence);
+                }
                 match result {
                     Ok(()) if printer.args.exit_after_subscribing => return Ok(0),
                     Ok(()) => continue,
@@ -310,7 +328,7 @@ async fn receive(
                     return Ok(0);
                 }
             }
-            Some(Event::Unanswered(sentence)) => printer.talk.warning(&sentence),
+            Some(Event::Unanswered(sentence)) => printer.show.warn(printer.talk, &sentence),
             Some(Event::Ended(ended)) if ended.cause == CloseCause::Requested => return Ok(0),
             Some(Event::Ended(ended)) => {
                 return Err(close_trouble(&ended.cause, ended.transport_error.as_ref()));

@@ -18,10 +18,19 @@ pub(super) fn json(json: &str, has_colours: bool) -> String {
     if json.len() > SPREAD_BYTES_MAX {
         return harmless(json);
     }
+    spread(json, json.len() > LINE_BYTES_MAX, has_colours)
+}
+
+/// Valid JSON in one line.
+pub(super) fn json_line(json: &str) -> String {
+    spread(json, false, false)
+}
+
+fn spread(json: &str, has_lines: bool, has_colours: bool) -> String {
     let mut out = Spread {
         text: String::with_capacity(json.len() * 2),
         depth: 0,
-        has_lines: json.len() > LINE_BYTES_MAX,
+        has_lines,
         has_colours,
     };
     let mut rest = json;

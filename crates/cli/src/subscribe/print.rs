@@ -117,8 +117,13 @@ impl OutputArgs {
         line.extend_from_slice(text.as_bytes());
     }
 
+    /// What the messages are, if that was said.
+    pub(super) fn decoding(&self) -> Option<Decoding> {
+        self.decode
+    }
+
     /// Mosquitto's clients have no colours of their own.
-    fn has_colours(&self, is_terminal: bool) -> bool {
+    pub(super) fn has_colours(&self, is_terminal: bool) -> bool {
         let is_drop_in = mosquitto::called_as().is_some();
         (self.color == Colour::Always || !is_drop_in) && self.color.is_wanted(is_terminal)
     }

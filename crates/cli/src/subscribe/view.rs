@@ -1,6 +1,6 @@
 //! What `columba sub` makes of the messages: it prints each, or counts them, or shows where they are.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use clap::Args;
@@ -10,6 +10,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use super::count::Counts;
 use super::print::OutputArgs;
 use super::rate::Rate;
+use super::tree::Tree;
 use super::watch::Watch;
 use crate::connection::Talk;
 
@@ -26,6 +27,9 @@ pub(super) struct ViewArgs {
     /// Print every second how many messages came, as one number
     #[arg(long, conflicts_with = "json")]
     message_rate: bool,
+    /// Show the topics as a tree with their last messages, live on a terminal, else once at the end
+    #[arg(long, conflicts_with = "json")]
+    tree: bool,
     /// Print the messages of a topic always on the same line of the terminal
     #[arg(short, long)]
     watch: bool,
@@ -64,11 +68,16 @@ pub(super) struct Show {
 }
 
 impl Show {
-    pub(super) fn new(args: &ViewArgs, output: &OutputArgs) -> Self {
+    /// # Errors
+    /// The terminal cannot be taken over.
+    pub(super) fn new(args: &ViewArgs, output: &OutputArgs) -> io::Result<Self> {
         let view: Box<dyn View> = if args.count_by_topic {
             Box::new(Counts::new())
         } else if args.rate || args.message_rate {
             Box::new(Rate::new(args.message_rate))
+        } else if args.tree {
+            let has_colours = output.has_colours(io::stdout().is_terminal());
+            Box::new(Tree::new(output.decoding(), has_colours)?)
         } else if args.watch {
             Box::new(Watch::new(output.clone()))
         } else {
@@ -79,7 +88,7 @@ impl Show {
             ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
             ticks
         });
-        Self { view, ticks }
+        Ok(Self { view, ticks })
     }
 
     pub(super) fn on_message(&mut self, incoming: &Incoming, talk: Talk) -> io::Result<()> {

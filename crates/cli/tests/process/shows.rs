@@ -258,3 +258,16 @@ fn topics_that_are_watched_keep_their_lines() {
                     \x1b[2;1Hr/a 3\n\x1b[3;1H\n";
     assert_eq!(text(&output.stdout), expected);
 }
+
+#[test]
+fn a_tree_that_nobody_watches_is_printed_at_the_end() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = broker(dir.path());
+    let sub = subscriber(&broker, "tree", &["-C", "3", "--tree"]);
+    publish(&broker, &["-t", "r/主题", "-m", "1", "--repeat", "2"]);
+    publish(&broker, &["-t", "r", "-m", "{\"a\":1}"]);
+    let output = sub.wait_with_output().expect("an end");
+    assert!(output.status.success(), "{output:?}");
+    let expected = "r  1 message  {\"a\": 1}\n  主题  2 messages  1\n";
+    assert_eq!(text(&output.stdout), expected);
+}

@@ -7,6 +7,9 @@ use std::process::{Command, Stdio};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::tcgetattr;
+
+use crate::bed::{Broker, columba};
 
 /// Runs the binary at a terminal of its own, waits for each question and types its answer. What
 /// the terminal showed, and whether all went well.
@@ -17,6 +20,7 @@ fn at_a_terminal(dir: &std::path::Path, args: &[&str], talk: &[(&str, &str)]) ->
     let name = ptsname(&terminal, Vec::new()).expect("a name");
     let flags = OFlags::RDWR | OFlags::NOCTTY;
     let end = rustix::fs::open(&*name, flags, Mode::empty()).expect("its other end");
+    let before = tcgetattr(&terminal).expect("its modes");
     let copy = |end: &OwnedFd| Stdio::from(end.try_clone().expect("a copy"));
     // A session of its own, so that the terminal is what /dev/tty names.
     let mut command = Command::new("setsid");
@@ -46,6 +50,9 @@ fn at_a_terminal(dir: &std::path::Path, args: &[&str], talk: &[(&str, &str)]) ->
         }
     }
     assert!(next.is_none(), "never asked: {next:?}");
+    let after = tcgetattr(&terminal).expect("its modes");
+    assert_eq!(after.local_modes, before.local_modes);
+    assert_eq!(after.input_modes, before.input_modes);
     let text = String::from_utf8_lossy(&shown).replace("\r\n", "\n");
     (text, child.wait().expect("an end").success())
 }
@@ -77,4 +84,33 @@ fn a_password_is_asked_for_twice_and_not_shown() {
     let same = std::fs::read_to_string(&users).expect("the file");
     assert_eq!(same, after);
     assert_ne!(same, before);
+}
+
+#[test]
+fn a_tree_is_live_and_gives_the_terminal_back() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = "[broker]\nshards = 1\n";
+    let mut broker = Broker::start(&dir.path().join("broker"), config, |_| ());
+    drop(broker.take_stderr());
+    let server = ["-o", "/dev/null", "-h", "127.0.0.1", "-p", broker.port()];
+    let mut publish = columba();
+    publish.arg("pub").args(server);
+    publish.args(["-q", "1", "-r", "-t", "t/x", "-m", "21"]);
+    assert!(publish.status().expect("the binary").success());
+
+    let line = [
+        &["sub"],
+        &server[..],
+        &["-t", "#", "--tree", "--color", "never"],
+    ]
+    .concat();
+    // The value in its row, and behind it a foot without text and the end of a frame. The terminal
+    // puts a return before every line feed.
+    let frame = "  21\x1b[K\r\r\n\x1b[K\x1b[J\x1b[?2026l";
+    for end in ["q", "\x03"] {
+        let (shown, is_done) = at_a_terminal(dir.path(), &line, &[(frame, end)]);
+        assert!(is_done, "{shown}");
+        assert!(shown.starts_with("\x1b[?1049h\x1b[?25l"), "{shown}");
+        assert!(shown.ends_with("\x1b[?25h\x1b[?1049l"), "{shown}");
+    }
 }
