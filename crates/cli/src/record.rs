@@ -236,6 +236,7 @@ mod tests {
             packet_id: None,
             subscription_identifiers: vec![7],
             topic_alias: None,
+            receipt: None,
         }
     }
 

@@ -15,6 +15,7 @@ fn tree(messages: &[(&str, &[u8])]) -> Tree {
             packet_id: None,
             subscription_identifiers: Vec::new(),
             topic_alias: None,
+            receipt: None,
         };
         tree.take(&incoming, past);
     }
