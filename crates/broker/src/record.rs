@@ -27,6 +27,15 @@ pub(crate) enum Record<'a> {
     Subscription(SubscriptionRecord<'a>),
     /// A message and the sessions that it is for.
     Message(MessageRecord<'a>, Vec<Recipient>),
+    /// The same, written anew behind messages that came later.
+    Moved {
+        /// The position that says before which messages it came: of the record that it had first.
+        place: u64,
+        /// The message.
+        message: MessageRecord<'a>,
+        /// The sessions that it is for.
+        recipients: Vec<Recipient>,
+    },
     /// A message is about to be sent to a session with a packet id. Written for QoS 2.
     Sent(Exchange),
     /// The session's client has the message, and its PUBREL is about to be sent. Takes the place
@@ -201,16 +210,15 @@ impl<'a> MessageRecord<'a> {
         outline.to_message(clock).outline_like(last)
     }
 
-    /// What a record of kind `message` begins with.
-    pub(crate) fn of_record(record: &'a [u8]) -> Option<Self> {
-        let mut from = Reader(record);
-        (from.byte()? == MESSAGE).then_some(())?;
-        Self::read(&mut from)
-    }
-
-    /// The message in a record of kind `message`, if it is the one with this outline.
+    /// The message in a record of kind `message` or `moved`, if it is the one with this outline.
     pub(crate) fn read_back(record: &'a [u8], outline: &Message) -> Option<Message> {
-        let found = Self::of_record(record)?;
+        let mut from = Reader(record);
+        match from.byte()? {
+            MESSAGE => {}
+            MOVED => _ = from.number()?,
+            _ => return None,
+        }
+        let found = Self::read(&mut from)?;
         let head = outline.head();
         if found.topic != outline.topic() || found.publisher != head.publisher {
             return None;
@@ -266,6 +274,7 @@ const RELEASED: u8 = 6;
 const SETTLED: u8 = 7;
 const RECEIVED: u8 = 8;
 const RETAINED: u8 = 9;
+const MOVED: u8 = 10;
 
 impl<'a> Record<'a> {
     /// Appends the bytes.
@@ -285,6 +294,15 @@ impl<'a> Record<'a> {
             }
             Self::Message(message, recipients) => {
                 write_message(out, message, recipients);
+            }
+            Self::Moved {
+                place,
+                message,
+                recipients,
+            } => {
+                out.push(MOVED);
+                put_number(out, *place);
+                put_message(out, message, recipients);
             }
             Self::Sent(exchange) => exchange.write(SENT, out),
             Self::Released(exchange) => exchange.write(RELEASED, out),
@@ -319,15 +337,12 @@ impl<'a> Record<'a> {
             SEED => Self::Seed(from.fixed()?),
             SESSION => Self::Session(SessionRecord::read(&mut from)?),
             SUBSCRIPTION => Self::Subscription(SubscriptionRecord::read(&mut from)?),
-            MESSAGE => {
-                let message = MessageRecord::read(&mut from)?;
-                let count = from.number()?;
-                let mut recipients = Vec::new();
-                for _ in 0..count {
-                    recipients.push(Recipient::read(&mut from)?);
-                }
-                Self::Message(message, recipients)
-            }
+            MESSAGE => Self::Message(MessageRecord::read(&mut from)?, from.recipients()?),
+            MOVED => Self::Moved {
+                place: from.number()?,
+                message: MessageRecord::read(&mut from)?,
+                recipients: from.recipients()?,
+            },
             SENT => Self::Sent(Exchange::read(&mut from)?),
             RELEASED => Self::Released(Exchange::read(&mut from)?),
             SETTLED => {
@@ -363,6 +378,10 @@ pub(crate) fn write_message(
     recipients: &[Recipient],
 ) {
     out.push(MESSAGE);
+    put_message(out, message, recipients);
+}
+
+fn put_message(out: &mut Vec<u8>, message: &MessageRecord<'_>, recipients: &[Recipient]) {
     message.write(out);
     put_number(out, recipients.len() as u64);
     for recipient in recipients {
@@ -586,6 +605,15 @@ impl<'a> Reader<'a> {
         PacketId::new(u16::try_from(self.number()?).ok()?)
     }
 
+    fn recipients(&mut self) -> Option<Vec<Recipient>> {
+        let count = self.number()?;
+        let mut recipients = Vec::new();
+        for _ in 0..count {
+            recipients.push(Recipient::read(self)?);
+        }
+        Some(recipients)
+    }
+
     fn fixed(&mut self) -> Option<u64> {
         let (bytes, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
@@ -689,7 +717,12 @@ mod tests {
                 ..subscription.clone()
             }),
             Record::Subscription(subscription),
-            Record::Message(message(), recipients),
+            Record::Message(message(), recipients.clone()),
+            Record::Moved {
+                place: 300,
+                message: message(),
+                recipients,
+            },
             Record::Sent(exchange),
             Record::Released(exchange),
             Record::Settled {

@@ -17,7 +17,7 @@ use crate::journal::Records;
 use crate::message::Message;
 use crate::record::{
     Clock, Exchange, MessageRecord, Recipient, Record, SessionNumber, SessionRecord, Step,
-    SubscriptionRecord, write_message,
+    SubscriptionRecord,
 };
 use crate::routing::share::SessionRef;
 use crate::session::is_left_behind;
@@ -29,8 +29,10 @@ pub struct Recovery {
     seed: Option<(u64, u64)>,
     sessions: BTreeMap<SessionNumber, FoundSession>,
     subscriptions: Vec<FoundSubscription>,
-    /// By position.
+    /// By position, which is the order in which they came.
     messages: Chunks<(u64, FoundMessage)>,
+    /// Those that were written anew, by the place at which they came, and position.
+    moved: BTreeMap<(u64, u64), FoundMessage>,
     last_outline: Option<Message>,
     /// By message and session.
     exchanges: BTreeMap<(u64, SessionNumber), FoundExchange>,
@@ -108,14 +110,21 @@ pub struct Rewrite {
 impl Rewrite {
     /// Adds what takes the place of `record`, which is what lies at the position, to a batch.
     pub fn write(self, record: &[u8], batch: &mut Records) {
-        let Some(message) = MessageRecord::of_record(record) else {
+        let (place, message) = match Record::read(record) {
+            Some(Record::Message(message, _)) => (self.position, message),
+            Some(Record::Moved { place, message, .. }) => (place, message),
             // It was read before; what cannot be read any more is left alone.
-            return;
+            _ => return,
         };
         batch.releases.push(self.position);
         batch.releases.extend(self.releases);
         for recipients in self.recipients {
-            write_message(&mut batch.bytes, &message, &recipients);
+            let moved = Record::Moved {
+                place,
+                message,
+                recipients,
+            };
+            moved.write(&mut batch.bytes);
             batch.ends.push(batch.bytes.len());
         }
     }
@@ -230,6 +239,7 @@ impl Recovery {
             sessions: BTreeMap::new(),
             subscriptions: Vec::new(),
             messages: Chunks::default(),
+            moved: BTreeMap::new(),
             last_outline: None,
             exchanges: BTreeMap::new(),
             settled: BTreeMap::new(),
@@ -260,7 +270,16 @@ impl Recovery {
                 self.take_subscription(position, &subscription);
             }
             Some(Record::Message(message, recipients)) => {
-                self.take_message(position, message, recipients);
+                let found = self.found(message, recipients);
+                self.messages.push((position, found));
+            }
+            Some(Record::Moved {
+                place,
+                message,
+                recipients,
+            }) => {
+                let found = self.found(message, recipients);
+                self.moved.insert((place, position), found);
             }
             Some(Record::Sent(exchange)) => self.take_exchange(position, exchange, false),
             Some(Record::Released(exchange)) => self.take_exchange(position, exchange, true),
@@ -327,24 +346,22 @@ impl Recovery {
         });
     }
 
-    fn take_message(
+    fn found(
         &mut self,
-        position: u64,
         message: MessageRecord<'_>,
         mut recipients: Vec<Recipient>,
-    ) {
+    ) -> FoundMessage {
         // There may be millions of them, with one recipient each.
         recipients.shrink_to_fit();
         for recipient in &recipients {
             self.highest.session = self.highest.session.max(recipient.session);
             self.highest.membership = self.highest.membership.max(recipient.membership);
         }
-        let found = FoundMessage {
+        FoundMessage {
             outline: message.to_outline(self.clock, &mut self.last_outline),
             body_bytes: (message.properties.len() + message.payload.len()) as u32,
             recipients,
-        };
-        self.messages.push((position, found));
+        }
     }
 
     fn take_exchange(&mut self, position: u64, exchange: Exchange, is_released: bool) {
@@ -400,7 +417,8 @@ impl Recovery {
         }
         self.attach(&mut parts);
         parts.deal_sessions(self.sessions);
-        parts.deal_messages(self.messages, self.exchanges, self.settled);
+        let messages = in_order(self.messages, self.moved);
+        parts.deal_messages(messages, self.exchanges, self.settled);
         parts.deal_retained(self.retained);
         for shard in &mut parts.shards {
             shard.highest = self.highest;
@@ -458,6 +476,22 @@ impl Recovery {
             }
         }
     }
+}
+
+/// All messages in the order in which they came, with their positions.
+fn in_order(
+    messages: Chunks<(u64, FoundMessage)>,
+    moved: BTreeMap<(u64, u64), FoundMessage>,
+) -> impl Iterator<Item = (u64, FoundMessage)> {
+    let mut messages = messages.into_iter().peekable();
+    let mut moved = moved.into_iter().peekable();
+    std::iter::from_fn(move || {
+        let next = messages.peek().map(|(position, _)| *position);
+        match moved.next_if(|((place, _), _)| next.is_none_or(|next| *place < next)) {
+            Some(((_, position), message)) => Some((position, message)),
+            None => messages.next(),
+        }
+    })
 }
 
 /// What is dealt out.
@@ -542,7 +576,7 @@ impl Parts {
 
     fn deal_messages(
         &mut self,
-        messages: Chunks<(u64, FoundMessage)>,
+        messages: impl Iterator<Item = (u64, FoundMessage)>,
         mut exchanges: BTreeMap<(u64, SessionNumber), FoundExchange>,
         mut settled: BTreeMap<u64, (u64, Vec<u32>)>,
     ) {
@@ -614,7 +648,7 @@ impl Parts {
     }
 
     /// A message whose copies are nobody's, or are to be on several shards: each of those gets a
-    /// record of its own.
+    /// record of its own, which says where it came, since it stands behind all others now.
     fn rewrite(
         &mut self,
         position: u64,

@@ -318,6 +318,48 @@ fn another_number_of_shards_finds_everything() {
     }
 }
 
+/// What has to be written anew stands behind all others in the store, but not for its clients.
+#[test]
+fn another_number_of_shards_keeps_the_order_of_what_waits() {
+    // MQTT-4.6.0-6
+    for (before, after) in [(1, 2), (1, 3), (2, 3), (3, 2)] {
+        for rewrites in [0, 1, 3, 5] {
+            let mut bed = Bed::durable(before);
+            for number in 0..6 {
+                let client = bed.connect_keeping(V5, &format!("client {number}"));
+                bed.subscribe(client, "all", QOS_1);
+                bed.subscribe(client, &format!("only/{number}"), QOS_1);
+                bed.disconnect(client);
+            }
+            let publisher = bed.connect(V5, "publisher");
+            for payload in 0..36 {
+                let topic = match payload % 6 {
+                    0..4 => format!("only/{}", (payload + payload / 6) % 6),
+                    _ => "all".to_owned(),
+                };
+                let payload = format!("{payload:02}");
+                bed.publish(publisher, &topic, payload.as_bytes(), QOS_1);
+            }
+            bed.crash_at_start(rewrites, after);
+            // What was written anew once is once more.
+            bed.crash_at_start(rewrites, before);
+            bed.crash(after);
+            let mut count = 0;
+            for number in 0..6 {
+                let client = bed.resume(V5, &format!("client {number}"));
+                let arrived = bed.finish(client).into_iter();
+                let payloads: Vec<_> = arrived.map(|of| of.payload).collect();
+                let case = format!("{before} to {after}, {rewrites}, client {number}");
+                assert!(payloads.is_sorted(), "{case}: {payloads:?}");
+                count += payloads.len();
+            }
+            assert_eq!(count, 6 * 12 + 24);
+            bed.check_books();
+            bed.check_gauges();
+        }
+    }
+}
+
 #[test]
 fn a_copy_that_changes_hands_is_never_lost_and_never_doubled() {
     // MQTT-4.8.2-4

@@ -39,14 +39,21 @@ pub fn describe(record: &[u8]) -> Option<Description> {
             fields.extend(of_subscription(&subscription));
             fields
         }
-        Record::Message(message, recipients) => {
-            let recipients = recipients.iter().map(|of| Field::Group(of_recipient(of)));
-            vec![
-                kind("message"),
-                ("message", Field::Group(of_message(&message))),
-                ("recipients", Field::List(recipients.collect())),
-            ]
-        }
+        Record::Message(message, recipients) => vec![
+            kind("message"),
+            ("message", Field::Group(of_message(&message))),
+            ("recipients", of_recipients(&recipients)),
+        ],
+        Record::Moved {
+            place,
+            message,
+            recipients,
+        } => vec![
+            kind("moved"),
+            ("place", number(place)),
+            ("message", Field::Group(of_message(&message))),
+            ("recipients", of_recipients(&recipients)),
+        ],
         Record::Sent(exchange) => of_exchange("sent", exchange),
         Record::Released(exchange) => of_exchange("released", exchange),
         Record::Settled {
@@ -134,6 +141,11 @@ fn of_message(message: &MessageRecord<'_>) -> Description {
     }
     fields.push(("payload", Field::Bytes(message.payload.to_vec())));
     fields
+}
+
+fn of_recipients(recipients: &[Recipient]) -> Field {
+    let all = recipients.iter().map(|of| Field::Group(of_recipient(of)));
+    Field::List(all.collect())
 }
 
 fn of_recipient(recipient: &Recipient) -> Description {

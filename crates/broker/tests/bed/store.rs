@@ -9,7 +9,7 @@ use columba_broker::Shard;
 use columba_broker::event::Input;
 use columba_broker::journal::{Fetched, Records, StoreEvent};
 use columba_broker::limits::Promise;
-use columba_broker::recovery::{Recovered, RecoveredCounts, Recovery};
+use columba_broker::recovery::{Recovered, RecoveredCounts, Recovery, Rewrite};
 
 use super::Bed;
 
@@ -234,25 +234,41 @@ impl Bed {
         recovered.counts
     }
 
+    /// The same, but the next process dies as well, when it has written so many records anew.
+    pub fn crash_at_start(&mut self, rewrites: usize, shards: u16) -> RecoveredCounts {
+        let recovered = self.read_store(shards);
+        self.rewrite(recovered.rewrites.into_iter().take(rewrites));
+        self.crash(shards)
+    }
+
     fn recover(&mut self, shards: u16) -> Recovered {
         for _ in 0..2 {
-            let mut recovery = Recovery::new(self.now);
-            for (position, record) in &self.store.live {
-                recovery.take(*position, record);
-            }
-            let mut recovered = recovery.finish(shards, 42);
-            self.store.commit(&recovered.repair);
+            let mut recovered = self.read_store(shards);
             if recovered.rewrites.is_empty() {
                 return recovered;
             }
-            for rewrite in recovered.rewrites.drain(..) {
-                let record = self.store.live[&rewrite.position].clone();
-                let mut batch = Records::default();
-                rewrite.write(&record, &mut batch);
-                self.store.commit(&batch);
-            }
+            self.rewrite(recovered.rewrites.drain(..));
         }
         panic!("recovery repairs without end");
+    }
+
+    fn read_store(&mut self, shards: u16) -> Recovered {
+        let mut recovery = Recovery::new(self.now);
+        for (position, record) in &self.store.live {
+            recovery.take(*position, record);
+        }
+        let recovered = recovery.finish(shards, 42);
+        self.store.commit(&recovered.repair);
+        recovered
+    }
+
+    fn rewrite(&mut self, rewrites: impl Iterator<Item = Rewrite>) {
+        for rewrite in rewrites {
+            let record = self.store.live[&rewrite.position].clone();
+            let mut batch = Records::default();
+            rewrite.write(&record, &mut batch);
+            self.store.commit(&batch);
+        }
     }
 
     /// Where the record is that has a payload.
