@@ -1,4 +1,4 @@
-//! Payloads that `protoc` made from Tahu's `sparkplug_b.proto`, and hostile ones.
+//! Payloads that `protoc` made from a definition with the fields of Tahu's `sparkplug_b.proto`, and hostile ones.
 
 use super::super::tests::unhex;
 use super::*;
