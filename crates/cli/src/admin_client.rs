@@ -471,7 +471,7 @@ pub(crate) fn chunk_size(reader: &mut impl BufRead) -> io::Result<Option<u64>> {
 
 /// Appends exactly so many bytes.
 fn take(reader: &mut impl Read, body: &mut Vec<u8>, len: u64) -> io::Result<()> {
-    if body.len() as u64 + len > ANSWER_BYTES_MAX {
+    if (body.len() as u64).saturating_add(len) > ANSWER_BYTES_MAX {
         return Err(io::Error::other("the answer is too large"));
     }
     let read = reader.take(len).read_to_end(body)?;

@@ -105,7 +105,7 @@ pub(crate) struct ConnectionArgs {
         default_value_t = 20
     )]
     max_inflight: u16,
-    /// Property of a packet (MQTT 5): connect|publish|subscribe|unsubscribe|will NAME VALUE [VALUE]
+    /// Property of a packet (MQTT 5): connect|publish|subscribe|will NAME VALUE [VALUE]
     #[arg(
         short = 'D',
         long = "property",
@@ -416,9 +416,10 @@ impl ConnectionArgs {
         };
         if let Some(url) = url {
             return Address::Network {
-                host: url.host.clone(),
+                // One that stands behind the URL.
+                host: self.host.as_ref().unwrap_or(&url.host).clone(),
                 port: self.port.unwrap_or(url.port),
-                tls: url.is_tls.then_some(tls),
+                tls: (wants_tls || url.is_tls && !self.refused.no_tls).then_some(tls),
                 websocket_path: url.websocket_path.clone(),
             };
         }

@@ -9,6 +9,9 @@ use crate::admin_client::{Wire, chunk_size, read_line};
 /// Bytes of a line of a stream; the broker's are far shorter.
 const LINE_BYTES_MAX: u64 = 1024 * 1024;
 
+/// Bytes of the data of one event, which may have many lines.
+const EVENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// What a stream tells.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Event {
@@ -56,6 +59,7 @@ impl EventReader {
             let value = value.strip_prefix(' ').unwrap_or(value);
             match field {
                 "event" => value.clone_into(&mut name),
+                "data" if data.len() + value.len() > EVENT_BYTES_MAX => return None,
                 "data" => data.push_str(value),
                 "id" => self.last_id = Some(value.to_owned()),
                 // `retry`, and comments, which have no name.

@@ -16,6 +16,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::connection::PROPERTY_SEPARATOR;
+use crate::context;
 use crate::failure;
 use spelling::{Takes, spelling};
 
@@ -169,14 +170,26 @@ fn with_options_file(tool: Tool, words: &[OsString]) -> Result<Vec<OsString>, St
         let (words, _) = fold(&words)?;
         line.extend(words);
     }
-    if folded.iter().any(|word| is_one_of(word, &["--context="])) {
-        // Who names a context on the command line means its server, not that of the file.
+    let names_context = folded.iter().any(|word| is_one_of(word, &["--context="]));
+    let names_server = |words: &[OsString]| words.iter().any(|word| is_one_of(word, SERVERS));
+    // Who names a context on the command line means its server, not that of the file; and a password
+    // in a file that names no server is not for that of a context.
+    if names_context || !names_server(&line) && !names_server(&folded) && has_context() {
         line.retain(|word| !is_one_of(word, OF_A_SERVER));
     }
     line.extend(folded);
-    forget_before_url(&mut line);
+    forget_earlier_servers(&mut line);
     Ok(line)
 }
+
+/// Whether a context counts for a command line that names no server.
+fn has_context() -> bool {
+    // One that cannot be read is told of where it is used.
+    !matches!(context::choose(None, false), Ok(None))
+}
+
+/// What names a server.
+const SERVERS: &[&str] = &["--url=", "--host=", "--unix="];
 
 /// What an options file can say that a context says too.
 const OF_A_SERVER: &[&str] = &[
@@ -201,17 +214,23 @@ fn is_one_of(word: &OsString, options: &[&str]) -> bool {
         .any(|option| word.starts_with(option.as_bytes()))
 }
 
-/// A URL replaces what was said of the server before it, in an options file for example.
-fn forget_before_url(line: &mut Vec<OsString>) {
-    let Some(url) = line.iter().rposition(|word| is_one_of(word, &["--url="])) else {
-        return;
-    };
-    let mut index = 0;
-    line.retain(|word| {
-        let is_before = index < url;
-        index += 1;
-        !(is_before && is_one_of(word, &["--host=", "--port=", "--unix="]))
-    });
+/// Whoever names a server replaces what was said of it before, in an options file for example: a URL
+/// with a user also user and password, which are those of another server. A host behind a URL takes
+/// the place of the one in it.
+fn forget_earlier_servers(line: &mut Vec<OsString>) {
+    for word in std::mem::take(line) {
+        let forgotten: &[&str] = match word.to_str() {
+            Some(url) if url.starts_with("--url=") && url.contains('@') => {
+                &["--host=", "--port=", "--unix=", "--username=", "--pw="]
+            }
+            Some(url) if url.starts_with("--url=") => &["--host=", "--port=", "--unix="],
+            Some(path) if path.starts_with("--unix=") => &["--host=", "--port=", "--url="],
+            Some(host) if host.starts_with("--host=") => &["--unix="],
+            _ => &[],
+        };
+        line.retain(|earlier| !is_one_of(earlier, forgotten));
+        line.push(word);
+    }
 }
 
 /// Puts the words of each property together, for commands whose other options are read as usual.
@@ -346,17 +365,31 @@ mod tests {
     }
 
     #[test]
-    fn a_url_replaces_what_was_said_before_it() {
-        let line = |words: &[&str]| {
+    fn a_server_replaces_what_was_said_before_it() {
+        let check = |words: &[&str], expected: &[&str]| {
             let mut line: Vec<_> = words.iter().map(OsString::from).collect();
-            forget_before_url(&mut line);
-            line
+            forget_earlier_servers(&mut line);
+            assert_eq!(line, expected);
         };
-        assert_eq!(
-            line(&["--port=1", "--id=a", "--url=mqtt://h/t", "--port=2"]),
-            ["--id=a", "--url=mqtt://h/t", "--port=2"]
+        check(&["--port=1"], &["--port=1"]);
+        check(
+            &["--port=1", "--id=a", "--url=mqtt://h/t", "--port=2"],
+            &["--id=a", "--url=mqtt://h/t", "--port=2"],
         );
-        assert_eq!(line(&["--port=1"]), ["--port=1"]);
+        check(
+            &["--port=1", "--url=mqtt://h/t", "--host=b"],
+            &["--url=mqtt://h/t", "--host=b"],
+        );
+        check(&["--unix=a", "--host=b"], &["--host=b"]);
+        check(
+            &["--host=b", "--port=1", "--url=ws://h", "--unix=a"],
+            &["--unix=a"],
+        );
+        // The password of a file is not that of the URL's user.
+        check(
+            &["--username=a", "--pw=x", "--url=mqtt://b:y@h"],
+            &["--url=mqtt://b:y@h"],
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A report as text for a terminal, as Markdown, and as JSON.
 
+use columba_broker::outcome::Outcome;
 use columba_broker::recorder::flag;
 use columba_codec::QoS;
 use columba_speech::{Language, Param, Text, width};
@@ -444,7 +445,12 @@ pub fn event(event: &Event) -> Value {
     );
     put("packet_id", json!(event.packet_id));
     put("bytes", json!(event.size_bytes));
-    put("count", json!(event.count));
+    let count = match event.outcome {
+        // Where it ends among the bytes of its connection.
+        Outcome::DeliverSent | Outcome::DeliverInFlight => "ends_at_bytes",
+        _ => "count",
+    };
+    put(count, json!(event.count));
     put("secs", json!(event.secs));
     put("payload", json!(event.payload.map(|kind| kind.name())));
     if event.times > 1 {

@@ -100,7 +100,11 @@ impl OutputArgs {
         let has_colours = self.has_colours(is_terminal);
         let shown = self.shown(incoming, talk);
         if self.verbose {
-            line.extend_from_slice(pretty::topic(&message.topic, has_colours).as_bytes());
+            let topic = match is_terminal && shown.is_some() {
+                true => pretty::harmless(&message.topic),
+                false => message.topic.clone(),
+            };
+            line.extend_from_slice(pretty::topic(&topic, has_colours).as_bytes());
             // The lines of a dump stand below each other.
             let is_dump = matches!(shown, Some(Shown::Bytes(_)));
             line.push(if is_dump { b'\n' } else { b' ' });

@@ -170,6 +170,14 @@ const PUBLISH: &[Case] = &[
     ),
     ("pub -r -L mqtt://127.0.0.1:PORT/p/url -m x", None),
     (
+        "pub -r -L mqtt://nonexistent.invalid:PORT/p/url -h 127.0.0.1 -m x",
+        None,
+    ),
+    (
+        "pub -r --unix /nonexistent -h 127.0.0.1 -p PORT -t p/1 -m x",
+        None,
+    ),
+    (
         "pub -r -t p/1 -m x -u nobody -P x",
         Some(("bad user name", "bad user name")),
     ),

@@ -18,7 +18,12 @@ pub(super) struct KeyFile(Mutex<File>);
 
 impl KeyFile {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = File::options().append(true).create(true).open(path)?;
+        let mut options = File::options();
+        options.append(true).create(true);
+        // It is as secret as what it opens.
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(path)?;
         Ok(Self(Mutex::new(file)))
     }
 }

@@ -237,6 +237,8 @@ impl Desk {
     async fn run(mut self, mut questions: mpsc::Receiver<Question>, mut messages: Messages) {
         loop {
             tokio::select! {
+                // A question is here before its request goes out; its answer must not overtake it.
+                biased;
                 question = questions.recv() => match question {
                     Some(question) => self.on_question(question),
                     None => break,

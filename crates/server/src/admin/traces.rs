@@ -267,8 +267,26 @@ async fn begin_on_shards(
     trace: Arc<Trace>,
     pushed_out: Option<Arc<Trace>>,
 ) -> Result<(), Problem> {
+    if let Err(problem) = begin_and_forget(&app, &trace, pushed_out).await {
+        drop(app.traces.remove(trace.id));
+        drop(trace.forget(&app).await);
+        return Err(problem);
+    }
+    if app.traces.find(trace.id).is_err() {
+        // It was deleted before the shards knew of it.
+        trace.forget(&app).await?;
+    }
+    forget_later(&app, &trace);
+    Ok(())
+}
+
+async fn begin_and_forget(
+    app: &App,
+    trace: &Trace,
+    pushed_out: Option<Arc<Trace>>,
+) -> Result<(), Problem> {
     if let Some(ended) = pushed_out {
-        ended.forget(&app).await?;
+        ended.forget(app).await?;
     }
     let request = Request::BeginTrace(TraceRequest {
         id: TraceId(trace.id),
@@ -278,11 +296,8 @@ async fn begin_on_shards(
     });
     let answers = app.asker.ask_all(&request).await?;
     if answers.iter().any(|answer| !matches!(answer, Answer::Done)) {
-        drop(app.traces.remove(trace.id));
-        trace.forget(&app).await?;
         return Err(Problem::busy("another trace is being deleted: try again"));
     }
-    forget_later(&app, &trace);
     Ok(())
 }
 

@@ -182,7 +182,10 @@ impl<F: Files> Recovery<F> {
             if header.is_some_and(|h| h.segment == *number && h.store == store) {
                 return Ok(*number);
             }
+            // What cannot be read is reported when the segment is.
+            let reported = self.found.damage.len();
             self.load(*number, bytes)?;
+            self.found.damage.truncate(reported);
             if Groups::new(bytes, self.log.salt(*number)).next(&mut Group::default()) {
                 return Ok(*number);
             }

@@ -15,6 +15,9 @@ use super::{DEVICES_MAX, Faults, Kind, MetricPlan, Pace, Scenario, Sent, Sparkpl
 use crate::simulate::sparkplug::{DataType, is_name};
 use crate::simulate::template::{Compiler, Template};
 
+/// A longer time is a slip, and could not be counted from now on.
+const TIME_MAX_MS: u64 = 366 * 24 * 3600 * 1000;
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileTable {
@@ -374,6 +377,11 @@ impl Reader<'_> {
     fn time(&mut self, written: Option<&Spanned<String>>) -> Option<Duration> {
         let written = written?;
         match parse_duration_ms(written.get_ref()) {
+            Ok(ms) if ms > TIME_MAX_MS => {
+                let what = "366 days at most".to_owned();
+                self.fault(written.span(), what, None);
+                None
+            }
             Ok(ms) => Some(Duration::from_millis(ms)),
             Err(what) => {
                 self.fault(written.span(), what, None);
