@@ -449,6 +449,39 @@ fn a_subscription_is_granted_when_the_disk_has_it() {
     }
 }
 
+/// The shard of the publisher does not know of the subscription yet, but sends the message there for
+/// others: its packet id and the copy would not be written in one step.
+#[test]
+fn a_qos_2_message_that_meets_a_subscription_under_way_comes_once_whatever_happens() {
+    // MQTT-4.3.3-1, MQTT-4.3.3-12
+    for shards in SHARDS {
+        for number in 0..8 {
+            let mut bed = Bed::durable(shards);
+            for other in 0..8 {
+                let other = bed.connect(V5, &format!("other {other}"));
+                bed.subscribe(other, "#", QoS::AtMostOnce);
+            }
+            let publisher = bed.connect_keeping(V5, "publisher");
+            let name = format!("subscriber {number}");
+            let subscriber = bed.connect_keeping(V5, &name);
+            bed.is_mail_held = true;
+            let list = [("t", bed::exchange::options(QOS_2))];
+            bed.send_subscribe(subscriber, id(1), &list, columba_codec::Properties::EMPTY);
+            bed.publish_as(publisher, "t", b"x", id(7));
+            bed.release_mail();
+            let mut arrived = bed.finish(subscriber).len();
+            bed.crash(shards);
+            let publisher = bed.resume(V5, "publisher");
+            bed.publish_as(publisher, "t", b"x", id(7));
+            let subscriber = bed.resume(V5, &name);
+            arrived += bed.finish(subscriber).len();
+            assert_eq!(arrived, 1, "{name} of {shards} shards");
+            bed.check_books();
+            bed.check_gauges();
+        }
+    }
+}
+
 #[test]
 fn a_full_disk_holds_up_who_fills_it_and_not_who_empties_it() {
     for shards in SHARDS {

@@ -74,8 +74,12 @@ impl Shard {
         target: Target,
         identifiers: &[u32],
     ) {
-        self.stats.copies += 1;
         let slot = target.session;
+        let qos = publication.parts.qos.min(target.qos);
+        if self.is_before_subscription(slot, qos) {
+            return;
+        }
+        self.stats.copies += 1;
         if self.access.has_receive_rules()
             && !self
                 .decide(slot, Action::Receive, publication.parts.topic)
@@ -84,7 +88,6 @@ impl Shard {
             let subject = Subject::from(&publication.parts);
             return self.drop_copy(slot, Outcome::DeliverDeniedRead, subject);
         }
-        let qos = publication.parts.qos.min(target.qos);
         let retain = publication.parts.retain && target.retain_as_published;
         let has_replays = |session: &Session| session.replays.is_some();
         if self.session(slot).is_some_and(has_replays) {

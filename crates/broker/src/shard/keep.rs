@@ -35,6 +35,8 @@ const SPARE_RECIPIENTS_MAX: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Keeping {
     is_open: bool,
+    /// Another shard accepted the message, and knew of no session here that would have to keep it.
+    is_without_part: bool,
     /// Another shard began this, and is told what to write.
     leader: Option<ExchangeRef>,
     /// The exchange that this shard began, if others have a part in it.
@@ -378,6 +380,22 @@ impl Shard {
             then: Then::Nothing,
         });
         self.write_exchanges();
+    }
+
+    /// What is being gathered is for a message of another shard. `exchange` is the part that this
+    /// shard has in it.
+    pub(super) const fn note_part(&mut self, exchange: Option<ExchangeRef>) {
+        self.keeping.is_without_part = self.keeping.is_open && exchange.is_none();
+    }
+
+    /// Whether the message that is being routed was accepted before any subscription of this session
+    /// that matches it was in force there. A copy at QoS 2 would not be written in one step with
+    /// the packet id of the publisher, who sends the message again after a crash: it would come twice.
+    /// SUBACK was not sent either, so the session need not get it.
+    pub(super) fn is_before_subscription(&self, slot: u32, qos: QoS) -> bool {
+        qos == QoS::ExactlyOnce
+            && self.keeping.is_without_part
+            && self.durable_number(slot).is_some()
     }
 
     /// Whether a message is being routed whose keepers are gathered.

@@ -712,6 +712,7 @@ impl Shard {
             return;
         }
         let outer = self.open_keeping(exchange);
+        self.note_part(exchange);
         self.route(publication, Scope::Here, None);
         self.close_keeping(outer, Also::Nothing, Then::Nothing);
     }
