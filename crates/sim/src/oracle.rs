@@ -263,7 +263,11 @@ impl Oracle {
             | About::Deadline => {}
         }
         for (link, shard) in std::mem::take(&mut self.held) {
-            let is_closed = matches!(seen.about, About::Closed { link: of } if of == link);
+            // What a connection has sent that ends before its turn is read by nobody.
+            let is_ended =
+                matches!(seen.about, About::Command(_)) && seen.closes.contains(&Some(link));
+            let is_closed =
+                is_ended || matches!(seen.about, About::Closed { link: of } if of == link);
             if shard != seen.shard {
                 self.held.insert(link, shard);
             } else if !seen.held.contains(&link) && !is_closed {
