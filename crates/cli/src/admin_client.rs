@@ -35,22 +35,22 @@ const DEFAULT_DIR: &str = "columba-data";
 pub struct AdminArgs {
     /// Directory of an instance that runs on this machine; ./columba-data without it
     #[arg(long, value_name = "DIR", conflicts_with = "url")]
-    dir: Option<PathBuf>,
+    pub(crate) dir: Option<PathBuf>,
     /// Management API of a broker, such as `https://broker.example:61680`
     ///
     /// The environment can name it in COLUMBA_URL.
     #[arg(long, value_name = "URL")]
-    url: Option<String>,
+    pub(crate) url: Option<String>,
     /// Token for it; better in the environment as COLUMBA_TOKEN, or in a context, where other users
     /// cannot see it
     #[arg(long, value_name = "TOKEN")]
-    token: Option<String>,
+    pub(crate) token: Option<String>,
     /// File with the certificates to trust, in PEM format; without it those of the system
     #[arg(long, value_name = "FILE")]
-    cafile: Option<PathBuf>,
+    pub(crate) cafile: Option<PathBuf>,
     /// Take broker and token from this context; see `columba context`
     #[arg(long, value_name = "NAME")]
-    context: Option<String>,
+    pub(crate) context: Option<String>,
 }
 
 impl AdminArgs {
@@ -247,8 +247,8 @@ impl AdminClient {
         text
     }
 
-    /// For people.
-    fn name(&self) -> String {
+    /// Which broker it is, for people.
+    pub(crate) fn name(&self) -> String {
         match &self.target {
             Target::Socket(path) => path.display().to_string(),
             Target::Http { host, port, .. } => format!("{host}:{port}"),

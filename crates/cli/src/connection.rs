@@ -257,6 +257,16 @@ impl ConnectionArgs {
         self.url.as_deref()
     }
 
+    /// The context of `--context`.
+    pub(crate) fn context(&self) -> Option<&str> {
+        self.context.as_deref()
+    }
+
+    /// The certificates of `--cafile`.
+    pub(crate) fn cafile(&self) -> Option<&PathBuf> {
+        self.cafile.as_ref()
+    }
+
     /// Whether `-i` is there.
     pub(crate) fn has_id(&self) -> bool {
         self.id.is_some()
@@ -583,6 +593,11 @@ pub(crate) fn run_to_end(
     talk: Talk,
     command: impl Future<Output = Result<u8, Trouble>>,
 ) -> ExitCode {
+    ExitCode::from(run_to_code(talk, command))
+}
+
+/// The same for a command that has more to do, with its exit code.
+pub(crate) fn run_to_code(talk: Talk, command: impl Future<Output = Result<u8, Trouble>>) -> u8 {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -599,10 +614,10 @@ pub(crate) fn run_to_end(
         }),
     };
     match ended {
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => code,
         Err(trouble) => {
             talk.error(&trouble.sentence);
-            ExitCode::from(trouble.exit)
+            trouble.exit
         }
     }
 }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admin_client;
+mod api;
 pub mod bench;
 mod bundle;
 pub mod check;

@@ -1,5 +1,6 @@
 //! `columba pub`: publishes messages, and says what became of them.
 
+mod fate;
 mod progress;
 mod replay;
 
@@ -19,10 +20,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
+use crate::api::ApiArgs;
 use crate::connection::{
     ConnectionArgs, EXIT_LOST, Plan, Trouble, close_trouble, parse_qos, read_file, run_to_end,
 };
+use crate::events::duration;
 use crate::mosquitto;
+use fate::Sender;
 use progress::Progress;
 use replay::{Replay, Speed};
 
@@ -91,19 +95,52 @@ pub struct PublishArgs {
     /// How fast to replay: a factor such as 2x or 0.5x, or max
     #[arg(long, value_name = "FACTOR", value_parser = Speed::parse, default_value = "1x", requires = "replay")]
     speed: Speed,
+    /// Afterwards say what became of the message: who got it, who did not, and why
+    ///
+    /// Asks the management API of the broker, which is Columba's, and needs the scope `operate` elsewhere
+    /// than on the broker's machine. Exits, if the message was published, with 0 if everybody got it who
+    /// should, 10 if somebody did not or nobody subscribes, 11 if that cannot be told, 12 if it waits for
+    /// somebody.
+    #[arg(long, conflicts_with_all = ["stdin_line", "replay", "repeat"])]
+    why: bool,
+    /// How long --why waits for copies to arrive: 5s, up to 30m
+    #[arg(long, value_name = "TIME", value_parser = patience, default_value = "5s", requires = "why")]
+    why_for: Duration,
+    #[command(flatten)]
+    api: ApiArgs,
     #[command(flatten)]
     connection: ConnectionArgs,
 }
 
 /// Runs the command.
 pub fn run(args: PublishArgs) -> ExitCode {
+    let is_drop_in = mosquitto::called_as().is_some();
+    if args.why && !is_drop_in {
+        return fate::run(args);
+    }
     run_to_end(args.connection.talk(), async {
+        if args.why {
+            return Err(Trouble::usage("--why belongs to `columba pub`"));
+        }
+        if args.api.is_given() {
+            let sentence = "--api, --dir, --token and --lang belong to --why";
+            return Err(Trouble::usage(sentence));
+        }
         let plan = args.connection.plan()?;
-        publish(args, plan).await
+        publish(args, plan, &mut Sender::default()).await
     })
 }
 
-async fn publish(args: PublishArgs, mut plan: Plan) -> Result<u8, Trouble> {
+/// How long to wait for what becomes of a message.
+fn patience(text: &str) -> Result<Duration, String> {
+    let time = duration(text)?;
+    if time > Duration::from_secs(30 * 60) {
+        return Err("that is more than 30m".to_owned());
+    }
+    Ok(time)
+}
+
+async fn publish(args: PublishArgs, mut plan: Plan, sender: &mut Sender) -> Result<u8, Trouble> {
     let replay = args.replay.as_deref().map(Replay::open).transpose();
     let replay = replay.map_err(Trouble::usage)?;
     let topic = args.topic.clone().or_else(|| plan.url_topic.clone());
@@ -113,6 +150,7 @@ async fn publish(args: PublishArgs, mut plan: Plan) -> Result<u8, Trouble> {
         .map_err(|_| Trouble::usage("--repeat-delay takes seconds of 0 or more"))?;
     let payload = whole_payload(&args)?;
     let (client, events) = plan.connect().await?;
+    let client_id = client.accepted().client_id.clone();
     let ended = tokio::spawn(watch(events, plan.talk));
     let is_quiet = args.connection.is_quiet();
     let mut publisher = Publisher {
@@ -124,6 +162,7 @@ async fn publish(args: PublishArgs, mut plan: Plan) -> Result<u8, Trouble> {
         progress: Progress::new(is_quiet),
         exit: 0,
         is_nobody_told: false,
+        is_sent: false,
     };
     let sent = match (replay, payload) {
         (Some(replay), _) => publisher.replay(replay).await,
@@ -134,6 +173,7 @@ async fn publish(args: PublishArgs, mut plan: Plan) -> Result<u8, Trouble> {
         Ok(()) => publisher.look_at_answers(0).await,
         Err(failure) => Err(failure),
     };
+    sender.client_id = publisher.is_sent.then_some(client_id);
     publisher.finish(sent, ended).await
 }
 
@@ -171,6 +211,8 @@ struct Publisher {
     exit: u8,
     /// Whether it was said that nobody subscribes.
     is_nobody_told: bool,
+    /// Whether a message was sent.
+    is_sent: bool,
 }
 
 impl Publisher {
@@ -258,6 +300,7 @@ impl Publisher {
             )
         });
         let pending = self.client.start_publish(message).await?;
+        self.is_sent = true;
         self.unseen.push_back((self.topic.clone(), pending));
         self.look_at_answers(UNSEEN_ANSWERS_MAX).await
     }

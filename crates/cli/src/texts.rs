@@ -25,6 +25,10 @@ columba_speech::catalogue! {
     goes_on() { en: "goes on:", zh: "后续：" }
     no_publication() { en: "was published before the trace began, or retained:", zh: "在跟踪开始之前发布，或为保留消息：" }
     more_copies(copies) { en: "and {copies} more", zh: "还有 {copies} 份" }
+    fix() { en: "Fix: ", zh: "建议：" }
+    fate_unseen(api, time) { en: "The management API at {api} has not seen this message in {time}: is it that of the broker that it was published to?", zh: "{api} 的管理接口在 {time} 内没有看到这条消息：它是否属于所发布的 Broker？" }
+    fate_unsettled(time) { en: "After {time} it was not settled; columba why --from CLIENT TOPIC says later how it ended", zh: "{time} 后仍未有结果；稍后可用 columba why --from 客户端 主题 查看" }
+    more_reasons(clients) { en: "{clients} more {clients|client has|clients have} not got it: columba why TOPIC --to CLIENT says why", zh: "另有 {clients} 个客户端未收到：用 columba why 主题 --to 客户端 查看原因" }
     top_head(version, up, shards, time) { en: "columba {version}   up {up}   {shards} {shards|shard|shards}   {time}", zh: "columba {version}   已运行 {up}   {shards} 个分片   {time}" }
     top_counts(clients, sessions, subscriptions, retained) { en: "clients {clients}   sessions {sessions}   subscriptions {subscriptions}   retained {retained}", zh: "客户端 {clients}   会话 {sessions}   订阅 {subscriptions}   保留消息 {retained}" }
     top_waiting(queued, size, inflight) { en: "queued {queued} ({size})   in flight {inflight}", zh: "排队 {queued}（{size}）   未确认 {inflight}" }

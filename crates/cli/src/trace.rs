@@ -1,6 +1,6 @@
 //! `columba trace`: the messages of a filter as they are published, and what becomes of each copy.
 
-mod ledger;
+pub(crate) mod ledger;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -91,6 +91,7 @@ fn trace(args: &TraceArgs) -> Result<u8, Failure> {
     let look = Look {
         language,
         is_ascii: args.ascii,
+        is_numbered: true,
         zone: if args.utc {
             TimeZone::UTC
         } else {
@@ -205,7 +206,11 @@ fn flush(told: &mut Vec<String>, output: Output) {
 }
 
 /// Hands out the events of a stream, which is opened again if it breaks; returns why that is not possible.
-fn read(client: &AdminClient, path: &str, events: &SyncSender<Result<Event, Failure>>) -> Failure {
+pub(crate) fn read(
+    client: &AdminClient,
+    path: &str,
+    events: &SyncSender<Result<Event, Failure>>,
+) -> Failure {
     let mut id: Option<String> = None;
     loop {
         let mut stream = match client.stream(path, id.as_deref()) {

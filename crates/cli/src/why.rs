@@ -21,9 +21,9 @@ use crate::failure::{Failure, end_with, print, say};
 use crate::texts;
 
 /// Exit codes beside 0, delivered; 2 is clap's.
-const FAULT_FOUND: u8 = 10;
-const CANNOT_TELL: u8 = 11;
-const WAITING: u8 = 12;
+pub(crate) const FAULT_FOUND: u8 = 10;
+pub(crate) const CANNOT_TELL: u8 = 11;
+pub(crate) const WAITING: u8 = 12;
 
 /// How often a watch asks at most.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -299,6 +299,103 @@ fn a_trace_shows_messages_as_they_are_published_until_ctrl_c() {
     assert_eq!(code, Some(1), "{error}");
 }
 
+/// `sub` that stays, once it has its SUBACK.
+fn listens(broker: &Running, args: &[&str]) -> Child {
+    let port = ["sub", "-p", &broker.port, "-d"];
+    let mut child = command(broker.dir.path(), &[&port[..], args].concat())
+        .spawn()
+        .expect("the binary");
+    let mut notes = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let mut note = || notes.next().expect("a line").expect("text");
+    while !note().starts_with("Subscribed to ") {}
+    // What comes later is not read, and would stop nobody.
+    std::thread::spawn(move || notes.for_each(drop));
+    child
+}
+
+#[test]
+fn a_publisher_hears_who_got_its_message_and_who_did_not() {
+    let broker = Running::start();
+    let publish = |args: &[&str]| {
+        let fixed = ["pub", "-p", &broker.port, "-i", "esp", "-q", "1", "--why"];
+        let output = broker.run(&[&fixed[..], args].concat());
+        let told = String::from_utf8(output.stdout).expect("text");
+        (output.status.code(), told)
+    };
+    let mut ha = listens(&broker, &["-i", "ha", "-t", "home/kitchen/+", "-q", "1"]);
+    // More of them than there can be traces at a time: each ends with its command.
+    for _ in 0..9 {
+        let (code, told) = publish(&["-t", "home/kitchen/hum", "-m", "48", "--lang", "en"]);
+        assert_eq!(code, Some(0), "{told}");
+        let (head, copies) = told.split_once('\n').expect("lines");
+        assert!(
+            head.ends_with("  home/kitchen/hum  from esp  QoS 1  2 bytes, text"),
+            "{head}"
+        );
+        assert!(copies.starts_with("   → ha  ✓ acknowledged  +"), "{copies}");
+        assert_eq!(copies.lines().count(), 1, "{copies}");
+    }
+    let port = ["sub", "-p", &broker.port];
+    let leaves = [
+        "-i",
+        "phone",
+        "-c",
+        "-q",
+        "1",
+        "-E",
+        "-t",
+        "home/kitchen/hum",
+    ];
+    broker.out(&[&port[..], &leaves].concat());
+    let (code, told) = publish(&["-t", "home/kitchen/hum", "-m", "48", "--lang", "zh"]);
+    assert_eq!(code, Some(12), "{told}");
+    assert!(told.contains("   → phone  … 等待：客户端未连接"), "{told}");
+    assert!(
+        told.contains("\nS13  ") && told.contains("\n     建议："),
+        "{told}"
+    );
+    let (code, told) = publish(&["-t", "home/Kitchen/hum", "-m", "48", "--lang", "en"]);
+    assert_eq!(code, Some(10), "{told}");
+    assert!(
+        told.contains("   ✗ nobody subscribes to it\nR02  "),
+        "{told}"
+    );
+    assert!(told.contains("home/kitchen/+"), "{told}");
+    ha.kill().expect("an end");
+    ha.wait().expect("an end");
+}
+
+#[test]
+fn a_publisher_whose_broker_cannot_be_asked_has_published_all_the_same() {
+    let broker = Running::start();
+    let port = ["pub", "-p", &broker.port, "-t", "a", "-q", "1"];
+    let publish = |args: &[&str]| broker.fails(&[&port[..], &["-m", "x"], args].concat());
+    let (code, error) = publish(&["--why", "--api", "http://127.0.0.1:1"]);
+    assert_eq!(code, Some(0), "{error}");
+    let told = error
+        .lines()
+        .filter(|line| line.contains("cannot tell what becomes"));
+    assert_eq!(told.count(), 1, "{error}");
+    let (code, error) = publish(&["--why", "--dir", "elsewhere"]);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(error.contains("broker elsewhere with --api"), "{error}");
+    // Another broker than the one that was published to.
+    let other = Running::start();
+    let dir = other.instance().display().to_string();
+    let output = broker.run(
+        &[
+            &port[..],
+            &["-m", "x", "--why", "--dir", &dir, "--why-for", "1s"],
+        ]
+        .concat(),
+    );
+    assert_eq!(output.status.code(), Some(11));
+    let (code, error) = publish(&["--lang", "zh"]);
+    assert_eq!(code, Some(3), "{error}");
+    let (code, error) = publish(&["--why", "--repeat", "2"]);
+    assert_eq!(code, Some(2), "{error}");
+}
+
 #[test]
 fn top_shows_one_picture_where_no_terminal_is() {
     let broker = Running::start();

@@ -176,7 +176,12 @@ const MQTTX: &[(&str, &str, Takes)] = &[
 ];
 
 /// Our own that mean something before the words are read.
-const OURS: &[(&str, &str, Takes)] = &[("--context", "--context", Value)];
+const OURS: &[(&str, &str, Takes)] = &[
+    ("--api", "--api", Value),
+    ("--context", "--context", Value),
+    ("--dir", "--dir", Value),
+    ("--token", "--token", Value),
+];
 
 #[cfg(test)]
 mod tests {

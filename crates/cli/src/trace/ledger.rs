@@ -25,15 +25,17 @@ const COPIES_MAX: usize = 100;
 
 /// How it is told.
 #[derive(Debug)]
-pub(super) struct Look {
-    pub(super) language: Language,
-    pub(super) is_ascii: bool,
-    pub(super) zone: TimeZone,
+pub(crate) struct Look {
+    pub(crate) language: Language,
+    pub(crate) is_ascii: bool,
+    /// Whether messages have numbers; one that is alone needs none.
+    pub(crate) is_numbered: bool,
+    pub(crate) zone: TimeZone,
 }
 
 /// All messages that were seen.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     look: Look,
     /// Counts those that were told or are to be told.
     seen: u64,
@@ -82,7 +84,7 @@ impl Message {
 }
 
 impl Ledger {
-    pub(super) fn new(look: Look) -> Self {
+    pub(crate) fn new(look: Look) -> Self {
         Self {
             look,
             seen: 0,
@@ -95,12 +97,12 @@ impl Ledger {
     }
 
     /// Messages that were published or refused.
-    pub(super) const fn messages(&self) -> u64 {
+    pub(crate) const fn messages(&self) -> u64 {
         self.seen
     }
 
     /// Takes a line of the record.
-    pub(super) fn take(&mut self, row: &Value, now: Instant) {
+    pub(crate) fn take(&mut self, row: &Value, now: Instant) {
         let Some(number) = row.get("message").and_then(Value::as_u64) else {
             self.seen += 1;
             self.refused.push(row.clone());
@@ -154,7 +156,7 @@ impl Ledger {
     }
 
     /// Adds the lines that are to be shown now.
-    pub(super) fn due(&mut self, now: Instant, lines: &mut Vec<String>) {
+    pub(crate) fn due(&mut self, now: Instant, lines: &mut Vec<String>) {
         lines.append(&mut self.early);
         for row in std::mem::take(&mut self.refused) {
             self.tell_refused(&row, lines);
@@ -172,7 +174,7 @@ impl Ledger {
     }
 
     /// Adds the lines of everything that was not shown yet.
-    pub(super) fn rest(&mut self, lines: &mut Vec<String>) {
+    pub(crate) fn rest(&mut self, lines: &mut Vec<String>) {
         lines.append(&mut self.early);
         for row in std::mem::take(&mut self.refused) {
             self.tell_refused(&row, lines);
@@ -200,7 +202,11 @@ impl Ledger {
         let Some(message) = self.messages.get(&number) else {
             return;
         };
-        let mark = format!("#{} ", message.ordinal);
+        let mark = if self.look.is_numbered {
+            format!("#{} ", message.ordinal)
+        } else {
+            String::new()
+        };
         let publication = message.publication.as_ref();
         lines.push(match publication {
             Some(row) if !is_again => self.head(&mark, row, &message.topic),
@@ -322,6 +328,7 @@ mod tests {
         Ledger::new(Look {
             language,
             is_ascii: false,
+            is_numbered: true,
             zone: TimeZone::UTC,
         })
     }

@@ -1,0 +1,64 @@
+//! Which management API `pub` and `sub` ask, whose other options are about the MQTT connection.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use columba_speech::Language;
+
+use crate::admin_client::{AdminArgs, AdminClient};
+use crate::connection::ConnectionArgs;
+use crate::doctor::{language_of_environment, parse_language};
+use crate::failure::Failure;
+
+/// Where to ask, with which token, and in which language to tell.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ApiArgs {
+    /// Management API to ask, such as `https://broker.example:61680`
+    ///
+    /// Without it, as `columba why` does: --dir, the context's, that of COLUMBA_URL, or the instance in
+    /// ./columba-data.
+    #[arg(long, value_name = "URL")]
+    api: Option<String>,
+    /// Directory of the instance to ask, if it runs on this machine
+    #[arg(long, value_name = "DIR", conflicts_with = "api")]
+    dir: Option<PathBuf>,
+    /// Token for the management API; better in the environment as COLUMBA_TOKEN, or in a context, where
+    /// other users cannot see it
+    #[arg(long, value_name = "TOKEN")]
+    token: Option<String>,
+    /// Language of what the management API tells: en or zh
+    #[arg(long, value_name = "LANG", value_parser = parse_language)]
+    lang: Option<Language>,
+}
+
+impl ApiArgs {
+    /// Whether one of the options is there.
+    pub(crate) fn is_given(&self) -> bool {
+        self.api.is_some() || self.dir.is_some() || self.token.is_some() || self.lang.is_some()
+    }
+
+    /// The language to tell in.
+    pub(crate) fn language(&self) -> Language {
+        self.lang.unwrap_or_else(language_of_environment)
+    }
+
+    /// The client of the API of the broker that a connection is to.
+    ///
+    /// # Errors
+    /// There is no such instance, or the URL is none.
+    pub(crate) fn client(&self, connection: &ConnectionArgs) -> Result<AdminClient, Failure> {
+        AdminClient::new(&AdminArgs {
+            dir: self.dir.clone(),
+            url: self.api.clone(),
+            token: self.token.clone(),
+            cafile: connection.cafile().cloned(),
+            context: connection.context().map(str::to_owned),
+        })
+    }
+}
+
+/// What happened and what to do, with the names that options have here.
+pub(crate) fn sentence(failure: &Failure) -> String {
+    // To `pub` and `sub` --url is the MQTT server's.
+    failure.sentence().replace("--url", "--api")
+}
