@@ -230,6 +230,13 @@ impl Talk {
         }
     }
 
+    /// Something that was asked for beside the output.
+    pub(crate) fn note(self, sentence: &str) {
+        if !self.quiet {
+            eprintln!("{sentence}");
+        }
+    }
+
     /// What `-d` shows.
     pub(crate) fn debug(self, sentence: impl FnOnce() -> String) {
         if self.debug {

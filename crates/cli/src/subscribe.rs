@@ -7,6 +7,7 @@ mod format;
 mod pretty;
 pub(crate) mod print;
 mod rate;
+mod silence;
 mod tree;
 mod view;
 mod watch;
@@ -26,6 +27,7 @@ use columba_codec::topic::matches;
 use columba_codec::{QoS, ReasonCode};
 use tokio::time::{Instant, sleep_until};
 
+use crate::api::ApiArgs;
 use crate::connection::{
     ConnectionArgs, EXIT_LOST, EXIT_TIMEOUT, Plan, Talk, Trouble, close_trouble, parse_qos,
     run_to_end,
@@ -33,6 +35,7 @@ use crate::connection::{
 use crate::mosquitto;
 use crate::record::Recorder;
 use print::OutputArgs;
+use silence::{Asker, Silence};
 use view::{Show, ViewArgs};
 
 /// How long the server may take when leaving.
@@ -92,6 +95,21 @@ pub struct SubscribeArgs {
     /// Append the messages that pass the filters to this file, for `pub --replay`
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
+    /// When nothing came for so many seconds, 10 without a number, say on stderr what the broker knows
+    /// about why, and go on
+    ///
+    /// Asks the management API of the broker, which is Columba's, and needs the scope `read` elsewhere than
+    /// on the broker's machine.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        default_missing_value = "10",
+        value_parser = clap::value_parser!(u64).range(1..=86_400)
+    )]
+    explain: Option<u64>,
+    #[command(flatten)]
+    api: ApiArgs,
     #[command(flatten)]
     view: ViewArgs,
     #[command(flatten)]
@@ -113,6 +131,7 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
     if args.topic.is_empty() && args.unsubscribe.is_empty() {
         return Err(Trouble::usage("there is no topic filter: add -t FILTER"));
     }
+    let silence = silence_of(&args)?;
     let recorder = args.record.as_deref().map(Recorder::open).transpose();
     let recorder = recorder.map_err(Trouble::usage)?;
     plan.receive_no_more_than(args.count);
@@ -137,6 +156,7 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
         talk: plan.talk,
         client,
         recorder,
+        silence,
         printed: 0,
     };
     let outcome = keep_receiving(&mut printer, events, &mut plan, deadline).await;
@@ -150,6 +170,35 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
         // Whoever reads the output has seen enough.
         Ok(()) | Err(None) => outcome,
         Err(Some(trouble)) => outcome.and(Err(trouble)),
+    }
+}
+
+/// What `--explain` asks for.
+fn silence_of(args: &SubscribeArgs) -> Result<Option<Silence>, Trouble> {
+    let Some(seconds) = args.explain else {
+        if args.api.is_given() {
+            let sentence = "--api, --dir, --token and --lang belong to --explain";
+            return Err(Trouble::usage(sentence));
+        }
+        return Ok(None);
+    };
+    if mosquitto::called_as().is_some() {
+        return Err(Trouble::usage("--explain belongs to `columba sub`"));
+    }
+    let asker = Asker {
+        client: args.api.client(&args.connection),
+        client_id: String::new(),
+        filters: args.topic.clone(),
+        language: args.api.language(),
+    };
+    Ok(Some(Silence::new(Duration::from_secs(seconds), asker)))
+}
+
+/// What is to be said of silence, when it is time.
+async fn explanation(silence: &mut Option<Silence>) -> Vec<String> {
+    match silence {
+        Some(silence) => silence.explanation().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -305,13 +354,24 @@ async fn receive(
                 }
                 match result {
                     Ok(()) if printer.args.exit_after_subscribing => return Ok(0),
-                    Ok(()) => continue,
+                    Ok(()) => {
+                        if let Some(silence) = &mut printer.silence {
+                            silence.begin(&printer.client.accepted().client_id);
+                        }
+                        continue;
+                    }
                     // The end of the connection comes as an event and knows more.
                     Err(trouble) if trouble.exit == EXIT_LOST => continue,
                     Err(trouble) => return Err(trouble),
                 }
             }
             event = events.next() => event,
+            lines = explanation(&mut printer.silence) => {
+                for line in lines {
+                    printer.show.note(printer.talk, &line);
+                }
+                continue;
+            }
             () = printer.show.tick() => match printer.show.on_tick() {
                 Ok(false) => continue,
                 Ok(true) => return Ok(0),
@@ -344,12 +404,16 @@ struct Printer {
     client: Client,
     show: Show,
     recorder: Option<Recorder>,
+    silence: Option<Silence>,
     printed: u64,
 }
 
 impl Printer {
     /// Prints a message, and says whether it is time to leave.
     async fn on_message(&mut self, incoming: &Incoming) -> Result<bool, Trouble> {
+        if let Some(silence) = &mut self.silence {
+            silence.end();
+        }
         let message = &incoming.message;
         if self.args.retained_only && !message.retain {
             return Ok(true);

@@ -1,6 +1,9 @@
 //! What commands say in the language of whoever reads.
 
-use columba_speech::Text;
+use columba_speech::{Language, Text};
+use serde_json::Value;
+
+use crate::events::printable;
 
 columba_speech::catalogue! {
     /// All of them.
@@ -28,6 +31,12 @@ columba_speech::catalogue! {
     fix() { en: "Fix: ", zh: "建议：" }
     fate_unseen(api, time) { en: "The management API at {api} has not seen this message in {time}: is it that of the broker that it was published to?", zh: "{api} 的管理接口在 {time} 内没有看到这条消息：它是否属于所发布的 Broker？" }
     fate_unsettled(time) { en: "After {time} it was not settled; columba why --from CLIENT TOPIC says later how it ended", zh: "{time} 后仍未有结果；稍后可用 columba why --from 客户端 主题 查看" }
+    silence(time) { en: "Nothing came for {time}. The broker says:", zh: "{time} 内没有收到消息。Broker 的记录：" }
+    silence_unasked(why) { en: "it cannot be asked why: {why}", zh: "无法查询原因：{why}" }
+    silence_nobody(filter) { en: "Nobody has published to a topic that {filter} matches in the last 15 minutes, as far as recorded.", zh: "最近 15 分钟的记录中，没有客户端向与 {filter} 匹配的主题发布消息。" }
+    silence_near(client, topic, why) { en: "{client} publishes to {topic}, which is nearly it: {why}", zh: "{client} 向相近的主题 {topic} 发布：{why}" }
+    silence_refused(client, topic, why) { en: "{client} published to {topic} and was refused: {why}", zh: "{client} 向 {topic} 发布，但被拒绝：{why}" }
+    silence_since(filter, client, topic, time) { en: "The last message that {filter} matches is that of {client} to {topic} at {time}; columba why TOPIC says more of it.", zh: "与 {filter} 匹配的最后一条消息由 {client} 于 {time} 发往 {topic}；用 columba why 主题 查看详情。" }
     more_reasons(clients) { en: "{clients} more {clients|client has|clients have} not got it: columba why TOPIC --to CLIENT says why", zh: "另有 {clients} 个客户端未收到：用 columba why 主题 --to 客户端 查看原因" }
     top_head(version, up, shards, time) { en: "columba {version}   up {up}   {shards} {shards|shard|shards}   {time}", zh: "columba {version}   已运行 {up}   {shards} 个分片   {time}" }
     top_counts(clients, sessions, subscriptions, retained) { en: "clients {clients}   sessions {sessions}   subscriptions {subscriptions}   retained {retained}", zh: "客户端 {clients}   会话 {sessions}   订阅 {subscriptions}   保留消息 {retained}" }
@@ -73,6 +82,28 @@ columba_speech::catalogue! {
     congested() { en: "dropped: QoS 0, and the client's connection takes no more", zh: "已丢弃：QoS 0，且客户端连接无法接收" }
     other_member() { en: "handed on to another member of the shared group", zh: "已转交共享组的其他成员" }
     no_member() { en: "dropped: no member of the shared group can take it", zh: "已丢弃：共享组中没有可接收的成员" }
+}
+
+/// Adds the verdict of an answer of `/why`, and what to do about it; nothing if the message was
+/// delivered, or that cannot be told.
+pub(crate) fn verdict(answer: &Value, language: Language, lines: &mut Vec<String>) {
+    let text = |path: &str| answer.pointer(path).and_then(Value::as_str);
+    let outcome = text("/report/verdict/outcome");
+    if !matches!(outcome, Some("not_delivered" | "waiting")) {
+        return;
+    }
+    let (code, sentence) = (text("/report/verdict/code"), text("/report/verdict/text"));
+    let (Some(code), Some(sentence)) = (code, sentence) else {
+        return;
+    };
+    lines.push(format!("{code}  {}", printable(sentence)));
+    let fixes = answer.pointer("/report/fixes").and_then(Value::as_array);
+    let label = fix().to_string(language);
+    for fix in fixes.into_iter().flatten() {
+        if let Some(fix) = fix.get("text").and_then(Value::as_str) {
+            lines.push(format!("     {label}{}", printable(fix)));
+        }
+    }
 }
 
 /// What an outcome means for a message or a copy of one, if it can happen to them.

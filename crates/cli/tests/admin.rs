@@ -397,6 +397,48 @@ fn a_publisher_whose_broker_cannot_be_asked_has_published_all_the_same() {
 }
 
 #[test]
+fn a_subscriber_that_hears_nothing_says_what_the_broker_knows() {
+    let broker = Running::start();
+    broker.retain("home/Kitchen/hum", "48");
+    let args = [
+        "sub",
+        "-p",
+        &broker.port,
+        "-t",
+        "home/kitchen/+",
+        "-i",
+        "me",
+    ];
+    let explain = ["--explain", "1", "--lang", "en", "-W", "60"];
+    let mut child = command(broker.dir.path(), &[&args[..], &explain].concat())
+        .spawn()
+        .expect("the binary");
+    let mut notes = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+    let mut note = || notes.next().expect("a line").expect("text");
+    assert_eq!(note(), "Nothing came for 1.0 s. The broker says:");
+    let told = note();
+    assert!(
+        told.contains("Nobody has published to a topic that home/kitchen/+ matches"),
+        "{told}"
+    );
+    let told = note();
+    assert!(
+        told.contains(" publishes to home/Kitchen/hum, which is nearly it: "),
+        "{told}"
+    );
+    // Something comes: the next silence is told again, about that.
+    broker.retain("home/kitchen/hum", "49");
+    assert!(note().starts_with("Nothing came for "));
+    let told = note();
+    assert!(
+        told.contains("The last message that home/kitchen/+ matches is that of "),
+        "{told}"
+    );
+    child.kill().expect("an end");
+    child.wait().expect("an end");
+}
+
+#[test]
 fn top_shows_one_picture_where_no_terminal_is() {
     let broker = Running::start();
     broker.retain("home/lamp", "on");

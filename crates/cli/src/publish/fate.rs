@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use super::{PublishArgs, publish};
 use crate::admin_client::{AdminClient, encoded};
 use crate::connection::{Talk, Trouble, run_to_code};
-use crate::events::printable;
 use crate::failure::{Failure, print};
 use crate::texts;
 use crate::trace::ledger::{Ledger, Look};
@@ -228,23 +227,7 @@ impl Follower {
         let Ok(answer) = self.client.get(&query) else {
             return;
         };
-        let text = |path: &str| answer.pointer(path).and_then(Value::as_str);
-        let outcome = text("/report/verdict/outcome");
-        if !matches!(outcome, Some("not_delivered" | "waiting")) {
-            return;
-        }
-        let (code, sentence) = (text("/report/verdict/code"), text("/report/verdict/text"));
-        let (Some(code), Some(sentence)) = (code, sentence) else {
-            return;
-        };
-        lines.push(format!("{code}  {}", printable(sentence)));
-        let fixes = answer.pointer("/report/fixes").and_then(Value::as_array);
-        let label = texts::fix().to_string(language);
-        for fix in fixes.into_iter().flatten() {
-            if let Some(fix) = fix.get("text").and_then(Value::as_str) {
-                lines.push(format!("     {label}{}", printable(fix)));
-            }
-        }
+        texts::verdict(&answer, language, lines);
     }
 }
 

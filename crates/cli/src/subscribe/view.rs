@@ -125,6 +125,13 @@ impl Show {
         }
     }
 
+    /// The same for what is no warning.
+    pub(super) fn note(&mut self, talk: Talk, sentence: &str) {
+        if !self.view.takes_sentence(sentence) {
+            talk.note(sentence);
+        }
+    }
+
     pub(super) fn finish(&mut self) -> io::Result<()> {
         self.view.finish()
     }
