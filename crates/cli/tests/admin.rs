@@ -415,7 +415,7 @@ fn a_subscriber_that_hears_nothing_says_what_the_broker_knows() {
         .expect("the binary");
     let mut notes = BufReader::new(child.stderr.take().expect("a pipe")).lines();
     let mut note = || notes.next().expect("a line").expect("text");
-    assert_eq!(note(), "Nothing came for 1.0 s. The broker says:");
+    assert_eq!(note(), "Nothing came for 1 s. The broker says:");
     let told = note();
     assert!(
         told.contains("Nobody has published to a topic that home/kitchen/+ matches"),
