@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use clap::Args;
 use columba_client::driver::{Address, Client, ConnectError, ConnectOptions, Events, TlsOptions};
-use columba_client::{CloseCause, Message, SessionOptions, Will};
+use columba_client::{CloseCause, Message, Session, SessionOptions, Will};
 use columba_codec::{QoS, ReasonCode, Version};
 
 use crate::context::{self, Chosen, Context};
@@ -514,6 +514,25 @@ impl Plan {
 
     /// Connects, with MQTT 3.1.1 if that is all that the server knows and nobody asked for more.
     pub(crate) async fn connect(&mut self) -> Result<(Client, Events), Trouble> {
+        let connected = self.try_connect().await;
+        connected.map_err(|error| connect_trouble(&error))
+    }
+
+    /// Whether the session outlives the connection.
+    pub(crate) fn keeps_session(&self) -> bool {
+        !self.options.clean_start
+    }
+
+    /// Connects again with the session of an earlier connection, which knows what has come already.
+    pub(crate) async fn resume(&self, session: Session) -> Result<(Client, Events), ConnectError> {
+        let address = &self.options.address;
+        self.talk
+            .debug(|| format!("Connecting to {address} with the session so far"));
+        Client::resume(self.options.clone(), session).await
+    }
+
+    /// [`Self::connect`], for those who look at the error.
+    pub(crate) async fn try_connect(&mut self) -> Result<(Client, Events), ConnectError> {
         loop {
             let version = self.options.session.version;
             let address = &self.options.address;
@@ -541,7 +560,7 @@ impl Plan {
                     self.options.session.properties.session_expiry_secs = None;
                     self.options.session.properties.receive_maximum = None;
                 }
-                Err(error) => return Err(connect_trouble(&error)),
+                Err(error) => return Err(error),
             }
         }
     }
@@ -553,13 +572,6 @@ fn before_answer(exit: u8) -> u8 {
         Some(_) => EXIT_BEFORE_ANSWER,
         None => exit,
     }
-}
-
-/// Whether connecting failed before the server had a say.
-pub(crate) fn is_before_answer(trouble: &Trouble) -> bool {
-    [EXIT_SYSTEM, EXIT_LOOKUP, EXIT_LOST]
-        .into_iter()
-        .any(|exit| trouble.exit == exit || trouble.exit == before_answer(exit))
 }
 
 /// The end of a connection that nobody asked for.

@@ -20,7 +20,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use columba_client::driver::{Client, Event, Events};
+use columba_client::driver::{Client, Ended, Event, Events};
 use columba_client::{CloseCause, FilterAnswer, Incoming, Message, Subscription, advice};
 use columba_codec::packet::{RetainHandling, SubscribeOptions};
 use columba_codec::topic::matches;
@@ -219,15 +219,18 @@ async fn keep_receiving(
             talk,
             &said,
         );
-        let outcome = receive(printer, events, requests, &said, deadline).await;
-        let trouble = match outcome {
-            Err(trouble) if again::is_worth_it(&trouble) => trouble,
-            outcome => return outcome,
+        let ended = match receive(printer, events, requests, &said, deadline).await? {
+            Reason::Done(exit) => return Ok(exit),
+            Reason::Ended(ended) => ended,
         };
+        let trouble = close_trouble(&ended.cause, ended.transport_error.as_ref());
+        if !again::is_worth_it(&ended.cause) {
+            return Err(trouble);
+        }
         let sentence = format!("{}; connecting again", trouble.sentence);
         printer.show.warn(talk, &sentence);
         (printer.client, events) = tokio::select! {
-            connected = again::connect(plan) => connected?,
+            connected = again::connect(plan, ended.session) => connected?,
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                 return Err(timed_out());
             }
@@ -334,6 +337,14 @@ fn grant_name(code: ReasonCode) -> &'static str {
     }
 }
 
+/// Why no more is received.
+enum Reason {
+    /// There is no more to do; with the exit code.
+    Done(u8),
+    /// The connection is over, and nobody asked for it.
+    Ended(Box<Ended>),
+}
+
 /// Prints what comes until there is a reason to leave.
 async fn receive(
     printer: &mut Printer,
@@ -341,7 +352,7 @@ async fn receive(
     requests: impl Future<Output = Result<(), Trouble>>,
     said: &RefCell<Vec<String>>,
     deadline: Option<Instant>,
-) -> Result<u8, Trouble> {
+) -> Result<Reason, Trouble> {
     let mut requests = std::pin::pin!(requests);
     let mut requested = false;
     let mut interrupt = std::pin::pin!(interrupted());
@@ -353,7 +364,7 @@ async fn receive(
                     printer.show.warn(printer.talk, &sentence);
                 }
                 match result {
-                    Ok(()) if printer.args.exit_after_subscribing => return Ok(0),
+                    Ok(()) if printer.args.exit_after_subscribing => return Ok(Reason::Done(0)),
                     Ok(()) => {
                         if let Some(silence) = &mut printer.silence {
                             silence.begin(&printer.client.accepted().client_id);
@@ -374,26 +385,26 @@ async fn receive(
             }
             () = printer.show.tick() => match printer.show.on_tick() {
                 Ok(false) => continue,
-                Ok(true) => return Ok(0),
-                Err(error) => return after_output(Err(error)),
+                Ok(true) => return Ok(Reason::Done(0)),
+                Err(error) => return after_output(Err(error)).map(Reason::Done),
             },
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                 return Err(timed_out());
             }
-            () = &mut interrupt => return Ok(0),
+            () = &mut interrupt => return Ok(Reason::Done(0)),
         };
         match event {
             Some(Event::Message(incoming)) => {
                 if printer.on_message(&incoming).await? {
-                    return Ok(0);
+                    return Ok(Reason::Done(0));
                 }
             }
             Some(Event::Unanswered(sentence)) => printer.show.warn(printer.talk, &sentence),
-            Some(Event::Ended(ended)) if ended.cause == CloseCause::Requested => return Ok(0),
-            Some(Event::Ended(ended)) => {
-                return Err(close_trouble(&ended.cause, ended.transport_error.as_ref()));
+            Some(Event::Ended(ended)) if ended.cause == CloseCause::Requested => {
+                return Ok(Reason::Done(0));
             }
-            None => return Ok(EXIT_LOST),
+            Some(Event::Ended(ended)) => return Ok(Reason::Ended(ended)),
+            None => return Ok(Reason::Done(EXIT_LOST)),
         }
     }
 }

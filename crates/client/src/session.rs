@@ -205,7 +205,7 @@ pub enum Output {
 }
 
 /// See the [module](self).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Session {
     options: SessionOptions,
     state: State,

@@ -1,11 +1,13 @@
 //! A subscriber whose connection was lost connects again by itself, as Mosquitto's does.
 
+use std::io;
 use std::time::Duration;
 
-use columba_client::driver::{Client, Events};
+use columba_client::driver::{Client, ConnectError, Events};
+use columba_client::{CloseCause, Session};
 use columba_codec::ReasonCode;
 
-use crate::connection::{EXIT_LOST, Plan, Trouble, is_before_answer};
+use crate::connection::{Plan, Trouble, connect_trouble};
 use crate::mosquitto;
 
 /// Between two tries, as long as Mosquitto's client waits.
@@ -14,22 +16,107 @@ const DELAY: Duration = Duration::from_secs(1);
 /// Whether the end of a connection is one that a new connection may mend. Another client with the
 /// same id is none: the two would throw each other out for ever. Mosquitto's client does just that,
 /// and so does this program under its name.
-pub(super) fn is_worth_it(trouble: &Trouble) -> bool {
-    let is_taken_over = trouble.exit == ReasonCode::SessionTakenOver as u8;
-    trouble.exit == EXIT_LOST
-        || trouble.exit == ReasonCode::ServerShuttingDown as u8
-        || is_taken_over && mosquitto::called_as().is_some()
+pub(super) fn is_worth_it(cause: &CloseCause) -> bool {
+    match cause {
+        CloseCause::ByServer(answer) => match answer.reason {
+            ReasonCode::ServerShuttingDown => true,
+            ReasonCode::SessionTakenOver => mosquitto::called_as().is_some(),
+            reason => !reason.is_error(),
+        },
+        cause => is_loss(cause),
+    }
 }
 
-/// Tries until the server answers, and fails if it refuses.
-pub(super) async fn connect(plan: &mut Plan) -> Result<(Client, Events), Trouble> {
+/// Tries until the server answers, and fails if it refuses. A kept session goes on where it was: it
+/// knows which messages at QoS 2 have been printed, and the server may send them again.
+pub(super) async fn connect(
+    plan: &mut Plan,
+    session: Session,
+) -> Result<(Client, Events), Trouble> {
     loop {
         tokio::time::sleep(DELAY).await;
-        match plan.connect().await {
-            Err(trouble) if is_before_answer(&trouble) => {
-                plan.talk.debug(|| trouble.sentence.clone());
-            }
-            ended => return ended,
+        let connected = if plan.keeps_session() {
+            plan.resume(session.clone()).await
+        } else {
+            plan.try_connect().await
+        };
+        match connected {
+            Err(error) if may_pass(&error) => plan.talk.debug(|| error.to_string()),
+            ended => return ended.map_err(|error| connect_trouble(&error)),
         }
+    }
+}
+
+/// Whether connecting failed for want of a server, and not by its word.
+fn may_pass(error: &ConnectError) -> bool {
+    match error {
+        // A proxy or a gateway says so too when there is no server behind it.
+        ConnectError::Transport { .. }
+        | ConnectError::Proxy { .. }
+        | ConnectError::WebSocket { .. }
+        | ConnectError::Timeout { .. } => true,
+        // What TLS itself does not like is no loss: a certificate stays what it is. A server that
+        // starts behind a load balancer ends the connection within the handshake.
+        ConnectError::Tls { source, .. } => !matches!(
+            source.kind(),
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+        ),
+        ConnectError::Mqtt(cause) => is_loss(cause),
+        _ => false,
+    }
+}
+
+fn is_loss(cause: &CloseCause) -> bool {
+    matches!(
+        cause,
+        CloseCause::Lost
+            | CloseCause::LostBeforeAccepted
+            | CloseCause::ConnectTimeout
+            | CloseCause::PingTimeout
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use columba_client::Answer;
+    use columba_codec::Version;
+
+    fn answer(reason: ReasonCode) -> Answer {
+        Answer {
+            reason,
+            reason_string: None,
+            server_reference: None,
+            user_properties: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_loss_passes_and_a_refusal_does_not() {
+        let tls = |source| ConnectError::Tls {
+            address: "a:1".to_owned(),
+            source,
+        };
+        assert!(may_pass(&tls(io::ErrorKind::UnexpectedEof.into())));
+        assert!(may_pass(&tls(io::ErrorKind::ConnectionReset.into())));
+        assert!(!may_pass(&tls(io::ErrorKind::InvalidData.into())));
+        assert!(may_pass(&ConnectError::Mqtt(
+            CloseCause::LostBeforeAccepted
+        )));
+        // Code 1 of MQTT 3 is the exit code of Mosquitto's clients without a server too.
+        let refusal = CloseCause::Refused {
+            answer: answer(ReasonCode::UnsupportedProtocolVersion),
+            version: Version::V311,
+        };
+        assert!(!may_pass(&ConnectError::Mqtt(refusal)));
+    }
+
+    #[test]
+    fn a_takeover_and_a_refusal_end_it() {
+        let by_server = |reason| CloseCause::ByServer(answer(reason));
+        assert!(is_worth_it(&CloseCause::Lost));
+        assert!(is_worth_it(&by_server(ReasonCode::ServerShuttingDown)));
+        assert!(!is_worth_it(&by_server(ReasonCode::SessionTakenOver)));
+        assert!(!is_worth_it(&by_server(ReasonCode::NotAuthorized)));
     }
 }

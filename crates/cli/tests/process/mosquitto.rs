@@ -548,3 +548,49 @@ fn sub_connects_again_when_the_connection_is_lost() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("connecting again"), "{said}");
 }
+
+/// The server sends again what it has no PUBREL for; what has been printed is not printed twice.
+#[test]
+fn sub_goes_on_with_its_session_when_it_connects_again() {
+    let server = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = server.local_addr().expect("an address").port().to_string();
+    let mut command = columba();
+    command.args(["sub", "-o", "/dev/null", "-h", "127.0.0.1", "-p", &port]);
+    command.args([
+        "-V", "311", "-t", "a", "-q", "2", "-c", "-i", "me", "-C", "2",
+    ]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("the binary");
+    let accept = |session_present: u8| {
+        let (mut socket, _) = server.accept().expect("a connection");
+        assert_eq!(read_packet(&mut socket).first(), Some(&0x10));
+        let connack = [0x20, 2, session_present, 0];
+        socket.write_all(&connack).expect("CONNACK");
+        let subscribe = read_packet(&mut socket);
+        assert_eq!(subscribe.first(), Some(&0x82));
+        let suback = [0x90, 3, subscribe[1], subscribe[2], 2];
+        socket.write_all(&suback).expect("SUBACK");
+        socket
+    };
+    let mut socket = accept(0);
+    socket
+        .write_all(b"\x34\x06\0\x01a\0\x01x")
+        .expect("PUBLISH");
+    assert_eq!(read_packet(&mut socket), [0x50, 0, 1]);
+    drop(socket);
+    // A try that fails does not cost it the session.
+    drop(server.accept().expect("a connection"));
+    let mut socket = accept(1);
+    socket
+        .write_all(b"\x3c\x06\0\x01a\0\x01x")
+        .expect("PUBLISH again");
+    assert_eq!(read_packet(&mut socket), [0x50, 0, 1]);
+    socket.write_all(b"\x62\x02\0\x01").expect("PUBREL");
+    assert_eq!(read_packet(&mut socket), [0x70, 0, 1]);
+    socket
+        .write_all(b"\x34\x06\0\x01a\0\x02y")
+        .expect("PUBLISH");
+    let output = child.wait_with_output().expect("an end");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(output.stdout, b"x\ny\n");
+}

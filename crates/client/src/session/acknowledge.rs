@@ -19,13 +19,13 @@ pub struct Receipt {
 /// Messages of this connection without their PUBACK or PUBREC, in the order in which they came, as
 /// they must be acknowledged in it (`MQTT-4.6.0-2`, `MQTT-4.6.0-3`). No more than the client's
 /// Receive Maximum.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Unacknowledged {
     connection: u64,
     messages: VecDeque<Owed>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Owed {
     packet_id: PacketId,
     qos: QoS,

@@ -11,7 +11,7 @@ const IDLE_MESSAGES_PER_ALIAS: u64 = 4;
 const SHORT_TOPIC_BYTES: usize = 3;
 
 /// The aliases on this connection; as many topics are remembered as there may be aliases.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct OutgoingAliases {
     aliases: BTreeMap<Arc<str>, Alias>,
     /// Topics by the message that last used their alias.

@@ -8,7 +8,7 @@ use crate::outcome::Violation;
 
 /// QoS 2 messages that were handed to the application and whose PUBREL has not come. Part of the
 /// session state: it survives the connection (`MQTT-4.3.3-10`).
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct ReceivedIds {
     /// Whether the PUBLISH came on this connection, and so counts against the receive maximum.
     ids: BTreeMap<PacketId, bool>,
@@ -54,7 +54,7 @@ impl ReceivedIds {
 }
 
 /// The topics that the server's aliases stand for, on this connection (`MQTT-3.3.2-7`).
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct IncomingAliases {
     topics: BTreeMap<u16, String>,
 }

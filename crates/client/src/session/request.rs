@@ -13,14 +13,14 @@ use crate::message::{Message, put_user_properties};
 use crate::outcome::{Answer, Failure};
 
 /// A SUBSCRIBE or UNSUBSCRIBE without its answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Request {
     /// Who waits for the answer; nobody if the session asks by itself.
     pub(super) token: Option<Token>,
     pub(super) asked: Asked,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Asked {
     Subscribe(Subscription),
     Unsubscribe(Vec<String>),

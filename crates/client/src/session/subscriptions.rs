@@ -10,7 +10,7 @@ use super::{Subscription, Token};
 ///
 /// Empty unless [`crate::SessionOptions::recovers_lost_session`]. Both parts together hold at most
 /// [`crate::SessionOptions::subscriptions_max`] filters.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Subscriptions {
     /// By topic filter, each alone in its [`Subscription`].
     granted: BTreeMap<String, Subscription>,

@@ -9,7 +9,7 @@ use crate::session::Token;
 
 /// Everything the client must remember of its own messages when a connection ends
 /// (`MQTT-3.1.2-23`: the client's part of the session state).
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Window {
     /// Sent, and without PUBACK or PUBREC; in first-sent order (`MQTT-4.6.0-1`).
     published: VecDeque<Published>,
@@ -19,14 +19,14 @@ pub(super) struct Window {
     resend: usize,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Published {
     pub(super) packet_id: PacketId,
     pub(super) token: Token,
     pub(super) message: Message,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Released {
     pub(super) packet_id: PacketId,
     pub(super) token: Token,
@@ -201,7 +201,7 @@ impl Window {
 }
 
 /// The packet ids that are taken, by messages and by requests alike.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct PacketIds {
     taken: BTreeSet<PacketId>,
     next: u16,

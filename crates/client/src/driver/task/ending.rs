@@ -82,8 +82,10 @@ impl Task {
         if let Some(reply) = self.leaving.and_then(|leaving| leaving.reply) {
             let _ = reply.send(unfinished);
         }
-        // Requests that were never looked at learn it by their reply being dropped.
+        // Requests that were never looked at learn it by their reply being dropped. Nor may anybody
+        // wait for room here who takes the events that wait below: he may be acknowledging one.
         drop(self.requests);
+        drop(self.urgent);
         let ended = Ended {
             cause: self.closed.unwrap_or(CloseCause::Lost),
             transport_error: self.transport_error,
