@@ -512,6 +512,11 @@ impl Plan {
         }
     }
 
+    /// Leaves it to the command to acknowledge each message, once it has done with it.
+    pub(crate) fn acknowledge_by_hand(&mut self) {
+        self.options.session.acknowledges_by_hand = true;
+    }
+
     /// Connects, with MQTT 3.1.1 if that is all that the server knows and nobody asked for more.
     pub(crate) async fn connect(&mut self) -> Result<(Client, Events), Trouble> {
         let connected = self.try_connect().await;

@@ -7,6 +7,7 @@ mod format;
 mod pretty;
 pub(crate) mod print;
 mod rate;
+mod removal;
 mod silence;
 mod tree;
 mod view;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use clap::Args;
 use columba_client::driver::{Client, Ended, Event, Events};
-use columba_client::{CloseCause, FilterAnswer, Incoming, Message, Subscription, advice};
+use columba_client::{CloseCause, FilterAnswer, Incoming, Subscription, advice};
 use columba_codec::packet::{RetainHandling, SubscribeOptions};
 use columba_codec::topic::matches;
 use columba_codec::{QoS, ReasonCode};
@@ -35,6 +36,7 @@ use crate::connection::{
 use crate::mosquitto;
 use crate::record::Recorder;
 use print::OutputArgs;
+use removal::Removals;
 use silence::{Asker, Silence};
 use view::{Show, ViewArgs};
 
@@ -135,6 +137,7 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
     let recorder = args.record.as_deref().map(Recorder::open).transpose();
     let recorder = recorder.map_err(Trouble::usage)?;
     plan.receive_no_more_than(args.count);
+    plan.acknowledge_by_hand();
     let deadline = args
         .timeout
         .map(|seconds| Instant::now() + Duration::from_secs(seconds));
@@ -150,8 +153,10 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
         sentence: format!("cannot use the terminal: {error}"),
         exit: 1,
     })?;
+    let removals = args.remove_retained.then(|| Removals::new(client.clone()));
     let mut printer = Printer {
         show,
+        removals,
         args,
         talk: plan.talk,
         client,
@@ -162,6 +167,12 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
     let outcome = keep_receiving(&mut printer, events, &mut plan, deadline).await;
     // First of all the terminal is given back: the server may take its time.
     let finished = printer.show.finish();
+    if let Some(removals) = printer.removals.take().filter(|_| outcome.is_ok()) {
+        tokio::select! {
+            () = removals.finish() => {}
+            () = interrupted() => {}
+        }
+    }
     let client = &printer.client;
     let left = client.disconnect(ReasonCode::Success, PATIENCE).await;
     plan.talk
@@ -237,6 +248,10 @@ async fn keep_receiving(
             left = printer.show.until_left() => return after_output(left),
             () = interrupted() => return Ok(0),
         };
+        // What waits for the old connection comes again with the subscription.
+        if let Some(removals) = &mut printer.removals {
+            *removals = Removals::new(printer.client.clone());
+        }
     }
 }
 
@@ -414,30 +429,38 @@ struct Printer {
     talk: Talk,
     client: Client,
     show: Show,
+    removals: Option<Removals>,
     recorder: Option<Recorder>,
     silence: Option<Silence>,
     printed: u64,
 }
 
 impl Printer {
-    /// Prints a message, and says whether it is time to leave.
+    /// Prints a message and then acknowledges it, and says whether it is time to leave. A message
+    /// that did not get as far stays with the server.
     async fn on_message(&mut self, incoming: &Incoming) -> Result<bool, Trouble> {
         if let Some(silence) = &mut self.silence {
             silence.end();
         }
+        let Some(leaves) = self.print(incoming)? else {
+            return Ok(true);
+        };
+        // Once the connection is over the server sends the message again.
+        let _ = self.client.acknowledge(incoming, ReasonCode::Success).await;
+        Ok(leaves)
+    }
+
+    /// Records and prints a message unless it is filtered out, and says whether it is time to
+    /// leave; nothing if the message is not wanted any more.
+    fn print(&mut self, incoming: &Incoming) -> Result<Option<bool>, Trouble> {
         let message = &incoming.message;
         if self.args.retained_only && !message.retain {
-            return Ok(true);
+            return Ok(None);
         }
-        if self.args.remove_retained && message.retain {
-            let removal = Message::new(&message.topic, Vec::new())
-                .retained()
-                .with_qos(QoS::AtLeastOnce);
-            match self.client.start_publish(removal).await {
-                // A refusal comes back as an event, because the answer is not waited for.
-                Ok(pending) => drop(pending),
-                Err(failure) => self.talk.warning(&format!("cannot remove: {failure}")),
-            }
+        if let Some(removals) = self.removals.as_mut().filter(|_| message.retain)
+            && let Some(sentence) = removals.push(&message.topic)
+        {
+            self.show.warn(self.talk, &sentence);
         }
         let is_filtered = self
             .args
@@ -445,14 +468,14 @@ impl Printer {
             .iter()
             .any(|filter| matches(filter, &message.topic));
         if is_filtered || self.args.no_retained && message.retain {
-            return Ok(false);
+            return Ok(Some(false));
         }
         if self
             .args
             .random_filter
             .is_some_and(|percent| !is_drawn(percent))
         {
-            return Ok(false);
+            return Ok(Some(false));
         }
         if let Some(recorder) = &mut self.recorder {
             recorder
@@ -461,12 +484,14 @@ impl Printer {
         }
         if let Err(error) = self.show.on_message(incoming, self.talk) {
             return match of_output(&error) {
-                None => Ok(true),
+                None => Ok(None),
                 Some(trouble) => Err(trouble),
             };
         }
         self.printed += 1;
-        Ok(self.args.count.is_some_and(|count| self.printed >= count))
+        Ok(Some(
+            self.args.count.is_some_and(|count| self.printed >= count),
+        ))
     }
 }
 

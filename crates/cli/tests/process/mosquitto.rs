@@ -594,3 +594,30 @@ fn sub_goes_on_with_its_session_when_it_connects_again() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert_eq!(output.stdout, b"x\ny\n");
 }
+
+/// What comes in the same read as the last message that is wanted stays with the server.
+#[test]
+fn sub_acknowledges_only_what_it_has_printed() {
+    let server = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = server.local_addr().expect("an address").port().to_string();
+    let mut command = columba();
+    command.args(["sub", "-o", "/dev/null", "-h", "127.0.0.1", "-p", &port]);
+    command.args([
+        "-V", "311", "-t", "a", "-q", "1", "-c", "-i", "me", "-C", "1",
+    ]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("the binary");
+    let (mut socket, _) = server.accept().expect("a connection");
+    assert_eq!(read_packet(&mut socket).first(), Some(&0x10));
+    socket.write_all(b"\x20\x02\0\0").expect("CONNACK");
+    let subscribe = read_packet(&mut socket);
+    let suback = [0x90, 3, subscribe[1], subscribe[2], 1];
+    socket.write_all(&suback).expect("SUBACK");
+    let messages = b"\x32\x06\0\x01a\0\x01x\x32\x06\0\x01a\0\x02y";
+    socket.write_all(messages).expect("two PUBLISH");
+    assert_eq!(read_packet(&mut socket), [0x40, 0, 1]);
+    assert_eq!(read_packet(&mut socket), [0xe0]);
+    let output = child.wait_with_output().expect("an end");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(output.stdout, b"x\n");
+}
