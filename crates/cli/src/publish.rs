@@ -203,7 +203,7 @@ struct Publisher {
     client: Client,
     plan: Plan,
     args: PublishArgs,
-    /// That of the message that was sent last, or will be sent.
+    /// That of the messages, unless each has its own; then that of the one a failure is about.
     topic: String,
     /// What was sent where, and is not known to have been taken.
     unseen: VecDeque<(String, Pending<Answer>)>,
@@ -269,7 +269,6 @@ impl Publisher {
             if !self.plan.version().has_properties() {
                 message.properties = MessageProperties::default();
             }
-            self.topic.clone_from(&message.topic);
             self.send(message).await?;
             self.progress.sent();
         }
@@ -299,9 +298,13 @@ impl Publisher {
                 message.qos.as_u8()
             )
         });
-        let pending = self.client.start_publish(message).await?;
+        let topic = message.topic.clone();
+        let pending = match self.client.start_publish(message).await {
+            Ok(pending) => pending,
+            Err(failure) => return self.fail(topic, failure),
+        };
         self.is_sent = true;
-        self.unseen.push_back((self.topic.clone(), pending));
+        self.unseen.push_back((topic, pending));
         self.look_at_answers(UNSEEN_ANSWERS_MAX).await
     }
 
@@ -311,7 +314,13 @@ impl Publisher {
             let Some((topic, pending)) = self.unseen.pop_front() else {
                 return Ok(());
             };
-            let answer = pending.await?;
+            let answer = match pending.await {
+                Ok(answer) => answer,
+                Err(failure) => {
+                    self.fail(topic, failure)?;
+                    continue;
+                }
+            };
             if answer.reason.is_error() {
                 self.progress.clear();
                 let sentence = advice::refused_publish(&topic, &answer);
@@ -322,6 +331,22 @@ impl Publisher {
             } else if answer.reason == ReasonCode::NoMatchingSubscribers {
                 self.tell_nobody(&topic);
             }
+        }
+        Ok(())
+    }
+
+    /// A message that cannot be sent is like one that was refused: the others may still arrive. The
+    /// end of the connection is the end of all.
+    fn fail(&mut self, topic: String, failure: Failure) -> Result<(), Failure> {
+        if is_loss(&failure) {
+            self.topic = topic;
+            return Err(failure);
+        }
+        self.progress.clear();
+        let sentence = format!("the message to '{topic}' was not published: {failure}");
+        self.plan.talk.error(&sentence);
+        if self.exit == 0 {
+            self.exit = 1;
         }
         Ok(())
     }
@@ -343,7 +368,7 @@ impl Publisher {
         ended: JoinHandle<Option<Trouble>>,
     ) -> Result<u8, Trouble> {
         self.progress.clear();
-        let lost = matches!(sent, Err(Failure::ConnectionLost | Failure::NotConnected));
+        let lost = sent.as_ref().is_err_and(is_loss);
         if !lost {
             let unfinished = self.client.disconnect(ReasonCode::Success, PATIENCE).await;
             if unfinished > 0 {
@@ -364,6 +389,10 @@ impl Publisher {
             (Ok(()), None) => Ok(self.exit),
         }
     }
+}
+
+fn is_loss(failure: &Failure) -> bool {
+    matches!(failure, Failure::ConnectionLost | Failure::NotConnected)
 }
 
 /// Takes events until the connection ends; says why, if it was not this program that ended it.
