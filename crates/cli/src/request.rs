@@ -69,7 +69,7 @@ pub struct RequestArgs {
     /// When retained messages are sent (MQTT 5): always, new or never
     #[arg(long, value_name = "WHEN", value_parser = parse_retain_handling, default_value = "always")]
     retain_handling: RetainHandling,
-    /// Leave after this many seconds without a response
+    /// Leave after this many seconds without the response to a request
     #[arg(short = 'W', long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     timeout: Option<u64>,
     /// Print how long the response took
@@ -86,26 +86,25 @@ pub fn run(args: RequestArgs) -> ExitCode {
     let talk = args.connection.talk();
     run_to_end(talk, async {
         let plan = args.connection.plan()?;
-        let Some(seconds) = args.timeout else {
-            return request(args, plan).await;
-        };
-        let patience = Duration::from_secs(seconds);
-        match tokio::time::timeout(patience, request(args, plan)).await {
-            Ok(ended) => ended,
-            Err(_) => Err(Trouble {
-                sentence: format!("Timed out: no response came within {seconds} s"),
-                exit: EXIT_TIMEOUT,
-            }),
-        }
+        request(args, plan).await
     })
 }
 
 async fn request(args: RequestArgs, mut plan: Plan) -> Result<u8, Trouble> {
     let topic = args.topic.clone().or_else(|| plan.url_topic.clone());
     let topic = topic.ok_or_else(|| Trouble::usage("there is no topic: add -t TOPIC"))?;
-    let whole = (!args.stdin_line).then(|| payload(&args)).transpose()?;
-    let (client, mut events) = plan.connect().await?;
-    subscribe(&args, &plan, &client).await?;
+    let patience = args.timeout.map(Duration::from_secs);
+    let whole = match (args.stdin_line, args.stdin_file) {
+        (true, _) => None,
+        (false, true) => Some(within(patience, read_stdin()).await?),
+        (false, false) => Some(payload(&args)?),
+    };
+    let (client, mut events) = within(patience, async {
+        let (client, events) = plan.connect().await?;
+        subscribe(&args, &plan, &client).await?;
+        Ok((client, events))
+    })
+    .await?;
     let mut requester = Requester {
         args,
         plan,
@@ -113,27 +112,59 @@ async fn request(args: RequestArgs, mut plan: Plan) -> Result<u8, Trouble> {
         topic,
     };
     let answered = match whole {
-        Some(payload) => requester.exchange(&mut events, payload).await,
-        None => requester.exchange_lines(&mut events).await,
+        Some(payload) => within(patience, requester.exchange(&mut events, payload)).await,
+        None => requester.exchange_lines(&mut events, patience).await,
     };
-    client.disconnect(ReasonCode::Success, PATIENCE).await;
+    let is_timed_out = matches!(&answered, Err(trouble) if trouble.exit == EXIT_TIMEOUT);
+    // A server that has not answered so far is not waited for once more.
+    let patience = if is_timed_out {
+        Duration::ZERO
+    } else {
+        PATIENCE
+    };
+    client.disconnect(ReasonCode::Success, patience).await;
     answered.map(|()| 0)
+}
+
+/// What `-W` waits for: that the subscription stands, and then each response.
+async fn within<T>(
+    patience: Option<Duration>,
+    step: impl Future<Output = Result<T, Trouble>>,
+) -> Result<T, Trouble> {
+    let Some(patience) = patience else {
+        return step.await;
+    };
+    let ended = tokio::time::timeout(patience, step).await;
+    ended.unwrap_or_else(|_| {
+        let seconds = patience.as_secs();
+        Err(Trouble {
+            sentence: format!("Timed out: no response came within {seconds} s"),
+            exit: EXIT_TIMEOUT,
+        })
+    })
+}
+
+/// All of stdin, read on a thread of its own: it may never end.
+async fn read_stdin() -> Result<Vec<u8>, Trouble> {
+    let read = tokio::task::spawn_blocking(|| {
+        let mut payload = Vec::new();
+        io::stdin()
+            .lock()
+            .read_to_end(&mut payload)
+            .map(|_| payload)
+    });
+    match read.await.unwrap_or_else(|error| Err(error.into())) {
+        Ok(payload) if payload.is_empty() => Err(Trouble::usage(
+            "stdin is empty; a request of no bytes is sent with -n",
+        )),
+        Ok(payload) => Ok(payload),
+        Err(error) => Err(Trouble::usage(format!("cannot read stdin: {error}"))),
+    }
 }
 
 fn payload(args: &RequestArgs) -> Result<Vec<u8>, Trouble> {
     if let Some(path) = &args.file {
         return read_file(path);
-    }
-    if args.stdin_file {
-        let mut payload = Vec::new();
-        let read = io::stdin().lock().read_to_end(&mut payload);
-        return match read {
-            Ok(0) => Err(Trouble::usage(
-                "stdin is empty; a request of no bytes is sent with -n",
-            )),
-            Ok(_) => Ok(payload),
-            Err(error) => Err(Trouble::usage(format!("cannot read stdin: {error}"))),
-        };
     }
     Ok(args.message.clone().unwrap_or_default().into_vec())
 }
@@ -172,12 +203,17 @@ struct Requester {
 }
 
 impl Requester {
-    async fn exchange_lines(&mut self, events: &mut Events) -> Result<(), Trouble> {
+    /// Sends every line; how long the lines take to come is not the server's fault.
+    async fn exchange_lines(
+        &mut self,
+        events: &mut Events,
+        patience: Option<Duration>,
+    ) -> Result<(), Trouble> {
         let mut lines = stdin_lines();
         while let Some(line) = lines.recv().await {
             let line =
                 line.map_err(|error| Trouble::usage(format!("cannot read stdin: {error}")))?;
-            self.exchange(events, line).await?;
+            within(patience, self.exchange(events, line)).await?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What `columba sub`, `pub` and `rr` can do beyond Mosquitto's clients.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -270,4 +270,84 @@ fn a_tree_that_nobody_watches_is_printed_at_the_end() {
     assert!(output.status.success(), "{output:?}");
     let expected = "r  1 message  {\"a\": 1}\n  主题  2 messages  1\n";
     assert_eq!(text(&output.stdout), expected);
+}
+
+/// More than the connection takes at once, of removals and of messages.
+#[test]
+fn thousands_of_retained_messages_are_removed() {
+    const TOPICS: usize = 2_000;
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = broker(dir.path());
+    let file = dir.path().join("retained.ndjson");
+    let lines: String = (0..TOPICS)
+        .map(|number| {
+            format!(
+                "{{\"time\":\"2026-11-28T09:00:00Z\",\"topic\":\"m/{number}\",\"qos\":1,\
+                 \"retain\":true,\"payload\":\"on\",\"encoding\":\"utf-8\"}}\n"
+            )
+        })
+        .collect();
+    std::fs::write(&file, lines).expect("a file");
+    let path = file.to_str().expect("a path");
+    let output = run(&broker, "pub", &["--replay", path, "--speed", "max"]);
+    assert!(output.status.success(), "{output:?}");
+    let count = TOPICS.to_string();
+    let words = ["-t", "m/#", "--remove-retained", "-C", &count, "-W", "60"];
+    let output = run(&broker, "sub", &words);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(text(&output.stdout).lines().count(), TOPICS);
+    // The last removal is answered before it leaves, so this message is the only one.
+    retain(&broker, dir.path(), "m/last", b"last");
+    let words = ["-t", "m/#", "-v", "-C", "1", "-W", "60"];
+    let output = run(&broker, "sub", &words);
+    assert_eq!(text(&output.stdout), "m/last last\n");
+}
+
+#[test]
+fn a_pause_between_the_lines_is_no_timeout() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = broker(dir.path());
+    let mut rr = command(&broker, "rr", &["-t", "a", "-e", "a", "-l", "-W", "1"]);
+    rr.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = rr.spawn().expect("the binary");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+    for line in ["one\n", "two\n"] {
+        // Longer than -W: the pause is what is tested.
+        std::thread::sleep(std::time::Duration::from_millis(1_100));
+        stdin.write_all(line.as_bytes()).expect("a line");
+        let mut response = String::new();
+        stdout.read_line(&mut response).expect("text");
+        assert_eq!(response, line);
+    }
+    drop(stdin);
+    assert!(child.wait().expect("an end").success());
+}
+
+#[test]
+fn a_message_that_cannot_be_replayed_is_named_and_the_others_go_on() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = "[limits]\npacket_bytes_max = \"128B\"\n";
+    let mut broker = Broker::start(&dir.path().join("broker"), config, |_| ());
+    drop(broker.take_stderr());
+    let file = dir.path().join("recorded.ndjson");
+    let line = |topic: &str, payload: &str| {
+        format!(
+            "{{\"time\":\"2026-11-28T09:00:00Z\",\"topic\":\"{topic}\",\"qos\":1,\
+             \"retain\":true,\"payload\":\"{payload}\",\"encoding\":\"utf-8\"}}\n"
+        )
+    };
+    let lines = [
+        line("a", "on"),
+        line("b", &"x".repeat(200)),
+        line("c", "on"),
+    ];
+    std::fs::write(&file, lines.concat()).expect("a file");
+    let path = file.to_str().expect("a path");
+    let output = run(&broker, "pub", &["--replay", path, "--speed", "max"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = text(&output.stderr);
+    assert!(said.contains("'b' was not published"), "{said}");
+    let words = ["-t", "c", "-v", "-C", "1", "-W", "60"];
+    assert_eq!(text(&run(&broker, "sub", &words).stdout), "c on\n");
 }
