@@ -267,7 +267,8 @@ impl Client {
     }
 
     /// Connects with a session that an earlier connection left in [`Ended`]. The session's own
-    /// options stay in force; those in `options` are not looked at.
+    /// options stay in force; those in `options` are not looked at. Who wants to try again when it
+    /// fails, keeps a clone of the session.
     ///
     /// # Errors
     /// [`ConnectError`], whose text is a sentence for people.
