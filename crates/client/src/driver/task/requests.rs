@@ -65,6 +65,10 @@ impl Task {
                 until,
                 reply,
             } => {
+                // What was acknowledged before may stand in the other queue.
+                while let Ok(request) = self.urgent.try_recv() {
+                    self.on_request(request);
+                }
                 self.start_leaving(reason, until, Some(reply));
             }
         }
