@@ -22,10 +22,12 @@ fn at_a_terminal(dir: &std::path::Path, args: &[&str], talk: &[(&str, &str)]) ->
     let end = rustix::fs::open(&*name, flags, Mode::empty()).expect("its other end");
     let before = tcgetattr(&terminal).expect("its modes");
     let copy = |end: &OwnedFd| Stdio::from(end.try_clone().expect("a copy"));
-    // A session of its own, so that the terminal is what /dev/tty names.
+    // A session of its own, so that the terminal is what /dev/tty names. A shell leads it: when the
+    // leader ends, the terminal forgets what was not read yet. So it waits until all has been.
     let mut command = Command::new("setsid");
     command
-        .args(["--ctty", "--wait", env!("CARGO_BIN_EXE_columba")])
+        .args(["--ctty", "--wait", "sh", "-c", LEADER, "sh"])
+        .arg(env!("CARGO_BIN_EXE_columba"))
         .args(args)
         .current_dir(dir)
         .stdin(copy(&end))
@@ -39,23 +41,36 @@ fn at_a_terminal(dir: &std::path::Path, args: &[&str], talk: &[(&str, &str)]) ->
     let mut bytes = [0; 256];
     let mut talk = talk.iter();
     let mut next = talk.next();
-    // The end of a terminal is an error.
-    while let Ok(len @ 1..) = terminal.read(&mut bytes) {
+    let is_done = loop {
+        let len = terminal.read(&mut bytes).expect("the leader waits");
         shown.extend(&bytes[..len]);
+        if let Some(status) = shown.strip_suffix(b"\x04\r\n")
+            && let Some(before) = status.iter().rposition(|byte| *byte == b'\x04')
+        {
+            let is_done = status[before + 1..] == *b"0";
+            shown.truncate(before);
+            break is_done;
+        }
         if let Some((question, answer)) = next
             && shown.ends_with(question.as_bytes())
         {
             terminal.write_all(answer.as_bytes()).expect("typing");
             next = talk.next();
         }
-    }
+    };
     assert!(next.is_none(), "never asked: {next:?}");
     let after = tcgetattr(&terminal).expect("its modes");
     assert_eq!(after.local_modes, before.local_modes);
     assert_eq!(after.input_modes, before.input_modes);
+    terminal.write_all(b"\n").expect("typing");
+    child.wait().expect("an end");
     let text = String::from_utf8_lossy(&shown).replace("\r\n", "\n");
-    (text, child.wait().expect("an end").success())
+    (text, is_done)
 }
+
+/// Runs a command, tells its exit status between two bytes that no command here shows, and waits for a line.
+/// Ctrl-C is for the command alone.
+const LEADER: &str = r#"trap : INT; "$@"; printf '\004%s\004\n' $?; read -r line"#;
 
 #[test]
 fn a_password_is_asked_for_twice_and_not_shown() {
