@@ -1,6 +1,6 @@
 //! What `columba sub`, `pub` and `rr` can do beyond Mosquitto's clients.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
