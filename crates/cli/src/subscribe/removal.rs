@@ -74,3 +74,34 @@ async fn remove(client: Client, mut topics: mpsc::Receiver<String>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_has_no_room_is_told_once() {
+        let (topics, mut waiting) = mpsc::channel(2);
+        let task = tokio::spawn(async {});
+        let mut removals = Removals {
+            topics,
+            task,
+            is_full_told: false,
+        };
+        assert_eq!([removals.push("a"), removals.push("b")], [None, None]);
+        let told = removals.push("c").expect("no room");
+        assert!(
+            told.contains("cannot remove 'c' and others: 2 removals"),
+            "{told}"
+        );
+        assert_eq!(removals.push("d"), None);
+        assert_eq!(waiting.recv().await.as_deref(), Some("a"));
+        assert_eq!(removals.push("e"), None);
+        removals.finish().await;
+        let mut rest = Vec::new();
+        while let Some(topic) = waiting.recv().await {
+            rest.push(topic);
+        }
+        assert_eq!(rest, ["b", "e"]);
+    }
+}
