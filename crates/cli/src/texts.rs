@@ -62,7 +62,7 @@ columba_speech::catalogue! {
     denied_publish() { en: "refused: the access rules do not allow it", zh: "已拒绝：访问规则不允许发布" }
     bad_topic() { en: "refused: nobody can publish to this topic", zh: "已拒绝：不能向该主题发布" }
     payload_invalid() { en: "refused: the payload is not what it says it is", zh: "已拒绝：消息内容与其声明的格式不符" }
-    retain_quota() { en: "refused: there is no room for another retained message", zh: "已拒绝：保留消息已达上限" }
+    retain_quota() { en: "not retained: there is no room for another retained message", zh: "未保留：保留消息已达上限" }
     sent() { en: "sent; QoS 0 is not acknowledged", zh: "已发送（QoS 0 没有确认）" }
     acked() { en: "acknowledged", zh: "已确认" }
     refused_by_client() { en: "refused by the client", zh: "被客户端拒绝" }

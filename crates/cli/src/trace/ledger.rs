@@ -57,6 +57,8 @@ struct Message {
     came: Instant,
     topic: String,
     publication: Option<Value>,
+    /// Why it was not retained, which keeps it from nobody; until it is told.
+    retaining: Option<Value>,
     /// The last line of each copy since it was told, by client and shared subscription.
     copies: BTreeMap<(String, String), Value>,
     was_told: bool,
@@ -72,6 +74,20 @@ impl Message {
                 .copies
                 .values()
                 .all(|copy| text(copy, "effect") != "delayed")
+    }
+
+    /// Which copy a line is about: a client may get one of its own and one of each shared subscription.
+    fn copy_of(&self, row: &Value) -> (String, String) {
+        let client = text(row, "client");
+        let group = Some(text(row, "detail")).filter(|of| of.starts_with("$share/"));
+        let exact = (client.to_owned(), group.unwrap_or_default().to_owned());
+        // Acknowledgements do not name the shared subscription.
+        if text(row, "outcome") != "deliver.acked" {
+            return exact;
+        }
+        let mut copies = self.copies.iter().filter(|(of, _)| of.0 == client);
+        let waiting = copies.find(|(_, last)| text(last, "outcome") != "deliver.acked");
+        waiting.map_or(exact, |(of, _)| of.clone())
     }
 
     fn due_after(&self) -> Duration {
@@ -114,17 +130,17 @@ impl Ledger {
         let Some(message) = self.messages.get_mut(&number) else {
             return;
         };
-        if text(row, "outcome").starts_with("publish.") {
-            message.publication = Some(row.clone());
-            return;
+        match text(row, "outcome") {
+            "publish.retain_quota" => message.retaining = Some(row.clone()),
+            outcome if outcome.starts_with("publish.") => {
+                message.publication = Some(row.clone());
+                return;
+            }
+            _ => {
+                let copy = message.copy_of(row);
+                message.copies.insert(copy, row.clone());
+            }
         }
-        let copy = (
-            text(row, "client").to_owned(),
-            text(row, "detail").to_owned(),
-        );
-        // Acknowledgements do not name the shared subscription.
-        let known = message.copies.keys().find(|of| of.0 == copy.0).cloned();
-        message.copies.insert(known.unwrap_or(copy), row.clone());
         if !std::mem::replace(&mut message.is_waiting, true) {
             message.came = now;
             self.waiting.push_back(number);
@@ -148,6 +164,7 @@ impl Ledger {
             came: now,
             topic: text(row, "topic").to_owned(),
             publication: None,
+            retaining: None,
             copies: BTreeMap::new(),
             was_told: false,
             is_waiting: true,
@@ -199,6 +216,7 @@ impl Ledger {
         let is_again = std::mem::replace(&mut message.was_told, true);
         // What is told is not told again.
         let copies = std::mem::take(&mut message.copies);
+        let retaining = message.retaining.take();
         let Some(message) = self.messages.get(&number) else {
             return;
         };
@@ -216,11 +234,14 @@ impl Ledger {
         if let Some(row) = publication.filter(|row| text(row, "outcome") != "publish.accepted") {
             lines.push(format!("   {}", self.state(row, None)));
         }
+        if let Some(row) = &retaining {
+            lines.push(format!("   {}", self.state(row, None)));
+        }
         let name = |(client, group): &(String, String)| {
-            let group = if group.starts_with("$share/") {
-                format!(" ({})", printable(group))
-            } else {
+            let group = if group.is_empty() {
                 String::new()
+            } else {
+                format!(" ({})", printable(group))
             };
             format!("{}{group}", printable(client))
         };
@@ -382,6 +403,37 @@ mod tests {
         ];
         assert_eq!(lines, told);
         assert_eq!(ledger.messages(), 1);
+    }
+
+    #[test]
+    fn a_copy_of_each_subscription_and_what_is_not_retained_stand_apart() {
+        let mut ledger = ledger(Language::English);
+        let now = Instant::now();
+        let mut shared = row(7, "deliver.in_flight", "hub", 0);
+        shared["detail"] = json!("$share/g/home/#");
+        let mut quota = row(7, "publish.retain_quota", "", 1);
+        quota["effect"] = json!("dropped");
+        for row in [
+            row(7, "publish.accepted", "esp", 0),
+            row(7, "deliver.in_flight", "hub", 0),
+            shared,
+            row(7, "deliver.acked", "hub", 2),
+            row(7, "deliver.acked", "hub", 3),
+            quota,
+        ] {
+            ledger.take(&row, now);
+        }
+        let mut lines = Vec::new();
+        ledger.rest(&mut lines);
+        assert_eq!(
+            lines,
+            [
+                "22:13:20.000  #1 home/hum  from esp  QoS 1  24 bytes, json",
+                "   ✗ not retained: there is no room for another retained message",
+                "   → hub                    ✓ acknowledged  +2 ms",
+                "   → hub ($share/g/home/#)  ✓ acknowledged  +3 ms",
+            ]
+        );
     }
 
     #[test]
