@@ -185,9 +185,15 @@ impl KeptMessages {
         if message.open == 0 {
             let message = self.messages.try_remove(kept.message.index())?;
             bodies::forget(message.body, &mut self.bodies);
-            let partial = message.partial.map(|partial| *partial).unwrap_or_default();
-            let records = message.record.into_iter().chain(partial.record);
-            for record in records.chain(partial.ended).chain(exchange) {
+            if let Some(record) = message.record {
+                journal.release(record);
+            }
+            if let Some(partial) = message.partial {
+                for record in partial.record.into_iter().chain(partial.ended) {
+                    journal.release(record);
+                }
+            }
+            if let Some(record) = exchange {
                 journal.release(record);
             }
             return None;

@@ -28,6 +28,9 @@ use crate::routing::share::SessionRef;
 use crate::session::ReceivedId;
 use crate::session::queue::Delivery;
 
+/// What was being gathered when something else began, if anything was.
+pub(super) type Outer = Option<Box<Keeping>>;
+
 /// The longest list of recipients that is kept for the next message.
 const SPARE_RECIPIENTS_MAX: usize = 1024;
 
@@ -101,11 +104,8 @@ pub(super) enum Then {
         packet_id: PacketId,
         codes: Vec<u8>,
     },
-    /// An operator is answered.
-    Tell {
-        request: RequestId,
-        answer: Answer,
-    },
+    /// An operator is answered. Seldom, and larger than the others, which wait by the thousand.
+    Tell(Box<(RequestId, Answer)>),
     /// The shard that began is answered.
     Answer {
         to: ExchangeRef,
@@ -120,10 +120,46 @@ impl Then {
             Self::Nothing
             | Self::Forgotten { .. }
             | Self::Applied { .. }
-            | Self::Tell { .. }
+            | Self::Tell(_)
             | Self::Answer { .. } => None,
         }
     }
+
+    /// The connection that is promised something with it.
+    const fn promised_to(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Applied { conn, .. } => Some(*conn),
+            _ => self.connection(),
+        }
+    }
+
+    /// What has to be true of the store before it follows, on its connection if that is there.
+    fn promise_on(&self, connection: Option<&Connection>) -> Promise {
+        match self {
+            // A client that has heard of a step which is forgotten would take a message twice.
+            Self::Acknowledge {
+                packet: PacketType::PubRel,
+                ..
+            }
+            | Self::Nothing
+            | Self::Forgotten { .. }
+            | Self::Tell(_)
+            | Self::Answer { .. } => Promise::Durable,
+            Self::Acknowledge { .. } | Self::Applied { .. } | Self::UnsubAck { .. } => {
+                connection.map_or(Promise::Durable, |connection| connection.promise)
+            }
+        }
+    }
+}
+
+/// What something that follows has to wait for.
+#[derive(Clone, Copy, Debug)]
+struct Standing {
+    promise: Promise,
+    /// The last batch that an earlier answer on the same connection waits for.
+    ticket: u64,
+    /// Whether an earlier answer on the same connection waits longer than for its batch.
+    is_ending: bool,
 }
 
 /// Exchanges in the order in which they began, and what waits for the disk.
@@ -138,8 +174,6 @@ pub(super) struct Exchanges {
     durable: Line,
     /// Sessions that hold messages back until the store has them.
     pub(super) holding: Vec<SessionRef>,
-    /// An emptied list of recipients, for the next message.
-    spare: Vec<Recipient>,
     /// Connections whose input waits for the store.
     pub(super) held: Vec<ConnectionId>,
 }
@@ -152,7 +186,6 @@ impl Exchanges {
             written: Line::new(Promise::Written),
             durable: Line::new(Promise::Durable),
             holding: Vec::new(),
-            spare: Vec::new(),
             held: Vec::new(),
         }
     }
@@ -186,6 +219,38 @@ impl Exchanges {
     }
 }
 
+/// What was gathered, but for the message itself.
+struct Gathered {
+    leader: Option<ExchangeRef>,
+    number: Option<u64>,
+    drafts: Vec<Draft>,
+    has_released: bool,
+}
+
+impl Keeping {
+    /// Takes out what was gathered and goes on with what it was gathered within.
+    fn close(&mut self, outer: Outer) -> Gathered {
+        let gathered = Gathered {
+            leader: self.leader.take(),
+            number: self.number.take(),
+            drafts: std::mem::take(&mut self.drafts),
+            has_released: std::mem::take(&mut self.has_released),
+        };
+        if let Some(outer) = outer {
+            *self = *outer;
+            return gathered;
+        }
+        self.is_open = false;
+        self.is_without_part = false;
+        if self.recipients.capacity() <= SPARE_RECIPIENTS_MAX {
+            self.recipients.clear();
+        } else {
+            self.recipients = Vec::new();
+        }
+        gathered
+    }
+}
+
 impl Exchange {
     fn add(&mut self, drafts: Vec<Draft>) {
         if self.drafts.is_empty() {
@@ -207,54 +272,43 @@ const fn draft_bytes(message: &MessageRecord<'_>, recipients: usize) -> usize {
 impl Shard {
     /// Begins to gather who keeps a message; `leader` is the exchange that it is a part of, if
     /// another shard began it. Gives back what was being gathered, for [`Self::close_keeping`].
-    pub(super) fn open_keeping(&mut self, leader: Option<ExchangeRef>) -> Keeping {
+    pub(super) fn open_keeping(&mut self, leader: Option<ExchangeRef>) -> Outer {
         if !self.journal.is_on() {
-            return Keeping::default();
+            return None;
         }
-        let keeping = Keeping {
-            is_open: true,
-            leader,
-            recipients: std::mem::take(&mut self.exchanges.spare),
-            ..Keeping::default()
-        };
-        std::mem::replace(&mut self.keeping, keeping)
+        let is_within = self.keeping.is_open;
+        let outer = is_within.then(|| Box::new(std::mem::take(&mut self.keeping)));
+        self.keeping.is_open = true;
+        self.keeping.leader = leader;
+        outer
     }
 
     /// Writes what was gathered, or hands it to whoever does. `then` follows when it is durable; at
     /// once if nobody has to keep anything and nothing of the same connection waits.
-    pub(super) fn close_keeping(&mut self, outer: Keeping, also: Also, then: Then) {
+    pub(super) fn close_keeping(&mut self, outer: Outer, also: Also, then: Then) {
         if !self.journal.is_on() {
             return self.do_then(then);
         }
-        let mut keeping = std::mem::replace(&mut self.keeping, outer);
-        let is_direct = keeping.leader.is_none()
-            && keeping.number.is_none()
-            && keeping.drafts.is_empty()
-            && self.exchanges.queue.is_empty();
-        let is_written = self.write_kept(&mut keeping, is_direct);
-        let Keeping {
-            leader,
-            number,
-            drafts,
-            has_released,
-            mut recipients,
-            ..
-        } = keeping;
-        recipients.clear();
-        if recipients.capacity() <= SPARE_RECIPIENTS_MAX {
-            self.exchanges.spare = recipients;
+        let is_alone = self.keeping.leader.is_none() && self.keeping.number.is_none();
+        let is_direct =
+            is_alone && self.keeping.drafts.is_empty() && self.exchanges.queue.is_empty();
+        let is_written = self.write_kept(is_direct);
+        let gathered = self.keeping.close(outer);
+        let has_released = gathered.has_released || is_written;
+        if is_direct {
+            return self.write_step(has_released, also, then);
         }
-        if let Some(leader) = leader {
-            return self.answer_leader(leader, drafts, has_released);
+        if let Some(leader) = gathered.leader {
+            return self.answer_leader(leader, gathered.drafts, has_released);
         }
         let exchange = Exchange {
             waiting: 0,
-            drafts,
-            has_released: has_released || is_written,
+            drafts: gathered.drafts,
+            has_released,
             also,
             then,
         };
-        match number {
+        match gathered.number {
             None if self.exchanges.queue.is_empty() => self.write_exchange(exchange),
             None => {
                 if self.must_queue(&exchange) {
@@ -288,8 +342,8 @@ impl Shard {
     }
 
     /// Turns what was gathered into a record. Returns whether it went into the batch.
-    fn write_kept(&mut self, keeping: &mut Keeping, is_direct: bool) -> bool {
-        let Some((kept, message)) = keeping.message.take() else {
+    fn write_kept(&mut self, is_direct: bool) -> bool {
+        let Some((kept, message)) = self.keeping.message.take() else {
             return false;
         };
         let record = self.journal.reserve();
@@ -297,8 +351,11 @@ impl Shard {
             self.journal.abandon(record);
             return false;
         };
+        let Keeping {
+            recipients, drafts, ..
+        } = &mut self.keeping;
         for place in settled {
-            if let Some(recipient) = keeping.recipients.get_mut(place as usize) {
+            if let Some(recipient) = recipients.get_mut(place as usize) {
                 recipient.session = 0;
             }
         }
@@ -306,12 +363,12 @@ impl Shard {
         let owner = Owner::Here(record);
         if is_direct {
             self.journal
-                .append_as(owner, |out| write_message(out, &facts, &keeping.recipients));
+                .append_as(owner, |out| write_message(out, &facts, recipients));
             return true;
         }
-        let mut bytes = Vec::with_capacity(draft_bytes(&facts, keeping.recipients.len()));
-        write_message(&mut bytes, &facts, &keeping.recipients);
-        keeping.drafts.push(Draft { owner, bytes });
+        let mut bytes = Vec::with_capacity(draft_bytes(&facts, recipients.len()));
+        write_message(&mut bytes, &facts, recipients);
+        drafts.push(Draft { owner, bytes });
         false
     }
 
@@ -435,7 +492,12 @@ impl Shard {
             self.journal
                 .append_as(owner, |out| out.extend_from_slice(&bytes));
         }
-        match exchange.also {
+        self.write_step(has_records, exchange.also, exchange.then);
+    }
+
+    /// What goes into the batch with records that are in it already, if there are any.
+    fn write_step(&mut self, has_records: bool, also: Also, then: Then) {
+        match also {
             Also::Nothing => {}
             Also::Received { session, packet_id } if has_records => {
                 self.record_received(session, packet_id);
@@ -452,40 +514,41 @@ impl Shard {
                 }
             }
         }
-        self.commit_then(has_records, exchange.then);
+        self.commit_then(has_records, then);
     }
 
     /// Does what follows when everything up to now is durable, or, if that is nothing to it, as
     /// soon as earlier answers on the same connection are given.
     pub(super) fn commit_then(&mut self, has_records: bool, then: Then) {
-        let reached = self.journal.reached(self.promise_of(&then));
-        let last = match then.connection() {
-            Some(conn) => self.connection(conn).map_or(0, |of| of.answers().ticket),
-            None => 0,
-        };
-        let is_ending = self.is_ending(&then);
-        let is_waited_for = last > reached || has_records || is_ending;
+        let standing = self.standing_of(&then);
+        let is_behind = standing.ticket > self.journal.reached(standing.promise);
+        let is_waited_for = is_behind || has_records || standing.is_ending;
         if matches!(then, Then::Nothing) || !is_waited_for {
             return self.do_then(then);
         }
-        self.do_when_durable(then);
+        self.do_behind(standing, then);
     }
 
     /// Does what follows when everything up to now is durable, and released what has ended. Another
     /// shard is answered without waiting for that: what was ended here may wait for that shard.
     pub(super) fn do_when_durable(&mut self, then: Then) {
+        let standing = self.standing_of(&then);
+        self.do_behind(standing, then);
+    }
+
+    fn do_behind(&mut self, standing: Standing, then: Then) {
         let ending = match then {
             Then::Answer { .. } => 0,
             Then::Nothing
             | Then::Acknowledge { .. }
             | Then::Forgotten { .. }
             | Then::Applied { .. }
-            | Then::Tell { .. }
+            | Then::Tell(_)
             | Then::UnsubAck { .. } => self.journal.ending(),
         };
         let ticket = self.journal.ticket();
-        let promise = self.promise_of(&then);
-        let is_ending = ending > 0 || self.is_ending(&then);
+        let promise = standing.promise;
+        let is_ending = ending > 0 || standing.is_ending;
         let is_reached = ticket <= self.journal.reached(promise);
         if (is_reached && !is_ending) || promise == Promise::Nothing {
             return self.do_then(then);
@@ -503,6 +566,25 @@ impl Shard {
         } else {
             self.journal.tell_written(promise, ticket);
             self.exchanges.line(promise).push(waiting);
+        }
+    }
+
+    fn standing_of(&self, then: &Then) -> Standing {
+        let connection = then.promised_to().and_then(|conn| self.connection(conn));
+        let promise = then.promise_on(connection);
+        let answers = connection.map(Connection::answers);
+        // What comes in no order with the other answers waits for none of them.
+        match answers.filter(|_| then.connection().is_some()) {
+            Some(answers) => Standing {
+                promise,
+                ticket: answers.ticket,
+                is_ending: answers.ending > 0,
+            },
+            None => Standing {
+                promise,
+                ticket: 0,
+                is_ending: false,
+            },
         }
     }
 
@@ -538,26 +620,6 @@ impl Shard {
     fn is_ending(&self, then: &Then) -> bool {
         let connection = then.connection().and_then(|conn| self.connection(conn));
         connection.is_some_and(|connection| connection.answers().ending > 0)
-    }
-
-    /// What has to be true of the store before something follows.
-    fn promise_of(&self, then: &Then) -> Promise {
-        match then {
-            // A client that has heard of a step which is forgotten would take a message twice.
-            Then::Acknowledge {
-                packet: PacketType::PubRel,
-                ..
-            }
-            | Then::Nothing
-            | Then::Forgotten { .. }
-            | Then::Tell { .. }
-            | Then::Answer { .. } => Promise::Durable,
-            Then::Acknowledge { conn, .. }
-            | Then::Applied { conn, .. }
-            | Then::UnsubAck { conn, .. } => self
-                .connection(*conn)
-                .map_or(Promise::Durable, |connection| connection.promise),
-        }
     }
 
     /// Whether acknowledgements on a connection promise anything of the store.
@@ -601,7 +663,7 @@ impl Shard {
                 self.write_ack(conn, packet, ack);
             }
             Then::Applied { number, .. } => self.on_applied(number),
-            Then::Tell { request, answer } => self.answer(request, answer),
+            Then::Tell(told) => self.answer(told.0, told.1),
             Then::Forgotten { client_id } => self.on_forgotten(&client_id),
             Then::UnsubAck {
                 conn,
@@ -696,8 +758,9 @@ impl Shard {
         let is_durable = received
             .record
             .is_none_or(|record| self.journal.position(record).is_some());
-        let reached = self.journal.reached(self.promise_of(&then));
-        let waits = answers.is_some_and(|answers| answers.ticket > reached || answers.ending > 0);
+        let standing = self.standing_of(&then);
+        let is_reached = standing.ticket <= self.journal.reached(standing.promise);
+        let waits = !is_reached || standing.is_ending;
         if is_durable && !waits {
             return self.do_then(then);
         }

@@ -56,7 +56,7 @@ impl Shard {
     }
 
     fn tell_when_durable(&mut self, request: RequestId, answer: Answer) {
-        let then = Then::Tell { request, answer };
+        let then = Then::Tell(Box::new((request, answer)));
         if self.journal.is_on() {
             return self.do_when_durable(then);
         }
@@ -104,7 +104,11 @@ impl Shard {
         drop(publication);
         self.scratch.forwarded = filtered;
         let answer = Answer::Published { is_matched };
-        self.close_keeping(outer, Also::Nothing, Then::Tell { request, answer });
+        self.close_keeping(
+            outer,
+            Also::Nothing,
+            Then::Tell(Box::new((request, answer))),
+        );
     }
 
     fn check_publish_request(&self, publish: &PublishRequest) -> Result<(), Refusal> {
@@ -165,7 +169,11 @@ impl Shard {
         self.note_cleared_by_operator(topic);
         self.clear_retained(topic);
         let answer = Answer::Done;
-        self.close_keeping(outer, Also::Nothing, Then::Tell { request, answer });
+        self.close_keeping(
+            outer,
+            Also::Nothing,
+            Then::Tell(Box::new((request, answer))),
+        );
     }
 
     pub(super) fn on_clear_all_request(
@@ -187,7 +195,11 @@ impl Shard {
             count += usize::from(self.clear_retained(message.topic()));
         }
         let answer = Answer::Cleared { count, next };
-        self.close_keeping(outer, Also::Nothing, Then::Tell { request, answer });
+        self.close_keeping(
+            outer,
+            Also::Nothing,
+            Then::Tell(Box::new((request, answer))),
+        );
     }
 
     /// Uses another list of bans, and lets go of those who have come onto it.
