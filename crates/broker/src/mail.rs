@@ -17,7 +17,7 @@ use crate::work::Find;
 #[derive(Debug, Default)]
 pub struct Mail {
     pub(crate) letters: Vec<Letter>,
-    /// The bytes of [`Letter::PublishCopied`], in order.
+    /// The bytes of [`Letter::PublishCopied`] and [`Letter::AnsweredCopied`], in order.
     pub(crate) bytes: Vec<u8>,
     /// Bytes of what the letters refer to, as often as they do.
     pub(crate) referred_bytes: usize,
@@ -191,6 +191,13 @@ pub(crate) enum Letter {
     },
     /// What the sender's part in an exchange wants to be written; perhaps nothing.
     Answered { number: u64, drafts: Vec<Draft> },
+    /// The same, if that is one record of the sender's, which is the next `len_bytes` of
+    /// [`Mail::bytes`].
+    AnsweredCopied {
+        number: u64,
+        record: RecordId,
+        len_bytes: u32,
+    },
     /// Records of the receiver that the sender wrote are durable.
     Stored { records: Vec<(RecordId, u64)> },
     /// The sender's counters, for `$SYS`.
@@ -236,7 +243,10 @@ impl Letter {
             }
             Self::Stored { records } => size_of_val(records.as_slice()),
             Self::Stats(_) => size_of::<Stats>(),
-            Self::PublishCopied { .. } | Self::Applied { .. } | Self::MemberState { .. } => 0,
+            Self::PublishCopied { .. }
+            | Self::AnsweredCopied { .. }
+            | Self::Applied { .. }
+            | Self::MemberState { .. } => 0,
         }
     }
 }

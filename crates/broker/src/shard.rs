@@ -4,6 +4,7 @@ mod acknowledge;
 mod connack;
 mod connect;
 mod deliver;
+mod drafts;
 mod drain;
 mod end;
 mod fetch;

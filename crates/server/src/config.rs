@@ -24,7 +24,7 @@ use crate::transport::is_origin;
 /// A checked configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Threads that serve clients; `None` for one per processor core.
+    /// Threads that serve clients; `None` for as many as suit the processor cores.
     pub shards: Option<u16>,
     /// Directory of what the broker keeps.
     pub data_dir: PathBuf,

@@ -2,11 +2,13 @@
 //! and how long a log takes to open.
 //!
 //! `cargo run --release -p columba-store --example measure -- DIRECTORY [RECORDS] [SECONDS] [PART]`,
-//! where PART is `commits`, `recovery` or `cycles` and all three are measured without it.
+//! where PART is `commits`, `idle`, `recovery` or `cycles` and all are measured without it.
 #![expect(clippy::print_stdout, reason = "it is what the program is for")]
 #![expect(clippy::disallowed_methods, reason = "time is what is being measured")]
 
 use std::error::Error;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -33,6 +35,9 @@ fn main() -> Result<()> {
                 commits(&directory, bytes, batch, Duration::from_secs_f64(seconds))?;
             }
         }
+    }
+    if is_wanted("idle") {
+        idle(&directory, Duration::from_secs_f64(seconds))?;
     }
     if is_wanted("recovery") {
         recovery(&directory, records)?;
@@ -98,6 +103,46 @@ fn commits(directory: &Path, bytes: usize, size: u64, time: Duration) -> Result<
         at(1.0),
         appended_bytes as f64 / records as f64,
     );
+    Ok(())
+}
+
+/// What a commit of one record takes at 200 a second, and beside it what the disk alone takes: a write
+/// into a file that has been written before, and `fdatasync`. A disk that has just slept is slower
+/// than a busy one, so the one is no yardstick for the other.
+fn idle(directory: &Path, time: Duration) -> Result<()> {
+    const PAUSE: Duration = Duration::from_millis(5);
+    const FILE_BYTES: u64 = 8 << 20;
+    let mut log = open_empty(directory)?;
+    let mut batch = Batch::new();
+    let file = File::create(directory.join("yardstick"))?;
+    file.write_all_at(&vec![0; FILE_BYTES as usize], 0)?;
+    file.sync_all()?;
+    let (mut commits, mut bare, mut at) = (Vec::new(), Vec::new(), 0);
+    let start = Instant::now();
+    while start.elapsed() < time {
+        std::thread::sleep(PAUSE);
+        let before = Instant::now();
+        file.write_all_at(&[b'x'; 160], at)?;
+        file.sync_data()?;
+        bare.push(before.elapsed());
+        at = (at + 160) % (FILE_BYTES - 160);
+        std::thread::sleep(PAUSE);
+        batch.clear();
+        batch.append(&[b'x'; 100]);
+        let before = Instant::now();
+        log.commit([&batch])?;
+        commits.push(before.elapsed());
+    }
+    for (name, mut took) in [("write and fdatasync", bare), ("commit", commits)] {
+        took.sort_unstable();
+        let at = |share: f64| took[((took.len() - 1) as f64 * share) as usize].as_micros();
+        println!(
+            "200 a second, {name}: p50 {} us, p90 {} us, p99 {} us",
+            at(0.5),
+            at(0.9),
+            at(0.99)
+        );
+    }
     Ok(())
 }
 

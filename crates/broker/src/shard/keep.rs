@@ -14,6 +14,7 @@ use columba_codec::packet::{Acknowledgement, UnsubAck};
 use columba_codec::{Packet, PacketId, PacketType, Properties, QoS, ReasonCode};
 
 use super::Shard;
+use super::drafts::{Drafts, Spares, Way};
 use super::line::{Committing, Line};
 use crate::connection::{Answers, Connection};
 use crate::event::ConnectionId;
@@ -47,7 +48,7 @@ pub(super) struct Keeping {
     /// The message, once somebody has to keep it.
     message: Option<(KeptId, Message)>,
     pub(super) recipients: Vec<Recipient>,
-    drafts: Vec<Draft>,
+    drafts: Drafts,
     /// Something was released that has to be on disk before the answer.
     has_released: bool,
 }
@@ -57,7 +58,7 @@ pub(super) struct Keeping {
 pub(super) struct Exchange {
     /// Answers to come.
     waiting: usize,
-    drafts: Vec<Draft>,
+    drafts: Drafts,
     has_released: bool,
     also: Also,
     then: Then,
@@ -172,6 +173,8 @@ pub(super) struct Exchanges {
     written: Line,
     /// What waits until it is durable.
     durable: Line,
+    /// Memory for drafts.
+    spares: Spares,
     /// Sessions that hold messages back until the store has them.
     pub(super) holding: Vec<SessionRef>,
     /// Connections whose input waits for the store.
@@ -185,6 +188,7 @@ impl Exchanges {
             queue: VecDeque::new(),
             written: Line::new(Promise::Written),
             durable: Line::new(Promise::Durable),
+            spares: Spares::default(),
             holding: Vec::new(),
             held: Vec::new(),
         }
@@ -223,7 +227,7 @@ impl Exchanges {
 struct Gathered {
     leader: Option<ExchangeRef>,
     number: Option<u64>,
-    drafts: Vec<Draft>,
+    drafts: Drafts,
     has_released: bool,
 }
 
@@ -248,16 +252,6 @@ impl Keeping {
             self.recipients = Vec::new();
         }
         gathered
-    }
-}
-
-impl Exchange {
-    fn add(&mut self, drafts: Vec<Draft>) {
-        if self.drafts.is_empty() {
-            self.drafts = drafts;
-        } else {
-            self.drafts.extend(drafts);
-        }
     }
 }
 
@@ -289,14 +283,14 @@ impl Shard {
         if !self.journal.is_on() {
             return self.do_then(then);
         }
-        let is_alone = self.keeping.leader.is_none() && self.keeping.number.is_none();
-        let is_direct =
-            is_alone && self.keeping.drafts.is_empty() && self.exchanges.queue.is_empty();
-        let is_written = self.write_kept(is_direct);
+        let way = self.way();
+        let is_written = self.write_kept(way);
         let gathered = self.keeping.close(outer);
-        let has_released = gathered.has_released || is_written;
-        if is_direct {
-            return self.write_step(has_released, also, then);
+        let has_released = gathered.has_released || (is_written && way == Way::Batch);
+        match way {
+            Way::Batch => return self.write_step(has_released, also, then),
+            Way::Mail(_) if is_written => return,
+            Way::Mail(_) | Way::Draft => {}
         }
         if let Some(leader) = gathered.leader {
             return self.answer_leader(leader, gathered.drafts, has_released);
@@ -321,7 +315,7 @@ impl Shard {
             Some(number) => {
                 self.count_asked(&exchange.then, true);
                 if let Some(open) = self.exchanges.get_mut(number) {
-                    open.add(exchange.drafts);
+                    open.drafts.extend(exchange.drafts);
                     open.has_released |= exchange.has_released;
                     (open.also, open.then) = (exchange.also, exchange.then);
                 }
@@ -341,8 +335,22 @@ impl Shard {
             })
     }
 
-    /// Turns what was gathered into a record. Returns whether it went into the batch.
-    fn write_kept(&mut self, is_direct: bool) -> bool {
+    /// Where the record of what was gathered goes.
+    fn way(&self) -> Way {
+        let keeping = &self.keeping;
+        let is_all = keeping.number.is_none() && keeping.drafts.is_empty();
+        match keeping.leader {
+            None if is_all && self.exchanges.queue.is_empty() => Way::Batch,
+            Some(leader) if is_all && !keeping.has_released && leader.shard != self.id => {
+                Way::Mail(leader)
+            }
+            _ => Way::Draft,
+        }
+    }
+
+    /// Turns what was gathered into a record, and puts it where it goes. `false` if there is nothing
+    /// to keep.
+    fn write_kept(&mut self, way: Way) -> bool {
         let Some((kept, message)) = self.keeping.message.take() else {
             return false;
         };
@@ -361,18 +369,34 @@ impl Shard {
         }
         let facts = MessageRecord::of(&message, Clock::new(self.now));
         let owner = Owner::Here(record);
-        if is_direct {
-            self.journal
-                .append_as(owner, |out| write_message(out, &facts, recipients));
-            return true;
+        match way {
+            Way::Batch => self
+                .journal
+                .append_as(owner, |out| write_message(out, &facts, recipients)),
+            Way::Mail(leader) => {
+                if let Some(outbox) = self.outbox.get_mut(leader.shard.index()) {
+                    let start = outbox.bytes.len();
+                    write_message(&mut outbox.bytes, &facts, recipients);
+                    outbox.push(Letter::AnsweredCopied {
+                        number: leader.number,
+                        record,
+                        len_bytes: (outbox.bytes.len() - start) as u32,
+                    });
+                    self.has_mail = true;
+                }
+            }
+            Way::Draft => {
+                let mut bytes = self.exchanges.spares.take();
+                bytes.reserve(draft_bytes(&facts, recipients.len()));
+                write_message(&mut bytes, &facts, recipients);
+                drafts.push(Draft { owner, bytes });
+            }
         }
-        let mut bytes = Vec::with_capacity(draft_bytes(&facts, recipients.len()));
-        write_message(&mut bytes, &facts, recipients);
-        drafts.push(Draft { owner, bytes });
-        false
+        true
     }
 
-    fn answer_leader(&mut self, to: ExchangeRef, mut drafts: Vec<Draft>, has_released: bool) {
+    fn answer_leader(&mut self, to: ExchangeRef, drafts: Drafts, has_released: bool) {
+        let mut drafts = drafts.into_vec();
         for draft in &mut drafts {
             if let Owner::Here(record) = draft.owner
                 && to.shard != self.id
@@ -396,7 +420,7 @@ impl Shard {
             self.exchanges.push(Exchange {
                 // One for what is being gathered here.
                 waiting: 1,
-                drafts: Vec::new(),
+                drafts: Drafts::default(),
                 has_released: false,
                 also: Also::Nothing,
                 then: Then::Nothing,
@@ -416,7 +440,7 @@ impl Shard {
         let kept = delivery.kept?;
         let number = self.exchanges.push(Exchange {
             waiting: 1,
-            drafts: Vec::new(),
+            drafts: Drafts::default(),
             has_released: false,
             also: Also::Settle(kept, delivery.exchange),
             then: Then::Nothing,
@@ -431,7 +455,7 @@ impl Shard {
     pub(super) fn do_behind_exchanges(&mut self, also: Also) {
         self.exchanges.push(Exchange {
             waiting: 0,
-            drafts: Vec::new(),
+            drafts: Drafts::default(),
             has_released: false,
             also,
             then: Then::Nothing,
@@ -466,7 +490,19 @@ impl Shard {
             return;
         };
         exchange.waiting -= 1;
-        exchange.add(drafts);
+        exchange.drafts.extend(drafts);
+        self.write_exchanges();
+    }
+
+    /// The same for an answer that is one record of another shard.
+    pub(super) fn on_answered_copied(&mut self, number: u64, owner: Owner, bytes: &[u8]) {
+        let mut copy = self.exchanges.spares.take();
+        let Some(exchange) = self.exchanges.get_mut(number) else {
+            return;
+        };
+        exchange.waiting -= 1;
+        copy.extend_from_slice(bytes);
+        exchange.drafts.push(Draft { owner, bytes: copy });
         self.write_exchanges();
     }
 
@@ -491,6 +527,7 @@ impl Shard {
         for Draft { owner, bytes } in exchange.drafts {
             self.journal
                 .append_as(owner, |out| out.extend_from_slice(&bytes));
+            self.exchanges.spares.give(bytes);
         }
         self.write_step(has_records, exchange.also, exchange.then);
     }
@@ -746,7 +783,7 @@ impl Shard {
         if is_behind || self.exchanges.is_open(received.exchange) {
             let exchange = Exchange {
                 waiting: 0,
-                drafts: Vec::new(),
+                drafts: Drafts::default(),
                 has_released: true,
                 also: Also::Nothing,
                 then,

@@ -2,6 +2,7 @@
 
 use super::Shard;
 use crate::event::ShardId;
+use crate::journal::Owner;
 use crate::mail::{ExchangeRef, Letter, Mail};
 use crate::message::Head;
 
@@ -12,20 +13,28 @@ const SPARE_MAILS_MAX: usize = 8;
 
 impl Shard {
     pub(super) fn on_mail(&mut self, from: ShardId, mut mail: Mail) {
-        let mut at = 0;
+        let mut bytes = mail.bytes.as_slice();
+        let mut next = |len_bytes: u32| {
+            let (next, rest) = bytes
+                .split_at_checked(len_bytes as usize)
+                .unwrap_or_default();
+            bytes = rest;
+            next
+        };
         for letter in mail.letters.drain(..) {
-            let Letter::PublishCopied {
-                head,
-                len_bytes,
-                exchange,
-            } = letter
-            else {
-                self.on_letter(from, letter);
-                continue;
-            };
-            let end = at + len_bytes as usize;
-            self.route_copied(&head, mail.bytes.get(at..end).unwrap_or_default(), exchange);
-            at = end;
+            match letter {
+                Letter::PublishCopied {
+                    head,
+                    len_bytes,
+                    exchange,
+                } => self.route_copied(&head, next(len_bytes), exchange),
+                Letter::AnsweredCopied {
+                    number,
+                    record,
+                    len_bytes,
+                } => self.on_answered_copied(number, Owner::There(from, record), next(len_bytes)),
+                letter => self.on_letter(from, letter),
+            }
         }
         if self.spare_mail.len() < SPARE_MAILS_MAX && mail.capacity_bytes() <= SPARE_MAIL_BYTES_MAX
         {
@@ -44,8 +53,8 @@ impl Shard {
     pub(super) fn on_letter(&mut self, from: ShardId, letter: Letter) {
         match letter {
             Letter::Publish { message, exchange } => self.route_here(&message, exchange),
-            // Its bytes are in the mail: see `on_mail`.
-            Letter::PublishCopied { .. } => {}
+            // Their bytes are in the mail: see `on_mail`.
+            Letter::PublishCopied { .. } | Letter::AnsweredCopied { .. } => {}
             Letter::Interest {
                 filter,
                 is_interested,

@@ -74,7 +74,7 @@ const BROKER: Section = Section {
             },
             "auto",
             "Threads that serve clients, each with its share of them. \"auto\" takes one for each \
-             processor core.",
+             processor core, but leaves one core to the store, if there is one and another core.",
         ),
         fixed(
             "data_dir",

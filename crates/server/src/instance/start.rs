@@ -14,6 +14,8 @@ use crate::log::{LogFormat, LogSettings};
 use crate::runtime::{RuntimeConfig, StartError};
 use crate::store::StoreConfig;
 
+/// The most threads that serve clients.
+const SHARDS_MAX: usize = 64;
 /// What a check of a password is taken to cost: one of argon2id is 20 to 50 ms on a server.
 const CHECK_MS: u64 = 50;
 /// Passwords that wait for a check at most, however long the timeout is.
@@ -38,11 +40,14 @@ impl Instance {
         for secret in [&mut seed[..], &mut id_secret[..]] {
             aws_lc_rs::rand::fill(secret).map_err(|_| io::Error::other("no random bytes"))?;
         }
-        let shards = u16::try_from(cores).unwrap_or(u16::MAX);
+        let has_store = self.config.store.durability != Durability::Memory;
         // Each check keeps a core busy; more threads than cores only wait for each other.
         let auth_threads = cores.clamp(1, 8);
         Ok(RuntimeConfig {
-            shards: self.config.shards.unwrap_or(shards),
+            shards: self
+                .config
+                .shards
+                .unwrap_or_else(|| shards_of(cores, has_store)),
             seed: u64::from_le_bytes(seed),
             id_secret,
             limits: Arc::new(self.config.limits.clone()),
@@ -86,6 +91,14 @@ impl Instance {
     pub fn log_settings(&self) -> LogSettings {
         log_settings(&self.config)
     }
+}
+
+/// Threads that serve clients, if nothing is said: one a core, but for the one that the store's thread
+/// has to itself. Two that share a core with it wait for each other, and are slower than one.
+fn shards_of(cores: usize, has_store: bool) -> u16 {
+    cores
+        .saturating_sub(usize::from(has_store))
+        .clamp(1, SHARDS_MAX) as u16
 }
 
 fn log_settings(config: &Config) -> LogSettings {
@@ -138,5 +151,23 @@ fn listener_config(listener: &config::Listener) -> ListenerConfig {
     ListenerConfig {
         kind,
         settings: listener.settings.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_store_has_a_core_of_its_own_where_there_are_two() {
+        let cores = [1, 2, 3, 8, 64, 200];
+        assert_eq!(
+            cores.map(|cores| shards_of(cores, true)),
+            [1, 1, 2, 7, 63, 64]
+        );
+        assert_eq!(
+            cores.map(|cores| shards_of(cores, false)),
+            [1, 2, 3, 8, 64, 64]
+        );
     }
 }
