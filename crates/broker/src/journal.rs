@@ -4,6 +4,8 @@
 //! The core knows a store only by this. It writes records of its own making (see `record.rs`), hears
 //! later at which position a batch begins, and names positions when it has no more use for them.
 
+mod trails;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU32;
 
@@ -11,6 +13,7 @@ use slab::Slab;
 
 use crate::event::ShardId;
 use crate::limits::Promise;
+use trails::Trails;
 
 /// Records to append and positions to release as one step: after a crash all of it is there, or
 /// nothing.
@@ -143,6 +146,8 @@ pub(crate) struct Journal {
     next_ending: u64,
     /// What is to be released with a record that is not durable yet.
     behind: BTreeMap<u32, Vec<RecordId>>,
+    /// Records of retained messages that are on their way to the disk and not needed any more.
+    trails: Trails,
     /// Emptied batches and lists of owners, for the next ones.
     spare: Vec<Records>,
     spare_owners: Vec<Vec<Owner>>,
@@ -177,6 +182,7 @@ impl Journal {
             endings: BTreeSet::new(),
             next_ending: 1,
             behind: BTreeMap::new(),
+            trails: Trails::default(),
             spare: Vec::new(),
             spare_owners: Vec::new(),
             flying: VecDeque::new(),
@@ -294,13 +300,40 @@ impl Journal {
         }
     }
 
-    /// One record takes the place of another, which is released as soon as the new one is durable:
-    /// for records that may not get into one batch.
-    pub(crate) fn supersede(&mut self, old: RecordId, new: RecordId) {
+    /// A topic's retained message has another record, which may be in another batch than the old
+    /// one. That is released as soon as the new one is durable.
+    pub(crate) fn supersede(&mut self, topic: &str, old: RecordId, new: RecordId) {
+        if self.position(old).is_none() {
+            self.trails.add_coming(topic, old);
+        }
         match self.places.get_mut(new.index()) {
             Some(Place::Pending(older @ None)) => *older = Some(old),
             _ => self.release(old),
         }
+    }
+
+    /// A topic has no retained message any more; `record` was that one's, if there was one. Returns
+    /// whether records of it may still come to the disk: then a record that outranks them has to
+    /// say that it has none, and is handed to [`Self::outrank`].
+    pub(crate) fn clear_topic(&mut self, topic: &str, record: Option<RecordId>) -> bool {
+        if let Some(record) = record {
+            let is_durable = self.position(record).is_some();
+            if is_durable && self.trails.has(topic) {
+                self.trails.add_held(topic, record);
+            } else {
+                if !is_durable {
+                    self.trails.add_coming(topic, record);
+                }
+                self.release(record);
+            }
+        }
+        self.trails.has(topic)
+    }
+
+    /// A record that says that a topic has no retained message: it is released as soon as no older
+    /// one can come to the disk.
+    pub(crate) fn outrank(&mut self, topic: &str, record: RecordId) {
+        self.trails.add_held(topic, record);
     }
 
     /// A record that another shard wrote for this one is durable.
@@ -308,23 +341,24 @@ impl Journal {
         let Some(place) = self.places.get_mut(id.index()) else {
             return;
         };
-        let older = match *place {
-            Place::Pending(older) => {
-                *place = Place::At(position);
-                older
-            }
-            Place::Unwanted(older) => {
-                self.forget_ending(id);
-                self.places.try_remove(id.index());
-                self.batch.releases.push(position);
-                // What made it unwanted may be in a batch that the disk had no room for.
-                self.batch.keeps_turn = true;
-                older
-            }
-            Place::At(_) => None,
+        let (is_unwanted, older) = match *place {
+            Place::Pending(older) => (false, older),
+            Place::Unwanted(older) => (true, older),
+            Place::At(_) => return,
         };
-        if let Some(older) = older {
-            self.release(older);
+        *place = Place::At(position);
+        let mut free = Vec::new();
+        let stays = self.trails.came(id, is_unwanted, &mut free);
+        if is_unwanted {
+            self.forget_ending(id);
+            // What made it unwanted may be in a batch that the disk had no room for.
+            self.batch.keeps_turn = true;
+        }
+        if is_unwanted && !stays {
+            self.release(id);
+        }
+        for other in older.into_iter().chain(free) {
+            self.release(other);
         }
     }
 
@@ -591,7 +625,7 @@ mod tests {
         journal.take_batch().unwrap();
         journal.on_durable(1, 4, &mut Vec::new());
         let new = journal.reserve();
-        journal.supersede(ids[0], new);
+        journal.supersede("t", ids[0], new);
         assert!(!journal.has_batch());
         journal.release(new);
         journal.settle(new, 9);

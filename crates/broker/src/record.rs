@@ -62,6 +62,13 @@ pub(crate) enum Record<'a> {
         /// The message.
         message: MessageRecord<'a>,
     },
+    /// A topic has no retained message. Outranks what has a lower version.
+    Cleared {
+        /// Counts with those of retained messages.
+        version: u64,
+        /// The topic.
+        topic: &'a str,
+    },
 }
 
 /// One step of a QoS 2 delivery.
@@ -275,6 +282,7 @@ const SETTLED: u8 = 7;
 const RECEIVED: u8 = 8;
 const RETAINED: u8 = 9;
 const MOVED: u8 = 10;
+const CLEARED: u8 = 11;
 
 impl<'a> Record<'a> {
     /// Appends the bytes.
@@ -327,6 +335,11 @@ impl<'a> Record<'a> {
                 put_number(out, *version);
                 message.write(out);
             }
+            Self::Cleared { version, topic } => {
+                out.push(CLEARED);
+                put_number(out, *version);
+                put_bytes(out, topic.as_bytes());
+            }
         }
     }
 
@@ -364,6 +377,10 @@ impl<'a> Record<'a> {
             RETAINED => Self::Retained {
                 version: from.number()?,
                 message: MessageRecord::read(&mut from)?,
+            },
+            CLEARED => Self::Cleared {
+                version: from.number()?,
+                topic: from.text()?,
             },
             _ => return None,
         };
@@ -740,6 +757,10 @@ mod tests {
                     ..message()
                 },
             },
+            Record::Cleared {
+                version: 300,
+                topic: "a/é",
+            },
         ]
     }
 
@@ -759,7 +780,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>, kind in 0u8..12) {
+        fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>, kind in 0u8..13) {
             let _ = Record::read(&bytes);
             let _ = Record::read(&[&[kind][..], &bytes].concat());
         }

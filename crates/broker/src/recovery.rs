@@ -39,6 +39,7 @@ pub struct Recovery {
     /// By message.
     settled: BTreeMap<u64, (u64, Vec<u32>)>,
     received: Vec<(u64, SessionNumber, PacketId)>,
+    /// By topic.
     retained: BTreeMap<String, FoundRetained>,
     /// Records that others have taken the place of.
     outdated: Vec<u64>,
@@ -75,7 +76,7 @@ pub struct RecoveredShard {
     /// In the order of their slots, from 0 on.
     pub(crate) sessions: Vec<FoundSession>,
     pub(crate) messages: Chunks<RecoveredMessage>,
-    pub(crate) retained: Vec<FoundRetained>,
+    pub(crate) retained: Vec<RecoveredRetained>,
     /// Filters that other shards have subscribers of.
     pub(crate) remote: Vec<(Arc<str>, ShardId)>,
     pub(crate) groups: Vec<RecoveredGroup>,
@@ -187,9 +188,17 @@ struct FoundExchange {
 }
 
 #[derive(Debug)]
-pub(crate) struct FoundRetained {
-    pub(crate) position: u64,
+struct FoundRetained {
+    position: u64,
     version: u64,
+    /// `None` if the topic was cleared.
+    message: Option<Message>,
+}
+
+/// The retained message of a topic.
+#[derive(Debug)]
+pub(crate) struct RecoveredRetained {
+    pub(crate) position: u64,
     pub(crate) message: Message,
 }
 
@@ -295,7 +304,27 @@ impl Recovery {
                 self.received.push((position, session, packet_id));
             }
             Some(Record::Retained { version, message }) => {
-                self.take_retained(position, version, message);
+                let topic = message.topic;
+                let message = Some(message.to_message(self.clock));
+                self.take_retained(
+                    topic,
+                    FoundRetained {
+                        position,
+                        version,
+                        message,
+                    },
+                );
+            }
+            Some(Record::Cleared { version, topic }) => {
+                let message = None;
+                self.take_retained(
+                    topic,
+                    FoundRetained {
+                        position,
+                        version,
+                        message,
+                    },
+                );
             }
         }
     }
@@ -375,19 +404,14 @@ impl Recovery {
         self.outdated.extend(older.map(|older| older.position));
     }
 
-    fn take_retained(&mut self, position: u64, version: u64, message: MessageRecord<'_>) {
-        self.highest.version = self.highest.version.max(version);
-        if let Some(known) = self.retained.get(message.topic)
-            && known.version > version
+    fn take_retained(&mut self, topic: &str, found: FoundRetained) {
+        self.highest.version = self.highest.version.max(found.version);
+        if let Some(known) = self.retained.get(topic)
+            && known.version > found.version
         {
-            return self.outdated.push(position);
+            return self.outdated.push(found.position);
         }
-        let found = FoundRetained {
-            position,
-            version,
-            message: message.to_message(self.clock),
-        };
-        let older = self.retained.insert(message.topic.to_owned(), found);
+        let older = self.retained.insert(topic.to_owned(), found);
         self.outdated.extend(older.map(|older| older.position));
     }
 
@@ -673,11 +697,17 @@ impl Parts {
     }
 
     fn deal_retained(&mut self, retained: BTreeMap<String, FoundRetained>) {
-        self.counts.retained = retained.len() as u64;
         for (topic, found) in retained {
+            let position = found.position;
+            let Some(message) = found.message else {
+                // What it outranks is released in the same step.
+                self.repair.releases.push(position);
+                continue;
+            };
+            self.counts.retained += 1;
             let owner = self.home_of(topic.as_str());
             if let Some(shard) = self.shards.get_mut(owner.index()) {
-                shard.retained.push(found);
+                shard.retained.push(RecoveredRetained { position, message });
             }
         }
     }

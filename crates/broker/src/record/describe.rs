@@ -77,6 +77,11 @@ pub fn describe(record: &[u8]) -> Option<Description> {
             ("version", number(version)),
             ("message", Field::Group(of_message(&message))),
         ],
+        Record::Cleared { version, topic } => vec![
+            kind("cleared"),
+            ("version", number(version)),
+            ("topic", text(topic)),
+        ],
     })
 }
 

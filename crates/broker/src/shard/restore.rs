@@ -12,7 +12,7 @@ use crate::limits::QueuePolicy;
 use crate::mail::GroupRef;
 use crate::record::{Clock, Step};
 use crate::recovery::{
-    FoundRetained, FoundSession, FoundSubscription, RecoveredGroup, RecoveredMessage,
+    FoundSession, FoundSubscription, RecoveredGroup, RecoveredMessage, RecoveredRetained,
     RecoveredShard,
 };
 use crate::routing::Subscriber;
@@ -70,7 +70,7 @@ impl Shard {
         self.stats.queued_bytes_in_memory = self.kept.here_bytes();
     }
 
-    fn restore_retained(&mut self, found: FoundRetained) {
+    fn restore_retained(&mut self, found: RecoveredRetained) {
         let record = self.journal.adopt(found.position);
         self.retained.set(found.message, Some(record));
     }

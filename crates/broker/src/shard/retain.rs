@@ -43,15 +43,16 @@ impl Shard {
     pub(super) fn clear_retained(&mut self, topic: &str) -> bool {
         // An empty retained message is never stored (MQTT-3.3.1-7).
         let cleared = self.retained.clear(topic);
-        if let Some(record) = cleared {
+        if cleared.is_some() {
             self.stats.count(Outcome::RetainedCleared);
-            if let Some(record) = record {
-                self.journal.end(record);
-            }
         }
         if self.journal.is_on() {
             // Also if it was cleared before: the disk may not know yet.
-            self.note_released();
+            if self.journal.clear_topic(topic, cleared.flatten()) {
+                self.record_cleared(topic);
+            } else {
+                self.note_released();
+            }
         }
         self.measure_retained();
         cleared.is_some()
@@ -85,9 +86,10 @@ impl Shard {
         }
         self.stats.count(Outcome::RetainedSet);
         let record = self.record_retained(&message);
+        let kept = message.clone();
         let old = self.retained.set(message, record);
         match (old, record) {
-            (Some(old), Some(new)) => self.journal.supersede(old, new),
+            (Some(old), Some(new)) => self.journal.supersede(kept.topic(), old, new),
             (Some(old), None) => self.journal.release(old),
             (None, _) => {}
         }
@@ -109,6 +111,17 @@ impl Shard {
         };
         self.draft(record, &fact);
         Some(record)
+    }
+
+    /// The record of a topic that was cleared while messages of it are on their way to the disk. It
+    /// goes to whoever is to acknowledge the clearing: the shards that write those messages may be
+    /// waiting for that one, so it cannot wait for them.
+    fn record_cleared(&mut self, topic: &str) {
+        let record = self.journal.reserve();
+        self.retained_version += 1;
+        let version = self.retained_version;
+        self.draft(record, &Record::Cleared { version, topic });
+        self.journal.outrank(topic, record);
     }
 
     pub(super) fn measure_retained(&mut self) {
@@ -146,9 +159,8 @@ impl Shard {
         // Many that expire at once push out nothing else: they share an allowance of their own.
         let nobody = hash_of(hashing, outcome.name());
         let count = retained.expire(now_ms, &mut steps, |topic, record| {
-            if let Some(record) = record {
-                journal.release(record);
-            }
+            // One that it took the place of may still be on its way to the disk.
+            journal.clear_topic(topic, record);
             let topic_hash = hash_of(hashing, topic);
             let facts = Facts {
                 topic,

@@ -45,6 +45,11 @@ impl Store {
         std::env::var_os("COLUMBA_BED_STORE").is_some()
     }
 
+    /// Adds records that an earlier process left.
+    pub fn put(&mut self, records: &Records) {
+        self.commit(records);
+    }
+
     fn commit(&mut self, records: &Records) -> u64 {
         let first = self.next;
         let mut start = 0;
@@ -170,6 +175,19 @@ impl Bed {
         let event = StoreEvent::Durable { ticket, first };
         self.shards[shard].handle(self.now, Input::Store(event));
         true
+    }
+
+    /// Commits the first batch of a shard that waits, and carries out what follows but for other
+    /// batches.
+    pub fn commit_of(&mut self, shard: usize) -> bool {
+        let mut waiting = self.store.waiting.iter();
+        let Some(at) = waiting.position(|(of, _)| *of == shard) else {
+            return false;
+        };
+        if let Some(first) = self.store.waiting.remove(at) {
+            self.store.waiting.push_front(first);
+        }
+        self.commit_next()
     }
 
     /// Commits one batch that waits, and carries out what follows but for other batches.

@@ -45,16 +45,11 @@ impl Topic {
     }
 
     /// The last one that was acknowledged is there, unless one that was accepted later is.
-    ///
-    /// With several shards a message that was cleared while it was on its way to the disk may be
-    /// there once more.
-    fn crash(&mut self, has_others: bool) {
+    fn crash(&mut self) {
         let mut all = std::mem::take(&mut self.perhaps);
         let mut is_sure = false;
         for sets in self.since.values() {
             let first = sets.iter().rposition(|set| set.is_acknowledged);
-            let is_cleared = first.is_some_and(|at| sets[at].id.is_none());
-            let first = first.filter(|_| !(is_cleared && has_others));
             is_sure |= first.is_some();
             let left = sets.get(first.unwrap_or(0)..).unwrap_or_default();
             all.extend(left.iter().map(|set| set.id));
@@ -97,9 +92,9 @@ impl Retained {
         topic.perhaps.insert(id);
     }
 
-    pub(crate) fn crash(&mut self, has_others: bool) {
+    pub(crate) fn crash(&mut self) {
         for topic in self.topics.values_mut() {
-            topic.crash(has_others);
+            topic.crash();
         }
     }
 }

@@ -94,7 +94,7 @@ impl Oracle {
         self.held.clear();
         self.effects = Effects::default();
         self.wills = Wills::default();
-        self.retained.crash(self.shards > 1);
+        self.retained.crash();
         for message in self.messages.values_mut() {
             message.is_expiry_open |= self.has_jumped;
             // A Will may be published once more, whatever has become of it.
