@@ -267,7 +267,8 @@ impl Recorder {
     }
 
     /// The same for a fault that may come again and again: the first of them is written, the others
-    /// are counted, and what was counted is written at last.
+    /// are counted, and what was counted is written at last. A denial by
+    /// another rule is another fault.
     pub(crate) fn note_fault(
         &mut self,
         now: Now,
@@ -287,7 +288,8 @@ impl Recorder {
         let now = self.clock.of(now);
         let facts = &without_trace(facts);
         let fault = fault_of(outcome, client_hash, topic_hash);
-        if self.repeats.count(fault, now) {
+        let detail = tells_by_whom(outcome).then_some(facts.detail);
+        if self.repeats.count(fault, detail, now) {
             return;
         }
         let Self {
@@ -312,7 +314,7 @@ impl Recorder {
         self.bytes_max == 0
             || self
                 .repeats
-                .count(fault_of(outcome, client_hash, topic_hash), now)
+                .count(fault_of(outcome, client_hash, topic_hash), None, now)
     }
 
     /// What there is, for another thread to read: chunks that are full are shared, those that are being
@@ -367,6 +369,17 @@ fn without_trace<'a>(facts: &Facts<'a>) -> Facts<'a> {
 /// Whether it says that a PUBLISH or a Will went nowhere.
 fn is_refused_publish(outcome: Outcome) -> bool {
     outcome.effectively() == Effectively::Denied && outcome.name().starts_with("publish.")
+}
+
+/// Whether the detail of a fault names who denied it, or for whom: one of few.
+fn tells_by_whom(outcome: Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::PublishDeniedAcl
+            | Outcome::SubscribeDeniedAcl
+            | Outcome::DeliverDeniedRead
+            | Outcome::DeliverNoSharedMember
+    )
 }
 
 /// A hash that tells faults apart.

@@ -363,11 +363,10 @@ fn judge_all<'e>(history: &History<'e>, publication: &'e Event, items: &mut Vec<
     let copies = history.copies(publication.message);
     let mut clients: BTreeSet<&str> = copies.iter().map(|event| &*event.client).collect();
     clients.remove("");
-    if copies.iter().any(|event| event.client.is_empty()) {
-        let lost = copies.iter().find(|event| event.client.is_empty());
-        let found = lost.and_then(|event| copy::fault(event, &event.detail));
-        if let Some(found) = found {
-            push(None, found.cite(lost.copied()));
+    let of_nobody = copies.iter().filter(|event| event.client.is_empty());
+    for event in of_nobody {
+        if let Some(found) = copy::fault(event, "") {
+            push(None, found.cite([*event]));
         }
     }
     if clients.is_empty() && copies.is_empty() {

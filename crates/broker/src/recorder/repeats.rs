@@ -69,13 +69,15 @@ impl Repeats {
         (fault ^ (fault >> 29)) as usize % SLOTS
     }
 
-    /// Whether a fault is known and was counted; else it has to be written, and begun.
-    pub(super) fn count(&mut self, fault: u64, now: Now) -> bool {
+    /// Whether a fault is known and was counted; else it has to be written, and begun. A detail that
+    /// is given has to be the same.
+    pub(super) fn count(&mut self, fault: u64, detail: Option<&str>, now: Now) -> bool {
         let slot = self.slots.get_mut(Self::slot_of(fault));
         let Some(Some(repeat)) = slot.map(|slot| slot.as_mut()) else {
             return false;
         };
-        if repeat.fault != fault || now.mono_ms >= repeat.told_ms + TELL_AFTER_MS {
+        let is_other = detail.is_some_and(|detail| repeat.facts.borrow().detail != detail);
+        if is_other || repeat.fault != fault || now.mono_ms >= repeat.told_ms + TELL_AFTER_MS {
             return false;
         }
         if repeat.times == 0 {

@@ -540,12 +540,16 @@ impl Shard {
             Outcome::DeliverNoLocal | Outcome::DeliverQos0Offline | Outcome::DeliverSessionEnded
         );
         let may_report = !is_expected && self.may_report();
-        let is_counted = self.count_lost(slot, subject, outcome);
-        if is_counted && !may_report {
+        // Another denial may be by another rule: only its words tell.
+        let is_counted =
+            outcome != Outcome::DeliverDeniedRead && self.count_lost(slot, topic, outcome);
+        if is_counted && !may_report && !subject.is_followed() {
             return;
         }
         let detail = self.detail_of_drop(slot, outcome, topic);
-        if !is_counted {
+        if is_counted {
+            self.note_lost_again(slot, subject, outcome, &detail);
+        } else {
             self.note_lost_by(slot, subject, outcome, &detail);
         }
         if may_report {

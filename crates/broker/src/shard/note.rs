@@ -53,6 +53,11 @@ impl<'a> From<&'a Message> for Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
+    /// Whether the ledger or a trace follows it.
+    pub(super) const fn is_followed(&self) -> bool {
+        self.number != 0
+    }
+
     const fn facts(&self) -> Facts<'a> {
         Facts {
             client: "",
@@ -261,40 +266,36 @@ impl Shard {
             .note_fault(self.now, outcome, client_hash, topic_hash, &facts);
     }
 
-    /// A copy was lost that was nobody's yet. Its detail is made only if it is not one of many.
-    pub(super) fn note_lost_by_nobody(
-        &mut self,
-        subject: Subject<'_>,
-        outcome: Outcome,
-        detail: impl FnOnce() -> String,
-    ) {
-        let topic_hash = hash_of(&self.hashing, subject.topic);
-        let (_, nobody) = NOBODY;
-        let now = self.now;
-        if self.recorder.count_fault(now, outcome, nobody, topic_hash) {
-            return self.recorder.note_in_ledger(now, outcome, &subject.facts());
-        }
-        self.note_lost(NOBODY, subject, outcome, &detail());
-    }
-
     /// Whether the same was lost before by the same session, and is only counted.
-    pub(super) fn count_lost(&mut self, slot: u32, subject: Subject<'_>, outcome: Outcome) -> bool {
-        let topic_hash = hash_of(&self.hashing, subject.topic);
+    pub(super) fn count_lost(&mut self, slot: u32, topic: &str, outcome: Outcome) -> bool {
+        let topic_hash = hash_of(&self.hashing, topic);
         let Self {
             sessions, recorder, ..
         } = self;
-        let Some(session) = sessions.get(slot as usize) else {
-            return true;
-        };
-        let is_counted = recorder.count_fault(self.now, outcome, session.hash, topic_hash);
-        if is_counted && subject.number != 0 {
+        sessions
+            .get(slot as usize)
+            .is_none_or(|of| recorder.count_fault(self.now, outcome, of.hash, topic_hash))
+    }
+
+    /// A session lost a copy in a way that was counted: the ledger says so of each copy.
+    pub(super) fn note_lost_again(
+        &mut self,
+        slot: u32,
+        subject: Subject<'_>,
+        outcome: Outcome,
+        detail: &str,
+    ) {
+        let Self {
+            sessions, recorder, ..
+        } = self;
+        if let Some(session) = sessions.get(slot as usize) {
             let facts = Facts {
                 client: &session.client_id,
+                detail,
                 ..subject.facts()
             };
             recorder.note_in_ledger(self.now, outcome, &facts);
         }
-        is_counted
     }
 
     /// A session lost a copy.

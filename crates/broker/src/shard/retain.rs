@@ -6,7 +6,7 @@ use columba_codec::QoS;
 
 use super::Shard;
 use super::keep::{Also, Then};
-use super::note::Subject;
+use super::note::{NOBODY, Subject};
 use super::publish::Publication;
 use crate::hash::hash_of;
 use crate::journal::RecordId;
@@ -79,9 +79,8 @@ impl Shard {
             .has_room(message.topic(), message.size_bytes(), limits)
         {
             let outcome = Outcome::PublishRetainQuota;
-            self.note_lost_by_nobody(Subject::from(&message), outcome, || {
-                "there is no room for another retained message".to_owned()
-            });
+            let detail = "there is no room for another retained message";
+            self.note_lost(NOBODY, Subject::from(&message), outcome, detail);
             return self.stats.count(outcome);
         }
         self.stats.count(Outcome::RetainedSet);

@@ -220,24 +220,21 @@ impl Shard {
         if refused.is_empty() {
             // The last member left while the message was on its way.
             let outcome = Outcome::DeliverNoSharedMember;
-            self.note_lost_by_nobody(Subject::from(message), outcome, || {
-                format!("$share/{}/{} has no member", group.name, group.filter)
-            });
+            let detail = format!("$share/{}/{} has no member", group.name, group.filter);
+            self.note_lost(NOBODY, Subject::from(message), outcome, &detail);
             return self.stats.count(outcome);
         }
         let outcome = Outcome::DeliverDeniedRead;
         self.stats.count(outcome);
-        let detail = || {
-            let (name, filter) = (&group.name, &group.filter);
-            let count = refused.len();
-            format!("{count} members of $share/{name}/{filter} were asked, and none may receive it")
-        };
-        self.note_lost_by_nobody(Subject::from(message), outcome, detail);
+        let (name, filter, count) = (&group.name, &group.filter, refused.len());
+        let detail =
+            format!("$share/{name}/{filter} has no member that may receive it ({count} asked)");
+        self.note_lost(NOBODY, Subject::from(message), outcome, &detail);
         if self.may_report() {
             let event = ReportEvent::Withheld {
                 outcome,
                 topic: message.topic().to_owned(),
-                detail: detail(),
+                detail,
             };
             self.report(None, None, event);
         }

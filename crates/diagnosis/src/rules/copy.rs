@@ -112,7 +112,14 @@ fn lost<'e>(
 /// What a recorded loss means, whether or not its message was followed.
 pub fn fault<'e>(event: &Event, client: &str) -> Option<Finding<'e>> {
     let (code, text) = match event.outcome {
-        Outcome::DeliverDeniedRead => (Code::S06, say::s06(client, &*event.topic, rule(event))),
+        Outcome::DeliverDeniedRead if event.client.is_empty() => {
+            (Code::S06, say::r05_nobody(words(event)))
+        }
+        // A record of an older release names no rule of a denial that came again.
+        Outcome::DeliverDeniedRead if event.detail.is_empty() => {
+            (Code::S06, say::s06_plain(client, &*event.topic))
+        }
+        Outcome::DeliverDeniedRead => (Code::S06, say::s06(client, &*event.topic, &*event.detail)),
         Outcome::DeliverNoLocal => (Code::R06, say::r06(client)),
         Outcome::DeliverQos0Offline => (Code::S02, say::s02_plain(client)),
         Outcome::DeliverQueueFull => (Code::S07, say::s07(client, words(event))),
@@ -124,14 +131,6 @@ pub fn fault<'e>(event: &Event, client: &str) -> Option<Finding<'e>> {
         _ => return None,
     };
     Some(Finding::certain(code, text))
-}
-
-fn rule(event: &Event) -> Param {
-    if event.detail.is_empty() {
-        say::rule_default().into()
-    } else {
-        event.detail.clone().into()
-    }
 }
 
 /// Sent, with QoS 0.

@@ -71,7 +71,7 @@ fn of_group<'e>(history: &History<'e>, publication: &'e Event, group: &str) -> F
         } else {
             Code::R05
         };
-        return Finding::certain(code, say::r05_nobody(group)).cite([event]);
+        return Finding::certain(code, say::r05_nobody(words(event))).cite([event]);
     }
     let by_group = copies.iter().copied().rfind(|event| event.detail == group);
     if let Some(event) = by_group {

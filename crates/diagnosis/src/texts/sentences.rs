@@ -37,7 +37,7 @@ columba_speech::catalogue! {
     r04_expired() { en: "it had expired", zh: "它已过期" }
     r04_replaced() { en: "a later message had taken its place", zh: "之后的消息已将其替换" }
     r05(group, member) { en: "{group} gave the message to {member}.", zh: "{group} 把消息分给了 {member}。" }
-    r05_nobody(group) { en: "{group} had no member that could take the message.", zh: "{group} 没有能接收该消息的成员。" }
+    r05_nobody(why) { en: "No member of the shared group got the message: {why}.", zh: "共享订阅组中没有成员得到该消息：{why}。" }
     r06(client) { en: "{client} published the message itself, and subscribed with No Local.", zh: "消息由 {client} 自己发布，而它的订阅设置了 No Local。" }
     r07(filter, topic) { en: "{filter} begins with a wildcard, and {topic} with $.", zh: "{filter} 以通配符开头，而 {topic} 以 $ 开头。" }
     r08(client, filter) { en: "{filter} of {client} matches, and there is no copy for it in a record without holes.", zh: "{client} 的 {filter} 匹配，但完整的记录中没有它的副本。" }
@@ -54,6 +54,7 @@ columba_speech::catalogue! {
     s05(client, filter, why) { en: "{client} asked for {filter}, and SUBACK refused it: {why}.", zh: "{client} 请求订阅 {filter}，但 SUBACK 拒绝了：{why}。" }
     s05_revoked(client, filter, why) { en: "The subscription of {client} to {filter} was taken away: {why}.", zh: "{client} 对 {filter} 的订阅已被撤销：{why}。" }
     s06(client, topic, rule) { en: "{client} may not receive from {topic}: {rule}.", zh: "{client} 无权接收 {topic} 的消息：{rule}。" }
+    s06_plain(client, topic) { en: "The access rules do not let {client} receive from {topic}.", zh: "访问规则不允许 {client} 接收 {topic} 的消息。" }
     s07(client, why) { en: "The queue of {client} was full: {why}.", zh: "{client} 的队列已满：{why}。" }
     s08(client) { en: "The socket of {client} took no more, and the copy had QoS 0.", zh: "{client} 的套接字无法再写入，而副本为 QoS 0。" }
     s09(client) { en: "The message expired while it waited for {client}.", zh: "消息在等待 {client} 期间过期。" }
@@ -112,8 +113,6 @@ columba_speech::catalogue! {
     fix_publish_to(topic) { en: "Publish to {topic}", zh: "发布到 {topic}" }
     fix_subscribe_to(filter) { en: "Subscribe to {filter}", zh: "订阅 {filter}" }
     fix_ask_for(client) { en: "Ask about {client}", zh: "查询 {client}" }
-
-    rule_default() { en: "no rule allows it", zh: "没有规则允许" }
 
     area_publisher() { en: "Publisher", zh: "发布端" }
     area_routing() { en: "Routing", zh: "路由" }
