@@ -4,19 +4,21 @@ mod frame;
 
 use std::io::{IsTerminal as _, stdout};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::time::Duration;
 
 use clap::Args;
 use columba_speech::Language;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::admin_client::{AdminArgs, AdminClient};
 use crate::doctor::{language_of_environment, parse_language};
 use crate::events::{clock, duration};
 use crate::failure::{Failure, end, print};
-use crate::trace::interruption;
 use frame::{Sample, Size, frame};
 
 /// The shortest time between two looks: the broker is to have other things to do.
@@ -64,17 +66,57 @@ pub fn run(args: &TopArgs) -> ExitCode {
 
 fn top(args: &TopArgs) -> Result<(), Failure> {
     let client = AdminClient::new(&args.admin)?;
-    let interrupted = interruption()?;
-    let before = Sample::take(&client)?;
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&interrupted))
+            .map_err(|error| Failure::new(format!("cannot listen for signals: {error}")))?;
+    }
+    let looks = look_again_and_again(client, args.every.max(PAUSE_MIN));
+    let Some(before) = next(&looks, &interrupted) else {
+        return Ok(());
+    };
+    let before = before?;
     let is_screen = stdout().is_terminal() && !args.once;
     if is_screen {
         print(BEGIN);
     }
-    let shown = show(args, &client, is_screen, before, &interrupted);
+    let shown = show(args, &looks, is_screen, before, &interrupted);
     if is_screen {
         print(END);
     }
     shown
+}
+
+/// Looks at the broker on a thread of its own, which ends with the program: the one that has the
+/// terminal never waits for a broker, so that Ctrl-C always gives the terminal back, and at once.
+fn look_again_and_again(client: AdminClient, pause: Duration) -> Receiver<Look> {
+    let (looks, receiver) = sync_channel(1);
+    std::thread::spawn(move || {
+        loop {
+            let look = Sample::take(&client);
+            let is_end = look.is_err();
+            if looks.send(look).is_err() || is_end {
+                return;
+            }
+            std::thread::sleep(pause);
+        }
+    });
+    receiver
+}
+
+/// What a look saw, or that the broker is lost.
+type Look = Result<Sample, Failure>;
+
+/// The next look; nothing once Ctrl-C was pressed.
+fn next(looks: &Receiver<Look>, interrupted: &AtomicBool) -> Option<Look> {
+    while !interrupted.load(Ordering::Relaxed) {
+        match looks.recv_timeout(TURN) {
+            Ok(look) => return Some(look),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return None,
+        }
+    }
+    None
 }
 
 /// Shows one picture after the other until Ctrl-C is pressed.
@@ -83,18 +125,15 @@ fn top(args: &TopArgs) -> Result<(), Failure> {
 /// The broker is lost.
 fn show(
     args: &TopArgs,
-    client: &AdminClient,
+    looks: &Receiver<Look>,
     is_screen: bool,
     mut before: Sample,
     interrupted: &AtomicBool,
 ) -> Result<(), Failure> {
     let language = args.lang.unwrap_or_else(language_of_environment);
     let zone = TimeZone::system();
-    loop {
-        if !wait(args.every.max(PAUSE_MIN), interrupted) {
-            return Ok(());
-        }
-        let now = Sample::take(client)?;
+    while let Some(now) = next(looks, interrupted) {
+        let now = now?;
         let at_ms = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default();
         let time = clock(at_ms, &zone, "%H:%M:%S");
         let size = if is_screen { size() } else { SIZE };
@@ -115,18 +154,7 @@ fn show(
         }
         before = now;
     }
-}
-
-/// Waits; `false`: Ctrl-C was pressed.
-fn wait(time: Duration, interrupted: &AtomicBool) -> bool {
-    let begun = Instant::now();
-    while begun.elapsed() < time {
-        if interrupted.load(Ordering::Relaxed) {
-            return false;
-        }
-        std::thread::sleep(TURN);
-    }
-    true
+    Ok(())
 }
 
 /// Of the terminal.

@@ -129,3 +129,19 @@ fn a_tree_is_live_and_gives_the_terminal_back() {
         assert!(shown.ends_with("\x1b[?25h\x1b[?1049l"), "{shown}");
     }
 }
+
+/// The second Ctrl-C comes before the first can have been looked at.
+#[test]
+fn top_gives_the_terminal_back_however_often_it_is_interrupted() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = "[broker]\nshards = 1\n";
+    let mut broker = Broker::start(&dir.path().join("broker"), config, |_| ());
+    drop(broker.take_stderr());
+    let line = ["top", "--dir", "broker", "--every", "1s"];
+    for end in ["\x03", "\x03\x03\x03"] {
+        let (shown, is_done) = at_a_terminal(dir.path(), &line, &[("\x1b[J", end)]);
+        assert!(is_done, "{shown}");
+        assert!(shown.starts_with("\x1b[?1049h\x1b[?25l"), "{shown}");
+        assert!(shown.ends_with("\x1b[?25h\x1b[?1049l"), "{shown}");
+    }
+}
