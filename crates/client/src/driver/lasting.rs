@@ -22,6 +22,10 @@ pub struct Reconnect {
     pub attempts_max: Option<u32>,
     /// Seed of the jitter; `None` draws one.
     pub jitter_seed: Option<u64>,
+    /// Which ends of a connection, and refusals of a later attempt, are the end for good:
+    /// [`LastingEvent::Ended`] follows at once, however full the queue of events is. The other client
+    /// of a [`columba_codec::ReasonCode::SessionTakenOver`] is not thrown out in its turn, if this says so.
+    pub is_final: fn(&CloseCause) -> bool,
 }
 
 impl Default for Reconnect {
@@ -31,6 +35,7 @@ impl Default for Reconnect {
             longest_delay: Duration::from_secs(60),
             attempts_max: None,
             jitter_seed: None,
+            is_final: |_| false,
         }
     }
 }
@@ -118,6 +123,7 @@ impl Client {
             clean_start: cleans,
             backoff: Backoff::new(reconnect.first_delay, reconnect.longest_delay),
             attempts_max: reconnect.attempts_max.unwrap_or(u32::MAX),
+            is_final: reconnect.is_final,
             random: Random(reconnect.jitter_seed.unwrap_or_else(draw_seed)),
         };
         let (client, receiver) = Self::open(options, session, Some(link)).await?;

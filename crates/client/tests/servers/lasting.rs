@@ -59,6 +59,37 @@ async fn a_server_without_memory_is_asked_for_subscriptions_again() {
 }
 
 #[tokio::test]
+async fn an_end_that_is_final_is_not_come_back_from_even_if_nobody_takes_events() {
+    let server = Mosquitto::start().await;
+    let mut options = server.options(Version::V5, "taken");
+    options.events_max = 1;
+    let reconnect = Reconnect {
+        is_final: |cause| matches!(cause, CloseCause::ByServer(_)),
+        ..at_once()
+    };
+    let (_client, mut events) = Client::connect_lasting(options.clone(), reconnect)
+        .await
+        .expect("connects");
+    let (other, mut other_events) = Client::connect(options).await.expect("connects");
+    match tokio::time::timeout(PATIENCE, events.next()).await {
+        Ok(Some(LastingEvent::Ended(ended))) => {
+            assert!(matches!(ended.cause, CloseCause::ByServer(_)), "{ended:?}");
+        }
+        other => panic!("unexpected {other:?}"),
+    }
+    // Nobody has thrown the other client out.
+    other.disconnect(ReasonCode::Success, PATIENCE).await;
+    let ended = loop {
+        match other_events.next().await {
+            Some(Event::Ended(ended)) => break ended,
+            Some(_) => {}
+            None => panic!("no end"),
+        }
+    };
+    assert_eq!(ended.cause, CloseCause::Requested);
+}
+
+#[tokio::test]
 async fn leaving_while_the_server_is_gone_ends_in_time_and_says_what_is_left() {
     let server = Mosquitto::start().await;
     let mut options = server.options(Version::V5, "leaves");

@@ -24,6 +24,7 @@ pub(in crate::driver) struct LastingLink {
     pub(in crate::driver) clean_start: bool,
     pub(in crate::driver) backoff: Backoff,
     pub(in crate::driver) attempts_max: u32,
+    pub(in crate::driver) is_final: fn(&CloseCause) -> bool,
     pub(in crate::driver) random: Random,
 }
 
@@ -50,7 +51,8 @@ impl Task {
         }
         loop {
             let gives_up = self.abandoned || link.backoff.attempts() >= link.attempts_max;
-            if gives_up || matches!(cause, CloseCause::Requested | CloseCause::Options(_)) {
+            let is_over = matches!(cause, CloseCause::Requested | CloseCause::Options(_));
+            if gives_up || is_over || (link.is_final)(&cause) {
                 self.closed = Some(cause);
                 return false;
             }
