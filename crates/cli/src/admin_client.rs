@@ -104,6 +104,8 @@ impl AdminArgs {
 pub struct AdminClient {
     target: Target,
     token: Option<String>,
+    /// What the command calls the option with the URL.
+    url_option: &'static str,
 }
 
 #[derive(Clone, Debug)]
@@ -125,15 +127,27 @@ impl AdminClient {
     /// # Errors
     /// There is no such instance, or the URL is none.
     pub(crate) fn new(args: &AdminArgs) -> Result<Self, Failure> {
+        Self::with_url_option(args, "--url")
+    }
+
+    /// The same for a command whose option with the URL has another name.
+    ///
+    /// # Errors
+    /// As for [`Self::new`].
+    pub(crate) fn with_url_option(
+        args: &AdminArgs,
+        url_option: &'static str,
+    ) -> Result<Self, Failure> {
         let args = args.filled()?;
         let target = match (&args.url, &args.dir) {
             (Some(url), None) => target_of(url, args.cafile.clone())?,
-            (_, Some(dir)) => Target::Socket(socket_of(dir)?),
-            (None, None) => Target::Socket(socket_of(Path::new(DEFAULT_DIR))?),
+            (_, Some(dir)) => Target::Socket(socket_of(dir, url_option)?),
+            (None, None) => Target::Socket(socket_of(Path::new(DEFAULT_DIR), url_option)?),
         };
         Ok(Self {
             target,
             token: args.token,
+            url_option,
         })
     }
 
@@ -259,15 +273,20 @@ impl AdminClient {
         let name = self.name();
         let closed = |error: &io::Error| {
             let failure = Failure::new(format!("no broker answers at {name}: {error}"));
+            let url_option = self.url_option;
             let fix = match &self.target {
-                Target::Socket(_) => {
-                    "start it with `columba run`, name its directory with --dir, or use --url"
+                Target::Socket(_) => format!(
+                    "start it with `columba run`, name its directory with --dir, or use {url_option}"
+                ),
+                Target::Http { .. } => {
+                    "check the URL, and `bind` under [admin] of the broker".to_owned()
                 }
-                Target::Http { .. } => "check the URL, and `bind` under [admin] of the broker",
             };
             match error.kind() {
                 io::ErrorKind::PermissionDenied => failure
-                    .fix("be the user that the broker runs as, or root; or use --url and --token")
+                    .fix(format!(
+                        "be the user that the broker runs as, or root; or use {url_option} and --token"
+                    ))
                     .unauthorized(),
                 _ => failure.fix(fix).unreachable(),
             }
@@ -328,11 +347,11 @@ pub(crate) fn encoded(text: &str) -> String {
 }
 
 /// The socket of an instance.
-fn socket_of(dir: &Path) -> Result<PathBuf, Failure> {
+fn socket_of(dir: &Path, url_option: &str) -> Result<PathBuf, Failure> {
     let location = Location::of_directory(dir);
     let text = std::fs::read_to_string(&location.config_file).map_err(|error| {
         let what = format!("there is no instance in {}: {error}", dir.display());
-        let fix = "name its directory with --dir, or a broker elsewhere with --url";
+        let fix = format!("name its directory with --dir, or a broker elsewhere with {url_option}");
         Failure::new(what).fix(fix).faulty()
     })?;
     let name = location.config_file.display().to_string();

@@ -47,18 +47,14 @@ impl ApiArgs {
     /// # Errors
     /// There is no such instance, or the URL is none.
     pub(crate) fn client(&self, connection: &ConnectionArgs) -> Result<AdminClient, Failure> {
-        AdminClient::new(&AdminArgs {
+        let args = AdminArgs {
             dir: self.dir.clone(),
             url: self.api.clone(),
             token: self.token.clone(),
             cafile: connection.cafile().cloned(),
             context: connection.context().map(str::to_owned),
-        })
+        };
+        // To `pub` and `sub` --url is the MQTT server's.
+        AdminClient::with_url_option(&args, "--api")
     }
-}
-
-/// What happened and what to do, with the names that options have here.
-pub(crate) fn sentence(failure: &Failure) -> String {
-    // To `pub` and `sub` --url is the MQTT server's.
-    failure.sentence().replace("--url", "--api")
 }

@@ -14,8 +14,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use columba_client::driver::{Address, Client, ConnectError, ConnectOptions, Events, TlsOptions};
-use columba_client::{CloseCause, Message, Session, SessionOptions, Will};
+use columba_client::driver::{
+    Address, Client, ConnectError, ConnectOptions, Events, LastingEvents, Reconnect, TlsOptions,
+};
+use columba_client::{Accepted, CloseCause, Message, Session, SessionOptions, Will};
 use columba_codec::{QoS, ReasonCode, Version};
 
 use crate::context::{self, Chosen, Context};
@@ -235,6 +237,16 @@ impl Talk {
         if !self.quiet {
             eprintln!("{sentence}");
         }
+    }
+
+    /// What `-d` shows of a connection that the server has accepted.
+    pub(crate) fn accepted(self, accepted: &Accepted) {
+        self.debug(|| {
+            format!(
+                "Connected as '{}', session present: {}, keep alive: {} s",
+                accepted.client_id, accepted.session_present, accepted.keep_alive_secs
+            )
+        });
     }
 
     /// What `-d` shows.
@@ -523,35 +535,41 @@ impl Plan {
         connected.map_err(|error| connect_trouble(&error))
     }
 
-    /// Whether the session outlives the connection.
-    pub(crate) fn keeps_session(&self) -> bool {
-        !self.options.clean_start
-    }
-
-    /// Connects again with the session of an earlier connection, which knows what has come already.
-    pub(crate) async fn resume(&self, session: Session) -> Result<(Client, Events), ConnectError> {
-        let address = &self.options.address;
-        self.talk
-            .debug(|| format!("Connecting to {address} with the session so far"));
-        Client::resume(self.options.clone(), session).await
+    /// [`Self::connect`] for a connection that comes back by itself.
+    pub(crate) async fn connect_lasting(
+        &mut self,
+        reconnect: &Reconnect,
+    ) -> Result<(Client, LastingEvents), Trouble> {
+        let connected = self
+            .connect_with(|options| {
+                // Who asks on each connection for what he wants needs no session that does.
+                let session = Session::new(options.session.clone());
+                Client::resume_lasting(options, reconnect.clone(), session)
+            })
+            .await;
+        connected.map_err(|error| connect_trouble(&error))
     }
 
     /// [`Self::connect`], for those who look at the error.
     pub(crate) async fn try_connect(&mut self) -> Result<(Client, Events), ConnectError> {
+        self.connect_with(Client::connect).await
+    }
+
+    async fn connect_with<E, Connecting>(
+        &mut self,
+        connect: impl Fn(ConnectOptions) -> Connecting,
+    ) -> Result<(Client, E), ConnectError>
+    where
+        Connecting: Future<Output = Result<(Client, E), ConnectError>>,
+    {
         loop {
             let version = self.options.session.version;
             let address = &self.options.address;
             self.talk
                 .debug(|| format!("Connecting to {address} with MQTT {version}"));
-            match Client::connect(self.options.clone()).await {
+            match connect(self.options.clone()).await {
                 Ok((client, events)) => {
-                    let accepted = client.accepted();
-                    self.talk.debug(|| {
-                        format!(
-                            "Connected as '{}', session present: {}, keep alive: {} s",
-                            accepted.client_id, accepted.session_present, accepted.keep_alive_secs
-                        )
-                    });
+                    self.talk.accepted(client.accepted());
                     return Ok((client, events));
                 }
                 Err(ConnectError::Mqtt(CloseCause::Refused { answer, .. }))

@@ -5,9 +5,6 @@ mod progress;
 mod replay;
 
 use std::collections::VecDeque;
-use std::ffi::OsString;
-use std::io::{BufRead, Read};
-use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -16,16 +13,16 @@ use clap::{ArgGroup, Args};
 use columba_client::driver::{Client, Event, Events, Pending};
 use columba_client::{Answer, CloseCause, Failure, Message, MessageProperties, advice};
 use columba_codec::{QoS, ReasonCode};
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use crate::api::ApiArgs;
 use crate::connection::{
-    ConnectionArgs, EXIT_LOST, Plan, Trouble, close_trouble, parse_qos, read_file, run_to_end,
+    ConnectionArgs, EXIT_LOST, Plan, Trouble, close_trouble, parse_qos, run_to_end,
 };
 use crate::events::duration;
 use crate::mosquitto;
+use crate::payload::{Payload, PayloadArgs, stdin_lines};
 use fate::Sender;
 use progress::Progress;
 use replay::{Replay, Speed};
@@ -34,7 +31,6 @@ use replay::{Replay, Speed};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Messages that may be on their way without their answers having been looked at.
 const UNSEEN_ANSWERS_MAX: usize = 1_000;
-const LINES_MAX: usize = 64;
 
 /// Publish messages. Exits with 0 if the server took all of them, else with the reason code of
 /// the first refusal.
@@ -55,21 +51,8 @@ pub struct PublishArgs {
         required_unless_present_any = ["url", "replay"]
     )]
     topic: Option<String>,
-    /// The message
-    #[arg(short, long, allow_hyphen_values = true)]
-    message: Option<OsString>,
-    /// A message of no bytes; with -r it removes the retained one
-    #[arg(short, long)]
-    null_message: bool,
-    /// A file as the message
-    #[arg(short, long)]
-    file: Option<PathBuf>,
-    /// All of stdin as the message
-    #[arg(short, long)]
-    stdin_file: bool,
-    /// Every line of stdin as a message
-    #[arg(short = 'l', long)]
-    stdin_line: bool,
+    #[command(flatten)]
+    payload: PayloadArgs,
     /// QoS: 0, 1 or 2
     #[arg(short, long, value_parser = parse_qos, default_value = "0")]
     qos: QoS,
@@ -148,7 +131,7 @@ async fn publish(args: PublishArgs, mut plan: Plan, sender: &mut Sender) -> Resu
     let topic = topic.ok_or_else(|| Trouble::usage("there is no topic: add -t TOPIC"))?;
     let delay = Duration::try_from_secs_f64(args.repeat_delay)
         .map_err(|_| Trouble::usage("--repeat-delay takes seconds of 0 or more"))?;
-    let payload = whole_payload(&args)?;
+    let payload = args.payload.read().await?;
     let (client, events) = plan.connect().await?;
     let client_id = client.accepted().client_id.clone();
     let ended = tokio::spawn(watch(events, plan.talk));
@@ -166,8 +149,8 @@ async fn publish(args: PublishArgs, mut plan: Plan, sender: &mut Sender) -> Resu
     };
     let sent = match (replay, payload) {
         (Some(replay), _) => publisher.replay(replay).await,
-        (None, Some(payload)) => publisher.repeat(payload, delay).await,
-        (None, None) => publisher.lines().await,
+        (None, Payload::Whole(payload)) => publisher.repeat(payload, delay).await,
+        (None, Payload::Lines) => publisher.lines().await,
     };
     let sent = match sent {
         Ok(()) => publisher.look_at_answers(0).await,
@@ -175,28 +158,6 @@ async fn publish(args: PublishArgs, mut plan: Plan, sender: &mut Sender) -> Resu
     };
     sender.client_id = publisher.is_sent.then_some(client_id);
     publisher.finish(sent, ended).await
-}
-
-/// The one message, or `None` for `-l` and `--replay`.
-fn whole_payload(args: &PublishArgs) -> Result<Option<Vec<u8>>, Trouble> {
-    if args.stdin_line || args.replay.is_some() {
-        return Ok(None);
-    }
-    if let Some(path) = &args.file {
-        return read_file(path).map(Some);
-    }
-    if args.stdin_file {
-        let mut payload = Vec::new();
-        let read = std::io::stdin().lock().read_to_end(&mut payload);
-        return match read {
-            Ok(0) => Err(Trouble::usage(
-                "stdin is empty; a message of no bytes is sent with -n",
-            )),
-            Ok(_) => Ok(Some(payload)),
-            Err(error) => Err(Trouble::usage(format!("cannot read stdin: {error}"))),
-        };
-    }
-    Ok(Some(args.message.clone().unwrap_or_default().into_vec()))
 }
 
 struct Publisher {
@@ -409,26 +370,4 @@ async fn watch(mut events: Events, talk: crate::connection::Talk) -> Option<Trou
         }
     }
     None
-}
-
-/// Reads stdin on a thread of its own, which ends with the program.
-pub(crate) fn stdin_lines() -> mpsc::Receiver<std::io::Result<Vec<u8>>> {
-    let (lines, receiver) = mpsc::channel(LINES_MAX);
-    std::thread::spawn(move || {
-        let mut stdin = std::io::stdin().lock();
-        loop {
-            let mut line = Vec::new();
-            let read = stdin.read_until(b'\n', &mut line);
-            let item = match read {
-                Ok(0) => return,
-                Ok(_) => Ok(line.strip_suffix(b"\n").map(<[u8]>::to_vec).unwrap_or(line)),
-                Err(error) => Err(error),
-            };
-            let is_error = item.is_err();
-            if lines.blocking_send(item).is_err() || is_error {
-                return;
-            }
-        }
-    });
-    receiver
 }

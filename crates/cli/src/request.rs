@@ -1,29 +1,20 @@
 //! `columba rr`: publishes a request, waits for the response and prints it.
 
-use std::ffi::OsString;
-use std::io::{self, Read as _};
-use std::os::unix::ffi::OsStringExt as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{ArgGroup, Args};
 use columba_client::driver::{Client, Event, Events};
-use columba_client::{Failure, Message, Subscription, advice};
-use columba_codec::packet::{RetainHandling, SubscribeOptions};
-use columba_codec::{QoS, ReasonCode};
+use columba_client::{Failure, Message, advice};
+use columba_codec::ReasonCode;
 
 use crate::connection::{
-    ConnectionArgs, EXIT_LOST, EXIT_TIMEOUT, Plan, Trouble, close_trouble, parse_qos, read_file,
-    run_to_end,
+    ConnectionArgs, EXIT_LOST, EXIT_TIMEOUT, Plan, Trouble, close_trouble, run_to_end,
 };
 use crate::failure;
-use crate::publish::stdin_lines;
-use crate::subscribe::parse_retain_handling;
+use crate::payload::{Payload, PayloadArgs, stdin_lines};
+use crate::receive::{PATIENCE, ReceiveArgs, timed_out};
 use crate::subscribe::print::OutputArgs;
-
-/// How long the server may take when leaving.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Publish a request with a response topic, wait for the response and print it. Exits with 0 after
 /// a response, with 27 when -W runs out, else with the code that the server gave.
@@ -42,36 +33,10 @@ pub struct RequestArgs {
     /// Topic on which the response comes
     #[arg(short = 'e', long, value_name = "TOPIC")]
     response_topic: String,
-    /// The request
-    #[arg(short, long)]
-    message: Option<OsString>,
-    /// A request of no bytes
-    #[arg(short, long)]
-    null_message: bool,
-    /// A file as the request
-    #[arg(short, long)]
-    file: Option<PathBuf>,
-    /// All of stdin as the request
-    #[arg(short, long)]
-    stdin_file: bool,
-    /// Every line of stdin as a request, each after the response to the one before
-    #[arg(short = 'l', long)]
-    stdin_line: bool,
-    /// QoS of the request, and the highest of the response: 0, 1 or 2
-    #[arg(short, long, value_parser = parse_qos, default_value = "0")]
-    qos: QoS,
-    /// Do not take a message with RETAIN for the response
-    #[arg(short = 'R')]
-    no_retained: bool,
-    /// Keep RETAIN as it was published (MQTT 5)
-    #[arg(long)]
-    retain_as_published: bool,
-    /// When retained messages are sent (MQTT 5): always, new or never
-    #[arg(long, value_name = "WHEN", value_parser = parse_retain_handling, default_value = "always")]
-    retain_handling: RetainHandling,
-    /// Leave after this many seconds without the response to a request
-    #[arg(short = 'W', long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
-    timeout: Option<u64>,
+    #[command(flatten)]
+    payload: PayloadArgs,
+    #[command(flatten)]
+    receive: ReceiveArgs,
     /// Print how long the response took
     #[arg(long)]
     latency: bool,
@@ -93,12 +58,8 @@ pub fn run(args: RequestArgs) -> ExitCode {
 async fn request(args: RequestArgs, mut plan: Plan) -> Result<u8, Trouble> {
     let topic = args.topic.clone().or_else(|| plan.url_topic.clone());
     let topic = topic.ok_or_else(|| Trouble::usage("there is no topic: add -t TOPIC"))?;
-    let patience = args.timeout.map(Duration::from_secs);
-    let whole = match (args.stdin_line, args.stdin_file) {
-        (true, _) => None,
-        (false, true) => Some(within(patience, read_stdin()).await?),
-        (false, false) => Some(payload(&args)?),
-    };
+    let patience = args.receive.patience();
+    let payload = within(patience, args.payload.read()).await?;
     let (client, mut events) = within(patience, async {
         let (client, events) = plan.connect().await?;
         subscribe(&args, &plan, &client).await?;
@@ -111,9 +72,9 @@ async fn request(args: RequestArgs, mut plan: Plan) -> Result<u8, Trouble> {
         client: client.clone(),
         topic,
     };
-    let answered = match whole {
-        Some(payload) => within(patience, requester.exchange(&mut events, payload)).await,
-        None => requester.exchange_lines(&mut events, patience).await,
+    let answered = match payload {
+        Payload::Whole(payload) => within(patience, requester.exchange(&mut events, payload)).await,
+        Payload::Lines => requester.exchange_lines(&mut events, patience).await,
     };
     let is_timed_out = matches!(&answered, Err(trouble) if trouble.exit == EXIT_TIMEOUT);
     // A server that has not answered so far is not waited for once more.
@@ -137,51 +98,16 @@ async fn within<T>(
     let ended = tokio::time::timeout(patience, step).await;
     ended.unwrap_or_else(|_| {
         let seconds = patience.as_secs();
-        Err(Trouble {
-            sentence: format!("Timed out: no response came within {seconds} s"),
-            exit: EXIT_TIMEOUT,
-        })
+        Err(timed_out(format!(
+            "Timed out: no response came within {seconds} s"
+        )))
     })
-}
-
-/// All of stdin, read on a thread of its own: it may never end.
-async fn read_stdin() -> Result<Vec<u8>, Trouble> {
-    let read = tokio::task::spawn_blocking(|| {
-        let mut payload = Vec::new();
-        io::stdin()
-            .lock()
-            .read_to_end(&mut payload)
-            .map(|_| payload)
-    });
-    match read.await.unwrap_or_else(|error| Err(error.into())) {
-        Ok(payload) if payload.is_empty() => Err(Trouble::usage(
-            "stdin is empty; a request of no bytes is sent with -n",
-        )),
-        Ok(payload) => Ok(payload),
-        Err(error) => Err(Trouble::usage(format!("cannot read stdin: {error}"))),
-    }
-}
-
-fn payload(args: &RequestArgs) -> Result<Vec<u8>, Trouble> {
-    if let Some(path) = &args.file {
-        return read_file(path);
-    }
-    Ok(args.message.clone().unwrap_or_default().into_vec())
 }
 
 /// Subscribes to the response topic; without that there is nothing to wait for.
 async fn subscribe(args: &RequestArgs, plan: &Plan, client: &Client) -> Result<(), Trouble> {
-    let options = SubscribeOptions {
-        qos: args.qos,
-        no_local: false,
-        retain_as_published: args.retain_as_published,
-        retain_handling: args.retain_handling,
-    };
-    let subscription = Subscription {
-        filters: vec![(args.response_topic.clone(), options)],
-        identifier: plan.properties.subscribe_identifier,
-        user_properties: plan.properties.subscribe_user_properties.clone(),
-    };
+    let filters = std::slice::from_ref(&args.response_topic);
+    let subscription = args.receive.subscription(filters, false, plan);
     let answer = client.subscribe(subscription).await;
     let answer = answer.map_err(|failure| trouble("subscribe to the response topic", &failure))?;
     match answer.codes.first() {
@@ -220,7 +146,7 @@ impl Requester {
 
     /// Sends a request and waits until the response is printed.
     async fn exchange(&mut self, events: &mut Events, payload: Vec<u8>) -> Result<(), Trouble> {
-        let mut message = Message::new(&self.topic, payload).with_qos(self.args.qos);
+        let mut message = Message::new(&self.topic, payload).with_qos(self.args.receive.qos);
         if self.plan.version().has_properties() {
             message.properties = self.plan.properties.publish.clone();
             message.properties.response_topic = Some(self.args.response_topic.clone());
@@ -270,7 +196,7 @@ impl Requester {
             };
             match event {
                 Some(Event::Message(incoming)) => {
-                    if args.no_retained && incoming.message.retain {
+                    if args.receive.no_retained && incoming.message.retain {
                         continue;
                     }
                     return args

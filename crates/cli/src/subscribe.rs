@@ -17,31 +17,29 @@ use std::cell::RefCell;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use columba_client::driver::{Client, Ended, Event, Events};
+use columba_client::driver::{Client, ConnectError, LastingEvent, LastingEvents};
 use columba_client::{CloseCause, FilterAnswer, Incoming, Subscription, advice};
-use columba_codec::packet::{RetainHandling, SubscribeOptions};
+use columba_codec::ReasonCode;
 use columba_codec::topic::matches;
-use columba_codec::{QoS, ReasonCode};
 use tokio::time::{Instant, sleep_until};
 
 use crate::api::ApiArgs;
 use crate::connection::{
-    ConnectionArgs, EXIT_LOST, EXIT_TIMEOUT, Plan, Talk, Trouble, close_trouble, parse_qos,
-    run_to_end,
+    ConnectionArgs, EXIT_LOST, Plan, Talk, Trouble, close_trouble, connect_trouble, run_to_end,
 };
 use crate::mosquitto;
+use crate::receive::{PATIENCE, ReceiveArgs, timed_out};
 use crate::record::Recorder;
+use again::may_pass;
 use print::OutputArgs;
 use removal::Removals;
 use silence::{Asker, Silence};
 use view::{Show, ViewArgs};
-
-/// How long the server may take when leaving.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Subscribe and print the messages. Exits with 0 when told to stop or after -C messages, with 27
 /// when -W runs out, else with the code that the server gave.
@@ -61,33 +59,20 @@ pub struct SubscribeArgs {
     /// Topic filter to unsubscribe from; may be given more than once
     #[arg(short = 'U', long, value_name = "FILTER", allow_hyphen_values = true)]
     unsubscribe: Vec<String>,
-    /// Highest QoS to receive with: 0, 1 or 2
-    #[arg(short, long, value_parser = parse_qos, default_value = "0")]
-    qos: QoS,
+    #[command(flatten)]
+    receive: ReceiveArgs,
     /// Leave after this many messages
     #[arg(short = 'C', long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
-    /// Leave after this many seconds
-    #[arg(short = 'W', long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
-    timeout: Option<u64>,
     /// Leave as soon as the server has answered the subscriptions
     #[arg(short = 'E')]
     exit_after_subscribing: bool,
-    /// Do not print messages that come with RETAIN
-    #[arg(short = 'R', conflicts_with = "retained_only")]
-    no_retained: bool,
     /// Print only messages that come with RETAIN; leave at the first without
-    #[arg(long)]
+    #[arg(long, conflicts_with = "no_retained")]
     retained_only: bool,
     /// Remove every retained message that comes
     #[arg(long)]
     remove_retained: bool,
-    /// Keep RETAIN as it was published (MQTT 5)
-    #[arg(long)]
-    retain_as_published: bool,
-    /// When retained messages are sent (MQTT 5): always, new or never
-    #[arg(long, value_name = "WHEN", value_parser = parse_retain_handling, default_value = "always")]
-    retain_handling: RetainHandling,
     /// Do not receive what this client publishes itself (MQTT 5)
     #[arg(long)]
     no_local: bool,
@@ -138,15 +123,16 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
     let recorder = recorder.map_err(Trouble::usage)?;
     plan.receive_no_more_than(args.count);
     plan.acknowledge_by_hand();
-    let deadline = args
-        .timeout
-        .map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let patience = args.receive.patience();
+    let deadline = patience.map(|patience| Instant::now() + patience);
+    let reconnect = again::reconnect();
+    let connecting = plan.connect_lasting(&reconnect);
     let connected = match deadline {
-        Some(deadline) => tokio::time::timeout_at(deadline, plan.connect()).await,
-        None => Ok(plan.connect().await),
+        Some(deadline) => tokio::time::timeout_at(deadline, connecting).await,
+        None => Ok(connecting.await),
     };
     let Ok(connected) = connected else {
-        return Err(timed_out());
+        return Err(out_of_time());
     };
     let (client, events) = connected?;
     let show = Show::new(&args.view, &args.output).map_err(|error| Trouble {
@@ -162,19 +148,28 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
         client,
         recorder,
         silence,
+        is_connected: true,
         printed: 0,
     };
-    let outcome = keep_receiving(&mut printer, events, &mut plan, deadline).await;
+    let outcome = receive(&mut printer, events, &plan, deadline).await;
     // First of all the terminal is given back: the server may take its time.
     let finished = printer.show.finish();
-    if let Some(removals) = printer.removals.take().filter(|_| outcome.is_ok()) {
+    // Without a connection nothing that waits gets done.
+    let is_connected = printer.is_connected;
+    let removes = outcome.is_ok() && is_connected;
+    if let Some(removals) = printer.removals.take().filter(|_| removes) {
         tokio::select! {
             () = removals.finish() => {}
             () = interrupted() => {}
         }
     }
     let client = &printer.client;
-    let left = client.disconnect(ReasonCode::Success, PATIENCE).await;
+    let patience = if is_connected {
+        PATIENCE
+    } else {
+        Duration::ZERO
+    };
+    let left = client.disconnect(ReasonCode::Success, patience).await;
     plan.talk
         .debug(|| format!("Disconnected, {left} messages unfinished"));
     match finished.map_err(|error| of_output(&error)) {
@@ -213,72 +208,6 @@ async fn explanation(silence: &mut Option<Silence>) -> Vec<String> {
     }
 }
 
-/// Receives until there is a reason to leave that a new connection does not mend.
-async fn keep_receiving(
-    printer: &mut Printer,
-    mut events: Events,
-    plan: &mut Plan,
-    deadline: Option<Instant>,
-) -> Result<u8, Trouble> {
-    let talk = plan.talk;
-    loop {
-        let said = RefCell::default();
-        let requests = request(
-            printer.client.clone(),
-            subscription(&printer.args, plan),
-            printer.args.unsubscribe.clone(),
-            talk,
-            &said,
-        );
-        let ended = match receive(printer, events, requests, &said, deadline).await? {
-            Reason::Done(exit) => return Ok(exit),
-            Reason::Ended(ended) => ended,
-        };
-        let trouble = close_trouble(&ended.cause, ended.transport_error.as_ref());
-        if !again::is_worth_it(&ended.cause) {
-            return Err(trouble);
-        }
-        let sentence = format!("{}; connecting again", trouble.sentence);
-        printer.show.warn(talk, &sentence);
-        (printer.client, events) = tokio::select! {
-            connected = again::connect(plan, ended.session) => connected?,
-            () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
-                return Err(timed_out());
-            }
-            left = printer.show.until_left() => return after_output(left),
-            () = interrupted() => return Ok(0),
-        };
-        // What waits for the old connection comes again with the subscription.
-        if let Some(removals) = &mut printer.removals {
-            *removals = Removals::new(printer.client.clone());
-        }
-    }
-}
-
-fn subscription(args: &SubscribeArgs, plan: &Plan) -> Subscription {
-    let mut options = SubscribeOptions {
-        qos: args.qos,
-        no_local: args.no_local,
-        retain_as_published: args.retain_as_published,
-        retain_handling: args.retain_handling,
-    };
-    if !plan.version().has_properties() && mosquitto::called_as().is_some() {
-        // Mosquitto's client does not send what MQTT 3 does not have.
-        options = SubscribeOptions::from_qos(args.qos);
-    } else if plan.version().has_properties() && args.no_retained {
-        options.retain_handling = RetainHandling::DoNotSend;
-    }
-    Subscription {
-        filters: args
-            .topic
-            .iter()
-            .map(|filter| (filter.clone(), options))
-            .collect(),
-        identifier: plan.properties.subscribe_identifier,
-        user_properties: plan.properties.subscribe_user_properties.clone(),
-    }
-}
-
 /// Sends SUBSCRIBE and UNSUBSCRIBE and judges the answers; what the server refused goes to `said`.
 async fn request(
     client: Client,
@@ -288,7 +217,8 @@ async fn request(
     said: &RefCell<Vec<String>>,
 ) -> Result<(), Trouble> {
     let failed = |what: &str, failure: columba_client::Failure| {
-        let lost = failure == columba_client::Failure::ConnectionLost;
+        use columba_client::Failure;
+        let lost = matches!(failure, Failure::ConnectionLost | Failure::NotConnected);
         let exit = if lost { EXIT_LOST } else { 1 };
         Trouble {
             sentence: format!("cannot {what}: {failure}"),
@@ -352,44 +282,44 @@ fn grant_name(code: ReasonCode) -> &'static str {
     }
 }
 
-/// Why no more is received.
-enum Reason {
-    /// There is no more to do; with the exit code.
-    Done(u8),
-    /// The connection is over, and nobody asked for it.
-    Ended(Box<Ended>),
-}
-
-/// Prints what comes until there is a reason to leave.
+/// Prints what comes until there is a reason to leave that a new connection does not mend; with the
+/// exit code. The server is asked on each connection, as Mosquitto's client does: it may have
+/// forgotten.
 async fn receive(
     printer: &mut Printer,
-    mut events: Events,
-    requests: impl Future<Output = Result<(), Trouble>>,
-    said: &RefCell<Vec<String>>,
+    mut events: LastingEvents,
+    plan: &Plan,
     deadline: Option<Instant>,
-) -> Result<Reason, Trouble> {
-    let mut requests = std::pin::pin!(requests);
-    let mut requested = false;
+) -> Result<u8, Trouble> {
+    let said = RefCell::default();
+    let ask = |printer: &Printer| {
+        let args = &printer.args;
+        request(
+            printer.client.clone(),
+            args.receive.subscription(&args.topic, args.no_local, plan),
+            args.unsubscribe.clone(),
+            plan.talk,
+            &said,
+        )
+    };
+    let mut requests = std::pin::pin!(Some(ask(printer)));
+    let mut client_id = printer.client.accepted().client_id.clone();
     let mut interrupt = std::pin::pin!(interrupted());
     loop {
         let event = tokio::select! {
-            result = &mut requests, if !requested => {
-                requested = true;
+            result = answer(requests.as_mut()) => {
+                requests.set(None);
                 for sentence in said.take() {
                     printer.show.warn(printer.talk, &sentence);
                 }
                 match result {
-                    Ok(()) if printer.args.exit_after_subscribing => return Ok(Reason::Done(0)),
-                    Ok(()) => {
-                        if let Some(silence) = &mut printer.silence {
-                            silence.begin(&printer.client.accepted().client_id);
-                        }
-                        continue;
-                    }
+                    Ok(()) if printer.args.exit_after_subscribing => return Ok(0),
+                    Ok(()) => printer.begin_silence(&client_id),
                     // The end of the connection comes as an event and knows more.
-                    Err(trouble) if trouble.exit == EXIT_LOST => continue,
+                    Err(trouble) if trouble.exit == EXIT_LOST => {}
                     Err(trouble) => return Err(trouble),
                 }
+                continue;
             }
             event = events.next() => event,
             lines = explanation(&mut printer.silence) => {
@@ -400,27 +330,50 @@ async fn receive(
             }
             () = printer.show.tick() => match printer.show.on_tick() {
                 Ok(false) => continue,
-                Ok(true) => return Ok(Reason::Done(0)),
-                Err(error) => return after_output(Err(error)).map(Reason::Done),
+                Ok(true) => return Ok(0),
+                Err(error) => return after_output(Err(error)),
             },
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
-                return Err(timed_out());
+                return Err(out_of_time());
             }
-            () = &mut interrupt => return Ok(Reason::Done(0)),
+            () = &mut interrupt => return Ok(0),
         };
         match event {
-            Some(Event::Message(incoming)) => {
+            Some(LastingEvent::Message(incoming)) => {
                 if printer.on_message(&incoming).await? {
-                    return Ok(Reason::Done(0));
+                    return Ok(0);
                 }
             }
-            Some(Event::Unanswered(sentence)) => printer.show.warn(printer.talk, &sentence),
-            Some(Event::Ended(ended)) if ended.cause == CloseCause::Requested => {
-                return Ok(Reason::Done(0));
+            Some(LastingEvent::Connected(accepted)) => {
+                printer.talk.accepted(&accepted);
+                printer.is_connected = true;
+                client_id.clone_from(&accepted.client_id);
+                requests.set(Some(ask(printer)));
             }
-            Some(Event::Ended(ended)) => return Ok(Reason::Ended(ended)),
-            None => return Ok(Reason::Done(EXIT_LOST)),
+            Some(LastingEvent::Disconnected { error, .. }) => {
+                printer.on_disconnected(error).await?;
+            }
+            Some(LastingEvent::Warning(sentence)) => printer.show.warn(printer.talk, &sentence),
+            Some(LastingEvent::Ended(ended)) if ended.cause == CloseCause::Requested => {
+                return Ok(0);
+            }
+            Some(LastingEvent::Ended(ended)) => {
+                return Err(close_trouble(&ended.cause, ended.transport_error.as_ref()));
+            }
+            // Kinds that a later version of the library may have need nothing done.
+            Some(_) => {}
+            None => return Ok(EXIT_LOST),
         }
+    }
+}
+
+/// The answer to what was asked, if something was.
+async fn answer(
+    request: Pin<&mut Option<impl Future<Output = Result<(), Trouble>>>>,
+) -> Result<(), Trouble> {
+    match request.as_pin_mut() {
+        Some(request) => request.await,
+        None => std::future::pending().await,
     }
 }
 
@@ -432,10 +385,39 @@ struct Printer {
     removals: Option<Removals>,
     recorder: Option<Recorder>,
     silence: Option<Silence>,
+    is_connected: bool,
     printed: u64,
 }
 
 impl Printer {
+    fn begin_silence(&mut self, client_id: &str) {
+        if let Some(silence) = &mut self.silence {
+            silence.begin(client_id);
+        }
+    }
+
+    /// The connection is gone, or another try has failed.
+    ///
+    /// # Errors
+    /// Trying again is no use.
+    async fn on_disconnected(&mut self, error: ConnectError) -> Result<(), Trouble> {
+        if let Some(silence) = &mut self.silence {
+            silence.pause();
+        }
+        if !may_pass(&error) {
+            // Nor is it tried while this command ends.
+            self.client.abandon().await;
+            return Err(connect_trouble(&error));
+        }
+        if std::mem::replace(&mut self.is_connected, false) {
+            let sentence = format!("{error}; connecting again");
+            self.show.warn(self.talk, &sentence);
+        } else {
+            self.talk.debug(|| error.to_string());
+        }
+        Ok(())
+    }
+
     /// Prints a message and then acknowledges it, and says whether it is time to leave. A message
     /// that did not get as far stays with the server.
     async fn on_message(&mut self, incoming: &Incoming) -> Result<bool, Trouble> {
@@ -467,7 +449,7 @@ impl Printer {
             .filter_out
             .iter()
             .any(|filter| matches(filter, &message.topic));
-        if is_filtered || self.args.no_retained && message.retain {
+        if is_filtered || self.args.receive.no_retained && message.retain {
             return Ok(Some(false));
         }
         if self
@@ -511,11 +493,8 @@ fn after_output(output: io::Result<()>) -> Result<u8, Trouble> {
     }
 }
 
-fn timed_out() -> Trouble {
-    Trouble {
-        sentence: "Timed out: -W has run out".to_owned(),
-        exit: EXIT_TIMEOUT,
-    }
+fn out_of_time() -> Trouble {
+    timed_out("Timed out: -W has run out".to_owned())
 }
 
 /// Whether chance lets a message through.
@@ -538,15 +517,6 @@ pub(crate) async fn interrupted() {
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
-    }
-}
-
-pub(crate) fn parse_retain_handling(text: &str) -> Result<RetainHandling, String> {
-    match text {
-        "0" | "always" => Ok(RetainHandling::Send),
-        "1" | "new" => Ok(RetainHandling::SendIfNew),
-        "2" | "never" => Ok(RetainHandling::DoNotSend),
-        _ => Err("one of always, new and never".to_owned()),
     }
 }
 

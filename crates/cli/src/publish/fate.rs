@@ -76,7 +76,7 @@ pub(super) fn run(args: PublishArgs) -> ExitCode {
 }
 
 fn tell_failure(talk: Talk, failure: &Failure) {
-    let why = crate::api::sentence(failure);
+    let why = failure.sentence();
     talk.warning(&format!("cannot tell what becomes of the message: {why}"));
 }
 

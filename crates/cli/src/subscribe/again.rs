@@ -1,22 +1,31 @@
-//! A subscriber whose connection was lost connects again by itself, as Mosquitto's does.
+//! When a subscriber whose connection was lost connects again, as Mosquitto's does.
 
 use std::io;
 use std::time::Duration;
 
-use columba_client::driver::{Client, ConnectError, Events};
-use columba_client::{CloseCause, Session};
+use columba_client::CloseCause;
+use columba_client::driver::{ConnectError, Reconnect};
 use columba_codec::ReasonCode;
 
-use crate::connection::{Plan, Trouble, connect_trouble};
 use crate::mosquitto;
 
-/// Between two tries, as long as Mosquitto's client waits.
+/// Between two tries, at most, as long as Mosquitto's client waits.
 const DELAY: Duration = Duration::from_secs(1);
+
+/// How often, and after which ends.
+pub(super) fn reconnect() -> Reconnect {
+    Reconnect {
+        first_delay: DELAY,
+        longest_delay: DELAY,
+        is_final: |cause| !is_worth_it(cause),
+        ..Reconnect::default()
+    }
+}
 
 /// Whether the end of a connection is one that a new connection may mend. Another client with the
 /// same id is none: the two would throw each other out for ever. Mosquitto's client does just that,
 /// and so does this program under its name.
-pub(super) fn is_worth_it(cause: &CloseCause) -> bool {
+fn is_worth_it(cause: &CloseCause) -> bool {
     match cause {
         CloseCause::ByServer(answer) => match answer.reason {
             ReasonCode::ServerShuttingDown => true,
@@ -27,28 +36,8 @@ pub(super) fn is_worth_it(cause: &CloseCause) -> bool {
     }
 }
 
-/// Tries until the server answers, and fails if it refuses. A kept session goes on where it was: it
-/// knows which messages at QoS 2 have been printed, and the server may send them again.
-pub(super) async fn connect(
-    plan: &mut Plan,
-    session: Session,
-) -> Result<(Client, Events), Trouble> {
-    loop {
-        tokio::time::sleep(DELAY).await;
-        let connected = if plan.keeps_session() {
-            plan.resume(session.clone()).await
-        } else {
-            plan.try_connect().await
-        };
-        match connected {
-            Err(error) if may_pass(&error) => plan.talk.debug(|| error.to_string()),
-            ended => return ended.map_err(|error| connect_trouble(&error)),
-        }
-    }
-}
-
 /// Whether connecting failed for want of a server, and not by its word.
-fn may_pass(error: &ConnectError) -> bool {
+pub(super) fn may_pass(error: &ConnectError) -> bool {
     match error {
         // A proxy or a gateway says so too when there is no server behind it.
         ConnectError::Transport { .. }
@@ -61,7 +50,7 @@ fn may_pass(error: &ConnectError) -> bool {
             source.kind(),
             io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
         ),
-        ConnectError::Mqtt(cause) => is_loss(cause),
+        ConnectError::Mqtt(cause) => is_worth_it(cause),
         _ => false,
     }
 }

@@ -59,6 +59,12 @@ impl Silence {
         self.end();
     }
 
+    /// The connection is gone, which is told by itself.
+    pub(super) fn pause(&mut self) {
+        self.due = None;
+        self.asking = None;
+    }
+
     /// A message has come.
     pub(super) fn end(&mut self) {
         self.due = Some(Instant::now() + self.after);
@@ -96,7 +102,7 @@ impl Asker {
             Ok(())
         });
         if let Err(failure) = told {
-            let why = crate::api::sentence(&failure);
+            let why = failure.sentence();
             lines.push(format!("  {}", self.say(&texts::silence_unasked(why))));
         }
         lines

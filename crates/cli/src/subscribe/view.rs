@@ -109,16 +109,6 @@ impl Show {
         self.view.on_tick()
     }
 
-    /// Keeps the view up while no messages can come, until it is time to leave.
-    pub(super) async fn until_left(&mut self) -> io::Result<()> {
-        loop {
-            self.tick().await;
-            if self.on_tick()? {
-                return Ok(());
-            }
-        }
-    }
-
     pub(super) fn warn(&mut self, talk: Talk, sentence: &str) {
         if !self.view.takes_sentence(sentence) {
             talk.warning(sentence);

@@ -11,4 +11,5 @@ mod simulate;
 mod stops_early;
 mod survives;
 mod sys;
+mod takeover;
 mod terminal;

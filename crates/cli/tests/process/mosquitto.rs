@@ -383,7 +383,7 @@ impl Bench {
     }
 }
 
-fn read_packet(socket: &mut TcpStream) -> Vec<u8> {
+pub(crate) fn read_packet(socket: &mut TcpStream) -> Vec<u8> {
     let mut packet = vec![0; 1];
     socket.read_exact(&mut packet).expect("a packet");
     let (mut len, mut shift) = (0, 0);
