@@ -63,6 +63,13 @@ pub enum Request {
         /// Its topic.
         topic: Arc<str>,
     },
+    /// A page of topics, with what the shard has taken in and retains.
+    Topics(TopicsQuery),
+    /// A page of what is below a topic, level by level.
+    TopicTree(TopicTreeQuery),
+    /// How many subscriptions of the shard's clients match each of some topics, at most
+    /// [`PAGE_ROWS_MAX`]; those of shared groups are told by the shard that owns the group.
+    TopicSubscriptions(Arc<[Arc<str>]>),
     /// What the access rules say. For the home shard of the client id.
     Access(Box<AccessQuery>),
     /// Ends the connection of a client, and perhaps its session. For its home shard.
@@ -116,6 +123,12 @@ pub enum Answer {
     Retained(RetainedPage),
     /// To [`Request::RetainedMessage`]; `None` if the topic has none.
     RetainedMessage(Option<RetainedRow>),
+    /// To [`Request::Topics`].
+    Topics(Page<TopicRow, Arc<str>>),
+    /// To [`Request::TopicTree`].
+    TopicTree(Page<TopicNode, Arc<str>>),
+    /// To [`Request::TopicSubscriptions`], in the same order.
+    TopicSubscriptions(Vec<usize>),
     /// To [`Request::Access`].
     Access(Box<AccessAnswer>),
     /// It was done, and what had to be written about it is on the disk.
@@ -489,6 +502,79 @@ pub struct RetainedRow {
     pub expires_unix_ms: Option<u64>,
     /// Changes with the message; good until the process ends.
     pub tag: u64,
+}
+
+/// Which topics.
+#[derive(Clone, Debug)]
+pub struct TopicsQuery {
+    /// Those that match this.
+    pub filter: Arc<str>,
+    /// The last one of the page before.
+    pub after: Option<Arc<str>>,
+    /// Topics at most, up to [`PAGE_ROWS_MAX`].
+    pub rows_max: usize,
+}
+
+/// A topic, as one shard knows it.
+#[derive(Clone, Debug)]
+pub struct TopicRow {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The messages that the shard has taken in; `None` if it remembers none.
+    pub traffic: Option<TopicTraffic>,
+    /// Bytes of the payload that the shard retains.
+    pub retained_bytes: Option<usize>,
+}
+
+/// Messages to a topic since the shard has begun to remember it.
+#[derive(Clone, Debug)]
+pub struct TopicTraffic {
+    /// How many.
+    pub messages: u64,
+    /// Bytes of their payloads.
+    pub payload_bytes: u64,
+    /// Those of them that no subscription matched.
+    pub unmatched: u64,
+    /// When the first came, in milliseconds since 1970.
+    pub first_unix_ms: u64,
+    /// When the last came.
+    pub last_unix_ms: u64,
+    /// Which client sent the last, if it has a session still.
+    pub last_publisher: Option<Arc<str>>,
+}
+
+/// What is below a topic.
+#[derive(Clone, Debug)]
+pub struct TopicTreeQuery {
+    /// What all topics below it start with: empty, or a topic and `/`.
+    pub prefix: Arc<str>,
+    /// The last level of the page before.
+    pub after: Option<Arc<str>>,
+    /// Levels at most, up to [`PAGE_ROWS_MAX`].
+    pub rows_max: usize,
+}
+
+/// One level below a topic, with everything below it: sums over one shard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TopicNode {
+    /// The level; may be empty.
+    pub level: Arc<str>,
+    /// Messages that were taken in.
+    pub messages: u64,
+    /// Bytes of their payloads.
+    pub payload_bytes: u64,
+    /// Those of them that no subscription matched.
+    pub unmatched: u64,
+    /// When the last came, in milliseconds since 1970.
+    pub last_unix_ms: Option<u64>,
+    /// Messages that are retained.
+    pub retained: u64,
+    /// Whether there is a topic that ends with this level.
+    pub is_topic: bool,
+    /// Whether its message is retained.
+    pub is_retained: bool,
+    /// Whether there are topics below it.
+    pub has_children: bool,
 }
 
 /// What has to be there for a change to be made.

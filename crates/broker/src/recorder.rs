@@ -6,7 +6,8 @@
 //! its own ([`TapeName::Excess`]), so that a device that flaps pushes out nobody else's history. The
 //! *ledger* has every message and every copy of it one by one, as long as that fits: each second it
 //! takes so many bytes that it reaches back [`LEDGER_SECS`] at least, and counts what it leaves out.
-//! A topic that was quiet gets its place even then.
+//! A topic that was quiet gets its place even then. Beside the tapes, a table has the sums of what was
+//! published to each topic lately.
 //!
 //! The cost is bounded by construction: above the pace of the ledger a message costs a comparison, and
 //! the same fault of the same client is written once and counted after that. Nothing of a payload is
@@ -17,6 +18,7 @@ mod fair;
 mod payload;
 mod repeats;
 mod tape;
+mod topics;
 mod trace;
 
 use std::sync::Arc;
@@ -33,6 +35,8 @@ pub use trace::{TRACE_SECS_MAX, TRACES_MAX};
 use fair::Fairness;
 use repeats::{Known, Repeats};
 use tape::Tape;
+use topics::TopicTable;
+pub(crate) use topics::{Seen, Traffic};
 use trace::Traces;
 
 /// How far back the ledger reaches at least, in seconds, at any load.
@@ -61,6 +65,7 @@ pub(crate) struct Recorder {
     fairness: Fairness,
     pace: Pace,
     traces: Traces,
+    topics: TopicTable,
     /// The last message that got a number.
     messages: u64,
     clock: Clock,
@@ -142,6 +147,7 @@ impl Recorder {
                 left_out: 0,
             },
             traces: Traces::default(),
+            topics: TopicTable::new(bytes_max / 16),
             messages: 0,
             clock: Clock::default(),
         }
@@ -340,6 +346,19 @@ impl Recorder {
         }
     }
 
+    /// Counts a message that was accepted, for the list of topics.
+    #[inline]
+    pub(crate) fn note_topic(&mut self, now: Now, seen: &Seen<'_>) {
+        if self.bytes_max != 0 {
+            self.topics.note(now, seen);
+        }
+    }
+
+    /// What was published to which topic lately.
+    pub(crate) const fn topics(&self) -> &TopicTable {
+        &self.topics
+    }
+
     /// Events that were pushed out so far.
     pub(crate) const fn overwritten(&self) -> u64 {
         self.events.overwritten() + self.excess.overwritten()
@@ -354,6 +373,7 @@ impl Recorder {
             + self.fairness.memory_bytes()
             + self.pace.quiet.capacity() * size_of::<u32>()
             + self.traces.memory_bytes()
+            + self.topics.memory_bytes()
     }
 }
 

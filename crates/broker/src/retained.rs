@@ -201,6 +201,40 @@ impl RetainedStore {
         }
     }
 
+    /// Hands out the messages whose topics start with `prefix` and come after `after`, in the order of
+    /// topics, until the steps are spent.
+    ///
+    /// Returns the last topic that was handed out, to go on behind it, or `None` at the end. Hands out
+    /// one at least.
+    pub(crate) fn walk(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        steps: &mut Steps,
+        mut take: impl FnMut(&Message),
+    ) -> Option<Arc<str>> {
+        let from = match after.filter(|after| *after >= prefix) {
+            Some(after) => Bound::Excluded(after.as_bytes()),
+            None => Bound::Included(prefix.as_bytes()),
+        };
+        let mut last: Option<&str> = None;
+        for ByTopic(message, _) in self.messages.range::<[u8], _>((from, Bound::Unbounded)) {
+            let topic = message.topic();
+            if !topic.starts_with(prefix) {
+                return None;
+            }
+            if steps.is_spent()
+                && let Some(last) = last
+            {
+                return Some(last.into());
+            }
+            steps.spend(topic.len());
+            last = Some(topic);
+            take(message);
+        }
+        None
+    }
+
     /// When the next message expires.
     pub(crate) fn next_expiry_ms(&self) -> Option<u64> {
         let first = self.expiries.first()?;

@@ -33,6 +33,7 @@ mod steps;
 mod store;
 mod subscribe;
 mod sys;
+mod topics;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -61,6 +61,11 @@ pub struct Stats {
     pub recorder_bytes: u64,
     /// Events that were pushed out of the flight recorder.
     pub recorder_overwritten: u64,
+    /// Topics in the recorder's table of topics; 0 as the two above, as is the next.
+    pub topics: u64,
+    /// Topics that had to make room for others in that table, and messages to topics that are too long
+    /// for it.
+    pub topics_forgotten: u64,
 }
 
 impl Default for Stats {
@@ -93,6 +98,8 @@ impl Default for Stats {
             queued_bytes_in_memory: 0,
             recorder_bytes: 0,
             recorder_overwritten: 0,
+            topics: 0,
+            topics_forgotten: 0,
         }
     }
 }
@@ -180,5 +187,7 @@ impl Stats {
         self.queued_bytes_in_memory += other.queued_bytes_in_memory;
         self.recorder_bytes += other.recorder_bytes;
         self.recorder_overwritten += other.recorder_overwritten;
+        self.topics += other.topics;
+        self.topics_forgotten += other.topics_forgotten;
     }
 }

@@ -1,6 +1,7 @@
 //! `columba clients` and `columba retained`: what a running broker holds.
 
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 use columba_speech::width::{pad, width};
@@ -16,6 +17,7 @@ pub enum Output {
     #[default]
     Table,
     /// One JSON object a line
+    #[value(alias = "json")]
     Jsonl,
 }
 
@@ -103,6 +105,7 @@ fn clients(args: &ClientsArgs) -> Result<(), Failure> {
         &format!("/{list}?{}", query.join("&")),
         args.output,
         columns,
+        None,
     )
 }
 
@@ -115,20 +118,38 @@ fn retained(args: &RetainedArgs) -> Result<(), Failure> {
         ("BYTES", "payload_bytes"),
         ("PAYLOAD", "payload"),
     ];
-    show(&client, &path, args.output, columns)
+    show(&client, &path, args.output, columns, None)
 }
+
+/// The title of a column and the key of its values.
+pub(crate) type Column<'a> = (&'a str, &'a str);
 
 /// Rows of a table that are measured before they are printed.
 const ROWS_MEASURED: usize = 1000;
 
-fn show(
+/// Prints the rows of a list, as they come or sorted by a number, the highest first.
+pub(crate) fn show(
     client: &AdminClient,
     path: &str,
     output: Output,
-    columns: &[(&str, &str)],
+    columns: &[Column<'_>],
+    sort: Option<&str>,
 ) -> Result<(), Failure> {
+    let mut sorted = Vec::new();
+    if let Some(key) = sort {
+        client.rows(path, |row| {
+            sorted.push(row.clone());
+            Ok(())
+        })?;
+        let rank = |row: &Value| row.get(key).and_then(Value::as_u64);
+        sorted.sort_by_key(|row| std::cmp::Reverse(rank(row)));
+    }
+    let each = |take: &mut dyn FnMut(&Value) -> Result<(), Failure>| match sort {
+        None => client.rows(path, take),
+        Some(_) => sorted.iter().try_for_each(take),
+    };
     if output == Output::Jsonl {
-        return client.rows(path, |row| {
+        return each(&mut |row| {
             print(&format!("{row}\n"));
             Ok(())
         });
@@ -140,8 +161,12 @@ fn show(
         .collect();
     let mut rows: Vec<Vec<String>> = vec![head];
     let mut widths: Option<Vec<usize>> = None;
-    client.rows(path, |row| {
-        let cells: Vec<_> = columns.iter().map(|(_, key)| cell(row.get(key))).collect();
+    each(&mut |row| {
+        let shown = |(_, key): &Column<'_>| match row.get(key).and_then(Value::as_u64) {
+            Some(unix_ms) if key.ends_with("_unix_ms") => ago(unix_ms),
+            _ => cell(row.get(key)),
+        };
+        let cells: Vec<_> = columns.iter().map(shown).collect();
         match &widths {
             Some(widths) => print_row(&cells, widths),
             None => {
@@ -181,8 +206,20 @@ fn print_row(cells: &[String], widths: &[usize]) {
     print(&format!("{}\n", line.trim_end()));
 }
 
+/// How long ago a time of the broker is, as this machine sees it.
+pub(crate) fn ago(unix_ms: u64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let secs = now.unwrap_or_default().as_secs();
+    match secs.saturating_sub(unix_ms / 1000) {
+        secs @ 0..120 => format!("{secs} s ago"),
+        secs @ 120..7200 => format!("{} min ago", secs / 60),
+        secs @ 7200..172_800 => format!("{} h ago", secs / 3600),
+        secs => format!("{} d ago", secs / 86_400),
+    }
+}
+
 /// A value in one line; a peer chose the text.
-fn cell(value: Option<&Value>) -> String {
+pub(crate) fn cell(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "-".to_owned(),
         Some(Value::String(text)) => text

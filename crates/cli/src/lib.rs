@@ -32,5 +32,6 @@ pub mod subscribe;
 mod texts;
 pub mod token;
 pub mod top;
+pub mod topics;
 pub mod trace;
 pub mod why;

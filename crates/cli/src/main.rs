@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use columba_cli::{
     bench, check, clients, completion, context, create, doctor, events, manual, mosquitto, passwd,
-    publish, request, run, simulate, store, subscribe, token, top, trace, why,
+    publish, request, run, simulate, store, subscribe, token, top, topics, trace, why,
 };
 use columba_server::config::reference::reference;
 
@@ -53,6 +53,7 @@ enum Command {
     Can(why::CanArgs),
     Match(why::MatchArgs),
     Clients(clients::ClientsArgs),
+    Topics(topics::TopicsArgs),
     Retained(clients::RetainedArgs),
     Context(Box<context::ContextArgs>),
     Completion(completion::CompletionArgs),
@@ -102,6 +103,7 @@ fn main() -> ExitCode {
         Command::Trace(args) => trace::run(&args),
         Command::Top(args) => top::run(&args),
         Command::Clients(args) => clients::run_clients(&args),
+        Command::Topics(args) => topics::run(&args),
         Command::Retained(args) => clients::run_retained(&args),
         Command::Context(args) => context::run(*args),
         Command::Completion(args) => completion::run(&args, &Columba::command()),

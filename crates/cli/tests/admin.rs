@@ -458,3 +458,59 @@ fn top_shows_one_picture_where_no_terminal_is() {
     let picture = broker.out(&["top", "--once", "--lang", "zh"]);
     assert!(picture.contains("保留消息 "), "{picture}");
 }
+
+#[test]
+fn topics_are_shown_as_a_table_sorted_by_what_one_looks_for_and_as_a_tree() {
+    let broker = Running::start();
+    for (topic, payload) in [
+        ("home/a", "1"),
+        ("home/b/x", "22"),
+        ("home/b/x", "3"),
+        ("/", ""),
+    ] {
+        if payload.is_empty() {
+            broker.out(&["pub", "-p", &broker.port, "-t", topic, "-m", "x"]);
+        } else {
+            broker.retain(topic, payload);
+        }
+    }
+    let lines = broker.out(&["topics", "home/#", "--sort", "messages", "-o", "json"]);
+    let rows: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(rows[0]["topic"], "home/b/x");
+    assert_eq!(
+        (&rows[0]["messages"], &rows[0]["payload_bytes"]),
+        (&2.into(), &3.into())
+    );
+    let table = broker.out(&["topics", "home/+"]);
+    let lines: Vec<_> = table.lines().collect();
+    assert!(
+        lines[0].starts_with("TOPIC   MESSAGES  BYTES  UNMATCHED  LAST "),
+        "{table}"
+    );
+    assert!(
+        lines[1].starts_with("home/a  1 ") && lines[1].contains(" s ago "),
+        "{table}"
+    );
+    let tree = broker.out(&["topics", "--tree", "home", "--depth", "1"]);
+    let levels = |text: &str| -> Vec<String> {
+        let words = text
+            .lines()
+            .skip(1)
+            .map(|line| line.split("  ").next().map(str::to_owned));
+        words.flatten().collect()
+    };
+    assert_eq!(levels(&tree), ["a", "b/"]);
+    let all = broker.out(&["topics", "--tree", "--depth", "3", "-o", "jsonl"]);
+    let topics: Vec<Value> = all
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["topic"].clone())
+        .filter(|topic| !topic.as_str().expect("text").starts_with("$SYS"))
+        .collect();
+    assert_eq!(topics, ["", "/", "home", "home/a", "home/b", "home/b/x"]);
+    let (code, error) = broker.fails(&["topics", "home/#/x"]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("topic: "), "{error}");
+}

@@ -36,6 +36,7 @@ mod sessions;
 mod subscriptions;
 mod throttle;
 mod tokens;
+mod topics;
 mod traces;
 mod users;
 mod view;

@@ -153,6 +153,13 @@ impl FilterTable {
         visited
     }
 
+    /// The same without a trace in the cache, for a topic that nobody may publish to again.
+    pub(crate) fn find_once(&mut self, topic: &str, found: &mut Vec<FilterId>) -> usize {
+        let hash = hash_of(&self.hashing, topic);
+        found.extend(self.id_by_hash(hash, topic));
+        self.trie.find(topic, found)
+    }
+
     /// Finds a filter or adds it without subscribers.
     pub(crate) fn id_or_new(&mut self, text: &str) -> FilterId {
         let hash = hash_of(&self.hashing, text);

@@ -10,7 +10,7 @@ use crate::event::{ConnectionId, Now, Peer, ShardId};
 use crate::hash::hash_of;
 use crate::message::{Message, MessageParts, NEVER_MS};
 use crate::outcome::Outcome;
-use crate::recorder::{Facts, PayloadKind, Recorder, Recording, flag};
+use crate::recorder::{Facts, PayloadKind, Recorder, Recording, Seen, flag};
 use crate::session::Will;
 use crate::session::queue::Delivery;
 use crate::stats::Stats;
@@ -88,6 +88,8 @@ impl Shard {
         Stats {
             recorder_bytes: self.recorder.memory_bytes() as u64,
             recorder_overwritten: self.recorder.overwritten(),
+            topics: self.recorder.topics().len() as u64,
+            topics_forgotten: self.recorder.topics().forgotten(),
             ..self.stats.clone()
         }
     }
@@ -97,7 +99,7 @@ impl Shard {
     pub(super) fn conclude_publication(
         &mut self,
         client: &str,
-        parts: &MessageParts<'_>,
+        (parts, topic_hash): (&MessageParts<'_>, u64),
         filters: usize,
         flags: u16,
     ) {
@@ -107,6 +109,14 @@ impl Shard {
             Outcome::PublishNoMatch
         };
         self.stats.count(outcome);
+        let seen = Seen {
+            topic: parts.topic,
+            topic_hash,
+            payload_bytes: parts.payload.len(),
+            publisher: parts.publisher,
+            is_matched: filters > 0,
+        };
+        self.recorder.note_topic(self.now, &seen);
         if parts.number != 0 {
             self.note_publication(client, parts, filters, outcome, flags);
         }

@@ -45,6 +45,11 @@ impl Shard {
                 let found = self.retained_now(&topic);
                 Answer::RetainedMessage(found.map(|message| self.retained_row(message)))
             }
+            Request::Topics(query) => return self.begin_scan(Scan::of_topics(id, query)),
+            Request::TopicTree(query) => return self.begin_scan(Scan::of_topic_tree(id, query)),
+            Request::TopicSubscriptions(topics) => {
+                return self.begin_scan(Scan::of_topic_subscriptions(id, topics));
+            }
             Request::Access(query) => Answer::Access(Box::new(self.access_answer(*query))),
             Request::Disconnect {
                 client_id,

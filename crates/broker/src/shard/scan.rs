@@ -7,13 +7,16 @@
 //! from the beginning to the end of a scan is seen.
 
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 
 use columba_codec::topic;
 
 use super::Shard;
+use super::topics::{Matched, TopicScan};
 use crate::query::{
     Answer, GroupKey, GroupRow, GroupsQuery, PAGE_ROWS_MAX, Page, RequestId, SessionKey,
     SessionRow, SessionsQuery, SubscriptionKey, SubscriptionRow, SubscriptionsQuery,
+    TopicTreeQuery, TopicsQuery,
 };
 use crate::routing::FilterId;
 use crate::session::Session;
@@ -122,6 +125,8 @@ enum Of {
     Sessions(SessionsQuery, Top<SessionKey, (u32, u32)>),
     Subscriptions(SubscriptionsQuery, Top<SubscriptionKey, SubscriptionRow>),
     Groups(GroupsQuery, Top<GroupKey, GroupRow>),
+    Topics(TopicScan),
+    TopicSubscriptions(Matched),
 }
 
 impl Scan {
@@ -146,6 +151,21 @@ impl Scan {
         let (at, of) = (0, Of::Groups(query, top));
         Self { id, at, of }
     }
+
+    pub(super) fn of_topics(id: RequestId, query: TopicsQuery) -> Self {
+        let (at, of) = (0, Of::Topics(TopicScan::of_list(query)));
+        Self { id, at, of }
+    }
+
+    pub(super) fn of_topic_tree(id: RequestId, query: TopicTreeQuery) -> Self {
+        let (at, of) = (0, Of::Topics(TopicScan::of_tree(query)));
+        Self { id, at, of }
+    }
+
+    pub(super) fn of_topic_subscriptions(id: RequestId, topics: Arc<[Arc<str>]>) -> Self {
+        let (at, of) = (0, Of::TopicSubscriptions(Matched::new(topics)));
+        Self { id, at, of }
+    }
 }
 
 impl Shard {
@@ -159,6 +179,9 @@ impl Shard {
         let end = match of {
             Of::Sessions(..) | Of::Subscriptions(..) => self.sessions.capacity(),
             Of::Groups(..) => self.filters.slots(),
+            // What is retained comes behind the table.
+            Of::Topics(_) => self.recorder.topics().slots(),
+            Of::TopicSubscriptions(matched) => matched.len(),
         };
         let mut steps = TURN_STEPS;
         while *at < end && steps > 0 {
@@ -169,11 +192,19 @@ impl Shard {
                     None => 0,
                 },
                 Of::Groups(query, top) => self.scan_groups(*at, query, top),
+                Of::Topics(scan) => scan.look_at_table(self, *at),
+                Of::TopicSubscriptions(matched) => matched.look_at(self, *at),
             };
             steps = steps.saturating_sub(1 + spent);
             *at += 1;
         }
-        if *at < end {
+        let mut is_done = *at >= end;
+        if let Of::Topics(scan) = of
+            && is_done
+        {
+            is_done = scan.look_at_retained(self, steps);
+        }
+        if !is_done {
             return self.scans.push_back(scan);
         }
         let answer = self.finish_scan(scan.of);
@@ -192,7 +223,7 @@ impl Shard {
         if self.is_wanted_session(session, query) {
             let key = SessionKey {
                 rank: self.rank_of(session, query.order),
-                client_id: std::sync::Arc::clone(&session.client_id),
+                client_id: Arc::clone(&session.client_id),
             };
             top.offer(key, (slot as u32, session.me.serial));
         }
@@ -200,7 +231,7 @@ impl Shard {
     }
 
     fn is_wanted_session(&self, session: &Session, query: &SessionsQuery) -> bool {
-        let is_user = |user: &std::sync::Arc<str>| session.identity.user.as_ref() == Some(user);
+        let is_user = |user: &Arc<str>| session.identity.user.as_ref() == Some(user);
         query
             .is_online
             .is_none_or(|wanted| wanted == session.is_online())
@@ -230,8 +261,8 @@ impl Shard {
                 continue;
             }
             let key = GroupKey {
-                name: std::sync::Arc::clone(&group.name),
-                filter: std::sync::Arc::clone(&filter.text),
+                name: Arc::clone(&group.name),
+                filter: Arc::clone(&filter.text),
             };
             let members = group.members.len();
             top.offer(key.clone(), GroupRow { key, members });
@@ -253,6 +284,8 @@ impl Shard {
             }
             Of::Subscriptions(_, top) => Answer::Subscriptions(top.into_page()),
             Of::Groups(_, top) => Answer::Groups(top.into_page()),
+            Of::Topics(scan) => scan.into_answer(self),
+            Of::TopicSubscriptions(matched) => matched.into_answer(),
         }
     }
 }

@@ -109,6 +109,13 @@ fn of_recorder(text: &mut Text, stats: &Stats) {
         "Events that were pushed out of the flight recorder.",
     );
     text.one(name, "counter", help, stats.recorder_overwritten);
+    let (name, help) = ("columba_topics", "Topics in the table of topics.");
+    text.one(name, "gauge", help, stats.topics);
+    let (name, help) = (
+        "columba_topics_forgotten_total",
+        "Topics that had to make room for others in that table.",
+    );
+    text.one(name, "counter", help, stats.topics_forgotten);
 }
 
 fn of_stats(text: &mut Text, stats: &Stats) {

@@ -16,7 +16,7 @@ use super::app::App;
 use super::problem::{Problem, ProblemBody};
 use super::{
     acl, audit, bans, broker, clients, config, events, groups, guard, health, listeners, me,
-    metrics, publish, retained, sessions, subscriptions, tokens, traces, users, why,
+    metrics, publish, retained, sessions, subscriptions, tokens, topics, traces, users, why,
 };
 
 /// Bytes of a request, unless a resource says something else.
@@ -31,6 +31,7 @@ fn resources() -> OpenApiRouter<App> {
         .merge(sessions::routes())
         .merge(subscriptions::routes())
         .merge(groups::routes())
+        .merge(topics::routes())
         .merge(retained::routes())
         .merge(publish::routes())
         .merge(acl::routes())

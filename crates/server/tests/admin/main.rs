@@ -8,5 +8,6 @@ mod event_stream;
 mod lists;
 mod logins;
 mod metrics;
+mod topics;
 mod traces;
 mod why;

@@ -1,0 +1,272 @@
+//! What was published to which topic lately, as sums: the topic table.
+
+use hashbrown::HashTable;
+
+use crate::event::Now;
+
+/// A longer topic has no entry: it would take the places of many others.
+const TOPIC_BYTES_MAX: usize = 1024;
+
+/// Bytes of an entry beside its topic: its place in the list and the index, and what the allocator adds.
+const ENTRY_BYTES: usize = size_of::<Option<Entry>>() + 2 * size_of::<u32>() + 24;
+
+/// Entries that a new topic looks at for one that was not used since it was looked at last.
+const LOOKS_MAX: usize = 16;
+
+/// Sums of the messages to a topic, by the hash of the topic.
+///
+/// Bounded in bytes: a new topic takes the place of one that was quiet. An entry stays in its slot, so
+/// that a list that is made slot by slot sees what is there all the time.
+#[derive(Debug, Default)]
+pub(crate) struct TopicTable {
+    bytes_max: usize,
+    bytes: usize,
+    slots: Vec<Option<Entry>>,
+    free: Vec<u32>,
+    /// Hashes are seeded and 64 bits long: two topics with the same one are not told apart.
+    index: HashTable<u32>,
+    /// The slot that is looked at next for one to forget.
+    hand: usize,
+    forgotten: u64,
+}
+
+/// The messages to one topic that this shard has taken in.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    hash: u64,
+    pub(crate) topic: Box<str>,
+    pub(crate) traffic: Traffic,
+    was_used: bool,
+}
+
+/// Sums over the messages to one topic.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Traffic {
+    /// How many there were.
+    pub(crate) messages: u64,
+    /// Bytes of their payloads.
+    pub(crate) payload_bytes: u64,
+    /// Those of them that no subscription matched.
+    pub(crate) unmatched: u64,
+    /// When the first and the last came, by the clock that never goes back.
+    pub(crate) first_ms: u64,
+    pub(crate) last_ms: u64,
+    /// The hash of the client that sent the last one.
+    pub(crate) publisher: u64,
+}
+
+/// A message, as the table sees it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) topic_hash: u64,
+    pub(crate) payload_bytes: usize,
+    pub(crate) publisher: u64,
+    pub(crate) is_matched: bool,
+}
+
+impl Traffic {
+    const fn add(&mut self, now: Now, seen: &Seen<'_>) {
+        self.messages += 1;
+        self.payload_bytes += seen.payload_bytes as u64;
+        self.unmatched += !seen.is_matched as u64;
+        self.last_ms = now.mono_ms;
+        self.publisher = seen.publisher;
+    }
+}
+
+impl TopicTable {
+    /// A table of so many bytes; 0 keeps nothing.
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self {
+            bytes_max,
+            ..Self::default()
+        }
+    }
+
+    /// Counts a message that was accepted.
+    #[inline]
+    pub(super) fn note(&mut self, now: Now, seen: &Seen<'_>) {
+        let Self { slots, index, .. } = self;
+        let is_it = |at: &u32| {
+            let entry = slots.get(*at as usize).and_then(Option::as_ref);
+            entry.is_some_and(|entry| entry.hash == seen.topic_hash)
+        };
+        let found = index.find(seen.topic_hash, is_it).copied();
+        let found = found.and_then(|at| slots.get_mut(at as usize)?.as_mut());
+        match found {
+            Some(entry) => {
+                entry.traffic.add(now, seen);
+                entry.was_used = true;
+            }
+            None => self.begin(now, seen),
+        }
+    }
+
+    #[cold]
+    fn begin(&mut self, now: Now, seen: &Seen<'_>) {
+        let bytes = ENTRY_BYTES + seen.topic.len();
+        if bytes > self.bytes_max || seen.topic.len() > TOPIC_BYTES_MAX {
+            self.forgotten += 1;
+            return;
+        }
+        while self.bytes + bytes > self.bytes_max {
+            self.forget_one();
+        }
+        self.bytes += bytes;
+        let mut traffic = Traffic {
+            first_ms: now.mono_ms,
+            ..Traffic::default()
+        };
+        traffic.add(now, seen);
+        let entry = Some(Entry {
+            hash: seen.topic_hash,
+            topic: seen.topic.into(),
+            traffic,
+            was_used: false,
+        });
+        let at = self.free.pop().unwrap_or(self.slots.len() as u32);
+        match self.slots.get_mut(at as usize) {
+            Some(slot) => *slot = entry,
+            None => self.slots.push(entry),
+        }
+        let Self { slots, index, .. } = self;
+        let hash_at = |at: &u32| {
+            let entry = slots.get(*at as usize).and_then(Option::as_ref);
+            entry.map_or(0, |entry| entry.hash)
+        };
+        index.insert_unique(seen.topic_hash, at, hash_at);
+    }
+
+    /// Forgets a topic that was not used since it was looked at last, or the last one of some that were.
+    /// There is one at least.
+    fn forget_one(&mut self) {
+        let mut looks = 0;
+        loop {
+            if self.hand >= self.slots.len() {
+                self.hand = 0;
+            }
+            let at = self.hand;
+            self.hand += 1;
+            let Some(slot) = self.slots.get_mut(at) else {
+                return;
+            };
+            let Some(entry) = slot else { continue };
+            looks += 1;
+            if std::mem::take(&mut entry.was_used) && looks < LOOKS_MAX {
+                continue;
+            }
+            self.bytes -= ENTRY_BYTES + entry.topic.len();
+            let hash = entry.hash;
+            *slot = None;
+            if let Ok(found) = self.index.find_entry(hash, |it| *it == at as u32) {
+                found.remove();
+            }
+            self.free.push(at as u32);
+            self.forgotten += 1;
+            return;
+        }
+    }
+
+    /// Slots, free ones included.
+    pub(crate) const fn slots(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// What stands in a slot.
+    pub(crate) fn get(&self, slot: usize) -> Option<&Entry> {
+        self.slots.get(slot)?.as_ref()
+    }
+
+    /// Topics that had to make room for others so far, and messages to topics that are too long.
+    pub(crate) const fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// Topics in the table.
+    pub(crate) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        let topics = self.bytes - self.len() * ENTRY_BYTES;
+        topics
+            + self.slots.capacity() * size_of::<Option<Entry>>()
+            + (self.free.capacity() + self.index.capacity()) * size_of::<u32>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::{Hashing, hash_of};
+
+    fn at(secs: u64) -> Now {
+        Now {
+            mono_ms: secs * 1000,
+            unix_ms: 0,
+        }
+    }
+
+    fn note(table: &mut TopicTable, secs: u64, topic: &str) {
+        let seen = Seen {
+            topic,
+            topic_hash: hash_of(&Hashing::with_seed(1), topic),
+            payload_bytes: 3,
+            publisher: 7,
+            is_matched: secs.is_multiple_of(2),
+        };
+        table.note(at(secs), &seen);
+    }
+
+    fn topics(table: &TopicTable) -> Vec<&str> {
+        let entries = (0..table.slots()).filter_map(|slot| table.get(slot));
+        let mut topics: Vec<_> = entries.map(|entry| &*entry.topic).collect();
+        topics.sort_unstable();
+        topics
+    }
+
+    #[test]
+    fn messages_to_a_topic_are_summed_up() {
+        let mut table = TopicTable::new(1024);
+        for secs in 1..=3 {
+            note(&mut table, secs, "a");
+        }
+        let traffic = table.get(0).unwrap().traffic;
+        assert_eq!((traffic.messages, traffic.payload_bytes), (3, 9));
+        assert_eq!((traffic.first_ms, traffic.last_ms), (1000, 3000));
+        assert_eq!((traffic.unmatched, traffic.publisher), (2, 7));
+        assert_eq!((table.len(), table.forgotten()), (1, 0));
+    }
+
+    #[test]
+    fn a_full_table_forgets_the_quiet_and_keeps_within_its_bytes() {
+        let mut table = TopicTable::new(10 * (ENTRY_BYTES + 6));
+        for n in 0..1000 {
+            note(&mut table, n, "steady");
+            note(&mut table, n, &format!("{n:06}"));
+            assert!(table.bytes <= table.bytes_max && table.len() <= 10);
+        }
+        assert!(topics(&table).contains(&"steady"));
+        assert_eq!(table.get(0).unwrap().traffic.messages, 1000);
+        assert_eq!((table.len(), table.forgotten()), (10, 991));
+        // Slots are used again.
+        assert_eq!(table.slots(), 10);
+    }
+
+    #[test]
+    fn a_long_topic_takes_the_place_of_several_and_one_that_is_too_long_of_none() {
+        let mut table = TopicTable::new(20 * ENTRY_BYTES);
+        for n in 0..15 {
+            note(&mut table, n, &n.to_string());
+        }
+        let before = table.len();
+        note(&mut table, 20, &"l".repeat(TOPIC_BYTES_MAX + 1));
+        assert_eq!((table.len(), table.forgotten()), (before, 1));
+        note(&mut table, 21, &"l".repeat(TOPIC_BYTES_MAX));
+        assert!(table.len() < before && table.bytes <= table.bytes_max);
+        let mut off = TopicTable::new(0);
+        note(&mut off, 1, "a");
+        assert_eq!((off.len(), off.memory_bytes()), (0, 0));
+    }
+}

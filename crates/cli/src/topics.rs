@@ -1,0 +1,141 @@
+//! `columba topics`: what was published to which topic lately, as a table or as a tree.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use columba_speech::width::{pad, width};
+use serde_json::Value;
+
+use crate::admin_client::{AdminArgs, AdminClient, encoded};
+use crate::clients::{Column, Output, ago, cell, show};
+use crate::failure::{Failure, end, print};
+
+/// List topics that were published to lately or have a retained message
+///
+/// The broker remembers the sums of each topic, so nobody has to subscribe to anything. With --tree the
+/// levels below a topic, with the sums of everything below each.
+#[derive(Args, Clone, Debug)]
+pub struct TopicsArgs {
+    /// Topic filter, all topics but those that start with $ without it; with --tree the topic to begin
+    /// below
+    #[arg(value_name = "FILTER")]
+    topic: Option<String>,
+    /// Level by level
+    #[arg(short, long)]
+    tree: bool,
+    /// Levels that are shown at a time
+    #[arg(long, value_name = "LEVELS", default_value_t = 2, requires = "tree",
+          value_parser = clap::value_parser!(u8).range(1..=128))]
+    depth: u8,
+    /// What a table is sorted by; but for `topic`, the largest or latest first
+    #[arg(long, value_name = "KEY", default_value = "topic", conflicts_with = "tree",
+          value_parser = ["topic", "messages", "payload_bytes", "unmatched", "last_unix_ms", "subscriptions"])]
+    sort: String,
+    /// How rows are printed
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+    #[command(flatten)]
+    admin: AdminArgs,
+}
+
+/// Runs `columba topics`.
+pub fn run(args: &TopicsArgs) -> ExitCode {
+    end(topics(args))
+}
+
+fn topics(args: &TopicsArgs) -> Result<(), Failure> {
+    let client = AdminClient::new(&args.admin)?;
+    if args.tree {
+        let mut tree = Tree {
+            client,
+            args,
+            rows: Vec::new(),
+        };
+        tree.walk(args.topic.as_deref(), 0)?;
+        tree.print();
+        return Ok(());
+    }
+    let filter = args.topic.as_deref().unwrap_or("#");
+    let path = format!("/topics?topic={}", encoded(filter));
+    let columns: &[Column<'_>] = &[
+        ("TOPIC", "topic"),
+        ("MESSAGES", "messages"),
+        ("BYTES", "payload_bytes"),
+        ("UNMATCHED", "unmatched"),
+        ("LAST", "last_unix_ms"),
+        ("LAST BY", "last_publisher"),
+        ("RETAINED BYTES", "retained_bytes"),
+        ("SUBSCRIPTIONS", "subscriptions"),
+    ];
+    let sort = Some(args.sort.as_str()).filter(|key| *key != "topic");
+    show(&client, &path, args.output, columns, sort)
+}
+
+/// The levels that are shown, in the order of a tree.
+struct Tree<'a> {
+    client: AdminClient,
+    args: &'a TopicsArgs,
+    rows: Vec<[String; 5]>,
+}
+
+impl Tree<'_> {
+    /// Takes the levels below a topic, and what is below them as far as that is wanted.
+    fn walk(&mut self, prefix: Option<&str>, depth: u8) -> Result<(), Failure> {
+        let path = match prefix {
+            None => "/topics/tree".to_owned(),
+            Some(prefix) => format!("/topics/tree?prefix={}", encoded(prefix)),
+        };
+        let mut nodes = Vec::new();
+        self.client.rows(&path, |node| {
+            nodes.push(node.clone());
+            Ok(())
+        })?;
+        for node in nodes {
+            match self.args.output {
+                Output::Jsonl => print(&format!("{node}\n")),
+                Output::Table => self.rows.push(Self::row(&node, depth)),
+            }
+            let has_children = node.get("has_children") == Some(&Value::Bool(true));
+            let topic = node.get("topic").and_then(Value::as_str);
+            if let Some(topic) = topic.filter(|_| has_children && depth + 1 < self.args.depth) {
+                self.walk(Some(topic), depth + 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn row(node: &Value, depth: u8) -> [String; 5] {
+        let text = |key| cell(node.get(key));
+        let is = |key| node.get(key) == Some(&Value::Bool(true));
+        let mark = if is("has_children") { "/" } else { "" };
+        let level = format!("{}{}{mark}", "  ".repeat(usize::from(depth)), text("level"));
+        let last = node.get("last_unix_ms").and_then(Value::as_u64);
+        let subscriptions = if is("is_topic") {
+            text("subscriptions")
+        } else {
+            "-".to_owned()
+        };
+        [
+            level,
+            text("messages"),
+            last.map_or_else(|| "-".to_owned(), ago),
+            text("retained"),
+            subscriptions,
+        ]
+    }
+
+    fn print(&self) {
+        if self.args.output == Output::Jsonl {
+            return;
+        }
+        let head = ["TOPIC", "MESSAGES", "LAST", "RETAINED", "SUBSCRIPTIONS"].map(str::to_owned);
+        let rows = || std::iter::once(&head).chain(&self.rows);
+        let widest = |at: usize| rows().map(|row| width(&row[at])).max().unwrap_or_default();
+        let widths: [usize; 5] = std::array::from_fn(widest);
+        for row in rows() {
+            let cells = row.iter().zip(widths).map(|(cell, width)| pad(cell, width));
+            let line = cells.collect::<Vec<_>>().join("  ");
+            print(&format!("{}\n", line.trim_end()));
+        }
+    }
+}
