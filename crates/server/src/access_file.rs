@@ -1,6 +1,7 @@
 //! Files of access rules, in Columba's own format and in Mosquitto's.
 
 mod columba;
+pub mod edit;
 mod mosquitto;
 
 use columba_broker::access::{AccessRules, Actions};

@@ -61,7 +61,7 @@ impl Location {
     }
 
     /// What people call a file of the instance: its path inside of it.
-    fn shown(&self, path: &Path) -> String {
+    pub(crate) fn shown(&self, path: &Path) -> String {
         path.strip_prefix(&self.base)
             .unwrap_or(path)
             .display()
@@ -97,9 +97,11 @@ pub struct Instance {
 
 /// What comes to light while files are read.
 #[derive(Debug, Default)]
-struct Findings {
+struct Findings<'a> {
     faults: Vec<Fault>,
     stamps: Stamps,
+    /// A file that is to have this text, whatever it has now.
+    replaced: Option<(&'a Path, &'a str)>,
 }
 
 impl Instance {
@@ -112,7 +114,23 @@ impl Instance {
         overrides: &Overrides,
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, Vec<Fault>> {
-        let mut findings = Findings::default();
+        Self::load_with(location, overrides, variables, None)
+    }
+
+    /// The same as if a file had another text, to see whether it may.
+    ///
+    /// # Errors
+    /// All faults of all files, warnings among them.
+    pub fn load_with(
+        location: &Location,
+        overrides: &Overrides,
+        variables: impl IntoIterator<Item = (String, String)>,
+        replaced: Option<(&Path, &str)>,
+    ) -> Result<Self, Vec<Fault>> {
+        let mut findings = Findings {
+            replaced,
+            ..Findings::default()
+        };
         let name = location.shown(&location.config_file);
         let fix = format!(
             "`columba create {}` makes an instance",
@@ -127,7 +145,7 @@ impl Instance {
         let access = load_access(location, &config, &users, &mut findings);
         let bans = load_bans(location, &config, &mut findings);
         check_tokens(location, &config, &mut findings);
-        let Findings { faults, stamps } = findings;
+        let Findings { faults, stamps, .. } = findings;
         if has_errors(&faults) {
             return Err(faults);
         }
@@ -162,7 +180,7 @@ fn apply_overrides(config: &mut Config, overrides: &Overrides) {
     }
 }
 
-fn load_users(location: &Location, config: &Config, findings: &mut Findings) -> Users {
+fn load_users(location: &Location, config: &Config, findings: &mut Findings<'_>) -> Users {
     let Some(path) = &config.users else {
         return Users::default();
     };
@@ -187,7 +205,7 @@ fn load_access(
     location: &Location,
     config: &Config,
     users: &Users,
-    findings: &mut Findings,
+    findings: &mut Findings<'_>,
 ) -> AccessRules {
     let Some((path, format)) = &config.acl else {
         return AccessRules::allow_all();
@@ -230,7 +248,7 @@ fn load_access(
 
 /// The bans of the data directory. One that says nothing sensible would let in who is not to come
 /// in.
-fn load_bans(location: &Location, config: &Config, findings: &mut Findings) -> BanList {
+fn load_bans(location: &Location, config: &Config, findings: &mut Findings<'_>) -> BanList {
     let path = config.data_dir.join(bans::BANS);
     let read = match std::fs::read_to_string(&path) {
         Ok(text) => bans::read(&text),
@@ -256,7 +274,7 @@ fn load_bans(location: &Location, config: &Config, findings: &mut Findings) -> B
 }
 
 /// The tokens are read again by whoever needs them; here they are checked only.
-fn check_tokens(location: &Location, config: &Config, findings: &mut Findings) {
+fn check_tokens(location: &Location, config: &Config, findings: &mut Findings<'_>) {
     let path = &config.admin.tokens;
     if !config.admin.is_enabled || !path.exists() {
         return;
@@ -270,8 +288,11 @@ fn check_tokens(location: &Location, config: &Config, findings: &mut Findings) {
     findings.faults.extend(faults);
 }
 
-fn read_text(path: &Path, name: &str, fix: &str, findings: &mut Findings) -> Option<String> {
+fn read_text(path: &Path, name: &str, fix: &str, findings: &mut Findings<'_>) -> Option<String> {
     findings.stamps.look(path);
+    if let Some((_, text)) = findings.replaced.filter(|(replaced, _)| *replaced == path) {
+        return Some(text.to_owned());
+    }
     let what = match std::fs::read(path) {
         Ok(bytes) => match String::from_utf8(bytes) {
             Ok(text) => return Some(text),

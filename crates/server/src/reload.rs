@@ -1,6 +1,7 @@
 //! Reading the files of a running broker again: checked first, applied as a whole or not at all.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use columba_broker::access::AccessRules;
@@ -60,14 +61,18 @@ impl Change {
 /// The configuration in force, for who shows it.
 #[derive(Debug)]
 pub struct Running {
+    location: Location,
+    overrides: Overrides,
     at_start: Arc<Config>,
     now: Mutex<Arc<Config>>,
 }
 
 impl Running {
-    fn new(config: Config) -> Self {
+    fn new(location: Location, overrides: Overrides, config: Config) -> Self {
         let config = Arc::new(config);
         Self {
+            location,
+            overrides,
             at_start: Arc::clone(&config),
             now: Mutex::new(config),
         }
@@ -81,6 +86,23 @@ impl Running {
     /// As they were when the broker started.
     pub fn at_start(&self) -> &Config {
         &self.at_start
+    }
+
+    /// What people call a file of the instance.
+    pub fn shown(&self, path: &Path) -> String {
+        self.location.shown(path)
+    }
+
+    /// Checks whether all files could be read again if one of them had another text; the answer is what
+    /// is not wrong, but perhaps not wanted. Reads files.
+    ///
+    /// # Errors
+    /// All faults, warnings among them.
+    pub fn check(&self, path: &Path, text: &str) -> Result<Vec<Fault>, Vec<Fault>> {
+        let replaced = Some((path, text));
+        let variables = std::env::vars();
+        Instance::load_with(&self.location, &self.overrides, variables, replaced)
+            .map(|instance| instance.warnings)
     }
 
     fn set(&self, config: Config) {
@@ -106,7 +128,8 @@ impl Reloader {
         current: Instance,
         authenticator: Arc<Authenticator>,
     ) -> Self {
-        let running = Arc::new(Running::new(current.config.clone()));
+        let config = current.config.clone();
+        let running = Arc::new(Running::new(location.clone(), overrides.clone(), config));
         Self {
             location,
             overrides,

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::config::fault::{Fault, Severity};
 use crate::runtime::NoAnswer;
 
 /// Where the codes are explained.
@@ -21,6 +22,32 @@ pub(super) struct Problem {
     title: &'static str,
     detail: String,
     retry_after_secs: Option<u64>,
+    faults: Vec<FaultView>,
+}
+
+/// Something that is wrong in a file, or perhaps not wanted.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Fault)]
+pub(super) struct FaultView {
+    /// Whether it is only a warning.
+    is_warning: bool,
+    /// Where: `etc/acl.toml:12:3`.
+    place: String,
+    /// What.
+    what: String,
+    /// What to do about it, if that is known.
+    fix: Option<String>,
+}
+
+impl From<Fault> for FaultView {
+    fn from(fault: Fault) -> Self {
+        Self {
+            is_warning: fault.severity == Severity::Warning,
+            place: fault.place.to_string(),
+            what: fault.what,
+            fix: fault.fix,
+        }
+    }
 }
 
 /// Why a request was not done (RFC 9457).
@@ -42,6 +69,9 @@ pub(super) struct ProblemBody {
     /// Where the code is explained.
     #[schema(format = "uri")]
     doc: String,
+    /// What is wrong in files, if that is why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    faults: Vec<FaultView>,
 }
 
 macro_rules! problems {
@@ -78,6 +108,8 @@ problems! {
     conflict = CONFLICT, "conflict", "This does not go together with what is there";
     /// It has changed since.
     changed = PRECONDITION_FAILED, "precondition_failed", "It is not as the condition says";
+    /// A condition is needed.
+    unconditional = PRECONDITION_REQUIRED, "precondition_required", "Say which version is meant";
     /// Too large.
     too_large = PAYLOAD_TOO_LARGE, "too_large", "The body is too large";
     /// A body of another kind.
@@ -107,12 +139,19 @@ impl Problem {
             title,
             detail,
             retry_after_secs: None,
+            faults: Vec::new(),
         }
     }
 
     /// What is wrong, with the facts and what to do about it.
     pub(super) fn detail(&self) -> &str {
         &self.detail
+    }
+
+    /// What is wrong in files.
+    pub(super) fn with_faults(mut self, faults: Vec<Fault>) -> Self {
+        self.faults = faults.into_iter().map(FaultView::from).collect();
+        self
     }
 
     /// When it is worth another try.
@@ -133,6 +172,7 @@ impl IntoResponse for Problem {
             title: self.title,
             detail: self.detail,
             doc,
+            faults: self.faults,
         };
         let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();

@@ -16,7 +16,7 @@ use super::app::App;
 use super::problem::{Problem, ProblemBody};
 use super::{
     acl, audit, bans, broker, clients, config, events, groups, guard, health, listeners, me,
-    metrics, publish, retained, sessions, subscriptions, tokens, topics, traces, users, why,
+    metrics, publish, retained, rules, sessions, subscriptions, tokens, topics, traces, users, why,
 };
 
 /// Bytes of a request, unless a resource says something else.
@@ -35,6 +35,7 @@ fn resources() -> OpenApiRouter<App> {
         .merge(retained::routes())
         .merge(publish::routes())
         .merge(acl::routes())
+        .merge(rules::routes())
         .merge(bans::routes())
         .merge(users::routes())
         .merge(tokens::routes())

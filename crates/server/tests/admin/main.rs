@@ -1,6 +1,7 @@
 //! The management API over real sockets, with a broker of two shards behind it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod access;
 mod bed;
 mod changes;
 mod doors;
