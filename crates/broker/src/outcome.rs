@@ -235,7 +235,47 @@ outcomes! {
     SessionEndedByAdmin = "session.ended_by_admin", Ended;
 }
 
+/// The verdicts that outcomes lead to by themselves, by their codes: whatever was denied or lost.
+const VERDICTS: &[(Outcome, &str)] = &[
+    (Outcome::PublishBadTopic, "P06"),
+    (Outcome::PublishAliasInvalid, "P06"),
+    (Outcome::PublishDeniedAcl, "P07"),
+    (Outcome::PublishTooLarge, "P08"),
+    (Outcome::PublishReceiveMaximum, "P09"),
+    (Outcome::PublishPayloadInvalid, "P09"),
+    (Outcome::PublishRetainQuota, "P09"),
+    (Outcome::PublishDuplicate, "P11"),
+    (Outcome::PublishNoMatch, "R01"),
+    (Outcome::RetainedExpired, "R04"),
+    (Outcome::DeliverNoSharedMember, "R05"),
+    (Outcome::DeliverNoLocal, "R06"),
+    (Outcome::DeliverQos0Offline, "S02"),
+    (Outcome::DeliverSessionEnded, "S03"),
+    (Outcome::DisconnectTakenOver, "S04"),
+    (Outcome::SubscribeDeniedAcl, "S05"),
+    (Outcome::SubscribeBadFilter, "S05"),
+    (Outcome::SubscribeQuota, "S05"),
+    (Outcome::SubscribeBytesQuota, "S05"),
+    (Outcome::SubscribeRevoked, "S05"),
+    (Outcome::DeliverDeniedRead, "S06"),
+    (Outcome::DeliverQueueFull, "S07"),
+    (Outcome::DeliverSocketCongested, "S08"),
+    (Outcome::DeliverExpired, "S09"),
+    (Outcome::DeliverTooLarge, "S10"),
+];
+
 impl Outcome {
+    /// The code of the verdict that it leads to by itself, such as `S07`; every refused connection is
+    /// `P02`. `None`: nothing was denied or lost, or it depends on more than this.
+    pub fn verdict(self) -> Option<&'static str> {
+        let found = VERDICTS.iter().find(|(outcome, _)| *outcome == self);
+        let is_refusal =
+            self.effectively() == Effectively::Denied && self.name().starts_with("connect.");
+        found
+            .map(|(_, code)| *code)
+            .or_else(|| is_refusal.then_some("P02"))
+    }
+
     /// How many outcomes there are.
     pub const COUNT: usize = Self::ALL.len();
 
@@ -254,6 +294,28 @@ impl std::fmt::Display for Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whatever_is_denied_or_lost_leads_to_a_verdict() {
+        // Nobody is told that these went wrong by a verdict: they are no loss, or the store is at fault.
+        let others = [
+            Outcome::DeliverRefused,
+            Outcome::DeliverStoreLost,
+            Outcome::UnsubscribeQuota,
+            Outcome::WillDiscarded,
+            Outcome::WillCancelled,
+        ];
+        for outcome in Outcome::ALL {
+            let is_loss = matches!(
+                outcome.effectively(),
+                Effectively::Denied | Effectively::Dropped
+            );
+            let has_verdict = outcome.verdict().is_some();
+            if is_loss {
+                assert_eq!(has_verdict, !others.contains(outcome), "{outcome}");
+            }
+        }
+    }
 
     #[test]
     fn names_are_unique_and_dotted() {

@@ -272,6 +272,38 @@ fn outcomes_and_lost_lines_of_the_log_are_counted_below_columba() {
         assert_eq!(told["outcomes/connect.timeout"], "5");
         assert_eq!(told["outcomes/connect.accepted"], "1");
         assert!(!told.contains_key("outcomes/connect.quota"));
+        assert_eq!(told["why/P02"], "5");
+    }
+}
+
+#[test]
+fn causes_of_losses_are_counted_by_the_codes_of_verdicts() {
+    for shards in SHARDS {
+        let mut bed = bed(shards);
+        let watcher = bed.connect(V311, "watcher");
+        bed.subscribe(watcher, "$SYS/columba/why/#", QoS::AtMostOnce);
+        let client = bed.connect(V5, "client");
+        for topic in ["nobody/a", "nobody/b", "$SYS/mine"] {
+            bed.publish(client, topic, b"", QoS::AtMostOnce);
+        }
+        bed.advance(10_000);
+        let told = |bed: &mut Bed| -> Vec<(String, String)> {
+            let inbox = bed.take(watcher);
+            let told = inbox.publishes();
+            let told = told.iter().map(|publish| {
+                let value = String::from_utf8_lossy(publish.payload).into_owned();
+                (publish.topic.to_owned(), value)
+            });
+            told.collect()
+        };
+        let expected = [("$SYS/columba/why/P06", "1"), ("$SYS/columba/why/R01", "2")];
+        let expected = expected.map(|(topic, value)| (topic.to_owned(), value.to_owned()));
+        assert_eq!(told(&mut bed), expected);
+        // What has not changed is not told again.
+        bed.publish(client, "nobody/a", b"", QoS::AtMostOnce);
+        bed.advance(10_000);
+        let told = told(&mut bed);
+        assert_eq!(told, [("$SYS/columba/why/R01".to_owned(), "3".to_owned())]);
     }
 }
 

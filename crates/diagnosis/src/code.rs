@@ -209,3 +209,50 @@ impl Confidence {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use columba_broker::outcome::Outcome;
+    use columba_broker::recorder::TapeName;
+
+    use super::*;
+    use crate::evidence::Event;
+    use crate::rules::{copy, publisher};
+
+    #[test]
+    fn what_outcomes_are_counted_for_is_what_the_rules_find() {
+        for outcome in Outcome::ALL {
+            let Some(name) = outcome.verdict() else {
+                continue;
+            };
+            let code = Code::from_name(name);
+            assert_eq!(code.map(Code::fate), Some(Fate::NotDelivered), "{outcome}");
+            let event = Event {
+                shard: 0,
+                tape: TapeName::Events,
+                sequence: 1,
+                unix_ms: 1,
+                first_unix_ms: 1,
+                times: 1,
+                outcome: *outcome,
+                client: "client".to_owned(),
+                by: String::new(),
+                topic: "topic".to_owned(),
+                detail: "detail".to_owned(),
+                peer: None,
+                message: 0,
+                qos: None,
+                flags: 0,
+                packet_id: 0,
+                size_bytes: 0,
+                count: 0,
+                secs: 0,
+                payload: None,
+            };
+            let found = publisher::refused(&event).or_else(|| copy::fault(&event, "client"));
+            if let Some(found) = found {
+                assert_eq!(Some(found.code), code, "{outcome}");
+            }
+        }
+    }
+}

@@ -137,14 +137,23 @@ impl SysTree {
         values
     }
 
-    /// What Mosquitto has no topics for: how often each outcome happened, from its first time on,
-    /// and what is missing in the log.
+    /// What Mosquitto has no topics for: how often each outcome happened, from its first time on, to
+    /// which verdicts that adds up, and what is missing in the log.
     fn own_values(&self, all: &Stats, values: &mut Vec<(String, String)>) {
         let happened = Outcome::ALL
             .iter()
             .map(|outcome| (outcome, all.outcome(*outcome)));
         for (outcome, count) in happened.filter(|(_, count)| *count > 0) {
             values.push((format!("columba/outcomes/{outcome}"), count.to_string()));
+        }
+        let mut causes: BTreeMap<&str, u64> = BTreeMap::new();
+        for outcome in Outcome::ALL {
+            if let Some(code) = outcome.verdict() {
+                *causes.entry(code).or_default() += all.outcome(*outcome);
+            }
+        }
+        for (code, count) in causes.into_iter().filter(|(_, count)| *count > 0) {
+            values.push((format!("columba/why/{code}"), count.to_string()));
         }
         let lost = self.log_lines_lost.to_string();
         values.push(("columba/log/lost".to_owned(), lost));
