@@ -539,7 +539,7 @@ pub struct TopicTraffic {
     pub first_unix_ms: u64,
     /// When the last came.
     pub last_unix_ms: u64,
-    /// Which client sent the last, if it has a session still.
+    /// Which client sent the last, if it was one, and its id is not too long to be kept.
     pub last_publisher: Option<Arc<str>>,
 }
 

@@ -346,11 +346,16 @@ impl Recorder {
         }
     }
 
-    /// Counts a message that was accepted, for the list of topics.
+    /// Counts a message that was accepted, for the list of topics. `publisher` gives the client's id.
     #[inline]
-    pub(crate) fn note_topic(&mut self, now: Now, seen: &Seen<'_>) {
+    pub(crate) fn note_topic(
+        &mut self,
+        now: Now,
+        seen: &Seen<'_>,
+        publisher: impl FnOnce() -> Option<Arc<str>>,
+    ) {
         if self.bytes_max != 0 {
-            self.topics.note(now, seen);
+            self.topics.note(now, seen, publisher);
         }
     }
 

@@ -1,5 +1,7 @@
 //! What was published to which topic lately, as sums: the topic table.
 
+use std::sync::Arc;
+
 use hashbrown::HashTable;
 
 use crate::event::Now;
@@ -9,6 +11,9 @@ const TOPIC_BYTES_MAX: usize = 1024;
 
 /// Bytes of an entry beside its topic: its place in the list and the index, and what the allocator adds.
 const ENTRY_BYTES: usize = size_of::<Option<Entry>>() + 2 * size_of::<u32>() + 24;
+
+/// A longer client id is not kept.
+const CLIENT_ID_BYTES_MAX: usize = 128;
 
 /// Entries that a new topic looks at for one that was not used since it was looked at last.
 const LOOKS_MAX: usize = 16;
@@ -36,7 +41,17 @@ pub(crate) struct Entry {
     hash: u64,
     pub(crate) topic: Box<str>,
     pub(crate) traffic: Traffic,
+    /// The client that sent the last message; `None` if it was nobody, or its id is too long.
+    pub(crate) publisher: Option<Arc<str>>,
+    /// The hash of its id.
+    publisher_hash: u64,
     was_used: bool,
+}
+
+impl Entry {
+    fn bytes(&self) -> usize {
+        ENTRY_BYTES + self.topic.len() + self.publisher.as_ref().map_or(0, |id| id.len())
+    }
 }
 
 /// Sums over the messages to one topic.
@@ -51,8 +66,6 @@ pub(crate) struct Traffic {
     /// When the first and the last came, by the clock that never goes back.
     pub(crate) first_ms: u64,
     pub(crate) last_ms: u64,
-    /// The hash of the client that sent the last one.
-    pub(crate) publisher: u64,
 }
 
 /// A message, as the table sees it.
@@ -71,7 +84,6 @@ impl Traffic {
         self.payload_bytes += seen.payload_bytes as u64;
         self.unmatched += !seen.is_matched as u64;
         self.last_ms = now.mono_ms;
-        self.publisher = seen.publisher;
     }
 }
 
@@ -84,9 +96,15 @@ impl TopicTable {
         }
     }
 
-    /// Counts a message that was accepted.
+    /// Counts a message that was accepted. `publisher` gives the client's id, and is asked only if the
+    /// last message was another one's.
     #[inline]
-    pub(super) fn note(&mut self, now: Now, seen: &Seen<'_>) {
+    pub(super) fn note(
+        &mut self,
+        now: Now,
+        seen: &Seen<'_>,
+        publisher: impl FnOnce() -> Option<Arc<str>>,
+    ) {
         let Self { slots, index, .. } = self;
         let is_it = |at: &u32| {
             let entry = slots.get(*at as usize).and_then(Option::as_ref);
@@ -98,33 +116,50 @@ impl TopicTable {
             Some(entry) => {
                 entry.traffic.add(now, seen);
                 entry.was_used = true;
+                if entry.publisher_hash != seen.publisher {
+                    entry.publisher_hash = seen.publisher;
+                    self.bytes -= entry.bytes();
+                    entry.publisher = short(publisher());
+                    self.bytes += entry.bytes();
+                    self.keep_within_bytes();
+                }
             }
-            None => self.begin(now, seen),
+            None => self.begin(now, seen, short(publisher())),
+        }
+    }
+
+    fn keep_within_bytes(&mut self) {
+        while self.bytes > self.bytes_max {
+            self.forget_one();
         }
     }
 
     #[cold]
-    fn begin(&mut self, now: Now, seen: &Seen<'_>) {
-        let bytes = ENTRY_BYTES + seen.topic.len();
-        if bytes > self.bytes_max || seen.topic.len() > TOPIC_BYTES_MAX {
-            self.forgotten += 1;
-            return;
-        }
-        while self.bytes + bytes > self.bytes_max {
-            self.forget_one();
-        }
-        self.bytes += bytes;
+    fn begin(&mut self, now: Now, seen: &Seen<'_>, publisher: Option<Arc<str>>) {
         let mut traffic = Traffic {
             first_ms: now.mono_ms,
             ..Traffic::default()
         };
         traffic.add(now, seen);
-        let entry = Some(Entry {
+        if seen.topic.len() > TOPIC_BYTES_MAX {
+            self.forgotten += 1;
+            return;
+        }
+        let entry = Entry {
             hash: seen.topic_hash,
             topic: seen.topic.into(),
             traffic,
+            publisher,
+            publisher_hash: seen.publisher,
             was_used: false,
-        });
+        };
+        if entry.bytes() > self.bytes_max {
+            self.forgotten += 1;
+            return;
+        }
+        self.bytes += entry.bytes();
+        self.keep_within_bytes();
+        let entry = Some(entry);
         let at = self.free.pop().unwrap_or(self.slots.len() as u32);
         match self.slots.get_mut(at as usize) {
             Some(slot) => *slot = entry,
@@ -156,7 +191,7 @@ impl TopicTable {
             if std::mem::take(&mut entry.was_used) && looks < LOOKS_MAX {
                 continue;
             }
-            self.bytes -= ENTRY_BYTES + entry.topic.len();
+            self.bytes -= entry.bytes();
             let hash = entry.hash;
             *slot = None;
             if let Ok(found) = self.index.find_entry(hash, |it| *it == at as u32) {
@@ -189,11 +224,15 @@ impl TopicTable {
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        let topics = self.bytes - self.len() * ENTRY_BYTES;
-        topics
+        let texts = self.bytes - self.len() * ENTRY_BYTES;
+        texts
             + self.slots.capacity() * size_of::<Option<Entry>>()
             + (self.free.capacity() + self.index.capacity()) * size_of::<u32>()
     }
+}
+
+fn short(client_id: Option<Arc<str>>) -> Option<Arc<str>> {
+    client_id.filter(|id| id.len() <= CLIENT_ID_BYTES_MAX)
 }
 
 #[cfg(test)]
@@ -213,10 +252,10 @@ mod tests {
             topic,
             topic_hash: hash_of(&Hashing::with_seed(1), topic),
             payload_bytes: 3,
-            publisher: 7,
+            publisher: secs,
             is_matched: secs.is_multiple_of(2),
         };
-        table.note(at(secs), &seen);
+        table.note(at(secs), &seen, || Some(secs.to_string().into()));
     }
 
     fn topics(table: &TopicTable) -> Vec<&str> {
@@ -232,16 +271,20 @@ mod tests {
         for secs in 1..=3 {
             note(&mut table, secs, "a");
         }
-        let traffic = table.get(0).unwrap().traffic;
+        let entry = table.get(0).unwrap();
+        let traffic = entry.traffic;
         assert_eq!((traffic.messages, traffic.payload_bytes), (3, 9));
         assert_eq!((traffic.first_ms, traffic.last_ms), (1000, 3000));
-        assert_eq!((traffic.unmatched, traffic.publisher), (2, 7));
+        assert_eq!(
+            (traffic.unmatched, entry.publisher.as_deref()),
+            (2, Some("3"))
+        );
         assert_eq!((table.len(), table.forgotten()), (1, 0));
     }
 
     #[test]
     fn a_full_table_forgets_the_quiet_and_keeps_within_its_bytes() {
-        let mut table = TopicTable::new(10 * (ENTRY_BYTES + 6));
+        let mut table = TopicTable::new(10 * (ENTRY_BYTES + 9));
         for n in 0..1000 {
             note(&mut table, n, "steady");
             note(&mut table, n, &format!("{n:06}"));
@@ -252,6 +295,37 @@ mod tests {
         assert_eq!((table.len(), table.forgotten()), (10, 991));
         // Slots are used again.
         assert_eq!(table.slots(), 10);
+    }
+
+    #[test]
+    fn ids_of_publishers_count_for_the_bytes_and_are_asked_for_when_they_change() {
+        let mut table = TopicTable::new(4 * (ENTRY_BYTES + 1 + CLIENT_ID_BYTES_MAX));
+        let long = |len: usize| Some(Arc::from("x".repeat(len)));
+        let mut send = |topic: &str, publisher: u64, id: Option<Arc<str>>| {
+            let seen = Seen {
+                topic,
+                topic_hash: hash_of(&Hashing::with_seed(1), topic),
+                payload_bytes: 0,
+                publisher,
+                is_matched: true,
+            };
+            let mut was_asked = false;
+            table.note(at(1), &seen, || {
+                was_asked = true;
+                id
+            });
+            assert!(table.bytes <= table.bytes_max);
+            (was_asked, table.len())
+        };
+        for topic in ["a", "b", "c", "d", "e"] {
+            assert_eq!(send(topic, 1, None).0, true);
+        }
+        assert_eq!(send("a", 1, None), (false, 5));
+        assert_eq!(send("a", 2, long(CLIENT_ID_BYTES_MAX + 1)), (true, 5));
+        for topic in ["a", "b", "c", "d", "e", "a", "b", "c", "d", "e"] {
+            send(topic, 3, long(CLIENT_ID_BYTES_MAX));
+        }
+        assert_eq!(send("e", 3, None), (false, 4));
     }
 
     #[test]

@@ -458,7 +458,12 @@ impl Shard {
         };
         let message = Message::new(parts);
         let filters = self.publish_message(&message, self.slot_of(client_id));
-        self.conclude_publication(client_id, (&parts, topic_hash), filters, flag::IS_WILL);
+        self.conclude_publication(
+            (client_id, None),
+            (&parts, topic_hash),
+            filters,
+            flag::IS_WILL,
+        );
     }
 
     /// The Will of a session may not be published any more, whoever asks.

@@ -95,10 +95,11 @@ impl Shard {
     }
 
     /// A PUBLISH or a Will went on its way to the subscriptions of so many filters. `client` is empty
-    /// if nobody in particular published it.
+    /// if nobody in particular published it, or if the session that did has a slot and nobody follows
+    /// the message.
     pub(super) fn conclude_publication(
         &mut self,
-        client: &str,
+        (client, slot): (&str, Option<u32>),
         (parts, topic_hash): (&MessageParts<'_>, u64),
         filters: usize,
         flags: u16,
@@ -116,7 +117,14 @@ impl Shard {
             publisher: parts.publisher,
             is_matched: filters > 0,
         };
-        self.recorder.note_topic(self.now, &seen);
+        let Self {
+            recorder, sessions, ..
+        } = self;
+        recorder.note_topic(self.now, &seen, || {
+            let session = slot.and_then(|slot| sessions.get(slot as usize));
+            let known = session.map(|session| Arc::clone(&session.client_id));
+            known.or_else(|| (!client.is_empty()).then(|| client.into()))
+        });
         if parts.number != 0 {
             self.note_publication(client, parts, filters, outcome, flags);
         }

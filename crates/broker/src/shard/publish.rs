@@ -306,7 +306,7 @@ impl Shard {
         let publisher = self.session(slot).filter(|_| number != 0);
         let client_id = publisher.map(|session| Arc::clone(&session.client_id));
         let client_id = client_id.as_deref().unwrap_or_default();
-        self.conclude_publication(client_id, (&parts, topic_hash), filters, 0);
+        self.conclude_publication((client_id, Some(slot)), (&parts, topic_hash), filters, 0);
         drop(publication);
         self.scratch.forwarded = filtered;
         filters > 0

@@ -28,9 +28,10 @@ enum Of {
 }
 
 /// A topic of a list.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Found {
     traffic: Option<Traffic>,
+    publisher: Option<Arc<str>>,
     retained_bytes: Option<usize>,
 }
 
@@ -115,6 +116,7 @@ impl TopicScan {
                     && let Some(found) = first.row(&entry.topic)
                 {
                     found.traffic = Some(entry.traffic);
+                    found.publisher.clone_from(&entry.publisher);
                 }
             }
             Of::Tree(query, first) => {
@@ -180,7 +182,14 @@ impl TopicScan {
         match self.of {
             Of::List(_, first) => Answer::Topics(first.into_page(|topic, found| TopicRow {
                 topic,
-                traffic: found.traffic.map(|traffic| shard.traffic_of(&traffic)),
+                traffic: found.traffic.map(|traffic| TopicTraffic {
+                    messages: traffic.messages,
+                    payload_bytes: traffic.payload_bytes,
+                    unmatched: traffic.unmatched,
+                    first_unix_ms: shard.unix_ms_of(traffic.first_ms as i64),
+                    last_unix_ms: shard.unix_ms_of(traffic.last_ms as i64),
+                    last_publisher: found.publisher,
+                }),
                 retained_bytes: found.retained_bytes,
             })),
             Of::Tree(_, first) => Answer::TopicTree(first.into_page(|_, node| node)),
@@ -206,25 +215,6 @@ fn node_of<'a>(
     node.is_topic |= is_topic;
     node.has_children |= !is_topic;
     Some(node)
-}
-
-impl Shard {
-    fn traffic_of(&self, traffic: &Traffic) -> TopicTraffic {
-        let is_it = |slot: &u32| {
-            let session = self.session(*slot);
-            session.is_some_and(|session| session.hash == traffic.publisher)
-        };
-        let slot = self.by_client.find(traffic.publisher, is_it);
-        let publisher = slot.and_then(|slot| self.session(*slot));
-        TopicTraffic {
-            messages: traffic.messages,
-            payload_bytes: traffic.payload_bytes,
-            unmatched: traffic.unmatched,
-            first_unix_ms: self.unix_ms_of(traffic.first_ms as i64),
-            last_unix_ms: self.unix_ms_of(traffic.last_ms as i64),
-            last_publisher: publisher.map(|session| Arc::clone(&session.client_id)),
-        }
-    }
 }
 
 /// How many subscriptions match topics: being counted.
