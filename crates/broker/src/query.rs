@@ -539,7 +539,8 @@ pub struct TopicTraffic {
     pub first_unix_ms: u64,
     /// When the last came.
     pub last_unix_ms: u64,
-    /// Which client sent the last, if it was one, and its id is not too long to be kept.
+    /// Which client sent the last, or another message in the same millisecond, if it was one, and its id is
+    /// not too long to be kept.
     pub last_publisher: Option<Arc<str>>,
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct TopicTable {
     free: Vec<u32>,
     /// Hashes are seeded and 64 bits long: two topics with the same one are not told apart.
     index: HashTable<u32>,
+    /// The slot of the last message's topic, if that has one.
+    last: u32,
     /// The slot that is looked at next for one to forget.
     hand: usize,
     forgotten: u64,
@@ -41,7 +43,8 @@ pub(crate) struct Entry {
     hash: u64,
     pub(crate) topic: Box<str>,
     pub(crate) traffic: Traffic,
-    /// The client that sent the last message; `None` if it was nobody, or its id is too long.
+    /// The client that sent the last message, or another one in the same millisecond; `None` if it was
+    /// nobody, or its id is too long.
     pub(crate) publisher: Option<Arc<str>>,
     /// The hash of its id.
     publisher_hash: u64,
@@ -97,7 +100,7 @@ impl TopicTable {
     }
 
     /// Counts a message that was accepted. `publisher` gives the client's id, and is asked only if the
-    /// last message was another one's.
+    /// message before was another one's and came in another millisecond.
     #[inline]
     pub(super) fn note(
         &mut self,
@@ -105,27 +108,48 @@ impl TopicTable {
         seen: &Seen<'_>,
         publisher: impl FnOnce() -> Option<Arc<str>>,
     ) {
-        let Self { slots, index, .. } = self;
-        let is_it = |at: &u32| {
-            let entry = slots.get(*at as usize).and_then(Option::as_ref);
-            entry.is_some_and(|entry| entry.hash == seen.topic_hash)
-        };
-        let found = index.find(seen.topic_hash, is_it).copied();
-        let found = found.and_then(|at| slots.get_mut(at as usize)?.as_mut());
-        match found {
-            Some(entry) => {
-                entry.traffic.add(now, seen);
-                entry.was_used = true;
-                if entry.publisher_hash != seen.publisher {
-                    entry.publisher_hash = seen.publisher;
-                    self.bytes -= entry.bytes();
-                    entry.publisher = short(publisher());
-                    self.bytes += entry.bytes();
-                    self.keep_within_bytes();
-                }
+        // A client that sends much sends it to the same topic.
+        if !self.is_at(self.last, seen.topic_hash) {
+            let Self { slots, index, .. } = self;
+            let is_it = |at: &u32| {
+                let entry = slots.get(*at as usize).and_then(Option::as_ref);
+                entry.is_some_and(|entry| entry.hash == seen.topic_hash)
+            };
+            match index.find(seen.topic_hash, is_it) {
+                Some(at) => self.last = *at,
+                None => return self.begin(now, seen, publisher),
             }
-            None => self.begin(now, seen, short(publisher())),
         }
+        let slot = self.slots.get_mut(self.last as usize);
+        let Some(entry) = slot.and_then(Option::as_mut) else {
+            return;
+        };
+        let is_new_instant = entry.traffic.last_ms != now.mono_ms;
+        entry.traffic.add(now, seen);
+        entry.was_used = true;
+        // Many that publish to one topic at full speed would each be named for nobody to see.
+        if is_new_instant && entry.publisher_hash != seen.publisher {
+            self.rename(seen.publisher, publisher());
+        }
+    }
+
+    fn is_at(&self, at: u32, hash: u64) -> bool {
+        let entry = self.slots.get(at as usize).and_then(Option::as_ref);
+        entry.is_some_and(|entry| entry.hash == hash)
+    }
+
+    /// The last topic has another publisher.
+    #[cold]
+    fn rename(&mut self, hash: u64, publisher: Option<Arc<str>>) {
+        let slot = self.slots.get_mut(self.last as usize);
+        let Some(entry) = slot.and_then(Option::as_mut) else {
+            return;
+        };
+        entry.publisher_hash = hash;
+        self.bytes -= entry.bytes();
+        entry.publisher = short(publisher);
+        self.bytes += entry.bytes();
+        self.keep_within_bytes();
     }
 
     fn keep_within_bytes(&mut self) {
@@ -135,7 +159,7 @@ impl TopicTable {
     }
 
     #[cold]
-    fn begin(&mut self, now: Now, seen: &Seen<'_>, publisher: Option<Arc<str>>) {
+    fn begin(&mut self, now: Now, seen: &Seen<'_>, publisher: impl FnOnce() -> Option<Arc<str>>) {
         let mut traffic = Traffic {
             first_ms: now.mono_ms,
             ..Traffic::default()
@@ -149,7 +173,7 @@ impl TopicTable {
             hash: seen.topic_hash,
             topic: seen.topic.into(),
             traffic,
-            publisher,
+            publisher: short(publisher()),
             publisher_hash: seen.publisher,
             was_used: false,
         };
@@ -283,6 +307,30 @@ mod tests {
     }
 
     #[test]
+    fn many_publishers_at_once_are_not_each_named() {
+        let mut table = TopicTable::new(1024);
+        let mut asked = 0;
+        for publisher in 0..100 {
+            let topic = ["a", "b"][publisher % 2];
+            let seen = Seen {
+                topic,
+                topic_hash: hash_of(&Hashing::with_seed(1), topic),
+                payload_bytes: 0,
+                publisher: publisher as u64,
+                is_matched: true,
+            };
+            table.note(at(publisher as u64 / 50), &seen, || {
+                asked += 1;
+                Some(publisher.to_string().into())
+            });
+        }
+        assert_eq!(asked, 4);
+        let publishers = [0, 1].map(|slot| table.get(slot).unwrap().publisher.as_deref());
+        assert_eq!(publishers, [Some("50"), Some("51")]);
+        assert_eq!(table.get(1).unwrap().traffic.messages, 50);
+    }
+
+    #[test]
     fn a_full_table_forgets_the_quiet_and_keeps_within_its_bytes() {
         let mut table = TopicTable::new(10 * (ENTRY_BYTES + 9));
         for n in 0..1000 {
@@ -301,7 +349,9 @@ mod tests {
     fn ids_of_publishers_count_for_the_bytes_and_are_asked_for_when_they_change() {
         let mut table = TopicTable::new(4 * (ENTRY_BYTES + 1 + CLIENT_ID_BYTES_MAX));
         let long = |len: usize| Some(Arc::from("x".repeat(len)));
+        let mut secs = 0;
         let mut send = |topic: &str, publisher: u64, id: Option<Arc<str>>| {
+            secs += 1;
             let seen = Seen {
                 topic,
                 topic_hash: hash_of(&Hashing::with_seed(1), topic),
@@ -310,7 +360,7 @@ mod tests {
                 is_matched: true,
             };
             let mut was_asked = false;
-            table.note(at(1), &seen, || {
+            table.note(at(secs), &seen, || {
                 was_asked = true;
                 id
             });

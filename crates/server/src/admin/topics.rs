@@ -54,7 +54,8 @@ struct TopicView {
     first_unix_ms: Option<u64>,
     /// When the last of them came.
     last_unix_ms: Option<u64>,
-    /// The client that sent the last; null if it was an operator, or has an id of more than 128 bytes.
+    /// The client that sent the last, or another one in the same millisecond; null if it was an
+    /// operator, or has an id of more than 128 bytes.
     last_publisher: Option<Arc<str>>,
     /// Whether a message is retained.
     is_retained: bool,
