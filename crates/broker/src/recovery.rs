@@ -165,11 +165,17 @@ pub(crate) struct FoundSubscription {
     pub(crate) share: Option<(Arc<str>, u32)>,
 }
 
+/// What there is one of at a time: a filter of a session, or a filter and share name, or, of a session
+/// that has left copies behind, a membership.
+type SubscriptionKey = (SessionNumber, Arc<str>, Option<(Arc<str>, u32)>);
+
 impl FoundSubscription {
-    /// What there is one of at a time.
-    fn key(&self) -> (SessionNumber, Arc<str>, Option<Arc<str>>) {
-        let name = self.share.as_ref().map(|(name, _)| Arc::clone(name));
-        (self.session, Arc::clone(&self.filter), name)
+    fn key(&self, is_left_behind: bool) -> SubscriptionKey {
+        let share = self.share.as_ref().map(|(name, membership)| {
+            let membership = if is_left_behind { *membership } else { 0 };
+            (Arc::clone(name), membership)
+        });
+        (self.session, Arc::clone(&self.filter), share)
     }
 }
 
@@ -474,17 +480,21 @@ impl Recovery {
             is_kept
         });
         // What takes the place of a record that is not durable yet may be there beside it.
-        let subscriptions = self.subscriptions.iter();
-        let newest: BTreeMap<_, u64> = subscriptions.map(|of| (of.key(), of.position)).collect();
+        let sessions = &mut self.sessions;
+        let key = |of: &FoundSubscription, session: &FoundSession| {
+            of.key(is_left_behind(&session.client_id))
+        };
+        let newest: BTreeMap<_, u64> = self
+            .subscriptions
+            .iter()
+            .filter_map(|of| Some((key(of, sessions.get(&of.session)?), of.position)))
+            .collect();
         for found in std::mem::take(&mut self.subscriptions) {
-            let Some(session) = self.sessions.get_mut(&found.session) else {
-                releases.push(found.position);
-                continue;
-            };
-            if newest.get(&found.key()) == Some(&found.position) {
-                session.subscriptions.push(found);
-            } else {
-                releases.push(found.position);
+            match sessions.get_mut(&found.session) {
+                Some(session) if newest.get(&key(&found, session)) == Some(&found.position) => {
+                    session.subscriptions.push(found);
+                }
+                Some(_) | None => releases.push(found.position),
             }
         }
         let received = self.received.iter();

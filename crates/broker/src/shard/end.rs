@@ -342,10 +342,10 @@ impl Shard {
             self.stats.queued_bytes -= queue.bytes() as u64;
             let mut later = Vec::new();
             while let Some(mut delivery) = queue.pop() {
-                // What has to be read back before somebody else can have it, and what is behind that.
+                // What somebody else cannot have yet, and what is behind that.
                 let membership = session.membership(delivery.membership);
                 if let Some(membership) = membership
-                    && (!later.is_empty() || !self.kept.has(&delivery))
+                    && (!later.is_empty() || !self.can_be_handed_on(&delivery))
                 {
                     let (owner, group) = (membership.owner, group_of(membership));
                     later.push(Handed {

@@ -1,4 +1,6 @@
-//! Copies that are to go to other members of their shared groups and have to be read back before.
+//! Copies that are to go to other members of their shared groups and cannot yet: they have to be
+//! read back before, or are of QoS 2 and not durable, so that they could not be taken from their member
+//! and given to another one in one step.
 //!
 //! They are off their member's hands, but stay its copies in the store until they have a new owner.
 //! So that a crash in between loses none, a session that ends meanwhile leaves its record and those of
@@ -6,15 +8,17 @@
 
 use std::collections::VecDeque;
 
+use columba_codec::QoS;
+
 use super::Shard;
 use super::keep::Also;
 use crate::event::ShardId;
-use crate::hash::{Hashing, Map};
+use crate::hash::{Hashing, Map, Set};
 use crate::journal::RecordId;
 use crate::kept::KeptId;
 use crate::mail::GroupRef;
 use crate::outcome::Outcome;
-use crate::record::{Record, SessionRecord};
+use crate::record::{Record, SessionRecord, SubscriptionRecord};
 use crate::routing::share::SessionRef;
 use crate::session::queue::Delivery;
 use crate::session::{Session, name_left_behind};
@@ -26,7 +30,7 @@ const HANDED_MAX: usize = 256;
 #[derive(Debug)]
 pub(super) struct Handings {
     of: Map<SessionRef, Handing>,
-    /// Those that wait until the store takes more.
+    /// Those that wait until the store takes more, or has more.
     stalled: Vec<SessionRef>,
 }
 
@@ -34,6 +38,7 @@ pub(super) struct Handings {
 struct Handing {
     copies: VecDeque<Handed>,
     bytes: u64,
+    is_stalled: bool,
     /// What the session has left behind, if it has ended.
     records: Vec<RecordId>,
 }
@@ -82,21 +87,21 @@ impl Shard {
     /// Goes on with what a session, that may have ended, has to hand over.
     pub(super) fn hand_over_rest(&mut self, me: SessionRef) {
         loop {
-            let Some(handing) = self.handings.of.get_mut(&me) else {
+            let Some(handing) = self.handings.of.get(&me) else {
                 return;
             };
             let Some(front) = handing.copies.front() else {
                 break;
             };
+            if !self.is_on_disk(&front.delivery) {
+                return self.stall_handing(me);
+            }
             if !self.kept.has(&front.delivery) {
                 return self.read_handed(me);
             }
             if self.is_store_behind() {
                 // Whoever gets it writes it anew.
-                if !self.handings.stalled.contains(&me) {
-                    self.handings.stalled.push(me);
-                }
-                return;
+                return self.stall_handing(me);
             }
             let Some(mut handed) = self.take_handed(me, 0) else {
                 return;
@@ -109,9 +114,21 @@ impl Shard {
         }
     }
 
-    /// The store takes more.
+    fn stall_handing(&mut self, me: SessionRef) {
+        let Handings { of, stalled } = &mut self.handings;
+        if let Some(handing) = of.get_mut(&me)
+            && !std::mem::replace(&mut handing.is_stalled, true)
+        {
+            stalled.push(me);
+        }
+    }
+
+    /// The store takes more, or has more.
     pub(super) fn resume_handings(&mut self) {
         for me in std::mem::take(&mut self.handings.stalled) {
+            if let Some(handing) = self.handings.of.get_mut(&me) {
+                handing.is_stalled = false;
+            }
             self.hand_over_rest(me);
         }
     }
@@ -162,7 +179,17 @@ impl Shard {
         }
     }
 
-    /// Whether a session has copies that have to be read back before others can have them.
+    /// Whether a copy of a session that ends can go to somebody else now.
+    pub(super) fn can_be_handed_on(&self, delivery: &Delivery) -> bool {
+        self.kept.has(delivery) && self.is_on_disk(delivery)
+    }
+
+    /// Whether a copy that others may get only once, if it is of QoS 2, can be taken from its session.
+    fn is_on_disk(&self, delivery: &Delivery) -> bool {
+        delivery.qos != QoS::ExactlyOnce || self.is_recorded(delivery)
+    }
+
+    /// Whether a session has copies that others cannot have yet.
     pub(super) fn must_leave_behind(&self, session: &Session) -> bool {
         self.handings.of.contains_key(&session.me)
             || session
@@ -170,7 +197,8 @@ impl Shard {
                 .iter()
                 .flat_map(|queue| queue.iter())
                 .any(|delivery| {
-                    !self.kept.has(delivery) && session.membership(delivery.membership).is_some()
+                    !self.can_be_handed_on(delivery)
+                        && session.membership(delivery.membership).is_some()
                 })
     }
 
@@ -192,8 +220,25 @@ impl Shard {
             will: None,
         });
         let mut records = vec![self.journal.append(|out| fact.write(out))];
-        records.extend(durable.memberships.drain().map(|(_, record)| record));
         let handing = self.handings.of.entry(session.me).or_default();
+        // Groups that it left before it ended are not among its records any more.
+        let mut named: Set<u32> = Set::with_hasher(self.hashing);
+        named.extend(durable.memberships.keys());
+        for of in &handing.copies {
+            if named.insert(of.delivery.membership) {
+                let fact = Record::Subscription(SubscriptionRecord {
+                    session: durable.number,
+                    filter: &of.group.filter,
+                    qos: of.delivery.qos,
+                    no_local: false,
+                    retain_as_published: false,
+                    identifier: 0,
+                    share: Some((&of.group.name, of.delivery.membership)),
+                });
+                records.push(self.journal.append(|out| fact.write(out)));
+            }
+        }
+        records.extend(durable.memberships.drain().map(|(_, record)| record));
         handing.records.extend(records);
     }
 }

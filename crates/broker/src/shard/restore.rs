@@ -150,13 +150,8 @@ impl Shard {
                 retain_as_published: found.retain_as_published,
                 identifier: found.identifier,
             };
-            if session
-                .memberships
-                .named(&membership.filter, &membership.group)
-                .is_none()
-            {
-                session.memberships.put(membership, hashing);
-            }
+            // What a session has left behind may have several of one name.
+            session.memberships.put(membership, hashing);
             if let Some(durable) = &mut session.durable {
                 durable.memberships.insert(number, record);
             }

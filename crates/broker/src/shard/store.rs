@@ -92,6 +92,9 @@ impl Shard {
         self.follow_commits();
         self.pump_holding();
         self.put_out();
+        if !self.is_store_behind() {
+            self.resume_handings();
+        }
     }
 
     /// Sends what waited for the store, as far as it has come.

@@ -48,9 +48,7 @@ pub(crate) fn received(
     message: &Message,
     qos: QoS,
 ) -> Result<(), String> {
-    // A copy that changes hands while its record is on the way may be there twice after a crash.
-    let is_open = session.has_crashed && session.group_of(&message.topic).is_some();
-    if qos != QoS::ExactlyOnce || session.is_loose || is_open {
+    if qos != QoS::ExactlyOnce || session.is_loose {
         return Ok(());
     }
     let mut allowed = allowed(session, message);

@@ -74,9 +74,9 @@ impl Groups {
         }
     }
 
-    /// A member lost its connection.
+    /// A member, perhaps, lost its connection.
     pub(crate) fn detached(&mut self, session: &Session) {
-        for filter in session.shared.keys() {
+        for filter in session.shared.keys().chain(&session.unsure) {
             if let Some(group) = self.0.get_mut(filter) {
                 group.departures += 1;
             }
@@ -85,7 +85,7 @@ impl Groups {
 
     /// A member's session ended: QoS 2 that it had begun ends with it.
     pub(crate) fn ended(&mut self, session: &Session, client_id: &str) {
-        for filter in session.shared.keys() {
+        for filter in session.shared.keys().chain(&session.unsure) {
             let Some(group) = self.0.get_mut(filter) else {
                 continue;
             };

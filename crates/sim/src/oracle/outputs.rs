@@ -85,7 +85,11 @@ impl Oracle {
                 let session = self.sessions.get_mut(&conn.client_id);
                 if let Some(session) = session.filter(|of| of.serial == conn.session) {
                     for filter in filters.unwrap_or_default() {
-                        session.leaving.remove(&filter);
+                        // Another UNSUBSCRIBE may have ended what was subscribed after this one.
+                        let mut others = conn.unsubscribing.values();
+                        if !others.any(|filters| filters.contains(&filter)) {
+                            session.leaving.remove(&filter);
+                        }
                     }
                 }
                 return;
