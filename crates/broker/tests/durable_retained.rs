@@ -93,7 +93,7 @@ impl Trial {
                 // Answers come in the order of what they answer.
                 let mut values = self.values.iter_mut();
                 let next = values.find(|of| of.publisher == publisher && !of.is_acknowledged);
-                next.unwrap().is_acknowledged = true;
+                next.expect("an answer to something").is_acknowledged = true;
             }
         }
     }
@@ -107,7 +107,7 @@ impl Trial {
         let found = self.bed.finish(reader).pop();
         let found = found.map_or_else(String::new, |of| of.payload);
         let last = self.values.iter().rposition(|of| of.is_acknowledged);
-        let left = &self.values[last.unwrap()..];
+        let left = &self.values[last.expect("the first is acknowledged")..];
         let mut payloads = left.iter().map(|of| of.payload.as_str());
         let is_over = |payload: &str| {
             payload.is_empty() || (payload.starts_with("expires") && steps.contains(&Step::Expire))
