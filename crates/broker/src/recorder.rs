@@ -327,6 +327,10 @@ impl Recorder {
     /// written are copied.
     pub(crate) fn recording(&mut self, now: Now) -> Recording {
         let now = self.clock.of(now);
+        let left_out = std::mem::take(&mut self.pace.left_out);
+        if left_out > 0 {
+            self.pace.used_bytes += self.ledger.gap(now, left_out);
+        }
         let Self {
             repeats, events, ..
         } = self;

@@ -129,6 +129,10 @@ pub struct Coverage {
     pub overwritten: u64,
     /// Messages in the window that were not followed one by one.
     pub left_out: u64,
+    /// The same from the beginning of the window until now.
+    pub left_out_since: u64,
+    /// Since when all is recorded that clients did in excess; what others did is, from `from_ms` on.
+    pub excess_from_ms: u64,
     /// Starts of the broker in the window.
     pub boots: u64,
     /// Entries that this evidence has no room for.
@@ -282,6 +286,17 @@ pub fn order(event: &Event) -> (u64, u8, u16, TapeName, u64) {
     (event.unix_ms, rank, event.shard, event.tape, event.sequence)
 }
 
+/// How far a tape goes back.
+struct Reach {
+    /// The number and the time of its first entry.
+    first: u64,
+    first_ms: u64,
+    /// The number that comes next.
+    next: u64,
+    /// The time behind a loss.
+    behind_ms: u64,
+}
+
 /// Evidence on its way out of the recordings.
 struct Gathered<'q> {
     question: &'q Question,
@@ -311,19 +326,22 @@ impl<'q> Gathered<'q> {
         {
             self.coverage.from_ms = self.coverage.from_ms.max(*end_ms);
         }
-        // Each tape goes back to its first chunk; what all of them cover counts.
-        let mut first: Vec<(TapeName, u64)> = Vec::new();
+        self.read_reach(recording);
+        // When each tape was written to last: what was left out, was after that.
+        let mut ledger_ms = 0;
         for chunk in &recording.chunks {
-            if !first.iter().any(|(tape, _)| *tape == chunk.tape()) {
-                first.push((chunk.tape(), chunk.unix_ms()));
-            }
+            let is_ledger = chunk.tape() == TapeName::Ledger;
             for line in chunk.entries() {
                 match line {
-                    Ok(Line::Entry(entry)) => self.see(recording.shard, chunk.tape(), &entry),
-                    Ok(Line::Gap { unix_ms, left_out }) => {
-                        if (self.question.from_ms..=self.question.to_ms).contains(&unix_ms) {
-                            self.coverage.left_out += left_out;
+                    Ok(Line::Entry(entry)) => {
+                        if is_ledger {
+                            ledger_ms = entry.unix_ms;
                         }
+                        self.see(recording.shard, chunk.tape(), &entry);
+                    }
+                    Ok(Line::Gap { unix_ms, left_out }) => {
+                        self.leave_out(ledger_ms, unix_ms, left_out);
+                        ledger_ms = unix_ms;
                     }
                     // The rest of the chunk cannot be read, and is as good as overwritten.
                     Err(_) => {
@@ -333,16 +351,63 @@ impl<'q> Gathered<'q> {
                 }
             }
         }
-        let events = first.iter().filter(|(tape, _)| *tape != TapeName::Excess);
-        let from_ms = events.map(|(_, unix_ms)| *unix_ms);
-        let is_whole = recording.overwritten == 0;
-        // A tape that never lost anything reaches back to the start, whenever its first entry was.
-        let from_ms = if is_whole {
-            from_ms.min()
-        } else {
-            from_ms.max()
+    }
+
+    /// Messages were left out between two lines of a ledger.
+    fn leave_out(&mut self, from_ms: u64, to_ms: u64, count: u64) {
+        if to_ms < self.question.from_ms {
+            return;
+        }
+        self.coverage.left_out_since += count;
+        if from_ms <= self.question.to_ms {
+            self.coverage.left_out += count;
+        }
+    }
+
+    /// How far the tapes of a shard go back. A tape that lost nothing goes back to the start, whenever
+    /// its first entry was; one that did, to the first chunk behind the loss.
+    fn read_reach(&mut self, recording: &Recording) {
+        let mut tapes = [const { None }; 3];
+        for chunk in &recording.chunks {
+            let entries = chunk
+                .entries()
+                .filter(|line| matches!(line, Ok(Line::Entry(_))));
+            let next = chunk.sequence() + entries.count() as u64;
+            let Some(tape) = tapes.get_mut(chunk.tape() as usize) else {
+                continue;
+            };
+            let reach = tape.get_or_insert_with(|| Reach {
+                first: chunk.sequence(),
+                first_ms: chunk.unix_ms(),
+                next: chunk.sequence(),
+                behind_ms: 0,
+            });
+            // Each process counts from 0.
+            if chunk.sequence() != reach.next && chunk.sequence() != 0 {
+                reach.behind_ms = chunk.unix_ms();
+            }
+            reach.next = next;
+        }
+        let [events, excess, ledger] = tapes;
+        let lost = [&events, &excess].into_iter().flatten();
+        let lost: u64 = lost.map(|reach| reach.first).sum();
+        // Files of earlier processes are gone, and what they held of each tape is not known.
+        let is_cut = recording.overwritten > lost;
+        let reach_of = |reach: Option<Reach>| {
+            reach.map_or(0, |reach| {
+                let is_whole = reach.first == 0 && !is_cut;
+                let first_ms = if is_whole { 0 } else { reach.first_ms };
+                first_ms.max(reach.behind_ms)
+            })
         };
-        self.coverage.from_ms = self.coverage.from_ms.max(from_ms.unwrap_or_default());
+        let chunks = recording.chunks.iter();
+        let start_ms = chunks.map(|chunk| chunk.unix_ms()).min();
+        let from_ms = reach_of(events).max(reach_of(ledger));
+        let coverage = &mut self.coverage;
+        coverage.from_ms = coverage
+            .from_ms
+            .max(from_ms.max(start_ms.unwrap_or_default()));
+        coverage.excess_from_ms = coverage.excess_from_ms.max(reach_of(excess));
     }
 
     fn see(&mut self, shard: u16, tape: TapeName, entry: &Entry<'_>) {

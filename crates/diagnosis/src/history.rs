@@ -18,6 +18,7 @@ pub struct History<'e> {
     pub topic: &'e str,
     by_client: BTreeMap<&'e str, Vec<&'e Event>>,
     copies: BTreeMap<u64, Vec<&'e Event>>,
+    publications: BTreeSet<u64>,
 }
 
 /// How a client stood to a topic at a time.
@@ -85,6 +86,13 @@ impl<'e> History<'e> {
         let mut by_client: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
         let mut copies: BTreeMap<u64, Vec<&Event>> = BTreeMap::new();
         let mut seen = BTreeSet::new();
+        let published = evidence.events.iter().filter(|event| {
+            matches!(
+                event.outcome,
+                Outcome::PublishAccepted | Outcome::PublishNoMatch
+            )
+        });
+        let publications = published.map(|event| event.message).collect();
         for event in &evidence.events {
             by_client.entry(&event.client).or_default().push(event);
             if event.message != 0
@@ -112,6 +120,7 @@ impl<'e> History<'e> {
             topic,
             by_client,
             copies,
+            publications,
         }
     }
 
@@ -123,6 +132,11 @@ impl<'e> History<'e> {
     /// What became of the copies of a message.
     pub fn copies(&self, message: u64) -> &[&'e Event] {
         self.copies.get(&message).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the record has the line of a message, in the window or not.
+    pub fn has_publication(&self, message: u64) -> bool {
+        message != 0 && self.publications.contains(&message)
     }
 
     /// Whether a time is in the window.
@@ -222,6 +236,35 @@ impl<'e> History<'e> {
         standings
     }
 
+    /// Whether the record lacks nothing from a time on.
+    pub fn is_whole_since(&self, unix_ms: u64) -> bool {
+        let coverage = &self.evidence.coverage;
+        let from_ms = coverage.from_ms.max(coverage.excess_from_ms);
+        from_ms <= unix_ms && coverage.left_out_since == 0 && coverage.cut == 0
+    }
+
+    /// Whether something that a client did before a time is lost, among what it did in excess.
+    pub fn has_lost_of(&self, client: &str, unix_ms: u64) -> bool {
+        let mut events = self.of(client).iter();
+        self.evidence.coverage.excess_from_ms > 0
+            && events.any(|event| event.tape == TapeName::Excess)
+            && self.of(client).iter().any(|event| event.unix_ms <= unix_ms)
+    }
+
+    /// Whether a subscription of a client that matches the topic, or its session, changed in this very
+    /// millisecond.
+    pub fn has_changed_at(&self, client: &str, unix_ms: u64) -> bool {
+        let mut events = self.of(client).iter();
+        events.any(|event| {
+            let is_about = event.outcome == Outcome::SubscribeGranted
+                || is_refusal(event.outcome)
+                || ends_subscription(event.outcome);
+            let is_change =
+                is_about && near::matches(&event.topic, self.topic) || ends_session(event.outcome);
+            is_change && (event.first_unix_ms == unix_ms || event.unix_ms == unix_ms)
+        })
+    }
+
     fn present_filters(&self, client: &str) -> BTreeSet<String> {
         let Evidence {
             subscriptions,
@@ -257,16 +300,17 @@ impl<'e> History<'e> {
             .filter(|event| event.first_unix_ms <= unix_ms)
             .copied()
             .collect();
-        let was_granted = before
-            .iter()
-            .any(|event| event.outcome == Outcome::SubscribeGranted);
+        // Who ended a subscription had it, if only from before the record.
+        let had_it = before.iter().any(|event| {
+            event.outcome == Outcome::SubscribeGranted || ends_subscription(event.outcome)
+        });
         let is_grant =
             |event: &&&Event| event.outcome == Outcome::SubscribeGranted && event.topic == filter;
         let refused = before
             .iter()
             .copied()
             .rfind(|event| is_refusal(event.outcome));
-        if !was_granted
+        if !had_it
             && refused.is_none()
             && self.has_begun_before(client, unix_ms)
             && (!is_present || events.iter().any(|event| is_grant(&event)))
@@ -284,7 +328,7 @@ impl<'e> History<'e> {
             }),
             Some(last) if is_refusal(last.outcome) => Some(Standing::Refused(last)),
             Some(last) if ends_subscription(last.outcome) => Some(Standing::Ended(last)),
-            Some(last) if was_granted => Some(Standing::Ended(last)),
+            Some(last) if had_it => Some(Standing::Ended(last)),
             // Its last word about the filter, in a session before: it has not asked again.
             Some(_) if refused.is_some() => refused.map(Standing::Refused),
             // A session ended that may have had the subscription from before the record.
@@ -310,6 +354,11 @@ impl<'e> History<'e> {
                 None => None,
             },
         }
+    }
+
+    /// Whether the record shows all that a client did until a time.
+    pub fn is_all_known(&self, client: &str, unix_ms: u64) -> bool {
+        self.has_begun_before(client, unix_ms) && self.evidence.coverage.excess_from_ms == 0
     }
 
     /// Whether the record has the beginning of the session that a client had at a time, or shows that

@@ -226,11 +226,10 @@ fn as_far_as_known<'e>(
         cut,
         ..
     } = evidence.coverage;
-    if found.code == Code::P06 && found.cites.is_empty() || !found.cites.is_empty() {
-        return found;
-    }
+    // That is so whatever came.
+    let is_by_topic = found.code == Code::P06 && found.cites.is_empty();
     let is_uncovered = from_ms > evidence.question.from_ms || cut > 0;
-    if !is_uncovered && left_out == 0 || found.code == Code::U03 {
+    if !is_uncovered && left_out == 0 || is_by_topic || found.code == Code::U03 {
         return found;
     }
     let text = if is_uncovered {
@@ -298,7 +297,12 @@ fn items<'e>(history: &History<'e>) -> Vec<Item<'e>> {
             .filter(|event| event.topic.is_empty() && publisher == Some(&*event.client));
         for event in own {
             let found = publisher::refused(event);
-            let found = found.map(|found| found.with(Confidence::Likely));
+            let sure = if publisher::is_whole(history) {
+                Confidence::Likely
+            } else {
+                Confidence::Possible
+            };
+            let found = found.map(|found| found.with(sure));
             items.extend(found.map(|found| Item::of(event, found)));
         }
         // The end of the connection that follows from it is no other message.
@@ -319,11 +323,13 @@ fn unfollowed<'e>(
     if event.outcome.name().starts_with("deliver.") {
         let is_asked = subscriber.is_none_or(|subscriber| event.client == subscriber);
         // Whose message it was is not told: if somebody is asked about and was followed, it counts not.
-        let is_judged =
-            followed.contains_key(&event.message) || publisher.is_some() && !followed.is_empty();
+        // What was published before the window is no answer either.
+        let is_judged = followed.contains_key(&event.message)
+            || publisher.is_some() && !followed.is_empty()
+            || history.has_publication(event.message);
         let found = copy::fault(event, &event.client).filter(|_| is_asked && !is_judged)?;
         let sure = if publisher.is_some() {
-            Confidence::Likely
+            Confidence::Possible
         } else {
             Confidence::Certain
         };
@@ -451,10 +457,11 @@ fn report(evidence: &Evidence, items: &[Item<'_>], mut noticed: Vec<Finding<'_>>
     let none = Finding::certain(Code::U02, say::u02());
     let counts = chosen(items);
     let mut found = counts.map_or(&none, |item| &item.found);
-    // Sessions that are lost because two programs throw each other out are that fault.
+    // A session that was lost because two programs throw each other out is that fault.
     let cause = noticed.iter().position(|other| {
         other.code == Code::S04
-            && matches!(found.code, Code::S01 | Code::S02 | Code::S03 | Code::R03)
+            && matches!(found.code, Code::S01 | Code::S03)
+            && is_by_takeover(evidence, found)
     });
     let cause = cause.map(|at| noticed.remove(at));
     let mut also: Vec<Verdict> = Vec::new();
@@ -492,6 +499,18 @@ fn report(evidence: &Evidence, items: &[Item<'_>], mut noticed: Vec<Finding<'_>>
         kernel: evidence.kernel,
         coverage: evidence.coverage,
     }
+}
+
+/// Whether what is cited ended with a takeover.
+fn is_by_takeover(evidence: &Evidence, found: &Finding<'_>) -> bool {
+    let mut takeovers = evidence
+        .events
+        .iter()
+        .filter(|event| event.outcome == Outcome::DisconnectTakenOver);
+    takeovers.any(|takeover| {
+        let mut cites = found.cites.iter();
+        cites.any(|end| end.client == takeover.client && end.unix_ms == takeover.unix_ms)
+    })
 }
 
 fn summaries(items: &[Item<'_>]) -> Vec<SubscriberSummary> {

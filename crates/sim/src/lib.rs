@@ -4,7 +4,8 @@
 //!
 //! [`run`] plays one seed. Everything that happens comes from a queue ordered by time and sequence,
 //! so a seed replays to the byte; the hash of all effects and bytes in its [`Report`] shows it.
-//! Start reading at `world.rs`; what is watched stands in `oracle.rs` and `checks/`.
+//! Start reading at `world.rs`; what is watched stands in `oracle.rs` and `checks/`. `why.rs` asks what
+//! became of messages, as an operator does, and no verdict may contradict the model.
 #![forbid(unsafe_code)]
 
 mod chance;
@@ -20,7 +21,9 @@ mod run;
 mod store;
 mod swarm;
 mod trace;
+mod why;
 mod workload;
 mod world;
 
 pub use run::{Options, Report, run};
+pub use why::Verdicts;

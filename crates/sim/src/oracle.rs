@@ -9,6 +9,7 @@ mod inputs;
 mod model;
 mod outputs;
 mod sessions;
+pub(crate) mod truth;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -27,6 +28,7 @@ use crate::event::LinkId;
 pub(crate) use model::{
     Conn, Message, Owed as OwedMessage, Phase, Session, Subscribing, Subscription, Unsettled, Will,
 };
+pub(crate) use truth::Ending;
 
 /// What an input was.
 #[derive(Clone, Debug)]
@@ -102,6 +104,7 @@ pub(crate) struct Oracle {
     pub(crate) retained: Retained,
     pub(crate) wills: Wills,
     pub(crate) effects: Effects,
+    pub(crate) truth: truth::Truth,
     /// Drops that were reported, by client id and topic, since the last quiet point.
     pub(crate) drops: BTreeMap<(String, String), u64>,
     /// Clients that ever missed something on a topic: after a crash it may come after all.
@@ -146,6 +149,7 @@ impl Oracle {
             retained: Retained::default(),
             wills: Wills::default(),
             effects: Effects::default(),
+            truth: truth::Truth::default(),
             drops: BTreeMap::new(),
             dropped: BTreeSet::new(),
             is_durable,
@@ -294,7 +298,7 @@ impl Oracle {
             }
             let is_here = |session: &Session| session.home == seen.shard;
             if self.sessions.get(&**client_id).is_some_and(is_here) {
-                self.end_session(client_id);
+                self.end_session(client_id, Ending::ByOperator);
             }
         }
         self.admin = None;
@@ -345,6 +349,7 @@ impl Oracle {
         if let ReportEvent::Withheld { outcome, topic, .. } = &report.event
             && outcome.is_dropped_copy()
         {
+            self.truth.withheld(client_id, topic, *outcome);
             let key = (client_id.to_string(), topic.clone());
             if self.is_durable {
                 self.dropped.insert(key.clone());

@@ -8,6 +8,7 @@ use columba_codec::packet::{RetainHandling, SubscribeOptions};
 use crate::checks::books;
 use crate::client::Outbound;
 use crate::oracle::{Failure, id_of};
+use crate::why::Verdicts;
 use crate::world::{Mode, World};
 
 /// How to run a seed.
@@ -15,6 +16,8 @@ use crate::world::{Mode, World};
 pub struct Options {
     /// Print every event to standard error.
     pub is_traced: bool,
+    /// Changes a verdict before it is judged, to show that a wrong one is found.
+    pub tamper: Option<fn(&mut columba_diagnosis::Report)>,
 }
 
 /// What a run came to.
@@ -30,6 +33,8 @@ pub struct Report {
     pub accepted: u64,
     /// PUBLISH packets that it wrote.
     pub delivered: u64,
+    /// Verdicts that were asked for.
+    pub verdicts: Verdicts,
     /// The check that failed and what it saw, if one did.
     pub failure: Option<(&'static str, String)>,
 }
@@ -37,17 +42,21 @@ pub struct Report {
 /// Runs a seed.
 pub fn run(seed: u64, options: Options) -> Report {
     let mut world = World::new(seed, options.is_traced);
+    world.tamper = options.tamper;
     for _ in 0..world.swarm.rounds {
         world.unheal();
         let until_ms = world.now_ms + world.swarm.round_ms;
         world.play(until_ms, false);
+        world.ask_why();
         world.rest(Mode::Healing);
+        world.ask_why();
         world.probe();
         if world.oracle.has_failed() {
             break;
         }
     }
     world.end();
+    world.ask_why();
     let failure = world.oracle.failure.take();
     Report {
         seed,
@@ -55,6 +64,7 @@ pub fn run(seed: u64, options: Options) -> Report {
         inputs: world.inputs,
         accepted: world.oracle.accepted,
         delivered: world.oracle.emitted,
+        verdicts: world.verdicts,
         failure: failure.map(|Failure { check, detail }| (check, detail)),
     }
 }

@@ -127,6 +127,14 @@ impl Swarm {
     }
 }
 
+impl Swarm {
+    /// How much the flight recorder may hold.
+    pub(crate) fn draw_recorder(&mut self, chance: &mut Chance) {
+        let bytes = [1 << 26, 1 << 26, 1 << 20, 1 << 17, 1 << 14];
+        self.limits.recorder_bytes_max = chance.pick(&bytes);
+    }
+}
+
 impl Storage {
     fn draw(chance: &mut Chance) -> Self {
         Self {

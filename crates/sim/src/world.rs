@@ -20,6 +20,7 @@ use crate::persona::{Acknowledges, Persona, Reads};
 use crate::store::Store;
 use crate::swarm::{Cut, Swarm};
 use crate::trace::Trace;
+use crate::why::Verdicts;
 
 /// What the run is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +92,9 @@ pub(crate) struct World {
     pub(crate) inputs: u64,
     pub(crate) oracle: Oracle,
     pub(crate) trace: Trace,
+    /// What came of asking why, and what changes a report before it is judged.
+    pub(crate) verdicts: Verdicts,
+    pub(crate) tamper: Option<fn(&mut columba_diagnosis::Report)>,
 }
 
 impl World {
@@ -98,6 +102,7 @@ impl World {
         let mut chance = Chance::new(seed);
         let mut swarm = Swarm::draw(&mut chance);
         swarm.draw_reading(&mut Chance::new(seed ^ 0x7265_6164));
+        swarm.draw_recorder(&mut Chance::new(seed ^ 0x7461_7065));
         let seed = chance.next_u64();
         let clients = (0..swarm.clients)
             .map(|number| Persona::draw(number, &swarm, &mut chance))
@@ -130,6 +135,8 @@ impl World {
             messages: 0,
             inputs: 0,
             trace,
+            verdicts: Verdicts::default(),
+            tamper: None,
         };
         world.oracle.shards = usize::from(world.swarm.shards);
         world.boot();

@@ -5,6 +5,7 @@ use columba_codec::{PacketId, PacketType, Properties, ReasonCode};
 
 use super::Shard;
 use super::keep::Then;
+use super::note::Subject;
 use crate::event::ConnectionId;
 use crate::outcome::Outcome;
 use crate::recorder::Facts;
@@ -118,6 +119,8 @@ impl Shard {
                         ..Facts::default()
                     };
                     self.withhold(slot, Outcome::DeliverRefused, facts);
+                    let subject = Subject::from(delivery.message());
+                    self.note_copy(slot, subject, Outcome::DeliverRefused, &detail);
                 } else {
                     self.stats.count(Outcome::DeliverAcked);
                     self.note_acknowledged(slot, &delivery, ack.packet_id);

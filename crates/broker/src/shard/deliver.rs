@@ -548,7 +548,7 @@ impl Shard {
         }
         let detail = self.detail_of_drop(slot, outcome, topic);
         if is_counted {
-            self.note_lost_again(slot, subject, outcome, &detail);
+            self.note_copy(slot, subject, outcome, &detail);
         } else {
             self.note_lost_by(slot, subject, outcome, &detail);
         }

@@ -332,9 +332,13 @@ impl Shard {
             for left in window.take_left() {
                 session.memberships.put(left, self.hashing);
             }
-            for (mut delivery, _) in window.drain() {
+            for (mut delivery, is_released) in window.drain() {
                 self.take_back(&mut delivery);
-                self.settle_orphan(session, &delivery, true);
+                if is_released {
+                    self.settle_received(session, &delivery);
+                } else {
+                    self.settle_orphan(session, &delivery, true);
+                }
             }
         }
         if let Some(mut queue) = session.queue.take() {
@@ -359,6 +363,17 @@ impl Shard {
                 self.settle_orphan(session, &delivery, false);
             }
             self.hand_over_later(session.me, later);
+        }
+    }
+
+    /// The client has the message, as its PUBREC has said; what was left of the exchange goes with the
+    /// session.
+    fn settle_received(&mut self, session: &Session, delivery: &Delivery) {
+        let outcome = Outcome::DeliverAcked;
+        self.stats.count(outcome);
+        self.note_received_copy(&session.client_id, Subject::from(delivery.message()));
+        if let Some(kept) = delivery.kept {
+            self.settle_kept(kept, delivery.exchange);
         }
     }
 

@@ -264,6 +264,16 @@ impl Shard {
         }
     }
 
+    /// A copy of QoS 2 is with a client whose session has ended.
+    pub(super) fn note_received_copy(&mut self, client: &str, subject: Subject<'_>) {
+        let facts = Facts {
+            client,
+            ..subject.facts()
+        };
+        let outcome = Outcome::DeliverAcked;
+        self.recorder.note_in_ledger(self.now, outcome, &facts);
+    }
+
     /// A copy was dropped or handed on.
     pub(super) fn note_lost(
         &mut self,
@@ -295,8 +305,8 @@ impl Shard {
             .is_none_or(|of| recorder.count_fault(self.now, outcome, of.hash, topic_hash))
     }
 
-    /// A session lost a copy in a way that was counted: the ledger says so of each copy.
-    pub(super) fn note_lost_again(
+    /// What became of a copy goes to the ledger alone: the event is written, or counted.
+    pub(super) fn note_copy(
         &mut self,
         slot: u32,
         subject: Subject<'_>,

@@ -2,7 +2,7 @@
 
 use columba_broker::outcome::Outcome;
 use columba_broker::query::{SessionDetail, WaitingOn};
-use columba_broker::recorder::PayloadKind;
+use columba_broker::recorder::{PayloadKind, flag};
 use columba_codec::QoS;
 use columba_speech::{Param, Text};
 
@@ -34,6 +34,15 @@ pub fn judge<'e>(history: &History<'e>, publication: &'e Event, client: &str) ->
         .copied()
         .rfind(|event| matches!(event.outcome, Outcome::DeliverAcked | Outcome::DeliverSent));
     let found = of_end(history, publication, &own, arrived.unwrap_or(last), client);
+    // What is retained may have been sent later, in a line that is not there.
+    let is_open = found.code.fate() == Fate::NotDelivered
+        && publication.flags & flag::RETAIN != 0
+        && !history.is_whole_since(publication.unix_ms);
+    let found = if is_open {
+        found.with(Confidence::Possible)
+    } else {
+        found
+    };
     found.cite(own)
 }
 
@@ -179,37 +188,66 @@ fn waits<'e>(
         .copied()
         .filter(|event| event.unix_ms >= last.unix_ms);
     if let Some(end) = later.clone().find(|event| ends_session(event.outcome)) {
+        let sure = if history.evidence.coverage.left_out_since > 0 {
+            Confidence::Possible
+        } else {
+            Confidence::Likely
+        };
         return Finding::certain(Code::S03, say::s03_waiting(client))
-            .with(Confidence::Likely)
+            .with(sure)
             .cite([end]);
     }
-    let waiting_on = session.map(|session| session.row.waiting_on);
-    let is_offline = session.is_some_and(|session| session.row.connection.is_none());
-    let (code, text) = match last.outcome {
-        Outcome::DeliverInFlight if is_offline => (Code::S13, say::s13(client)),
-        Outcome::DeliverInFlight => match kernel::whereabouts(history, last, client) {
+    let is_offline = match session {
+        Some(session) => Some(session.row.connection.is_none()),
+        None => history
+            .is_online_at(client, history.evidence.now_ms)
+            .map(|is_online| !is_online),
+    };
+    let has_left = last.outcome == Outcome::DeliverOffline && is_offline.is_none();
+    let (code, text) = if has_left || is_offline == Some(true) {
+        (Code::S13, say::s13(client))
+    } else if last.outcome == Outcome::DeliverInFlight {
+        match kernel::whereabouts(history, last, client) {
             Some(Whereabouts::There) => (Code::D03, say::d03_kernel(client)),
             Some(Whereabouts::Here(waits)) => (Code::D06, waits),
             Some(Whereabouts::OnTheWay | Whereabouts::Perhaps(_)) | None => {
                 (Code::D03, say::d03(client))
             }
-        },
-        Outcome::DeliverOffline if waiting_on != Some(WaitingOn::Acknowledgement) => {
-            (Code::S13, say::s13(client))
         }
-        Outcome::DeliverSocketFull => (Code::S11, say::s11_socket(client)),
-        _ if is_offline => (Code::S13, say::s13(client)),
-        _ => match session {
-            Some(session) => (Code::S11, say::s11(client, session.row.inflight)),
-            None => (Code::S11, say::s11_plain(client)),
-        },
-    };
-    let sure = if session.is_some() {
-        Confidence::Certain
     } else {
-        Confidence::Likely
+        (Code::S11, in_queue(last, session, client))
+    };
+    let sure = match session {
+        // Nothing is left that this could be: it went on, and the record has no line of that.
+        Some(session) if session.row.queued == 0 && session.row.inflight == 0 => {
+            return Finding::certain(Code::U01, say::u01_copy(client));
+        }
+        // A later line about it may be among those that were left out.
+        _ if history.evidence.coverage.left_out_since > 0 => Confidence::Possible,
+        Some(_) => Confidence::Certain,
+        None if is_offline.is_none() && code != Code::D03 => Confidence::Possible,
+        None => Confidence::Likely,
     };
     Finding::certain(code, text).with(sure)
+}
+
+/// What a copy waits for whose client is online.
+fn in_queue(last: &Event, session: Option<&SessionDetail>, client: &str) -> Text {
+    match session.map(|session| session.row.waiting_on) {
+        Some(WaitingOn::Socket) => say::s11_socket(client),
+        Some(WaitingOn::Acknowledgement) => {
+            let inflight = session.map_or(0, |session| session.row.inflight);
+            say::s11(client, inflight)
+        }
+        Some(WaitingOn::Disk | WaitingOn::Broker | WaitingOn::Client | WaitingOn::Nothing) => {
+            say::s11_turn(client)
+        }
+        None => match last.outcome {
+            Outcome::DeliverSocketFull => say::s11_socket(client),
+            Outcome::DeliverInflightFull => say::s11_plain(client),
+            _ => say::s11_turn(client),
+        },
+    }
 }
 
 fn session_of<'h>(history: &'h History<'_>, client: &str) -> Option<&'h SessionDetail> {
@@ -244,7 +282,8 @@ fn settled<'e>(history: &History<'e>, publication: &'e Event, client: &str) -> O
         .copies(publication.message)
         .iter()
         .any(|event| event.client == client);
-    if !is_copied && history.evidence.coverage.left_out == 0 {
+    let coverage = &history.evidence.coverage;
+    if !is_copied && (coverage.left_out == 0 || coverage.excess_from_ms > 0) {
         return None;
     }
     let standing = history.standings(client, publication.unix_ms);

@@ -187,13 +187,16 @@ fn is_covered(history: &History<'_>) -> bool {
     coverage.from_ms <= history.evidence.question.from_ms && coverage.cut == 0
 }
 
+/// Whether every message in the window is in the record.
+pub fn is_whole(history: &History<'_>) -> bool {
+    is_covered(history) && history.evidence.coverage.left_out == 0
+}
+
 fn no_publish<'e>(history: &History<'e>, publisher: Option<&str>) -> Finding<'e> {
     let evidence = history.evidence;
     let topics = evidence.topics.iter().map(String::as_str);
     let near = near::topics(history.topic, topics);
-    // A topic that was quiet is followed even when the ledger leaves messages out.
-    let is_whole = is_covered(history) && evidence.coverage.left_out == 0;
-    let sure = if is_whole {
+    let sure = if is_whole(history) {
         Confidence::Certain
     } else {
         Confidence::Possible

@@ -12,7 +12,20 @@ use crate::near::{self, Near, Rule};
 use crate::texts::sentences as say;
 
 /// Why a message has no copy for a subscriber.
+///
+/// What happened in the same millisecond may have happened before the publish or after it.
 pub fn no_copy<'e>(history: &History<'e>, publication: &'e Event, client: &str) -> Finding<'e> {
+    let found = by_standing(history, publication, client);
+    let is_close = history.has_changed_at(client, publication.unix_ms)
+        // What is retained may have been sent later, by a subscription or in a line that is not there.
+        || publication.flags & flag::RETAIN != 0 && !history.is_whole_since(publication.unix_ms);
+    if found.code != Code::U01 && (is_close || history.has_lost_of(client, publication.unix_ms)) {
+        return found.with(Confidence::Possible);
+    }
+    found
+}
+
+fn by_standing<'e>(history: &History<'e>, publication: &'e Event, client: &str) -> Finding<'e> {
     let at_ms = publication.unix_ms;
     let standings = history.standings(client, at_ms);
     match standings.first() {
@@ -28,7 +41,19 @@ pub fn no_copy<'e>(history: &History<'e>, publication: &'e Event, client: &str) 
         }
         Some(Standing::Ended(event)) => ended(history, event, client, at_ms),
         Some(Standing::Later(event)) => later(history, publication, event, client),
-        None => never(history, publication, Some(client)),
+        None => {
+            let found = never(history, publication, Some(client));
+            // Either all that it did is known, or who got a copy is.
+            let is_sure = publication.outcome == Outcome::PublishNoMatch
+                || history.is_all_known(client, at_ms)
+                || history.is_whole_since(at_ms);
+            let sure = if is_sure {
+                Confidence::Certain
+            } else {
+                Confidence::Possible
+            };
+            found.with(sure)
+        }
     }
 }
 

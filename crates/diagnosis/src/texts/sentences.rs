@@ -62,6 +62,7 @@ columba_speech::catalogue! {
     s11(client, inflight) { en: "{client} has {inflight} unacknowledged {inflight|message|messages}, as many as it may, and this one waits behind them.", zh: "{client} 有 {inflight} 条未确认的消息，已达上限，本消息在其后等待。" }
     s11_plain(client) { en: "{client} has as many unacknowledged messages as it may, and this one waits behind them.", zh: "{client} 未确认的消息已达上限，本消息在其后等待。" }
     s11_socket(client) { en: "The socket of {client} takes no more, and the message waits.", zh: "{client} 的套接字无法再写入，消息在等待。" }
+    s11_turn(client) { en: "The message waits in the session of {client} for its turn.", zh: "消息在 {client} 的会话中排队等待发送。" }
     s12(client, filter, ago) { en: "{client} had unsubscribed from {filter} {ago} before the publish.", zh: "{client} 在发布前 {ago} 取消了对 {filter} 的订阅。" }
     s12_admin(client, filter, ago) { en: "An operator had ended the subscription of {client} to {filter} {ago} before the publish.", zh: "管理员在发布前 {ago} 取消了 {client} 对 {filter} 的订阅。" }
     s13(client) { en: "{client} is offline; the message waits in its session.", zh: "{client} 离线，消息在它的会话中等待。" }

@@ -46,6 +46,7 @@ fn main() -> ExitCode {
     }));
     let options = Options {
         is_traced: arguments.trace,
+        ..Options::default()
     };
     let started = Instant::now();
     let limit = arguments
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         (None, None) => arguments.start..=arguments.start + arguments.seeds.saturating_sub(1),
     };
     let (mut count, mut inputs, mut delivered, mut failed) = (0u64, 0, 0, 0u64);
+    let (mut asked, mut covered, mut unsure) = (0, 0, 0);
     for seed in seeds {
         if limit.is_some_and(|limit| started.elapsed() >= limit) {
             break;
@@ -66,6 +68,9 @@ fn main() -> ExitCode {
         count += 1;
         inputs += report.inputs;
         delivered += report.delivered;
+        asked += report.verdicts.asked;
+        covered += report.verdicts.covered;
+        unsure += report.verdicts.unsure;
         if arguments.seed.is_some() {
             let (hash, accepted) = (report.trace_hash, report.accepted);
             println!(
@@ -85,6 +90,7 @@ fn main() -> ExitCode {
     println!(
         "{count} seeds, {failed} failed, {inputs} inputs, {delivered} deliveries in {secs:.1} s: {per_minute:.0} seeds a minute"
     );
+    println!("{asked} verdicts judged; of {covered} that the record covers {unsure} are not sure");
     if failed == 0 {
         ExitCode::SUCCESS
     } else {

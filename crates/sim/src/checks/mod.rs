@@ -10,6 +10,7 @@ pub(crate) mod no_local;
 pub(crate) mod order;
 pub(crate) mod retained;
 pub(crate) mod share;
+pub(crate) mod verdict;
 pub(crate) mod will;
 pub(crate) mod window;
 pub(crate) mod wire;

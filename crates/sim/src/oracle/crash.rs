@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use columba_codec::QoS;
 
-use super::{Oracle, Phase, Session, Will, id_of};
+use super::truth::What;
+use super::{Ending, Oracle, Phase, Session, Will, id_of};
 use crate::checks::effects::Effects;
 use crate::checks::will::Wills;
 
@@ -85,6 +86,7 @@ impl Oracle {
     pub(crate) fn crash(&mut self, now_ms: u64, shards: u16) {
         self.now_ms = now_ms;
         self.crashes += 1;
+        self.truth.crash(now_ms);
         self.crashed_at = self.sequence;
         for conn in &mut self.conns {
             conn.phase = Phase::Closed;
@@ -268,6 +270,8 @@ impl Oracle {
         }
         self.wills.open += 1;
         if let Some(session) = self.sessions.remove(client_id) {
+            let ended = What::Ended(Ending::Crash);
+            self.truth.note(client_id, self.now_ms, ended);
             self.groups.ended(&session, client_id);
         }
     }

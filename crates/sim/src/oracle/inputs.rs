@@ -7,6 +7,7 @@ use columba_codec::{Decoded, Packet, PropertyId, QoS, ReasonCode, TopicFilter, V
 
 use super::model::Connecting;
 use super::model::Publishing;
+use super::truth::What;
 use super::{Message, Oracle, Phase, Subscribing, Subscription, Will};
 use crate::checks::acknowledgement::Answer;
 use crate::checks::delivery;
@@ -57,6 +58,7 @@ impl Oracle {
                 answers.push_back(Answer::PubRel(ack.packet_id));
                 let client_id = self.conns[link].client_id.clone();
                 let session = self.sessions.get_mut(&client_id);
+                self.truth.answered(&client_id, ack.packet_id.get());
                 let sent = session.and_then(|s| s.unsettled.get_mut(&ack.packet_id.get()));
                 if let Some(sent) = sent {
                     sent.is_released = true;
@@ -228,6 +230,8 @@ impl Oracle {
             let is_shared = text.starts_with("$share/");
             let has_retained = !is_shared && options.retain_handling != RetainHandling::DoNotSend;
             session.history.push((text.to_owned(), has_retained));
+            let asked = What::Subscribed(text.to_owned());
+            self.truth.note(&client_id, self.now_ms, asked);
             if !options.no_local {
                 session.local.insert(text.to_owned());
             }
@@ -273,9 +277,13 @@ impl Oracle {
             return;
         };
         let is_shared = TopicFilter::parse(filter).is_ok_and(|parsed| parsed.share().is_some());
-        let was_there = session.unsure.remove(filter)
-            || session.subscriptions.contains_key(filter)
-            || session.shared.contains_key(filter);
+        let is_sure =
+            session.subscriptions.contains_key(filter) || session.shared.contains_key(filter);
+        let was_there = session.unsure.remove(filter) || is_sure;
+        if is_sure {
+            let left = What::Unsubscribed(filter.to_owned());
+            self.truth.note(&client_id, self.now_ms, left);
+        }
         if was_there {
             session.leaving.insert(filter.to_owned());
         }
@@ -292,6 +300,7 @@ impl Oracle {
     fn settle(&mut self, link: LinkId, packet_id: u16) {
         let conn = &mut self.conns[link];
         conn.on_air.remove(&packet_id);
+        self.truth.answered(&conn.client_id, packet_id);
         if let Some(session) = self.sessions.get_mut(&conn.client_id)
             && let Some(sent) = session.unsettled.remove(&packet_id)
             && sent.qos == QoS::ExactlyOnce

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use columba_codec::QoS;
 
-use super::{Message, Oracle, Phase, Session, Will, id_of};
+use super::truth::What;
+use super::{Ending, Message, Oracle, Phase, Session, Will, id_of};
 use crate::checks::delivery;
 use crate::event::LinkId;
 
@@ -24,7 +25,7 @@ impl Oracle {
             self.detach(old, true);
         }
         if self.sessions.contains_key(&client_id) {
-            self.end_session(&client_id);
+            self.end_session(&client_id, Ending::CleanStart);
         }
     }
 
@@ -34,11 +35,12 @@ impl Oracle {
             return self.fail("wire", format!("link {link} got CONNACK without CONNECT"));
         };
         let client_id = connect.client_id.clone();
+        self.truth.note(&client_id, self.now_ms, What::Connected);
         if let Some(old) = self.sessions.get(&client_id).and_then(|known| known.conn) {
             self.detach(old, true);
         }
         if connect.clean_start && self.sessions.contains_key(&client_id) {
-            self.end_session(&client_id);
+            self.end_session(&client_id, Ending::CleanStart);
         }
         // MQTT 3.1 does not say whether there was a session; the broker's report does.
         let found = self.found.get(&client_id).copied();
@@ -123,7 +125,7 @@ impl Oracle {
             session.past_wills.push(will);
         }
         if session.expiry_secs == 0 {
-            return self.end_session(&client_id);
+            return self.end_session(&client_id, Ending::WithConnection);
         }
         if session
             .will
@@ -134,10 +136,12 @@ impl Oracle {
         }
     }
 
-    pub(crate) fn end_session(&mut self, client_id: &str) {
+    pub(crate) fn end_session(&mut self, client_id: &str, why: Ending) {
         let Some(mut session) = self.sessions.remove(client_id) else {
             return;
         };
+        let ended = What::Ended(why);
+        self.truth.note(client_id, self.now_ms, ended);
         self.groups.ended(&session, client_id);
         if let Some(will) = session.will.take() {
             self.publish_will(client_id, &will);
@@ -190,7 +194,7 @@ impl Oracle {
             self.publish_will_of(&client_id);
         }
         for client_id in expired {
-            self.end_session(&client_id);
+            self.end_session(&client_id, Ending::Expired);
         }
     }
 
@@ -204,7 +208,11 @@ impl Oracle {
         let retained = message
             .retain
             .then(|| self.retained.accepted(&message, id, self.shard));
-        let Some(id) = id else { return retained };
+        let Some(id) = id else {
+            let blank = (self.now_ms, message.topic);
+            self.truth.blank.insert(blank);
+            return retained;
+        };
         let known = self.messages.entry(id).or_insert_with(|| Message {
             first: sequence,
             ..message.clone()
@@ -227,6 +235,7 @@ impl Oracle {
                 session.owed.insert(id, owed);
             }
         }
+        self.note_accepted(id);
         retained
     }
     /// The same for a QoS 2 message that the broker may have from before a crash, or not: whoever

@@ -1,0 +1,250 @@
+//! A verdict about a message does not contradict what truly became of it.
+
+use columba_broker::outcome::Outcome;
+use columba_codec::QoS;
+use columba_diagnosis::{Code, Confidence, Fate};
+
+use super::delivery::matches;
+use crate::oracle::truth::{Accepted, Change, Ending, Standing, What};
+use crate::oracle::{Oracle, id_of};
+
+/// One verdict about one message for one client.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claim<'a> {
+    pub(crate) code: Code,
+    pub(crate) confidence: Confidence,
+    pub(crate) of: &'a Accepted,
+    pub(crate) client: &'a str,
+    /// Since when there is a record; what was before cannot be told.
+    pub(crate) since_ms: u64,
+}
+
+impl Oracle {
+    /// What speaks against a verdict, if anything does. What is only possible may be wrong.
+    pub(crate) fn contradiction(&self, claim: Claim<'_>) -> Option<&'static str> {
+        if claim.confidence == Confidence::Possible {
+            return None;
+        }
+        let Claim {
+            code, of, client, ..
+        } = claim;
+        let (is_written, is_answered) = (
+            self.truth.is_written(client, of.id),
+            self.truth.is_answered(client, of.id),
+        );
+        if code.fate() == Fate::NotDelivered && is_answered {
+            return Some("the client acknowledged it");
+        }
+        if code.fate() == Fate::Waiting && is_answered && !self.has_unsettled(claim) {
+            return Some("the client acknowledged it, and nothing waits");
+        }
+        let says_no_copy = matches!(
+            code,
+            Code::R01 | Code::R02 | Code::R03 | Code::R04 | Code::R07 | Code::S01 | Code::S12
+        );
+        if says_no_copy && is_written {
+            return Some("a copy was sent to the client");
+        }
+        match code {
+            Code::D01 | Code::D04 => (!is_answered).then_some("no acknowledgement came"),
+            Code::D02 | Code::D05 => (!is_written).then_some("it was never sent"),
+            Code::D03 | Code::D06 => (!is_written).then_some("it was never sent"),
+            Code::S11 | Code::S13 => self.waits(claim),
+            Code::R01 | Code::R02 | Code::R07 => self.never_subscribed(claim),
+            Code::R03 | Code::R04 => self.subscribed_later(claim),
+            Code::R05 => (!self.was_member(claim)).then_some("it was no member of a shared group"),
+            Code::R06 => match of.standings.get(client) {
+                Some(Standing::Subscribed { is_own: true, .. } | Standing::Open) => None,
+                _ => Some("No Local does not hold it back"),
+            },
+            Code::S01 => self.ended(claim, &[Ending::WithConnection]),
+            Code::S03 => self.session_ended(claim),
+            Code::S12 => self.unsubscribed(claim),
+            Code::S02 => self.was_offline(claim),
+            Code::S07 => self.was_dropped(claim, Outcome::DeliverQueueFull),
+            Code::S08 => self.was_dropped(claim, Outcome::DeliverSocketCongested),
+            Code::S10 => self.was_dropped(claim, Outcome::DeliverTooLarge),
+            Code::S09 | Code::P12 => match of.message.expires_ms {
+                Some(at_ms) if at_ms <= self.now_ms + SLACK_MS => {
+                    self.was_dropped(claim, Outcome::DeliverExpired)
+                }
+                _ => Some("it has not expired"),
+            },
+            Code::U03 => {
+                let changes = self.truth.changes_of(client);
+                let mut changes = changes.iter().filter(|of| of.at_ms > claim.since_ms);
+                let is_known = changes.any(|of| matches!(of.what, What::Connected));
+                is_known.then_some("the client was here")
+            }
+            Code::U01 | Code::U02 => None,
+            Code::R08 => Some("no copy is lost without a trace"),
+            Code::S04 => self.session_ended(claim),
+            Code::S05 | Code::S06 => Some("nothing was denied"),
+            Code::P01
+            | Code::P02
+            | Code::P03
+            | Code::P04
+            | Code::P05
+            | Code::P06
+            | Code::P07
+            | Code::P08
+            | Code::P09
+            | Code::P10
+            | Code::P11
+            | Code::P13 => Some("the broker accepted it"),
+        }
+    }
+
+    /// Whether a copy of the message is on its way, perhaps another one than was answered.
+    fn has_unsettled(&self, claim: Claim<'_>) -> bool {
+        let session = self.sessions.get(claim.client);
+        session.is_some_and(|session| {
+            let all = session.unsettled.values().chain(session.perhaps.values());
+            let mut ids = all.map(|sent| id_of(&sent.payload));
+            session.is_loose || ids.any(|id| id == Some(claim.of.id))
+        })
+    }
+
+    fn waits(&self, claim: Claim<'_>) -> Option<&'static str> {
+        let Some(session) = self.sessions.get(claim.client) else {
+            return Some("there is no session that it could wait in");
+        };
+        let is_offline = session.conn.is_none();
+        match claim.code {
+            Code::S13 if !is_offline => Some("the client is online"),
+            Code::S11 if is_offline => Some("the client is offline"),
+            _ => None,
+        }
+    }
+
+    /// What a client did before a message and after it, as far as times tell.
+    fn before<'s>(&'s self, claim: Claim<'s>) -> impl Iterator<Item = &'s Change> {
+        let changes = self.truth.changes_of(claim.client).iter();
+        changes.take_while(move |change| change.at_ms <= claim.of.at_ms)
+    }
+
+    fn is_about(claim: Claim<'_>, change: &Change) -> bool {
+        match &change.what {
+            What::Subscribed(filter) | What::Unsubscribed(filter) => {
+                matches(filter, &claim.of.message.topic)
+            }
+            What::Connected | What::Ended(_) => false,
+        }
+    }
+
+    fn has_no_subscription(claim: Claim<'_>) -> bool {
+        let standing = claim.of.standings.get(claim.client);
+        !matches!(standing, Some(Standing::Subscribed { .. }))
+    }
+
+    fn is_nothing(claim: Claim<'_>) -> bool {
+        let standing = claim.of.standings.get(claim.client);
+        matches!(standing, None | Some(Standing::Nothing))
+    }
+
+    fn never_subscribed(&self, claim: Claim<'_>) -> Option<&'static str> {
+        if !Self::has_no_subscription(claim) {
+            return Some("a subscription of the client matches");
+        }
+        let known = self.before(claim).filter(|of| of.at_ms > claim.since_ms);
+        let mut asked = known.filter(|of| Self::is_about(claim, of));
+        (Self::is_nothing(claim) && asked.next().is_some())
+            .then_some("the client had a subscription that ended")
+    }
+
+    fn subscribed_later(&self, claim: Claim<'_>) -> Option<&'static str> {
+        if !Self::has_no_subscription(claim) {
+            return Some("a subscription of the client matches");
+        }
+        let changes = self.truth.changes_of(claim.client).iter();
+        let mut later = changes.filter(|of| of.at_ms >= claim.of.at_ms);
+        let has_asked =
+            later.any(|of| matches!(of.what, What::Subscribed(_)) && Self::is_about(claim, of));
+        if !has_asked {
+            return Some("the client did not subscribe later");
+        }
+        match (claim.code, claim.of.message.retain) {
+            (Code::R03, true) => Some("it was retained"),
+            (Code::R04, false) => Some("it was not retained"),
+            _ => None,
+        }
+    }
+
+    fn was_member(&self, claim: Claim<'_>) -> bool {
+        let session = self.sessions.get(claim.client);
+        let topic = &claim.of.message.topic;
+        let mut changes = self.truth.changes_of(claim.client).iter();
+        session.is_some_and(|of| of.group_of(topic).is_some())
+            || changes.any(|of| {
+                matches!(&of.what, What::Subscribed(filter) if filter.starts_with("$share/"))
+                    && Self::is_about(claim, of)
+            })
+    }
+
+    /// The session that the client had before the message ended, in one of these ways.
+    fn ended(&self, claim: Claim<'_>, ways: &[Ending]) -> Option<&'static str> {
+        if !Self::has_no_subscription(claim) {
+            return Some("a subscription of the client matches");
+        }
+        let has_ended = self
+            .before(claim)
+            .any(|of| matches!(of.what, What::Ended(why) if ways.contains(&why)));
+        (!has_ended).then_some("no session of the client had ended so")
+    }
+
+    fn session_ended(&self, claim: Claim<'_>) -> Option<&'static str> {
+        let changes = self.truth.changes_of(claim.client);
+        let mut ended = changes
+            .iter()
+            .filter(|of| matches!(of.what, What::Ended(_)));
+        // What is retained may have come by a later subscription.
+        if Self::is_nothing(claim) && !claim.of.message.retain {
+            let all = [
+                Ending::WithConnection,
+                Ending::CleanStart,
+                Ending::Expired,
+                Ending::ByOperator,
+                Ending::Crash,
+            ];
+            return self.ended(claim, &all);
+        }
+        (!ended.any(|of| of.at_ms >= claim.of.at_ms))
+            .then_some("no session of the client has ended")
+    }
+
+    fn unsubscribed(&self, claim: Claim<'_>) -> Option<&'static str> {
+        if !Self::has_no_subscription(claim) {
+            return Some("a subscription of the client matches");
+        }
+        let has_left = self
+            .before(claim)
+            .any(|of| matches!(of.what, What::Unsubscribed(_)) && Self::is_about(claim, of));
+        (!has_left).then_some("the client had not unsubscribed")
+    }
+
+    fn was_offline(&self, claim: Claim<'_>) -> Option<&'static str> {
+        if self.truth.is_written(claim.client, claim.of.id) {
+            return Some("it was sent");
+        }
+        match claim.of.standings.get(claim.client) {
+            Some(Standing::Subscribed { qos, .. })
+                if (*qos).min(claim.of.message.qos) > QoS::AtMostOnce =>
+            {
+                Some("the copy has more than QoS 0")
+            }
+            Some(Standing::Nothing) if !claim.of.message.retain => {
+                Some("the client had no subscription")
+            }
+            _ => None,
+        }
+    }
+
+    fn was_dropped(&self, claim: Claim<'_>, outcome: Outcome) -> Option<&'static str> {
+        let topic = &claim.of.message.topic;
+        (!self.truth.was_withheld(claim.client, topic, outcome))
+            .then_some("no such drop was reported")
+    }
+}
+
+/// By how much the time of a message's end is rounded.
+const SLACK_MS: u64 = 1_000;
