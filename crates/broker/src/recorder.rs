@@ -66,6 +66,8 @@ pub(crate) struct Recorder {
     pace: Pace,
     traces: Traces,
     topics: TopicTable,
+    /// How often the tapes were begun anew.
+    epoch: u64,
     /// The last message that got a number.
     messages: u64,
     clock: Clock,
@@ -115,6 +117,8 @@ struct Pace {
 pub struct Recording {
     /// Which shard's.
     pub shard: u16,
+    /// How often its tapes were begun anew, as they are when their size is changed.
+    pub epoch: u64,
     /// The chunks of all tapes, each tape in order.
     pub chunks: Vec<Arc<Chunk>>,
     /// Entries that were pushed out of the events so far.
@@ -148,6 +152,7 @@ impl Recorder {
             },
             traces: Traces::default(),
             topics: TopicTable::new(bytes_max / 16),
+            epoch: 0,
             messages: 0,
             clock: Clock::default(),
         }
@@ -157,6 +162,7 @@ impl Recorder {
     pub(crate) fn resize(&mut self, bytes_max: usize, hashing: Hashing) {
         if bytes_max != self.bytes_max {
             *self = Self {
+                epoch: self.epoch + 1,
                 messages: self.messages,
                 traces: std::mem::take(&mut self.traces),
                 ..Self::new(self.shard, bytes_max, hashing)
@@ -343,6 +349,7 @@ impl Recorder {
         }
         Recording {
             shard: self.shard.0,
+            epoch: self.epoch,
             chunks,
             overwritten: self.overwritten(),
             left_out: self.pace.left_out + self.ledger.left_out(),

@@ -29,11 +29,12 @@ columba_speech::catalogue! {
     no_publication() { en: "was published before the trace began, or retained:", zh: "在跟踪开始之前发布，或为保留消息：" }
     more_copies(copies) { en: "and {copies} more", zh: "还有 {copies} 份" }
     fix() { en: "Fix: ", zh: "建议：" }
-    fate_unseen(api, time) { en: "The management API at {api} has not seen this message in {time}: is it that of the broker that it was published to?", zh: "{api} 的管理接口在 {time} 内没有看到这条消息：它是否属于所发布的 Broker？" }
-    fate_unsettled(time) { en: "After {time} it was not settled; columba why --from CLIENT TOPIC says later how it ended", zh: "{time} 后仍未有结果；稍后可用 columba why --from 客户端 主题 查看" }
-    silence(time) { en: "Nothing came for {time}. The broker says:", zh: "{time} 内没有收到消息。Broker 的记录：" }
+    fate_unseen(api, time) { en: "The management API at {api} has not seen this message in {time}: is it that of the broker that it was published to?", zh: "{api} 的管理接口在 {time}内没有看到这条消息：它是否属于所发布的 Broker？" }
+    fate_unsettled(time) { en: "After {time} it was not settled; columba why --from CLIENT TOPIC says later how it ended", zh: "{time}后仍未有结果；稍后可用 columba why --from 客户端 主题 查看" }
+    silence(time) { en: "Nothing came for {time}. The broker says:", zh: "{time}内没有收到消息。Broker 的记录：" }
     silence_unasked(why) { en: "it cannot be asked why: {why}", zh: "无法查询原因：{why}" }
     silence_nobody(filter) { en: "Nobody has published to a topic that {filter} matches in the last 15 minutes, as far as recorded.", zh: "最近 15 分钟的记录中，没有客户端向与 {filter} 匹配的主题发布消息。" }
+    silence_nobody_else(filter) { en: "Nothing else was published to a topic that {filter} matches in the last 15 minutes, as far as recorded.", zh: "最近 15 分钟的记录中，没有其他发往与 {filter} 匹配的主题的消息。" }
     silence_near(client, topic, why) { en: "{client} publishes to {topic}, which is nearly it: {why}", zh: "{client} 向相近的主题 {topic} 发布：{why}" }
     silence_refused(client, topic, why) { en: "{client} published to {topic} and was refused: {why}", zh: "{client} 向 {topic} 发布，但被拒绝：{why}" }
     silence_since(filter, client, topic, time) { en: "The last message that {filter} matches is that of {client} to {topic} at {time}; columba why TOPIC says more of it.", zh: "与 {filter} 匹配的最后一条消息由 {client} 于 {time} 发往 {topic}；用 columba why 主题 查看详情。" }

@@ -232,6 +232,10 @@ fn as_far_as_known<'e>(
     if !is_uncovered && left_out == 0 || is_by_topic || found.code == Code::U03 {
         return found;
     }
+    // What is recorded, perhaps by an earlier process, says more than that something is missing.
+    if !found.cites.is_empty() {
+        return found.with(Confidence::Possible);
+    }
     let text = if is_uncovered {
         say::u01(crate::render::date_time(from_ms))
     } else {

@@ -115,6 +115,7 @@ impl Traces {
         trace.tape.read(&mut chunks);
         Some(Recording {
             shard: shard.0,
+            epoch: 0,
             chunks,
             overwritten: trace.tape.overwritten(),
             left_out: trace.tape.left_out() + trace.left_out,

@@ -126,10 +126,13 @@ impl Asker {
             lines.push(format!("  {}", self.say(&told)));
         }
         let Some(last) = found.last else {
-            lines.push(format!(
-                "  {}",
-                self.say(&texts::silence_nobody(printable(filter)))
-            ));
+            // Who was refused has published, for all that it knows.
+            let told = if found.refused.is_some() {
+                texts::silence_nobody_else(printable(filter))
+            } else {
+                texts::silence_nobody(printable(filter))
+            };
+            lines.push(format!("  {}", self.say(&told)));
             for (publication, why) in found.near {
                 let who = printable(&publication.client);
                 let why = why.to_string(self.language);

@@ -8,7 +8,7 @@ columba_speech::catalogue! {
     p02(client, times, reason, peer) { en: "{client} was refused {times} {times|time|times}: {reason}. It came from {peer}.", zh: "{client} 被拒绝 {times} 次：{reason}。来自 {peer}。" }
     p03(client, times, peers) { en: "{client} changed hands {times} times within two minutes, between {peers}.", zh: "{client} 在两分钟内换手 {times} 次，来自 {peers}。" }
     p04(client) { en: "{client} was not connected at any time of the window.", zh: "在所查询的时间内，{client} 始终没有连接。" }
-    p04_since(client, ago, reason) { en: "{client} was not connected: its connection had ended {ago} before ({reason}).", zh: "{client} 没有连接：它的连接在 {ago} 之前已断开（{reason}）。" }
+    p04_since(client, ago, reason) { en: "{client} was not connected: its connection had ended {ago} before ({reason}).", zh: "{client} 没有连接：它的连接在 {ago}之前已断开（{reason}）。" }
     p04_broke(client, why) { en: "{client} broke the protocol and was disconnected; what it sent after that was not read: {why}.", zh: "{client} 违反协议而被断开，之后发送的内容没有被读取：{why}。" }
     p05(topic) { en: "No PUBLISH to {topic} came in the window, from anybody.", zh: "在所查询的时间内，没有任何客户端向 {topic} 发布消息。" }
     p05_by(topic, client) { en: "{client} was connected, and sent no PUBLISH to {topic}.", zh: "{client} 已连接，但没有向 {topic} 发送 PUBLISH。" }
@@ -28,7 +28,7 @@ columba_speech::catalogue! {
     r01_of(client, topic) { en: "{client} had no subscription that matches {topic}.", zh: "{client} 没有与 {topic} 匹配的订阅。" }
     r02(topic, filter, why) { en: "No filter matches {topic}. Closest: {filter}. {why}", zh: "没有过滤器与 {topic} 匹配。最接近的是 {filter}。{why}" }
     r02_of(client, topic, filter, why) { en: "No filter of {client} matches {topic}. Closest: {filter}. {why}", zh: "{client} 的过滤器都不匹配 {topic}。最接近的是 {filter}。{why}" }
-    r03(client, filter, late) { en: "{client} subscribed to {filter} {late} after the publish, which was not retained.", zh: "{client} 在发布 {late} 之后才订阅 {filter}，而该消息未保留。" }
+    r03(client, filter, late) { en: "{client} subscribed to {filter} {late} after the publish, which was not retained.", zh: "{client} 在发布 {late}之后才订阅 {filter}，而该消息未保留。" }
     r04_handling(client, filter, handling) { en: "{client} subscribed to {filter} with Retain Handling {handling}, so retained messages were not sent.", zh: "{client} 订阅 {filter} 时使用了 Retain Handling {handling}，因此没有发送保留消息。" }
     r04_gone(client, topic, how) { en: "When {client} subscribed, nothing was retained on {topic} any more: {how}.", zh: "{client} 订阅时，{topic} 上已没有保留消息：{how}。" }
     r04_cleared(by) { en: "{by} had cleared it", zh: "{by} 已将其清除" }
@@ -42,13 +42,13 @@ columba_speech::catalogue! {
     r07(filter, topic) { en: "{filter} begins with a wildcard, and {topic} with $.", zh: "{filter} 以通配符开头，而 {topic} 以 $ 开头。" }
     r08(client, filter) { en: "{filter} of {client} matches, and there is no copy for it in a record without holes.", zh: "{client} 的 {filter} 匹配，但完整的记录中没有它的副本。" }
 
-    s01(client, ago) { en: "{client} was offline, and its session had ended with its connection {ago} before.", zh: "{client} 离线，它的会话在 {ago} 之前已随连接结束。" }
+    s01(client, ago) { en: "{client} was offline, and its session had ended with its connection {ago} before.", zh: "{client} 离线，它的会话在 {ago}之前已随连接结束。" }
     s02(client, published, granted) { en: "{client} was offline. The message has QoS {published}, the subscription {granted}: copies of QoS 0 are not kept.", zh: "{client} 离线。消息为 QoS {published}，订阅为 QoS {granted}：QoS 0 的副本不会保留。" }
     s02_plain(client) { en: "{client} was offline, and its copy had QoS 0, which is not kept.", zh: "{client} 离线，而它的副本为 QoS 0，不会保留。" }
-    s03_expired(client, ago) { en: "The session of {client} had expired {ago} before the publish.", zh: "{client} 的会话在发布前 {ago} 已过期。" }
-    s03_clean(client, ago) { en: "{client} had begun a clean session {ago} before the publish and not subscribed again.", zh: "{client} 在发布前 {ago} 以 clean start 开始了新会话，之后没有重新订阅。" }
-    s03_admin(client, ago) { en: "An operator had ended the session of {client} {ago} before the publish.", zh: "管理员在发布前 {ago} 结束了 {client} 的会话。" }
-    s03_connection(client, ago) { en: "The session of {client} had ended with its connection {ago} before the publish; it has not subscribed again.", zh: "{client} 的会话在发布前 {ago} 随连接结束，之后没有重新订阅。" }
+    s03_expired(client, ago) { en: "The session of {client} had expired {ago} before the publish.", zh: "{client} 的会话在发布前 {ago}已过期。" }
+    s03_clean(client, ago) { en: "{client} had begun a clean session {ago} before the publish and not subscribed again.", zh: "{client} 在发布前 {ago}以 clean start 开始了新会话，之后没有重新订阅。" }
+    s03_admin(client, ago) { en: "An operator had ended the session of {client} {ago} before the publish.", zh: "管理员在发布前 {ago}结束了 {client} 的会话。" }
+    s03_connection(client, ago) { en: "The session of {client} had ended with its connection {ago} before the publish; it has not subscribed again.", zh: "{client} 的会话在发布前 {ago}随连接结束，之后没有重新订阅。" }
     s03_waiting(client) { en: "The message waited in the session of {client}, and the session ended.", zh: "消息在 {client} 的会话中等待，但会话已结束。" }
     s04(client, times, peers) { en: "{client} changed hands {times} times within two minutes, between {peers}.", zh: "{client} 在两分钟内换手 {times} 次，来自 {peers}。" }
     s05(client, filter, why) { en: "{client} asked for {filter}, and SUBACK refused it: {why}.", zh: "{client} 请求订阅 {filter}，但 SUBACK 拒绝了：{why}。" }
@@ -63,8 +63,8 @@ columba_speech::catalogue! {
     s11_plain(client) { en: "{client} has as many unacknowledged messages as it may, and this one waits behind them.", zh: "{client} 未确认的消息已达上限，本消息在其后等待。" }
     s11_socket(client) { en: "The socket of {client} takes no more, and the message waits.", zh: "{client} 的套接字无法再写入，消息在等待。" }
     s11_turn(client) { en: "The message waits in the session of {client} for its turn.", zh: "消息在 {client} 的会话中排队等待发送。" }
-    s12(client, filter, ago) { en: "{client} had unsubscribed from {filter} {ago} before the publish.", zh: "{client} 在发布前 {ago} 取消了对 {filter} 的订阅。" }
-    s12_admin(client, filter, ago) { en: "An operator had ended the subscription of {client} to {filter} {ago} before the publish.", zh: "管理员在发布前 {ago} 取消了 {client} 对 {filter} 的订阅。" }
+    s12(client, filter, ago) { en: "{client} had unsubscribed from {filter} {ago} before the publish.", zh: "{client} 在发布前 {ago}取消了对 {filter} 的订阅。" }
+    s12_admin(client, filter, ago) { en: "An operator had ended the subscription of {client} to {filter} {ago} before the publish.", zh: "管理员在发布前 {ago}取消了 {client} 对 {filter} 的订阅。" }
     s13(client) { en: "{client} is offline; the message waits in its session.", zh: "{client} 离线，消息在它的会话中等待。" }
 
     d01(client, took) { en: "{client} acknowledged the message {took} after it was sent.", zh: "消息发出后 {took}，{client} 进行了确认。" }
@@ -74,7 +74,7 @@ columba_speech::catalogue! {
     d02_kernel(client) { en: "The message was handed to the connection of {client} with QoS 0, and the other end's kernel has acknowledged every byte of it.", zh: "消息以 QoS 0 交给了 {client} 的连接，对端内核已确认其全部字节。" }
     d02_stuck(client, bytes) { en: "The message was handed to the connection of {client} with QoS 0, and may be among {bytes} that the other end's kernel has not acknowledged.", zh: "消息以 QoS 0 交给了 {client} 的连接，可能在对端内核尚未确认的 {bytes} 之中。" }
     d02_under_way(client) { en: "The message was sent to {client} with QoS 0 a moment ago, and the acknowledgement of the other end's kernel is under way.", zh: "消息刚刚以 QoS 0 发送给 {client}，对端内核的确认还在途中。" }
-    d02_lost(client, after, why) { en: "The message was handed to the connection of {client} with QoS 0, and the connection was lost {after} later ({why}): it may have been dead before.", zh: "消息以 QoS 0 交给了 {client} 的连接，但 {after} 之后连接断开（{why}），可能当时已经失效。" }
+    d02_lost(client, after, why) { en: "The message was handed to the connection of {client} with QoS 0, and the connection was lost {after} later ({why}): it may have been dead before.", zh: "消息以 QoS 0 交给了 {client} 的连接，但 {after}之后连接断开（{why}），可能当时已经失效。" }
     d03(client) { en: "The message was sent to {client}, and no acknowledgement has come.", zh: "消息已发送给 {client}，但没有收到确认。" }
     d03_kernel(client) { en: "The message was sent to {client}, and the other end's kernel has acknowledged every byte of it; the client's own acknowledgement has not come.", zh: "消息已发送给 {client}，对端内核已确认其全部字节，但没有收到客户端的确认。" }
     d06(client, bytes) { en: "The message was handed to the connection of {client}, and is among {bytes} that wait here for their turn: the network takes them slowly.", zh: "消息已交给 {client} 的连接，目前在本端排队等待发送的 {bytes} 之中：网络传输缓慢。" }

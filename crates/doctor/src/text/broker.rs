@@ -139,7 +139,7 @@ columba_speech::catalogue! {
     }
     no_connack() { en: "no CONNACK in time", zh: "没有及时收到 CONNACK" }
     no_pingresp() { en: "no PINGRESP in time", zh: "没有及时收到 PINGRESP" }
-    no_answer(time) { en: "no answer within {time}", zh: "{time} 内没有应答" }
+    no_answer(time) { en: "no answer within {time}", zh: "{time}内没有应答" }
     no_transport_in_time() { en: "no connection in time", zh: "未能及时建立连接" }
     no_transport(why) { en: "no connection: {why}", zh: "无法建立连接：{why}" }
     broke_protocol(why) {

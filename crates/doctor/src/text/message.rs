@@ -176,7 +176,7 @@ columba_speech::catalogue! {
     }
     will_missing(time) {
         en: "did not come within {time} after the connection broke",
-        zh: "断线后 {time} 内没有发出",
+        zh: "断线后 {time}内没有发出",
     }
     will_fix() {
         en: "a proxy may hold the connection open, or this user may not publish the Will's topic: check both in the broker's log",
@@ -186,7 +186,7 @@ columba_speech::catalogue! {
 
     idle_good(time) {
         en: "still good after {time} of silence",
-        zh: "静默 {time} 后连接仍正常",
+        zh: "静默 {time}后连接仍正常",
     }
     idle_keep_alive(time) {
         en: "the broker insists on a keep alive of {time}, which this client kept",
@@ -194,11 +194,11 @@ columba_speech::catalogue! {
     }
     idle_ended(time, why) {
         en: "ended after {time} of silence: {why}",
-        zh: "静默 {time} 后连接断开：{why}",
+        zh: "静默 {time}后连接断开：{why}",
     }
     idle_deaf(time) {
         en: "after {time} of silence nothing comes through any more, and nobody said so",
-        zh: "静默 {time} 后数据不通，且没有任何提示",
+        zh: "静默 {time}后数据不通，且没有任何提示",
     }
     idle_fix(time) {
         en: "something between (NAT, load balancer, proxy) forgets silent connections: use a keep alive well below {time}",
@@ -208,7 +208,7 @@ columba_speech::catalogue! {
 
     twin_alone(id, time) {
         en: "nobody else claimed '{id}' within {time}",
-        zh: "{time} 内没有其他客户端使用“{id}”",
+        zh: "{time}内没有其他客户端使用“{id}”",
     }
     twin_session() {
         en: "the broker holds a session of this id; it was left as it is, but messages that waited for it may have come here",
@@ -216,11 +216,11 @@ columba_speech::catalogue! {
     }
     twin_certain(id, time) {
         en: "'{id}' was taken back after {time}: another client uses it",
-        zh: "{time} 后“{id}”被顶替：有其他客户端在使用同一个 ID",
+        zh: "{time}后“{id}”被顶替：有其他客户端在使用同一个 ID",
     }
     twin_likely(id, time, why) {
         en: "'{id}' lost its connection after {time}, most likely to another client: {why}",
-        zh: "{time} 后“{id}”的连接断开，很可能被其他客户端顶替：{why}",
+        zh: "{time}后“{id}”的连接断开，很可能被其他客户端顶替：{why}",
     }
     twin_fix() {
         en: "give every client an id of its own; two with the same one throw each other out again and again",

@@ -108,7 +108,7 @@ columba_speech::catalogue! {
     }
     tcp_timeout(address, time) {
         en: "{address} did not answer within {time}",
-        zh: "{address} 在 {time} 内没有应答",
+        zh: "{address} 在 {time}内没有应答",
     }
     tcp_reset(address) {
         en: "{address} reset the connection at once",
@@ -197,7 +197,7 @@ columba_speech::catalogue! {
     }
     port_silent(time) {
         en: "takes connections and answers nothing within {time}, neither MQTT nor TLS nor HTTP",
-        zh: "接受连接，但在 {time} 内没有任何应答（MQTT、TLS、HTTP 都试过）",
+        zh: "接受连接，但在 {time}内没有任何应答（MQTT、TLS、HTTP 都试过）",
     }
     port_closes() {
         en: "closes every connection without an answer, to MQTT as well as to TLS and HTTP",

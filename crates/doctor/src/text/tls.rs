@@ -101,7 +101,7 @@ columba_speech::catalogue! {
     not_tls() { en: "what answers is not TLS", zh: "对方返回的不是 TLS" }
     tls_silent(time) {
         en: "no answer to the handshake within {time}",
-        zh: "{time} 内握手没有应答",
+        zh: "{time}内握手没有应答",
     }
     tls_closed(why) {
         en: "the broker closed the connection during the handshake: {why}",

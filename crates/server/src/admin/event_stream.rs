@@ -157,6 +157,9 @@ struct Position {
     /// The number of the next entry of each tape: shard, tape, number. A tape that is not named here had
     /// none.
     tapes: Vec<(u16, u8, u64)>,
+    /// How often the tapes of each shard had been begun anew.
+    #[serde(default)]
+    epochs: Vec<(u16, u64)>,
 }
 
 impl Position {
@@ -177,6 +180,20 @@ impl Position {
         Self {
             run,
             tapes: tapes.collect(),
+            epochs: recordings.iter().map(|of| (of.shard, of.epoch)).collect(),
+        }
+    }
+
+    /// Whether the tapes of a shard are others than those that were read; from now on they are the same.
+    fn meets_others(&mut self, recording: &Recording) -> bool {
+        let (shard, epoch) = (recording.shard, recording.epoch);
+        let mut known = self.epochs.iter_mut();
+        match known.find(|of| of.0 == shard) {
+            Some(of) => std::mem::replace(&mut of.1, epoch) != epoch,
+            None => {
+                self.epochs.push((shard, epoch));
+                epoch != 0
+            }
         }
     }
 
@@ -240,6 +257,12 @@ struct Batch {
 fn next_batch(recordings: &[Recording], wanted: &Wanted<'_>, position: &mut Position) -> Batch {
     let mut text = String::new();
     let (mut rows, mut missed) = (Vec::new(), 0);
+    for recording in recordings {
+        if position.meets_others(recording) {
+            event(&mut text, "missed", &json!({"why": "restarted"}));
+            position.tapes.retain(|of| of.0 != recording.shard);
+        }
+    }
     // Behind it, rows may be missing.
     let mut horizon = u64::MAX;
     for (tape, chunks) in tapes_of(recordings) {
@@ -251,8 +274,8 @@ fn next_batch(recordings: &[Recording], wanted: &Wanted<'_>, position: &mut Posi
         };
         let oldest = first.sequence();
         let mut from = position.next(tape);
+        // A position from somewhere else, or that nobody has given out.
         if from > end_of(&chunks) {
-            // The tape was begun anew, as it is when its size is changed.
             from = oldest;
             event(&mut text, "missed", &json!({"why": "restarted"}));
             position.set(tape, from);
@@ -295,7 +318,8 @@ fn scan<'a>(tape: Tape, chunks: &[&'a Chunk], from: u64, rows: &mut Vec<Row<'a>>
     let (mut latest_ms, mut count, mut left_out) = (0, 0, 0);
     let ends = chunks.iter().skip(1).map(|chunk| chunk.sequence());
     for (chunk, end) in chunks.iter().zip(ends.chain([u64::MAX])) {
-        if end <= from {
+        // What was left out may stand behind the last entry of the chunk before.
+        if end < from {
             continue;
         }
         // Nothing damages what is in memory; a chunk would end there.

@@ -197,8 +197,10 @@ impl Oracle {
         let mut ended = changes
             .iter()
             .filter(|of| matches!(of.what, What::Ended(_)));
-        // What is retained may have come by a later subscription.
-        if Self::is_nothing(claim) && !claim.of.message.retain {
+        // What is retained may have come by a later subscription, whose session has ended since.
+        let is_later =
+            claim.of.message.retain && ended.clone().any(|of| of.at_ms >= claim.of.at_ms);
+        if Self::is_nothing(claim) && !is_later {
             let all = [
                 Ending::WithConnection,
                 Ending::CleanStart,
