@@ -81,19 +81,33 @@ fn described() -> (Router<App>, OpenApi) {
     let name = ProblemBody::name().to_string();
     components.schemas.insert(name, ProblemBody::schema());
     // Whatever else can be said stands in the code of the problem.
-    for item in api.paths.paths.values_mut() {
+    for (path, item) in &mut api.paths.paths {
         let operations = [
-            &mut item.get,
-            &mut item.put,
-            &mut item.post,
-            &mut item.delete,
+            ("get", &mut item.get),
+            ("put", &mut item.put),
+            ("post", &mut item.post),
+            ("delete", &mut item.delete),
         ];
-        for operation in operations.into_iter().flatten() {
+        for (method, operation) in operations {
+            let Some(operation) = operation else { continue };
+            operation.operation_id = Some(operation_id(method, path));
             let responses = &mut operation.responses.responses;
             responses.insert("default".to_owned(), RefOr::T(problem_response()));
         }
     }
     (router, api)
+}
+
+/// The name of an operation, which generators of clients make functions of: handlers in several files
+/// are called the same.
+fn operation_id(method: &str, path: &str) -> String {
+    let below = path.strip_prefix("/api/v1").unwrap_or(path);
+    let words = below.split(|c: char| !c.is_ascii_alphanumeric());
+    let words = words.filter(|word| !word.is_empty());
+    std::iter::once(method)
+        .chain(words)
+        .collect::<Vec<_>>()
+        .join("_")
 }
 
 fn problem_response() -> utoipa::openapi::Response {
@@ -124,4 +138,24 @@ pub(super) fn router(app: App) -> Router {
         .layer(middleware::from_fn_with_state(app.clone(), audit::note))
         .layer(middleware::from_fn_with_state(app.clone(), guard::check))
         .with_state(app)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_operation_has_a_name_of_its_own() {
+        let api = openapi();
+        let mut names = BTreeSet::new();
+        let items = api.paths.paths.values();
+        for operation in items.flat_map(|item| [&item.get, &item.put, &item.post, &item.delete]) {
+            let Some(operation) = operation else { continue };
+            let name = operation.operation_id.clone().expect("a name");
+            assert!(names.insert(name.clone()), "{name} twice");
+        }
+        assert!(names.contains("get_users_name") && names.len() > 40);
+    }
 }

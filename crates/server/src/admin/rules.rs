@@ -1,5 +1,6 @@
 //! The file of access rules: its text, its rules one by one, and their change.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use axum::Json;
@@ -83,8 +84,8 @@ struct Changed {
 #[into_params(parameter_in = Query)]
 struct AddParams {
     /// Which number it gets; the last, if nothing is said.
-    #[param(minimum = 1)]
-    number: Option<usize>,
+    #[param(value_type = Option<usize>, minimum = 1)]
+    number: Option<NonZeroUsize>,
 }
 
 /// The file and its format.
@@ -187,7 +188,7 @@ async fn add(
     let path = rule_file(&app)?;
     change(&app, path, dry_run, |text| {
         condition.check(Some(&tag_of(text)))?;
-        with_rule(text, number, &rule).map_err(cannot)
+        with_rule(text, number.map(NonZeroUsize::get), &rule).map_err(cannot)
     })
     .await
 }
@@ -208,7 +209,7 @@ async fn add(
 async fn replace(
     _: May<Admin>,
     State(app): State<App>,
-    PathOf(number): PathOf<usize>,
+    PathOf(number): PathOf<NonZeroUsize>,
     Params(DryRun { dry_run }): Params<DryRun>,
     headers: HeaderMap,
     Body(rule): Body<RuleText>,
@@ -218,7 +219,7 @@ async fn replace(
     let path = rule_file(&app)?;
     change(&app, path, dry_run, |text| {
         condition.check(Some(&tag_of(text)))?;
-        with_other_rule(text, number, &rule).map_err(cannot)
+        with_other_rule(text, number.get(), &rule).map_err(cannot)
     })
     .await
 }
@@ -238,7 +239,7 @@ async fn replace(
 async fn remove(
     _: May<Admin>,
     State(app): State<App>,
-    PathOf(number): PathOf<usize>,
+    PathOf(number): PathOf<NonZeroUsize>,
     Params(DryRun { dry_run }): Params<DryRun>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -247,7 +248,7 @@ async fn remove(
     let path = rule_file(&app)?;
     change(&app, path, dry_run, |text| {
         condition.check(Some(&tag_of(text)))?;
-        without_rule(text, number).map_err(cannot)
+        without_rule(text, number.get()).map_err(cannot)
     })
     .await
 }
