@@ -1,6 +1,7 @@
 //! The configuration of an instance: `etc/columba.toml`, the environment, and the defaults.
 
 mod admin;
+pub mod edit;
 pub mod fault;
 pub mod key;
 pub mod quantity;

@@ -88,6 +88,16 @@ impl Running {
         &self.at_start
     }
 
+    /// The configuration file.
+    pub fn config_file(&self) -> &Path {
+        &self.location.config_file
+    }
+
+    /// What the command line says in place of it.
+    pub const fn overrides(&self) -> &Overrides {
+        &self.overrides
+    }
+
     /// What people call a file of the instance.
     pub fn shown(&self, path: &Path) -> String {
         self.location.shown(path)

@@ -239,7 +239,7 @@ fn written(rule: &RuleText) -> String {
 }
 
 /// A text as TOML writes it in one line.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut quoted = "\"".to_owned();
     for c in text.chars() {
         match c {

@@ -450,7 +450,7 @@ fn in_variable(name: &str) -> String {
     name.chars().map(letter).collect()
 }
 
-fn read_value(key: &Key, value: &DeValue<'_>) -> Result<Value, (String, String)> {
+pub(super) fn read_value(key: &Key, value: &DeValue<'_>) -> Result<Value, (String, String)> {
     let list = || {
         let texts = value.as_array()?.iter();
         let texts: Option<Vec<_>> = texts.map(|text| text.get_ref().as_str()).collect();

@@ -293,3 +293,44 @@ fn a_file_of_mosquitto_is_changed_as_a_text_alone() {
     );
     assert_eq!(put("user ann\ntopic read #\n").status, 200);
 }
+
+#[test]
+fn a_key_of_the_configuration_is_changed_in_its_file_and_counts_at_once() {
+    let bed = Bed::new();
+    let key = |name: &str| -> Value {
+        let config = bed.get("/api/v1/config");
+        let keys = config["data"].as_array().unwrap();
+        keys.iter().find(|key| key["key"] == name).unwrap().clone()
+    };
+    let set = |name: &str, headers: &str, value: &str| {
+        let path = format!("/api/v1/config/{name}");
+        as_root(&bed, "PUT", &path, headers, Some(json!({"value": value})))
+    };
+    let name = "limits.packet_bytes_max";
+    assert_eq!(key(name)["source"], "default");
+    let before = text_of(&bed, "columba.toml");
+    let tried = set(&format!("{name}?dry_run=true"), "", "2MiB");
+    assert_eq!(tried.status, 200, "{}", tried.body);
+    assert_eq!(text_of(&bed, "columba.toml"), before);
+    let tag = bed.request("GET", "/api/v1/config", None);
+    let tag = format!("If-Match: {}\r\n", tag.header("etag").unwrap());
+    assert_eq!(set(name, &tag, "2MiB").status, 200);
+    let after = text_of(&bed, "columba.toml");
+    assert_eq!(
+        after,
+        format!("{before}\n[limits]\npacket_bytes_max = \"2MiB\"\n")
+    );
+    assert_eq!(key(name)["value"], "\"2MiB\"");
+    let line = after.lines().count();
+    assert_eq!(key(name)["source"], format!("etc/columba.toml:{line}"));
+    assert_eq!(set(name, &tag, "3MiB").status, 412);
+    let wrong = set(name, "", "many");
+    assert_eq!((wrong.status, wrong.code().as_str()), (422, "refused"));
+    assert_eq!(set("limits.nothing", "", "1").status, 404);
+    let late = set("broker.shards", "", "4");
+    assert_eq!((late.status, late.code().as_str()), (409, "conflict"));
+    let path = format!("/api/v1/config/{name}");
+    assert_eq!(as_root(&bed, "DELETE", &path, "", None).status, 200);
+    assert_eq!(as_root(&bed, "DELETE", &path, "", None).status, 404);
+    assert_eq!(key(name)["source"], "default");
+}
