@@ -82,3 +82,83 @@ fn health_is_open_to_everybody() {
         assert_eq!(answer.status, 200, "{}", answer.body);
     }
 }
+
+/// A series that an expression of Prometheus names: its metric and the labels that have to be so.
+type Series = (String, Vec<(String, String)>);
+
+/// The series of Columba in a text with expressions.
+fn series(text: &str) -> Vec<Series> {
+    let mut found = Vec::new();
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let mut rest = text;
+    while let Some(at) = ["columba_", "process_"]
+        .iter()
+        .filter_map(|of| rest.find(of))
+        .min()
+    {
+        let is_inside = rest[..at].ends_with(is_word);
+        let end = rest[at..]
+            .find(|c| !is_word(c))
+            .map_or(rest.len(), |len| at + len);
+        let (name, behind) = (&rest[at..end], &rest[end..]);
+        let selector = behind.strip_prefix('{').and_then(|all| all.split_once('}'));
+        let labels = selector.map_or("", |(labels, _)| labels);
+        let labels = labels
+            .split(',')
+            .filter_map(|label| label.trim().split_once("=\""));
+        let labels =
+            labels.map(|(label, value)| (label.to_owned(), value.trim_end_matches('"').to_owned()));
+        if !is_inside {
+            found.push((name.to_owned(), labels.collect()));
+        }
+        rest = behind;
+    }
+    found
+}
+
+#[test]
+fn the_dashboard_and_the_alerts_name_metrics_that_are_there() {
+    let bed = Bed::new();
+    let text = bed.send("GET", "/metrics", "", None).body;
+    let contrib = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contrib");
+    let read = |file: &str| std::fs::read_to_string(format!("{contrib}/{file}")).unwrap();
+    let dashboard: serde_json::Value = serde_json::from_str(&read("grafana/columba.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let targets = panels
+        .iter()
+        .flat_map(|panel| panel["targets"].as_array().unwrap());
+    let mut expressions: Vec<_> = targets
+        .map(|of| of["expr"].as_str().unwrap().to_owned())
+        .collect();
+    // What a variable of the dashboard takes its values from is an expression as well.
+    expressions.push(dashboard["templating"].to_string().replace("\\\"", "\""));
+    let rules = read("prometheus/columba.rules.yml");
+    let (lines, mut is_expr) = (rules.lines(), false);
+    for line in lines {
+        let line = line.trim();
+        if let Some(expression) = line.strip_prefix("expr:") {
+            is_expr = true;
+            expressions.push(expression.to_owned());
+        } else if line.starts_with("for:") || line.starts_with("labels:") {
+            is_expr = false;
+        } else if is_expr {
+            let last = expressions.last_mut().unwrap();
+            last.push_str(line);
+        }
+    }
+    let named: Vec<Series> = expressions.iter().flat_map(|text| series(text)).collect();
+    assert!(named.len() > 25, "{named:?}");
+    for (name, labels) in named {
+        let is_it = |line: &&str| {
+            let rest = line.strip_prefix(&name);
+            rest.is_some_and(|rest| rest.starts_with(['{', ' ']))
+        };
+        let mut lines = text.lines().filter(is_it).peekable();
+        assert!(lines.peek().is_some(), "there is no metric {name}");
+        let has_all = |line: &str| {
+            let mut labels = labels.iter();
+            labels.all(|(label, value)| line.contains(&format!("{label}=\"{value}\"")))
+        };
+        assert!(lines.any(has_all), "{name} has no {labels:?}");
+    }
+}
