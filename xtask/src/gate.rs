@@ -167,6 +167,14 @@ pub(crate) fn run_quick(root: &Path) -> anyhow::Result<bool> {
     Ok(ledger.close())
 }
 
+/// The fault lab: it is among the cargo tests, and its clients are installed here.
+pub(crate) fn run_fault_lab(root: &Path, only: &[&str]) -> anyhow::Result<bool> {
+    provision::lab_clients(root)?;
+    let lab = ["test", "--package", "columba-cli", "--test", "fault_lab"];
+    let (is_fine, _) = tee(with_flags(cargo(lab), &[&["--"], only].concat()))?;
+    Ok(is_fine)
+}
+
 fn shown(command: Command) -> anyhow::Result<Step> {
     Ok(tee(command)?.0.into())
 }
@@ -180,6 +188,7 @@ fn with_flags(mut command: Command, flags: &[&str]) -> Command {
 fn tests(root: &Path) -> anyhow::Result<Step> {
     provision::programs(&[provision::MOSQUITTO])?;
     provision::node(&root.join("tests/differential"))?;
+    provision::lab_clients(root)?;
     let all = [
         "--workspace",
         "--all-features",

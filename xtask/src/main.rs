@@ -50,6 +50,7 @@ fn main() -> anyhow::Result<ExitCode> {
             &provision::python(&root)?,
         )?,
         ["instructions"] => instructions::run(&root)?,
+        ["faultlab", ref only @ ..] => gate::run_fault_lab(&root, only)?,
         ["restart", ref options @ ..] => restart::run(&root, &restart::Options::parse(options)?)?,
         ["bench", ref options @ ..] => bench::run(&root, &bench::Options::parse(options)?)?,
         _ => {
@@ -78,6 +79,7 @@ cargo xtask matrix [--broker mosquitto] [--only TEXT] [--shards N]
 cargo xtask sim [--seeds N] [--seed N] [--trace] [--minutes M]
                                                the whole-broker simulator
 cargo xtask api                                requests made up from the API's description
+cargo xtask faultlab [TEST]                    causes of lost messages, made by clients, and the verdicts
 cargo xtask instructions                       what the core costs in instructions, allocations, bytes";
 
 /// `cargo xtask matrix`: both shard counts of ours unless told otherwise.

@@ -70,13 +70,19 @@ fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
-/// Brings the client libraries and builds the drivers, below `target/` and `node_modules`.
-pub(crate) fn drivers(root: &Path) -> anyhow::Result<Drivers> {
+/// Brings what the fault lab drives, all but rumqttc of [`drivers`].
+pub(crate) fn lab_clients(root: &Path) -> anyhow::Result<()> {
     programs(&CLIENT_NEEDS)?;
     if find("npm").is_none() || find("node").is_none() {
         bail!("missing: Node.js and npm; on Debian: sudo apt-get install -y nodejs npm");
     }
     node(&root.join("tests/clients/node"))?;
+    python(root).map(drop)
+}
+
+/// Brings the client libraries and builds the drivers, below `target/` and `node_modules`.
+pub(crate) fn drivers(root: &Path) -> anyhow::Result<Drivers> {
+    lab_clients(root)?;
     Ok(Drivers {
         python: python(root)?,
         rumqttc: rumqttc(root)?,

@@ -101,6 +101,16 @@ pub enum Input<'a> {
         /// Who.
         peer: Peer,
     },
+    /// The driver refused a connection before it came to an [`Accepted`](Self::Accepted): another protocol,
+    /// or no agreement on TLS. It is noted for who asks later; the driver has counted it.
+    Refused {
+        /// From where.
+        addr: Option<SocketAddr>,
+        /// Why.
+        outcome: Outcome,
+        /// In words.
+        detail: &'a str,
+    },
     /// Another shard read the CONNECT and found that this shard is the client's home.
     Adopted {
         /// The connection, as this shard's driver numbers it.

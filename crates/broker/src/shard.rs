@@ -262,6 +262,11 @@ impl Shard {
             Input::Sent { conn, len } => self.on_sent(conn, len),
             Input::Mail { from, mail } => self.on_mail(from, mail),
             Input::Accepted { conn, peer } => self.on_accepted(conn, peer),
+            Input::Refused {
+                addr,
+                outcome,
+                detail,
+            } => self.note_refused(None, addr, outcome, detail),
             Input::Adopted { conn, handover } => self.on_adopted(conn, *handover),
             Input::Closed { conn, cause } => self.on_closed(conn, cause),
             Input::Authenticated { conn, verdict } => self.on_authenticated(conn, verdict),

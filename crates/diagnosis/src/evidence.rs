@@ -458,7 +458,7 @@ impl<'q> Gathered<'q> {
         self.is_about_them(facts.client)
             || name.starts_with("broker.")
             || name.starts_with("connect.") && facts.client.is_empty()
-            || name.starts_with("retained.") && is_of_topic
+            || (name.starts_with("retained.") || name.starts_with("will.")) && is_of_topic
             // Who subscribes to the topic, if nobody in particular is asked about; and when their
             // sessions ended.
             || subscriber.is_none() && (is_subscription && self.covers(facts.topic))

@@ -146,7 +146,7 @@ impl<'e> History<'e> {
     }
 
     /// Events in the window.
-    pub fn window(&self) -> impl Iterator<Item = &'e Event> {
+    pub fn window(&self) -> impl DoubleEndedIterator<Item = &'e Event> + Clone {
         let question = &self.evidence.question;
         let range = question.from_ms..=question.to_ms;
         let events = self.evidence.events.iter();

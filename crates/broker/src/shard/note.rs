@@ -1,12 +1,13 @@
 //! What a shard tells its flight recorder.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use columba_codec::{PacketId, QoS};
 
 use super::Shard;
 use crate::connection::Connection;
-use crate::event::{ConnectionId, Now, Peer, ShardId};
+use crate::event::{ConnectionId, Now, ShardId};
 use crate::hash::hash_of;
 use crate::message::{Message, MessageParts, NEVER_MS};
 use crate::outcome::Outcome;
@@ -422,11 +423,10 @@ impl Shard {
     pub(super) fn note_refused(
         &mut self,
         client_id: Option<&str>,
-        peer: Option<&Peer>,
+        addr: Option<SocketAddr>,
         outcome: Outcome,
         detail: &str,
     ) {
-        let addr = peer.and_then(|peer| peer.addr);
         let who = match client_id {
             Some(client_id) => hash_of(&self.hashing, client_id),
             // Whoever knocks from one address shares an allowance, whatever the port.

@@ -84,7 +84,14 @@ impl Shard {
         match self.resolve_alias(id, alias, publish.topic) {
             Ok(topic) => self.on_named_publish(id, slot, publish, &topic),
             Err(detail) => {
-                self.stats.count(Outcome::PublishAliasInvalid);
+                let outcome = Outcome::PublishAliasInvalid;
+                self.stats.count(outcome);
+                let facts = Facts {
+                    topic: publish.topic,
+                    detail: &detail,
+                    ..Facts::default()
+                };
+                self.note_session_fault(slot, outcome, facts);
                 let reason = ReasonCode::TopicAliasInvalid;
                 self.close(id, Outcome::DisconnectProtocol, reason, &detail);
             }

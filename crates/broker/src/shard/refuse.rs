@@ -76,7 +76,8 @@ impl Shard {
         let client_id = connection.take_login().map(|(client_id, _)| client_id);
         let peer = Some(connection.peer.clone());
         self.effects.push_back(Effect::Close { conn: id });
-        self.note_refused(client_id.as_deref(), peer.as_ref(), outcome, &detail);
+        let addr = peer.as_ref().and_then(|peer| peer.addr);
+        self.note_refused(client_id.as_deref(), addr, outcome, &detail);
         if self.may_report() {
             self.report(client_id, peer, ReportEvent::Refused { outcome, detail });
         }

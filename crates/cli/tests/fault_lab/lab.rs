@@ -17,7 +17,10 @@ bind = "127.0.0.1:0"
 [limits]
 queue_messages_max = 3
 packet_bytes_max = "10000B"
+receive_maximum = 8
 "#;
+
+const MEMORY: &str = "[store]\ndurability = \"memory\"\n";
 
 const RULES: &str = r##"
 [[rule]]
@@ -42,6 +45,8 @@ pub(crate) struct Lab {
     pub(crate) dir: tempfile::TempDir,
     broker: Child,
     pub(crate) port: String,
+    /// When it was there for clients.
+    since_unix_ms: u128,
 }
 
 pub(crate) fn command(program: &str, dir: &Path) -> Command {
@@ -61,11 +66,14 @@ const COLUMBA: &str = env!("CARGO_BIN_EXE_columba");
 
 impl Lab {
     pub(crate) fn start() -> Self {
-        Self::start_with("[store]\ndurability = \"memory\"\n")
+        Self::start_with(MEMORY)
     }
 
     pub(crate) fn start_with(store: &str) -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
+        Self::start_in(tempfile::tempdir().expect("a directory"), store)
+    }
+
+    fn start_in(dir: tempfile::TempDir, more: &str) -> Self {
         let run = |args: &[&str]| command(COLUMBA, dir.path()).args(args).output();
         let made = run(&["create", "columba-data"]).expect("the binary");
         assert!(made.status.success());
@@ -75,9 +83,75 @@ impl Lab {
         let config = instance.join("columba.toml");
         let text = std::fs::read_to_string(&config).expect("a file");
         let access = "[access]\nacl = \"etc/acl.toml\"\nusers = \"etc/users\"\n";
-        std::fs::write(&config, format!("{text}{store}{access}")).expect("a file");
+        std::fs::write(&config, format!("{text}{more}{access}")).expect("a file");
         let (broker, port) = Self::run(dir.path());
-        Self { dir, broker, port }
+        let since = std::time::UNIX_EPOCH.elapsed().expect("a clock");
+        Self {
+            dir,
+            broker,
+            port,
+            since_unix_ms: since.as_millis(),
+        }
+    }
+
+    /// The same with a listener for TLS, whose certificate `own.pem` vouches for.
+    pub(crate) fn start_tls() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        for name in ["own", "other"] {
+            let (key, pem) = (format!("{name}.key"), format!("{name}.pem"));
+            let made = command("openssl", dir.path())
+                .args(["req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"])
+                .args([
+                    "-pkeyopt",
+                    "ec_paramgen_curve:P-256",
+                    "-subj",
+                    "/CN=localhost",
+                ])
+                .args(["-addext", "subjectAltName=DNS:localhost"])
+                .args(["-keyout", &key, "-out", &pem])
+                .output();
+            assert!(made.expect("openssl").status.success());
+        }
+        let of = |name: &str| dir.path().join(name).display().to_string();
+        let listener = format!(
+            "[[listener]]\nkind = \"tls\"\nbind = \"127.0.0.1:0\"\nanonymous = \"always\"\n\
+             tls_certificate = \"{}\"\ntls_key = \"{}\"\n",
+            of("own.pem"),
+            of("own.key")
+        );
+        Self::start_in(dir, &format!("{MEMORY}{listener}"))
+    }
+
+    /// The port of the listener for TLS.
+    pub(crate) fn tls_port(&self) -> String {
+        let listeners = self.api("GET", "/api/v1/listeners", "");
+        let items = listeners["data"].as_array().expect("a list");
+        let tls = items.iter().find(|row| row["kind"] == "tls");
+        let addr = tls.expect("a listener for TLS")["address"].to_string();
+        let port = addr.trim_matches('"').rsplit(':').next();
+        port.expect("a port").to_owned()
+    }
+
+    /// Asks the management API as the owner of the instance.
+    pub(crate) fn api(&self, method: &str, path: &str, body: &str) -> Value {
+        use std::io::{Read as _, Write as _};
+        let socket = self.dir.path().join("columba-data/data/admin.sock");
+        let mut stream = std::os::unix::net::UnixStream::connect(socket).expect("a connection");
+        let len = body.len();
+        let head = "Host: localhost\r\nConnection: close\r\nContent-Type: application/json";
+        let request =
+            format!("{method} {path} HTTP/1.1\r\n{head}\r\nContent-Length: {len}\r\n\r\n");
+        stream
+            .write_all(format!("{request}{body}").as_bytes())
+            .expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(
+            answer.starts_with("HTTP/1.1 20"),
+            "{method} {path}: {answer}"
+        );
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a head");
+        serde_json::from_str(body).unwrap_or_default()
     }
 
     /// Starts the broker of a directory; tells its port.
@@ -128,22 +202,8 @@ impl Lab {
         // Its output is for the terminal line by line only if it is one.
         let mut unbuffered = command("stdbuf", self.dir.path());
         unbuffered.args(["-oL", "mosquitto_sub", "-h", "127.0.0.1", "-p", &self.port]);
-        let mut child = unbuffered
-            .args(["-i", id, "-d"])
-            .args(args)
-            .spawn()
-            .expect("stdbuf and mosquitto_sub");
-        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        let mut listener = Listener { child, lines };
-        let mut seen = String::new();
-        for line in &mut listener.lines {
-            let line = line.expect("text");
-            if line.contains("Subscribed (mid") || line.contains("received SUBACK") {
-                return listener;
-            }
-            seen.push_str(&line);
-        }
-        panic!("{id} has no SUBACK: {seen}")
+        unbuffered.args(["-i", id, "-d"]).args(args);
+        Listener::start(unbuffered, "ubscribed (mid")
     }
 
     /// A subscriber that subscribes, and leaves.
@@ -172,6 +232,7 @@ impl Lab {
         (output.status.code().unwrap_or(-1), report)
     }
 
+    #[track_caller]
     pub(crate) fn says(&self, args: &[&str], exit: i32, code: &str) -> Value {
         let (status, report) = self.why(args);
         let verdict = &report["verdict"];
@@ -183,7 +244,31 @@ impl Lab {
         report
     }
 
+    /// Waits until the broker has recorded something of a client.
+    pub(crate) fn has_seen(&self, client: &str, outcome: &str) {
+        for _ in 0..ASKED_MAX {
+            let path = format!("/api/v1/events?client={client}");
+            if self.api("GET", &path, "").to_string().contains(outcome) {
+                return;
+            }
+        }
+        panic!("no {outcome} of {client}")
+    }
+
+    /// The answer about all that was since the broker is there: of the time before, which `columba why`
+    /// looks at too, it knows nothing. `who` as the API has it: `topic=a/b&from=c&to=d`.
+    #[track_caller]
+    pub(crate) fn answers(&self, who: &str, code: &str) -> Value {
+        let since = self.since_unix_ms;
+        let path = format!("/api/v1/why?{who}&since_unix_ms={since}");
+        let mut answer = self.api("GET", &path, "");
+        let report = answer["report"].take();
+        assert_eq!(report["verdict"]["code"], code, "{who}: {report:#}");
+        report
+    }
+
     /// Asks until the answer is this one: for what others than the broker bring about.
+    #[track_caller]
     pub(crate) fn comes_to(&self, args: &[&str], exit: i32, code: &str, part: &str) -> Value {
         let mut last = Value::Null;
         for _ in 0..ASKED_MAX {
@@ -196,6 +281,30 @@ impl Lab {
             last = report;
         }
         panic!("{args:?} does not come to {code}: {last:#}")
+    }
+}
+
+/// What is to be done, as a report says it.
+#[track_caller]
+pub(crate) fn advises(report: &Value, part: &str) {
+    let fixes = report["fixes"].to_string();
+    assert!(fixes.contains(part), "{part} is not in {report:#}");
+}
+
+/// Something that is noticed beside the verdict.
+#[track_caller]
+pub(crate) fn notices<'r>(report: &'r Value, code: &str) -> &'r Value {
+    let also = report["also"].as_array().map_or(&[][..], Vec::as_slice);
+    let found = also.iter().find(|also| also["code"] == code);
+    found.unwrap_or_else(|| panic!("{code} is not noticed: {report:#}"))
+}
+
+/// What a verdict says of this case.
+#[track_caller]
+pub(crate) fn tells(verdict: &Value, parts: &[&str]) {
+    let text = verdict["text"].as_str().unwrap_or_default();
+    for part in parts {
+        assert!(text.contains(part), "{part} is not in {text}");
     }
 }
 
@@ -216,6 +325,25 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
+    /// Starts it, and waits until it says that it has its SUBACK.
+    pub(crate) fn start(mut command: Command, suback: &str) -> Self {
+        let started = command.spawn();
+        let mut child = started.unwrap_or_else(|error| {
+            panic!("{command:?}: {error}; `cargo xtask faultlab` installs what is missing")
+        });
+        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let mut listener = Self { child, lines };
+        let mut seen = String::new();
+        for line in &mut listener.lines {
+            let line = line.expect("text");
+            if line.contains(suback) || line.contains("received SUBACK") {
+                return listener;
+            }
+            seen.push_str(&line);
+        }
+        panic!("{command:?} has no SUBACK: {seen}")
+    }
+
     /// Waits until it has got a message and acknowledged it, if that is to be.
     pub(crate) fn gets(&mut self, what: &str) {
         for line in &mut self.lines {

@@ -1,9 +1,15 @@
 //! The fault lab: reasons why a message does not arrive, each made by real clients against the real
 //! broker, and what `columba why` says of it; and beside each the same with the fault taken away.
 
+mod catalogue;
+mod connections;
+mod elsewhere;
 #[cfg(target_os = "linux")]
 mod kernel;
 mod lab;
+mod publishing;
+mod raw;
+mod sessions;
 
 use std::io::Write as _;
 use std::net::TcpStream;

@@ -197,6 +197,15 @@ fn waits<'e>(
             .with(sure)
             .cite([end]);
     }
+    // What has expired is dropped when its turn to be sent comes, and counts as lost from now on.
+    let lives_ms = publication.secs.saturating_mul(1000);
+    let expires_ms = publication.unix_ms.saturating_add(lives_ms);
+    if last.outcome != Outcome::DeliverInFlight
+        && publication.secs > 0
+        && expires_ms <= history.evidence.now_ms
+    {
+        return Finding::certain(Code::S09, say::s09(client)).with(Confidence::Likely);
+    }
     let is_offline = match session {
         Some(session) => Some(session.row.connection.is_none()),
         None => history

@@ -1,6 +1,7 @@
 //! Did the message come to the broker at all?
 
 use columba_broker::outcome::Outcome;
+use columba_broker::query::WillRow;
 use columba_codec::{TopicFault, TopicName};
 use columba_speech::Param;
 
@@ -22,7 +23,10 @@ pub fn refused<'e>(event: &'e Event) -> Option<Finding<'e>> {
         Outcome::PublishBadTopic if topic.is_empty() => {
             Finding::certain(Code::P06, say::p06_unread(client, words(event)))
         }
-        Outcome::PublishBadTopic | Outcome::PublishAliasInvalid => {
+        Outcome::PublishAliasInvalid => {
+            Finding::certain(Code::P06, say::p06_alias(client, words(event))).fix(say::fix_alias())
+        }
+        Outcome::PublishBadTopic => {
             Finding::certain(Code::P06, say::p06_refused(client, topic, words(event)))
         }
         Outcome::PublishReceiveMaximum
@@ -75,8 +79,48 @@ pub fn nothing_came<'e>(history: &History<'e>) -> Vec<Finding<'e>> {
         }
         found.extend(kept_out(history, publisher));
     }
+    found.extend(will_not_sent(history, publisher));
     found.push(no_publish(history, publisher));
     found
+}
+
+/// A Will on the topic, and why it was never published.
+fn will_not_sent<'e>(history: &History<'e>, publisher: Option<&str>) -> Option<Finding<'e>> {
+    let is_of = |event: &&Event| {
+        let is_will = matches!(
+            event.outcome,
+            Outcome::WillDiscarded | Outcome::WillCancelled
+        );
+        is_will
+            && event.topic == history.topic
+            && publisher.is_none_or(|publisher| event.client == publisher)
+    };
+    let Some(last) = history.window().filter(is_of).next_back() else {
+        return will_waits(history, publisher?);
+    };
+    let client = &*last.client;
+    let found = if last.outcome == Outcome::WillCancelled {
+        Finding::certain(Code::P05, say::p05_will_back(client, history.topic))
+            .fix(say::fix_will_delay())
+    } else {
+        Finding::certain(Code::P05, say::p05_will(client, history.topic))
+            .fix(say::fix_will_reason())
+    };
+    Some(found.cite([last]))
+}
+
+/// A Will that is due when its delay or its session is over.
+fn will_waits<'e>(history: &History<'e>, publisher: &str) -> Option<Finding<'e>> {
+    let session = history.evidence.publisher.session()?;
+    let is_it = |will: &WillRow| &*will.topic == history.topic;
+    let is_due = session.row.connection.is_none() && session.will.as_ref().is_some_and(is_it);
+    is_due.then(|| {
+        let text = say::p05_will_waits(publisher, history.topic);
+        let mut gone = history.of(publisher).iter().copied();
+        let gone = gone.rfind(|event| event.outcome.name().starts_with("disconnect."));
+        let found = Finding::certain(Code::P05, text).fix(say::fix_will_delay());
+        found.cite(gone)
+    })
 }
 
 fn fault_words(fault: TopicFault) -> String {
@@ -95,12 +139,29 @@ fn never_seen<'e>(history: &History<'e>, publisher: &str) -> Vec<Finding<'e>> {
         return vec![found.fix(say::fix_ask_for(other))];
     }
     let mut found = vec![Finding::certain(Code::P01, say::p01(publisher)).with(sure)];
+    found.extend(nameless(history));
     let others = history.evidence.clients.len();
     if others > 0 {
         let elsewhere = Finding::certain(Code::P13, say::p13(others));
         found.push(elsewhere.with(Confidence::Possible));
     }
     found
+}
+
+/// Connections that ended before anybody knew a client id: another protocol, or no agreement on TLS.
+/// One of them may have been the publisher's.
+fn nameless<'e>(history: &History<'e>) -> Option<Finding<'e>> {
+    let refusals = history.window().filter(|event| {
+        event.client.is_empty()
+            && event.outcome.name().starts_with("connect.")
+            && event.outcome != Outcome::ConnectAccepted
+    });
+    let last = refusals.clone().next_back()?;
+    let is_same = |event: &&Event| event.outcome == last.outcome && event.detail == last.detail;
+    let times: u64 = refusals.filter(is_same).map(|event| event.times).sum();
+    let text = say::p02_nameless(times, words(last), peer(last));
+    let found = Finding::certain(Code::P02, text).with(Confidence::Possible);
+    Some(found.cite([last]))
 }
 
 /// A client id that is nearly this one.

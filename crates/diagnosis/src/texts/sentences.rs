@@ -6,6 +6,7 @@ columba_speech::catalogue! {
 
     p01(client) { en: "{client} has never connected here, as far as the record goes back.", zh: "在记录范围内，{client} 从未连接过这里。" }
     p02(client, times, reason, peer) { en: "{client} was refused {times} {times|time|times}: {reason}. It came from {peer}.", zh: "{client} 被拒绝 {times} 次：{reason}。来自 {peer}。" }
+    p02_nameless(times, reason, peer) { en: "{times} {times|connection|connections} that had not told a client id {times|was|were} refused: {reason}. The last one came from {peer}; it may have been the publisher's.", zh: "有 {times} 个未提供客户端标识符的连接被拒绝：{reason}。最后一个来自 {peer}，可能就是该发布端。" }
     p03(client, times, peers) { en: "{client} changed hands {times} times within two minutes, between {peers}.", zh: "{client} 在两分钟内换手 {times} 次，来自 {peers}。" }
     p04(client) { en: "{client} was not connected at any time of the window.", zh: "在所查询的时间内，{client} 始终没有连接。" }
     p04_since(client, ago, reason) { en: "{client} was not connected: its connection had ended {ago} before ({reason}).", zh: "{client} 没有连接：它的连接在 {ago}之前已断开（{reason}）。" }
@@ -13,9 +14,13 @@ columba_speech::catalogue! {
     p05(topic) { en: "No PUBLISH to {topic} came in the window, from anybody.", zh: "在所查询的时间内，没有任何客户端向 {topic} 发布消息。" }
     p05_by(topic, client) { en: "{client} was connected, and sent no PUBLISH to {topic}.", zh: "{client} 已连接，但没有向 {topic} 发送 PUBLISH。" }
     p05_near(topic, other, why) { en: "No PUBLISH came to {topic}, but there were some to {other}: {why}", zh: "没有发往 {topic} 的 PUBLISH，但有发往 {other} 的：{why}" }
+    p05_will(client, topic) { en: "{client} had a Will for {topic}, and ended its connection with DISCONNECT: then a Will is dropped, not published.", zh: "{client} 在 {topic} 上设置了遗嘱，但它用 DISCONNECT 正常断开：此时遗嘱会被丢弃，不会发布。" }
+    p05_will_back(client, topic) { en: "{client} had a Will for {topic}, and came back before the Will was due: then it is not published.", zh: "{client} 在 {topic} 上设置了遗嘱，但在遗嘱到期发布之前它已重新连接：此时遗嘱不会发布。" }
+    p05_will_waits(client, topic) { en: "{client} is gone and has a Will for {topic}, which is not due yet: its Will Delay Interval has not passed, and its session has not ended.", zh: "{client} 已断开，它在 {topic} 上的遗嘱尚未到期：Will Delay Interval 未过，会话也未结束。" }
     p06(topic, why) { en: "{topic} is no topic to publish to: {why}.", zh: "{topic} 不能作为发布主题：{why}。" }
     p06_refused(client, topic, why) { en: "{client} published to {topic}, and was refused: {why}.", zh: "{client} 发布到 {topic}，但被拒绝：{why}。" }
     p06_unread(client, why) { en: "{client} sent a PUBLISH with a topic that nobody can publish to, and was disconnected: {why}.", zh: "{client} 发送的 PUBLISH 主题无效，因此被断开：{why}。" }
+    p06_alias(client, why) { en: "{client} sent a PUBLISH with a topic alias that stands for no topic, and was disconnected: {why}.", zh: "{client} 发送的 PUBLISH 使用了无效的主题别名，因此被断开：{why}。" }
     p07(client, topic, rule) { en: "{client} may not publish to {topic}: {rule}.", zh: "{client} 无权发布到 {topic}：{rule}。" }
     p08(client, why) { en: "{client} sent a PUBLISH that is larger than the broker takes: {why}.", zh: "{client} 发送的 PUBLISH 超过 Broker 接受的长度：{why}。" }
     p09(client, why) { en: "{client} reached a limit: {why}.", zh: "{client} 达到限制：{why}。" }
@@ -115,6 +120,10 @@ columba_speech::catalogue! {
     fix_subscribe_to(filter) { en: "Subscribe to {filter}", zh: "订阅 {filter}" }
     fix_ask_for(client) { en: "Ask about {client}", zh: "查询 {client}" }
 
+    fix_will_reason() { en: "To have the Will published all the same, end the connection with reason code 0x04 (MQTT 5), or publish the message before DISCONNECT", zh: "若仍需发布遗嘱，请用原因码 0x04 断开（MQTT 5），或在 DISCONNECT 之前自行发布该消息" }
+    fix_will_delay() { en: "Set a shorter Will Delay Interval if every loss of the connection should be heard of", zh: "如果每次断线都应通知，请设置更短的 Will Delay Interval" }
+
+    fix_alias() { en: "Send topic and alias together first on each connection: an alias does not outlive it", zh: "每次连接后先同时发送主题和别名：别名在连接断开后失效" }
     area_publisher() { en: "Publisher", zh: "发布端" }
     area_routing() { en: "Routing", zh: "路由" }
     area_session() { en: "Session", zh: "会话" }

@@ -268,6 +268,12 @@ impl Driver {
             .as_deref()
             .and_then(|peer: &Peer| peer.addr);
         self.shared.refused(outcome, listener, addr, detail);
+        let refused = Input::Refused {
+            addr,
+            outcome,
+            detail,
+        };
+        self.core.handle(self.now, refused);
     }
 }
 
