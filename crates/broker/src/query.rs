@@ -15,7 +15,7 @@ use crate::access::Action;
 use crate::event::{ConnectionId, ListenerId, Now};
 use crate::message::Message;
 use crate::outcome::Outcome;
-use crate::recorder::{Recording, TraceId};
+use crate::recorder::{Recording, Seen, TraceId};
 use crate::stats::Stats;
 
 /// Rows of a page at most, whatever is asked for.
@@ -38,6 +38,8 @@ pub enum Request {
     Stats,
     /// What its flight recorder holds.
     Recording,
+    /// The same without chunks that have nothing new.
+    RecordingSince(Seen),
     /// Follows messages of a filter for a time. [`Answer::Busy`]: there are
     /// [`TRACES_MAX`](crate::recorder::TRACES_MAX) already.
     BeginTrace(TraceRequest),
@@ -109,7 +111,7 @@ pub enum Request {
 pub enum Answer {
     /// To [`Request::Stats`].
     Stats(Box<Stats>),
-    /// To [`Request::Recording`] and [`Request::Trace`].
+    /// To [`Request::Recording`], [`Request::RecordingSince`] and [`Request::Trace`].
     Recording(Box<Recording>),
     /// To [`Request::Sessions`].
     Sessions(Page<SessionRow, SessionKey>),

@@ -36,7 +36,7 @@ use fair::Fairness;
 use repeats::{Known, Repeats};
 use tape::Tape;
 use topics::TopicTable;
-pub(crate) use topics::{Seen, Traffic};
+pub(crate) use topics::{Taken, Traffic};
 use trace::Traces;
 
 /// How far back the ledger reaches at least, in seconds, at any load.
@@ -112,6 +112,17 @@ struct Pace {
     left_out: u64,
 }
 
+/// The first entry of each tape that somebody has not got yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Of the events.
+    pub events: u64,
+    /// Of what is in excess.
+    pub excess: u64,
+    /// Of the ledger.
+    pub ledger: u64,
+}
+
 /// What a recorder holds: parts of it at the time of asking, to be read by another thread.
 #[derive(Clone, Debug, Default)]
 pub struct Recording {
@@ -161,11 +172,16 @@ impl Recorder {
     /// Uses so many bytes from now on.
     pub(crate) fn resize(&mut self, bytes_max: usize, hashing: Hashing) {
         if bytes_max != self.bytes_max {
+            let new = Self::new(self.shard, bytes_max, hashing);
+            let again = |old: &Tape, new: &Tape| old.emptied(new.bytes_max(), hashing);
             *self = Self {
                 epoch: self.epoch + 1,
+                events: again(&self.events, &new.events),
+                excess: again(&self.excess, &new.excess),
+                ledger: again(&self.ledger, &new.ledger),
                 messages: self.messages,
                 traces: std::mem::take(&mut self.traces),
-                ..Self::new(self.shard, bytes_max, hashing)
+                ..new
             };
         }
     }
@@ -332,6 +348,11 @@ impl Recorder {
     /// What there is, for another thread to read: chunks that are full are shared, those that are being
     /// written are copied.
     pub(crate) fn recording(&mut self, now: Now) -> Recording {
+        self.recording_since(now, Seen::default())
+    }
+
+    /// The same without chunks of which every entry was seen.
+    pub(crate) fn recording_since(&mut self, now: Now, seen: Seen) -> Recording {
         let now = self.clock.of(now);
         let left_out = std::mem::take(&mut self.pace.left_out);
         if left_out > 0 {
@@ -344,9 +365,9 @@ impl Recorder {
             events.append(now, outcome, facts, known);
         });
         let mut chunks = Vec::new();
-        for tape in [&self.events, &self.excess, &self.ledger] {
-            tape.read(&mut chunks);
-        }
+        self.events.read(seen.events, &mut chunks);
+        self.excess.read(seen.excess, &mut chunks);
+        self.ledger.read(seen.ledger, &mut chunks);
         Recording {
             shard: self.shard.0,
             epoch: self.epoch,
@@ -362,7 +383,7 @@ impl Recorder {
     pub(crate) fn note_topic(
         &mut self,
         now: Now,
-        seen: &Seen<'_>,
+        seen: &Taken<'_>,
         publisher: impl FnOnce() -> Option<Arc<str>>,
     ) {
         if self.bytes_max != 0 {

@@ -135,11 +135,12 @@ fn serve(args: &RunArgs) -> Result<(), Failure> {
 /// Has what the flight recorders see written beside the store. Without it they do their work all the
 /// same, so that it cannot be is no reason not to start.
 fn keep_record(broker: &Broker, config: &Config) -> Option<RecorderFiles> {
-    if config.store.durability == Durability::Memory {
+    let bytes_max = config.store.recorder_bytes_max;
+    if config.store.durability == Durability::Memory || bytes_max == 0 {
         return None;
     }
     let dir = config.data_dir.join("recorder");
-    let started = RecorderFiles::start(&dir, broker.asker().clone());
+    let started = RecorderFiles::start(&dir, bytes_max, broker.asker().clone());
     started
         .inspect_err(|error| {
             tracing::warn!(

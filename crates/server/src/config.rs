@@ -169,6 +169,8 @@ pub struct Store {
     pub durability: Durability,
     /// The directory.
     pub directory: PathBuf,
+    /// Bytes of the files of the flight recorder; 0 for none.
+    pub recorder_bytes_max: u64,
 }
 
 /// One listener.
@@ -235,6 +237,7 @@ impl Config {
                 _ => Durability::Sync,
             },
             directory: path(&store, "directory").unwrap_or_else(|| data_dir.clone()),
+            recorder_bytes_max: store.number("recorder_bytes_max").unwrap_or_default(),
         };
         let limits = Limits {
             denied_v3_disconnects: access.text("on_deny").as_deref() == Some("disconnect"),

@@ -242,10 +242,31 @@ impl Tape {
         spare
     }
 
-    /// Adds all chunks to a list, the oldest first.
-    pub(super) fn read(&self, chunks: &mut Vec<Arc<Chunk>>) {
-        chunks.extend(self.full.iter().cloned());
-        chunks.extend(self.open.iter().map(|open| Arc::new(open.chunk.clone())));
+    /// Adds all chunks to a list that have an entry from this number on, the oldest first.
+    pub(super) fn read(&self, from: u64, chunks: &mut Vec<Arc<Chunk>>) {
+        let open = self.open.as_ref();
+        let begins_at = open.map_or(self.sequence, |open| open.chunk.head.sequence);
+        let ends = self.full.iter().skip(1).map(|next| next.head.sequence);
+        for (chunk, end) in self.full.iter().zip(ends.chain([begins_at])) {
+            if end > from {
+                chunks.push(Arc::clone(chunk));
+            }
+        }
+        if self.sequence > from {
+            chunks.extend(open.map(|open| Arc::new(open.chunk.clone())));
+        }
+    }
+
+    /// The same tape, empty, with another bound: its entries are counted on.
+    pub(super) fn emptied(&self, bytes_max: usize, hashing: Hashing) -> Self {
+        Self {
+            sequence: self.sequence,
+            ..Self::new(self.name, self.shard, bytes_max, hashing)
+        }
+    }
+
+    pub(super) const fn bytes_max(&self) -> usize {
+        self.bytes_max
     }
 
     pub(super) const fn overwritten(&self) -> u64 {
@@ -357,6 +378,13 @@ impl Chunk {
             sequence: self.head.sequence,
             texts: Vec::new(),
         }
+    }
+
+    /// The number of the entry that follows its last one. Reads all of it.
+    pub fn end(&self) -> u64 {
+        let mut entries = self.entries();
+        entries.by_ref().for_each(drop);
+        entries.sequence
     }
 
     /// Appends it to a file.

@@ -73,7 +73,7 @@ pub(crate) struct Traffic {
 
 /// A message, as the table sees it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Seen<'a> {
+pub(crate) struct Taken<'a> {
     pub(crate) topic: &'a str,
     pub(crate) topic_hash: u64,
     pub(crate) payload_bytes: usize,
@@ -82,7 +82,7 @@ pub(crate) struct Seen<'a> {
 }
 
 impl Traffic {
-    const fn add(&mut self, now: Now, seen: &Seen<'_>) {
+    const fn add(&mut self, now: Now, seen: &Taken<'_>) {
         self.messages += 1;
         self.payload_bytes += seen.payload_bytes as u64;
         self.unmatched += !seen.is_matched as u64;
@@ -105,7 +105,7 @@ impl TopicTable {
     pub(super) fn note(
         &mut self,
         now: Now,
-        seen: &Seen<'_>,
+        seen: &Taken<'_>,
         publisher: impl FnOnce() -> Option<Arc<str>>,
     ) {
         // A client that sends much sends it to the same topic.
@@ -159,7 +159,7 @@ impl TopicTable {
     }
 
     #[cold]
-    fn begin(&mut self, now: Now, seen: &Seen<'_>, publisher: impl FnOnce() -> Option<Arc<str>>) {
+    fn begin(&mut self, now: Now, seen: &Taken<'_>, publisher: impl FnOnce() -> Option<Arc<str>>) {
         let mut traffic = Traffic {
             first_ms: now.mono_ms,
             ..Traffic::default()
@@ -272,7 +272,7 @@ mod tests {
     }
 
     fn note(table: &mut TopicTable, secs: u64, topic: &str) {
-        let seen = Seen {
+        let seen = Taken {
             topic,
             topic_hash: hash_of(&Hashing::with_seed(1), topic),
             payload_bytes: 3,
@@ -312,7 +312,7 @@ mod tests {
         let mut asked = 0;
         for publisher in 0..100 {
             let topic = ["a", "b"][publisher % 2];
-            let seen = Seen {
+            let seen = Taken {
                 topic,
                 topic_hash: hash_of(&Hashing::with_seed(1), topic),
                 payload_bytes: 0,
@@ -352,7 +352,7 @@ mod tests {
         let mut secs = 0;
         let mut send = |topic: &str, publisher: u64, id: Option<Arc<str>>| {
             secs += 1;
-            let seen = Seen {
+            let seen = Taken {
                 topic,
                 topic_hash: hash_of(&Hashing::with_seed(1), topic),
                 payload_bytes: 0,

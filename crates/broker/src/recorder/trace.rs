@@ -112,7 +112,7 @@ impl Traces {
     pub(super) fn recording(&self, id: TraceId, shard: ShardId) -> Option<Recording> {
         let trace = self.all.iter().find(|trace| trace.id == id)?;
         let mut chunks = Vec::new();
-        trace.tape.read(&mut chunks);
+        trace.tape.read(0, &mut chunks);
         Some(Recording {
             shard: shard.0,
             epoch: 0,

@@ -11,7 +11,7 @@ use crate::event::{ConnectionId, Now, ShardId};
 use crate::hash::hash_of;
 use crate::message::{Message, MessageParts, NEVER_MS};
 use crate::outcome::Outcome;
-use crate::recorder::{Facts, PayloadKind, Recorder, Recording, Seen, flag};
+use crate::recorder::{Facts, PayloadKind, Recorder, Recording, Taken, flag};
 use crate::session::Will;
 use crate::session::queue::Delivery;
 use crate::stats::Stats;
@@ -111,7 +111,7 @@ impl Shard {
             Outcome::PublishNoMatch
         };
         self.stats.count(outcome);
-        let seen = Seen {
+        let seen = Taken {
             topic: parts.topic,
             topic_hash,
             payload_bytes: parts.payload.len(),

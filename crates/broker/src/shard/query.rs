@@ -18,6 +18,10 @@ impl Shard {
         let answer = match request {
             Request::Stats => Answer::Stats(Box::new(self.stats_asked())),
             Request::Recording => Answer::Recording(Box::new(self.recording())),
+            Request::RecordingSince(seen) => {
+                let recording = self.recorder.recording_since(self.now, seen);
+                Answer::Recording(Box::new(recording))
+            }
             Request::BeginTrace(trace) => self.on_begin_trace(trace),
             Request::Trace(id) => match self.recorder.recording_of(id) {
                 Some(recording) => Answer::Recording(Box::new(recording)),

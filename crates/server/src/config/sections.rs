@@ -107,6 +107,17 @@ const STORE: Section = Section {
             "Where it is. It is made if need be, readable for its owner alone, and belongs to one \
              process at a time. Without it: the data_dir of [broker].",
         ),
+        fixed(
+            "recorder_bytes_max",
+            Kind::Size {
+                min: 0,
+                max: COUNT_MAX,
+            },
+            "64MiB",
+            "Files of the flight recorder in the data_dir, all together; the oldest goes first. On a \
+             small machine 8MiB reaches back long enough. 0 writes none, and so does durability \
+             \"memory\": then the record begins anew with each start.",
+        ),
     ],
 };
 

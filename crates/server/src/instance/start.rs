@@ -66,6 +66,7 @@ impl Instance {
         let config::Store {
             durability,
             directory,
+            recorder_bytes_max: _,
         } = &self.config.store;
         let is_synced = match durability {
             Durability::Sync => true,

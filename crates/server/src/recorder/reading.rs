@@ -1,0 +1,157 @@
+//! Puts together what files and memory have of the tapes, and finds out what is missing in between.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use columba_broker::recorder::{Chunk, Line, Recording, TapeName};
+
+use super::frame::{CHUNK, END, START, take_frame};
+
+/// What is gathered while files are read.
+#[derive(Default)]
+pub(super) struct Reading {
+    shards: BTreeMap<u16, Recording>,
+    /// How far each tape of the present process is read.
+    tapes: BTreeMap<(u16, TapeName), Reached>,
+    /// When the present process began, if that is known.
+    began_ms: Option<u64>,
+    /// When the last entry was, if its process has not ended in order since.
+    unfinished_ms: Option<u64>,
+    /// From when to when something is missing, all shards and tapes together.
+    pub(super) holes: Vec<(u64, u64)>,
+}
+
+/// How far a tape is read.
+#[derive(Clone, Copy)]
+struct Reached {
+    /// Where the last chunk stands in its shard's.
+    at: usize,
+    /// The number of its first entry.
+    begin: u64,
+    /// The number of the entry that follows.
+    end: u64,
+    /// When the last entry was.
+    last_ms: u64,
+}
+
+impl Reading {
+    /// A file, each after those with lower numbers.
+    pub(super) fn take(&mut self, mut bytes: &[u8]) {
+        while let Some((kind, body)) = take_frame(&mut bytes) {
+            match kind {
+                CHUNK => {
+                    if let Ok(chunk) = Chunk::read(body) {
+                        self.add(Arc::new(chunk));
+                    }
+                }
+                START => {
+                    if let Some((ms, _)) = body.split_first_chunk() {
+                        self.start(u64::from_be_bytes(*ms));
+                    }
+                }
+                END => self.unfinished_ms = None,
+                _ => {}
+            }
+        }
+    }
+
+    fn start(&mut self, at_ms: u64) {
+        if let Some(last_ms) = self.unfinished_ms.take() {
+            self.holes.push((last_ms, at_ms));
+        }
+        self.unfinished_ms = Some(at_ms);
+        self.began_ms = Some(at_ms);
+        self.tapes.clear();
+    }
+
+    /// A chunk, each after those before it on its tape. It may come twice: what was open once has been
+    /// filled since, and what memory has may be on the disk.
+    pub(super) fn add(&mut self, chunk: Arc<Chunk>) {
+        let key = (chunk.shard(), chunk.tape());
+        let (end, last_ms) = extent(&chunk);
+        // What was open at the end of a process is read behind its end.
+        if let Some(unfinished_ms) = &mut self.unfinished_ms {
+            *unfinished_ms = last_ms.max(*unfinished_ms);
+        }
+        let shard = self
+            .shards
+            .entry(chunk.shard())
+            .or_insert_with(|| Recording {
+                shard: chunk.shard(),
+                ..Recording::default()
+            });
+        let begin = chunk.sequence();
+        let mut at = shard.chunks.len();
+        match self.tapes.get(&key) {
+            Some(reached) if begin == reached.begin && chunk.unix_ms() <= reached.last_ms => {
+                at = reached.at;
+                if end <= reached.end {
+                    return;
+                }
+            }
+            Some(reached) if begin < reached.end && chunk.unix_ms() <= reached.last_ms => return,
+            // It is of another process, whose beginning cannot be read.
+            Some(reached) if begin < reached.end => {
+                self.holes.push((reached.last_ms, chunk.unix_ms()));
+            }
+            reached => {
+                let (expected, since_ms) = match (reached, self.began_ms) {
+                    (Some(reached), _) => (reached.end, reached.last_ms),
+                    (None, Some(began_ms)) => (0, began_ms),
+                    (None, None) => (begin, 0),
+                };
+                if begin > expected {
+                    lack(shard, key.1, begin - expected);
+                    if key.1 != TapeName::Excess {
+                        self.holes.push((since_ms, chunk.unix_ms()));
+                    }
+                }
+            }
+        }
+        let reached = Reached {
+            at,
+            begin,
+            end,
+            last_ms,
+        };
+        self.tapes.insert(key, reached);
+        match shard.chunks.get_mut(at) {
+            Some(shorter) => *shorter = chunk,
+            None => shard.chunks.push(chunk),
+        }
+    }
+
+    /// All of it. `is_cut`: there were files before the first one that was read.
+    pub(super) fn finish(self, is_cut: bool) -> BTreeMap<u16, Recording> {
+        let Self {
+            mut shards, holes, ..
+        } = self;
+        for recording in shards.values_mut() {
+            recording.holes.clone_from(&holes);
+            // How much there was in files that are gone is not known: something.
+            recording.overwritten += u64::from(is_cut);
+        }
+        shards
+    }
+}
+
+/// Entries of a tape that nobody has any more. Messages that the ledger leaves out are counted there.
+fn lack(shard: &mut Recording, tape: TapeName, entries: u64) {
+    if tape != TapeName::Ledger {
+        shard.overwritten += entries;
+    }
+}
+
+/// The number of the entry that follows a chunk, and when its last one was.
+fn extent(chunk: &Chunk) -> (u64, u64) {
+    let mut last_ms = chunk.unix_ms();
+    for line in chunk.entries() {
+        let at_ms = match line {
+            Ok(Line::Entry(entry)) => entry.unix_ms,
+            Ok(Line::Gap { unix_ms, .. }) => unix_ms,
+            Err(_) => continue,
+        };
+        last_ms = at_ms.max(last_ms);
+    }
+    (chunk.end(), last_ms)
+}
