@@ -1,6 +1,7 @@
 //! `columba why`, `columba explain`, `columba can` and `columba match`: what became of a message, what a
 //! verdict means, what the access rules say, and whether a filter matches.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use crate::bundle::{self, Subjects};
 use crate::doctor::{language_of_environment, parse_language};
 use crate::events::{clock, duration, printable};
 use crate::failure::{Failure, end_with, print, say};
+use crate::screen::size;
 use crate::texts;
 
 /// Exit codes beside 0, delivered; 2 is clap's.
@@ -153,7 +155,11 @@ fn moment(text: &str) -> Result<u64, String> {
 fn columns() -> usize {
     let told = std::env::var("COLUMNS").ok();
     let told = told.and_then(|text| text.parse().ok());
-    told.unwrap_or(100).clamp(40, 1000)
+    let terminal = || {
+        let stdout = std::io::stdout();
+        stdout.is_terminal().then(|| size(stdout).0)
+    };
+    told.or_else(terminal).unwrap_or(100).clamp(40, 1000)
 }
 
 /// Runs `columba why`.
@@ -333,11 +339,12 @@ fn gist(answer: &Value) -> [Value; 3] {
 pub fn run_explain(args: &ExplainArgs) -> ExitCode {
     let language = args.lang.unwrap_or_else(language_of_environment);
     match args.code {
-        Some(code) => print(&explain(code, language)),
+        Some(code) => print(&explain(code, language, columns())),
         None => {
             for code in Code::ALL {
-                let text = explain(*code, language);
-                print(&format!("{}\n", text.lines().next().unwrap_or_default()));
+                let text = explain(*code, language, columns());
+                let title = text.split("\n\n").next().unwrap_or_default();
+                print(&format!("{title}\n"));
             }
         }
     }

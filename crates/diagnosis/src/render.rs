@@ -58,6 +58,7 @@ pub fn text(report: &Report, style: &Style) -> String {
     let language = style.language;
     let say = |text: Text| text.to_string(language);
     let verdict = &report.verdict;
+    let behind = |start: &str, text: &str| width::behind(start, text, style.width);
     let mut out = String::new();
     let head = format!(
         "{} {}: {}",
@@ -67,17 +68,18 @@ pub fn text(report: &Report, style: &Style) -> String {
     );
     let tail = format!("{}  {}", verdict.code.name(), say(confidence_word(verdict)));
     let cells = style.width.saturating_sub(width::width(&tail) + 2);
-    out.push_str(&format!("{}  {tail}\n", width::pad(&head, cells)));
-    for line in wrapped(&say(verdict.text.clone()), style.width.saturating_sub(2)) {
-        out.push_str(&format!("  {line}\n"));
+    if width::width(&head) <= cells {
+        out.push_str(&format!("{}  {tail}\n", width::pad(&head, cells)));
+    } else {
+        for line in [head, tail] {
+            out.push_str(&behind("", &line));
+        }
     }
+    out.push_str(&behind("  ", &say(verdict.text.clone())));
     out.push('\n');
     for event in &report.timeline {
-        out.push_str(&format!(
-            "  {}  {}\n",
-            clock(event.unix_ms, style),
-            event_line(event)
-        ));
+        let time = format!("  {}  ", clock(event.unix_ms, style));
+        out.push_str(&behind(&time, &event_line(event)));
     }
     let mut stages = Vec::new();
     for (name, status) in STAGES.iter().zip(report.stages) {
@@ -89,14 +91,13 @@ pub fn text(report: &Report, style: &Style) -> String {
         ));
     }
     let separator = if style.is_ascii { " > " } else { " → " };
-    for line in wrapped(&stages.join(separator), style.width.saturating_sub(2)) {
-        out.push_str(&format!("  {line}\n"));
-    }
+    out.push_str(&behind("  ", &stages.join(separator)));
     out.push('\n');
     for subscriber in &report.subscribers {
         let code = subscriber.verdict.code.name();
         let text = say(subscriber.verdict.text.clone());
-        out.push_str(&format!("  {}  {code}  {text}\n", subscriber.client));
+        let line = format!("{}  {code}  {text}", subscriber.client);
+        out.push_str(&behind("  ", &line));
     }
     let mut section = |word: Text, lines: Vec<String>| {
         let label = width::pad(&say(word), 6);
@@ -106,7 +107,7 @@ pub fn text(report: &Report, style: &Style) -> String {
             } else {
                 " ".repeat(width::width(&label))
             };
-            out.push_str(&format!("  {start} {line}\n"));
+            out.push_str(&behind(&format!("  {start} "), &line));
         }
     };
     section(
@@ -228,31 +229,6 @@ fn event_line(event: &Event) -> String {
     // A client id or topic may hold anything; a terminal shall not act on it.
     line.chars()
         .map(|c| if c.is_control() { '\u{FFFD}' } else { c })
-        .collect()
-}
-
-/// Lines of so many cells. A word longer than that, or text without blanks, is broken anywhere.
-fn wrapped(text: &str, cells: usize) -> Vec<String> {
-    let cells = cells.max(20);
-    let mut lines = vec![String::new()];
-    for word in text.split_inclusive(' ') {
-        let last = lines.last().map_or(0, |line| width::width(line));
-        if last > 0 && last + width::width(word.trim_end()) > cells {
-            lines.push(String::new());
-        }
-        for c in word.chars() {
-            let used = lines.last().map_or(0, |line| width::width(line));
-            if used + width::width(c.encode_utf8(&mut [0; 4])) > cells && c != ' ' {
-                lines.push(String::new());
-            }
-            if let Some(line) = lines.last_mut() {
-                line.push(if c.is_control() { '\u{FFFD}' } else { c });
-            }
-        }
-    }
-    lines
-        .iter()
-        .map(|line| line.trim_end().to_owned())
         .collect()
 }
 
@@ -463,3 +439,6 @@ pub fn event(event: &Event) -> Value {
     }
     Value::Object(out)
 }
+
+#[cfg(test)]
+mod tests;

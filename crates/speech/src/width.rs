@@ -13,6 +13,50 @@ pub fn pad(text: &str, cells: usize) -> String {
     format!("{text}{}", " ".repeat(missing))
 }
 
+/// Lines of so many cells behind a start, under which the second one and those after it begin.
+pub fn behind(start: &str, text: &str, cells: usize) -> String {
+    let indent = " ".repeat(width(start));
+    let mut out = String::new();
+    for (at, line) in wrapped(text, cells.saturating_sub(indent.len()))
+        .iter()
+        .enumerate()
+    {
+        out.push_str(if at == 0 { start } else { &indent });
+        out.push_str(line);
+        out.push('\n');
+    }
+    out
+}
+
+/// Narrower lines are hard to read.
+const CELLS_MIN: usize = 20;
+
+/// Lines of so many cells, and no fewer than 20. A word longer than that, or text without blanks, is broken
+/// anywhere. What would make a terminal act stands as `\u{FFFD}`.
+pub fn wrapped(text: &str, cells: usize) -> Vec<String> {
+    let cells = cells.max(CELLS_MIN);
+    let mut lines = vec![String::new()];
+    for word in text.split_inclusive(' ') {
+        let last = lines.last().map_or(0, |line| width(line));
+        if last > 0 && last + width(word.trim_end()) > cells {
+            lines.push(String::new());
+        }
+        for c in word.chars() {
+            let used = lines.last().map_or(0, |line| width(line));
+            if used + width(c.encode_utf8(&mut [0; 4])) > cells && c != ' ' {
+                lines.push(String::new());
+            }
+            if let Some(line) = lines.last_mut() {
+                line.push(if c.is_control() { '\u{FFFD}' } else { c });
+            }
+        }
+    }
+    lines
+        .iter()
+        .map(|line| line.trim_end().to_owned())
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -23,5 +67,17 @@ mod tests {
         assert_eq!(pad("主题", 6), "主题  ");
         assert_eq!(pad("DNS", 6), "DNS   ");
         assert_eq!(pad("longer", 3), "longer");
+    }
+
+    #[test]
+    fn lines_are_broken_at_blanks_or_where_there_are_none() {
+        let text = "a message that was not received 消息没有送达订阅端的程序";
+        let lines = wrapped(text, 20);
+        assert!(lines.iter().all(|line| width(line) <= 20), "{lines:?}");
+        assert_eq!(lines[..2], ["a message that was", "not received"]);
+        assert_eq!(lines.concat().replace(' ', ""), text.replace(' ', ""));
+        assert_eq!(wrapped("a\u{1b}[2J", 80), ["a\u{FFFD}[2J"]);
+        let lines = behind("建议 ", "one two three four five", 25);
+        assert_eq!(lines, "建议 one two three four\n     five\n");
     }
 }

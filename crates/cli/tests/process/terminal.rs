@@ -5,21 +5,40 @@ use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 
+use columba_diagnosis::Code;
+use columba_speech::width::width;
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::tcgetattr;
+use rustix::termios::{Winsize, tcgetattr, tcsetwinsize};
 
 use crate::bed::{Broker, columba};
 
 /// Runs the binary at a terminal of its own, waits for each question and types its answer. What
 /// the terminal showed, and whether all went well.
 fn at_a_terminal(dir: &std::path::Path, args: &[&str], talk: &[(&str, &str)]) -> (String, bool) {
+    at_a_terminal_of(120, dir, args, talk)
+}
+
+/// The same at a terminal with so many columns.
+fn at_a_terminal_of(
+    columns: u16,
+    dir: &std::path::Path,
+    args: &[&str],
+    talk: &[(&str, &str)],
+) -> (String, bool) {
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&terminal).expect("the permission");
     unlockpt(&terminal).expect("the lock");
     let name = ptsname(&terminal, Vec::new()).expect("a name");
     let flags = OFlags::RDWR | OFlags::NOCTTY;
     let end = rustix::fs::open(&*name, flags, Mode::empty()).expect("its other end");
+    let size = Winsize {
+        ws_col: columns,
+        ws_row: 40,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    tcsetwinsize(&terminal, size).expect("a size");
     let before = tcgetattr(&terminal).expect("its modes");
     let copy = |end: &OwnedFd| Stdio::from(end.try_clone().expect("a copy"));
     // A session of its own, so that the terminal is what /dev/tty names. A shell leads it: when the
@@ -29,6 +48,7 @@ fn at_a_terminal(dir: &std::path::Path, args: &[&str], talk: &[(&str, &str)]) ->
         .args(["--ctty", "--wait", "sh", "-c", LEADER, "sh"])
         .arg(env!("CARGO_BIN_EXE_columba"))
         .args(args)
+        .env_remove("COLUMNS")
         .current_dir(dir)
         .stdin(copy(&end))
         .stdout(copy(&end))
@@ -145,3 +165,41 @@ fn top_gives_the_terminal_back_however_often_it_is_interrupted() {
         assert!(shown.ends_with("\x1b[?25h\x1b[?1049l"), "{shown}");
     }
 }
+
+/// Whether a text has a Chinese character.
+fn is_chinese(text: &str) -> bool {
+    text.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c))
+}
+
+#[test]
+fn every_verdict_is_explained_within_the_width_of_the_terminal_in_both_languages() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for columns in [60, 80, 120] {
+        for language in ["en", "zh"] {
+            let explain = |more: &[&str]| {
+                let args = [&["explain", "--lang", language], more].concat();
+                let (shown, is_done) = at_a_terminal_of(columns, dir.path(), &args, &[]);
+                assert!(is_done, "{more:?}: {shown}");
+                for line in shown.lines() {
+                    assert!(width(line) <= usize::from(columns), "{columns}: {line}");
+                    assert!(!line.contains(['{', '}', '\u{FFFD}']), "{line}");
+                }
+                shown
+            };
+            let list = explain(&[]);
+            for code in Code::ALL.iter().map(|code| code.name()) {
+                assert!(list.contains(&format!("{code}  ")), "{code} in {list}");
+            }
+            // The pages take the same way to the terminal: the longest and the shortest of them.
+            let page = |code: &&Code| columba_diagnosis::explain(**code, LANGUAGES[0], 80).len();
+            let longest = Code::ALL.iter().max_by_key(page).expect("a code");
+            let shortest = Code::ALL.iter().min_by_key(page).expect("a code");
+            for code in [longest, shortest] {
+                let shown = explain(&[code.name()]);
+                assert_eq!(is_chinese(&shown), language == "zh", "{shown}");
+            }
+        }
+    }
+}
+
+const LANGUAGES: [columba_speech::Language; 2] = columba_speech::Language::ALL;

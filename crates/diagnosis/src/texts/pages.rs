@@ -1,6 +1,6 @@
 //! What each code means and what to do about it: `columba explain`, and the manual.
 
-use columba_speech::{Entry, Language, Text};
+use columba_speech::{Entry, Language, Text, width};
 
 use crate::code::{Area, Code, Fate};
 use crate::texts::sentences as say;
@@ -253,13 +253,16 @@ pages! {
         "Check the client id; list those that are there: columba clients", "检查客户端标识符，列出现有客户端：columba clients"; }
 }
 
-/// What a code means and what to do, for a terminal.
-pub fn explain(code: Code, language: Language) -> String {
+/// What a code means and what to do, in lines of so many cells.
+pub fn explain(code: Code, language: Language, cells: usize) -> String {
     let page = page(code);
-    let mut out = format!("{}  {}\n", code.name(), page.title().to_string(language));
-    out.push_str(&format!("\n  {}\n\n", page.about().to_string(language)));
+    let lines = |start: &str, text: Text| width::behind(start, &text.to_string(language), cells);
+    let mut out = lines(&format!("{}  ", code.name()), page.title());
+    out.push('\n');
+    out.push_str(&lines("  ", page.about()));
+    out.push('\n');
     for fix in page.fixes() {
-        out.push_str(&format!("  - {}\n", fix.to_string(language)));
+        out.push_str(&lines("  - ", fix));
     }
     out
 }

@@ -410,7 +410,7 @@ struct CodesParams {
 async fn codes(_: Somebody, Params(params): Params<CodesParams>) -> Json<Vec<CodeView>> {
     let view = |code: &Code| CodeView {
         code: code.name(),
-        text: explain(*code, params.lang.into()),
+        text: explain(*code, params.lang.into(), usize::MAX),
     };
     Json(Code::ALL.iter().map(view).collect())
 }
