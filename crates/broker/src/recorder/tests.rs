@@ -362,3 +362,73 @@ fn a_recorder_that_is_off_keeps_nothing() {
     assert_eq!(recorder.recording(at(0)).chunks.len(), 0);
     assert_eq!(recorder.memory_bytes(), 0);
 }
+
+#[test]
+fn chunks_of_which_all_was_seen_are_not_given_again() {
+    let mut recorder = recorder(1 << 20);
+    let facts = Facts {
+        client: "esp",
+        ..Facts::default()
+    };
+    let accepted = Outcome::ConnectAccepted;
+    for n in 0..5 {
+        recorder.note_event(at(n), accepted, 7, &facts);
+    }
+    let all = recorder.recording(at(5));
+    assert_eq!((all.chunks.len(), all.chunks[0].end()), (1, 5));
+    let seen = Seen {
+        events: 5,
+        ..Seen::default()
+    };
+    assert_eq!(recorder.recording_since(at(5), seen).chunks.len(), 0);
+    // The chunk comes again as a whole when it has grown.
+    recorder.note_event(at(6), accepted, 7, &facts);
+    let new = recorder.recording_since(at(6), seen);
+    assert_eq!((new.chunks[0].sequence(), new.chunks[0].end()), (0, 6));
+    assert_eq!(told(&new, TapeName::Events).len(), 6);
+}
+
+#[test]
+fn full_chunks_are_given_from_the_first_that_has_something_new() {
+    let mut recorder = recorder(1 << 20);
+    let facts = Facts {
+        client: "esp",
+        detail: "a reason of some length, so that chunks fill up soon enough for a test",
+        ..Facts::default()
+    };
+    for n in 0..20_000 {
+        recorder.note_event(at(n * 20_000), Outcome::ConnectAccepted, n, &facts);
+    }
+    let now = at(20_000 * 20_000);
+    let all = recorder.recording(now).chunks;
+    assert!(all.len() > 3, "{}", all.len());
+    for (chunk, next) in all.iter().zip(all.iter().skip(1)) {
+        assert_eq!(chunk.end(), next.sequence());
+        for (events, first) in [(chunk.end() - 1, chunk), (chunk.end(), next)] {
+            let seen = Seen {
+                events,
+                ..Seen::default()
+            };
+            let new = recorder.recording_since(now, seen).chunks;
+            assert_eq!(new[0].sequence(), first.sequence());
+        }
+    }
+}
+
+#[test]
+fn entries_are_counted_on_when_the_size_changes() {
+    let mut recorder = recorder(1 << 20);
+    let facts = Facts {
+        client: "esp",
+        ..Facts::default()
+    };
+    for n in 0..5 {
+        recorder.note_event(at(n), Outcome::ConnectAccepted, 7, &facts);
+    }
+    recorder.resize(2 << 20, HASHING);
+    recorder.note_event(at(6), Outcome::ConnectAccepted, 7, &facts);
+    let chunks = recorder.recording(at(7)).chunks;
+    assert_eq!((chunks.len(), chunks[0].sequence()), (1, 5));
+    // It has the new size: half of it is the ledger's.
+    assert_eq!(recorder.ledger.bytes_max(), 1 << 20);
+}
