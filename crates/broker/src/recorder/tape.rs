@@ -384,7 +384,7 @@ impl Chunk {
     pub fn end(&self) -> u64 {
         let mut entries = self.entries();
         entries.by_ref().for_each(drop);
-        entries.sequence
+        entries.next_sequence()
     }
 
     /// Appends it to a file.
@@ -455,6 +455,11 @@ pub struct Entries<'a> {
 }
 
 impl<'a> Entries<'a> {
+    /// The number of the next entry; behind the last one, the chunk's end.
+    pub const fn next_sequence(&self) -> u64 {
+        self.sequence
+    }
+
     /// The next line that is no text.
     fn take(&mut self) -> Result<Option<Line<'a>>, Damaged> {
         loop {

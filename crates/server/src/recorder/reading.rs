@@ -145,7 +145,8 @@ fn lack(shard: &mut Recording, tape: TapeName, entries: u64) {
 /// The number of the entry that follows a chunk, and when its last one was.
 fn extent(chunk: &Chunk) -> (u64, u64) {
     let mut last_ms = chunk.unix_ms();
-    for line in chunk.entries() {
+    let mut entries = chunk.entries();
+    for line in entries.by_ref() {
         let at_ms = match line {
             Ok(Line::Entry(entry)) => entry.unix_ms,
             Ok(Line::Gap { unix_ms, .. }) => unix_ms,
@@ -153,5 +154,5 @@ fn extent(chunk: &Chunk) -> (u64, u64) {
         };
         last_ms = at_ms.max(last_ms);
     }
-    (chunk.end(), last_ms)
+    (entries.next_sequence(), last_ms)
 }
