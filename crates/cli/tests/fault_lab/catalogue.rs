@@ -110,8 +110,9 @@ fn the_page_of_causes_says_what_is_in_the_lab() {
         has_reason,
     } in &causes
     {
-        assert!(
-            *has_reason != !names.is_empty(),
+        assert_eq!(
+            *has_reason,
+            names.is_empty(),
             "cause {number} is in the lab or has a reason"
         );
         let mut left = codes.clone();

@@ -95,7 +95,7 @@ fn will_not_sent<'e>(history: &History<'e>, publisher: Option<&str>) -> Option<F
             && event.topic == history.topic
             && publisher.is_none_or(|publisher| event.client == publisher)
     };
-    let Some(last) = history.window().filter(is_of).next_back() else {
+    let Some(last) = history.window().rfind(is_of) else {
         return will_waits(history, publisher?);
     };
     let client = &*last.client;
