@@ -10,6 +10,7 @@ mod key_file;
 mod lasting;
 mod requester;
 mod route;
+mod session_file;
 mod stream;
 mod task;
 mod tls;
@@ -35,6 +36,7 @@ pub use authentication::{Authentication, Exchange};
 pub use lasting::{LastingEvent, LastingEvents, Reconnect};
 pub use requester::{RequestError, Requester, RequesterOptions};
 pub use route::{Proxy, Route};
+pub use session_file::{SessionFile, SessionFileError};
 pub use stream::Messages;
 pub use tls::tls_config;
 
@@ -171,7 +173,8 @@ pub struct Ended {
     pub cause: CloseCause,
     /// What the transport said, if it failed.
     pub transport_error: Option<io::Error>,
-    /// The session, to go on with in [`Client::resume`].
+    /// The session, to go on with in [`Client::resume`]. One that was in a file goes on from the
+    /// file; this is its last state, in memory.
     pub session: Session,
 }
 
@@ -276,7 +279,7 @@ impl Client {
         options: ConnectOptions,
         session: Session,
     ) -> Result<(Self, Events), ConnectError> {
-        let (client, receiver) = Self::open(options, session, None).await?;
+        let (client, receiver) = Self::open(options, session, None, None).await?;
         Ok((client, Events { receiver }))
     }
 

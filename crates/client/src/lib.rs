@@ -66,6 +66,7 @@ pub mod advice;
 pub mod backoff;
 #[cfg(feature = "tokio")]
 pub mod driver;
+pub mod journal;
 pub mod message;
 pub mod options;
 pub mod outcome;
@@ -75,4 +76,4 @@ pub use backoff::{Backoff, EndedConnections};
 pub use message::{Incoming, Message, MessageProperties, Will};
 pub use options::{ConnectProperties, SessionOptions};
 pub use outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer, Violation};
-pub use session::{Input, Output, Receipt, Session, Subscription, Token};
+pub use session::{Input, Output, Receipt, RecordError, Session, Subscription, Token};

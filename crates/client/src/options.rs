@@ -53,6 +53,9 @@ pub struct SessionOptions {
     pub recovers_lost_session: bool,
     /// Most topic filters that are remembered for that.
     pub subscriptions_max: usize,
+    /// Most bytes of unfinished messages that a session which outlives its process holds
+    /// ([`crate::Session::kept`]).
+    pub kept_bytes_max: usize,
 }
 
 /// Properties of CONNECT (MQTT 5).
@@ -96,6 +99,7 @@ impl Default for SessionOptions {
             response_timeout: Duration::from_secs(30),
             recovers_lost_session: false,
             subscriptions_max: 10_000,
+            kept_bytes_max: 64 * 1024 * 1024,
         }
     }
 }

@@ -86,6 +86,11 @@ pub enum Failure {
     /// As many messages wait as may.
     #[error("{0} messages already wait to be sent")]
     BacklogFull(usize),
+    /// A session that outlives its process holds as many bytes as it may.
+    #[error(
+        "unfinished messages fill the {0} bytes that this session may keep; let some be answered or raise it"
+    )]
+    KeptFull(usize),
     /// As many topic filters are remembered as may be.
     #[error("this client already has {0} subscriptions, its own limit; unsubscribe or raise it")]
     TooManySubscriptions(usize),
@@ -225,6 +230,9 @@ pub enum CloseCause {
     /// This client did not accept how the server authenticated, or had no answer to it.
     #[error("authentication failed on this side: {0}")]
     Authentication(String),
+    /// The file that the session is kept in failed; nothing leaves that it does not know of.
+    #[error("{0}")]
+    SessionFile(String),
     /// A packet against the rules.
     #[error("the server broke the protocol: {0}")]
     Violation(Violation),

@@ -10,12 +10,14 @@
 //!
 //! [`Session`] outlives its connections: what the standard calls the client's session state (sent
 //! and unacknowledged messages, received QoS 2 packet ids) stays in it and goes on with the next
-//! [`Input::TransportOpened`]. It does no IO and owns no clock.
+//! [`Input::TransportOpened`]. It does no IO and owns no clock. A session of [`Session::kept`] also
+//! outlives the process, if its records are kept.
 
 mod acknowledge;
 mod aliases;
 mod authenticate;
 mod inbound;
+mod keep;
 mod receive;
 mod request;
 mod subscriptions;
@@ -33,6 +35,8 @@ pub use acknowledge::Receipt;
 use acknowledge::Unacknowledged;
 use aliases::OutgoingAliases;
 use inbound::{IncomingAliases, ReceivedIds};
+use keep::Keep;
+pub use keep::RecordError;
 use request::{Asked, Request};
 use subscriptions::Subscriptions;
 use window::{PacketIds, Window};
@@ -220,6 +224,8 @@ pub struct Session {
     unacknowledged: Unacknowledged,
     incoming_aliases: IncomingAliases,
     outgoing_aliases: OutgoingAliases,
+    /// Only if the session is to outlive the process.
+    keep: Option<Keep>,
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
     outputs: VecDeque<Output>,
@@ -275,6 +281,7 @@ impl Session {
             unacknowledged: Unacknowledged::default(),
             incoming_aliases: IncomingAliases::default(),
             outgoing_aliases: OutgoingAliases::default(),
+            keep: None,
             incoming: Vec::new(),
             outgoing: Vec::new(),
             outputs: VecDeque::new(),
@@ -333,6 +340,11 @@ impl Session {
     /// Whether the server has accepted the connection and it still stands.
     pub fn is_open(&self) -> bool {
         matches!(self.state, State::Open(_))
+    }
+
+    /// Whether there is neither a connection nor one on its way.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
     }
 
     /// Whether a message at QoS 1 or 2 would be taken now.
@@ -503,6 +515,7 @@ impl Session {
     /// of it and stays.
     fn drop_session(&mut self) {
         self.received_ids.clear();
+        self.keep_incoming_cleared();
         self.subscriptions.session_lost();
         let mut again = Vec::new();
         for (packet_id, token, message) in self.window.clear() {
@@ -511,6 +524,7 @@ impl Session {
                 Some(message)
                     if self.options.recovers_lost_session && message.qos == QoS::AtLeastOnce =>
                 {
+                    self.keep_unsent(token);
                     again.push((token, message));
                 }
                 _ => self.fail_request(token, Failure::SessionLost),
@@ -523,6 +537,7 @@ impl Session {
     }
 
     fn fail_request(&mut self, token: Token, failure: Failure) {
+        self.keep_done(token);
         self.outputs.push_back(Output::Failed { token, failure });
     }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::task::{LastingLink, Task};
+use super::session_file::{Journal, SessionFile};
+use super::task::{LastingLink, Task, tokens_from};
 use super::{Client, ConnectError, ConnectOptions, Ended, transport};
 use crate::backoff::Backoff;
 use crate::message::Incoming;
@@ -116,23 +117,41 @@ impl Client {
         // Clean Session of MQTT 3 says at once how the session ends; asking otherwise on the next
         // connection would leave a session on the server for ever. MQTT 5 has an expiry for that.
         let cleans = options.clean_start && !session.options().version.has_properties();
-        let link = LastingLink {
-            address: options.address.clone(),
-            route: options.route.clone(),
-            transport_timeout: options.transport_timeout,
-            clean_start: cleans,
-            backoff: Backoff::new(reconnect.first_delay, reconnect.longest_delay),
-            attempts_max: reconnect.attempts_max.unwrap_or(u32::MAX),
-            is_final: reconnect.is_final,
-            random: Random(reconnect.jitter_seed.unwrap_or_else(draw_seed)),
-        };
-        let (client, receiver) = Self::open(options, session, Some(link)).await?;
+        let link = LastingLink::new(&options, &reconnect, cleans);
+        let (client, receiver) = Self::open(options, session, None, Some(link)).await?;
+        Ok((client, LastingEvents { receiver }))
+    }
+
+    /// [`Self::connect_lasting`] with a session in a file: it goes on where an earlier process left
+    /// it, however that ended. The session's options are those that the file was opened with, and
+    /// the server is always asked to continue it.
+    ///
+    /// No packet leaves and no answer comes before the file has what they stand on; messages that
+    /// come while it is being written share the next write. If the file fails, so does the
+    /// connection, with [`CloseCause::SessionFile`].
+    ///
+    /// Subscriptions are not in the file: subscribe after connecting, the server takes it as the
+    /// same subscription. Messages may come before that, as events.
+    ///
+    /// # Errors
+    /// [`ConnectError`], whose text is a sentence for people.
+    pub async fn connect_kept(
+        mut options: ConnectOptions,
+        reconnect: Reconnect,
+        file: SessionFile,
+    ) -> Result<(Self, LastingEvents), ConnectError> {
+        options.clean_start = false;
+        tokens_from(file.session.next_token());
+        let link = LastingLink::new(&options, &reconnect, false);
+        let opened = Self::open(options, file.session, Some(file.journal), Some(link));
+        let (client, receiver) = opened.await?;
         Ok((client, LastingEvents { receiver }))
     }
 
     pub(super) async fn open(
         options: ConnectOptions,
         session: Session,
+        journal: Option<Journal>,
         link: Option<LastingLink>,
     ) -> Result<(Self, mpsc::Receiver<LastingEvent>), ConnectError> {
         session
@@ -146,6 +165,7 @@ impl Client {
         let (events, receiver) = mpsc::channel(options.events_max.max(1));
         let mut task = Task::new(
             session,
+            journal,
             transport,
             (request_receiver, urgent_receiver),
             events,
@@ -163,6 +183,21 @@ impl Client {
             accepted: std::sync::Arc::new(accepted),
         };
         Ok((client, receiver))
+    }
+}
+
+impl LastingLink {
+    fn new(options: &ConnectOptions, reconnect: &Reconnect, clean_start: bool) -> Self {
+        Self {
+            address: options.address.clone(),
+            route: options.route.clone(),
+            transport_timeout: options.transport_timeout,
+            clean_start,
+            backoff: Backoff::new(reconnect.first_delay, reconnect.longest_delay),
+            attempts_max: reconnect.attempts_max.unwrap_or(u32::MAX),
+            is_final: reconnect.is_final,
+            random: Random(reconnect.jitter_seed.unwrap_or_else(draw_seed)),
+        }
     }
 }
 

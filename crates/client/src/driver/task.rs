@@ -3,6 +3,7 @@
 mod again;
 mod authenticate;
 mod ending;
+mod keeping;
 mod outlet;
 mod requests;
 
@@ -16,6 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
+use super::session_file::Journal;
 use super::stream::Streams;
 use super::transport::Transport;
 use super::{Authentication, Exchange, LastingEvent, Reply, Request};
@@ -24,8 +26,10 @@ use crate::outcome::{Accepted, CloseCause};
 use crate::session::{Input, Session, Token};
 pub(super) use again::LastingLink;
 use ending::Leaving;
+use keeping::{Keeping, Written, is_writing, written};
 use outlet::{Parcel, room};
 use requests::Waiting;
+pub(super) use requests::tokens_from;
 
 /// No more requests and no more reading while this many bytes wait for the socket.
 const OUTGOING_BYTES_MAX: usize = 256 * 1024;
@@ -35,8 +39,12 @@ const READ_BYTES: usize = 16 * 1024;
 
 pub(super) struct Task {
     session: Session,
+    /// If the session is in a file.
+    keeping: Option<Keeping>,
     reader: ReadHalf<Transport>,
     writer: WriteHalf<Transport>,
+    /// The transport has ended, and the session knows it.
+    is_cut: bool,
     requests: mpsc::Receiver<Request>,
     urgent: mpsc::Receiver<Request>,
     events: mpsc::Sender<LastingEvent>,
@@ -73,11 +81,13 @@ enum Wake {
     Room,
     Request(Option<Request>),
     Deadline,
+    RecordsWritten(Written),
 }
 
 impl Task {
     pub(super) fn new(
         session: Session,
+        journal: Option<Journal>,
         transport: Transport,
         (requests, urgent): (mpsc::Receiver<Request>, mpsc::Receiver<Request>),
         events: mpsc::Sender<LastingEvent>,
@@ -87,8 +97,10 @@ impl Task {
         let (reader, writer) = tokio::io::split(transport);
         Self {
             session,
+            keeping: journal.map(Keeping::new),
             reader,
             writer,
+            is_cut: false,
             requests,
             urgent,
             events,
@@ -159,7 +171,11 @@ impl Task {
     async fn wait(&mut self, with_requests: bool) -> Wake {
         let pending = self.outgoing.len() - self.written;
         let has_bytes = pending > 0;
-        let crowded = pending >= OUTGOING_BYTES_MAX;
+        let keeping = self.keeping.as_ref();
+        let kept_bytes = keeping.map_or(0, Keeping::waiting_bytes);
+        let crowded = pending + kept_bytes >= OUTGOING_BYTES_MAX;
+        let reads = self.is_listening() && !crowded && !self.is_cut;
+        let writes_records = is_writing(keeping);
         let takes_requests = with_requests
             && self.requests_open
             && self.leaving.is_none()
@@ -170,7 +186,7 @@ impl Task {
         let deadline = self.deadline();
         let bytes = self.outgoing.get(self.written..).unwrap_or_default();
         tokio::select! {
-            read = self.reader.read(&mut self.input), if self.stalled.is_empty() && !crowded => {
+            read = self.reader.read(&mut self.input), if reads => {
                 Wake::Read(read)
             }
             wake = write_or_flush(&mut self.writer, bytes), if has_bytes || self.unflushed => wake,
@@ -181,7 +197,15 @@ impl Task {
                 Wake::Deadline
             }
             () = unheard(&self.events, &self.streams), if is_abandoned => Wake::Request(None),
+            written = written(&mut self.keeping), if writes_records => {
+                Wake::RecordsWritten(written)
+            }
         }
+    }
+
+    /// Whether what the server sends can be passed on.
+    fn is_listening(&self) -> bool {
+        self.stalled.is_empty() && !self.keeping.as_ref().is_some_and(Keeping::is_full)
     }
 
     fn on_wake(&mut self, wake: Wake) {
@@ -218,13 +242,15 @@ impl Task {
                 self.start_leaving(ReasonCode::Success, Instant::now(), None);
             }
             Wake::Deadline => {
-                let listening = self.stalled.is_empty();
+                let listening = self.is_listening();
                 self.handle(Input::DeadlineReached { listening });
             }
+            Wake::RecordsWritten(written) => self.on_records_written(written),
         }
     }
 
     fn on_transport_end(&mut self, error: Option<io::Error>) {
+        self.is_cut = true;
         if error.is_some() {
             self.transport_error = error;
         }
@@ -234,16 +260,22 @@ impl Task {
     fn deadline(&self) -> Option<Instant> {
         let session = self.session.next_deadline();
         let session = session.map(|millis| self.started + Duration::from_millis(millis));
-        let leaving = self.leaving.as_ref().map(|leaving| leaving.until);
+        // Once it has left, only the disk is waited for.
+        let leaving = self.leaving.as_ref().filter(|_| !self.session.is_closed());
+        let leaving = leaving.map(|leaving| leaving.until);
         session.into_iter().chain(leaving).min()
     }
 
     fn handle(&mut self, input: Input<'_>) {
         self.session.handle(self.now_ms(), input);
-        while let Some(output) = self.session.poll() {
-            self.on_output(output);
+        if self.keeping.is_some() {
+            self.keep();
+        } else {
+            while let Some(output) = self.session.poll() {
+                self.on_output(output);
+            }
+            self.session.transmit(&mut self.outgoing);
         }
-        self.session.transmit(&mut self.outgoing);
         self.pass_events();
     }
 

@@ -14,6 +14,17 @@ pub struct Receipt {
     /// Acknowledgements belong to the connection on which the message came.
     connection: u64,
     packet_id: PacketId,
+    number: Option<u64>,
+}
+
+impl Receipt {
+    /// The number of a message at QoS 2, if its session outlives the process: rising, never used for
+    /// another message, and the same when the message comes again because its acknowledgement was
+    /// not yet kept. Who stores the highest number together with what the message did, in one
+    /// transaction, does it exactly once.
+    pub fn number(&self) -> Option<u64> {
+        self.number
+    }
 }
 
 /// Messages of this connection without their PUBACK or PUBREC, in the order in which they came, as
@@ -38,7 +49,12 @@ impl Session {
     ///
     /// # Errors
     /// [`Violation::ReceiveMaximum`].
-    pub(super) fn owe(&mut self, packet_id: PacketId, qos: QoS) -> Result<Receipt, Violation> {
+    pub(super) fn owe(
+        &mut self,
+        packet_id: PacketId,
+        qos: QoS,
+        number: Option<u64>,
+    ) -> Result<Receipt, Violation> {
         let messages = &mut self.unacknowledged.messages;
         if messages.len()
             >= usize::from(self.options.properties.receive_maximum.unwrap_or(u16::MAX))
@@ -53,6 +69,7 @@ impl Session {
         Ok(Receipt {
             connection: self.unacknowledged.connection,
             packet_id,
+            number,
         })
     }
 
@@ -94,6 +111,9 @@ impl Session {
                 if reason.is_error() {
                     // The exchange ends here, and the id is free.
                     self.received_ids.release(packet_id);
+                    self.keep_incoming_ended(packet_id);
+                } else {
+                    self.keep_received(packet_id);
                 }
                 self.send(&Packet::PubRec(acknowledgement));
             } else {

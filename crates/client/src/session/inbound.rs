@@ -40,6 +40,15 @@ impl ReceivedIds {
         found.is_some()
     }
 
+    /// What an earlier process received.
+    pub(super) fn restore(&mut self, packet_id: PacketId) {
+        self.ids.insert(packet_id, false);
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = PacketId> {
+        self.ids.keys().copied()
+    }
+
     /// A new connection continues the session.
     pub(super) fn resume(&mut self) {
         self.counted = 0;

@@ -136,7 +136,11 @@ impl Session {
                         .received_ids
                         .insert(packet_id, self.receive_maximum())?
                 {
-                    let receipt = self.owe(packet_id, qos);
+                    let number = match qos {
+                        QoS::ExactlyOnce => self.keep_arrived(packet_id, publish.dup),
+                        QoS::AtMostOnce | QoS::AtLeastOnce => None,
+                    };
+                    let receipt = self.owe(packet_id, qos, number);
                     if receipt.is_err() {
                         // It was not handed over, so it may come again.
                         self.received_ids.release(packet_id);
@@ -155,6 +159,7 @@ impl Session {
                     .received_ids
                     .insert(packet_id, self.receive_maximum())?
                 {
+                    self.keep_received(packet_id);
                     self.deliver(publish, topic, None);
                 }
                 self.send(&Packet::PubRec(Acknowledgement::success(packet_id)));
@@ -171,6 +176,9 @@ impl Session {
     /// PUBREL is always answered, or the server would send it again for ever (`MQTT-4.3.3-11`).
     fn on_pubrel(&mut self, packet_id: PacketId) {
         let known = self.received_ids.release(packet_id);
+        if known {
+            self.keep_incoming_ended(packet_id);
+        }
         let reason = if known || !self.options.version.has_reason_codes() {
             ReasonCode::Success
         } else {
@@ -190,6 +198,7 @@ impl Session {
                 packet_id, token, ..
             }) => {
                 self.packet_ids.free(packet_id);
+                self.keep_done(token);
                 let answer = answer(puback.reason, puback.properties);
                 self.outputs.push_back(Output::Published { token, answer });
                 Ok(())
@@ -208,11 +217,12 @@ impl Session {
             // PUBREC with an error ends the exchange: no PUBREL follows, the id is free at once.
             Found::It(token) if refused => {
                 self.packet_ids.free(packet_id);
+                self.keep_done(token);
                 let answer = answer(pubrec.reason, pubrec.properties);
                 self.outputs.push_back(Output::Published { token, answer });
                 return Ok(());
             }
-            Found::It(_) => {}
+            Found::It(token) => self.keep_released(token, packet_id),
             Found::OtherKind => return Err(Violation::WrongAcknowledgement),
             Found::Nothing if refused => return Ok(()),
             Found::Nothing if self.options.version.has_reason_codes() => {
@@ -233,6 +243,7 @@ impl Session {
         match self.window.on_pubcomp(pubcomp.packet_id) {
             Found::It(token) => {
                 self.packet_ids.free(pubcomp.packet_id);
+                self.keep_done(token);
                 // "Packet Identifier not found" says that the server has finished the exchange
                 // before; the message is delivered all the same.
                 let reason = ReasonCode::Success;

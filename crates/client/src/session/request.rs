@@ -51,11 +51,13 @@ impl Session {
         } else if message.qos == QoS::AtMostOnce {
             return Err(Failure::NotConnected);
         }
-        if let Some(limits) = self.can_send_now() {
-            return self.send_first_time(token, message, limits);
-        }
-        if self.backlog.len() >= self.options.backlog_messages_max {
+        let sends_now = self.can_send_now();
+        if sends_now.is_none() && self.backlog.len() >= self.options.backlog_messages_max {
             return Err(Failure::BacklogFull(self.backlog.len()));
+        }
+        self.keep_taken(token, &message)?;
+        if let Some(limits) = sends_now {
+            return self.send_first_time(token, message, limits);
         }
         self.backlog.push_back((token, message));
         Ok(())
@@ -128,6 +130,7 @@ impl Session {
             self.packet_ids.free(packet_id);
             return Err(failure);
         }
+        self.keep_sent(token, packet_id);
         self.window.push(Published {
             packet_id,
             token,

@@ -77,6 +77,19 @@ impl Window {
         self.released.iter().map(|released| released.packet_id)
     }
 
+    /// What an earlier process left after PUBREC.
+    pub(super) fn restore_released(&mut self, released: Released) {
+        self.released.push_back(released);
+    }
+
+    pub(super) fn published(&self) -> impl Iterator<Item = &Published> {
+        self.published.iter()
+    }
+
+    pub(super) fn released(&self) -> impl Iterator<Item = &Released> {
+        self.released.iter()
+    }
+
     /// The next message to send again.
     pub(super) fn next_resend(&self) -> Option<&Published> {
         let at = self.published.len().checked_sub(self.resend)?;
@@ -231,6 +244,12 @@ impl PacketIds {
                 return Some(packet_id);
             }
         }
+    }
+
+    /// Takes an id that an earlier process took.
+    pub(super) fn take_this(&mut self, packet_id: PacketId) {
+        self.taken.insert(packet_id);
+        self.next = packet_id.get().wrapping_add(1);
     }
 
     pub(super) fn free(&mut self, packet_id: PacketId) {

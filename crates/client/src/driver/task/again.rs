@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::keeping::{is_writing, written};
 use super::outlet::room;
 use super::{Task, WAITING_REQUESTS_MAX, Wake, unheard};
 use crate::backoff::Backoff;
@@ -26,6 +27,14 @@ pub(in crate::driver) struct LastingLink {
     pub(in crate::driver) attempts_max: u32,
     pub(in crate::driver) is_final: fn(&CloseCause) -> bool,
     pub(in crate::driver) random: Random,
+}
+
+/// Whether no other connection can follow.
+fn is_over(cause: &CloseCause) -> bool {
+    matches!(
+        cause,
+        CloseCause::Requested | CloseCause::Options(_) | CloseCause::SessionFile(_)
+    )
 }
 
 impl Task {
@@ -51,8 +60,7 @@ impl Task {
         }
         loop {
             let gives_up = self.abandoned || link.backoff.attempts() >= link.attempts_max;
-            let is_over = matches!(cause, CloseCause::Requested | CloseCause::Options(_));
-            if gives_up || is_over || (link.is_final)(&cause) {
+            if gives_up || is_over(&cause) || (link.is_final)(&cause) {
                 self.closed = Some(cause);
                 return false;
             }
@@ -78,6 +86,8 @@ impl Task {
 
     pub(super) fn install(&mut self, transport: Transport) {
         (self.reader, self.writer) = tokio::io::split(transport);
+        self.is_cut = false;
+        self.forget_kept_bytes();
         self.outgoing.clear();
         self.written = 0;
         self.unflushed = false;
@@ -138,6 +148,7 @@ impl Task {
                 && self.waiting.len() < WAITING_REQUESTS_MAX;
             let is_abandoned = !self.requests_open && self.leaving.is_none();
             let until = self.leaving.as_ref().map(|leaving| leaving.until);
+            let writes_records = is_writing(self.keeping.as_ref());
             let wake = tokio::select! {
                 // Each attempt may make an event, and events that nobody takes must not pile up.
                 opened = &mut opening, if self.stalled.is_empty() => return Some(opened),
@@ -148,6 +159,9 @@ impl Task {
                 Some(request) = self.urgent.recv() => Wake::Request(Some(request)),
                 () = unheard(&self.events, &self.streams), if is_abandoned => Wake::Request(None),
                 () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => continue,
+                written = written(&mut self.keeping), if writes_records => {
+                    Wake::RecordsWritten(written)
+                }
             };
             self.on_wake(wake);
         }

@@ -43,6 +43,10 @@ impl Task {
         let Some(leaving) = &self.leaving else {
             return false;
         };
+        // What it said last may still wait for the disk.
+        if self.session.is_closed() {
+            return false;
+        }
         if !self.session.is_idle() && Instant::now() < leaving.until {
             return false;
         }
@@ -64,6 +68,7 @@ impl Task {
     }
 
     pub(super) async fn finish(mut self) {
+        self.finish_keeping().await;
         self.finish_transport().await;
         let unfinished = self.session.unfinished_messages();
         for (_, waiting) in std::mem::take(&mut self.waiting) {
@@ -86,6 +91,9 @@ impl Task {
         // wait for room here who takes the events that wait below: he may be acknowledging one.
         drop(self.requests);
         drop(self.urgent);
+        // The file is closed and its lock free before anybody hears of the end.
+        self.keeping = None;
+        self.session.end_keeping();
         let ended = Ended {
             cause: self.closed.unwrap_or(CloseCause::Lost),
             transport_error: self.transport_error,

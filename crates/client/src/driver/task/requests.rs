@@ -11,6 +11,11 @@ use crate::session::{Input, Token};
 /// Tokens are never used twice in a process, so a resumed session cannot mix up its requests.
 static NEXT_TOKEN: AtomicU64 = AtomicU64::new(1);
 
+/// A session of an earlier process has used lower ones.
+pub(in crate::driver) fn tokens_from(next: Token) {
+    NEXT_TOKEN.fetch_max(next, Ordering::Relaxed);
+}
+
 /// Who waits for an answer, and what it is about.
 pub(super) enum Waiting {
     Publish(String, Reply<Answer>),

@@ -1,0 +1,443 @@
+//! A session in a file.
+
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the driver has files"
+)]
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::journal::{self, Damage};
+use crate::message::Message;
+use crate::options::SessionOptions;
+use crate::session::{RecordError, Session};
+
+/// Bytes behind the last snapshot from which on a new one is written, if the snapshot itself is
+/// not larger.
+const GROWTH_BYTES: usize = 1024 * 1024;
+
+/// A session in a file, for [`super::Client::connect_kept`]. One process at a time has it.
+///
+/// Beside the file `NAME` there are `NAME.lock`, which stays, and `NAME.new` while the file is being
+/// compacted. The file holds at most twice what is unfinished
+/// ([`SessionOptions::kept_bytes_max`]) and a little more than a megabyte.
+#[derive(Debug)]
+pub struct SessionFile {
+    pub(super) session: Session,
+    pub(super) journal: Journal,
+    cut_bytes: usize,
+}
+
+/// Why a session file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SessionFileError {
+    /// Reading or writing failed.
+    #[error("the session file {}: cannot {doing}: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was being done, and where.
+        doing: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process, or another connection of this one, has it.
+    #[error(
+        "the session file {} is in use by another program; two cannot share a session. \
+         End the other one, or give each a file and a client id of its own", .0.display()
+    )]
+    InUse(PathBuf),
+    /// Its bytes are not what was written.
+    #[error("the session file {}: {damage}", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// How.
+        damage: Damage,
+    },
+    /// Its records make no session with these options.
+    #[error("the session file {}: {error}", .path.display())]
+    Records {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: RecordError,
+    },
+    /// The options ask for a session that ends with its connection.
+    #[error("a session that is kept in a file needs {0}")]
+    Options(&'static str),
+}
+
+impl SessionFile {
+    /// Opens the file, or makes it, and takes the lock on it.
+    ///
+    /// # Errors
+    /// [`SessionFileError`], whose text is a sentence for people.
+    pub fn open(
+        path: impl Into<PathBuf>,
+        mut options: SessionOptions,
+    ) -> Result<Self, SessionFileError> {
+        let path = path.into();
+        if options.client_id.is_empty() {
+            return Err(SessionFileError::Options(
+                "a client id, by which the server knows it again",
+            ));
+        }
+        let expires = options.properties.session_expiry_secs.unwrap_or(0) == 0;
+        if options.version.has_properties() && expires {
+            return Err(SessionFileError::Options(
+                "a Session Expiry Interval above 0, or the server forgets it at once",
+            ));
+        }
+        options.recovers_lost_session = true;
+        let lock = lock(&path)?;
+        // A compaction that was not completed left the file itself as it was.
+        let fresh = with_suffix(&path, ".new");
+        if let Err(error) = fs::remove_file(&fresh)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(failed(&fresh, "remove it".to_owned(), error));
+        }
+        match fs::read(&path) {
+            Ok(bytes) => Self::of_bytes(path, lock, options, &bytes),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let session = Session::kept(options);
+                let mut journal = Journal::new(path, lock);
+                let mut records = Vec::new();
+                session.snapshot(&mut records);
+                journal.replace(&records)?;
+                Ok(Self {
+                    session,
+                    journal,
+                    cut_bytes: 0,
+                })
+            }
+            Err(error) => Err(failed(&path, "read it".to_owned(), error)),
+        }
+    }
+
+    fn of_bytes(
+        path: PathBuf,
+        lock: File,
+        options: SessionOptions,
+        bytes: &[u8],
+    ) -> Result<Self, SessionFileError> {
+        let contents = journal::read(bytes).map_err(|damage| SessionFileError::Damaged {
+            path: path.clone(),
+            damage,
+        })?;
+        let session = Session::restore(options, &contents.records).map_err(|error| {
+            SessionFileError::Records {
+                path: path.clone(),
+                error,
+            }
+        })?;
+        let mut journal = Journal::new(path, lock);
+        journal.go_on(&contents)?;
+        Ok(Self {
+            session,
+            journal,
+            cut_bytes: bytes.len() - contents.end,
+        })
+    }
+
+    /// How many messages at QoS 1 and 2 the session has ever taken. An application that publishes
+    /// from a list goes on with the entry after these.
+    pub fn taken_messages(&self) -> u64 {
+        self.session.taken_messages()
+    }
+
+    /// The messages that earlier processes left without an answer. They are sent by themselves, so
+    /// do not publish them again.
+    pub fn unfinished(&self) -> impl Iterator<Item = &Message> {
+        self.session.unfinished().filter_map(|(_, message)| message)
+    }
+
+    /// Bytes at the end of the file that a crash had left incomplete, and that were cut off. Nothing
+    /// had been sent or acknowledged that stood in them.
+    pub fn cut_bytes(&self) -> usize {
+        self.cut_bytes
+    }
+}
+
+/// The file itself.
+#[derive(Debug)]
+pub(super) struct Journal {
+    path: PathBuf,
+    /// Held, not used.
+    _lock: File,
+    file: Option<File>,
+    next_batch: u64,
+    bytes: usize,
+    snapshot_bytes: usize,
+}
+
+impl Journal {
+    fn new(path: PathBuf, lock: File) -> Self {
+        Self {
+            path,
+            _lock: lock,
+            file: None,
+            next_batch: 0,
+            bytes: 0,
+            snapshot_bytes: 0,
+        }
+    }
+
+    /// Goes on behind the last whole batch.
+    fn go_on(&mut self, contents: &journal::Contents) -> Result<(), SessionFileError> {
+        let file = File::options().append(true).open(&self.path);
+        let file =
+            file.map_err(|error| failed(&self.path, "open it to write".to_owned(), error))?;
+        let end = contents.end as u64;
+        file.set_len(end)
+            .and_then(|()| file.sync_all())
+            .map_err(|error| failed(&self.path, format!("cut it at byte {end}"), error))?;
+        self.file = Some(file);
+        self.next_batch = contents.next_batch;
+        self.bytes = contents.end;
+        Ok(())
+    }
+
+    /// Whether the next batch should be a snapshot for [`Self::replace`].
+    pub(super) fn has_outgrown(&self) -> bool {
+        self.bytes - self.snapshot_bytes > self.snapshot_bytes.max(GROWTH_BYTES)
+    }
+
+    /// Appends records and returns when they are on the disk. After an error the file takes no more.
+    pub(super) fn append(&mut self, records: &[u8]) -> Result<(), SessionFileError> {
+        let mut batch = Vec::with_capacity(journal::batch_bytes(records.len()));
+        journal::put_batch(self.next_batch, records, &mut batch);
+        let Some(mut file) = self.file.take() else {
+            let error = io::Error::other("an earlier write has failed");
+            return Err(failed(&self.path, "write to it".to_owned(), error));
+        };
+        file.write_all(&batch)
+            .and_then(|()| file.sync_data())
+            .map_err(|error| {
+                failed(
+                    &self.path,
+                    format!("write {} bytes at byte {}", batch.len(), self.bytes),
+                    error,
+                )
+            })?;
+        self.file = Some(file);
+        self.next_batch += 1;
+        self.bytes += batch.len();
+        Ok(())
+    }
+
+    /// Puts a file with these records alone in the place of the old one.
+    pub(super) fn replace(&mut self, records: &[u8]) -> Result<(), SessionFileError> {
+        let mut bytes = journal::HEADER.to_vec();
+        journal::put_batch(0, records, &mut bytes);
+        let fresh = with_suffix(&self.path, ".new");
+        self.file = None;
+        let file = write_whole(&fresh, &bytes)
+            .map_err(|error| failed(&fresh, format!("write {} bytes", bytes.len()), error))?;
+        fs::rename(&fresh, &self.path)
+            .and_then(|()| sync_directory(&self.path))
+            .map_err(|error| {
+                failed(&self.path, "put the new one in its place".to_owned(), error)
+            })?;
+        self.file = Some(file);
+        self.next_batch = 1;
+        self.bytes = bytes.len();
+        self.snapshot_bytes = bytes.len();
+        Ok(())
+    }
+}
+
+fn lock(path: &Path) -> Result<File, SessionFileError> {
+    let name = with_suffix(path, ".lock");
+    let file = private().append(true).create(true).open(&name);
+    let file = file.map_err(|error| failed(&name, "open it".to_owned(), error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(SessionFileError::InUse(path.to_owned())),
+        Err(TryLockError::Error(error)) => Err(failed(&name, "lock it".to_owned(), error)),
+    }
+}
+
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<File> {
+    let mut file = private().append(true).create_new(true).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    Ok(file)
+}
+
+/// Messages are nobody else's business.
+fn private() -> fs::OpenOptions {
+    let mut options = File::options();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// A new name is on the disk once its directory is.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        let parent = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        File::open(parent.unwrap_or_else(|| Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn failed(path: &Path, doing: String, source: io::Error) -> SessionFileError {
+    SessionFileError::Io {
+        path: path.to_owned(),
+        doing,
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::Input;
+    use columba_codec::QoS;
+
+    fn options() -> SessionOptions {
+        let mut options = SessionOptions {
+            client_id: "a".to_owned(),
+            ..SessionOptions::default()
+        };
+        options.properties.session_expiry_secs = Some(60);
+        options
+    }
+
+    fn open(path: &Path) -> Result<SessionFile, SessionFileError> {
+        SessionFile::open(path, options())
+    }
+
+    fn publish(file: &mut SessionFile, payload: usize) -> Vec<u8> {
+        let message = Message::new("x", vec![7; payload]).with_qos(QoS::ExactlyOnce);
+        let token = file.session.next_token();
+        file.session.handle(0, Input::Publish { token, message });
+        let mut records = Vec::new();
+        file.session.take_records(&mut records);
+        records
+    }
+
+    #[test]
+    fn what_was_written_is_there_when_it_is_opened_again() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("session");
+        let mut file = open(&path).expect("opens");
+        let records = publish(&mut file, 10);
+        file.journal.append(&records).expect("writes");
+        drop(file);
+        let file = open(&path).expect("opens again");
+        assert_eq!((file.taken_messages(), file.cut_bytes()), (1, 0));
+        let unfinished = file.unfinished().collect::<Vec<_>>();
+        assert_eq!(unfinished.len(), 1);
+        assert_eq!(unfinished[0].payload, [7; 10]);
+    }
+
+    #[test]
+    fn a_second_user_is_told_so_and_the_next_one_after_the_first_is_let_in() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("session");
+        let first = open(&path).expect("opens");
+        let error = open(&path).expect_err("it is in use");
+        assert!(matches!(error, SessionFileError::InUse(_)), "{error}");
+        drop(first);
+        open(&path).expect("it is free");
+    }
+
+    #[test]
+    fn a_torn_end_is_cut_off_and_a_damaged_middle_is_named() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("session");
+        let mut file = open(&path).expect("opens");
+        for _ in 0..3 {
+            let records = publish(&mut file, 10);
+            file.journal.append(&records).expect("writes");
+        }
+        drop(file);
+        let whole = fs::read(&path).expect("reads");
+        fs::write(&path, &whole[..whole.len() - 1]).expect("writes");
+        let mut file = open(&path).expect("a torn end is no damage");
+        assert_eq!(file.taken_messages(), 2);
+        assert!(file.cut_bytes() > 0);
+        let records = publish(&mut file, 10);
+        file.journal
+            .append(&records)
+            .expect("goes on behind the cut");
+        drop(file);
+        assert_eq!(open(&path).expect("opens").taken_messages(), 3);
+        let mut damaged = whole;
+        damaged[60] ^= 1;
+        fs::write(&path, &damaged).expect("writes");
+        let error = open(&path).expect_err("it is damaged").to_string();
+        let place = "session: it is damaged at byte 16, and whole again at byte";
+        assert!(error.contains(place), "{error}");
+    }
+
+    #[test]
+    fn a_compaction_that_was_not_completed_changes_nothing() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("session");
+        let mut file = open(&path).expect("opens");
+        let records = publish(&mut file, 10);
+        file.journal.append(&records).expect("writes");
+        drop(file);
+        fs::write(with_suffix(&path, ".new"), b"COLUMBA-SES").expect("writes");
+        assert_eq!(open(&path).expect("opens").taken_messages(), 1);
+        assert!(!with_suffix(&path, ".new").exists());
+    }
+
+    #[test]
+    fn the_file_stays_small_however_much_goes_through_it() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("session");
+        let mut file = open(&path).expect("opens");
+        let mut largest = 0;
+        for _ in 0..40 {
+            let mut records = publish(&mut file, 100_000);
+            // Its answer: as if the connection had refused it for its size.
+            let token = file.session.next_token() - 1;
+            file.session.forget_message(token);
+            file.session.take_records(&mut records);
+            if file.journal.has_outgrown() {
+                records.clear();
+                file.session.snapshot(&mut records);
+                file.journal.replace(&records).expect("writes");
+            } else {
+                file.journal.append(&records).expect("writes");
+            }
+            largest = largest.max(fs::metadata(&path).expect("is there").len());
+        }
+        assert!(largest < 1_300_000, "{largest} bytes");
+        drop(file);
+        let file = open(&path).expect("opens");
+        assert_eq!((file.taken_messages(), file.unfinished().count()), (40, 0));
+    }
+
+    #[test]
+    fn options_whose_session_ends_with_the_connection_are_refused() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("session");
+        let mut short = options();
+        short.properties.session_expiry_secs = None;
+        let error = SessionFile::open(&path, short).expect_err("no expiry");
+        assert!(error.to_string().contains("Session Expiry Interval"));
+        let mut nameless = options();
+        nameless.client_id.clear();
+        let error = SessionFile::open(&path, nameless).expect_err("no client id");
+        assert!(error.to_string().contains("client id"));
+        assert!(!path.exists());
+    }
+}
