@@ -12,6 +12,7 @@ use clap::Args;
 use columba_client::driver::{TlsOptions, tls_config};
 use columba_server::config::Config;
 use columba_server::instance::Location;
+use columba_speech::Language;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 use serde_json::Value;
@@ -372,7 +373,7 @@ fn socket_of(dir: &Path, url_option: &str) -> Result<PathBuf, Failure> {
 pub(crate) fn check_url(url: &str) -> Result<(), String> {
     target_of(url, None)
         .map(drop)
-        .map_err(|failure| failure.sentence())
+        .map_err(|failure| failure.sentence().to_string(Language::English))
 }
 
 fn target_of(url: &str, ca_file: Option<PathBuf>) -> Result<Target, Failure> {

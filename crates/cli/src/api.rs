@@ -3,14 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use columba_speech::Language;
 
 use crate::admin_client::{AdminArgs, AdminClient};
 use crate::connection::ConnectionArgs;
-use crate::doctor::{language_of_environment, parse_language};
 use crate::failure::Failure;
 
-/// Where to ask, with which token, and in which language to tell.
+/// Where to ask, and with which token.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ApiArgs {
     /// Management API to ask, such as `https://broker.example:61680`
@@ -26,20 +24,12 @@ pub(crate) struct ApiArgs {
     /// other users cannot see it
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
-    /// Language of what the management API tells: en or zh
-    #[arg(long, value_name = "LANG", value_parser = parse_language)]
-    lang: Option<Language>,
 }
 
 impl ApiArgs {
     /// Whether one of the options is there.
     pub(crate) fn is_given(&self) -> bool {
-        self.api.is_some() || self.dir.is_some() || self.token.is_some() || self.lang.is_some()
-    }
-
-    /// The language to tell in.
-    pub(crate) fn language(&self) -> Language {
-        self.lang.unwrap_or_else(language_of_environment)
+        self.api.is_some() || self.dir.is_some() || self.token.is_some()
     }
 
     /// The client of the API of the broker that a connection is to.

@@ -19,9 +19,12 @@ use columba_client::driver::{
 };
 use columba_client::{Accepted, CloseCause, Message, Session, SessionOptions, Will};
 use columba_codec::{QoS, ReasonCode, Version};
+use columba_speech::{Language, Param};
 
 use crate::context::{self, Chosen, Context};
+use crate::doctor::{language_of_environment, parse_language};
 use crate::mosquitto::{self, EXIT_BEFORE_ANSWER, Tool};
+use crate::words;
 pub(crate) use property::{PROPERTY_SEPARATOR, PropertySets, parse_properties};
 pub(crate) use url::Url;
 
@@ -116,6 +119,9 @@ pub(crate) struct ConnectionArgs {
         action = clap::ArgAction::Append
     )]
     properties: Vec<String>,
+    /// Language of errors and warnings: en or zh [default: COLUMBA_LANG, LC_ALL or LANG]
+    #[arg(long, value_name = "LANG", value_parser = parse_language)]
+    lang: Option<Language>,
     /// Say on stderr what happens
     #[arg(short, long)]
     debug: bool,
@@ -199,36 +205,42 @@ pub(crate) struct Plan {
 pub(crate) struct Talk {
     debug: bool,
     quiet: bool,
+    pub(crate) language: Language,
 }
 
 /// A failure with its sentence and exit code.
 #[derive(Debug)]
 pub(crate) struct Trouble {
-    pub(crate) sentence: String,
+    /// A text of a catalogue, or one that exists in English alone.
+    pub(crate) sentence: Param,
     pub(crate) exit: u8,
 }
 
 impl Trouble {
-    pub(crate) fn usage(sentence: impl Into<String>) -> Self {
-        Self {
-            sentence: sentence.into(),
-            exit: before_answer(EXIT_USAGE),
-        }
+    /// What happened, and the exit code.
+    pub(crate) fn new(sentence: impl Into<Param>, exit: u8) -> Self {
+        let sentence = sentence.into();
+        Self { sentence, exit }
+    }
+
+    /// The command line asks for what cannot be done.
+    pub(crate) fn usage(sentence: impl Into<Param>) -> Self {
+        Self::new(sentence, before_answer(EXIT_USAGE))
     }
 }
 
 impl Talk {
     /// An error or refusal.
-    pub(crate) fn error(self, sentence: &str) {
+    pub(crate) fn error(self, sentence: impl Into<Param>) {
         if !self.quiet {
-            eprintln!("Error: {sentence}.");
+            eprintln!("{}", words::error(sentence).to_string(self.language));
         }
     }
 
     /// Something that is no failure but should be known.
-    pub(crate) fn warning(self, sentence: &str) {
+    pub(crate) fn warning(self, sentence: impl Into<Param>) {
         if !self.quiet {
-            eprintln!("Warning: {sentence}.");
+            eprintln!("{}", words::warning(sentence).to_string(self.language));
         }
     }
 
@@ -263,6 +275,15 @@ impl ConnectionArgs {
         Talk {
             debug: self.debug,
             quiet: self.quiet,
+            language: self.language(),
+        }
+    }
+
+    /// The language to speak: that of Mosquitto's clients is English.
+    pub(crate) fn language(&self) -> Language {
+        match mosquitto::called_as() {
+            Some(_) => Language::English,
+            None => self.lang.unwrap_or_else(language_of_environment),
         }
     }
 
@@ -317,10 +338,7 @@ impl ConnectionArgs {
             Some(Chosen { name, context, .. })
                 if !names_server && context.url.is_none() && context.unix.is_none() =>
             {
-                let fix = "give it url = \"mqtt://HOST\", or name the server with -h";
-                Err(Trouble::usage(format!(
-                    "the context '{name}' names no MQTT server; {fix}"
-                )))
+                Err(Trouble::usage(words::context_names_no_server(name)))
             }
             Some(chosen) => {
                 self.talk()
@@ -468,9 +486,7 @@ impl ConnectionArgs {
             (None, None) => format!("columba-{}", std::process::id()),
         };
         if self.disable_clean_session && self.id.is_none() && self.id_prefix.is_none() {
-            return Err(Trouble::usage(
-                "-c keeps a session, which needs a client id: add -i ID",
-            ));
+            return Err(Trouble::usage(words::keeps_needs_id()));
         }
         let mut properties = sets.connect.clone();
         if self.disable_clean_session && version.has_properties() {
@@ -599,9 +615,10 @@ fn before_answer(exit: u8) -> u8 {
 
 /// The end of a connection that nobody asked for.
 pub(crate) fn close_trouble(cause: &CloseCause, error: Option<&std::io::Error>) -> Trouble {
+    let what = words::client::close(cause);
     let sentence = match error {
-        Some(error) => format!("{cause} ({error})"),
-        None => cause.to_string(),
+        Some(error) => words::with_cause(what, words::system(error)),
+        None => what,
     };
     let exit = match cause {
         CloseCause::Refused { answer, version } => match answer.reason.to_v3_connack() {
@@ -613,7 +630,7 @@ pub(crate) fn close_trouble(cause: &CloseCause, error: Option<&std::io::Error>) 
         CloseCause::Options(_) => before_answer(EXIT_USAGE),
         _ => EXIT_LOST,
     };
-    Trouble { sentence, exit }
+    Trouble::new(sentence, exit)
 }
 
 pub(crate) fn connect_trouble(error: &ConnectError) -> Trouble {
@@ -623,10 +640,7 @@ pub(crate) fn connect_trouble(error: &ConnectError) -> Trouble {
         ConnectError::Transport { source, .. } if source.raw_os_error().is_none() => EXIT_LOOKUP,
         _ => EXIT_SYSTEM,
     };
-    Trouble {
-        sentence: error.to_string(),
-        exit: before_answer(exit),
-    }
+    Trouble::new(words::client::connect(error), before_answer(exit))
 }
 
 /// Runs a command to its end, with a thread of its own for the connection, so that a slow terminal
@@ -650,15 +664,15 @@ pub(crate) fn run_to_code(talk: Talk, command: impl Future<Output = Result<u8, T
             runtime.shutdown_timeout(Duration::ZERO);
             ended
         }
-        Err(error) => Err(Trouble {
-            sentence: format!("cannot start: {error}"),
-            exit: EXIT_SYSTEM,
-        }),
+        Err(error) => {
+            let sentence = words::cannot_start(words::system(&error));
+            Err(Trouble::new(sentence, EXIT_SYSTEM))
+        }
     };
     match ended {
         Ok(code) => code,
         Err(trouble) => {
-            talk.error(&trouble.sentence);
+            talk.error(trouble.sentence);
             trouble.exit
         }
     }
@@ -666,9 +680,10 @@ pub(crate) fn run_to_code(talk: Talk, command: impl Future<Output = Result<u8, T
 
 /// Reads a whole file to send.
 pub(crate) fn read_file(path: &std::path::Path) -> Result<Vec<u8>, Trouble> {
-    fs::read(path).map_err(|error| Trouble {
-        sentence: format!("cannot read {}: {error}", path.display()),
-        exit: before_answer(EXIT_SYSTEM),
+    fs::read(path).map_err(|error| {
+        let file = path.display().to_string();
+        let sentence = words::unreadable(file, words::system(&error));
+        Trouble::new(sentence, before_answer(EXIT_SYSTEM))
     })
 }
 

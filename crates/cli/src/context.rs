@@ -19,8 +19,9 @@ use serde_json::json;
 use crate::admin_client::{AdminArgs, AdminClient, check_url};
 use crate::connection::{ConnectionArgs, run_to_end};
 use crate::doctor::{language_of_environment, parse_language};
-use crate::failure::{Failure, end, end_with, print};
+use crate::failure::{Failure, end_in, end_with, print};
 use crate::passwd::{PASSWORD_BYTES_MAX, ask, first_line_of_stdin};
+use crate::words;
 pub(crate) use file::Context;
 use file::{Secret, check_server_url};
 pub(crate) use place::{Chosen, choose};
@@ -170,29 +171,28 @@ struct RemoveArgs {
 /// Runs the command.
 pub fn run(args: ContextArgs) -> ExitCode {
     let language = args.lang.unwrap_or_else(language_of_environment);
+    let end = |ended: Result<(), Failure>| end_in(language, ended.map(|()| 0));
     let say = |text: Text| print(&format!("{}\n", text.to_string(language)));
     match args.command {
         ContextCommand::Add(args) => end(add(&args, say)),
         ContextCommand::Use(args) => end(make_used(&args, say)),
-        ContextCommand::List(args) => end(list(&args, say)),
+        ContextCommand::List(args) => end(list(&args, language, say)),
         ContextCommand::Show(args) => end(show(&args, language)),
         ContextCommand::Remove(args) => end(remove(&args, say)),
-        ContextCommand::Check(args) => check(&args, say),
+        ContextCommand::Check(args) => check(&args, language, say),
     }
 }
 
 fn add(args: &AddArgs, say: impl Fn(Text)) -> Result<(), Failure> {
     let path = place::path_of(&args.name)?;
     if path.exists() && !args.force {
-        return Err(
-            Failure::new(format!("there is a context `{}` already", args.name))
-                .fix(format!("--force replaces it, or edit {}", path.display()))
-                .faulty(),
-        );
+        return Err(Failure::new(words::context_exists(args.name.as_str()))
+            .fix(words::context_replace(path.display().to_string()))
+            .faulty());
     }
     let faulty = |what: String| Failure::new(what).faulty();
     if let Some(url) = &args.url {
-        check_server_url(url).map_err(faulty)?;
+        check_server_url(url).map_err(|what| Failure::new(what).faulty())?;
     }
     if let Some(url) = &args.api {
         check_url(url).map_err(faulty)?;
@@ -238,7 +238,8 @@ fn add(args: &AddArgs, say: impl Fn(Text)) -> Result<(), Failure> {
         token: secret(args.token, args.token_stdin, "token")?,
         token_file: whole(&args.token_file)?,
     };
-    context.check().map_err(faulty)?;
+    let checked = context.check();
+    checked.map_err(|what| Failure::new(what).faulty())?;
     context.write(&path)?;
     say(texts::added(args.name.as_str(), path.display().to_string()));
     if args.is_to_be_used {
@@ -262,7 +263,7 @@ fn make_used(args: &UseArgs, say: impl Fn(Text)) -> Result<(), Failure> {
     Ok(())
 }
 
-fn list(args: &ListArgs, say: impl Fn(Text)) -> Result<(), Failure> {
+fn list(args: &ListArgs, language: Language, say: impl Fn(Text)) -> Result<(), Failure> {
     let in_use = place::in_use()?;
     let mut rows = vec![["", "NAME", "SERVER", "USER", "API", ""].map(str::to_owned)];
     let mut objects = Vec::new();
@@ -271,7 +272,7 @@ fn list(args: &ListArgs, say: impl Fn(Text)) -> Result<(), Failure> {
         // One that cannot be read must not hide the others.
         let (context, fault) = match place::load(&name) {
             Ok(context) => (context, None),
-            Err(failure) => (Context::default(), Some(failure.what().to_owned())),
+            Err(failure) => (Context::default(), Some(failure.what().to_string(language))),
         };
         let api = shown_api(&context);
         if args.json {
@@ -353,10 +354,8 @@ fn remove(args: &RemoveArgs, say: impl Fn(Text)) -> Result<(), Failure> {
             return Err(place::unknown(&args.name));
         }
         Err(error) => {
-            return Err(Failure::new(format!(
-                "cannot remove {}: {error}",
-                path.display()
-            )));
+            let file = path.display().to_string();
+            return Err(Failure::new(words::unwritable(file, words::system(&error))));
         }
     }
     if place::in_use()?.as_ref() == Some(&args.name) {
@@ -366,11 +365,11 @@ fn remove(args: &RemoveArgs, say: impl Fn(Text)) -> Result<(), Failure> {
     Ok(())
 }
 
-fn check(args: &NameArgs, say: impl Fn(Text)) -> ExitCode {
+fn check(args: &NameArgs, language: Language, say: impl Fn(Text)) -> ExitCode {
     let loaded = named_or_in_use(args).and_then(|name| Ok((place::load(&name)?, name)));
     let (context, name) = match loaded {
         Ok(found) => found,
-        Err(failure) => return end(Err(failure)),
+        Err(failure) => return end_in(language, Err(failure)),
     };
     let mut works = true;
     if context.url.is_some() || context.unix.is_some() {
@@ -417,7 +416,7 @@ fn check(args: &NameArgs, say: impl Fn(Text)) -> ExitCode {
                 say(texts::api_answers(broker.trim_end()));
             }
             Err(failure) => {
-                say(texts::api_fails(failure.what().to_owned()));
+                say(texts::api_fails(failure.what().clone()));
                 works = false;
             }
         }
@@ -429,8 +428,8 @@ fn named_or_in_use(args: &NameArgs) -> Result<String, Failure> {
     match &args.name {
         Some(name) => Ok(name.clone()),
         None => place::in_use()?.ok_or_else(|| {
-            Failure::new("no context is in use")
-                .fix("name one, or choose one with `columba context use NAME`")
+            Failure::new(words::context_none_in_use())
+                .fix(words::context_name_one())
                 .faulty()
         }),
     }

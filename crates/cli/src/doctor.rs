@@ -53,9 +53,6 @@ pub struct DoctorArgs {
     /// Output: text, or json for programs
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
-    /// Language: en or zh [default: COLUMBA_LANG, LC_ALL or LANG]
-    #[arg(long, value_name = "LANGUAGE", value_parser = parse_language)]
-    lang: Option<Language>,
     /// Words instead of the marks ✓ ! ✗ ·
     #[arg(long)]
     ascii: bool,
@@ -88,7 +85,7 @@ pub fn run(args: DoctorArgs) -> ExitCode {
 }
 
 async fn doctor(args: DoctorArgs) -> Result<u8, Trouble> {
-    let language = args.lang.unwrap_or_else(language_of_environment);
+    let language = args.connection.language();
     let paper = Paper {
         style: Style {
             language,
@@ -206,9 +203,7 @@ fn consent(args: &DoctorArgs) -> Result<Option<String>, Trouble> {
         ));
     }
     let question = summary::consent(id.as_str());
-    let language = args
-        .lang
-        .unwrap_or_else(|| Language::from_environment(|name| std::env::var(name).ok()));
+    let language = args.connection.language();
     say(&format!("{} [y/N] ", question.to_string(language)));
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer);

@@ -5,6 +5,9 @@ use std::process::ExitCode;
 
 use columba_server::config::fault::{Fault, Severity};
 use columba_server::store::StoreError;
+use columba_speech::{Language, Param};
+
+use crate::words;
 
 /// Files of the instance or the command line have errors.
 pub(crate) const EXIT_FAULTY: u8 = 2;
@@ -18,14 +21,14 @@ pub(crate) const EXIT_FAILED: u8 = 1;
 /// Why a command did not work.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
-    what: String,
-    fix: Option<String>,
+    what: Param,
+    fix: Option<Param>,
     exit: u8,
 }
 
 impl Failure {
     /// What happened.
-    pub(crate) fn new(what: impl Into<String>) -> Self {
+    pub(crate) fn new(what: impl Into<Param>) -> Self {
         Self {
             what: what.into(),
             fix: None,
@@ -34,20 +37,20 @@ impl Failure {
     }
 
     /// What happened, in words.
-    pub(crate) fn what(&self) -> &str {
+    pub(crate) fn what(&self) -> &Param {
         &self.what
     }
 
     /// What happened and what to do, in one sentence.
-    pub(crate) fn sentence(&self) -> String {
+    pub(crate) fn sentence(&self) -> Param {
         match &self.fix {
-            Some(fix) => format!("{}; {fix}", self.what),
+            Some(fix) => words::with_fix(self.what.clone(), fix.clone()).into(),
             None => self.what.clone(),
         }
     }
 
     /// With what to do about it.
-    pub(crate) fn fix(mut self, fix: impl Into<String>) -> Self {
+    pub(crate) fn fix(mut self, fix: impl Into<Param>) -> Self {
         self.fix = Some(fix.into());
         self
     }
@@ -87,12 +90,17 @@ pub(crate) fn end(result: Result<(), Failure>) -> ExitCode {
 
 /// The same for a command whose answer is an exit code.
 pub(crate) fn end_with(result: Result<u8, Failure>) -> ExitCode {
+    end_in(Language::English, result)
+}
+
+/// The same for a command whose failures have words in each language.
+pub(crate) fn end_in(language: Language, result: Result<u8, Failure>) -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            let mut text = format!("error: {}\n", failure.what);
+            let mut text = words::failed(failure.what).to_string(language) + "\n";
             if let Some(fix) = failure.fix {
-                text.push_str(&format!("  = {fix}\n"));
+                text.push_str(&format!("  = {}\n", fix.to_string(language)));
             }
             say(&text);
             ExitCode::from(failure.exit)

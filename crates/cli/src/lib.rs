@@ -35,3 +35,4 @@ pub mod top;
 pub mod topics;
 pub mod trace;
 pub mod why;
+mod words;

@@ -9,6 +9,7 @@ use clap::Args;
 use tokio::sync::mpsc;
 
 use crate::connection::{Trouble, read_file};
+use crate::words;
 
 /// Lines that are read ahead.
 const LINES_MAX: usize = 64;
@@ -69,12 +70,15 @@ async fn read_stdin() -> Result<Vec<u8>, Trouble> {
         read.map(|_| payload)
     });
     match read.await.unwrap_or_else(|error| Err(error.into())) {
-        Ok(payload) if payload.is_empty() => Err(Trouble::usage(
-            "stdin is empty; a message of no bytes is sent with -n",
-        )),
+        Ok(payload) if payload.is_empty() => Err(Trouble::usage(words::stdin_empty())),
         Ok(payload) => Ok(payload),
-        Err(error) => Err(Trouble::usage(format!("cannot read stdin: {error}"))),
+        Err(error) => Err(stdin_trouble(&error)),
     }
+}
+
+/// Standard input cannot be read.
+pub(crate) fn stdin_trouble(error: &io::Error) -> Trouble {
+    Trouble::usage(words::stdin_unreadable(words::system(error)))
 }
 
 /// Reads stdin line by line on a thread of its own, which ends with the program.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 use columba_client::driver::{Client, Event, Events, Pending};
-use columba_client::{Answer, CloseCause, Failure, Message, MessageProperties, advice};
+use columba_client::{Answer, CloseCause, Failure, Message, MessageProperties};
 use columba_codec::{QoS, ReasonCode};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
@@ -23,6 +23,7 @@ use crate::connection::{
 use crate::events::duration;
 use crate::mosquitto;
 use crate::payload::{Payload, PayloadArgs, stdin_lines};
+use crate::words;
 use fate::Sender;
 use progress::Progress;
 use replay::{Replay, Speed};
@@ -103,11 +104,10 @@ pub fn run(args: PublishArgs) -> ExitCode {
     }
     run_to_end(args.connection.talk(), async {
         if args.why {
-            return Err(Trouble::usage("--why belongs to `columba pub`"));
+            return Err(Trouble::usage(words::why_only_here()));
         }
         if args.api.is_given() {
-            let sentence = "--api, --dir, --token and --lang belong to --why";
-            return Err(Trouble::usage(sentence));
+            return Err(Trouble::usage(words::belongs_to("--why")));
         }
         let plan = args.connection.plan()?;
         publish(args, plan, &mut Sender::default()).await
@@ -128,9 +128,9 @@ async fn publish(args: PublishArgs, mut plan: Plan, sender: &mut Sender) -> Resu
     let replay = replay.map_err(Trouble::usage)?;
     let topic = args.topic.clone().or_else(|| plan.url_topic.clone());
     let topic = topic.or_else(|| replay.is_some().then(String::new));
-    let topic = topic.ok_or_else(|| Trouble::usage("there is no topic: add -t TOPIC"))?;
+    let topic = topic.ok_or_else(|| Trouble::usage(words::no_topic()))?;
     let delay = Duration::try_from_secs_f64(args.repeat_delay)
-        .map_err(|_| Trouble::usage("--repeat-delay takes seconds of 0 or more"))?;
+        .map_err(|_| Trouble::usage(words::repeat_delay()))?;
     let payload = args.payload.read().await?;
     let (client, events) = plan.connect().await?;
     let client_id = client.accepted().client_id.clone();
@@ -197,7 +197,8 @@ impl Publisher {
                 }
                 Err(error) => {
                     self.progress.clear();
-                    self.plan.talk.error(&format!("cannot read stdin: {error}"));
+                    let error = words::system(&error);
+                    self.plan.talk.error(words::stdin_unreadable(error));
                     self.exit = 1;
                 }
             }
@@ -210,8 +211,7 @@ impl Publisher {
         self.progress
             .expect(replay.messages, speed.scaled(replay.length));
         if replay.has_properties && !self.plan.version().has_properties() {
-            let sentence = "MQTT 3 has no properties: the messages are sent without theirs";
-            self.plan.talk.warning(sentence);
+            self.plan.talk.warning(words::no_properties());
         }
         let started = Instant::now();
         loop {
@@ -221,7 +221,7 @@ impl Publisher {
                 Err(sentence) => {
                     // The file was good a moment ago.
                     self.progress.clear();
-                    self.plan.talk.error(&sentence);
+                    self.plan.talk.error(sentence);
                     self.exit = 1;
                     return Ok(());
                 }
@@ -284,8 +284,8 @@ impl Publisher {
             };
             if answer.reason.is_error() {
                 self.progress.clear();
-                let sentence = advice::refused_publish(&topic, &answer);
-                self.plan.talk.error(&sentence);
+                let sentence = words::refused_publish(&topic, &answer);
+                self.plan.talk.error(sentence);
                 if self.exit == 0 {
                     self.exit = answer.reason as u8;
                 }
@@ -304,8 +304,8 @@ impl Publisher {
             return Err(failure);
         }
         self.progress.clear();
-        let sentence = format!("the message to '{topic}' was not published: {failure}");
-        self.plan.talk.error(&sentence);
+        let sentence = words::not_published(topic, words::client::failure(&failure));
+        self.plan.talk.error(sentence);
         if self.exit == 0 {
             self.exit = 1;
         }
@@ -318,8 +318,7 @@ impl Publisher {
         let is_drop_in = mosquitto::called_as().is_some();
         if !std::mem::replace(&mut self.is_nobody_told, true) && !is_drop_in {
             self.progress.clear();
-            let sentence = format!("the server took it, but nobody subscribes to {topic}");
-            self.plan.talk.warning(&sentence);
+            self.plan.talk.warning(words::nobody_subscribes(topic));
         }
     }
 
@@ -333,18 +332,16 @@ impl Publisher {
         if !lost {
             let unfinished = self.client.disconnect(ReasonCode::Success, PATIENCE).await;
             if unfinished > 0 {
-                let sentence = format!("{unfinished} messages were left without an answer");
-                self.plan.talk.error(&sentence);
+                self.plan.talk.error(words::left_unanswered(unfinished));
             }
         }
         drop(self.client);
         let trouble = ended.await.ok().flatten();
         match (sent, trouble) {
             (Err(failure), None) => {
-                let topic = &self.topic;
-                let sentence = format!("the message to '{topic}' was not published: {failure}");
-                let exit = if lost { EXIT_LOST } else { 1 };
-                Err(Trouble { sentence, exit })
+                let topic = self.topic.as_str();
+                let sentence = words::not_published(topic, words::client::failure(&failure));
+                Err(Trouble::new(sentence, if lost { EXIT_LOST } else { 1 }))
             }
             (_, Some(trouble)) => Err(trouble),
             (Ok(()), None) => Ok(self.exit),
@@ -362,7 +359,7 @@ async fn watch(mut events: Events, talk: crate::connection::Talk) -> Option<Trou
         match event {
             // A kept session may still have subscriptions.
             Event::Message(_) => {}
-            Event::Unanswered(sentence) => talk.warning(&sentence),
+            Event::Unanswered(sentence) => talk.warning(sentence),
             Event::Ended(ended) if ended.cause == CloseCause::Requested => return None,
             Event::Ended(ended) => {
                 return Some(close_trouble(&ended.cause, ended.transport_error.as_ref()));

@@ -6,6 +6,7 @@ use clap::Args;
 use columba_client::Subscription;
 use columba_codec::QoS;
 use columba_codec::packet::{RetainHandling, SubscribeOptions};
+use columba_speech::Text;
 
 use crate::connection::{EXIT_TIMEOUT, Plan, Trouble, parse_qos};
 use crate::mosquitto;
@@ -71,11 +72,8 @@ impl ReceiveArgs {
 }
 
 /// `-W` has run out.
-pub(crate) fn timed_out(sentence: String) -> Trouble {
-    Trouble {
-        sentence,
-        exit: EXIT_TIMEOUT,
-    }
+pub(crate) fn timed_out(sentence: Text) -> Trouble {
+    Trouble::new(sentence, EXIT_TIMEOUT)
 }
 
 fn parse_retain_handling(text: &str) -> Result<RetainHandling, String> {

@@ -5,16 +5,18 @@ use std::time::{Duration, Instant};
 
 use clap::{ArgGroup, Args};
 use columba_client::driver::{Client, Event, Events};
-use columba_client::{Failure, Message, advice};
+use columba_client::{Failure, Message};
 use columba_codec::ReasonCode;
+use columba_speech::Text;
 
 use crate::connection::{
     ConnectionArgs, EXIT_LOST, EXIT_TIMEOUT, Plan, Trouble, close_trouble, run_to_end,
 };
 use crate::failure;
-use crate::payload::{Payload, PayloadArgs, stdin_lines};
+use crate::payload::{Payload, PayloadArgs, stdin_lines, stdin_trouble};
 use crate::receive::{PATIENCE, ReceiveArgs, timed_out};
 use crate::subscribe::print::OutputArgs;
+use crate::words;
 
 /// Publish a request with a response topic, wait for the response and print it. Exits with 0 after
 /// a response, with 27 when -W runs out, else with the code that the server gave.
@@ -57,7 +59,7 @@ pub fn run(args: RequestArgs) -> ExitCode {
 
 async fn request(args: RequestArgs, mut plan: Plan) -> Result<u8, Trouble> {
     let topic = args.topic.clone().or_else(|| plan.url_topic.clone());
-    let topic = topic.ok_or_else(|| Trouble::usage("there is no topic: add -t TOPIC"))?;
+    let topic = topic.ok_or_else(|| Trouble::usage(words::no_topic()))?;
     let patience = args.receive.patience();
     let payload = within(patience, args.payload.read()).await?;
     let (client, mut events) = within(patience, async {
@@ -98,9 +100,7 @@ async fn within<T>(
     let ended = tokio::time::timeout(patience, step).await;
     ended.unwrap_or_else(|_| {
         let seconds = patience.as_secs();
-        Err(timed_out(format!(
-            "Timed out: no response came within {seconds} s"
-        )))
+        Err(timed_out(words::no_response(seconds)))
     })
 }
 
@@ -109,13 +109,13 @@ async fn subscribe(args: &RequestArgs, plan: &Plan, client: &Client) -> Result<(
     let filters = std::slice::from_ref(&args.response_topic);
     let subscription = args.receive.subscription(filters, false, plan);
     let answer = client.subscribe(subscription).await;
-    let answer = answer.map_err(|failure| trouble("subscribe to the response topic", &failure))?;
+    let answer =
+        answer.map_err(|failure| trouble(words::cannot_subscribe_to_response, &failure))?;
     match answer.codes.first() {
         Some(code) if code.is_error() => {
             let said = answer.reason_string.as_deref();
-            let sentence = advice::refused_filter(&args.response_topic, *code, said);
-            let exit = *code as u8;
-            Err(Trouble { sentence, exit })
+            let sentence = words::refused_filter(&args.response_topic, *code, said);
+            Err(Trouble::new(sentence, *code as u8))
         }
         Some(_) | None => Ok(()),
     }
@@ -137,8 +137,7 @@ impl Requester {
     ) -> Result<(), Trouble> {
         let mut lines = stdin_lines();
         while let Some(line) = lines.recv().await {
-            let line =
-                line.map_err(|error| Trouble::usage(format!("cannot read stdin: {error}")))?;
+            let line = line.map_err(|error| stdin_trouble(&error))?;
             within(patience, self.exchange(events, line)).await?;
         }
         Ok(())
@@ -169,7 +168,7 @@ impl Requester {
         } = self;
         let topic = message.topic.clone();
         let pending = client.start_publish(message).await;
-        let mut pending = pending.map_err(|failure| trouble("publish the request", &failure))?;
+        let mut pending = pending.map_err(|failure| trouble(words::cannot_request, &failure))?;
         let mut is_published = false;
         loop {
             let event = tokio::select! {
@@ -179,16 +178,14 @@ impl Requester {
                         Ok(answer) => answer,
                         // The end of the connection comes as an event and knows more.
                         Err(Failure::ConnectionLost) => continue,
-                        Err(failure) => return Err(trouble("publish the request", &failure)),
+                        Err(failure) => return Err(trouble(words::cannot_request, &failure)),
                     };
                     if answer.reason.is_error() {
-                        let sentence = advice::refused_publish(&topic, &answer);
-                        return Err(Trouble { sentence, exit: answer.reason as u8 });
+                        let sentence = words::refused_publish(&topic, &answer);
+                        return Err(Trouble::new(sentence, answer.reason as u8));
                     }
                     if answer.reason == ReasonCode::NoMatchingSubscribers {
-                        plan.talk.warning(&format!(
-                            "the server took the request, but nobody subscribes to {topic}"
-                        ));
+                        plan.talk.warning(words::nobody_answers(topic.as_str()));
                     }
                     continue;
                 }
@@ -199,28 +196,22 @@ impl Requester {
                     if args.receive.no_retained && incoming.message.retain {
                         continue;
                     }
-                    return args
-                        .output
-                        .print(&incoming, plan.talk)
-                        .map_err(|error| Trouble {
-                            sentence: format!("cannot print: {error}"),
-                            exit: 1,
-                        });
+                    return args.output.print(&incoming, plan.talk).map_err(|error| {
+                        Trouble::new(words::cannot_print(words::system(&error)), 1)
+                    });
                 }
-                Some(Event::Unanswered(sentence)) => plan.talk.warning(&sentence),
+                Some(Event::Unanswered(sentence)) => plan.talk.warning(sentence),
                 Some(Event::Ended(ended)) => {
                     return Err(close_trouble(&ended.cause, ended.transport_error.as_ref()));
                 }
-                None => return Err(trouble("wait for the response", &Failure::ConnectionLost)),
+                None => return Err(trouble(words::cannot_wait, &Failure::ConnectionLost)),
             }
         }
     }
 }
 
-fn trouble(what: &str, failure: &Failure) -> Trouble {
+fn trouble(what: fn(Text) -> Text, failure: &Failure) -> Trouble {
     let is_lost = matches!(failure, Failure::ConnectionLost | Failure::NotConnected);
-    Trouble {
-        sentence: format!("cannot {what}: {failure}"),
-        exit: if is_lost { EXIT_LOST } else { 1 },
-    }
+    let sentence = what(words::client::failure(failure));
+    Trouble::new(sentence, if is_lost { EXIT_LOST } else { 1 })
 }

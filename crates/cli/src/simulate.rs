@@ -18,15 +18,15 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use columba_server::config::fault::Fault;
 use columba_server::config::quantity::parse_duration_ms;
-use columba_speech::Language;
 use columba_speech::width::{pad, width};
+use columba_speech::{Language, Param, Text};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::connection::{ConnectionArgs, Plan, Talk, Trouble, connect_trouble, run_to_end};
-use crate::doctor::{language_of_environment, parse_language};
 use crate::failure::{EXIT_FAULTY, count_of, print, say, show_faults};
 use crate::subscribe::interrupted;
+use crate::words;
 use device::{Fleet, Member, stopped};
 use scenario::{BUILT_IN, DEVICES_MAX, Kind, Scenario};
 
@@ -73,16 +73,13 @@ pub struct SimulateArgs {
     /// The summary as JSON
     #[arg(long)]
     json: bool,
-    /// Language: en or zh [default: COLUMBA_LANG, LC_ALL or LANG]
-    #[arg(long, value_name = "LANG", value_parser = parse_language)]
-    lang: Option<Language>,
     #[command(flatten)]
     connection: ConnectionArgs,
 }
 
 /// Runs the command.
 pub fn run(args: SimulateArgs) -> ExitCode {
-    let language = args.lang.unwrap_or_else(language_of_environment);
+    let language = args.connection.language();
     if args.list {
         list(language);
         return ExitCode::SUCCESS;
@@ -95,7 +92,7 @@ pub fn run(args: SimulateArgs) -> ExitCode {
                 ExitCode::SUCCESS
             }
             None => {
-                talk.error(&unknown(name));
+                talk.error(unknown(name));
                 ExitCode::from(EXIT_FAULTY)
             }
         };
@@ -138,21 +135,20 @@ fn built_in(name: &str) -> Option<&'static str> {
     found.map(|(_, text)| *text)
 }
 
-fn unknown(name: &str) -> String {
-    let known = BUILT_IN.map(|(name, _)| name).join(", ");
-    format!("there is no scenario '{name}'; the built-in ones are {known}; others are files")
+fn unknown(name: &str) -> Text {
+    words::no_scenario(name, Param::list(BUILT_IN.map(|(name, _)| name)))
 }
 
 /// Why there is no scenario.
 enum Said {
-    Sentence(String),
+    Sentence(Text),
     Faults(Vec<Fault>),
 }
 
 impl Said {
     fn tell(&self, talk: Talk) {
         match self {
-            Self::Sentence(sentence) => talk.error(sentence),
+            Self::Sentence(sentence) => talk.error(sentence.clone()),
             Self::Faults(faults) => {
                 show_faults(faults);
                 say(&format!("{}.\n", count_of(faults)));
@@ -170,12 +166,12 @@ fn read(name: &str) -> Result<Scenario, Said> {
     if !is_path {
         return Err(Said::Sentence(unknown(name)));
     }
-    let failed = |what: &str| Said::Sentence(format!("cannot read {name}: {what}"));
-    let metadata = std::fs::metadata(name).map_err(|error| failed(&error.to_string()))?;
+    let failed = |what: Param| Said::Sentence(words::unreadable(name, what));
+    let metadata = std::fs::metadata(name).map_err(|error| failed(words::system(&error)))?;
     if metadata.len() > FILE_BYTES_MAX {
-        return Err(failed("it is too large for a scenario"));
+        return Err(failed(words::scenario_too_large().into()));
     }
-    let text = std::fs::read_to_string(name).map_err(|error| failed(&error.to_string()))?;
+    let text = std::fs::read_to_string(name).map_err(|error| failed(words::system(&error)))?;
     Scenario::parse(name, &text).map_err(Said::Faults)
 }
 
@@ -190,9 +186,7 @@ async fn simulate(
     let devices = scenario.devices();
     let (options, has_fixed_version) = plan.into_options();
     if options.session.will.is_some() {
-        return Err(Trouble::usage(
-            "the scenario says who has a Will: leave --will-topic out",
-        ));
+        return Err(Trouble::usage(words::scenario_has_will()));
     }
     let server = options.address.to_string();
     let fleet = Arc::new(Fleet {
@@ -246,9 +240,7 @@ async fn simulate(
 /// What the client ids begin with.
 fn prefix_of(args: &SimulateArgs, plan: &Plan) -> Result<String, Trouble> {
     if args.connection.has_id() {
-        return Err(Trouble::usage(
-            "the scenario says what the clients are called: -I PREFIX goes before that, -i ID does not",
-        ));
+        return Err(Trouble::usage(words::scenario_has_ids()));
     }
     Ok(plan.id_prefix.clone().unwrap_or_default())
 }

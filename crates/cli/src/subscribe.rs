@@ -23,9 +23,10 @@ use std::time::Duration;
 
 use clap::Args;
 use columba_client::driver::{Client, ConnectError, LastingEvent, LastingEvents};
-use columba_client::{CloseCause, FilterAnswer, Incoming, Subscription, advice};
+use columba_client::{CloseCause, FilterAnswer, Incoming, Subscription};
 use columba_codec::ReasonCode;
 use columba_codec::topic::matches;
+use columba_speech::Text;
 use tokio::time::{Instant, sleep_until};
 
 use crate::api::ApiArgs;
@@ -35,6 +36,7 @@ use crate::connection::{
 use crate::mosquitto;
 use crate::receive::{PATIENCE, ReceiveArgs, timed_out};
 use crate::record::Recorder;
+use crate::words;
 use again::may_pass;
 use print::OutputArgs;
 use removal::Removals;
@@ -116,7 +118,7 @@ pub fn run(args: SubscribeArgs) -> ExitCode {
 async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Trouble> {
     args.topic.extend(plan.url_topic.clone());
     if args.topic.is_empty() && args.unsubscribe.is_empty() {
-        return Err(Trouble::usage("there is no topic filter: add -t FILTER"));
+        return Err(Trouble::usage(words::no_filter()));
     }
     let silence = silence_of(&args)?;
     let recorder = args.record.as_deref().map(Recorder::open).transpose();
@@ -135,10 +137,8 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
         return Err(out_of_time());
     };
     let (client, events) = connected?;
-    let show = Show::new(&args.view, &args.output).map_err(|error| Trouble {
-        sentence: format!("cannot use the terminal: {error}"),
-        exit: 1,
-    })?;
+    let show = Show::new(&args.view, &args.output)
+        .map_err(|error| Trouble::new(words::no_terminal(words::system(&error)), 1))?;
     let removals = args.remove_retained.then(|| Removals::new(client.clone()));
     let mut printer = Printer {
         show,
@@ -183,19 +183,18 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
 fn silence_of(args: &SubscribeArgs) -> Result<Option<Silence>, Trouble> {
     let Some(seconds) = args.explain else {
         if args.api.is_given() {
-            let sentence = "--api, --dir, --token and --lang belong to --explain";
-            return Err(Trouble::usage(sentence));
+            return Err(Trouble::usage(words::belongs_to("--explain")));
         }
         return Ok(None);
     };
     if mosquitto::called_as().is_some() {
-        return Err(Trouble::usage("--explain belongs to `columba sub`"));
+        return Err(Trouble::usage(words::explain_only_here()));
     }
     let asker = Asker {
         client: args.api.client(&args.connection),
         client_id: String::new(),
         filters: args.topic.clone(),
-        language: args.api.language(),
+        language: args.connection.language(),
     };
     Ok(Some(Silence::new(Duration::from_secs(seconds), asker)))
 }
@@ -214,16 +213,13 @@ async fn request(
     subscription: Subscription,
     unsubscribe: Vec<String>,
     talk: Talk,
-    said: &RefCell<Vec<String>>,
+    said: &RefCell<Vec<Text>>,
 ) -> Result<(), Trouble> {
-    let failed = |what: &str, failure: columba_client::Failure| {
+    let failed = |what: fn(Text) -> Text, failure: columba_client::Failure| {
         use columba_client::Failure;
         let lost = matches!(failure, Failure::ConnectionLost | Failure::NotConnected);
-        let exit = if lost { EXIT_LOST } else { 1 };
-        Trouble {
-            sentence: format!("cannot {what}: {failure}"),
-            exit,
-        }
+        let sentence = what(words::client::failure(&failure));
+        Trouble::new(sentence, if lost { EXIT_LOST } else { 1 })
     };
     let say = |sentence| said.borrow_mut().push(sentence);
     if !subscription.filters.is_empty() {
@@ -233,15 +229,15 @@ async fn request(
             .map(|(filter, _)| filter.clone())
             .collect();
         let answer = client.subscribe(subscription).await;
-        let answer = answer.map_err(|failure| failed("subscribe", failure))?;
+        let answer = answer.map_err(|failure| failed(words::cannot_subscribe, failure))?;
         judge(&filters, &answer, talk, say)?;
     }
     if !unsubscribe.is_empty() {
         let answer = client.unsubscribe(unsubscribe.clone()).await;
-        let answer = answer.map_err(|failure| failed("unsubscribe", failure))?;
+        let answer = answer.map_err(|failure| failed(words::cannot_unsubscribe, failure))?;
         for (filter, code) in unsubscribe.iter().zip(&answer.codes) {
             if code.is_error() {
-                say(format!("the server did not unsubscribe '{filter}': {code}"));
+                say(words::not_unsubscribed(filter.as_str(), words::code(*code)));
             }
         }
     }
@@ -253,24 +249,24 @@ fn judge(
     filters: &[String],
     answer: &FilterAnswer,
     talk: Talk,
-    say: impl Fn(String),
+    say: impl Fn(Text),
 ) -> Result<(), Trouble> {
     let mut first_refusal = None;
     for (filter, code) in filters.iter().zip(&answer.codes) {
         if code.is_error() {
             let said = answer.reason_string.as_deref();
-            say(advice::refused_filter(filter, *code, said));
+            say(words::refused_filter(filter, *code, said));
             first_refusal.get_or_insert(*code);
         } else {
             talk.debug(|| format!("Subscribed to '{filter}': {}", grant_name(*code)));
         }
     }
     match first_refusal {
-        Some(code) if answer.codes.iter().all(|code| code.is_error()) => Err(Trouble {
-            sentence: "all subscriptions were refused".to_owned(),
+        Some(code) if answer.codes.iter().all(|code| code.is_error()) => {
             // Mosquitto's client counts this as an end like others.
-            exit: mosquitto::called_as().map_or(code as u8, |_| 0),
-        }),
+            let exit = mosquitto::called_as().map_or(code as u8, |_| 0);
+            Err(Trouble::new(words::all_refused(), exit))
+        }
         _ => Ok(()),
     }
 }
@@ -310,7 +306,7 @@ async fn receive(
             result = answer(requests.as_mut()) => {
                 requests.set(None);
                 for sentence in said.take() {
-                    printer.show.warn(printer.talk, &sentence);
+                    printer.show.warn(printer.talk, sentence);
                 }
                 match result {
                     Ok(()) if printer.args.exit_after_subscribing => return Ok(0),
@@ -353,7 +349,7 @@ async fn receive(
             Some(LastingEvent::Disconnected { error, .. }) => {
                 printer.on_disconnected(error).await?;
             }
-            Some(LastingEvent::Warning(sentence)) => printer.show.warn(printer.talk, &sentence),
+            Some(LastingEvent::Warning(sentence)) => printer.show.warn(printer.talk, sentence),
             Some(LastingEvent::Ended(ended)) if ended.cause == CloseCause::Requested => {
                 return Ok(0);
             }
@@ -410,8 +406,8 @@ impl Printer {
             return Err(connect_trouble(&error));
         }
         if std::mem::replace(&mut self.is_connected, false) {
-            let sentence = format!("{error}; connecting again");
-            self.show.warn(self.talk, &sentence);
+            let sentence = words::connecting_again(words::client::connect(&error));
+            self.show.warn(self.talk, sentence);
         } else {
             self.talk.debug(|| error.to_string());
         }
@@ -442,7 +438,7 @@ impl Printer {
         if let Some(removals) = self.removals.as_mut().filter(|_| message.retain)
             && let Some(sentence) = removals.push(&message.topic)
         {
-            self.show.warn(self.talk, &sentence);
+            self.show.warn(self.talk, sentence);
         }
         let is_filtered = self
             .args
@@ -462,7 +458,7 @@ impl Printer {
         if let Some(recorder) = &mut self.recorder {
             recorder
                 .append(incoming)
-                .map_err(|sentence| Trouble { sentence, exit: 1 })?;
+                .map_err(|sentence| Trouble::new(sentence, 1))?;
         }
         if let Err(error) = self.show.on_message(incoming, self.talk) {
             return match of_output(&error) {
@@ -479,10 +475,8 @@ impl Printer {
 
 /// Why output failed; nothing if whoever reads it has seen enough.
 fn of_output(error: &io::Error) -> Option<Trouble> {
-    (error.kind() != io::ErrorKind::BrokenPipe).then(|| Trouble {
-        sentence: format!("cannot print: {error}"),
-        exit: 1,
-    })
+    (error.kind() != io::ErrorKind::BrokenPipe)
+        .then(|| Trouble::new(words::cannot_print(words::system(error)), 1))
 }
 
 /// How the command ends when output has ended it.
@@ -494,7 +488,7 @@ fn after_output(output: io::Result<()>) -> Result<u8, Trouble> {
 }
 
 fn out_of_time() -> Trouble {
-    timed_out("Timed out: -W has run out".to_owned())
+    timed_out(words::timed_out())
 }
 
 /// Whether chance lets a message through.

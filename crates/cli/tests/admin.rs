@@ -390,7 +390,7 @@ fn a_publisher_whose_broker_cannot_be_asked_has_published_all_the_same() {
         .concat(),
     );
     assert_eq!(output.status.code(), Some(11));
-    let (code, error) = publish(&["--lang", "zh"]);
+    let (code, error) = publish(&["--token", "x"]);
     assert_eq!(code, Some(3), "{error}");
     let (code, error) = publish(&["--why", "--repeat", "2"]);
     assert_eq!(code, Some(2), "{error}");

@@ -1,6 +1,9 @@
 //! The `-D PACKET NAME VALUE [VALUE]` groups.
 
 use columba_client::{ConnectProperties, MessageProperties};
+use columba_speech::Text;
+
+use crate::words;
 
 /// Stands between the words of a group; no word of a command line can have it in it.
 pub(crate) const PROPERTY_SEPARATOR: char = '\0';
@@ -19,7 +22,7 @@ pub(crate) struct PropertySets {
 }
 
 /// Reads the groups: a user property has four words, others three.
-pub(crate) fn parse_properties(groups: &[String]) -> Result<PropertySets, String> {
+pub(crate) fn parse_properties(groups: &[String]) -> Result<PropertySets, Text> {
     let mut sets = PropertySets::default();
     for group in groups {
         let words: Vec<_> = group.split(PROPERTY_SEPARATOR).collect();
@@ -32,9 +35,7 @@ pub(crate) fn parse_properties(groups: &[String]) -> Result<PropertySets, String
                 property(&mut sets, packet, name, value)?;
             }
             _ => {
-                return Err(
-                    "-D takes PACKET NAME VALUE, or PACKET user-property NAME VALUE".into(),
-                );
+                return Err(words::property_words());
             }
         }
     }
@@ -44,7 +45,7 @@ pub(crate) fn parse_properties(groups: &[String]) -> Result<PropertySets, String
 fn user_properties<'a>(
     sets: &'a mut PropertySets,
     packet: &str,
-) -> Result<&'a mut Vec<(String, String)>, String> {
+) -> Result<&'a mut Vec<(String, String)>, Text> {
     Ok(match packet {
         "connect" => &mut sets.connect.user_properties,
         "publish" => &mut sets.publish.user_properties,
@@ -54,7 +55,7 @@ fn user_properties<'a>(
     })
 }
 
-fn property(sets: &mut PropertySets, packet: &str, name: &str, value: &str) -> Result<(), String> {
+fn property(sets: &mut PropertySets, packet: &str, name: &str, value: &str) -> Result<(), Text> {
     match packet {
         "connect" => connect_property(&mut sets.connect, name, value),
         "publish" if name == "topic-alias" => {
@@ -80,7 +81,7 @@ fn connect_property(
     properties: &mut ConnectProperties,
     name: &str,
     value: &str,
-) -> Result<(), String> {
+) -> Result<(), Text> {
     match name {
         "session-expiry-interval" => properties.session_expiry_secs = Some(number(name, value)?),
         "receive-maximum" => properties.receive_maximum = Some(number(name, value)?),
@@ -104,7 +105,7 @@ fn message_property(
     packet: &str,
     name: &str,
     value: &str,
-) -> Result<(), String> {
+) -> Result<(), Text> {
     match name {
         "payload-format-indicator" => properties.payload_is_utf8 = Some(flag(name, value)?),
         "message-expiry-interval" => properties.message_expiry_secs = Some(number(name, value)?),
@@ -116,33 +117,33 @@ fn message_property(
     Ok(())
 }
 
-fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, String> {
+fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, Text> {
     value
         .parse()
-        .map_err(|_| format!("{name} takes a number in its range, not '{value}'"))
+        .map_err(|_| words::property_number(name, value))
 }
 
-fn flag(name: &str, value: &str) -> Result<bool, String> {
+fn flag(name: &str, value: &str) -> Result<bool, Text> {
     match value {
         "0" => Ok(false),
         "1" => Ok(true),
-        _ => Err(format!("{name} is 0 or 1, not '{value}'")),
+        _ => Err(words::property_flag(name, value)),
     }
 }
 
-fn unknown_packet(packet: &str) -> String {
-    format!("-D {packet}: the packets are connect, publish, subscribe and will")
+fn unknown_packet(packet: &str) -> Text {
+    words::property_packet(packet)
 }
 
-fn unknown_name(packet: &str, name: &str) -> String {
-    format!("-D {packet} {name}: {packet} has no such property")
+fn unknown_name(packet: &str, name: &str) -> Text {
+    words::property_name(packet, name)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(groups: &str) -> Result<PropertySets, String> {
+    fn check(groups: &str) -> Result<PropertySets, Text> {
         let groups = groups.split(", ").map(|group| group.replace(' ', "\0"));
         parse_properties(&groups.collect::<Vec<_>>())
     }

@@ -2,6 +2,9 @@
 //! refused with the reason: silence would leave a script less safe than its author believes.
 
 use clap::Args;
+use columba_speech::Text;
+
+use crate::words;
 
 /// See the [module](self).
 #[derive(Args, Clone, Debug)]
@@ -31,35 +34,21 @@ pub(super) struct RefusedArgs {
 
 impl RefusedArgs {
     /// Says what cannot be done.
-    pub(super) fn check(&self) -> Result<(), String> {
-        let refusals = [
-            (
-                self.ciphers.is_some(),
-                "--ciphers: this client offers the cipher suites of rustls, all of them with \
-                 forward secrecy, and takes no list of OpenSSL's; remove --ciphers",
-            ),
-            (
-                self.psk.is_some() || self.psk_identity.is_some(),
-                "--psk: rustls has no TLS with pre-shared keys; use certificates (--cafile, --cert, \
-                 --key)",
-            ),
-            (
-                self.srv,
-                "-S: this client looks up no SRV records; name the host with -h and the port with -p",
-            ),
-            (
-                self.tls_engine.is_some() || self.tls_engine_kpass_sha1.is_some(),
-                "--tls-engine: engines belong to OpenSSL, and this client uses rustls; give the key \
-                 as a PEM file with --key",
-            ),
-            (
-                self.keyform.as_deref().is_some_and(|form| form != "pem"),
-                "--keyform: keys are read from PEM files only; say pem",
-            ),
-        ];
-        match refusals.iter().find(|(is_asked, _)| *is_asked) {
-            Some((_, sentence)) => Err((*sentence).to_owned()),
-            None => Ok(()),
+    pub(super) fn check(&self) -> Result<(), Text> {
+        let has_engine = self.tls_engine.is_some() || self.tls_engine_kpass_sha1.is_some();
+        let has_form = self.keyform.as_deref().is_some_and(|form| form != "pem");
+        if self.ciphers.is_some() {
+            Err(words::no_ciphers())
+        } else if self.psk.is_some() || self.psk_identity.is_some() {
+            Err(words::no_psk())
+        } else if self.srv {
+            Err(words::no_srv())
+        } else if has_engine {
+            Err(words::no_engine())
+        } else if has_form {
+            Err(words::no_keyform())
+        } else {
+            Ok(())
         }
     }
 }

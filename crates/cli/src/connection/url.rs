@@ -1,6 +1,10 @@
 //! The URL of `-L`.
 
+use columba_doctor::address::url_without_secret;
+use columba_speech::Text;
+
 use crate::admin_client::encoded;
+use crate::words;
 
 /// A server, and perhaps a topic, in one text.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,17 +19,17 @@ pub(crate) struct Url {
 }
 
 impl Url {
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let wrong = |what: &str| format!("'{text}' is not a usable URL: {what}");
+    pub(crate) fn parse(text: &str) -> Result<Self, Text> {
+        let wrong = |what: Text| words::url_unusable(url_without_secret(text), what);
         let (scheme, rest) = text
             .split_once("://")
-            .ok_or_else(|| wrong("it starts with mqtt://, mqtts://, ws:// or wss://"))?;
+            .ok_or_else(|| wrong(words::url_start()))?;
         let (is_tls, is_websocket, default_port) = match scheme {
             "mqtt" => (false, false, 1883),
             "mqtts" => (true, false, 8883),
             "ws" => (false, true, 80),
             "wss" => (true, true, 443),
-            _ => return Err(wrong("the schemes are mqtt, mqtts, ws and wss")),
+            _ => return Err(wrong(words::url_schemes())),
         };
         let (authority, path) = match rest.split_once('/') {
             Some((authority, path)) => (authority, Some(path)),
@@ -43,18 +47,16 @@ impl Url {
         let decode = |part: Option<&str>| match part {
             Some(part) => percent_decoded(part)
                 .map(Some)
-                .ok_or_else(|| wrong("a % stands before two hexadecimal digits")),
+                .ok_or_else(|| wrong(words::url_percent())),
             None => Ok(None),
         };
         let (host, port) = split_port(host_and_port);
         let port = match port {
-            Some(port) => port
-                .parse()
-                .map_err(|_| wrong("the port is a number up to 65535"))?,
+            Some(port) => port.parse().map_err(|_| wrong(words::url_port()))?,
             None => default_port,
         };
         if host.is_empty() {
-            return Err(wrong("there is no host in it"));
+            return Err(wrong(words::url_no_host()));
         }
         let topic = path
             .filter(|path| !is_websocket && !path.is_empty())

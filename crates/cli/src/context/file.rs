@@ -6,15 +6,16 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use columba_doctor::address::url_without_secret;
 use columba_server::config::fault::Place;
 use columba_server::instance::file::{SECRET_MODE, write_atomically};
+use columba_speech::{Language, Param, Text};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::admin_client::check_url;
 use crate::connection::Url;
 use crate::create::quoted;
 use crate::failure::Failure;
+use crate::words;
 
 /// A larger file is no context.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -102,7 +103,8 @@ impl<'de> Deserialize<'de> for Secret {
 
 fn server_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    check_server_url(&text).map_err(serde::de::Error::custom)?;
+    let checked = check_server_url(&text);
+    checked.map_err(|what| serde::de::Error::custom(what.to_string(Language::English)))?;
     Ok(Some(text))
 }
 
@@ -113,13 +115,10 @@ fn api_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>,
 }
 
 /// Whether a text is the URL of a server and nothing more.
-pub(crate) fn check_server_url(text: &str) -> Result<(), String> {
-    match Url::parse(text) {
-        Ok(url) if url.topic.is_some() => Err(
-            "a context names a server, not a topic: end the URL behind host and port".to_owned(),
-        ),
-        Ok(_) => Ok(()),
-        Err(sentence) => Err(sentence.replace(text, &url_without_secret(text))),
+pub(crate) fn check_server_url(text: &str) -> Result<(), Text> {
+    match Url::parse(text)? {
+        url if url.topic.is_some() => Err(words::context_no_topic()),
+        _ => Ok(()),
     }
 }
 
@@ -155,14 +154,15 @@ impl Context {
             );
             Failure::new(format!("{place}: {}", error.message())).faulty()
         })?;
-        context
-            .check()
-            .map_err(|what| Failure::new(format!("{}: {what}", path.display())).faulty())?;
+        context.check().map_err(|what| {
+            let file = path.display().to_string();
+            Failure::new(words::of_file(file, what)).faulty()
+        })?;
         Ok(context)
     }
 
     /// What its parts have to do with each other.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), Text> {
         let pairs = [
             (self.url.is_some() && self.unix.is_some(), "url and unix"),
             (
@@ -176,34 +176,36 @@ impl Context {
             ),
         ];
         if let Some((_, names)) = pairs.iter().find(|(is_wrong, _)| *is_wrong) {
-            return Err(format!("{names} are two ways to say one thing: leave one"));
+            return Err(words::context_two_ways(*names));
         }
         if self.cert.is_some() != self.key.is_some() {
-            return Err("cert and key belong together: name both".to_owned());
+            return Err(words::context_needs_both());
         }
         let has_user = self.user.is_some() || self.url.as_deref().is_some_and(has_user);
         if !has_user && (self.password.is_some() || self.password_file.is_some()) {
-            return Err("there is a password without a user".to_owned());
+            return Err(words::context_needs_user());
         }
         if self.url.is_none() && self.unix.is_none() && self.api.is_none() && self.dir.is_none() {
-            return Err("it names no server: give it url, unix, api or dir".to_owned());
+            return Err(words::context_empty());
         }
         Ok(())
     }
 
     /// Writes it so that only its owner can read it.
     pub(crate) fn write(&self, path: &Path) -> Result<(), Failure> {
-        let failed = |error: &dyn fmt::Display| {
-            Failure::new(format!("cannot write {}: {error}", path.display()))
-                .fix("check the permissions of its directory")
+        let failed = |error: Param| {
+            let file = path.display().to_string();
+            Failure::new(words::unwritable(file, error)).fix(words::check_permissions())
         };
-        let text = toml::to_string(self).map_err(|error| failed(&error))?;
+        let text = toml::to_string(self).map_err(|error| failed(error.to_string().into()))?;
         if let Some(dir) = path.parent() {
             let mut builder = fs::DirBuilder::new();
             builder.recursive(true).mode(0o700);
-            builder.create(dir).map_err(|error| failed(&error))?;
+            let made = builder.create(dir);
+            made.map_err(|error| failed(words::system(&error)))?;
         }
-        write_atomically(path, &text, SECRET_MODE).map_err(|error| failed(&error))
+        let written = write_atomically(path, &text, SECRET_MODE);
+        written.map_err(|error| failed(words::system(&error)))
     }
 
     /// The password, from wherever it is.
@@ -241,10 +243,8 @@ fn check_mode(path: &Path) -> Result<(), Failure> {
     if mode & 0o077 == 0 {
         return Ok(());
     }
-    let what = format!(
-        "other users may read or change {}, which can hold a password (mode {mode:04o})",
-        path.display()
-    );
+    let file = path.display().to_string();
+    let what = words::context_open_to_others(file, format!("{mode:04o}"));
     Err(Failure::new(what)
         .fix(format!("chmod 600 {}", quoted(path)))
         .faulty())
@@ -262,8 +262,10 @@ fn read_text(path: &Path, bytes_max: u64) -> Result<String, Failure> {
         }
         Ok(text)
     };
-    read()
-        .map_err(|error| Failure::new(format!("cannot read {}: {error}", path.display())).faulty())
+    read().map_err(|error| {
+        let file = path.display().to_string();
+        Failure::new(words::unreadable(file, words::system(&error))).faulty()
+    })
 }
 
 #[cfg(test)]

@@ -3,14 +3,16 @@
 use std::env;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use columba_server::config::fault::closest;
 use columba_server::instance::file::{PLAIN_MODE, write_atomically};
+use columba_speech::Param;
 
 use super::file::Context;
 use crate::failure::Failure;
 use crate::mosquitto;
+use crate::words;
 
 /// Names the context of a command, as `--context` does.
 pub(super) const VARIABLE: &str = "COLUMBA_CONTEXT";
@@ -48,9 +50,8 @@ pub(crate) fn choose(named: Option<&str>, names_server: bool) -> Result<Option<C
         (None, Err(_)) => match in_use()? {
             Some(name) if path_of(&name)?.exists() => name,
             Some(name) => {
-                let what = format!("the context in use, `{name}`, is gone");
-                let fix = "columba context use NAME, or columba context use --none";
-                return Err(Failure::new(what).fix(fix).faulty());
+                let what = words::context_gone(name);
+                return Err(Failure::new(what).fix(words::context_choose()).faulty());
             }
             None => return Ok(None),
         },
@@ -75,15 +76,11 @@ pub(super) fn load(name: &str) -> Result<Context, Failure> {
 pub(super) fn unknown(name: &str) -> Failure {
     let known = names().unwrap_or_default();
     let fix = match closest(name, known.iter().map(String::as_str)) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if known.is_empty() => {
-            format!("make it: columba context add {name} --url mqtt://HOST")
-        }
-        None => format!("the contexts are: {}", known.join(", ")),
+        Some(near) => words::context_near(near),
+        None if known.is_empty() => words::context_make(name),
+        None => words::contexts_known(Param::list(known)),
     };
-    Failure::new(format!("there is no context `{name}`"))
-        .fix(fix)
-        .faulty()
+    Failure::new(words::context_unknown(name)).fix(fix).faulty()
 }
 
 /// The file of a context.
@@ -94,10 +91,8 @@ pub(super) fn path_of(name: &str) -> Result<PathBuf, Failure> {
         && !name.starts_with(['.', '-'])
         && name.chars().all(is_fitting);
     if !is_name {
-        return Err(Failure::new(format!("`{name}` is no name of a context"))
-            .fix(format!(
-                "use letters, digits, `-`, `_` and `.`, {NAME_BYTES_MAX} bytes at most"
-            ))
+        return Err(Failure::new(words::context_bad_name(name))
+            .fix(words::context_good_name(NAME_BYTES_MAX))
             .faulty());
     }
     Ok(directory()?.join("contexts").join(format!("{name}.toml")))
@@ -106,8 +101,7 @@ pub(super) fn path_of(name: &str) -> Result<PathBuf, Failure> {
 /// All names, in order.
 pub(super) fn names() -> Result<Vec<String>, Failure> {
     let dir = directory()?.join("contexts");
-    let failed =
-        |error: io::Error| Failure::new(format!("cannot read {}: {error}", dir.display())).faulty();
+    let failed = |error: io::Error| unreadable(&dir, &error).faulty();
     let entries = match fs::read_dir(&dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -135,12 +129,9 @@ pub(super) fn in_use() -> Result<Option<String>, Failure> {
     match fs::read_to_string(&path) {
         Ok(text) => Ok(Some(text.trim().to_owned()).filter(|name| !name.is_empty())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Failure::new(format!(
-            "cannot tell which context is in use: {}: {error}",
-            path.display()
-        ))
-        .fix("columba context use NAME, or set COLUMBA_CONTEXT")
-        .faulty()),
+        Err(error) => Err(unreadable(&path, &error)
+            .fix(words::context_choose())
+            .faulty()),
     }
 }
 
@@ -155,9 +146,14 @@ pub(super) fn set_in_use(name: Option<&str>) -> Result<(), Failure> {
         },
     };
     written.map_err(|error| {
-        Failure::new(format!("cannot change {}: {error}", path.display()))
-            .fix("check the permissions of its directory")
+        let file = path.display().to_string();
+        Failure::new(words::unwritable(file, words::system(&error))).fix(words::check_permissions())
     })
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failure {
+    let file = path.display().to_string();
+    Failure::new(words::unreadable(file, words::system(error)))
 }
 
 fn in_use_file() -> Result<PathBuf, Failure> {

@@ -13,10 +13,10 @@ use super::{PublishArgs, publish};
 use crate::admin_client::{AdminClient, encoded};
 use crate::connection::{Talk, Trouble, run_to_code};
 use crate::failure::{Failure, print};
-use crate::texts;
 use crate::trace::ledger::{Ledger, Look};
 use crate::trace::read;
 use crate::why::{CANNOT_TELL, FAULT_FOUND, WAITING};
+use crate::{texts, words};
 
 /// How long nothing must have come of a message whose copies have come to an end: those of all shards come
 /// in one go.
@@ -43,7 +43,7 @@ pub(super) struct Sender {
 pub(super) fn run(args: PublishArgs) -> ExitCode {
     let talk = args.connection.talk();
     let usage = |trouble: Trouble| {
-        talk.error(&trouble.sentence);
+        talk.error(trouble.sentence);
         ExitCode::from(trouble.exit)
     };
     let plan = match args.connection.plan() {
@@ -51,9 +51,9 @@ pub(super) fn run(args: PublishArgs) -> ExitCode {
         Err(trouble) => return usage(trouble),
     };
     let Some(topic) = args.topic.clone().or_else(|| plan.url_topic.clone()) else {
-        return usage(Trouble::usage("there is no topic: add -t TOPIC"));
+        return usage(Trouble::usage(words::no_topic()));
     };
-    let (language, patience) = (args.api.language(), args.why_for);
+    let (language, patience) = (args.connection.language(), args.why_for);
     let begun = args.api.client(&args.connection);
     let begun = begun.and_then(|client| Follower::begin(client, topic, patience));
     let follower = begun.map_err(|failure| tell_failure(talk, &failure)).ok();
@@ -77,7 +77,7 @@ pub(super) fn run(args: PublishArgs) -> ExitCode {
 
 fn tell_failure(talk: Talk, failure: &Failure) {
     let why = failure.sentence();
-    talk.warning(&format!("cannot tell what becomes of the message: {why}"));
+    talk.warning(words::fate_untold(why));
 }
 
 /// Follows a message by a trace of its topic, which ends with it.

@@ -60,7 +60,7 @@ impl OutputArgs {
                 let now = jiff::ZonedDateTime::now();
                 if let Err(sentence) = format.write(incoming, &now, self.pretty, line) {
                     // What the format says before is printed all the same, as Mosquitto does.
-                    talk.error(&sentence);
+                    talk.error(sentence);
                 }
             }
             None if self.json => self.write_json(incoming, talk, line),
@@ -88,7 +88,7 @@ impl OutputArgs {
         let decoding = self.decode.filter(|_| !message.payload.is_empty())?;
         let decoded = decode(decoding, message);
         if let Some(fault) = decoded.fault {
-            talk.error(&fault);
+            talk.error(fault);
         }
         Some(decoded.shown)
     }

@@ -5,10 +5,13 @@ use std::time::Duration;
 use columba_client::Message;
 use columba_client::driver::Client;
 use columba_codec::QoS;
+use columba_speech::Text;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+
+use crate::words;
 
 /// Topics that may wait. Retained messages come as fast as the server sends them, and are removed
 /// as fast as it answers.
@@ -36,7 +39,7 @@ impl Removals {
 
     /// Removes the message of this topic as soon as the connection takes it. Returns what to tell
     /// when it does not get its turn.
-    pub(super) fn push(&mut self, topic: &str) -> Option<String> {
+    pub(super) fn push(&mut self, topic: &str) -> Option<Text> {
         match self.topics.try_send(topic.to_owned()) {
             Ok(()) => None,
             // The connection is over, which is told by itself.
@@ -45,10 +48,7 @@ impl Removals {
             Err(TrySendError::Full(topic)) => {
                 self.is_full_told = true;
                 let waiting = self.topics.max_capacity();
-                Some(format!(
-                    "cannot remove '{topic}' and others: {waiting} removals wait for the server; \
-                     run it again for the rest"
-                ))
+                Some(words::removals_full(topic, waiting))
             }
         }
     }
@@ -90,6 +90,7 @@ mod tests {
         };
         assert_eq!([removals.push("a"), removals.push("b")], [None, None]);
         let told = removals.push("c").expect("no room");
+        let told = told.to_string(columba_speech::Language::English);
         assert!(
             told.contains("cannot remove 'c' and others: 2 removals"),
             "{told}"

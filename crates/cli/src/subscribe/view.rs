@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use columba_client::Incoming;
+use columba_speech::Param;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::count::Counts;
@@ -109,8 +110,10 @@ impl Show {
         self.view.on_tick()
     }
 
-    pub(super) fn warn(&mut self, talk: Talk, sentence: &str) {
-        if !self.view.takes_sentence(sentence) {
+    pub(super) fn warn(&mut self, talk: Talk, sentence: impl Into<Param>) {
+        let sentence = sentence.into();
+        let shown = sentence.to_string(talk.language);
+        if !self.view.takes_sentence(&shown) {
             talk.warning(sentence);
         }
     }

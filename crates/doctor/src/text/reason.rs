@@ -69,7 +69,8 @@ pub fn words_v3(code: u8, reason: ReasonCode) -> Text {
     reason_with_code(code.to_string(), name(reason))
 }
 
-fn name(reason: ReasonCode) -> Text {
+/// A reason in words, without its number.
+pub fn name(reason: ReasonCode) -> Text {
     match reason {
         ReasonCode::Success => success(),
         ReasonCode::GrantedQos1 => granted_qos_1(),

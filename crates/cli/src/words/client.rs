@@ -1,0 +1,350 @@
+//! What the client library says, in words. Its English is the library's own.
+
+use std::io;
+
+use columba_client::driver::ConnectError;
+use columba_client::{CloseCause, Failure, Violation};
+use columba_codec::TopicFault;
+use columba_speech::{Language, Param, Text};
+
+use super::refusal::{disconnected, refused_connection};
+use super::{system, with_fix};
+
+columba_speech::catalogue! {
+    /// All sentences.
+    pub(super) ALL;
+
+    /// What the library alone has words for.
+    other(what) { en: "{what}", zh: "{what}" }
+
+    no_way(address, why) { en: "cannot connect to {address}: {why}", zh: "无法连接 {address}：{why}" }
+    no_way_through(address, proxy, why) {
+        en: "cannot connect to {address} through the proxy {proxy}: {why}",
+        zh: "无法经代理 {proxy} 连接 {address}：{why}",
+    }
+    no_tls(address, why) { en: "no TLS connection to {address}: {why}", zh: "无法与 {address} 建立 TLS 连接：{why}" }
+    no_websocket(address, why) {
+        en: "no WebSocket connection to {address}: {why}", zh: "无法与 {address} 建立 WebSocket 连接：{why}",
+    }
+    no_answer() {
+        en: "no answer in time; check host, port and firewall", zh: "超时无应答；请检查主机、端口和防火墙",
+    }
+    nobody_listens() {
+        en: "no server listens there, check host and port", zh: "那里没有服务器在监听，请检查主机和端口",
+    }
+    check_socket() { en: "check the path of the socket", zh: "请检查套接字的路径" }
+    may_not_open() { en: "this user may not open it", zh: "当前用户无权打开它" }
+    check_firewall() { en: "check host, port and firewall", zh: "请检查主机、端口和防火墙" }
+
+    requested() { en: "disconnected", zh: "已断开" }
+    bad_options(why) { en: "cannot connect: {why}", zh: "无法连接：{why}" }
+    lost_before_accepted() {
+        en: "the server closed the connection without an answer to CONNECT; check that host and port are those of an MQTT server, and of the same kind (TLS or not)",
+        zh: "服务器没有应答 CONNECT 就关闭了连接；请检查主机和端口是否属于 MQTT 服务器，以及是否都用（或都不用）TLS",
+    }
+    lost() {
+        en: "the connection was lost without a DISCONNECT from the server",
+        zh: "连接中断，服务器没有发送 DISCONNECT",
+    }
+    connect_timeout() {
+        en: "the server did not answer CONNECT in time", zh: "服务器没有及时应答 CONNECT",
+    }
+    ping_timeout() {
+        en: "the server no longer answers (no PINGRESP in time)",
+        zh: "服务器不再应答（没有及时收到 PINGRESP）",
+    }
+    malformed(version, error) {
+        en: "the server sent what is not MQTT {version}: {error}",
+        zh: "服务器发来的不是 MQTT {version} 报文：{error}",
+    }
+    authentication(why) {
+        en: "authentication failed on this side: {why}", zh: "本端认证失败：{why}",
+    }
+    violated(how) { en: "the server broke the protocol: {how}", zh: "服务器违反了协议：{how}" }
+
+    unexpected_packet() {
+        en: "it sent a packet that has no place here", zh: "发来了此处不应出现的报文",
+    }
+    session_present() {
+        en: "it continues a session although a clean start was asked for",
+        zh: "要求全新会话，它却继续了旧会话",
+    }
+    wrong_acknowledgement() {
+        en: "it acknowledged a packet id with the wrong kind of packet",
+        zh: "用错误类型的报文确认了报文标识符",
+    }
+    code_count() {
+        en: "it answered with another number of codes than there were filters",
+        zh: "返回码的个数与过滤器的个数不符",
+    }
+    receive_maximum() {
+        en: "it sent more unacknowledged messages than the client takes",
+        zh: "未确认的消息超出了客户端的接收窗口",
+    }
+    authentication_method() {
+        en: "it authenticates by another method than it was asked for",
+        zh: "使用了与要求不同的认证方法",
+    }
+    alias_above() {
+        en: "it used a topic alias above the client's maximum", zh: "使用的主题别名超出了客户端的上限",
+    }
+    alias_unknown() {
+        en: "it used a topic alias that stands for no topic", zh: "使用了没有对应主题的主题别名",
+    }
+
+    not_connected() { en: "there is no connection", zh: "没有连接" }
+    connection_lost() {
+        en: "the connection ended before the server answered; whether it took effect is unknown",
+        zh: "服务器应答之前连接已中断；不知道是否生效",
+    }
+    session_lost() {
+        en: "the server has no session of this client any more; whether the message arrived is unknown",
+        zh: "服务器上已没有该客户端的会话；不知道消息是否送达",
+    }
+    backlog_full(messages) {
+        en: "{messages} messages already wait to be sent", zh: "已有 {messages} 条消息等待发送",
+    }
+    too_many_subscriptions(count) {
+        en: "this client already has {count} subscriptions, its own limit; unsubscribe or raise it",
+        zh: "该客户端已有 {count} 个订阅，达到自身上限；请取消一些订阅或提高上限",
+    }
+    no_packet_id() {
+        en: "all 65,535 packet ids are in use", zh: "65,535 个报文标识符均已占用",
+    }
+    no_filters() { en: "there is no topic filter", zh: "缺少主题过滤器" }
+    needs_version_5(what) { en: "{what} needs MQTT 5", zh: "{what} 需要 MQTT 5" }
+    message_property() { en: "a message property", zh: "消息属性" }
+    subscription_option() {
+        en: "a subscription option other than the QoS", zh: "QoS 以外的订阅选项",
+    }
+    subscribe_property() { en: "a property of SUBSCRIBE", zh: "SUBSCRIBE 的属性" }
+    unsubscribe_property() { en: "a property of UNSUBSCRIBE", zh: "UNSUBSCRIBE 的属性" }
+    connect_property() {
+        en: "a property of CONNECT or of the Will", zh: "CONNECT 或遗嘱的属性",
+    }
+    bare_password() {
+        en: "a password without a user name", zh: "没有用户名的密码",
+    }
+    packet_too_large(size, limit) {
+        en: "the packet has {size} bytes and the server takes {limit}",
+        zh: "报文有 {size} 字节，服务器最多接收 {limit} 字节",
+    }
+    qos_above(qos) {
+        en: "the server takes messages up to QoS {qos}", zh: "服务器最高接受 QoS {qos} 的消息",
+    }
+    retain_not_available() {
+        en: "the server keeps no retained messages", zh: "服务器不支持保留消息",
+    }
+    not_available(what) {
+        en: "the server said when connecting that {what} is not available",
+        zh: "服务器在连接时声明不支持 {what}",
+    }
+
+    topic_empty() { en: "a topic has at least one character", zh: "主题至少有一个字符" }
+    topic_nul() { en: "a topic never holds U+0000", zh: "主题中不能有 U+0000" }
+    topic_too_long() { en: "a topic has at most 65,535 bytes", zh: "主题最多 65,535 字节" }
+    wildcard_in_name() {
+        en: "a topic to publish to has no wildcard (+ or #)", zh: "发布的主题中不能有通配符（+ 或 #）",
+    }
+    hash_not_last() {
+        en: "# stands alone in the last level of a topic filter", zh: "# 只能单独作为主题过滤器的最后一级",
+    }
+    wildcard_in_level() {
+        en: "a wildcard fills a whole level of a topic filter", zh: "通配符必须占据主题过滤器的一整级",
+    }
+    share() {
+        en: "a shared subscription is $share/NAME/FILTER, and NAME has no + or #",
+        zh: "共享订阅的格式是 $share/名称/过滤器，名称中不能有 + 或 #",
+    }
+}
+
+/// Why there is no connection.
+pub(crate) fn connect(error: &ConnectError) -> Text {
+    match error {
+        ConnectError::Transport { address, source } => no_way(
+            address.as_str(),
+            with_advice(source, transport_advice(source)),
+        ),
+        ConnectError::Proxy {
+            address,
+            proxy,
+            message,
+        } => no_way_through(address.as_str(), proxy.as_str(), message.as_str()),
+        // What TLS says is for those who know TLS, and its advice names options.
+        ConnectError::Tls { address, .. } => no_tls(address.as_str(), after(error, address)),
+        ConnectError::WebSocket { address, message } => {
+            no_websocket(address.as_str(), message.as_str())
+        }
+        ConnectError::Timeout { address } => no_way(address.as_str(), no_answer()),
+        ConnectError::Mqtt(cause) => close(cause),
+        _ => other(error.to_string()),
+    }
+}
+
+/// What the library says behind an address.
+fn after(error: &ConnectError, address: &str) -> String {
+    let text = error.to_string();
+    match text.split_once(&format!("{address}: ")) {
+        Some((_, rest)) => rest.to_owned(),
+        None => text,
+    }
+}
+
+fn with_advice(error: &io::Error, advice: Option<Text>) -> Param {
+    match advice {
+        Some(advice) => with_fix(system(error), advice).into(),
+        None => system(error),
+    }
+}
+
+fn transport_advice(error: &io::Error) -> Option<Text> {
+    Some(match error.kind() {
+        io::ErrorKind::ConnectionRefused => nobody_listens(),
+        io::ErrorKind::NotFound => check_socket(),
+        io::ErrorKind::PermissionDenied => may_not_open(),
+        io::ErrorKind::TimedOut => check_firewall(),
+        _ => return None,
+    })
+}
+
+/// Why a connection ended.
+pub(crate) fn close(cause: &CloseCause) -> Text {
+    match cause {
+        CloseCause::Requested => requested(),
+        CloseCause::Options(why) => bad_options(failure(why)),
+        CloseCause::Refused { answer, version } => refused_connection(answer, *version),
+        CloseCause::ByServer(answer) => disconnected(answer),
+        CloseCause::LostBeforeAccepted => lost_before_accepted(),
+        CloseCause::Lost => lost(),
+        CloseCause::ConnectTimeout => connect_timeout(),
+        CloseCause::PingTimeout => ping_timeout(),
+        CloseCause::Malformed { error, version } => {
+            malformed(version.to_string(), error.to_string())
+        }
+        CloseCause::Authentication(why) => authentication(why.as_str()),
+        CloseCause::Violation(how) => violated(violation(*how)),
+        _ => other(cause.to_string()),
+    }
+}
+
+fn violation(how: Violation) -> Text {
+    match how {
+        Violation::UnexpectedPacket => unexpected_packet(),
+        Violation::SessionPresent => session_present(),
+        Violation::WrongAcknowledgement => wrong_acknowledgement(),
+        Violation::CodeCount => code_count(),
+        Violation::ReceiveMaximum => receive_maximum(),
+        Violation::AuthenticationMethod => authentication_method(),
+        Violation::TopicAliasAboveMaximum => alias_above(),
+        Violation::TopicAliasUnknown => alias_unknown(),
+        _ => other(how.to_string()),
+    }
+}
+
+/// Why a request was not carried out.
+pub(crate) fn failure(why: &Failure) -> Text {
+    match why {
+        Failure::NotConnected => not_connected(),
+        Failure::ConnectionLost => connection_lost(),
+        Failure::SessionLost => session_lost(),
+        Failure::BacklogFull(messages) => backlog_full(*messages),
+        Failure::TooManySubscriptions(count) => too_many_subscriptions(*count),
+        Failure::NoPacketId => no_packet_id(),
+        Failure::Topic(fault) => topic(*fault),
+        Failure::NoFilters => no_filters(),
+        Failure::NeedsVersion5(what) => needs_version_5(newer(what)),
+        Failure::PacketTooLarge { size, limit } => packet_too_large(*size, *limit),
+        Failure::QosAbove(qos) => qos_above(qos.as_u8()),
+        Failure::RetainNotAvailable => retain_not_available(),
+        Failure::NotAvailable(what) => not_available(what.to_string()),
+        _ => other(why.to_string()),
+    }
+}
+
+/// What MQTT 3 does not have, by the library's name for it.
+fn newer(what: &str) -> Param {
+    let known = [
+        message_property(),
+        subscription_option(),
+        subscribe_property(),
+        unsubscribe_property(),
+        connect_property(),
+        bare_password(),
+    ];
+    let found = known
+        .into_iter()
+        .find(|text| text.to_string(Language::English) == what);
+    found.map_or_else(|| Param::from(what), Param::from)
+}
+
+fn topic(fault: TopicFault) -> Text {
+    match fault {
+        TopicFault::Empty => topic_empty(),
+        TopicFault::Nul => topic_nul(),
+        TopicFault::TooLong => topic_too_long(),
+        TopicFault::WildcardInName => wildcard_in_name(),
+        TopicFault::HashNotLast => hash_not_last(),
+        TopicFault::WildcardInLevel => wildcard_in_level(),
+        TopicFault::Share => share(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use columba_codec::QoS;
+    use columba_speech::Language::English;
+
+    #[test]
+    fn english_is_what_the_library_says() {
+        for why in [
+            Failure::NotConnected,
+            Failure::ConnectionLost,
+            Failure::SessionLost,
+            Failure::BacklogFull(1),
+            Failure::TooManySubscriptions(2),
+            Failure::NoPacketId,
+            Failure::Topic(TopicFault::WildcardInName),
+            Failure::Topic(TopicFault::HashNotLast),
+            Failure::Topic(TopicFault::Share),
+            Failure::NoFilters,
+            Failure::NeedsVersion5("it"),
+            Failure::NoAuthenticationMethod,
+            Failure::PacketTooLarge { size: 3, limit: 2 },
+            Failure::QosAbove(QoS::AtLeastOnce),
+            Failure::RetainNotAvailable,
+        ] {
+            assert_eq!(failure(&why).to_string(English), why.to_string());
+            let cause = CloseCause::Options(why);
+            assert_eq!(close(&cause).to_string(English), cause.to_string());
+        }
+        for how in [
+            Violation::UnexpectedPacket,
+            Violation::SessionPresent,
+            Violation::WrongAcknowledgement,
+            Violation::CodeCount,
+            Violation::ReceiveMaximum,
+            Violation::AuthenticationMethod,
+            Violation::TopicAliasAboveMaximum,
+            Violation::TopicAliasUnknown,
+        ] {
+            let cause = CloseCause::Violation(how);
+            assert_eq!(close(&cause).to_string(English), cause.to_string());
+        }
+        for cause in [
+            CloseCause::Requested,
+            CloseCause::LostBeforeAccepted,
+            CloseCause::Lost,
+            CloseCause::ConnectTimeout,
+            CloseCause::PingTimeout,
+        ] {
+            assert_eq!(close(&cause).to_string(English), cause.to_string());
+        }
+        let (address, source) = ("h:1".to_owned(), io::Error::from_raw_os_error(111));
+        let transport = ConnectError::Transport { address, source };
+        let address = "h:1".to_owned();
+        for error in [transport, ConnectError::Timeout { address }] {
+            assert_eq!(connect(&error).to_string(English), error.to_string());
+        }
+    }
+}

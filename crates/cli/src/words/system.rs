@@ -1,0 +1,91 @@
+//! What the operating system says of files and connections.
+
+use std::io::{self, ErrorKind};
+
+use columba_speech::{Param, Text};
+
+columba_speech::catalogue! {
+    /// All sentences.
+    pub(super) ALL;
+
+    with_number(what, number) { en: "{what} (os error {number})", zh: "{what}（系统错误 {number}）" }
+    connection_refused() { en: "Connection refused", zh: "连接被拒绝" }
+    connection_reset() { en: "Connection reset by peer", zh: "连接被对方重置" }
+    not_found() { en: "No such file or directory", zh: "没有那个文件或目录" }
+    permission_denied() { en: "Permission denied", zh: "权限不足" }
+    is_a_directory() { en: "Is a directory", zh: "是一个目录" }
+    not_a_directory() { en: "Not a directory", zh: "不是目录" }
+    timed_out() { en: "Connection timed out", zh: "连接超时" }
+    host_unreachable() { en: "No route to host", zh: "没有到主机的路由" }
+    network_unreachable() { en: "Network is unreachable", zh: "网络不可达" }
+    broken_pipe() { en: "Broken pipe", zh: "管道已断开" }
+    no_space() { en: "No space left on device", zh: "设备上没有剩余空间" }
+    lookup(detail) {
+        en: "failed to lookup address information: {detail}", zh: "无法解析主机名：{detail}",
+    }
+    name_unknown() { en: "Name or service not known", zh: "未知的名称" }
+    no_lookup_now() { en: "Temporary failure in name resolution", zh: "域名解析暂时失败" }
+}
+
+/// What the standard library puts before what the resolver says.
+const LOOKUP: &str = "failed to lookup address information: ";
+
+/// An error in words; what has none here stays as the system says it.
+pub(crate) fn system(error: &io::Error) -> Param {
+    let text = error.to_string();
+    if let Some(detail) = text.strip_prefix(LOOKUP) {
+        let known = [name_unknown(), no_lookup_now()];
+        let found = known.into_iter().find(|text| english(text) == detail);
+        return lookup(found.map_or_else(|| Param::from(detail), Param::from)).into();
+    }
+    let (Some(what), Some(number)) = (of_kind(error.kind()), error.raw_os_error()) else {
+        return text.into();
+    };
+    with_number(what, number.to_string()).into()
+}
+
+fn english(text: &Text) -> String {
+    text.to_string(columba_speech::Language::English)
+}
+
+fn of_kind(kind: ErrorKind) -> Option<Text> {
+    Some(match kind {
+        ErrorKind::ConnectionRefused => connection_refused(),
+        ErrorKind::ConnectionReset => connection_reset(),
+        ErrorKind::NotFound => not_found(),
+        ErrorKind::PermissionDenied => permission_denied(),
+        ErrorKind::IsADirectory => is_a_directory(),
+        ErrorKind::NotADirectory => not_a_directory(),
+        ErrorKind::TimedOut => timed_out(),
+        ErrorKind::HostUnreachable => host_unreachable(),
+        ErrorKind::NetworkUnreachable => network_unreachable(),
+        ErrorKind::BrokenPipe => broken_pipe(),
+        ErrorKind::StorageFull => no_space(),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use columba_speech::Language;
+
+    #[test]
+    fn english_is_what_the_system_says() {
+        for number in [1, 2, 13, 20, 21, 28, 32, 101, 104, 110, 111, 113] {
+            let error = io::Error::from_raw_os_error(number);
+            // EPERM and EACCES are of one kind and have different words.
+            if number != 1 {
+                let said = system(&error).to_string(Language::English);
+                assert_eq!(said, error.to_string());
+                let said = system(&error).to_string(Language::Chinese);
+                assert!(said.ends_with(&format!("（系统错误 {number}）")), "{said}");
+            }
+        }
+        let error = io::Error::other(format!("{LOOKUP}Name or service not known"));
+        assert_eq!(
+            system(&error).to_string(Language::Chinese),
+            "无法解析主机名：未知的名称"
+        );
+    }
+}
