@@ -12,6 +12,8 @@ use crate::failure::{EXIT_FAULTY, count_of, print, say, show_faults};
 ///
 /// Exits with 0 if the broker would start with these files (warnings do not count), with 2 if not.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n\
+\x20 columba check /srv/mqtt && systemctl reload columba")]
 pub struct CheckArgs {
     /// Directory of the instance
     #[arg(value_name = "DIR", default_value = ".")]

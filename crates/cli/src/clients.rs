@@ -26,6 +26,9 @@ pub enum Output {
 /// With a client id: all about it as JSON, connected or not: its session, its subscriptions, its
 /// messages in flight, and what it waits for.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n\
+\x20 columba clients --sort queued            # whose messages pile up?\n\
+\x20 columba clients lamp-1")]
 pub struct ClientsArgs {
     /// Client id
     #[arg(value_name = "CLIENT", conflicts_with_all = ["filter", "sort", "waiting_on", "sessions"])]
@@ -51,6 +54,8 @@ pub struct ClientsArgs {
 
 /// List retained messages
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n\
+\x20 columba retained 'home/#'")]
 pub struct RetainedArgs {
     /// Topic filter; all topics but those that start with $ without it
     #[arg(value_name = "FILTER", default_value = "#")]

@@ -38,46 +38,53 @@ const EXIT_TLS: u8 = 8;
 const EXIT_SYSTEM: u8 = 14;
 const EXIT_LOOKUP: u8 = 15;
 
+/// Groups of options in the help.
+pub(crate) const SERVER: &str = "Server";
+const CLIENT: &str = "Client and session";
+const TLS: &str = "TLS";
+const WILL: &str = "Will";
+const TALK: &str = "Other";
+
 /// How to reach the server and as whom.
 #[derive(Args, Clone, Debug)]
 #[command(disable_help_flag = true, disable_version_flag = true)]
 pub(crate) struct ConnectionArgs {
     /// Host to connect to [default: that of the context, or localhost]
-    #[arg(short = 'h', long, value_name = "HOST", allow_hyphen_values = true)]
+    #[arg(help_heading = SERVER, short = 'h', long, value_name = "HOST", allow_hyphen_values = true)]
     host: Option<String>,
     /// Port to connect to [default: 1883, or 8883 with TLS]
-    #[arg(short, long)]
+    #[arg(help_heading = SERVER, short, long)]
     port: Option<u16>,
     /// Everything in one: mqtt[s]|ws[s]://[USER[:PASSWORD]@]HOST[:PORT][/TOPIC]
     ///
     /// With ws and wss the path is that of the WebSocket, not a topic.
-    #[arg(short = 'L', long, value_name = "URL")]
+    #[arg(help_heading = SERVER, short = 'L', long, value_name = "URL")]
     url: Option<String>,
     /// Unix socket to connect to
-    #[arg(long, value_name = "PATH")]
+    #[arg(help_heading = SERVER, long, value_name = "PATH")]
     unix: Option<PathBuf>,
     /// Take server, user and certificates from this context; see `columba context`
-    #[arg(long, value_name = "NAME")]
+    #[arg(help_heading = SERVER, long, value_name = "NAME")]
     context: Option<String>,
     /// Connect over WebSocket
-    #[arg(long)]
+    #[arg(help_heading = SERVER, long)]
     ws: bool,
     /// User name
-    #[arg(short = 'u', long, allow_hyphen_values = true)]
+    #[arg(help_heading = CLIENT, short = 'u', long, allow_hyphen_values = true)]
     username: Option<String>,
     /// Password
-    #[arg(
+    #[arg(help_heading = CLIENT,
         short = 'P',
         long = "pw",
         value_name = "PASSWORD",
         allow_hyphen_values = true
     )]
     password: Option<OsString>,
-    /// Client id [default: the server makes one up]
-    #[arg(short = 'i', long, allow_hyphen_values = true)]
+    /// Client id; each client needs its own [default: the server makes one up]
+    #[arg(help_heading = CLIENT, short = 'i', long, allow_hyphen_values = true)]
     id: Option<String>,
     /// Client id made from this and the process id
-    #[arg(
+    #[arg(help_heading = CLIENT,
         short = 'I',
         long,
         value_name = "PREFIX",
@@ -86,23 +93,23 @@ pub(crate) struct ConnectionArgs {
     )]
     id_prefix: Option<String>,
     /// Keep alive in seconds; 0 turns it off
-    #[arg(short = 'k', long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(help_heading = CLIENT, short = 'k', long, value_name = "SECONDS", default_value_t = 60)]
     keepalive: u16,
     /// Protocol version: 31, 311, 5 (or mqttv31, mqttv311, mqttv5)
     ///
     /// Without it: 5, and 3.1.1 if the server does not know 5, because only MQTT 5 says why a
     /// message was refused. Called as mosquitto_pub or mosquitto_sub: 3.1.1, or 5 if -D or -x asks
     /// for something that only 5 has.
-    #[arg(short = 'V', long, value_name = "VERSION", value_parser = parse_version)]
+    #[arg(help_heading = CLIENT, short = 'V', long, value_name = "VERSION", value_parser = parse_version)]
     protocol_version: Option<Version>,
     /// Keep the session on the server when leaving, and go on with one that is there; needs -i
-    #[arg(short = 'c', long)]
+    #[arg(help_heading = CLIENT, short = 'c', long)]
     disable_clean_session: bool,
-    /// Seconds that the server keeps the session (MQTT 5); -1 or ∞ for ever
-    #[arg(short = 'x', long, value_name = "SECONDS", value_parser = parse_expiry, allow_hyphen_values = true)]
+    /// Seconds that the server keeps the session after the end (MQTT 5); -1 or ∞ for ever
+    #[arg(help_heading = CLIENT, short = 'x', long, value_name = "SECONDS", value_parser = parse_expiry, allow_hyphen_values = true)]
     session_expiry_interval: Option<u32>,
     /// Most messages in flight at QoS 1 and 2
-    #[arg(
+    #[arg(help_heading = CLIENT,
         short = 'M',
         long = "max-inflight",
         value_name = "COUNT",
@@ -110,8 +117,11 @@ pub(crate) struct ConnectionArgs {
         default_value_t = 20
     )]
     max_inflight: u16,
-    /// Property of a packet (MQTT 5): connect|publish|subscribe|will NAME VALUE [VALUE]
-    #[arg(
+    /// Property of a packet (MQTT 5), such as -D publish content-type text/plain; may be repeated
+    ///
+    /// PACKET is connect, publish, subscribe, unsubscribe, disconnect or will. A user property has two
+    /// values, its name and its value: -D publish user-property colour red.
+    #[arg(help_heading = CLIENT,
         short = 'D',
         long = "property",
         value_name = "PACKET NAME VALUE [VALUE]",
@@ -119,50 +129,38 @@ pub(crate) struct ConnectionArgs {
         action = clap::ArgAction::Append
     )]
     properties: Vec<String>,
-    /// Language of errors and warnings: en or zh [default: COLUMBA_LANG, LC_ALL or LANG]
-    #[arg(long, value_name = "LANG", value_parser = parse_language)]
-    lang: Option<Language>,
-    /// Say on stderr what happens
-    #[arg(short, long)]
-    debug: bool,
-    /// Say nothing about errors
-    #[arg(long)]
-    quiet: bool,
-    /// TLS: PEM file with the certificates to trust
-    #[arg(long, value_name = "FILE")]
+    /// PEM file with the certificates to trust
+    #[arg(help_heading = TLS, long, value_name = "FILE")]
     cafile: Option<PathBuf>,
-    /// TLS: directory of PEM files with certificates to trust
-    #[arg(long, value_name = "DIRECTORY")]
+    /// Directory of PEM files with certificates to trust
+    #[arg(help_heading = TLS, long, value_name = "DIRECTORY")]
     capath: Option<PathBuf>,
-    /// TLS: trust the certificates of the operating system
-    #[arg(long)]
+    /// Trust the certificates of the operating system
+    #[arg(help_heading = TLS, long)]
     tls_use_os_certs: bool,
-    /// TLS: PEM file with the client's certificate
-    #[arg(long, value_name = "FILE", requires = "key")]
+    /// PEM file with the client's certificate
+    #[arg(help_heading = TLS, long, value_name = "FILE", requires = "key")]
     cert: Option<PathBuf>,
-    /// TLS: PEM file with the key to --cert
-    #[arg(long, value_name = "FILE", requires = "cert")]
+    /// PEM file with the key to --cert
+    #[arg(help_heading = TLS, long, value_name = "FILE", requires = "cert")]
     key: Option<PathBuf>,
-    /// TLS: accept a certificate that names another host, if its authority is trusted
-    #[arg(long)]
+    /// Accept a certificate that names another host, if its authority is trusted
+    #[arg(help_heading = TLS, long)]
     insecure: bool,
-    /// TLS: lowest version, tlsv1.2 or tlsv1.3; 1.3 is used where the server has it
-    #[arg(long, value_name = "VERSION", value_parser = parse_tls_version)]
+    /// Lowest version, tlsv1.2 or tlsv1.3; 1.3 is used where the server has it
+    #[arg(help_heading = TLS, long, value_name = "VERSION", value_parser = parse_tls_version)]
     tls_version: Option<TlsVersion>,
-    /// TLS: application protocol to ask for
-    #[arg(long, value_name = "PROTOCOL", value_parser = parse_application_protocol)]
+    /// Application protocol to ask for
+    #[arg(help_heading = TLS, long, value_name = "PROTOCOL", value_parser = parse_application_protocol)]
     tls_alpn: Option<String>,
-    /// TLS: file that the secrets are appended to, for Wireshark; who has it reads everything
-    #[arg(long, value_name = "FILE")]
+    /// File that the secrets are appended to, for Wireshark; who has it reads everything
+    #[arg(help_heading = TLS, long, value_name = "FILE")]
     tls_keylog: Option<PathBuf>,
-    /// Send small packets at once; always so, accepted for compatibility
-    #[arg(long)]
-    nodelay: bool,
     /// Topic of the Will
-    #[arg(long, value_name = "TOPIC", allow_hyphen_values = true)]
+    #[arg(help_heading = WILL, long, value_name = "TOPIC", allow_hyphen_values = true)]
     will_topic: Option<String>,
     /// Payload of the Will
-    #[arg(
+    #[arg(help_heading = WILL,
         long,
         value_name = "PAYLOAD",
         requires = "will_topic",
@@ -170,17 +168,29 @@ pub(crate) struct ConnectionArgs {
     )]
     will_payload: Option<OsString>,
     /// QoS of the Will
-    #[arg(long, value_name = "QOS", requires = "will_topic", value_parser = parse_qos, default_value = "0")]
+    #[arg(help_heading = WILL, long, value_name = "QOS", requires = "will_topic", value_parser = parse_qos, default_value = "0")]
     will_qos: QoS,
     /// Retain the Will
-    #[arg(long, requires = "will_topic")]
+    #[arg(help_heading = WILL, long, requires = "will_topic")]
     will_retain: bool,
     #[command(flatten)]
     route: route::RouteArgs,
     #[command(flatten)]
     refused: refused::RefusedArgs,
-    /// Print this help
-    #[arg(long, action = clap::ArgAction::Help)]
+    /// Language of errors and warnings: en or zh [default: COLUMBA_LANG, LC_ALL or LANG]
+    #[arg(help_heading = TALK, long, value_name = "LANG", value_parser = parse_language)]
+    lang: Option<Language>,
+    /// Say on stderr what happens
+    #[arg(help_heading = TALK, short, long)]
+    debug: bool,
+    /// Say nothing about errors
+    #[arg(help_heading = TALK, long)]
+    quiet: bool,
+    /// Send small packets at once; always so, accepted for compatibility
+    #[arg(help_heading = TALK, long, hide_short_help = true)]
+    nodelay: bool,
+    /// Print this help; `columba help COMMAND` and the manual page say more
+    #[arg(help_heading = TALK, long, action = clap::ArgAction::HelpShort)]
     help: Option<bool>,
 }
 

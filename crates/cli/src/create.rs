@@ -14,6 +14,8 @@ use crate::failure::{Failure, end, print};
 /// whose password is shown once. Programs on the same machine may connect without a password,
 /// everybody else logs in.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n\
+\x20 columba create /srv/mqtt && columba run /srv/mqtt")]
 pub struct CreateArgs {
     /// Directory of the instance; it is made, or is empty
     #[arg(value_name = "DIR")]

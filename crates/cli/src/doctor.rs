@@ -23,6 +23,9 @@ use crate::failure::{print, say};
 /// only, 2 usage, 3 interrupted.
 #[derive(Args, Clone, Debug)]
 #[command(disable_help_flag = true, disable_version_flag = true)]
+#[command(after_help = "Examples:\n\
+\x20 columba doctor test.mosquitto.org\n\
+\x20 columba doctor mqtts://broker.example -u ann -P secret -t 'home/#'")]
 pub struct DoctorArgs {
     /// The broker: mqtt[s]|ws[s]://[USER[:PASSWORD]@]HOST[:PORT], or HOST[:PORT]
     #[arg(value_name = "URL", conflicts_with_all = ["host", "port", "unix", "url"])]

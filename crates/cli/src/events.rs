@@ -32,6 +32,10 @@ enum Output {
 ///
 /// The broker records this all the time; nothing has to be switched on before.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n\
+\x20 columba events --client lamp-1 --since 1h\n\
+\x20 columba events --outcome publish.denied_acl -f\n\
+\x20 columba events -t 'home/#' -o jsonl")]
 pub struct EventsArgs {
     /// Only events of this client
     #[arg(long, value_name = "CLIENT")]

@@ -11,6 +11,16 @@ use columba_cli::{
 };
 use columba_server::config::reference::reference;
 
+const FIRST_STEPS: &str = "\
+First steps, each in a terminal of its own:
+  columba run                             # makes an instance in ./columba-data, and runs it
+  columba sub -v -t 'home/#'
+  columba pub -t home/lamp -m on --why    # and says who got it
+Later:
+  columba why home/lamp                   # why did it not arrive?
+  columba doctor broker.example           # is it the network, TLS, the password?
+Exit codes: 0 done, 1 failed, 2 faulty files or command line; `columba help COMMAND` names others.";
+
 /// Columba, an MQTT broker
 ///
 /// MQTT 3.1, 3.1.1 and 5 over TCP, TLS, WebSocket and Unix sockets.
@@ -21,10 +31,7 @@ use columba_server::config::reference::reference;
     arg_required_else_help = true,
     propagate_version = false
 )]
-#[command(
-    after_help = "Start with `columba run`: it makes an instance in ./columba-data and runs \
-                        it.\nExit codes: 0 done, 1 failed, 2 faulty files or command line."
-)]
+#[command(after_help = FIRST_STEPS)]
 struct Columba {
     #[command(subcommand)]
     command: Command,
@@ -114,5 +121,47 @@ fn main() -> ExitCode {
             drop(std::io::stdout().write_all(reference().as_bytes()));
             ExitCode::SUCCESS
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words of a line as a shell makes them, up to a comment or the end of a command.
+    fn words(line: &str) -> Vec<std::ffi::OsString> {
+        let mut words = Vec::new();
+        let mut rest = line.trim();
+        while !rest.is_empty() && !rest.starts_with(['#', '|', '>', '<', '&']) {
+            let (word, after) = match rest.strip_prefix('\'') {
+                Some(quoted) => quoted.split_once('\'').expect("the other quote"),
+                None => rest.split_once(' ').unwrap_or((rest, "")),
+            };
+            words.push(word.into());
+            rest = after.trim_start();
+        }
+        words
+    }
+
+    #[test]
+    fn every_example_of_the_help_is_a_command_line() {
+        let mut commands = vec![Columba::command()];
+        let mut examples = 0;
+        while let Some(command) = commands.pop() {
+            let help = command.get_after_help().map(ToString::to_string);
+            for line in help.iter().flat_map(|help| help.lines()) {
+                // What a shell puts in is not known here.
+                if !line.trim().starts_with("columba ") || line.contains("$(") {
+                    continue;
+                }
+                let folded = mosquitto::command_line(words(line)).expect(line);
+                if let Err(error) = Columba::try_parse_from(folded) {
+                    panic!("{line}: {error}");
+                }
+                examples += 1;
+            }
+            commands.extend(command.get_subcommands().cloned());
+        }
+        assert!(examples > 40, "{examples}");
     }
 }

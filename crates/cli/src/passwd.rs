@@ -25,6 +25,10 @@ pub(crate) const PASSWORD_BYTES_MAX: u64 = 65_535;
 /// Asks for the password on the terminal. A running broker takes the change over within two
 /// seconds.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n\
+\x20 columba passwd /srv/mqtt ann\n\
+\x20 columba passwd /srv/mqtt sensor --generate --groups sensors\n\
+\x20 columba passwd /srv/mqtt ann --delete")]
 pub struct PasswdArgs {
     /// Directory of the instance
     #[arg(value_name = "DIR")]

@@ -33,13 +33,29 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Messages that may be on their way without their answers having been looked at.
 const UNSEEN_ANSWERS_MAX: usize = 1_000;
 
-/// Publish messages. Exits with 0 if the server took all of them, else with the reason code of
-/// the first refusal.
+/// A group of options in the help.
+const WHY: &str = "What becomes of it";
+
+const USAGE: &str = "columba pub [OPTIONS] -t TOPIC <-m TEXT|-n|-f FILE|-s|-l>\n       \
+                     columba pub [OPTIONS] --replay FILE";
+
+const EXAMPLES: &str = "\
+Examples:
+  columba pub -t home/lamp -m on
+  columba pub -h broker.example -u ann -P secret -q 1 -r -t home/lamp -m on
+  columba pub -t home/lamp -m on --why      # and say who got it, who did not, and why";
+
+/// Publish messages
+///
+/// Exits with 0 if the server took all of them, else with the reason code of the first refusal.
 #[derive(Args, Clone, Debug)]
 #[command(
     disable_help_flag = true,
     disable_version_flag = true,
-    args_override_self = true
+    args_override_self = true,
+    next_help_heading = "Message",
+    override_usage = USAGE,
+    after_help = EXAMPLES
 )]
 #[command(group = ArgGroup::new("payload").required(true)
     .args(["message", "null_message", "file", "stdin_file", "stdin_line", "replay"]))]
@@ -60,7 +76,7 @@ pub struct PublishArgs {
     /// Ask the server to keep the message for later subscribers
     #[arg(short, long)]
     retain: bool,
-    /// Publish the message this often; not with -l
+    /// How often to publish the message; not with -l
     #[arg(
         long,
         value_name = "COUNT",
@@ -69,7 +85,7 @@ pub struct PublishArgs {
         conflicts_with = "stdin_line"
     )]
     repeat: u32,
-    /// Seconds between two of --repeat
+    /// Seconds between two of --repeat, such as 0.5
     #[arg(long, value_name = "SECONDS", default_value_t = 0.0)]
     repeat_delay: f64,
     /// Publish the messages of a file that `sub --record` or `sub --json` wrote, with their topics,
@@ -85,12 +101,12 @@ pub struct PublishArgs {
     /// than on the broker's machine. Exits, if the message was published, with 0 if everybody got it who
     /// should, 10 if somebody did not or nobody subscribes, 11 if that cannot be told, 12 if it waits for
     /// somebody.
-    #[arg(long, conflicts_with_all = ["stdin_line", "replay", "repeat"])]
+    #[arg(long, conflicts_with_all = ["stdin_line", "replay", "repeat"], help_heading = WHY)]
     why: bool,
     /// How long --why waits for copies to arrive: 5s, up to 30m
-    #[arg(long, value_name = "TIME", value_parser = patience, default_value = "5s", requires = "why")]
+    #[arg(long, value_name = "TIME", value_parser = patience, default_value = "5s", requires = "why", help_heading = WHY)]
     why_for: Duration,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = WHY)]
     api: ApiArgs,
     #[command(flatten)]
     connection: ConnectionArgs,

@@ -18,10 +18,10 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Args, Clone, Debug)]
 #[group(skip)]
 pub(crate) struct ReceiveArgs {
-    /// QoS: the highest to receive with, and that of a request: 0, 1 or 2
+    /// Highest QoS to receive with, and that of a request: 0, 1 or 2
     #[arg(short, long, value_parser = parse_qos, default_value = "0")]
     pub(crate) qos: QoS,
-    /// Leave after this many seconds; `rr` counts from each request
+    /// Leave after this many seconds; with `rr`, without a response
     #[arg(short = 'W', long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     timeout: Option<u64>,
     /// Pass over messages that come with RETAIN

@@ -18,13 +18,23 @@ use crate::receive::{PATIENCE, ReceiveArgs, timed_out};
 use crate::subscribe::print::OutputArgs;
 use crate::words;
 
-/// Publish a request with a response topic, wait for the response and print it. Exits with 0 after
-/// a response, with 27 when -W runs out, else with the code that the server gave.
+const EXAMPLES: &str = "\
+Examples:
+  columba rr -t lamp/state/get -e lamp/state -m '' -W 5
+  columba rr -h broker.example -t lamp/state/get -e me/answers -m now --latency
+  columba rr -t echo -e me/answers -l < requests.txt";
+
+/// Publish a request, wait for the response and print it
+///
+/// Exits with 0 after a response, with 27 when -W runs out, else with the code that the server gave.
 #[derive(Args, Clone, Debug)]
 #[command(
     disable_help_flag = true,
     disable_version_flag = true,
-    args_override_self = true
+    args_override_self = true,
+    next_help_heading = "Request and response",
+    override_usage = "columba rr [OPTIONS] -t TOPIC -e RESPONSE_TOPIC <-m TEXT|-n|-f FILE|-s|-l>",
+    after_help = EXAMPLES
 )]
 #[command(group = ArgGroup::new("payload").required(true)
     .args(["message", "null_message", "file", "stdin_file", "stdin_line"]))]
@@ -42,7 +52,7 @@ pub struct RequestArgs {
     /// Print how long the response took
     #[arg(long)]
     latency: bool,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "What is shown")]
     output: OutputArgs,
     #[command(flatten)]
     connection: ConnectionArgs,

@@ -38,6 +38,10 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 ///
 /// SIGHUP makes it read its files again, certificates among them; SIGTERM and Ctrl-C stop it.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n\
+\x20 columba run                    # in ./columba-data, which is made if there is none\n\
+\x20 columba run /srv/mqtt --log-level debug\n\
+\x20 columba run --listen 127.0.0.1:1884")]
 pub struct RunArgs {
     /// Directory of the instance
     #[arg(value_name = "DIR")]

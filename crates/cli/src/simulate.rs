@@ -42,6 +42,10 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// codes: 0 it ran, 2 the scenario has faults, others as of `columba pub` if no connection comes about.
 #[derive(Args, Clone, Debug)]
 #[command(disable_help_flag = true, disable_version_flag = true)]
+#[command(after_help = "Examples:\n\
+\x20 columba simulate --list\n\
+\x20 columba simulate -s smart-home -h broker.example --duration 1m\n\
+\x20 columba simulate --show fleet > mine.toml && columba simulate -s ./mine.toml")]
 pub struct SimulateArgs {
     /// Built-in scenario, or file
     #[arg(short = 's', long, visible_alias = "sc", value_name = "NAME|FILE", required_unless_present_any = ["list", "show"])]

@@ -43,13 +43,28 @@ use removal::Removals;
 use silence::{Asker, Silence};
 use view::{Show, ViewArgs};
 
-/// Subscribe and print the messages. Exits with 0 when told to stop or after -C messages, with 27
-/// when -W runs out, else with the code that the server gave.
+const EXAMPLES: &str = "\
+Examples:
+  columba sub -v -t 'home/#'
+  columba sub -h broker.example -u ann -P secret -q 1 -c -i reader -t 'home/+/door'
+  columba sub -t 'home/#' --tree            # the topics as a tree, live
+  columba sub -t home/lamp --explain        # when nothing comes, say why";
+
+/// A group of options in the help.
+const SILENCE: &str = "When nothing comes";
+
+/// Subscribe and print the messages
+///
+/// Exits with 0 when told to stop or after -C messages, with 27 when -W runs out, else with the code that
+/// the server gave.
 #[derive(Args, Clone, Debug)]
 #[command(
     disable_help_flag = true,
     disable_version_flag = true,
-    args_override_self = true
+    args_override_self = true,
+    next_help_heading = "Messages",
+    override_usage = "columba sub [OPTIONS] -t FILTER [-t FILTER]...",
+    after_help = EXAMPLES
 )]
 pub struct SubscribeArgs {
     /// Topic filter to subscribe to; may be given more than once
@@ -63,7 +78,7 @@ pub struct SubscribeArgs {
     unsubscribe: Vec<String>,
     #[command(flatten)]
     receive: ReceiveArgs,
-    /// Leave after this many messages
+    /// Leave after so many messages
     #[arg(short = 'C', long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// Leave as soon as the server has answered the subscriptions
@@ -94,14 +109,15 @@ pub struct SubscribeArgs {
         value_name = "SECONDS",
         num_args = 0..=1,
         default_missing_value = "10",
+        help_heading = SILENCE,
         value_parser = clap::value_parser!(u64).range(1..=86_400)
     )]
     explain: Option<u64>,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = SILENCE)]
     api: ApiArgs,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "What is shown")]
     view: ViewArgs,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "What is shown")]
     output: OutputArgs,
     #[command(flatten)]
     connection: ConnectionArgs,

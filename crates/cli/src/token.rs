@@ -21,6 +21,8 @@ use crate::failure::{Failure, end, print, say};
 /// A token stands in the header `Authorization: Bearer TOKEN`. A running broker knows of a change at
 /// once.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n\
+\x20 columba token add /srv/mqtt dashboard --scopes read")]
 pub struct TokenArgs {
     #[command(subcommand)]
     command: TokenCommand,

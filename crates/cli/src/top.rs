@@ -45,6 +45,9 @@ const WIPE_REST: &str = "\x1b[J";
 ///
 /// Ctrl-C ends it. Where the output is no terminal, one picture follows the other.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n\
+\x20 columba top\n\
+\x20 columba top --once --url https://broker.example:61680")]
 pub struct TopArgs {
     /// Print one picture and end
     #[arg(long)]

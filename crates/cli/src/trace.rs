@@ -50,6 +50,9 @@ enum Output {
 ///
 /// Exit codes: 0 messages were seen, 10 none was published, 3 the broker does not answer.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n\
+\x20 columba trace 'home/#'\n\
+\x20 columba trace home/lamp --for 10m -o jsonl")]
 pub struct TraceArgs {
     /// Topic filter
     #[arg(value_name = "FILTER")]

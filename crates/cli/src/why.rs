@@ -50,6 +50,10 @@ enum Output {
 /// Exit codes: 0 delivered, 10 not delivered, 11 cannot tell, 12 waiting, 2 faulty command line, 3 the
 /// broker cannot be asked.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n\
+\x20 columba why home/lamp                        # nobody got it: why?\n\
+\x20 columba why home/lamp --to lamp-1 --since 2h\n\
+\x20 columba why --to lamp-1                      # all that this client misses")]
 pub struct WhyArgs {
     /// The topic that it was published to
     #[arg(value_name = "TOPIC", required_unless_present_any = ["from", "to"])]
@@ -88,6 +92,8 @@ pub struct WhyArgs {
 
 /// Explain a verdict, such as R02
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n\
+\x20 columba explain R02")]
 pub struct ExplainArgs {
     /// Its code; all of them in one line each without it
     #[arg(value_name = "CODE", value_parser = code)]
@@ -101,6 +107,9 @@ pub struct ExplainArgs {
 ///
 /// Exit codes: 0 it may, 10 it may not, 3 the broker cannot be asked.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:\n\
+\x20 columba can lamp-1 publish home/lamp/state\n\
+\x20 columba can lamp-1 subscribe 'home/#' --user ann")]
 pub struct CanArgs {
     /// Client id
     #[arg(value_name = "CLIENT")]
@@ -122,6 +131,8 @@ pub struct CanArgs {
 ///
 /// Exit codes: 0 it does, 10 it does not.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n\
+\x20 columba match 'home/+/door' home/kitchen/door/state")]
 pub struct MatchArgs {
     /// Topic filter, with $share/NAME/ or without
     #[arg(value_name = "FILTER")]

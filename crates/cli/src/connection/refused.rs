@@ -4,19 +4,20 @@
 use clap::Args;
 use columba_speech::Text;
 
+use super::{SERVER, TLS};
 use crate::words;
 
 /// See the [module](self).
 #[derive(Args, Clone, Debug)]
 pub(super) struct RefusedArgs {
     /// No TLS, whatever else asks for it
-    #[arg(long)]
+    #[arg(long, help_heading = TLS)]
     pub(super) no_tls: bool,
     /// Multipath TCP; plain TCP is used, as where the system has none
-    #[arg(long)]
+    #[arg(long, help_heading = SERVER, hide_short_help = true)]
     mptcp: bool,
-    /// TLS: form of --key, pem
-    #[arg(long, value_name = "FORM", requires = "key")]
+    /// Form of --key: pem
+    #[arg(long, value_name = "FORM", requires = "key", help_heading = TLS, hide_short_help = true)]
     keyform: Option<String>,
     #[arg(long, hide = true)]
     ciphers: Option<String>,

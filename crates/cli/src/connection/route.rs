@@ -3,6 +3,7 @@
 use clap::Args;
 use columba_client::driver::{Proxy, Route};
 
+use super::SERVER;
 use super::url::{percent_decoded, split_port};
 
 /// The port of SOCKS, if the URL names none.
@@ -12,10 +13,10 @@ const SOCKS_PORT: u16 = 1080;
 #[derive(Args, Clone, Debug)]
 pub(super) struct RouteArgs {
     /// Name or IP address of this machine to connect from
-    #[arg(short = 'A', long, value_name = "ADDRESS")]
+    #[arg(short = 'A', long, value_name = "ADDRESS", help_heading = SERVER)]
     bind_address: Option<String>,
     /// SOCKS5 proxy to go through: socks5h://[USER[:PASSWORD]@]HOST[:PORT]
-    #[arg(long, value_name = "URL", value_parser = parse_proxy)]
+    #[arg(long, value_name = "URL", value_parser = parse_proxy, help_heading = SERVER)]
     proxy: Option<Proxy>,
 }
 

@@ -13,6 +13,8 @@ use crate::failure::{self, Failure};
 
 /// Make links named mosquitto_pub, mosquitto_sub and mosquitto_rr to this program in a directory
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "Example:\n\
+\x20 columba link-mosquitto ~/bin")]
 pub struct LinkArgs {
     /// Directory for the links, one that PATH names before Mosquitto's
     directory: PathBuf,

@@ -20,7 +20,7 @@ pub(crate) struct OutputArgs {
     /// Print the topic before the message
     #[arg(short, long)]
     verbose: bool,
-    /// How to print a message, for example '%t: %p'; see mosquitto_sub(1)
+    /// How to print a message, for example '%t: %p'; %t topic, %p payload, %q QoS, %I time, %j JSON
     #[arg(short = 'F', long = "format", value_name = "FORMAT", value_parser = Format::parse, allow_hyphen_values = true)]
     format: Option<Format>,
     /// Spread the JSON of %j and %J over lines
