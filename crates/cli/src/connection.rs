@@ -1,6 +1,7 @@
 //! The options that every command which connects as a client shares, spelled as Mosquitto's
 //! clients spell them, and the connection that they make.
 
+mod cipher;
 mod property;
 mod refused;
 mod route;
@@ -20,6 +21,7 @@ use columba_client::driver::{
 use columba_client::{Accepted, CloseCause, Message, Session, SessionOptions, Will};
 use columba_codec::{QoS, ReasonCode, Version};
 use columba_speech::{Language, Param};
+use rustls::CipherSuite;
 
 use crate::context::{self, Chosen, Context};
 use crate::doctor::{language_of_environment, parse_language};
@@ -150,6 +152,9 @@ pub(crate) struct ConnectionArgs {
     /// Lowest version, tlsv1.2 or tlsv1.3; 1.3 is used where the server has it
     #[arg(help_heading = TLS, long, value_name = "VERSION", value_parser = parse_tls_version)]
     tls_version: Option<TlsVersion>,
+    /// Cipher suites of TLS 1.2 to offer, by OpenSSL's names with : between them [default: all]
+    #[arg(help_heading = TLS, long, value_name = "LIST")]
+    ciphers: Option<String>,
     /// Application protocol to ask for
     #[arg(help_heading = TLS, long, value_name = "PROTOCOL", value_parser = parse_application_protocol)]
     tls_alpn: Option<String>,
@@ -406,6 +411,8 @@ impl ConnectionArgs {
 
     fn plan_of_options(&self) -> Result<Plan, Trouble> {
         self.refused.check().map_err(Trouble::usage)?;
+        let cipher_suites = self.ciphers.as_deref().map(cipher::suites).transpose();
+        let cipher_suites = cipher_suites.map_err(Trouble::usage)?.unwrap_or_default();
         let mut properties = parse_properties(&self.properties).map_err(Trouble::usage)?;
         if let Some(seconds) = self.session_expiry_interval {
             properties.connect.session_expiry_secs = Some(seconds);
@@ -429,7 +436,7 @@ impl ConnectionArgs {
             .map(Url::parse)
             .transpose()
             .map_err(Trouble::usage)?;
-        let address = self.address(url.as_ref());
+        let address = self.address(url.as_ref(), cipher_suites);
         let mut session = self.session(version, &properties)?;
         if let Some(url) = &url {
             session.user_name = session.user_name.or_else(|| url.user_name.clone());
@@ -451,7 +458,7 @@ impl ConnectionArgs {
         })
     }
 
-    fn address(&self, url: Option<&Url>) -> Address {
+    fn address(&self, url: Option<&Url>, cipher_suites: Vec<CipherSuite>) -> Address {
         if let Some(path) = &self.unix {
             return Address::Unix(path.clone());
         }
@@ -469,6 +476,7 @@ impl ConnectionArgs {
             accept_any_host_name: self.insecure,
             application_protocols: self.tls_alpn.iter().cloned().collect(),
             only_tls_1_3: self.tls_version == Some(TlsVersion::Only13),
+            cipher_suites,
             key_log: self.tls_keylog.clone(),
         };
         if let Some(url) = url {
@@ -522,6 +530,7 @@ impl ConnectionArgs {
             password: self.password.clone().map(OsString::into_vec),
             will,
             properties,
+            disconnect_properties: sets.disconnect.clone(),
             inflight_messages_max: self.max_inflight.max(1),
             outgoing_topic_aliases_max: if sets.publish_with_alias { u16::MAX } else { 0 },
             ..SessionOptions::default()

@@ -227,7 +227,7 @@ async fn explanation(silence: &mut Option<Silence>) -> Vec<String> {
 async fn request(
     client: Client,
     subscription: Subscription,
-    unsubscribe: Vec<String>,
+    (unsubscribe, user_properties): (Vec<String>, Vec<(String, String)>),
     talk: Talk,
     said: &RefCell<Vec<Text>>,
 ) -> Result<(), Trouble> {
@@ -249,7 +249,8 @@ async fn request(
         judge(&filters, &answer, talk, say)?;
     }
     if !unsubscribe.is_empty() {
-        let answer = client.unsubscribe(unsubscribe.clone()).await;
+        let answer = client.unsubscribe_with(unsubscribe.clone(), user_properties);
+        let answer = answer.await;
         let answer = answer.map_err(|failure| failed(words::cannot_unsubscribe, failure))?;
         for (filter, code) in unsubscribe.iter().zip(&answer.codes) {
             if code.is_error() {
@@ -309,7 +310,10 @@ async fn receive(
         request(
             printer.client.clone(),
             args.receive.subscription(&args.topic, args.no_local, plan),
-            args.unsubscribe.clone(),
+            (
+                args.unsubscribe.clone(),
+                plan.properties.unsubscribe_user_properties.clone(),
+            ),
             plan.talk,
             &said,
         )

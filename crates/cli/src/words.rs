@@ -210,17 +210,21 @@ columba_speech::catalogue! {
         en: "{name} is 0 or 1, not '{value}'", zh: "{name} 只能是 0 或 1，而不是“{value}”",
     }
     property_packet(packet) {
-        en: "-D {packet}: the packets are connect, publish, subscribe, unsubscribe, disconnect, auth and will",
-        zh: "-D {packet}：报文只能是 connect、publish、subscribe、unsubscribe、disconnect、auth 或 will",
+        en: "-D {packet}: the packets are connect, publish, subscribe, unsubscribe, disconnect and will",
+        zh: "-D {packet}：报文只能是 connect、publish、subscribe、unsubscribe、disconnect 或 will",
+    }
+    property_auth() {
+        en: "-D auth: this client sends no AUTH; the method and first data of enhanced authentication go with -D connect",
+        zh: "-D auth：本客户端不发送 AUTH；增强认证的方法和初始数据请用 -D connect",
     }
     property_name(packet, name) {
         en: "-D {packet} {name}: {packet} has no such property",
         zh: "-D {packet} {name}：{packet} 没有这个属性",
     }
 
-    no_ciphers() {
-        en: "--ciphers: this client offers the cipher suites of rustls, all of them with forward secrecy, and takes no list of OpenSSL's; remove --ciphers",
-        zh: "--ciphers：本客户端提供 rustls 的密码套件，均有前向保密，不接受 OpenSSL 的列表；请去掉 --ciphers",
+    no_cipher(name, known) {
+        en: "--ciphers: this client has no '{name}'; of TLS 1.2 it has {known}, and TLS 1.3 has its own",
+        zh: "--ciphers：本客户端没有“{name}”；TLS 1.2 的套件有 {known}，TLS 1.3 使用自己的套件",
     }
     no_psk() {
         en: "--psk: rustls has no TLS with pre-shared keys; use certificates (--cafile, --cert, --key)",

@@ -75,6 +75,9 @@ pub struct TlsOptions {
     pub application_protocols: Vec<String>,
     /// Whether TLS 1.2 is not good enough.
     pub only_tls_1_3: bool,
+    /// Cipher suites of TLS 1.2 that may be used; empty for all that there are. Those of TLS 1.3 are
+    /// always.
+    pub cipher_suites: Vec<rustls::CipherSuite>,
     /// File that the secrets of every connection are appended to, in the format that Wireshark
     /// reads. Whoever has it reads what was said.
     pub key_log: Option<PathBuf>,
@@ -210,7 +213,7 @@ enum Request {
         Option<mpsc::Sender<Incoming>>,
         Reply<FilterAnswer>,
     ),
-    Unsubscribe(Vec<String>, Reply<FilterAnswer>),
+    Unsubscribe(Vec<String>, Vec<(String, String)>, Reply<FilterAnswer>),
     Acknowledge(Receipt, ReasonCode),
     Reauthenticate(Reply<()>),
     Abandon,
@@ -320,7 +323,19 @@ impl Client {
     /// # Errors
     /// [`Failure`].
     pub async fn unsubscribe(&self, filters: Vec<String>) -> Result<FilterAnswer, Failure> {
-        self.request(|reply| Request::Unsubscribe(filters, reply))
+        self.unsubscribe_with(filters, Vec::new()).await
+    }
+
+    /// [`Self::unsubscribe`] with User Properties (MQTT 5).
+    ///
+    /// # Errors
+    /// [`Failure`].
+    pub async fn unsubscribe_with(
+        &self,
+        filters: Vec<String>,
+        user_properties: Vec<(String, String)>,
+    ) -> Result<FilterAnswer, Failure> {
+        self.request(|reply| Request::Unsubscribe(filters, user_properties, reply))
             .await?
             .await
     }

@@ -74,6 +74,6 @@ pub mod session;
 
 pub use backoff::{Backoff, EndedConnections};
 pub use message::{Incoming, Message, MessageProperties, Will};
-pub use options::{ConnectProperties, SessionOptions};
+pub use options::{ConnectProperties, DisconnectProperties, SessionOptions};
 pub use outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer, Violation};
 pub use session::{Input, Output, Receipt, RecordError, Session, Subscription, Token};

@@ -30,6 +30,8 @@ pub struct SessionOptions {
     pub will: Option<Will>,
     /// What only MQTT 5 has.
     pub properties: ConnectProperties,
+    /// What goes with the DISCONNECT that the application asks for (MQTT 5).
+    pub disconnect_properties: DisconnectProperties,
     /// Most messages at QoS 1 and 2 that are sent and not yet acknowledged. The server's Receive
     /// Maximum lowers it.
     pub inflight_messages_max: u16,
@@ -82,6 +84,27 @@ pub struct ConnectProperties {
     pub user_properties: Vec<(String, String)>,
 }
 
+/// Properties of DISCONNECT (MQTT 5). Left out if they make it larger than the server takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DisconnectProperties {
+    /// Session Expiry Interval in seconds, in place of that of CONNECT. A server takes no other for one
+    /// that was 0 (`MQTT-3.1.2-23`).
+    pub session_expiry_secs: Option<u32>,
+    /// User Properties in order.
+    pub user_properties: Vec<(String, String)>,
+}
+
+impl DisconnectProperties {
+    pub(crate) fn encode(&self) -> Result<PropertiesBuf, Failure> {
+        let mut properties = PropertiesBuf::new();
+        if let Some(secs) = self.session_expiry_secs {
+            properties.push(PropertyId::SessionExpiryInterval, Value::U32(secs))?;
+        }
+        put_user_properties(&self.user_properties, &mut properties)?;
+        Ok(properties)
+    }
+}
+
 impl Default for SessionOptions {
     fn default() -> Self {
         Self {
@@ -92,6 +115,7 @@ impl Default for SessionOptions {
             password: None,
             will: None,
             properties: ConnectProperties::default(),
+            disconnect_properties: DisconnectProperties::default(),
             inflight_messages_max: 64,
             backlog_messages_max: 1_000,
             outgoing_topic_aliases_max: 16,
@@ -110,11 +134,12 @@ impl SessionOptions {
         self.properties.packet_bytes_max.unwrap_or(u32::MAX)
     }
 
-    /// Says what in these options no CONNECT can carry.
+    /// Says what in these options no CONNECT or DISCONNECT can carry.
     ///
     /// # Errors
     /// The first such thing.
     pub fn check(&self) -> Result<(), Failure> {
+        self.disconnect_properties.encode()?;
         self.encode_connect(true, &mut Vec::new())
     }
 
@@ -169,7 +194,9 @@ impl SessionOptions {
         };
         let will_has =
             |will: &Will| will.delay_secs.is_some() || !will.message.properties.is_empty();
-        self.properties != ours || self.will.as_ref().is_some_and(will_has)
+        self.properties != ours
+            || self.disconnect_properties != DisconnectProperties::default()
+            || self.will.as_ref().is_some_and(will_has)
     }
 
     fn will_properties(&self, version: Version) -> Result<PropertiesBuf, ValueError> {

@@ -26,7 +26,9 @@ mod window;
 use std::collections::{BTreeMap, VecDeque};
 
 use columba_codec::packet::{Disconnect, Packet, SubscribeOptions};
-use columba_codec::{DecodeError, Decoded, PacketId, Properties, QoS, ReasonCode, Version, decode};
+use columba_codec::{
+    DecodeError, Decoded, PacketId, Properties, PropertiesBuf, QoS, ReasonCode, Version, decode,
+};
 
 use crate::message::{Incoming, Message};
 use crate::options::SessionOptions;
@@ -469,7 +471,10 @@ impl Session {
     }
 
     fn disconnect(&mut self, reason: ReasonCode) {
-        if self.is_open() {
+        if let State::Open(limits) = self.state
+            && self.say_goodbye(reason, limits).is_err()
+        {
+            // Leaving matters more than what was to be said with it.
             self.send(&Packet::Disconnect(Disconnect {
                 reason,
                 properties: Properties::EMPTY,
@@ -478,6 +483,18 @@ impl Session {
         if !matches!(self.state, State::Closed) {
             self.close(CloseCause::Requested);
         }
+    }
+
+    fn say_goodbye(&mut self, reason: ReasonCode, limits: Limits) -> Result<(), Failure> {
+        let properties = match self.options.version.has_properties() {
+            true => self.options.disconnect_properties.encode()?,
+            false => PropertiesBuf::new(),
+        };
+        let properties = properties.as_properties();
+        self.send_within(
+            &Packet::Disconnect(Disconnect { reason, properties }),
+            limits,
+        )
     }
 
     /// Ends the connection over a fault of the server's, and tells it where MQTT can.

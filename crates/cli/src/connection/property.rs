@@ -1,6 +1,6 @@
 //! The `-D PACKET NAME VALUE [VALUE]` groups.
 
-use columba_client::{ConnectProperties, MessageProperties};
+use columba_client::{ConnectProperties, DisconnectProperties, MessageProperties};
 use columba_speech::Text;
 
 use crate::words;
@@ -17,6 +17,8 @@ pub(crate) struct PropertySets {
     pub(crate) publish_with_alias: bool,
     pub(crate) subscribe_identifier: Option<u32>,
     pub(crate) subscribe_user_properties: Vec<(String, String)>,
+    pub(crate) unsubscribe_user_properties: Vec<(String, String)>,
+    pub(crate) disconnect: DisconnectProperties,
     pub(crate) will: MessageProperties,
     pub(crate) will_delay_secs: Option<u32>,
 }
@@ -50,6 +52,8 @@ fn user_properties<'a>(
         "connect" => &mut sets.connect.user_properties,
         "publish" => &mut sets.publish.user_properties,
         "subscribe" => &mut sets.subscribe_user_properties,
+        "unsubscribe" => &mut sets.unsubscribe_user_properties,
+        "disconnect" => &mut sets.disconnect.user_properties,
         "will" => &mut sets.will.user_properties,
         _ => return Err(unknown_packet(packet)),
     })
@@ -72,7 +76,11 @@ fn property(sets: &mut PropertySets, packet: &str, name: &str, value: &str) -> R
             Ok(())
         }
         "will" => message_property(&mut sets.will, packet, name, value),
-        "subscribe" => Err(unknown_name(packet, name)),
+        "disconnect" if name == "session-expiry-interval" => {
+            sets.disconnect.session_expiry_secs = Some(number(name, value)?);
+            Ok(())
+        }
+        "subscribe" | "unsubscribe" | "disconnect" => Err(unknown_name(packet, name)),
         _ => Err(unknown_packet(packet)),
     }
 }
@@ -132,6 +140,9 @@ fn flag(name: &str, value: &str) -> Result<bool, Text> {
 }
 
 fn unknown_packet(packet: &str) -> Text {
+    if packet == "auth" {
+        return words::property_auth();
+    }
     words::property_packet(packet)
 }
 

@@ -20,8 +20,6 @@ pub(super) struct RefusedArgs {
     #[arg(long, value_name = "FORM", requires = "key", help_heading = TLS, hide_short_help = true)]
     keyform: Option<String>,
     #[arg(long, hide = true)]
-    ciphers: Option<String>,
-    #[arg(long, hide = true)]
     psk: Option<String>,
     #[arg(long, hide = true)]
     psk_identity: Option<String>,
@@ -38,9 +36,7 @@ impl RefusedArgs {
     pub(super) fn check(&self) -> Result<(), Text> {
         let has_engine = self.tls_engine.is_some() || self.tls_engine_kpass_sha1.is_some();
         let has_form = self.keyform.as_deref().is_some_and(|form| form != "pem");
-        if self.ciphers.is_some() {
-            Err(words::no_ciphers())
-        } else if self.psk.is_some() || self.psk_identity.is_some() {
+        if self.psk.is_some() || self.psk_identity.is_some() {
             Err(words::no_psk())
         } else if self.srv {
             Err(words::no_srv())

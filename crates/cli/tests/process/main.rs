@@ -3,6 +3,7 @@
 mod bed;
 mod chinese;
 mod context;
+mod goodbye;
 mod log;
 mod mosquitto;
 mod service_manager;

@@ -65,7 +65,12 @@ pub(super) fn advice(error: &io::Error) -> &'static str {
 /// # Errors
 /// A file cannot be used, or nobody is trusted.
 pub fn tls_config(options: &TlsOptions) -> Result<ClientConfig, ConnectError> {
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+    let wanted = &options.cipher_suites;
+    provider.cipher_suites.retain(|suite| {
+        wanted.is_empty() || suite.tls13().is_some() || wanted.contains(&suite.suite())
+    });
+    let provider = Arc::new(provider);
     let roots = Arc::new(roots(options)?);
     let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
         .build()

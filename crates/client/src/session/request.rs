@@ -174,7 +174,11 @@ impl Session {
     }
 
     /// Sends a packet with contents of the application, if the server takes its size.
-    fn send_within(&mut self, packet: &Packet<'_>, limits: Limits) -> Result<(), Failure> {
+    pub(super) fn send_within(
+        &mut self,
+        packet: &Packet<'_>,
+        limits: Limits,
+    ) -> Result<(), Failure> {
         let start = self.outgoing.len();
         let size = packet.encode(self.options.version, &mut self.outgoing)?;
         if let Err(failure) = limits.admit_size(size) {

@@ -48,12 +48,12 @@ impl Task {
                     subscription,
                 });
             }
-            Request::Unsubscribe(filters, reply) => {
+            Request::Unsubscribe(filters, user_properties, reply) => {
                 self.waiting.insert(token, Waiting::Unsubscribe(reply));
                 self.handle(Input::Unsubscribe {
                     token,
                     filters,
-                    user_properties: Vec::new(),
+                    user_properties,
                 });
             }
             Request::Acknowledge(receipt, reason) => {
