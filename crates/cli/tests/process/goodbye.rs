@@ -31,7 +31,7 @@ fn unsubscribe_and_disconnect_carry_their_properties() {
     let disconnect = read_packet(&mut socket);
     assert_eq!(
         disconnect,
-        *b"\xe0\0\x0f\x11\0\0\0\x09\x26\0\x03bye\0\x03now"
+        *b"\xe0\0\x10\x11\0\0\0\x09\x26\0\x03bye\0\x03now"
     );
     let output = child.wait_with_output().expect("an end");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
