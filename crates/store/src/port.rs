@@ -292,3 +292,51 @@ pub(crate) fn attempt<F: Files>(
     }
     results
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::files::Name;
+
+    fn waiting(known: u64, batch: Batch) -> Waiting {
+        Waiting {
+            ticket: Ticket(0),
+            batch,
+            known,
+        }
+    }
+
+    #[test]
+    fn a_refused_batch_without_records_holds_back_those_behind_it() {
+        let releases = || Batch::from_parts(vec![], vec![], vec![1]);
+        let in_turn = || {
+            let mut batch = releases();
+            batch.keep_turn();
+            batch
+        };
+        let records = || Batch::from_parts(vec![1], vec![1], vec![]);
+        let full = Error::Full {
+            file: Name::Segment(1),
+            during: "writing",
+            source: Arc::new(io::ErrorKind::StorageFull.into()),
+        };
+        let mut order = Order::default();
+        order.note(&waiting(0, releases()), &full);
+        // Handed over before its user knew of that.
+        for late in [records(), in_turn()] {
+            let late = waiting(0, late);
+            assert!(matches!(order.check(&late), Err(Error::Full { .. })));
+            assert!(!order.is_in_turn(&late));
+            // A refusal for the sake of the order is none of its own.
+            order.note(&late, &full);
+        }
+        assert!(order.check(&waiting(0, releases())).is_ok());
+        assert!(!order.is_in_turn(&waiting(0, releases())));
+        // And after.
+        assert!(order.check(&waiting(1, records())).is_ok());
+        assert!(order.is_in_turn(&waiting(1, records())));
+    }
+}

@@ -4,13 +4,16 @@
 //! and its number never comes back. So what was read is good if the name is still there afterwards.
 //! What has to be read in one go is only the last segment, up to the commit that the mark named
 //! before: what follows may be half written.
+//!
+//! The last segment is the last that was begun. The file of another one may be there that finds no
+//! room and goes again; nothing is in it, and the segment before it is written on.
 
 use std::collections::BTreeSet;
 use std::io;
 
 use crate::error::Error;
 use crate::files::{Files, Name};
-use crate::format::{MARK_BYTES, MARK_SLOT_BYTES, Mark, Salt, SegmentHeader};
+use crate::format::{MARK_BYTES, MARK_SLOT_BYTES, Mark, SEGMENT_HEADER_BYTES, Salt, SegmentHeader};
 use crate::scan::{Group, Groups};
 
 /// Segments that a process may be writing, and what has been read of them.
@@ -45,11 +48,9 @@ impl Walk {
                 self.read.remove(&gone);
                 return Ok(Step::Gone(gone));
             }
-            let (last, closed) = match there.split_last() {
-                Some((last, closed)) => (Some(*last), closed),
-                None => (None, &[][..]),
-            };
-            if let Some(number) = closed.iter().find(|of| !self.read.contains(of)) {
+            let last = last_begun(files, &there)?;
+            let mut closed = there.iter().take_while(|of| Some(**of) != last);
+            if let Some(number) = closed.find(|of| last.is_some() && !self.read.contains(of)) {
                 if let Some(bytes) = read(files, *number)? {
                     self.read.insert(*number);
                     return Ok(Step::Closed(*number, bytes));
@@ -59,7 +60,8 @@ impl Walk {
             // A removal is done only when the mark is behind the commit that announced it.
             let mark = read_mark(files)?.ok_or(Error::NoStore)?;
             // And it may speak of commits in a segment that was begun meanwhile.
-            if segments(files)?.last().copied() != last {
+            let there = segments(files)?;
+            if last_begun(files, &there)? != last {
                 continue;
             }
             let Some(last) = last else {
@@ -95,6 +97,32 @@ pub(crate) fn segments(files: &mut impl Files) -> Result<Vec<u32>, Error> {
         Name::Lock | Name::Mark | Name::Spare | Name::Directory => None,
     };
     Ok(names.iter().filter_map(number).collect())
+}
+
+/// The last segment that something was written to.
+fn last_begun(files: &mut impl Files, there: &[u32]) -> Result<Option<u32>, Error> {
+    for number in there.iter().rev() {
+        if is_begun(files, *number)? {
+            return Ok(Some(*number));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether the header of a segment is there, or one that is damaged. A file that is used again has
+/// that of what it was, and a new one zeros.
+fn is_begun(files: &mut impl Files, number: u32) -> Result<bool, Error> {
+    let file = Name::Segment(number);
+    let mut bytes = [0; SEGMENT_HEADER_BYTES];
+    match files.read_at(file, 0, &mut bytes) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(Error::unreadable(file, error)),
+        Ok(_) => {}
+    }
+    Ok(match SegmentHeader::read(&bytes) {
+        Some(header) => header.segment == number,
+        None => bytes.iter().any(|byte| *byte != 0),
+    })
 }
 
 /// A segment, unless it has gone meanwhile.
