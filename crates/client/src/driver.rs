@@ -42,6 +42,10 @@ pub use tls::tls_config;
 
 /// Where the server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for a connection, and nearly all are over the network"
+)]
 pub enum Address {
     /// Over the network.
     Network {

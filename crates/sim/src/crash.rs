@@ -13,7 +13,7 @@ impl World {
     /// The first start.
     pub(crate) fn boot(&mut self) {
         if let Some(storage) = &self.swarm.store {
-            self.store = Some(Store::new(self.seed, storage));
+            self.store = Some(Store::new(self.seed, storage, self.planted));
         }
         self.start();
     }
@@ -28,7 +28,9 @@ impl World {
             let at_ms = self.chance.below(round_ms);
             self.put(at_ms, Event::Crash);
         }
-        if self.chance.percent(storage.full_percent) {
+        let is_full = self.chance.percent(storage.full_percent);
+        let fulls = if is_full { storage.fulls } else { 0 };
+        for _ in 0..fulls {
             let at_ms = self.chance.below(round_ms);
             self.put(at_ms, Event::Disk(DiskFault::Full));
             let more_ms = self.chance.pick(&[100, 1_000]);

@@ -17,6 +17,7 @@ mod event;
 mod net;
 mod oracle;
 mod persona;
+mod planted;
 mod run;
 mod store;
 mod swarm;
@@ -25,5 +26,6 @@ mod why;
 mod workload;
 mod world;
 
+pub use planted::Planted;
 pub use run::{Options, Report, run};
 pub use why::Verdicts;

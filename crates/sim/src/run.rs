@@ -8,6 +8,7 @@ use columba_codec::packet::{RetainHandling, SubscribeOptions};
 use crate::checks::books;
 use crate::client::Outbound;
 use crate::oracle::{Failure, id_of};
+use crate::planted::Planted;
 use crate::why::Verdicts;
 use crate::world::{Mode, World};
 
@@ -18,6 +19,10 @@ pub struct Options {
     pub is_traced: bool,
     /// Changes a verdict before it is judged, to show that a wrong one is found.
     pub tamper: Option<fn(&mut columba_diagnosis::Report)>,
+    /// Let the disk be full again and again, wherever there is one.
+    pub is_tight: bool,
+    /// A fault that the oracle is to find.
+    pub planted: Option<Planted>,
 }
 
 /// What a run came to.
@@ -41,7 +46,7 @@ pub struct Report {
 
 /// Runs a seed.
 pub fn run(seed: u64, options: Options) -> Report {
-    let mut world = World::new(seed, options.is_traced);
+    let mut world = World::new(seed, options);
     world.tamper = options.tamper;
     for _ in 0..world.swarm.rounds {
         world.unheal();

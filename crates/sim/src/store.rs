@@ -12,6 +12,7 @@ use columba_store::{
 
 use crate::event::{DiskFault, Event};
 use crate::oracle::About;
+use crate::planted::{Planted, forget};
 use crate::swarm::Storage;
 use crate::world::{Mode, World};
 
@@ -27,6 +28,7 @@ pub(crate) struct Store {
     is_commit_due: bool,
     pub(crate) has_failed: bool,
     is_full: bool,
+    planted: Option<Planted>,
 }
 
 /// What one shard has handed over.
@@ -55,10 +57,11 @@ enum Commit {
 }
 
 impl Store {
-    pub(crate) fn new(seed: u64, storage: &Storage) -> Self {
+    pub(crate) fn new(seed: u64, storage: &Storage, planted: Option<Planted>) -> Self {
         let mut options = Options::new(seed);
         options.segment_bytes = storage.segment_bytes;
         options.step_bytes = 2_048;
+        options.is_synced = planted.is_none_or(Planted::syncs);
         Self {
             disk: SimDisk::new(seed),
             port: None,
@@ -67,6 +70,7 @@ impl Store {
             is_commit_due: false,
             has_failed: false,
             is_full: false,
+            planted,
         }
     }
 
@@ -110,7 +114,7 @@ impl Store {
             return true;
         }
         // There is nobody else to hand anything over.
-        let _ = port.submit(Ticket(0), batch_of(&recovered.repair));
+        let _ = port.submit(Ticket(0), batch_of(&recovered.repair, 0));
         port.work();
         let mut reports = Vec::new();
         port.take_reports(&mut reports);
@@ -128,7 +132,7 @@ impl Store {
         let record = record.map_err(|error| error.to_string())?;
         let mut records = Records::default();
         rewrite.write(&record, &mut records);
-        let _ = port.submit(Ticket(0), batch_of(&records));
+        let _ = port.submit(Ticket(0), batch_of(&records, 0));
         port.work();
         let mut reports = Vec::new();
         port.take_reports(&mut reports);
@@ -186,39 +190,60 @@ impl Store {
                 }
                 is_blocked |= has_turn && self.is_full;
                 let ticket = Ticket(submitted.len() as u64);
-                submitted.push((shard, at));
-                let _ = port.submit(ticket, batch_of(&handed.records));
+                let planted = self.planted;
+                let ahead = planted.map_or(0, |of| of.commit_half(&handed.records, port));
+                submitted.push((shard, at, ahead));
+                let _ = port.submit(ticket, batch_of(&handed.records, ahead));
             }
         }
         port.work();
         let mut reports = Vec::new();
         port.take_reports(&mut reports);
         let mut result = Commit::Done;
+        let mut lost = Vec::new();
+        let mut half = None;
         for report in reports {
             match report {
                 Report::Durable { ticket, first } => {
-                    let (shard, at) = submitted[ticket.0 as usize];
-                    self.lanes[shard].waiting[at].first = Some(first.value());
+                    let Some(&(shard, at, ahead)) = submitted.get(ticket.0 as usize) else {
+                        half = Some(first.value());
+                        continue;
+                    };
+                    half = None;
+                    let first = first.value().saturating_sub(ahead as u64);
+                    let handed = &mut self.lanes[shard].waiting[at];
+                    handed.first = Some(first);
+                    lost.extend(self.planted.map(|of| of.lost(&handed.records, first)));
                 }
                 Report::Refused {
+                    ticket,
                     error: Error::Full { .. },
                     ..
                 } => {
                     result = Commit::Full;
+                    // What was committed ahead of it is handed over once more, with it.
+                    if let Some(&(_, _, ahead)) = submitted.get(ticket.0 as usize)
+                        && let Some(first) = half.take()
+                    {
+                        lost.push((first..first + ahead as u64).collect());
+                    }
                 }
                 Report::Refused { .. } => return Commit::Failed,
                 _ => {}
             }
         }
+        forget(port, lost.concat());
         self.is_full = result == Commit::Full;
         result
     }
 }
 
-fn batch_of(records: &Records) -> Batch {
+/// What is to be committed, but for so many records that are committed already.
+fn batch_of(records: &Records, ahead: usize) -> Batch {
     let mut batch = Batch::new();
-    let mut start = 0;
-    for end in &records.ends {
+    let (done, ends) = records.ends.split_at(ahead);
+    let mut start = done.last().copied().unwrap_or(0);
+    for end in ends {
         batch.append(&records.bytes[start..*end]);
         start = *end;
     }
@@ -256,7 +281,7 @@ impl World {
     }
 
     fn gather(&mut self, shard: usize) {
-        let Some(records) = self.shards[shard].core.poll_records() else {
+        let Some(mut records) = self.shards[shard].core.poll_records() else {
             return;
         };
         let Some(store) = &mut self.store else { return };
@@ -274,6 +299,9 @@ impl World {
             self.trace.note(self.now_ms, format_args!("{records:?}"));
         }
         self.oracle.taken(shard, records.ticket);
+        if let (Some(planted), Some(port)) = (store.planted, &mut store.port) {
+            planted.hand_over(&mut records, port);
+        }
         let handed = Handed {
             records,
             first: None,
@@ -311,7 +339,8 @@ impl World {
             return;
         }
         for (shard, lane) in store.lanes.iter().enumerate() {
-            for handed in lane.waiting.iter().filter(|of| of.first.is_some()) {
+            // One that has passed others says nothing of those.
+            for handed in lane.waiting.iter().take_while(|of| of.first.is_some()) {
                 self.oracle.committed(shard, handed.records.ticket);
             }
         }

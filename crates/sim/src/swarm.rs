@@ -69,6 +69,8 @@ pub(crate) struct Storage {
     pub(crate) other_shards_percent: u32,
     pub(crate) power_percent: u32,
     pub(crate) full_percent: u32,
+    /// How often the disk is full in a round in which it is.
+    pub(crate) fulls: u64,
     pub(crate) failed_sync_percent: u32,
     pub(crate) flip_percent: u32,
     pub(crate) segment_bytes: u32,
@@ -125,6 +127,30 @@ impl Swarm {
             storage.unreadable_per_mille = chance.pick(&[0, 0, 0, 10, 200]);
         }
     }
+
+    /// How often the disk is full, and how much room its segments leave then: in small ones little
+    /// commits fit and others do not, so that batches which only release pass those with records.
+    pub(crate) fn draw_filling(&mut self, chance: &mut Chance) {
+        if let Some(storage) = &mut self.store
+            && storage.full_percent > 0
+        {
+            storage.fulls = chance.pick(&[1, 3, 6]);
+            storage.segment_bytes = chance.pick(&[1_024, 3_000, 8_192, storage.segment_bytes]);
+        }
+    }
+
+    /// Small segments on a disk that is full again and again; reports take long enough for batches
+    /// to meet it in between.
+    pub(crate) const fn tighten(&mut self) {
+        if let Some(storage) = &mut self.store {
+            storage.full_percent = 100;
+            storage.fulls = 6;
+            storage.segment_bytes = 1_024;
+            if storage.report_ms_max < 20 {
+                storage.report_ms_max = 20;
+            }
+        }
+    }
 }
 
 impl Swarm {
@@ -146,6 +172,7 @@ impl Storage {
             other_shards_percent: chance.pick(&[0, 30]),
             power_percent: chance.pick(&[0, 50, 100]),
             full_percent: chance.pick(&[0, 0, 60]),
+            fulls: 1,
             failed_sync_percent: chance.pick(&[0, 0, 40]),
             flip_percent: chance.pick(&[0, 0, 0, 0, 0, 0, 0, 60]),
             segment_bytes: chance.pick(&[8_192, 65_536, 1 << 20]),

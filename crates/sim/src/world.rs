@@ -17,6 +17,8 @@ use crate::event::{Agenda, Event, LinkId, Owed};
 use crate::net::{Arrived, Link, Phase, Slots};
 use crate::oracle::{About, Oracle};
 use crate::persona::{Acknowledges, Persona, Reads};
+use crate::planted::Planted;
+use crate::run::Options;
 use crate::store::Store;
 use crate::swarm::{Cut, Swarm};
 use crate::trace::Trace;
@@ -72,6 +74,7 @@ pub(crate) struct World {
     /// What to take off it to get that of the broker's clock, which starts with the process.
     pub(crate) base_ms: i64,
     pub(crate) seed: u64,
+    pub(crate) planted: Option<Planted>,
     pub(crate) store: Option<Store>,
     /// What the last start found.
     pub(crate) counts: RecoveredCounts,
@@ -98,11 +101,15 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, is_printed: bool) -> Self {
+    pub(crate) fn new(seed: u64, options: Options) -> Self {
         let mut chance = Chance::new(seed);
         let mut swarm = Swarm::draw(&mut chance);
         swarm.draw_reading(&mut Chance::new(seed ^ 0x7265_6164));
         swarm.draw_recorder(&mut Chance::new(seed ^ 0x7461_7065));
+        swarm.draw_filling(&mut Chance::new(seed ^ 0x6675_6c6c));
+        if options.is_tight {
+            swarm.tighten();
+        }
         let seed = chance.next_u64();
         let clients = (0..swarm.clients)
             .map(|number| Persona::draw(number, &swarm, &mut chance))
@@ -111,7 +118,7 @@ impl World {
             .chain([Persona::probe()])
             .map(Client::new)
             .collect();
-        let trace = Trace::new(is_printed);
+        let trace = Trace::new(options.is_traced);
         trace.note(0, format_args!("{swarm:#?}"));
         let mut world = Self {
             oracle: Oracle::new(&swarm.limits, swarm.store.is_some()),
@@ -122,6 +129,7 @@ impl World {
             unix_offset_ms: 1_700_000_000_000,
             base_ms: 0,
             seed,
+            planted: options.planted,
             store: None,
             counts: RecoveredCounts::default(),
             records: None,

@@ -29,6 +29,9 @@ struct Arguments {
     /// Run seeds for so many minutes instead of a number of them.
     #[arg(long)]
     minutes: Option<u64>,
+    /// Let the disk be full again and again, wherever there is one.
+    #[arg(long)]
+    tight: bool,
     /// Go on after a seed that fails.
     #[arg(long)]
     keep_going: bool,
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
     }));
     let options = Options {
         is_traced: arguments.trace,
+        is_tight: arguments.tight,
         ..Options::default()
     };
     let started = Instant::now();

@@ -65,6 +65,8 @@ impl Oracle {
             Code::S08 => self.was_dropped(claim, Outcome::DeliverSocketCongested),
             Code::S10 => self.was_dropped(claim, Outcome::DeliverTooLarge),
             Code::S09 | Code::P12 => match of.message.expires_ms {
+                // It is dropped when its turn to be sent comes, and is lost from now on.
+                Some(at_ms) if at_ms <= self.now_ms + SLACK_MS && !is_written => None,
                 Some(at_ms) if at_ms <= self.now_ms + SLACK_MS => {
                     self.was_dropped(claim, Outcome::DeliverExpired)
                 }
