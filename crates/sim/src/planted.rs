@@ -21,8 +21,6 @@ pub enum Planted {
     LateRelease,
     /// What a batch releases stays, if it has no records.
     LostRelease,
-    /// On a full disk all batches without records pass those with records.
-    LostTurn,
 }
 
 impl Planted {
@@ -40,7 +38,6 @@ impl Planted {
             }
             Self::LateRelease if has_records => records.releases.clear(),
             Self::LostRelease if !has_records => records.releases.clear(),
-            Self::LostTurn => records.keeps_turn = false,
             _ => {}
         }
     }
