@@ -4,7 +4,7 @@ use columba_codec::packet::Acknowledgement;
 use columba_codec::{PacketId, PacketType, Properties, ReasonCode};
 
 use super::Shard;
-use super::keep::Then;
+use super::exchange::Then;
 use super::note::Subject;
 use crate::event::ConnectionId;
 use crate::outcome::Outcome;

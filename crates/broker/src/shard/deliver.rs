@@ -5,7 +5,7 @@ use columba_codec::wire::put_varint;
 use columba_codec::{PacketId, PacketType, PropertyId, QoS};
 
 use super::Shard;
-use super::keep::{Also, Then};
+use super::exchange::{Also, Then};
 use super::note::{Sent, Subject};
 use super::publish::{Publication, parts_of};
 use crate::access::Action;

@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use columba_codec::QoS;
 
 use super::Shard;
-use super::keep::Also;
+use super::exchange::Also;
 use crate::event::ShardId;
 use crate::hash::{Hashing, Map, Set};
 use crate::journal::RecordId;

@@ -7,23 +7,20 @@
 //! order in which they began, so what one publisher sent is stored in the order in which it was
 //! sent, and is acknowledged in that order.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-
 use columba_codec::packet::{Acknowledgement, UnsubAck};
-use columba_codec::{Packet, PacketId, PacketType, Properties, QoS, ReasonCode};
+use columba_codec::{Packet, PacketId, Properties, QoS, ReasonCode};
 
 use super::Shard;
-use super::drafts::{Drafts, Spares, Way};
-use super::line::{Committing, Line};
+use super::drafts::{Drafts, Way};
+use super::exchange::{Also, Exchange, Standing, Then};
+use super::line::Committing;
 use crate::connection::{Answers, Connection};
 use crate::event::ConnectionId;
 use crate::journal::{Owner, RecordId};
-use crate::kept::{Kept, KeptId};
+use crate::kept::KeptId;
 use crate::limits::Promise;
 use crate::mail::{Draft, ExchangeRef, Letter};
 use crate::message::Message;
-use crate::query::{Answer, RequestId};
 use crate::record::{Clock, MessageRecord, Recipient, Record, Step, write_message};
 use crate::routing::share::SessionRef;
 use crate::session::ReceivedId;
@@ -51,176 +48,6 @@ pub(super) struct Keeping {
     drafts: Drafts,
     /// Something was released that has to be on disk before the answer.
     has_released: bool,
-}
-
-/// Something that this shard has begun and that is not written yet.
-#[derive(Debug)]
-pub(super) struct Exchange {
-    /// Answers to come.
-    waiting: usize,
-    drafts: Drafts,
-    has_released: bool,
-    also: Also,
-    then: Then,
-}
-
-/// What goes to the store in the same step as the records of an exchange.
-#[derive(Debug, Default)]
-pub(super) enum Also {
-    #[default]
-    Nothing,
-    /// That a QoS 2 message was received, if there are records.
-    Received {
-        session: SessionRef,
-        packet_id: PacketId,
-    },
-    /// A copy that somebody else has now.
-    Settle(Kept, Option<RecordId>),
-    /// Records that what was written before this makes needless.
-    End(Vec<RecordId>),
-}
-
-/// What follows when all of it is durable.
-#[derive(Debug)]
-pub(super) enum Then {
-    Nothing,
-    /// PUBACK, PUBREC, PUBREL or PUBCOMP.
-    Acknowledge {
-        conn: ConnectionId,
-        packet: PacketType,
-        packet_id: PacketId,
-        reason: ReasonCode,
-    },
-    /// A session of this client is gone for good.
-    Forgotten {
-        client_id: Arc<str>,
-    },
-    /// SUBACK, if nothing else is missing.
-    Applied {
-        conn: ConnectionId,
-        number: u64,
-    },
-    UnsubAck {
-        conn: ConnectionId,
-        packet_id: PacketId,
-        codes: Vec<u8>,
-    },
-    /// An operator is answered. Seldom, and larger than the others, which wait by the thousand.
-    Tell(Box<(RequestId, Answer)>),
-    /// The shard that began is answered.
-    Answer {
-        to: ExchangeRef,
-        drafts: Vec<Draft>,
-    },
-}
-
-impl Then {
-    const fn connection(&self) -> Option<ConnectionId> {
-        match self {
-            Self::Acknowledge { conn, .. } | Self::UnsubAck { conn, .. } => Some(*conn),
-            Self::Nothing
-            | Self::Forgotten { .. }
-            | Self::Applied { .. }
-            | Self::Tell(_)
-            | Self::Answer { .. } => None,
-        }
-    }
-
-    /// The connection that is promised something with it.
-    const fn promised_to(&self) -> Option<ConnectionId> {
-        match self {
-            Self::Applied { conn, .. } => Some(*conn),
-            _ => self.connection(),
-        }
-    }
-
-    /// What has to be true of the store before it follows, on its connection if that is there.
-    fn promise_on(&self, connection: Option<&Connection>) -> Promise {
-        match self {
-            // A client that has heard of a step which is forgotten would take a message twice.
-            Self::Acknowledge {
-                packet: PacketType::PubRel,
-                ..
-            }
-            | Self::Nothing
-            | Self::Forgotten { .. }
-            | Self::Tell(_)
-            | Self::Answer { .. } => Promise::Durable,
-            Self::Acknowledge { .. } | Self::Applied { .. } | Self::UnsubAck { .. } => {
-                connection.map_or(Promise::Durable, |connection| connection.promise)
-            }
-        }
-    }
-}
-
-/// What something that follows has to wait for.
-#[derive(Clone, Copy, Debug)]
-struct Standing {
-    promise: Promise,
-    /// The last batch that an earlier answer on the same connection waits for.
-    ticket: u64,
-    /// Whether an earlier answer on the same connection waits longer than for its batch.
-    is_ending: bool,
-}
-
-/// Exchanges in the order in which they began, and what waits for the disk.
-#[derive(Debug)]
-pub(super) struct Exchanges {
-    /// Number of the first one in the queue; they count from 1.
-    first: u64,
-    queue: VecDeque<Exchange>,
-    /// What waits until it is written.
-    written: Line,
-    /// What waits until it is durable.
-    durable: Line,
-    /// Memory for drafts.
-    spares: Spares,
-    /// Sessions that hold messages back until the store has them.
-    pub(super) holding: Vec<SessionRef>,
-    /// Connections whose input waits for the store.
-    pub(super) held: Vec<ConnectionId>,
-}
-
-impl Exchanges {
-    pub(super) fn new() -> Self {
-        Self {
-            first: 1,
-            queue: VecDeque::new(),
-            written: Line::new(Promise::Written),
-            durable: Line::new(Promise::Durable),
-            spares: Spares::default(),
-            holding: Vec::new(),
-            held: Vec::new(),
-        }
-    }
-
-    fn push(&mut self, exchange: Exchange) -> u64 {
-        self.queue.push_back(exchange);
-        self.first + self.queue.len() as u64 - 1
-    }
-
-    fn get_mut(&mut self, number: u64) -> Option<&mut Exchange> {
-        let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
-        self.queue.get_mut(place)
-    }
-
-    /// What waits for a promise.
-    const fn line(&mut self, promise: Promise) -> &mut Line {
-        match promise {
-            Promise::Written => &mut self.written,
-            Promise::Durable | Promise::Nothing => &mut self.durable,
-        }
-    }
-
-    /// How much waits for other shards or for the store.
-    pub(super) fn waiting(&self) -> usize {
-        self.queue.len() + self.written.len() + self.durable.len()
-    }
-
-    /// Whether an exchange is not written yet.
-    fn is_open(&self, number: u64) -> bool {
-        (self.first..self.first + self.queue.len() as u64).contains(&number)
-    }
 }
 
 /// What was gathered, but for the message itself.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::Shard;
 use super::connect::Admission;
-use super::keep::Then;
+use super::exchange::Then;
 use crate::connection::{State, Waiting};
 use crate::event::ConnectionId;
 use crate::outcome::Outcome;

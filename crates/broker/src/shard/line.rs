@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::keep::Then;
+use super::exchange::Then;
 use crate::journal::Journal;
 use crate::limits::Promise;
 

@@ -6,7 +6,7 @@ use columba_codec::topic::{TopicFilter, TopicName};
 use columba_codec::{QoS, ReasonCode};
 
 use super::Shard;
-use super::keep::{Also, Then};
+use super::exchange::{Also, Then};
 use super::publish::{Publication, Scope, expires_at_ms, forwarded_properties};
 use super::refuse::Refusal;
 use crate::ban::BanList;

@@ -9,7 +9,7 @@ use columba_codec::{
 
 use super::Shard;
 use super::deliver::Target;
-use super::keep::{Also, Then};
+use super::exchange::{Also, Then};
 use super::note::Subject;
 use super::refuse::Refusal;
 use crate::access::Action;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use columba_codec::QoS;
 
 use super::Shard;
-use super::keep::{Also, Then};
+use super::exchange::{Also, Then};
 use super::note::{NOBODY, Subject};
 use super::publish::Publication;
 use crate::hash::hash_of;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use columba_codec::QoS;
 
 use super::Shard;
+use super::exchange::{Also, Then};
 use super::handing::Handed;
-use super::keep::{Also, Then};
 use super::note::{NOBODY, Subject};
 use crate::access::Action;
 use crate::event::{ReportEvent, ShardId};

@@ -3,7 +3,7 @@
 use columba_codec::{PacketId, PacketType, QoS, ReasonCode};
 
 use super::Shard;
-use super::keep::Then;
+use super::exchange::Then;
 use crate::event::ConnectionId;
 use crate::journal::RecordId;
 use crate::kept::Kept;

@@ -6,7 +6,7 @@ use columba_codec::packet::{RetainHandling, SubAck, Subscribe, SubscribeOptions,
 use columba_codec::{Packet, PacketId, PropertiesBuf, PropertyId, QoS, ReasonCode, TopicFilter};
 
 use super::Shard;
-use super::keep::Then;
+use super::exchange::Then;
 use super::refuse::Refusal;
 use crate::access::Action;
 use crate::event::ConnectionId;

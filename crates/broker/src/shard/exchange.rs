@@ -1,0 +1,187 @@
+//! What this shard has begun and others may have a part in, and what follows when it is durable.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use columba_codec::{PacketId, PacketType, ReasonCode};
+
+use super::drafts::{Drafts, Spares};
+use super::line::Line;
+use crate::connection::Connection;
+use crate::event::ConnectionId;
+use crate::journal::RecordId;
+use crate::kept::Kept;
+use crate::limits::Promise;
+use crate::mail::{Draft, ExchangeRef};
+use crate::query::{Answer, RequestId};
+use crate::routing::share::SessionRef;
+
+/// Something that this shard has begun and that is not written yet.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    /// Answers to come.
+    pub(super) waiting: usize,
+    pub(super) drafts: Drafts,
+    pub(super) has_released: bool,
+    pub(super) also: Also,
+    pub(super) then: Then,
+}
+
+/// What goes to the store in the same step as the records of an exchange.
+#[derive(Debug, Default)]
+pub(super) enum Also {
+    #[default]
+    Nothing,
+    /// That a QoS 2 message was received, if there are records.
+    Received {
+        session: SessionRef,
+        packet_id: PacketId,
+    },
+    /// A copy that somebody else has now.
+    Settle(Kept, Option<RecordId>),
+    /// Records that what was written before this makes needless.
+    End(Vec<RecordId>),
+}
+
+/// What follows when all of it is durable.
+#[derive(Debug)]
+pub(super) enum Then {
+    Nothing,
+    /// PUBACK, PUBREC, PUBREL or PUBCOMP.
+    Acknowledge {
+        conn: ConnectionId,
+        packet: PacketType,
+        packet_id: PacketId,
+        reason: ReasonCode,
+    },
+    /// A session of this client is gone for good.
+    Forgotten {
+        client_id: Arc<str>,
+    },
+    /// SUBACK, if nothing else is missing.
+    Applied {
+        conn: ConnectionId,
+        number: u64,
+    },
+    UnsubAck {
+        conn: ConnectionId,
+        packet_id: PacketId,
+        codes: Vec<u8>,
+    },
+    /// An operator is answered. Seldom, and larger than the others, which wait by the thousand.
+    Tell(Box<(RequestId, Answer)>),
+    /// The shard that began is answered.
+    Answer {
+        to: ExchangeRef,
+        drafts: Vec<Draft>,
+    },
+}
+
+impl Then {
+    pub(super) const fn connection(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Acknowledge { conn, .. } | Self::UnsubAck { conn, .. } => Some(*conn),
+            Self::Nothing
+            | Self::Forgotten { .. }
+            | Self::Applied { .. }
+            | Self::Tell(_)
+            | Self::Answer { .. } => None,
+        }
+    }
+
+    /// The connection that is promised something with it.
+    pub(super) const fn promised_to(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Applied { conn, .. } => Some(*conn),
+            _ => self.connection(),
+        }
+    }
+
+    /// What has to be true of the store before it follows, on its connection if that is there.
+    pub(super) fn promise_on(&self, connection: Option<&Connection>) -> Promise {
+        match self {
+            // A client that has heard of a step which is forgotten would take a message twice.
+            Self::Acknowledge {
+                packet: PacketType::PubRel,
+                ..
+            }
+            | Self::Nothing
+            | Self::Forgotten { .. }
+            | Self::Tell(_)
+            | Self::Answer { .. } => Promise::Durable,
+            Self::Acknowledge { .. } | Self::Applied { .. } | Self::UnsubAck { .. } => {
+                connection.map_or(Promise::Durable, |connection| connection.promise)
+            }
+        }
+    }
+}
+
+/// What something that follows has to wait for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing {
+    pub(super) promise: Promise,
+    /// The last batch that an earlier answer on the same connection waits for.
+    pub(super) ticket: u64,
+    /// Whether an earlier answer on the same connection waits longer than for its batch.
+    pub(super) is_ending: bool,
+}
+
+/// Exchanges in the order in which they began, and what waits for the disk.
+#[derive(Debug)]
+pub(super) struct Exchanges {
+    /// Number of the first one in the queue; they count from 1.
+    pub(super) first: u64,
+    pub(super) queue: VecDeque<Exchange>,
+    /// What waits until it is written.
+    pub(super) written: Line,
+    /// What waits until it is durable.
+    pub(super) durable: Line,
+    /// Memory for drafts.
+    pub(super) spares: Spares,
+    /// Sessions that hold messages back until the store has them.
+    pub(super) holding: Vec<SessionRef>,
+    /// Connections whose input waits for the store.
+    pub(super) held: Vec<ConnectionId>,
+}
+
+impl Exchanges {
+    pub(super) fn new() -> Self {
+        Self {
+            first: 1,
+            queue: VecDeque::new(),
+            written: Line::new(Promise::Written),
+            durable: Line::new(Promise::Durable),
+            spares: Spares::default(),
+            holding: Vec::new(),
+            held: Vec::new(),
+        }
+    }
+
+    pub(super) fn push(&mut self, exchange: Exchange) -> u64 {
+        self.queue.push_back(exchange);
+        self.first + self.queue.len() as u64 - 1
+    }
+
+    pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Exchange> {
+        let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        self.queue.get_mut(place)
+    }
+
+    /// What waits for a promise.
+    pub(super) const fn line(&mut self, promise: Promise) -> &mut Line {
+        match promise {
+            Promise::Written => &mut self.written,
+            Promise::Durable | Promise::Nothing => &mut self.durable,
+        }
+    }
+
+    /// How much waits for other shards or for the store.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len() + self.written.len() + self.durable.len()
+    }
+
+    /// Whether an exchange is not written yet.
+    pub(super) fn is_open(&self, number: u64) -> bool {
+        (self.first..self.first + self.queue.len() as u64).contains(&number)
+    }
+}
