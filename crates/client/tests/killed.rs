@@ -122,7 +122,7 @@ impl Program {
 
     /// SIGKILL: where it waits, or wherever it has come to.
     fn kill(&mut self, number: usize) {
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             self.go();
         }
         self.child.kill().expect("kills");
