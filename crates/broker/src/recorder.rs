@@ -354,8 +354,8 @@ impl Recorder {
     /// The same without chunks of which every entry was seen.
     pub(crate) fn recording_since(&mut self, now: Now, seen: Seen) -> Recording {
         let now = self.clock.of(now);
-        let left_out = std::mem::take(&mut self.pace.left_out);
-        if left_out > 0 {
+        if self.bytes_max != 0 && self.pace.left_out > 0 {
+            let left_out = std::mem::take(&mut self.pace.left_out);
             self.pace.used_bytes += self.ledger.gap(now, left_out);
         }
         let Self {

@@ -226,13 +226,16 @@ async fn two_clients_with_one_id_are_found() {
         options.session.client_id = "twin".to_owned();
         options
     };
+    let (is_there, there) = tokio::sync::oneshot::channel();
     let other = tokio::spawn(async move {
         use columba_client::driver::Client;
         // As clients do that connect again by themselves; thrown out once, it comes back once.
         let (_client, mut events) = Client::connect(options.clone()).await.unwrap();
+        is_there.send(()).unwrap();
         while events.next().await.is_some() {}
         Client::connect(options).await.unwrap()
     });
+    there.await.unwrap();
     let report = examined(&visit).await;
     assert_eq!(verdict(&report, Check::Twin), (Mark::Fail, "twin_certain"));
     drop(other.await.unwrap());
