@@ -129,8 +129,10 @@ impl RecorderFiles {
                         Err(RecvTimeoutError::Timeout)
                     );
                     let all = recordings(&asker, &writer);
+                    let is_whole = all.is_some();
                     let mut written = all.map_or(Ok(()), |all| writer.write(&all));
-                    if is_over && written.is_ok() {
+                    // Without what was not told any more, it is no end but a hole.
+                    if is_over && is_whole && written.is_ok() {
                         written = writer.end();
                     }
                     if let Err(error) = &written

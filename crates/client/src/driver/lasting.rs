@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use columba_codec::ReasonCode;
 use tokio::sync::mpsc;
 
 use super::session_file::{Journal, SessionFile};
@@ -9,6 +10,7 @@ use super::task::{LastingLink, Task, tokens_from};
 use super::{Client, ConnectError, ConnectOptions, Ended, transport};
 use crate::backoff::Backoff;
 use crate::message::Incoming;
+use crate::options::SessionOptions;
 use crate::outcome::{Accepted, CloseCause};
 use crate::session::Session;
 
@@ -130,6 +132,9 @@ impl Client {
     /// come while it is being written share the next write. If the file fails, so does the
     /// connection, with [`CloseCause::SessionFile`].
     ///
+    /// A new file begins with a connection that ends the session that the server may still have: its
+    /// packet ids would be taken for those of the new one (`MQTT-3.2.2-4`).
+    ///
     /// Subscriptions are not in the file: subscribe after connecting, the server takes it as the
     /// same subscription. Messages may come before that, as events.
     ///
@@ -138,14 +143,35 @@ impl Client {
     pub async fn connect_kept(
         mut options: ConnectOptions,
         reconnect: Reconnect,
-        file: SessionFile,
+        mut file: SessionFile,
     ) -> Result<(Self, LastingEvents), ConnectError> {
+        if file.is_new() {
+            Self::end_session(options.clone(), file.session.options()).await?;
+            let written = file.write();
+            written
+                .map_err(|error| ConnectError::Mqtt(CloseCause::SessionFile(error.to_string())))?;
+        }
         options.clean_start = false;
         tokens_from(file.session.next_token());
         let link = LastingLink::new(&options, &reconnect, false);
         let opened = Self::open(options, file.session, Some(file.journal), Some(link));
         let (client, receiver) = opened.await?;
         Ok((client, LastingEvents { receiver }))
+    }
+
+    /// Has the server forget the client.
+    async fn end_session(
+        mut options: ConnectOptions,
+        session: &SessionOptions,
+    ) -> Result<(), ConnectError> {
+        options.clean_start = true;
+        options.session = session.clone();
+        options.session.will = None;
+        options.session.properties.session_expiry_secs = None;
+        let patience = options.transport_timeout;
+        let (client, _events) = Self::connect(options).await?;
+        client.disconnect(ReasonCode::Success, patience).await;
+        Ok(())
     }
 
     pub(super) async fn open(

@@ -73,7 +73,7 @@ pub enum SessionFileError {
 }
 
 impl SessionFile {
-    /// Opens the file, or makes it, and takes the lock on it.
+    /// Opens the file, or prepares to make it, and takes the lock on it.
     ///
     /// # Errors
     /// [`SessionFileError`], whose text is a sentence for people.
@@ -104,18 +104,12 @@ impl SessionFile {
         }
         match fs::read(&path) {
             Ok(bytes) => Self::of_bytes(path, lock, options, &bytes),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let session = Session::kept(options);
-                let mut journal = Journal::new(path, lock);
-                let mut records = Vec::new();
-                session.snapshot(&mut records);
-                journal.replace(&records)?;
-                Ok(Self {
-                    session,
-                    journal,
-                    cut_bytes: 0,
-                })
-            }
+            // It is made once the server has forgotten what it may know of the client.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self {
+                session: Session::kept(options),
+                journal: Journal::new(path, lock),
+                cut_bytes: 0,
+            }),
             Err(error) => Err(failed(&path, "read it".to_owned(), error)),
         }
     }
@@ -136,13 +130,26 @@ impl SessionFile {
                 error,
             }
         })?;
-        let mut journal = Journal::new(path, lock);
-        journal.go_on(&contents)?;
-        Ok(Self {
+        let mut file = Self {
             session,
-            journal,
+            journal: Journal::new(path, lock),
             cut_bytes: bytes.len() - contents.end,
-        })
+        };
+        // What was read may be in the page cache alone, after a write that failed: it is written anew.
+        file.write()?;
+        Ok(file)
+    }
+
+    /// Whether nothing has been written so far.
+    pub(super) const fn is_new(&self) -> bool {
+        self.journal.file.is_none()
+    }
+
+    /// Writes the session as it is.
+    pub(super) fn write(&mut self) -> Result<(), SessionFileError> {
+        let mut records = Vec::new();
+        self.session.snapshot(&mut records);
+        self.journal.replace(&records)
     }
 
     /// How many messages at QoS 1 and 2 the session has ever taken. An application that publishes
@@ -186,21 +193,6 @@ impl Journal {
             bytes: 0,
             snapshot_bytes: 0,
         }
-    }
-
-    /// Goes on behind the last whole batch.
-    fn go_on(&mut self, contents: &journal::Contents) -> Result<(), SessionFileError> {
-        let file = File::options().append(true).open(&self.path);
-        let file =
-            file.map_err(|error| failed(&self.path, "open it to write".to_owned(), error))?;
-        let end = contents.end as u64;
-        file.set_len(end)
-            .and_then(|()| file.sync_all())
-            .map_err(|error| failed(&self.path, format!("cut it at byte {end}"), error))?;
-        self.file = Some(file);
-        self.next_batch = contents.next_batch;
-        self.bytes = contents.end;
-        Ok(())
     }
 
     /// Whether the next batch should be a snapshot for [`Self::replace`].
@@ -318,8 +310,13 @@ mod tests {
         options
     }
 
+    /// Opens the file, and makes it if it is new, as the first connection does.
     fn open(path: &Path) -> Result<SessionFile, SessionFileError> {
-        SessionFile::open(path, options())
+        let mut file = SessionFile::open(path, options())?;
+        if file.is_new() {
+            file.write()?;
+        }
+        Ok(file)
     }
 
     fn publish(file: &mut SessionFile, payload: usize) -> Vec<u8> {

@@ -21,12 +21,14 @@ impl ReceivedIds {
     /// # Errors
     /// [`Violation::ReceiveMaximum`].
     pub(super) fn insert(&mut self, packet_id: PacketId, maximum: u16) -> Result<bool, Violation> {
-        let before = self.ids.insert(packet_id, true);
+        let before = self.ids.get(&packet_id).copied();
         if before != Some(true) {
+            if self.counted >= usize::from(maximum) {
+                // Nobody gets the message, so that it has to be new when it comes again.
+                return Err(Violation::ReceiveMaximum);
+            }
             self.counted += 1;
-        }
-        if self.counted > usize::from(maximum) {
-            return Err(Violation::ReceiveMaximum);
+            self.ids.insert(packet_id, true);
         }
         Ok(before.is_none())
     }
@@ -98,5 +100,24 @@ impl IncomingAliases {
 
     pub(super) fn clear(&mut self) {
         self.topics.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_above_the_receive_maximum_is_new_when_it_comes_again() {
+        let mut ids = ReceivedIds::default();
+        let [one, two] = [1, 2].map(|id| PacketId::new(id).unwrap());
+        assert_eq!(ids.insert(one, 1), Ok(true));
+        assert_eq!(ids.insert(one, 1), Ok(false));
+        assert_eq!(ids.insert(two, 1), Err(Violation::ReceiveMaximum));
+        ids.resume();
+        assert_eq!(ids.insert(two, 1), Ok(true));
+        assert_eq!(ids.insert(one, 1), Err(Violation::ReceiveMaximum));
+        ids.resume();
+        assert_eq!(ids.insert(one, 1), Ok(false));
     }
 }

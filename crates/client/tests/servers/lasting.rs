@@ -1,6 +1,6 @@
 //! Connections that come back.
 
-use columba_client::driver::{LastingEvent, Messages, Reconnect};
+use columba_client::driver::{LastingEvent, Messages, Reconnect, SessionFile};
 
 use super::*;
 
@@ -114,4 +114,31 @@ async fn leaving_while_the_server_is_gone_ends_in_time_and_says_what_is_left() {
     let left = client.disconnect(ReasonCode::Success, Duration::from_millis(20));
     let left = tokio::time::timeout(PATIENCE, left).await.expect("in time");
     assert_eq!(left, 1);
+}
+
+/// What the server remembers of an earlier session has nothing to do with a file that is new
+/// (`MQTT-3.2.2-4`).
+#[tokio::test]
+async fn a_new_session_file_begins_without_what_the_server_remembers() {
+    // MQTT 3.1 does not tell.
+    for version in [Version::V311, Version::V5] {
+        let (_broker, port) = columba::start();
+        let mut options = options(port, version, "kept");
+        options.clean_start = false;
+        if version == Version::V5 {
+            options.session.properties.session_expiry_secs = Some(3600);
+        }
+        let (earlier, _events) = Client::connect(options.clone()).await.expect("connects");
+        subscribe(&earlier, "x", QoS::AtLeastOnce).await;
+        leave(&earlier).await;
+        let directory = tempfile::tempdir().expect("a directory");
+        for is_known in [false, true] {
+            let file = SessionFile::open(directory.path().join("file"), options.session.clone());
+            let file = file.expect("opens");
+            let connected = Client::connect_kept(options.clone(), at_once(), file).await;
+            let (client, _events) = connected.expect("connects");
+            assert_eq!(client.accepted().session_present, is_known, "{version}");
+            leave(&client).await;
+        }
+    }
 }

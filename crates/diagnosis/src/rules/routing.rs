@@ -84,12 +84,24 @@ fn subscribed<'e>(
     Finding::certain(Code::U01, say::u01_copy(client)).cite([publication])
 }
 
+/// Whether a sentence about a shared group names this one. Filters have blanks at times, and one may begin
+/// as another does.
+fn is_about(detail: &str, group: &str) -> bool {
+    let mut places = detail.match_indices(group);
+    places.any(|(at, _)| {
+        let behind = detail.get(at + group.len()..).unwrap_or_default();
+        let before = detail.get(..at).unwrap_or_default();
+        (before.is_empty() || before.ends_with(' '))
+            && (behind.is_empty() || behind.starts_with(' '))
+    })
+}
+
 fn of_group<'e>(history: &History<'e>, publication: &'e Event, group: &str) -> Finding<'e> {
     let copies = history.copies(publication.message);
     let nobody = copies
         .iter()
         .copied()
-        .find(|event| event.client.is_empty() && event.detail.contains(group));
+        .find(|event| event.client.is_empty() && is_about(&event.detail, group));
     if let Some(event) = nobody {
         let code = if event.outcome == Outcome::DeliverDeniedRead {
             Code::S06

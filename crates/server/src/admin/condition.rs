@@ -34,11 +34,13 @@ impl Condition {
     /// What the headers say.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
         let text = |name: HeaderName| {
-            let values = headers.get_all(name).iter();
-            let texts: Vec<_> = values.filter_map(|value| value.to_str().ok()).collect();
-            (!texts.is_empty()).then(|| texts.join(","))
+            let values = headers.get_all(&name).iter();
+            let texts: Result<Vec<_>, _> = values.map(|value| value.to_str()).collect();
+            let texts = texts
+                .map_err(|_| Problem::invalid(format!("{name} has characters that no tag has")))?;
+            Ok::<_, Problem>((!texts.is_empty()).then(|| texts.join(",")))
         };
-        match (text(IF_MATCH), text(IF_NONE_MATCH)) {
+        match (text(IF_MATCH)?, text(IF_NONE_MATCH)?) {
             (None, None) => Ok(Self::None),
             (Some(tags), None) if tags.trim() == "*" => Ok(Self::Present),
             (Some(tags), None) => {
@@ -96,6 +98,8 @@ pub(super) fn tag_of(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     #[test]
@@ -120,6 +124,10 @@ mod tests {
         );
         assert_eq!(of(&[(IF_NONE_MATCH, "\"a\"")]), None);
         assert_eq!(of(&[(IF_MATCH, "*"), (IF_NONE_MATCH, "*")]), None);
+        // A condition that cannot be read is none that holds.
+        let mut headers = HeaderMap::new();
+        headers.insert(IF_MATCH, HeaderValue::from_bytes(b"\"\xE9\"").unwrap());
+        assert!(Condition::of(&headers).is_err());
         let (one, other) = (tag_of("one"), tag_of("other"));
         let condition = Condition::Tagged(vec![one.clone()]);
         assert!(condition.check(Some(&one)).is_ok() && condition.check(Some(&other)).is_err());

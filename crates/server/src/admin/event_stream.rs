@@ -157,9 +157,6 @@ struct Position {
     /// The number of the next entry of each tape: shard, tape, number. A tape that is not named here had
     /// none.
     tapes: Vec<(u16, u8, u64)>,
-    /// How often the tapes of each shard had been begun anew.
-    #[serde(default)]
-    epochs: Vec<(u16, u64)>,
 }
 
 impl Position {
@@ -180,27 +177,13 @@ impl Position {
         Self {
             run,
             tapes: tapes.collect(),
-            epochs: recordings.iter().map(|of| (of.shard, of.epoch)).collect(),
         }
     }
 
-    /// Whether the tapes of a shard are others than those that were read; from now on they are the same.
-    fn meets_others(&mut self, recording: &Recording) -> bool {
-        let (shard, epoch) = (recording.shard, recording.epoch);
-        let mut known = self.epochs.iter_mut();
-        match known.find(|of| of.0 == shard) {
-            Some(of) => std::mem::replace(&mut of.1, epoch) != epoch,
-            None => {
-                self.epochs.push((shard, epoch));
-                epoch != 0
-            }
-        }
-    }
-
-    fn next(&self, (shard, tape): Tape) -> u64 {
+    fn next(&self, (shard, tape): Tape) -> Option<u64> {
         let mut known = self.tapes.iter();
         let found = known.find(|of| (of.0, of.1) == (shard, tape));
-        found.map_or(0, |of| of.2)
+        found.map(|of| of.2)
     }
 
     fn set(&mut self, (shard, tape): Tape, next: u64) {
@@ -257,12 +240,6 @@ struct Batch {
 fn next_batch(recordings: &[Recording], wanted: &Wanted<'_>, position: &mut Position) -> Batch {
     let mut text = String::new();
     let (mut rows, mut missed) = (Vec::new(), 0);
-    for recording in recordings {
-        if position.meets_others(recording) {
-            event(&mut text, "missed", &json!({"why": "restarted"}));
-            position.tapes.retain(|of| of.0 != recording.shard);
-        }
-    }
     // Behind it, rows may be missing.
     let mut horizon = u64::MAX;
     for (tape, chunks) in tapes_of(recordings) {
@@ -273,7 +250,12 @@ fn next_batch(recordings: &[Recording], wanted: &Wanted<'_>, position: &mut Posi
             continue;
         };
         let oldest = first.sequence();
-        let mut from = position.next(tape);
+        // The numbers of a tape that was emptied for another size go on, so that what it begins with is
+        // no sign of a loss.
+        let mut emptied = recordings.iter().filter(|of| of.epoch > 0);
+        let is_emptied = emptied.any(|of| of.shard == tape.0);
+        let begin = if is_emptied { oldest } else { 0 };
+        let mut from = position.next(tape).unwrap_or(begin);
         // A position from somewhere else, or that nobody has given out.
         if from > end_of(&chunks) {
             from = oldest;

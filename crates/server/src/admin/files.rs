@@ -38,7 +38,8 @@ pub(super) struct Edited<T> {
 }
 
 /// Changes a file that the broker reads again, unless that would be at fault, and has it read again.
-/// With `is_dry` it is only checked. The file keeps its permissions; a new one has `mode`.
+/// With `is_dry` it is only checked. The file keeps its permissions, of which one with
+/// secrets has those of its owner alone; a new one has `mode`.
 pub(super) async fn edit_checked<T>(
     app: &App,
     path: PathBuf,
@@ -51,7 +52,9 @@ pub(super) async fn edit_checked<T>(
         let warnings = check(app, path.clone(), text.clone()).await?;
         if !is_dry {
             let old = std::fs::metadata(&path);
-            let mode = old.map_or(mode, |old| old.permissions().mode() & 0o777);
+            let old = old.map_or(mode, |old| old.permissions().mode() & 0o777);
+            // Secrets are not left open to others, whoever has opened them.
+            let mode = if mode == SECRET_MODE { old & mode } else { old };
             write(path, text.clone(), mode).await?;
         }
         Edited {

@@ -173,11 +173,16 @@ async fn put(
         Some(password) => Some(hashed(&app, password).await?),
     };
     let mode = (SECRET_MODE, dry_run);
+    let has_made = made.is_some();
     let edited = edit_checked(&app, path, mode, |text| {
         let (known, _) = Users::read("", text);
         let user = known.user(&name).map(|(_, user)| user);
         let tag = user.map(|user| tag_of_user(&name, user));
         condition.check(tag.as_deref())?;
+        if user.is_some() && has_made {
+            // It was not there a moment ago, and keeps the password that it has.
+            return Err(Problem::conflict("the user has just been added: try again"));
+        }
         if user.is_none() {
             if hash.is_none() {
                 // It was there a moment ago.

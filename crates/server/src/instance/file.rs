@@ -37,6 +37,8 @@ pub fn write_atomically(path: &Path, text: &str, mode: u32) -> io::Result<()> {
             .create_new(true)
             .mode(mode)
             .open(&temporary)?;
+        // What the process takes away from new files is not meant for one that is there.
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
         // A root that changes the file of a service must not take it away from the service.
         if let Ok(old) = fs::metadata(path) {
             let new = file.metadata()?;

@@ -1,6 +1,7 @@
 //! Events as they happen.
 
 use columba_codec::QoS;
+use serde_json::json;
 
 use super::bed::Bed;
 
@@ -86,6 +87,19 @@ fn a_reader_hears_how_much_it_has_missed() {
         "{missed} and {told}"
     );
     assert!(missed > 0);
+}
+
+#[test]
+fn another_size_of_the_recorder_is_no_loss_to_who_has_read_all() {
+    let bed = Bed::new();
+    let _a = bed.connect("a");
+    let mut stream = bed.stream("/api/v1/events?since_unix_ms=0&outcome=connect", "");
+    assert_eq!(stream.event().unwrap().1["client"], "a");
+    let path = "/api/v1/config/limits.recorder_bytes_max";
+    let answer = bed.request("PUT", path, Some(json!({"value": "8MiB"})));
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let _b = bed.connect("b");
+    assert_eq!(stream.event().unwrap().1["client"], "b");
 }
 
 #[test]

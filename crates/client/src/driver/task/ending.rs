@@ -71,6 +71,9 @@ impl Task {
         self.finish_keeping().await;
         self.finish_transport().await;
         let unfinished = self.session.unfinished_messages();
+        // The file is closed and its lock free before anybody hears of the end.
+        self.keeping = None;
+        self.session.end_keeping();
         for (_, waiting) in std::mem::take(&mut self.waiting) {
             match waiting {
                 Waiting::Publish(topic, reply) => {
@@ -91,9 +94,6 @@ impl Task {
         // wait for room here who takes the events that wait below: he may be acknowledging one.
         drop(self.requests);
         drop(self.urgent);
-        // The file is closed and its lock free before anybody hears of the end.
-        self.keeping = None;
-        self.session.end_keeping();
         let ended = Ended {
             cause: self.closed.unwrap_or(CloseCause::Lost),
             transport_error: self.transport_error,
