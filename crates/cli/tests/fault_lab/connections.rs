@@ -18,8 +18,11 @@ fn two_programs_throw_each_other_out() {
     tells(&report["verdict"], &["twin changed hands", "127.0.0.1:"]);
 
     // As a subscriber: whoever comes next has not subscribed to what the one before had.
+    // The publisher is there before, for it has to be quicker than the others are back.
+    let mut publisher = Raw::connects(&lab, &Hello::v3("esp"));
     let other = Raw::connects(&lab, &Hello::v3("twin"));
-    lab.publishes("esp", &["-q", "1", "-t", "twin/own", "-m", "1"]);
+    publisher.publishes("twin/own", 0x02, 1, &[]);
+    publisher.pings();
     let report = lab.says(&["twin/own", "--to", "twin"], NOT_DELIVERED, "S04");
     let also = report["also"].to_string();
     assert!(also.contains("S0"), "what the loop has cost: {report:#}");
