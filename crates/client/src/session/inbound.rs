@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn a_message_above_the_receive_maximum_is_new_when_it_comes_again() {
         let mut ids = ReceivedIds::default();
-        let [one, two] = [1, 2].map(|id| PacketId::new(id).unwrap());
+        let [one, two] = [1, 2].map(|id| PacketId::new(id).expect("not 0"));
         assert_eq!(ids.insert(one, 1), Ok(true));
         assert_eq!(ids.insert(one, 1), Ok(false));
         assert_eq!(ids.insert(two, 1), Err(Violation::ReceiveMaximum));
