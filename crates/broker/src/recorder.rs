@@ -39,6 +39,8 @@ use topics::TopicTable;
 pub(crate) use topics::{Taken, Traffic};
 use trace::Traces;
 
+/// So many times that it was off are told apart.
+const HOLES_MAX: usize = 16;
 /// How far back the ledger reaches at least, in seconds, at any load.
 pub const LEDGER_SECS: u64 = 60;
 
@@ -68,6 +70,10 @@ pub(crate) struct Recorder {
     topics: TopicTable,
     /// How often the tapes were begun anew.
     epoch: u64,
+    /// Since when it has been off, if it is, in milliseconds since 1970.
+    off_ms: Option<u64>,
+    /// When it was off before.
+    holes: Vec<(u64, u64)>,
     /// The last message that got a number.
     messages: u64,
     clock: Clock,
@@ -137,7 +143,7 @@ pub struct Recording {
     /// Messages that the ledger has left out so far.
     pub left_out: u64,
     /// From when to when nothing is known, in milliseconds since 1970: around the end of a process that
-    /// was killed.
+    /// was killed, and while the recorder was off.
     pub holes: Vec<(u64, u64)>,
 }
 
@@ -164,18 +170,33 @@ impl Recorder {
             traces: Traces::default(),
             topics: TopicTable::new(bytes_max / 16),
             epoch: 0,
+            off_ms: (bytes_max == 0).then_some(0),
+            holes: Vec::new(),
             messages: 0,
             clock: Clock::default(),
         }
     }
 
     /// Uses so many bytes from now on.
-    pub(crate) fn resize(&mut self, bytes_max: usize, hashing: Hashing) {
+    pub(crate) fn resize(&mut self, now: Now, bytes_max: usize, hashing: Hashing) {
         if bytes_max != self.bytes_max {
+            let now_ms = self.clock.of(now).unix_ms;
+            let mut holes = std::mem::take(&mut self.holes);
+            holes.extend(self.off_ms.map(|since_ms| (since_ms, now_ms)));
+            if holes.len() > HOLES_MAX {
+                // The two oldest become one.
+                let oldest = holes.remove(0);
+                holes
+                    .first_mut()
+                    .into_iter()
+                    .for_each(|next| next.0 = oldest.0);
+            }
             let new = Self::new(self.shard, bytes_max, hashing);
             let again = |old: &Tape, new: &Tape| old.emptied(new.bytes_max(), hashing);
             *self = Self {
                 epoch: self.epoch + 1,
+                off_ms: (bytes_max == 0).then_some(now_ms),
+                holes,
                 events: again(&self.events, &new.events),
                 excess: again(&self.excess, &new.excess),
                 ledger: again(&self.ledger, &new.ledger),
@@ -364,6 +385,7 @@ impl Recorder {
         repeats.tell_all(|outcome, facts, known| {
             events.append(now, outcome, facts, known);
         });
+        let is_off = self.off_ms.map(|since_ms| (since_ms, now.unix_ms));
         let mut chunks = Vec::new();
         self.events.read(seen.events, &mut chunks);
         self.excess.read(seen.excess, &mut chunks);
@@ -374,7 +396,7 @@ impl Recorder {
             chunks,
             overwritten: self.overwritten(),
             left_out: self.pace.left_out + self.ledger.left_out(),
-            holes: Vec::new(),
+            holes: self.holes.iter().copied().chain(is_off).collect(),
         }
     }
 

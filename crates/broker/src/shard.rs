@@ -416,7 +416,7 @@ impl Shard {
                 let is_new_interval = self.limits.sys_interval_ms != limits.sys_interval_ms;
                 self.limits = limits;
                 self.recorder
-                    .resize(self.limits.recorder_bytes_max, self.hashing);
+                    .resize(self.now, self.limits.recorder_bytes_max, self.hashing);
                 self.note_broker(Outcome::BrokerSettings, "other limits");
                 self.put_out();
                 if is_new_interval {

@@ -86,7 +86,10 @@ fn joined(mut reading: Reading, is_cut: bool, now: Vec<Recording>) -> Vec<Record
     }
     let mut all: BTreeMap<u16, Recording> = reading.finish(is_cut);
     for Recording {
-        shard, left_out, ..
+        shard,
+        left_out,
+        holes,
+        ..
     } in now
     {
         let recording = all.entry(shard).or_insert_with(|| Recording {
@@ -94,6 +97,7 @@ fn joined(mut reading: Reading, is_cut: bool, now: Vec<Recording>) -> Vec<Record
             ..Recording::default()
         });
         recording.left_out += left_out;
+        recording.holes.extend(holes);
     }
     all.into_values().collect()
 }

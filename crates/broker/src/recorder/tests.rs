@@ -425,7 +425,7 @@ fn entries_are_counted_on_when_the_size_changes() {
     for n in 0..5 {
         recorder.note_event(at(n), Outcome::ConnectAccepted, 7, &facts);
     }
-    recorder.resize(2 << 20, HASHING);
+    recorder.resize(at(0), 2 << 20, HASHING);
     recorder.note_event(at(6), Outcome::ConnectAccepted, 7, &facts);
     let chunks = recorder.recording(at(7)).chunks;
     assert_eq!((chunks.len(), chunks[0].sequence()), (1, 5));
