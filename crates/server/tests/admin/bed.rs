@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use columba_broker::limits::Limits;
 use columba_codec::packet::{
     Connect, Packet, Publish, Subscribe, SubscribeFilters, SubscribeOptions,
 };
@@ -45,6 +46,16 @@ pub(crate) struct Bed {
 }
 
 impl Bed {
+    /// The recorders use so many bytes from now on. (A reload tells of users alone here.)
+    pub(crate) fn resize_recorders(&self, recorder_bytes_max: usize) {
+        let limits = Limits {
+            recorder_bytes_max,
+            ..Limits::default()
+        };
+        let broker = self.broker.as_ref().unwrap();
+        broker.set_limits(limits.into());
+    }
+
     /// A fresh instance.
     pub(crate) fn new() -> Self {
         Self::with("")

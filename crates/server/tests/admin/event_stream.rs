@@ -1,7 +1,6 @@
 //! Events as they happen.
 
 use columba_codec::QoS;
-use serde_json::json;
 
 use super::bed::Bed;
 
@@ -95,11 +94,32 @@ fn another_size_of_the_recorder_is_no_loss_to_who_has_read_all() {
     let _a = bed.connect("a");
     let mut stream = bed.stream("/api/v1/events?since_unix_ms=0&outcome=connect", "");
     assert_eq!(stream.event().unwrap().1["client"], "a");
-    let path = "/api/v1/config/limits.recorder_bytes_max";
-    let answer = bed.request("PUT", path, Some(json!({"value": "8MiB"})));
-    assert_eq!(answer.status, 200, "{}", answer.body);
+    bed.resize_recorders(8 << 20);
     let _b = bed.connect("b");
     assert_eq!(stream.event().unwrap().1["client"], "b");
+}
+
+/// What one client does too often has a tape of its own. It has nothing after the change, and its numbers
+/// go on from those that it had before.
+#[test]
+fn a_tape_that_another_size_has_emptied_is_no_loss_to_who_comes_after() {
+    let bed = Bed::new();
+    let mut flapping = bed.connect("flapping");
+    for number in 0..100 {
+        flapping.subscribe(&format!("before/{number}"), QoS::AtMostOnce);
+    }
+    bed.resize_recorders(8 << 20);
+    let mut stream = bed.stream("/api/v1/events", "");
+    for number in 0..100 {
+        flapping.subscribe(&format!("after/{number}"), QoS::AtMostOnce);
+    }
+    loop {
+        let (name, data) = stream.event().unwrap();
+        assert_ne!(name, "missed", "{data}");
+        if data["topic"] == "after/99" {
+            break;
+        }
+    }
 }
 
 #[test]
