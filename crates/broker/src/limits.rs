@@ -1,5 +1,7 @@
 //! Every bound of the core in one place, with defaults that suit a Raspberry Pi and a server.
 
+use std::sync::Arc;
+
 /// Largest CONNECT in bytes, whatever other packets may be: nobody has been let in yet.
 pub const CONNECT_BYTES_MAX: u32 = 1024 * 1024;
 
@@ -103,6 +105,8 @@ pub struct Limits {
     pub store_waiting_bytes_max: usize,
     /// Bytes of the flight recorder per shard; 0 turns it off.
     pub recorder_bytes_max: usize,
+    /// Filters of topics whose names the flight recorder does not keep.
+    pub recorder_private_topics: Arc<[Box<str>]>,
     /// Entries of the match cache per shard.
     pub match_cache_max: usize,
     /// How shared subscriptions choose.
@@ -148,6 +152,7 @@ impl Default for Limits {
             match_steps_max: 16_384,
             store_waiting_bytes_max: 16 * 1024 * 1024,
             recorder_bytes_max: 16 * 1024 * 1024,
+            recorder_private_topics: Arc::default(),
             match_cache_max: 65_536,
             share_strategy: ShareStrategy::RoundRobin,
             denied_v3_disconnects: false,

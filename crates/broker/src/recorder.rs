@@ -16,6 +16,7 @@
 mod entry;
 mod fair;
 mod payload;
+mod private;
 mod repeats;
 mod tape;
 mod topics;
@@ -33,6 +34,7 @@ pub use tape::{Chunk, Damaged, Entries, Line, TapeName};
 pub use trace::{TRACE_SECS_MAX, TRACES_MAX};
 
 use fair::Fairness;
+use private::PrivateTopics;
 use repeats::{Known, Repeats};
 use tape::Tape;
 use topics::TopicTable;
@@ -68,6 +70,7 @@ pub(crate) struct Recorder {
     pace: Pace,
     traces: Traces,
     topics: TopicTable,
+    private: PrivateTopics,
     /// How often the tapes were begun anew.
     epoch: u64,
     /// Since when it has been off, if it is, in milliseconds since 1970.
@@ -169,6 +172,7 @@ impl Recorder {
             },
             traces: Traces::default(),
             topics: TopicTable::new(bytes_max / 16),
+            private: PrivateTopics::default(),
             epoch: 0,
             off_ms: (bytes_max == 0).then_some(0),
             holes: Vec::new(),
@@ -202,9 +206,19 @@ impl Recorder {
                 ledger: again(&self.ledger, &new.ledger),
                 messages: self.messages,
                 traces: std::mem::take(&mut self.traces),
+                private: std::mem::take(&mut self.private),
                 ..new
             };
         }
+    }
+
+    /// Keeps the names of topics that these filters match out of the record from now on, and lists none of
+    /// them any more.
+    pub(crate) fn keep_private(&mut self, filters: &Arc<[Box<str>]>) {
+        self.private = PrivateTopics::new(filters);
+        let private = &self.private;
+        self.topics
+            .remove_if(|topic| private.covering(topic).is_some());
     }
 
     /// Begins a trace of messages whose topics match a filter, with so many bytes at most; `false`: there
@@ -273,6 +287,7 @@ impl Recorder {
         if facts.message == 0 {
             return;
         }
+        let facts = &self.private.cover(facts);
         if self.traces.is_on() {
             let now = self.clock.of(now);
             self.traces.note(now, outcome, facts);
@@ -306,11 +321,10 @@ impl Recorder {
             return;
         }
         let now = self.clock.of(now);
-        let facts = &without_trace(facts);
-        let tape = if self.fairness.admits(client_hash, now) {
-            &mut self.events
-        } else {
-            &mut self.excess
+        let facts = &without_trace(&self.private.cover(facts));
+        let tape = match self.fairness.admits(client_hash, now) {
+            true => &mut self.events,
+            false => &mut self.excess,
         };
         tape.append(now, outcome, facts, Known::once(now));
     }
@@ -329,24 +343,27 @@ impl Recorder {
         if self.traces.is_on() && facts.message == 0 && is_refused_publish(outcome) {
             // It never became a message that has a number.
             let now = self.clock.of(now);
-            self.traces.note(now, outcome, facts);
+            self.traces.note(now, outcome, &self.private.cover(facts));
         }
         if self.bytes_max == 0 {
             return;
         }
-        let now = self.clock.of(now);
-        let facts = &without_trace(facts);
+        let at = self.clock.of(now);
+        let Self {
+            repeats,
+            events,
+            private,
+            ..
+        } = self;
+        let covered = &without_trace(&private.cover(facts));
         let fault = fault_of(outcome, client_hash, topic_hash);
-        let detail = tells_by_whom(outcome).then_some(facts.detail);
-        if self.repeats.count(fault, detail, now) {
+        let detail = tells_by_whom(outcome).then_some(covered.detail);
+        if repeats.count(fault, detail, at) {
             return;
         }
-        let Self {
-            repeats, events, ..
-        } = self;
-        if let Some(before) = repeats.begin(fault, outcome, facts, now) {
+        if let Some(before) = repeats.begin(fault, outcome, covered, at) {
             before.tell(|outcome, facts, known| {
-                events.append(now, outcome, facts, known);
+                events.append(at, outcome, &private.cover(facts), known);
             });
         }
         self.note_event(now, outcome, client_hash, facts);
@@ -380,10 +397,13 @@ impl Recorder {
             self.pace.used_bytes += self.ledger.gap(now, left_out);
         }
         let Self {
-            repeats, events, ..
+            repeats,
+            events,
+            private,
+            ..
         } = self;
         repeats.tell_all(|outcome, facts, known| {
-            events.append(now, outcome, facts, known);
+            events.append(now, outcome, &private.cover(facts), known);
         });
         let is_off = self.off_ms.map(|since_ms| (since_ms, now.unix_ms));
         let mut chunks = Vec::new();
@@ -408,7 +428,8 @@ impl Recorder {
         seen: &Taken<'_>,
         publisher: impl FnOnce() -> Option<Arc<str>>,
     ) {
-        if self.bytes_max != 0 {
+        let is_private = || self.private.covering(seen.topic).is_some();
+        if self.bytes_max != 0 && (self.private.is_empty() || !is_private()) {
             self.topics.note(now, seen, publisher);
         }
     }

@@ -194,6 +194,7 @@ impl Shard {
         let hashing = Hashing::with_seed(config.seed);
         let sys_interval_ms = config.limits.sys_interval_ms;
         let mut recorder = Recorder::new(config.id, config.limits.recorder_bytes_max, hashing);
+        recorder.keep_private(&config.limits.recorder_private_topics);
         recorder.note_event(now, Outcome::BrokerStarted, 0, &Facts::default());
         let mut stats = Stats::default();
         stats.count_many(Outcome::BrokerStarted, u64::from(config.id == ShardId(0)));
@@ -417,6 +418,8 @@ impl Shard {
                 self.limits = limits;
                 self.recorder
                     .resize(self.now, self.limits.recorder_bytes_max, self.hashing);
+                self.recorder
+                    .keep_private(&self.limits.recorder_private_topics);
                 self.note_broker(Outcome::BrokerSettings, "other limits");
                 self.put_out();
                 if is_new_interval {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use columba_broker::event::Now;
 use columba_broker::outcome::{Effectively, Outcome};
 use columba_broker::query::{SessionDetail, SubscriptionRow};
-use columba_broker::recorder::{Entry, Line, PayloadKind, Recording, TapeName};
+use columba_broker::recorder::{Entry, Line, PayloadKind, Recording, TapeName, flag};
 use columba_codec::QoS;
 
 /// Entries that evidence has at most; of more, the last ones.
@@ -164,6 +164,8 @@ pub struct Evidence {
     pub topics: Vec<String>,
     /// Client ids that were seen, up to [`NAMES_MAX`].
     pub clients: Vec<String>,
+    /// The filter of private topics that stands in the record where this topic may have been.
+    pub private: Option<String>,
     /// How far the record reaches.
     pub coverage: Coverage,
 }
@@ -193,6 +195,7 @@ impl Evidence {
             mut events,
             topics,
             clients,
+            private,
             mut coverage,
             ..
         } = gathered;
@@ -210,6 +213,7 @@ impl Evidence {
             events,
             topics: topics.into_iter().collect(),
             clients: clients.into_iter().collect(),
+            private,
             coverage,
             ..Self::default()
         }
@@ -262,6 +266,7 @@ impl Evidence {
             let is_message = name.starts_with("publish.") || name.starts_with("deliver.");
             is_message
                 && !event.topic.is_empty()
+                && event.flags & flag::PRIVATE == 0
                 && whom.contains(&Some(&*event.client))
                 && (*from_ms..=*to_ms).contains(&event.unix_ms)
         });
@@ -303,6 +308,7 @@ struct Gathered<'q> {
     events: Vec<Event>,
     topics: BTreeSet<String>,
     clients: BTreeSet<String>,
+    private: Option<String>,
     coverage: Coverage,
 }
 
@@ -313,6 +319,7 @@ impl<'q> Gathered<'q> {
             events: Vec::new(),
             topics: BTreeSet::new(),
             clients: BTreeSet::new(),
+            private: None,
             coverage: Coverage::default(),
         }
     }
@@ -412,7 +419,11 @@ impl<'q> Gathered<'q> {
 
     fn see(&mut self, shard: u16, tape: TapeName, entry: &Entry<'_>) {
         let facts = &entry.facts;
-        let is_publication = entry.outcome.name().starts_with("publish.");
+        let is_private = facts.flags & flag::PRIVATE != 0;
+        if is_private {
+            self.see_private(entry);
+        }
+        let is_publication = entry.outcome.name().starts_with("publish.") && !is_private;
         if is_publication && !facts.topic.is_empty() && self.topics.len() < NAMES_MAX {
             self.topics.insert(facts.topic.to_owned());
         }
@@ -431,6 +442,18 @@ impl<'q> Gathered<'q> {
             self.events.sort_by_key(order);
             self.events.drain(..ENTRIES_MAX);
             self.coverage.cut += ENTRIES_MAX as u64;
+        }
+    }
+
+    /// What was recorded without the name of its topic may be about the one that was asked about: a message
+    /// in the window, or at any time a subscription, a session's end or what was retained.
+    fn see_private(&mut self, entry: &Entry<'_>) {
+        let filter = entry.facts.topic;
+        let name = entry.outcome.name();
+        let is_message = name.starts_with("publish.") || name.starts_with("deliver.");
+        let window = self.question.from_ms..=self.question.to_ms;
+        if (!is_message || window.contains(&entry.unix_ms)) && self.covers(filter) {
+            self.private = Some(filter.to_owned());
         }
     }
 

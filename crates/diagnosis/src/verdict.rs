@@ -183,6 +183,17 @@ pub fn diagnose(evidence: &Evidence) -> Report {
         };
         return report(evidence, &[item], Vec::new());
     };
+    if let Some(filter) = evidence.private.as_deref() {
+        let found = Finding::certain(Code::U01, say::u01_private(topic, filter));
+        let found = found.fix(say::fix_private(filter));
+        let item = Item {
+            at_ms: 0,
+            subscriber: None,
+            found,
+            publication: None,
+        };
+        return report(evidence, &[item], Vec::new());
+    }
     let history = History::new(evidence, topic);
     let mut items = items(&history);
     let mut also = publisher::noticed(&history);

@@ -329,6 +329,8 @@ fn read_limits(table: &Table, faults: &mut Vec<Fault>) -> Limits {
     limits.match_steps_max = size("match_steps_max");
     limits.store_waiting_bytes_max = size("store_waiting_bytes_max");
     limits.recorder_bytes_max = size("recorder_bytes_max");
+    let private = table.texts("recorder_private_topics").unwrap_or_default();
+    limits.recorder_private_topics = private.into_iter().map(String::into_boxed_str).collect();
     limits.match_cache_max = size("match_cache_max");
     limits.share_strategy = match table.text("share_strategy").as_deref() {
         Some("random") => ShareStrategy::Random,

@@ -77,6 +77,8 @@ pub mod flag {
     pub const IS_WILL: u16 = 2048;
     /// An operator did it: published, or cleared what was retained.
     pub const BY_OPERATOR: u16 = 8192;
+    /// The topic is private: the filter that says so stands in its place.
+    pub const PRIVATE: u16 = 16384;
     /// It is sent again on another connection.
     pub const AGAIN: u16 = 4096;
 }

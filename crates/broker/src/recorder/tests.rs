@@ -432,3 +432,38 @@ fn entries_are_counted_on_when_the_size_changes() {
     // It has the new size: half of it is the ledger's.
     assert_eq!(recorder.ledger.bytes_max(), 1 << 20);
 }
+
+#[test]
+fn private_topics_are_not_in_the_table() {
+    let mut recorder = recorder(1 << 20);
+    let note = |recorder: &mut Recorder, topic: &str| {
+        let seen = Taken {
+            topic,
+            topic_hash: hash_of_text(topic),
+            payload_bytes: 1,
+            publisher: 0,
+            is_matched: true,
+        };
+        recorder.note_topic(at(1), &seen, || None);
+    };
+    let topics = |recorder: &Recorder| {
+        let table = recorder.topics();
+        let entries = (0..table.slots()).filter_map(|slot| table.get(slot));
+        let mut topics: Vec<_> = entries.map(|entry| entry.topic.to_string()).collect();
+        topics.sort_unstable();
+        topics
+    };
+    for topic in ["home/a", "patients/1", "patients/2"] {
+        note(&mut recorder, topic);
+    }
+    recorder.keep_private(&["patients/+".into()].into());
+    assert_eq!(topics(&recorder), ["home/a"]);
+    for topic in ["patients/1", "home/a", "home/b"] {
+        note(&mut recorder, topic);
+    }
+    assert_eq!(topics(&recorder), ["home/a", "home/b"]);
+    // Another size keeps them private.
+    recorder.resize(at(2), 2 << 20, HASHING);
+    note(&mut recorder, "patients/1");
+    assert!(topics(&recorder).is_empty());
+}

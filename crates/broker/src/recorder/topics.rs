@@ -215,15 +215,29 @@ impl TopicTable {
             if std::mem::take(&mut entry.was_used) && looks < LOOKS_MAX {
                 continue;
             }
-            self.bytes -= entry.bytes();
-            let hash = entry.hash;
-            *slot = None;
-            if let Ok(found) = self.index.find_entry(hash, |it| *it == at as u32) {
-                found.remove();
-            }
-            self.free.push(at as u32);
+            self.clear(at);
             self.forgotten += 1;
             return;
+        }
+    }
+
+    fn clear(&mut self, at: usize) {
+        let Some(entry) = self.slots.get_mut(at).and_then(Option::take) else {
+            return;
+        };
+        self.bytes -= entry.bytes();
+        if let Ok(found) = self.index.find_entry(entry.hash, |it| *it == at as u32) {
+            found.remove();
+        }
+        self.free.push(at as u32);
+    }
+
+    /// Takes out topics that must not be there.
+    pub(super) fn remove_if(&mut self, is_unwanted: impl Fn(&str) -> bool) {
+        for at in 0..self.slots.len() {
+            if self.get(at).is_some_and(|entry| is_unwanted(&entry.topic)) {
+                self.clear(at);
+            }
         }
     }
 

@@ -84,6 +84,9 @@ pub(super) struct EventView {
     /// Its topic or filter.
     #[serde(skip_serializing_if = "String::is_empty")]
     topic: String,
+    /// Whether its topic is private, and the filter that says so stands in its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    private: Option<bool>,
     /// In words, with the rule or limit.
     #[serde(skip_serializing_if = "String::is_empty")]
     detail: String,
@@ -138,6 +141,7 @@ impl EventView {
             client: facts.client.to_owned(),
             by: facts.by.to_owned(),
             topic: facts.topic.to_owned(),
+            private: (facts.flags & flag::PRIVATE != 0).then_some(true),
             detail: facts.detail.to_owned(),
             address: facts.peer.map(|peer| peer.to_string()),
             message: some(facts.message),

@@ -1,5 +1,7 @@
 //! What a key of `columba.toml` is: its name, what its value looks like, and what it does.
 
+use columba_codec::topic::TopicFilter;
+
 use super::quantity::{parse_duration_ms, parse_size_bytes, show_duration_ms, show_size_bytes};
 
 /// What the value of a key looks like.
@@ -9,6 +11,8 @@ pub enum Kind {
     Text,
     /// A list of texts without commas; its value is one text with commas between them.
     Texts,
+    /// The same of topic filters, up to [`FILTERS_MAX`].
+    TopicFilters,
     /// A file or directory, relative to the instance directory.
     Path,
     /// `true` or `false`.
@@ -132,6 +136,7 @@ impl Kind {
         match self {
             Self::Text
             | Self::Texts
+            | Self::TopicFilters
             | Self::Path
             | Self::Duration { .. }
             | Self::Size { .. }
@@ -145,6 +150,7 @@ impl Kind {
         match self {
             Self::Text => "a text in quotes".to_owned(),
             Self::Texts => "a list of texts in quotes".to_owned(),
+            Self::TopicFilters => "a list of topic filters in quotes".to_owned(),
             Self::Path => "a path in quotes".to_owned(),
             Self::Bool => "true or false".to_owned(),
             Self::Integer { min, max } => format!("a number from {min} to {max}"),
@@ -193,10 +199,13 @@ impl Kind {
         match self {
             Self::Text | Self::Path if text.is_empty() => Err(expected("empty text".to_owned())),
             Self::Text | Self::Path => Ok(Value::Text(text.to_owned())),
-            Self::Texts => {
+            Self::Texts | Self::TopicFilters => {
                 let texts: Vec<_> = split(text).collect();
                 if texts.is_empty() {
                     return Err(expected("empty list".to_owned()));
+                }
+                if self == Self::TopicFilters {
+                    check_filters(&texts)?;
                 }
                 Ok(Value::Text(texts.join(", ")))
             }
@@ -266,7 +275,7 @@ impl Kind {
     pub fn show(self, value: &Value) -> String {
         let text = match (self, value) {
             (_, Value::Bool(bool)) => return bool.to_string(),
-            (Self::Texts, Value::Text(text)) => {
+            (Self::Texts | Self::TopicFilters, Value::Text(text)) => {
                 let texts: Vec<_> = split(text).map(|text| format!("\"{text}\"")).collect();
                 return format!("[{}]", texts.join(", "));
             }
@@ -287,7 +296,37 @@ impl Kind {
     }
 }
 
-/// The texts of a [`Kind::Texts`].
+/// Topic filters that a list has at most: each may be compared with each message.
+const FILTERS_MAX: usize = 64;
+
+fn check_filters(filters: &[&str]) -> Result<(), ValueFault> {
+    if filters.len() > FILTERS_MAX {
+        return Err(ValueFault {
+            what: format!("{} topic filters", filters.len()),
+            fix: format!("write {FILTERS_MAX} or fewer; `+` and `#` stand for many topics"),
+        });
+    }
+    for filter in filters {
+        match TopicFilter::parse(filter) {
+            Err(fault) => {
+                return Err(ValueFault {
+                    what: format!("`{filter}` is no topic filter: {fault}"),
+                    fix: "write one such as \"patients/+/#\"".to_owned(),
+                });
+            }
+            Ok(parsed) if parsed.share().is_some() => {
+                return Err(ValueFault {
+                    what: format!("`{filter}` names a shared group"),
+                    fix: format!("write \"{}\"", parsed.filter()),
+                });
+            }
+            Ok(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// The texts of a [`Kind::Texts`] or a [`Kind::TopicFilters`].
 pub(super) fn split(list: &str) -> impl Iterator<Item = &str> {
     list.split(',')
         .map(str::trim)
@@ -329,6 +368,23 @@ mod tests {
         };
         check(whole, "1500ms", Err("`1500ms` is no multiple of 1s"));
         check(whole, "6s", Err("`6s` is out of range"));
+        let filters = "a/+, b/#".to_owned();
+        check(Kind::TopicFilters, "a/+,b/#", Ok(Value::Text(filters)));
+        check(
+            Kind::TopicFilters,
+            "a, b/#/c",
+            Err("`b/#/c` is no topic filter: # stands alone in the last level of a topic filter"),
+        );
+        check(
+            Kind::TopicFilters,
+            "$share/g/a",
+            Err("`$share/g/a` names a shared group"),
+        );
+        check(
+            Kind::TopicFilters,
+            &["a"; FILTERS_MAX + 1].join(","),
+            Err("65 topic filters"),
+        );
         check(Kind::Bool, "yes", Err("`yes` is neither true nor false"));
         check(
             Kind::Choice(&["a", "b"]),

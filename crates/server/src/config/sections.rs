@@ -489,6 +489,15 @@ const LIMITS: Section = Section {
             "Memory per shard of the flight recorder, which knows afterwards why a message did not \
              arrive. 0 turns it off; below 1MiB it remembers little. A change empties it.",
         ),
+        optional(
+            "recorder_private_topics",
+            Kind::TopicFilters,
+            Applies::AtOnce,
+            "Topics whose names the flight recorder does not keep, by topic filters such as \
+             [\"patients/+/#\"]: it has the filter in their place, in memory and on disk, and \
+             `columba why` says so when it is asked about such a topic. The list of topics has none of \
+             them but those with a retained message. What was recorded before stays.",
+        ),
         live(
             "match_cache_max",
             count(0),

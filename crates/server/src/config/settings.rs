@@ -456,11 +456,8 @@ pub(super) fn read_value(key: &Key, value: &DeValue<'_>) -> Result<Value, (Strin
         let texts: Option<Vec<_>> = texts.map(|text| text.get_ref().as_str()).collect();
         texts.filter(|texts| texts.iter().all(|text| !text.contains(',')))
     };
-    let list = if key.kind == Kind::Texts {
-        list()
-    } else {
-        None
-    };
+    let takes_list = matches!(key.kind, Kind::Texts | Kind::TopicFilters);
+    let list = if takes_list { list() } else { None };
     let as_text = match value {
         DeValue::Array(_) if list.is_some() => list.unwrap_or_default().join(","),
         DeValue::String(text) => text.to_string(),
@@ -480,7 +477,7 @@ pub(super) fn read_value(key: &Key, value: &DeValue<'_>) -> Result<Value, (Strin
     let is_right_type = match value {
         DeValue::String(_) => key.kind.is_quoted() || parsed == Ok(Value::Word),
         DeValue::Integer(_) => matches!(key.kind, Kind::Integer { .. } | Kind::IntegerOr { .. }),
-        DeValue::Array(_) => key.kind == Kind::Texts,
+        DeValue::Array(_) => takes_list,
         _ => key.kind == Kind::Bool,
     };
     match parsed {

@@ -71,6 +71,7 @@ fn every_limit_of_the_core_has_a_key() {
         match_steps_max,
         store_waiting_bytes_max,
         recorder_bytes_max,
+        recorder_private_topics,
         match_cache_max,
         share_strategy,
         denied_v3_disconnects,
@@ -109,6 +110,7 @@ retained_steps_max = 23
 match_steps_max = 27
 store_waiting_bytes_max = "28KiB"
 recorder_bytes_max = "29KiB"
+recorder_private_topics = ["a/+", "b/#"]
 match_cache_max = 18
 share_strategy = "sticky"
 sys_interval = "off"
@@ -135,6 +137,11 @@ reports_per_sec_max = 20
     assert_eq!((retained_steps_max, match_steps_max), (23, 27));
     assert_eq!(store_waiting_bytes_max, 28_672);
     assert_eq!(recorder_bytes_max, 29_696);
+    let private: Vec<&str> = recorder_private_topics
+        .iter()
+        .map(|filter| &**filter)
+        .collect();
+    assert_eq!(private, ["a/+", "b/#"]);
     assert!(denied_v3_disconnects && subscription_bytes_max == 24_576);
     assert_eq!((will_bytes_max, wills_bytes_max), (25_600, 26_624));
     assert!(match_cache_max == 18 && share_strategy == ShareStrategy::Sticky);
