@@ -442,6 +442,11 @@ pub struct SubscriptionRow {
     pub identifier: u32,
     /// Whether its client is connected.
     pub is_online: bool,
+    /// Messages that it matched since it began, or since the broker started; of a shared one those that
+    /// its group gave to it.
+    pub matched: u64,
+    /// When the last of them came, in milliseconds since 1970.
+    pub last_matched_unix_ms: Option<u64>,
 }
 
 /// Where a shared group stands in a list.

@@ -121,6 +121,10 @@ pub(crate) struct Membership {
     pub(crate) retain_as_published: bool,
     /// Subscription Identifier; 0 for none.
     pub(crate) identifier: u32,
+    /// Messages that the group gave to it, and when it gave the last one, by the clock that never goes
+    /// back.
+    pub(crate) taken: u64,
+    pub(crate) last_taken_ms: u64,
 }
 
 /// The shared subscriptions of a session, which has none most of the time.

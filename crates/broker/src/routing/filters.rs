@@ -30,6 +30,8 @@ pub(crate) struct Subscriber {
     pub(crate) no_local: bool,
     /// Retain As Published.
     pub(crate) retain_as_published: bool,
+    /// What its filter had matched before it; the table fills it in.
+    pub(crate) matched_before: u64,
 }
 
 /// One filter and who wants it.
@@ -47,6 +49,17 @@ pub(crate) struct Filter {
     pub(crate) is_told_durable: bool,
     /// Shared groups on this filter.
     pub(crate) groups: Indexed<Group>,
+    /// Messages that it matched, and when the last one came, by the clock that never goes back.
+    matched: u64,
+    last_matched_ms: u64,
+}
+
+impl Filter {
+    /// Messages that matched it while a subscriber was there, and when the last one came.
+    pub(crate) const fn matched_of(&self, subscriber: &Subscriber) -> (u64, u64) {
+        let matched = self.matched - subscriber.matched_before;
+        (matched, self.last_matched_ms)
+    }
 }
 
 /// A change of the table that other shards must learn, or that the caller must fix up.
@@ -160,6 +173,17 @@ impl FilterTable {
         self.trie.find(topic, found)
     }
 
+    /// Counts a message for the filters that it matched.
+    #[inline]
+    pub(crate) fn count(&mut self, found: &[FilterId], now_ms: u64) {
+        for id in found {
+            if let Some(filter) = self.get_mut(*id) {
+                filter.matched += 1;
+                filter.last_matched_ms = now_ms;
+            }
+        }
+    }
+
     /// Finds a filter or adds it without subscribers.
     pub(crate) fn id_or_new(&mut self, text: &str) -> FilterId {
         let hash = hash_of(&self.hashing, text);
@@ -173,6 +197,8 @@ impl FilterTable {
             remote_durable: 0,
             is_told_durable: false,
             groups: Indexed::default(),
+            matched: 0,
+            last_matched_ms: 0,
         };
         let at = match self.free.pop() {
             Some(at) => {
@@ -239,7 +265,10 @@ impl FilterTable {
                 // Most filters have one subscriber.
                 filter.local.reserve_exact(1);
             }
-            filter.local.push(subscriber);
+            filter.local.push(Subscriber {
+                matched_before: filter.matched,
+                ..subscriber
+            });
         }
         added
     }
@@ -250,7 +279,10 @@ impl FilterTable {
             .get_mut(id)
             .and_then(|filter| filter.local.get_mut(position as usize));
         if let Some(place) = place {
-            *place = subscriber;
+            *place = Subscriber {
+                matched_before: place.matched_before,
+                ..subscriber
+            };
         }
     }
 
@@ -313,6 +345,7 @@ mod tests {
             qos: QoS::AtMostOnce,
             no_local: false,
             retain_as_published: false,
+            matched_before: 0,
         }
     }
 

@@ -188,7 +188,7 @@ impl Shard {
         for membership in session.memberships.iter() {
             let (filter, group) = (&membership.filter, Some(&*membership.group));
             if is_wanted(query, filter, group) {
-                let row = shared_subscription(session, membership);
+                let row = self.shared_subscription(session, membership);
                 top.offer(row.key.clone(), row);
             }
         }
@@ -207,6 +207,7 @@ impl Shard {
             return None;
         }
         let subscriber = filter.local.get(position as usize)?;
+        let (matched, last_ms) = filter.matched_of(subscriber);
         Some(SubscriptionRow {
             key: SubscriptionKey {
                 client_id: Arc::clone(&session.client_id),
@@ -218,22 +219,30 @@ impl Shard {
             retain_as_published: subscriber.retain_as_published,
             identifier: subscriber.identifier,
             is_online: session.is_online(),
+            matched,
+            last_matched_unix_ms: self.last_of(matched, last_ms),
         })
     }
-}
 
-fn shared_subscription(session: &Session, membership: &Membership) -> SubscriptionRow {
-    SubscriptionRow {
-        key: SubscriptionKey {
-            client_id: Arc::clone(&session.client_id),
-            filter: Arc::clone(&membership.filter),
-            group: Some(Arc::clone(&membership.group)),
-        },
-        qos: membership.qos,
-        no_local: false,
-        retain_as_published: membership.retain_as_published,
-        identifier: membership.identifier,
-        is_online: session.is_online(),
+    fn shared_subscription(&self, session: &Session, membership: &Membership) -> SubscriptionRow {
+        SubscriptionRow {
+            key: SubscriptionKey {
+                client_id: Arc::clone(&session.client_id),
+                filter: Arc::clone(&membership.filter),
+                group: Some(Arc::clone(&membership.group)),
+            },
+            qos: membership.qos,
+            no_local: false,
+            retain_as_published: membership.retain_as_published,
+            identifier: membership.identifier,
+            is_online: session.is_online(),
+            matched: membership.taken,
+            last_matched_unix_ms: self.last_of(membership.taken, membership.last_taken_ms),
+        }
+    }
+
+    fn last_of(&self, matched: u64, last_ms: u64) -> Option<u64> {
+        (matched > 0).then(|| self.unix_ms_of(last_ms as i64))
     }
 }
 

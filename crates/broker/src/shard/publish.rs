@@ -478,6 +478,7 @@ impl Shard {
         if visited > 0 {
             self.matched += visited;
         }
+        self.filters.count(&found, self.now.mono_ms);
         self.scratch.is_made = [false; 4];
         match found.as_slice() {
             [] => {}

@@ -149,6 +149,8 @@ impl Shard {
                 qos: found.qos,
                 retain_as_published: found.retain_as_published,
                 identifier: found.identifier,
+                taken: 0,
+                last_taken_ms: 0,
             };
             // What a session has left behind may have several of one name.
             session.memberships.put(membership, hashing);
@@ -163,6 +165,7 @@ impl Shard {
             qos: found.qos,
             no_local: found.no_local,
             retain_as_published: found.retain_as_published,
+            matched_before: 0,
         };
         let known = self.filters.id_of(filter);
         let durable = self.session(slot).and_then(|of| of.durable.as_ref());

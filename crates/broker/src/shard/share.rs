@@ -303,9 +303,10 @@ impl Shard {
             };
             return self.post(owner, letter);
         }
-        let session = self.session(to.slot).filter(|session| session.me == to);
+        let now_ms = self.now.mono_ms;
+        let session = self.session_mut(to.slot).filter(|of| of.me == to);
         let membership =
-            session.and_then(|session| session.memberships.named(&group.filter, &group.name));
+            session.and_then(|of| of.memberships.named_mut(&group.filter, &group.name));
         let Some(membership) = membership else {
             // It left while the message was on its way: somebody else's turn.
             let group = group.clone();
@@ -320,6 +321,8 @@ impl Shard {
                 },
             );
         };
+        membership.taken += 1;
+        membership.last_taken_ms = now_ms;
         let identifiers = match membership.identifier {
             0 => Identifiers::None,
             one => Identifiers::One(one),

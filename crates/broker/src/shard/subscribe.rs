@@ -357,6 +357,7 @@ impl Shard {
             qos: options.qos,
             no_local: options.no_local,
             retain_as_published: options.retain_as_published,
+            matched_before: 0,
         };
         let old = self.filters.id_of(filter).and_then(|filter_id| {
             let subscriptions = self.session(slot)?.subscriptions.as_ref()?;
@@ -508,6 +509,8 @@ impl Shard {
                 qos: options.qos,
                 retain_as_published: options.retain_as_published,
                 identifier,
+                taken: 0,
+                last_taken_ms: 0,
             };
             session.memberships.put(membership, hashing);
         }

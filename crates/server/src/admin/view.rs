@@ -99,6 +99,11 @@ pub(super) struct SubscriptionView {
     identifier: Option<u32>,
     /// Whether the client is connected.
     is_online: bool,
+    /// Messages that it matched since it began, or since the broker started; of a shared one those that
+    /// its group gave to it.
+    matched: u64,
+    /// When the last of them came, in milliseconds since 1970; null if none did.
+    last_matched_unix_ms: Option<u64>,
 }
 
 impl ClientView {
@@ -167,6 +172,8 @@ impl From<SubscriptionRow> for SubscriptionView {
             retain_as_published: row.retain_as_published,
             identifier: (row.identifier != 0).then_some(row.identifier),
             is_online: row.is_online,
+            matched: row.matched,
+            last_matched_unix_ms: row.last_matched_unix_ms,
         }
     }
 }
