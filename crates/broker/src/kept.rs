@@ -218,6 +218,16 @@ impl KeptMessages {
         }
     }
 
+    /// Writes down now which copies are settled, of all messages whose records are durable.
+    pub(crate) fn save_all(&mut self, journal: &mut Journal) {
+        // Their places stay, and with them the time at which somebody looks.
+        for (_, id) in &self.unsaved {
+            if let Some(message) = self.messages.get_mut(id.index()) {
+                message.save(journal);
+            }
+        }
+    }
+
     /// Writes down which copies are settled, where that is due. Returns when it is due again.
     pub(crate) fn save(&mut self, journal: &mut Journal, now_ms: u64) -> Option<u64> {
         // Those that are put back are due later.

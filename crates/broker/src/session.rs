@@ -201,6 +201,11 @@ impl Memberships {
             .find_mut(named.numbers.get(&Name(filter, group))?)
     }
 
+    /// The one with a number.
+    pub(crate) fn numbered(&self, number: u32) -> Option<&Membership> {
+        self.0.as_ref()?.by_number.find(&number)
+    }
+
     /// Takes the one with a number out, if it is there.
     pub(crate) fn remove(&mut self, number: u32) -> Option<Membership> {
         let named = self.0.as_mut()?;
@@ -282,7 +287,7 @@ impl Session {
 
     /// The membership with a number.
     pub(crate) fn membership(&self, number: u32) -> Option<&Membership> {
-        self.memberships.0.as_ref()?.by_number.find(&number)
+        self.memberships.numbered(number)
     }
 }
 

@@ -2,10 +2,13 @@
 
 mod bed;
 
-use bed::exchange::{QOS_1, QOS_2, SHARDS};
+use bed::exchange::{Arrived, QOS_1, QOS_2, SHARDS};
 use bed::{Bed, ClientIx, ConnectOptions, V5};
 use columba_broker::event::Command;
 use columba_broker::limits::Limits;
+use columba_broker::outcome::Outcome;
+use columba_codec::packet::Disconnect;
+use columba_codec::{Packet, PropertyId, ReasonCode, Value};
 
 /// A copy that was never sent because one before it waits for the store stays in its place when its
 /// member leaves the group; whether it is answered or not decides who gets it, as with those that
@@ -136,6 +139,292 @@ fn a_member_that_leaves_its_group_and_ends_leaves_its_copies_to_the_group_also_a
             bed.check_books();
             bed.check_gauges();
             assert!(!bed.knows_left_behind());
+        }
+    }
+}
+
+/// How a session ends, or only its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Going {
+    /// An operator ends the session.
+    Ended,
+    /// DISCONNECT with a Session Expiry Interval of 0.
+    Expired,
+    /// Another session in its place.
+    Replaced,
+    /// Its connection alone.
+    Dropped,
+}
+
+const GOINGS: [Going; 4] = [
+    Going::Ended,
+    Going::Expired,
+    Going::Replaced,
+    Going::Dropped,
+];
+
+fn go(bed: &mut Bed, client: ClientIx, name: &str, going: Going) {
+    match going {
+        Going::Ended => bed.command(Command::Disconnect {
+            client_id: name.into(),
+            end_session: true,
+        }),
+        Going::Expired => {
+            let list = [(PropertyId::SessionExpiryInterval, Value::U32(0))];
+            let properties = bed::exchange::properties(&list);
+            let disconnect = Disconnect {
+                reason: ReasonCode::Success,
+                properties: properties.as_properties(),
+            };
+            bed.send(client, &Packet::Disconnect(disconnect));
+        }
+        // It gets its CONNACK when the disk knows that the old one is gone.
+        Going::Replaced => {
+            bed.connect_raw(&ConnectOptions::new(V5, name));
+        }
+        Going::Dropped => bed.drop_connection(client),
+    }
+}
+
+/// A connected member with room for a copy of QoS 2, and another one that is away.
+fn two_members(shards: u16) -> (Bed, ClientIx, ClientIx) {
+    let mut bed = Bed::durable(shards);
+    let away = bed.connect_keeping(V5, "two");
+    bed.subscribe(away, "$share/g/s", QOS_2);
+    bed.disconnect(away);
+    let member = bed.connect_keeping(V5, "one");
+    bed.subscribe(member, "$share/g/s", QOS_2);
+    bed.subscribe(member, "$share/g/other", QOS_2);
+    let publisher = bed.connect_keeping(V5, "publisher");
+    (bed, member, publisher)
+}
+
+/// A copy that is held back until it is on disk was never sent: it goes to the group as one does that
+/// waits in a queue.
+#[test]
+fn a_copy_that_is_held_back_goes_to_another_member_if_its_member_goes() {
+    for shards in SHARDS {
+        for going in GOINGS {
+            for leaves_group in [false, true] {
+                let context = format!("{shards} shards, {going:?}, leaves: {leaves_group}");
+                let (mut bed, member, publisher) = two_members(shards);
+                bed.store.is_held = true;
+                bed.publish_exactly_once(publisher, "s", b"1");
+                bed.publish(publisher, "s", b"2", QOS_1);
+                assert_eq!(bed.stats().inflight_messages, 2, "{context}");
+                if leaves_group {
+                    bed.send_unsubscribe(member, bed::exchange::id(9), &["$share/g/s"]);
+                }
+                go(&mut bed, member, "one", going);
+                assert!(bed.payloads(member).is_empty(), "{context}");
+                bed.release_store();
+                bed.finish(publisher);
+                let two = bed.resume(V5, "two");
+                let arrived = bed.finish(two).into_iter().map(|of| of.payload);
+                assert_eq!(arrived.collect::<Vec<_>>(), ["1", "2"], "{context}");
+                assert_eq!(bed.outcome(Outcome::DeliverSessionEnded), 0, "{context}");
+                assert_eq!(bed.outcome(Outcome::DeliverOtherSharedMember), 2);
+                let one = bed.resume(V5, "one");
+                assert!(bed.finish(one).is_empty(), "{context}");
+                bed.check_books();
+                bed.check_gauges();
+                assert!(!bed.knows_left_behind());
+            }
+        }
+    }
+}
+
+/// Whenever the broker dies meanwhile, it arrives exactly once.
+#[test]
+fn a_copy_that_is_held_back_arrives_exactly_once_whoever_goes_and_whenever_the_broker_dies() {
+    for shards in SHARDS {
+        for going in GOINGS {
+            for leaves_group in [false, true] {
+                for order in 0..shards {
+                    for commits in 0..12 {
+                        let (mut bed, member, publisher) = two_members(shards);
+                        bed.store.is_held = true;
+                        bed.publish_as(publisher, "s", b"shared", bed::exchange::id(7));
+                        if leaves_group {
+                            bed.send_unsubscribe(member, bed::exchange::id(9), &["$share/g/s"]);
+                        }
+                        go(&mut bed, member, "one", going);
+                        for turn in 0..commits {
+                            bed.commit_of(usize::from((order + turn) % shards));
+                        }
+                        bed.crash(shards);
+                        bed.release_store();
+                        let publisher = bed.resume(V5, "publisher");
+                        publish_until_answered(&mut bed, publisher);
+                        let arrived = finish_both(&mut bed, ["one", "two"]);
+                        let context = format!(
+                            "{shards} shards from {order}, {commits} commits, {going:?}, \
+                             leaves: {leaves_group}"
+                        );
+                        assert_eq!(arrived, ["shared"], "{context}");
+                        bed.check_books();
+                        bed.check_gauges();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a client takes that has room for one message of QoS 1 or 2 at a time.
+fn resume_narrow(bed: &mut Bed, name: &str) -> ClientIx {
+    let list = (PropertyId::ReceiveMaximum, Value::U16(1));
+    let options = bed::exchange::keeping(V5, name);
+    bed.connect_with(&options.clean(false).property(list.0, list.1))
+}
+
+/// A member with a message that it does not acknowledge, so that the next one waits in its queue.
+fn member_with_a_queue(shards: u16) -> (Bed, ClientIx, ClientIx) {
+    let (mut bed, member, publisher) = two_members(shards);
+    bed.disconnect(member);
+    let member = resume_narrow(&mut bed, "one");
+    bed.subscribe(member, "own", QOS_2);
+    bed.publish_exactly_once(publisher, "own", b"own");
+    bed.finish(publisher);
+    assert_eq!(bed.payloads(member), ["own"]);
+    (bed, member, publisher)
+}
+
+/// The copy that waits is its group's, also if the member has left that while it is in another one.
+#[test]
+fn a_copy_that_waits_goes_to_the_group_that_its_member_has_left() {
+    for shards in SHARDS {
+        for going in GOINGS {
+            let context = format!("{shards} shards, {going:?}");
+            let (mut bed, member, publisher) = member_with_a_queue(shards);
+            bed.store.is_held = true;
+            bed.publish_exactly_once(publisher, "s", b"shared");
+            assert_eq!(bed.stats().queued_messages, 1, "{context}");
+            bed.send_unsubscribe(member, bed::exchange::id(9), &["$share/g/s"]);
+            go(&mut bed, member, "one", going);
+            bed.release_store();
+            let two = bed.resume(V5, "two");
+            let arrived = bed.finish(two).into_iter().map(|of| of.payload);
+            assert_eq!(arrived.collect::<Vec<_>>(), ["shared"], "{context}");
+            bed.check_books();
+            bed.check_gauges();
+            assert!(!bed.knows_left_behind());
+        }
+    }
+}
+
+#[test]
+fn a_copy_of_a_group_that_its_member_has_left_arrives_exactly_once_whenever_the_broker_dies() {
+    for shards in SHARDS {
+        for going in [Going::Dropped, Going::Ended] {
+            for order in 0..shards {
+                for commits in 0..12 {
+                    let (mut bed, member, publisher) = member_with_a_queue(shards);
+                    bed.store.is_held = true;
+                    bed.publish_as(publisher, "s", b"shared", bed::exchange::id(7));
+                    bed.send_unsubscribe(member, bed::exchange::id(9), &["$share/g/s"]);
+                    go(&mut bed, member, "one", going);
+                    for turn in 0..commits {
+                        bed.commit_of(usize::from((order + turn) % shards));
+                    }
+                    bed.crash(shards);
+                    bed.release_store();
+                    let publisher = bed.resume(V5, "publisher");
+                    publish_until_answered(&mut bed, publisher);
+                    // It comes and goes without an answer: nothing may be lost with that.
+                    let one = resume_narrow(&mut bed, "one");
+                    bed.drop_connection(one);
+                    let mut arrived = finish_both(&mut bed, ["one", "two"]);
+                    arrived.retain(|payload| payload != "own");
+                    let context =
+                        format!("{shards} shards from {order}, {commits} commits, {going:?}");
+                    assert_eq!(arrived, ["shared"], "{context}");
+                    bed.check_books();
+                    bed.check_gauges();
+                }
+            }
+        }
+    }
+}
+
+/// The end of the session is on disk, and what was its is not with its new owner yet.
+#[test]
+fn a_crash_between_the_end_of_a_member_and_its_copies_new_owner_loses_none() {
+    for shards in SHARDS {
+        for qos in [QOS_1, QOS_2] {
+            let mut bed = Bed::durable(shards);
+            for number in 0..4 {
+                let name = format!("member {number}");
+                let member = bed.connect_keeping(V5, &name);
+                bed.subscribe(member, "$share/g/s", qos);
+                bed.disconnect(member);
+            }
+            let publisher = bed.connect(V5, "publisher");
+            for payload in [b"1", b"2", b"3", b"4", b"5", b"6"] {
+                bed.publish(publisher, "s", payload, qos);
+            }
+            bed.is_mail_held = true;
+            for number in 0..3 {
+                bed.command(Command::Disconnect {
+                    client_id: format!("member {number}").into(),
+                    end_session: true,
+                });
+            }
+            bed.is_mail_held = false;
+            bed.crash(shards);
+            let member = bed.resume(V5, "member 3");
+            let arrived = bed.finish(member).into_iter().map(|of| of.payload);
+            let mut arrived: Vec<String> = arrived.collect();
+            arrived.sort();
+            assert_eq!(arrived.concat(), "123456", "{shards} shards, {qos:?}");
+            bed.check_books();
+            bed.check_gauges();
+            assert!(!bed.knows_left_behind());
+        }
+    }
+}
+
+/// What its member has begun is not for others, whatever is left behind beside it.
+#[test]
+fn a_copy_that_was_sent_goes_to_nobody_else_whenever_the_broker_dies() {
+    // MQTT-4.8.2-5
+    for shards in SHARDS {
+        for order in 0..shards {
+            for commits in 0..12 {
+                let (mut bed, member, publisher) = two_members(shards);
+                // For somebody else as well, so that their records stay.
+                let absent = bed.connect_keeping(V5, "absent");
+                bed.subscribe(absent, "s", QOS_2);
+                bed.disconnect(absent);
+                for payload in [b"sent", b"fail"] {
+                    bed.publish_exactly_once(publisher, "s", payload);
+                }
+                bed.finish(publisher);
+                let arrived = bed.arrivals(member);
+                assert_eq!(arrived.len(), 2);
+                let refused = bed::exchange::id(arrived[1].packet_id.unwrap());
+                let reason = ReasonCode::UnspecifiedError;
+                let ack = bed::exchange::with_reason(refused, reason);
+                bed.send(member, &Packet::PubRec(ack));
+                bed.store.is_held = true;
+                bed.publish_as(publisher, "s", b"held", bed::exchange::id(7));
+                go(&mut bed, member, "one", Going::Ended);
+                for turn in 0..commits {
+                    bed.commit_of(usize::from((order + turn) % shards));
+                }
+                bed.crash(shards);
+                bed.release_store();
+                let publisher = bed.resume(V5, "publisher");
+                publish_until_answered(&mut bed, publisher);
+                let two = bed.resume(V5, "two");
+                let arrived = bed.finish(two);
+                let begun = ["sent", "fail"];
+                let is_begun = |of: &Arrived| begun.contains(&of.payload.as_str());
+                let context = format!("{shards} shards from {order}, {commits} commits");
+                assert!(!arrived.iter().any(is_begun), "{context}: {arrived:?}");
+                bed.check_books();
+                bed.check_gauges();
+            }
         }
     }
 }

@@ -92,6 +92,12 @@ impl Delivery {
         message
     }
 
+    /// Whether another member of its shared group may get it instead: not if its exchange of QoS 2
+    /// has begun (`MQTT-4.8.2-5`).
+    pub(crate) fn may_go_to_others(&self, was_sent: bool) -> bool {
+        self.membership != 0 && (!was_sent || self.qos != QoS::ExactlyOnce)
+    }
+
     /// What limits count: the message, and what the copy has of its own.
     pub(crate) fn size_bytes(&self) -> usize {
         self.message_bytes as usize + size_of_val(self.identifiers.as_slice())

@@ -62,6 +62,19 @@ enum Slot {
     },
 }
 
+impl Slot {
+    /// The message, if it came by a shared subscription and may go to another member: a delivery
+    /// of QoS 2 that has begun may not (`MQTT-4.8.2-5`).
+    fn for_others(&self) -> Option<&Delivery> {
+        let (delivery, was_sent) = match self {
+            Self::Held(delivery) => (delivery, false),
+            Self::Sent(delivery) => (delivery, true),
+            Self::Settled | Self::Released { .. } => return None,
+        };
+        delivery.may_go_to_others(was_sent).then_some(delivery)
+    }
+}
+
 /// The most slots that a window spans, so that ids stay unique.
 const SPAN_MAX: usize = 65_534;
 
@@ -354,8 +367,8 @@ impl Window {
         }
     }
 
-    /// All unsettled messages with whether they were released, oldest first.
-    pub(crate) fn drain(&mut self) -> impl Iterator<Item = (Delivery, bool)> {
+    /// All unsettled messages with how far they have come, oldest first.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = (Delivery, InflightStep)> {
         self.open = 0;
         self.bytes = 0;
         self.on_air = 0;
@@ -367,21 +380,19 @@ impl Window {
             .into_iter()
             .filter_map(|slot| match slot {
                 Slot::Settled => None,
-                Slot::Held(delivery) | Slot::Sent(delivery) => Some((delivery, false)),
-                Slot::Released { delivery, .. } => Some((delivery, true)),
+                Slot::Held(delivery) => Some((delivery, InflightStep::Held)),
+                Slot::Sent(delivery) => Some((delivery, InflightStep::Sent)),
+                Slot::Released { delivery, .. } => Some((delivery, InflightStep::Released)),
             })
     }
 
-    /// Takes out QoS 1 messages that came by a shared subscription.
+    /// Takes out what came by a shared subscription and may go to others. The client is gone:
+    /// [`Self::reconnected`] follows before anything is sent.
     pub(crate) fn take_shared(&mut self, is_taken: impl Fn(&Delivery) -> bool) -> Vec<Delivery> {
         let mut taken = Vec::new();
         let sent = self.unsent - self.first;
         for (position, slot) in self.slots.iter_mut().enumerate() {
-            let is_it = matches!(slot, Slot::Held(delivery) | Slot::Sent(delivery)
-                if delivery.qos == QoS::AtLeastOnce
-                    && delivery.membership != 0
-                    && is_taken(delivery));
-            if is_it
+            if slot.for_others().is_some_and(&is_taken)
                 && let Slot::Held(delivery) | Slot::Sent(delivery) =
                     std::mem::replace(slot, Slot::Settled)
             {
@@ -400,11 +411,8 @@ impl Window {
     pub(crate) fn note_left(&mut self, membership: Membership) {
         let Self { slots, left, .. } = self;
         let has_messages = |membership: &Membership| {
-            slots.iter().any(|slot| {
-                // What is held will be sent, and is no different then.
-                matches!(slot, Slot::Held(delivery) | Slot::Sent(delivery)
-                    if delivery.qos == QoS::AtLeastOnce && delivery.membership == membership.number)
-            })
+            let mut others = slots.iter().filter_map(Slot::for_others);
+            others.any(|delivery| delivery.membership == membership.number)
         };
         if !has_messages(&membership) {
             return;

@@ -10,7 +10,7 @@ use columba_codec::{
 use super::Shard;
 use super::handing::Handed;
 use super::note::Subject;
-use super::share::{group_of, may_be_handed_on};
+use super::share::group_of;
 use crate::access::{Action, Client};
 use crate::connection::State;
 use crate::event::{ConnectionId, Effect, ReportEvent};
@@ -18,6 +18,7 @@ use crate::hash::hash_of;
 use crate::mail::Letter;
 use crate::message::{Message, MessageParts};
 use crate::outcome::Outcome;
+use crate::query::InflightStep;
 use crate::recorder::{Facts, flag};
 use crate::session::queue::Delivery;
 use crate::session::{Identity, Session, Will};
@@ -308,16 +309,18 @@ impl Shard {
             entry.remove();
         }
         self.stats.sessions -= 1;
+        let copies = self.settle_ended(&mut session);
+        self.leave_behind(&mut session, &copies);
         self.forget_session(&mut session);
-        self.settle_ended(&mut session);
+        self.hand_on(session.me, copies);
         if let Some(will) = will {
             self.publish_will(&session.client_id, &session.identity, session.addr, *will);
         }
     }
 
-    /// Settles the copies of a session that has ended: those that came by a shared group go to
-    /// its other members, the rest is dropped.
-    fn settle_ended(&mut self, session: &mut Session) {
+    /// Settles the copies of a session that has ended, but for those that came by a shared group and
+    /// go to its other members.
+    fn settle_ended(&mut self, session: &mut Session) -> Vec<Handed> {
         for membership in session.memberships.iter() {
             self.stats.subscriptions -= 1;
             self.stats.shared_subscriptions -= 1;
@@ -327,43 +330,33 @@ impl Shard {
             };
             self.post(membership.owner, letter);
         }
+        let mut handed = Vec::new();
         if let Some(mut window) = session.window.take() {
             self.stats.inflight_messages -= window.len() as u64;
             for left in window.take_left() {
                 session.memberships.put(left, self.hashing);
             }
-            for (mut delivery, is_released) in window.drain() {
-                self.take_back(&mut delivery);
-                if is_released {
-                    self.settle_received(session, &delivery);
-                } else {
-                    self.settle_orphan(session, &delivery, true);
-                }
+            for (mut delivery, step) in window.drain() {
+                let was_sent = match step {
+                    InflightStep::Held => false,
+                    InflightStep::Sent => true,
+                    InflightStep::Released => {
+                        self.take_back(&mut delivery);
+                        self.settle_received(session, &delivery);
+                        continue;
+                    }
+                };
+                handed.extend(self.settle_orphan(session, delivery, was_sent));
             }
         }
         if let Some(mut queue) = session.queue.take() {
             self.stats.queued_messages -= queue.len() as u64;
             self.stats.queued_bytes -= queue.bytes() as u64;
-            let mut later = Vec::new();
-            while let Some(mut delivery) = queue.pop() {
-                // What somebody else cannot have yet, and what is behind that.
-                let membership = session.membership(delivery.membership);
-                if let Some(membership) = membership
-                    && (!later.is_empty() || !self.can_be_handed_on(&delivery))
-                {
-                    let (owner, group) = (membership.owner, group_of(membership));
-                    later.push(Handed {
-                        delivery,
-                        owner,
-                        group,
-                    });
-                    continue;
-                }
-                self.take_back(&mut delivery);
-                self.settle_orphan(session, &delivery, false);
+            while let Some(delivery) = queue.pop() {
+                handed.extend(self.settle_orphan(session, delivery, false));
             }
-            self.hand_over_later(session.me, later);
         }
+        handed
     }
 
     /// The client has the message, as its PUBREC has said; what was left of the exchange goes with the
@@ -377,37 +370,30 @@ impl Shard {
         }
     }
 
-    fn settle_orphan(&mut self, session: &Session, delivery: &Delivery, was_sent: bool) {
+    /// The client has not got the message. Gives it back if somebody else may have it.
+    fn settle_orphan(
+        &mut self,
+        session: &Session,
+        mut delivery: Delivery,
+        was_sent: bool,
+    ) -> Option<Handed> {
         let membership = session.membership(delivery.membership);
-        match membership.filter(|_| may_be_handed_on(delivery, was_sent)) {
-            Some(membership) => {
-                let outcome = Outcome::DeliverOtherSharedMember;
-                self.stats.count(outcome);
-                let client = (&*session.client_id, session.hash);
-                self.note_lost(client, Subject::from(delivery.message()), outcome, "");
-                let (owner, group) = (membership.owner, group_of(membership));
-                let message = delivery.message().clone();
-                let exchange = self.begin_handing_on(delivery);
-                self.post(
-                    owner,
-                    Letter::Share {
-                        group,
-                        message,
-                        not: Some(session.me),
-                        exchange,
-                    },
-                );
-            }
-            None => {
-                let outcome = Outcome::DeliverSessionEnded;
-                self.stats.count(outcome);
-                let client = (&*session.client_id, session.hash);
-                self.note_lost(client, Subject::from(delivery.message()), outcome, "");
-                if let Some(kept) = delivery.kept {
-                    self.settle_kept(kept, delivery.exchange);
-                }
-            }
+        if let Some(membership) = membership.filter(|_| delivery.may_go_to_others(was_sent)) {
+            return Some(Handed {
+                delivery,
+                owner: membership.owner,
+                group: group_of(membership),
+            });
         }
+        self.take_back(&mut delivery);
+        let outcome = Outcome::DeliverSessionEnded;
+        self.stats.count(outcome);
+        let client = (&*session.client_id, session.hash);
+        self.note_lost(client, Subject::from(delivery.message()), outcome, "");
+        if let Some(kept) = delivery.kept {
+            self.settle_kept(kept, delivery.exchange);
+        }
+        None
     }
 
     /// Puts a Will in place of a session's present one, and gives that back.

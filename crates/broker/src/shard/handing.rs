@@ -3,25 +3,29 @@
 //! and given to another one in one step.
 //!
 //! They are off their member's hands, but stay its copies in the store until they have a new owner.
-//! So that a crash in between loses none, a session that ends meanwhile leaves its record and those of
-//! its shared subscriptions behind, under a name that no client can have, until all are handed over.
+//! So that a crash in between loses none, a session that ends leaves its record and those of its shared
+//! subscriptions behind, under a name that no client can have, until all are handed over: also where
+//! nothing has to be waited for but another shard. What it was sent is settled in the same step, so
+//! of the copies that are found under that name none has been sent, whatever packet ids they have.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use columba_codec::QoS;
 
 use super::Shard;
 use super::exchange::Also;
+use super::note::{NOBODY, Subject};
 use crate::event::ShardId;
 use crate::hash::{Hashing, Map, Set};
 use crate::journal::RecordId;
 use crate::kept::KeptId;
-use crate::mail::GroupRef;
+use crate::mail::{GroupRef, Letter};
 use crate::outcome::Outcome;
 use crate::record::{Record, SessionRecord, SubscriptionRecord};
 use crate::routing::share::SessionRef;
 use crate::session::queue::Delivery;
-use crate::session::{Session, name_left_behind};
+use crate::session::{Session, is_left_behind, name_left_behind};
 
 /// Copies that are read for one session at a time.
 const HANDED_MAX: usize = 256;
@@ -39,7 +43,8 @@ struct Handing {
     copies: VecDeque<Handed>,
     bytes: u64,
     is_stalled: bool,
-    /// What the session has left behind, if it has ended.
+    /// The client, if its session has ended, and what that has left behind.
+    client: Option<(Arc<str>, u64)>,
     records: Vec<RecordId>,
 }
 
@@ -69,11 +74,21 @@ impl Handings {
 }
 
 impl Shard {
-    /// Hands copies over as they are read back, in order.
-    pub(super) fn hand_over_later(&mut self, me: SessionRef, copies: Vec<Handed>) {
-        if copies.is_empty() {
-            return;
+    /// Hands copies over, in order: now as far as others can have them, then as they can.
+    pub(super) fn hand_on(&mut self, me: SessionRef, copies: Vec<Handed>) {
+        let mut copies = copies.into_iter().peekable();
+        while let Some(mut handed) = copies.next_if(|of| self.can_be_handed_on(&of.delivery)) {
+            self.take_back(&mut handed.delivery);
+            self.give_back(me, handed);
         }
+        let later: Vec<Handed> = copies.collect();
+        if !later.is_empty() {
+            self.add_handed(me, later);
+        }
+        self.hand_over_rest(me);
+    }
+
+    fn add_handed(&mut self, me: SessionRef, copies: Vec<Handed>) {
         let bytes = copies.iter().map(|of| of.delivery.size_bytes() as u64);
         let bytes: u64 = bytes.sum();
         self.stats.queued_messages += copies.len() as u64;
@@ -81,7 +96,6 @@ impl Shard {
         let handing = self.handings.of.entry(me).or_default();
         handing.copies.extend(copies);
         handing.bytes += bytes;
-        self.hand_over_rest(me);
     }
 
     /// Goes on with what a session, that may have ended, has to hand over.
@@ -107,11 +121,36 @@ impl Shard {
                 return;
             };
             self.take_back(&mut handed.delivery);
-            self.give_back(me, handed.owner, handed.group, &handed.delivery);
+            self.give_back(me, handed);
         }
         if let Some(handing) = self.handings.of.remove(&me) {
             self.do_behind_exchanges(Also::End(handing.records));
         }
+    }
+
+    /// Hands a copy on: here it is settled, whoever gets it has a new one.
+    fn give_back(&mut self, me: SessionRef, handed: Handed) {
+        let Handed {
+            delivery,
+            owner,
+            group,
+        } = handed;
+        let outcome = Outcome::DeliverOtherSharedMember;
+        self.stats.count(outcome);
+        let subject = Subject::from(delivery.message());
+        let ended = self.handings.of.get(&me).and_then(|of| of.client.clone());
+        match ended {
+            Some((client_id, hash)) => self.note_lost((&client_id, hash), subject, outcome, ""),
+            None => self.note_lost_by(me.slot, subject, outcome, ""),
+        }
+        let message = delivery.message().clone();
+        let letter = Letter::Share {
+            group,
+            message,
+            not: Some(me),
+            exchange: self.begin_handing_on(&delivery),
+        };
+        self.post(owner, letter);
     }
 
     fn stall_handing(&mut self, me: SessionRef) {
@@ -179,8 +218,8 @@ impl Shard {
         }
     }
 
-    /// Whether a copy of a session that ends can go to somebody else now.
-    pub(super) fn can_be_handed_on(&self, delivery: &Delivery) -> bool {
+    /// Whether a copy can go to somebody else now.
+    fn can_be_handed_on(&self, delivery: &Delivery) -> bool {
         self.kept.has(delivery) && self.is_on_disk(delivery)
     }
 
@@ -189,23 +228,21 @@ impl Shard {
         delivery.qos != QoS::ExactlyOnce || self.is_recorded(delivery)
     }
 
-    /// Whether a session has copies that others cannot have yet.
-    pub(super) fn must_leave_behind(&self, session: &Session) -> bool {
-        self.handings.of.contains_key(&session.me)
-            || session
-                .queue
-                .iter()
-                .flat_map(|queue| queue.iter())
-                .any(|delivery| {
-                    !self.can_be_handed_on(delivery)
-                        && session.membership(delivery.membership).is_some()
-                })
-    }
-
-    /// A session has ended whose copies are not handed over yet: it leaves behind what says, after a
-    /// crash, whose they are.
-    pub(super) fn leave_behind(&mut self, session: &mut Session) {
-        let Some(durable) = session.durable.as_mut() else {
+    /// A session has ended: what it has to hand over outlives it. What it has left behind says, after a
+    /// crash, whose that is.
+    pub(super) fn leave_behind(&mut self, session: &mut Session, copies: &[Handed]) {
+        let is_rest = self.handings.of.contains_key(&session.me);
+        if copies.is_empty() && !is_rest {
+            return;
+        }
+        let handing = self.handings.of.entry(session.me).or_default();
+        let (nobody, no_hash) = NOBODY;
+        handing.client = Some(match is_left_behind(&session.client_id) {
+            true => (nobody.into(), no_hash),
+            false => (Arc::clone(&session.client_id), session.hash),
+        });
+        let is_stored = is_rest || copies.iter().any(|of| of.delivery.kept.is_some());
+        let Some(durable) = session.durable.as_mut().filter(|_| is_stored) else {
             return;
         };
         let name = name_left_behind(durable.number);
@@ -220,11 +257,10 @@ impl Shard {
             will: None,
         });
         let mut records = vec![self.journal.append(|out| fact.write(out))];
-        let handing = self.handings.of.entry(session.me).or_default();
         // Groups that it left before it ended are not among its records any more.
         let mut named: Set<u32> = Set::with_hasher(self.hashing);
         named.extend(durable.memberships.keys());
-        for of in &handing.copies {
+        for of in handing.copies.iter().chain(copies) {
             if named.insert(of.delivery.membership) {
                 let fact = Record::Subscription(SubscriptionRecord {
                     session: durable.number,
@@ -240,5 +276,6 @@ impl Shard {
         }
         records.extend(durable.memberships.drain().map(|(_, record)| record));
         handing.records.extend(records);
+        self.kept.save_all(&mut self.journal);
     }
 }

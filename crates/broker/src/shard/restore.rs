@@ -224,8 +224,12 @@ impl Shard {
                 ..Delivery::leaning(message_bytes, recipient.qos, recipient.retain)
             };
             self.stats.copies += 1;
+            let session = self.session(copy.slot);
+            let is_rest = session.is_some_and(|of| is_left_behind(&of.client_id));
             match recipient.step {
                 Step::Queued => self.restore_queued(copy.slot, delivery),
+                // What was sent was settled when it was left behind.
+                Step::Sent(_) if is_rest => self.restore_queued(copy.slot, delivery),
                 Step::Sent(id) => unfinished
                     .entry(copy.slot)
                     .or_default()

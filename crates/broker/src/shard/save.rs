@@ -127,9 +127,6 @@ impl Shard {
     /// A session has ended: nothing of it is needed any more but for its copies of messages, which
     /// are settled one by one.
     pub(super) fn forget_session(&mut self, session: &mut Session) {
-        if self.must_leave_behind(session) {
-            self.leave_behind(session);
-        }
         let received = session.received.take();
         let received = received.iter().flat_map(|of| of.values());
         let mut records: Vec<RecordId> = received.filter_map(|of| of.record).collect();

@@ -17,8 +17,8 @@ use crate::message::Message;
 use crate::outcome::Outcome;
 use crate::routing::FilterTable;
 use crate::routing::share::{Choice, Group, Member, SessionRef};
-use crate::session::Membership;
 use crate::session::queue::{Delivery, Identifiers};
+use crate::session::{Membership, Memberships};
 
 /// Members that are asked for one message at most, when the access rules do not let them have it.
 const REFUSED_MAX: usize = 64;
@@ -428,17 +428,14 @@ impl Shard {
         self.post(membership.owner, letter);
         let number = membership.number;
         self.forget_membership(slot, number);
-        let mut later = Vec::new();
-        for delivery in self.take_shared(slot, |of| of == number, false) {
-            let (owner, group) = (membership.owner, group_of(&membership));
-            let handed = Handed {
-                delivery,
-                owner,
-                group,
-            };
-            self.give_back_or_later(me, handed, &mut later);
-        }
-        self.hand_over_later(me, later);
+        let (owner, group) = (membership.owner, group_of(&membership));
+        let taken = self.take_shared(slot, |_, of| of == number, false);
+        let handed = taken.into_iter().map(|delivery| Handed {
+            delivery,
+            owner,
+            group: group.clone(),
+        });
+        self.hand_on(me, handed.collect());
         let window = self
             .session_mut(slot)
             .and_then(|session| session.window.as_mut());
@@ -463,77 +460,47 @@ impl Shard {
         for of in &left {
             origins.insert(of.number, (of.owner, group_of(of)));
         }
-        let mut later = Vec::new();
-        for mut delivery in self.take_shared(slot, |_| true, true) {
+        // Of groups that it left before a crash it is not known whose they were: the client gets them.
+        let is_known = |memberships: &Memberships, number: u32| {
+            memberships.numbered(number).is_some() || origins.contains_key(&number)
+        };
+        let mut handed = Vec::new();
+        for delivery in self.take_shared(slot, is_known, true) {
+            self.settle_shared(slot, &delivery);
             let session = self.session(slot);
             let membership = session.and_then(|session| session.membership(delivery.membership));
             let present = membership.map(|of| (of.owner, group_of(of)));
             let origin = present.or_else(|| origins.get(&delivery.membership).cloned());
             let Some((owner, group)) = origin else {
-                let outcome = Outcome::DeliverSessionEnded;
-                self.stats.count(outcome);
-                self.take_back(&mut delivery);
-                self.note_lost_by(slot, Subject::from(delivery.message()), outcome, "");
-                if let Some(kept) = delivery.kept {
-                    self.settle_kept(kept, delivery.exchange);
-                }
-                continue;
+                unreachable!("a copy is taken whose group is known");
             };
-            self.settle_shared(slot, &delivery);
-            let handed = Handed {
+            handed.push(Handed {
                 delivery,
                 owner,
                 group,
-            };
-            self.give_back_or_later(me, handed, &mut later);
+            });
         }
-        self.hand_over_later(me, later);
+        self.hand_on(me, handed);
     }
 
-    /// Hands a copy on, unless it has to be read back before, or others before it.
-    pub(super) fn give_back_or_later(
-        &mut self,
-        me: SessionRef,
-        mut handed: Handed,
-        later: &mut Vec<Handed>,
-    ) {
-        if !later.is_empty() || !self.kept.has(&handed.delivery) {
-            return later.push(handed);
-        }
-        self.take_back(&mut handed.delivery);
-        self.give_back(me, handed.owner, handed.group, &handed.delivery);
-    }
-
-    /// Takes unfinished deliveries that came by groups out of a session: all that wait, and QoS 1
-    /// that was sent and not acknowledged.
+    /// Takes unfinished deliveries that came by groups out of a session: all that wait, and, if it
+    /// has no connection, what was sent and may go to others, and what was held back.
     fn take_shared(
         &mut self,
         slot: u32,
-        is_taken: impl Fn(u32) -> bool,
-        with_sent: bool,
+        is_taken: impl Fn(&Memberships, u32) -> bool,
+        with_window: bool,
     ) -> Vec<Delivery> {
         let Self {
-            sessions,
-            kept,
-            journal,
-            stats,
-            ..
+            sessions, stats, ..
         } = self;
         let Some(session) = sessions.get_mut(slot as usize) else {
             return Vec::new();
         };
-        // QoS 2 that is on its way to the disk stays with its member: it could not be taken from it in
-        // one step, and a crash would leave it with both.
-        let is_recorded = |delivery: &Delivery| {
-            delivery.qos != QoS::ExactlyOnce
-                || delivery.kept.is_none_or(|of| {
-                    let record = kept.record(of.message);
-                    record.is_some_and(|record| journal.position(record).is_some())
-                })
-        };
-        let is_taken = |delivery: &Delivery| is_taken(delivery.membership) && is_recorded(delivery);
+        let memberships = &session.memberships;
+        let is_taken = |delivery: &Delivery| is_taken(memberships, delivery.membership);
         let mut taken = Vec::new();
-        if with_sent && let Some(window) = &mut session.window {
+        if with_window && let Some(window) = &mut session.window {
             taken.extend(window.take_shared(is_taken));
             stats.inflight_messages -= taken.len() as u64;
         }
@@ -545,36 +512,6 @@ impl Shard {
             stats.queued_bytes -= gone.1 as u64;
         }
         taken
-    }
-
-    /// Hands a copy on: here it is settled, whoever gets it has a new one.
-    pub(super) fn give_back(
-        &mut self,
-        me: SessionRef,
-        owner: ShardId,
-        group: GroupRef,
-        delivery: &Delivery,
-    ) {
-        let outcome = Outcome::DeliverOtherSharedMember;
-        self.stats.count(outcome);
-        if self.session(me.slot).is_some_and(|of| of.me == me) {
-            let subject = Subject::from(delivery.message());
-            self.note_lost_by(me.slot, subject, outcome, "");
-        } else {
-            self.note_lost(NOBODY, Subject::from(delivery.message()), outcome, "");
-        }
-        let not = Some(me);
-        let message = delivery.message().clone();
-        let exchange = self.begin_handing_on(delivery);
-        self.post(
-            owner,
-            Letter::Share {
-                group,
-                message,
-                not,
-                exchange,
-            },
-        );
     }
 }
 
@@ -589,10 +526,4 @@ pub(super) fn group_of(membership: &Membership) -> GroupRef {
         filter: Arc::clone(&membership.filter),
         name: Arc::clone(&membership.group),
     }
-}
-
-/// Whether a delivery of a session that ends may go to another member of its group.
-pub(super) fn may_be_handed_on(delivery: &Delivery, was_sent: bool) -> bool {
-    // MQTT-4.8.2-5: a begun QoS 2 delivery is not sent to anybody else.
-    delivery.membership != 0 && (!was_sent || delivery.qos != QoS::ExactlyOnce)
 }
