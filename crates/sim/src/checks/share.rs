@@ -1,5 +1,6 @@
 //! A shared subscription gives each message to one member; at QoS 1 to another one as well if the
-//! first goes away (section 4.8.2).
+//! first goes away (section 4.8.2). What its member was not sent goes to another one when it leaves or
+//! its session ends, whatever the broker suffers meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +8,7 @@ use columba_codec::QoS;
 use columba_codec::packet::Publish;
 
 use super::delivery::matches;
-use crate::oracle::{Message, Session};
+use crate::oracle::{Message, Session, id_of};
 
 /// All groups, by `$share/NAME/FILTER`.
 #[derive(Debug, Default)]
@@ -25,6 +26,29 @@ struct Group {
     owed: BTreeMap<u64, (String, QoS)>,
     /// Departures when a message was accepted first, and how often it was sent without DUP.
     sent: BTreeMap<u64, (u64, u64)>,
+    /// Whether a session that does not outlive its connection had a part since the last crash.
+    has_fleeting: bool,
+}
+
+impl Group {
+    /// A member that is there for sure: what it is granted.
+    fn granted(&self, filter: &str, sessions: &BTreeMap<String, Session>) -> Option<QoS> {
+        self.members.iter().find_map(|member| {
+            let session = sessions
+                .get(member)
+                .filter(|of| !of.is_doubtful && !of.is_loose)?;
+            Some(session.shared.get(filter)?.options.qos)
+        })
+    }
+
+    /// A member is one no more: the others get what it had, if there are any.
+    fn part(&mut self, filter: &str, client_id: &str, sessions: &BTreeMap<String, Session>) {
+        self.members.remove(client_id);
+        self.departures += 1;
+        if self.granted(filter, sessions).is_none() {
+            self.owed.clear();
+        }
+    }
 }
 
 impl Groups {
@@ -50,14 +74,9 @@ impl Groups {
                 continue;
             }
             group.sent.entry(id).or_insert((group.departures, 0));
-            let granted = group.members.iter().find_map(|member| {
-                let session = sessions
-                    .get(member)
-                    .filter(|of| !of.is_doubtful && !of.is_loose)?;
-                let known = session.shared.get(filter)?;
-                Some(known.options.qos)
-            });
-            let Some(granted) = granted else { continue };
+            let Some(granted) = group.granted(filter, sessions) else {
+                continue;
+            };
             let qos = granted.min(message.qos);
             if qos != QoS::AtMostOnce {
                 group.owed.insert(id, (message.topic.clone(), qos));
@@ -65,12 +84,15 @@ impl Groups {
         }
     }
 
-    /// A member unsubscribed: what it had may end with it.
-    pub(crate) fn left(&mut self, filter: &str, client_id: &str) {
+    /// A member unsubscribed.
+    pub(crate) fn left(
+        &mut self,
+        filter: &str,
+        client_id: &str,
+        sessions: &BTreeMap<String, Session>,
+    ) {
         if let Some(group) = self.0.get_mut(filter) {
-            group.members.remove(client_id);
-            group.departures += 1;
-            group.owed.clear();
+            group.part(filter, client_id, sessions);
         }
     }
 
@@ -83,36 +105,66 @@ impl Groups {
         }
     }
 
-    /// A member's session ended: QoS 2 that it had begun ends with it.
-    pub(crate) fn ended(&mut self, session: &Session, client_id: &str) {
-        for filter in session.shared.keys().chain(&session.unsure) {
+    /// A member's session ended: QoS 2 that it had begun ends with it. `is_old` tells what may have been
+    /// begun before a crash, as far as the broker knows.
+    pub(crate) fn ended(
+        &mut self,
+        session: &Session,
+        client_id: &str,
+        sessions: &BTreeMap<String, Session>,
+        is_old: impl Fn(&u64) -> bool,
+    ) {
+        let sent = session.unsettled.values().chain(session.perhaps.values());
+        let begun: BTreeSet<u64> = sent.filter_map(|sent| id_of(&sent.payload)).collect();
+        let is_loose = session.is_loose || session.is_doubtful;
+        for (filter, _) in &session.history {
             let Some(group) = self.0.get_mut(filter) else {
                 continue;
             };
-            group.members.remove(client_id);
-            group.departures += 1;
-            group.owed.retain(|_, (_, qos)| *qos == QoS::AtLeastOnce);
-            if group.members.is_empty() {
-                group.owed.clear();
+            group.has_fleeting |= session.expiry_secs == 0;
+            group.owed.retain(|id, (_, qos)| {
+                let may_be_begun = is_loose || begun.contains(id) || is_old(id);
+                *qos == QoS::AtLeastOnce || !may_be_begun
+            });
+        }
+        for filter in session.shared.keys().chain(&session.unsure) {
+            if let Some(group) = self.0.get_mut(filter) {
+                group.part(filter, client_id, sessions);
             }
         }
     }
 
-    /// The broker died: messages of members whose sessions go with it may be lost.
+    /// The broker died, and with it a session that does not outlive its connection.
+    pub(crate) fn gone(&mut self, session: &Session) {
+        for (filter, _) in &session.history {
+            if let Some(group) = self.0.get_mut(filter) {
+                group.has_fleeting = true;
+            }
+        }
+    }
+
+    /// The broker died. Messages may be lost that sessions had which went with it, or that are with
+    /// one whose end is not sure.
     pub(crate) fn crash(
         &mut self,
         sessions: &BTreeMap<String, Session>,
+        ghosts: &BTreeMap<String, Session>,
         is_acknowledged: impl Fn(&u64) -> bool,
     ) {
         for (filter, group) in &mut self.0 {
             group.departures += group.known.len() as u64 + 1;
-            let is_sure = |member: &String| {
-                let session = sessions.get(member).filter(|of| !of.is_doubtful);
-                session.is_some_and(|session| session.shared.contains_key(filter))
+            let is_sure = |member: &String| match sessions.get(member) {
+                Some(session) => !session.is_doubtful && session.shared.contains_key(filter),
+                // It has ended: what it had is other members', or is to be.
+                None => !ghosts.contains_key(member),
             };
-            let has_lost = !group.known.iter().all(is_sure);
+            let has_lost = group.has_fleeting || !group.known.iter().all(is_sure);
+            group.has_fleeting = false;
             group.members.retain(|member| sessions.contains_key(member));
             group.owed.retain(|id, _| !has_lost && is_acknowledged(id));
+            if group.granted(filter, sessions).is_none() {
+                group.owed.clear();
+            }
         }
     }
 

@@ -112,6 +112,7 @@ impl Oracle {
         }
         for (client_id, session) in std::mem::take(&mut self.sessions) {
             if session.expiry_secs == 0 {
+                self.groups.gone(&session);
                 continue;
             }
             let session = self.survive(&client_id, session, is_moved);
@@ -144,7 +145,8 @@ impl Oracle {
         }
         self.ghosts = ghosts;
         let acknowledged = |id: &u64| self.messages.get(id).is_some_and(|of| of.is_acknowledged);
-        self.groups.crash(&self.sessions, acknowledged);
+        self.groups
+            .crash(&self.sessions, &self.ghosts, acknowledged);
         self.progress = Progress {
             taken: vec![0; usize::from(shards)],
             committed: vec![0; usize::from(shards)],
@@ -272,7 +274,7 @@ impl Oracle {
         if let Some(session) = self.sessions.remove(client_id) {
             let ended = What::Ended(Ending::Crash);
             self.truth.note(client_id, self.now_ms, ended);
-            self.groups.ended(&session, client_id);
+            self.leave_groups(&session, client_id);
         }
     }
 }

@@ -289,7 +289,7 @@ impl Oracle {
         }
         if is_shared {
             if session.shared.remove(filter).is_some() {
-                self.groups.left(filter, &client_id);
+                self.groups.left(filter, &client_id, &self.sessions);
             }
         } else if session.subscriptions.remove(filter).is_some() {
             delivery::release(session, filter);

@@ -142,12 +142,27 @@ impl Oracle {
         };
         let ended = What::Ended(why);
         self.truth.note(client_id, self.now_ms, ended);
-        self.groups.ended(&session, client_id);
+        self.leave_groups(&session, client_id);
         if let Some(will) = session.will.take() {
             self.publish_will(client_id, &will);
             session.past_wills.push(will);
         }
         self.keep_ghost(client_id, session);
+    }
+
+    /// A session is no member of any group any more.
+    pub(crate) fn leave_groups(&mut self, session: &Session, client_id: &str) {
+        let Self {
+            messages,
+            crashed_at,
+            ..
+        } = self;
+        let is_old = |id: &u64| {
+            let known = messages.get(id);
+            session.has_crashed && known.is_none_or(|of| of.first <= *crashed_at)
+        };
+        self.groups
+            .ended(session, client_id, &self.sessions, is_old);
     }
 
     fn publish_will_of(&mut self, client_id: &str) {
