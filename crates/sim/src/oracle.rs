@@ -21,7 +21,7 @@ use columba_broker::outcome::Outcome;
 use columba_codec::{QoS, Version};
 
 use crate::checks::effects::Effects;
-use crate::checks::retained::Retained;
+use crate::checks::retained::{Retained, Turn};
 use crate::checks::share::Groups;
 use crate::checks::will::Wills;
 use crate::event::LinkId;
@@ -96,6 +96,8 @@ pub(crate) struct Oracle {
     pub(crate) failure: Option<Failure>,
     pub(crate) now_ms: u64,
     pub(crate) shard: usize,
+    /// Which input this is, and whose packets of it are taken in.
+    pub(crate) turn: Turn,
     pub(crate) limits: Limits,
     pub(crate) conns: Vec<Conn>,
     pub(crate) sessions: BTreeMap<String, Session>,
@@ -141,6 +143,7 @@ impl Oracle {
             failure: None,
             now_ms: 0,
             shard: 0,
+            turn: Turn::default(),
             limits: limits.clone(),
             conns: Vec::new(),
             sessions: BTreeMap::new(),
@@ -217,6 +220,10 @@ impl Oracle {
     pub(crate) fn observe(&mut self, seen: &Observation) {
         self.now_ms = seen.now_ms;
         self.shard = seen.shard;
+        self.turn = Turn {
+            input: self.turn.input + 1,
+            link: LinkId::MAX,
+        };
         let output_links: Vec<LinkId> = seen.outputs.iter().map(|(link, _)| *link).collect();
         self.note_found(seen);
         let result = self.effects.check(seen, &output_links);

@@ -37,15 +37,23 @@ struct Arguments {
     keep_going: bool,
 }
 
+impl Arguments {
+    /// The options that make another run of a seed.
+    const fn of_run(&self) -> &'static str {
+        if self.tight { " --tight" } else { "" }
+    }
+}
+
 /// The seed that is running, for the message of a panic.
 static SEED: AtomicU64 = AtomicU64::new(0);
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let usual = std::panic::take_hook();
+    let of_run = arguments.of_run();
     std::panic::set_hook(Box::new(move |info| {
         usual(info);
-        println!("{}", how_to_replay(SEED.load(Ordering::Relaxed)));
+        println!("{}", how_to_replay(SEED.load(Ordering::Relaxed), of_run));
     }));
     let options = Options {
         is_traced: arguments.trace,
@@ -82,7 +90,7 @@ fn main() -> ExitCode {
                 report.inputs
             );
         }
-        if say(&report) {
+        if say(&report, of_run) {
             failed += 1;
             if !arguments.keep_going {
                 break;
@@ -103,16 +111,17 @@ fn main() -> ExitCode {
 }
 
 /// Prints a failure; whether it was one.
-fn say(report: &Report) -> bool {
+fn say(report: &Report, of_run: &str) -> bool {
     let Some((check, detail)) = &report.failure else {
         return false;
     };
     println!("seed {} fails {check}: {detail}", report.seed);
-    println!("{}", how_to_replay(report.seed));
+    println!("{}", how_to_replay(report.seed, of_run));
     true
 }
 
-fn how_to_replay(seed: u64) -> String {
+/// `of_run` are the options without which the seed makes another run.
+fn how_to_replay(seed: u64, of_run: &str) -> String {
     let commit = Command::new("git")
         .args(["rev-parse", "--short=12", "HEAD"])
         .output();
@@ -121,5 +130,5 @@ fn how_to_replay(seed: u64) -> String {
         || "unknown".to_owned(),
         |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
     );
-    format!("commit {commit}; replay: cargo xtask sim --seed {seed} [--trace]")
+    format!("commit {commit}; replay: cargo xtask sim --seed {seed}{of_run} [--trace]")
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::event::LinkId;
 use crate::oracle::{Message, Oracle};
 
 /// By topic.
@@ -27,7 +28,33 @@ struct Topic {
 struct Set {
     number: u64,
     id: Option<u64>,
+    turn: Turn,
     is_acknowledged: bool,
+}
+
+/// Which input a message was accepted with, and whose it is. One input may let several connections go
+/// on that waited for the store; among those the broker chooses the order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Turn {
+    /// Counts the inputs of a run.
+    pub(crate) input: u64,
+    /// The greatest number stands for the broker itself.
+    pub(crate) link: LinkId,
+}
+
+impl Turn {
+    /// Whether it is not known which of two came first.
+    const fn is_beside(self, other: Self) -> bool {
+        self.input == other.input && self.link != other.link
+    }
+}
+
+/// What may be the newest of some sets from one place on: all from there, and what came beside that.
+fn newest(sets: &[Set], from: usize) -> impl Iterator<Item = &Set> {
+    let (before, left) = sets.split_at(from);
+    let at = left.first().map(|set| set.turn);
+    let is_beside = move |set: &&Set| at.is_some_and(|turn| set.turn.is_beside(turn));
+    before.iter().filter(is_beside).chain(left)
 }
 
 impl Topic {
@@ -39,8 +66,10 @@ impl Topic {
                 all.insert(None);
             }
         }
-        let lasts = self.since.values().filter_map(|sets| sets.last());
-        all.extend(lasts.map(|set| set.id));
+        for sets in self.since.values() {
+            let lasts = newest(sets, sets.len().saturating_sub(1));
+            all.extend(lasts.map(|set| set.id));
+        }
         all
     }
 
@@ -51,8 +80,8 @@ impl Topic {
         for sets in self.since.values() {
             let first = sets.iter().rposition(|set| set.is_acknowledged);
             is_sure |= first.is_some();
-            let left = sets.get(first.unwrap_or(0)..).unwrap_or_default();
-            all.extend(left.iter().map(|set| set.id));
+            let left = newest(sets, first.unwrap_or(0));
+            all.extend(left.map(|set| set.id));
         }
         if !is_sure {
             all.extend(&self.before);
@@ -66,12 +95,19 @@ impl Topic {
 }
 
 impl Retained {
-    pub(crate) fn accepted(&mut self, message: &Message, id: Option<u64>, shard: usize) -> u64 {
+    pub(crate) fn accepted(
+        &mut self,
+        message: &Message,
+        id: Option<u64>,
+        shard: usize,
+        turn: Turn,
+    ) -> u64 {
         self.number += 1;
         let topic = self.topics.entry(message.topic.clone()).or_default();
         topic.since.entry(shard).or_default().push(Set {
             number: self.number,
             id,
+            turn,
             is_acknowledged: false,
         });
         self.number
@@ -149,5 +185,50 @@ impl Oracle {
             Some(topic) => Err(format!("{topic} has a retained message that was never set")),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is retained on a topic after messages of these turns, of which some were acknowledged.
+    fn topic(sets: &[(u64, LinkId, bool)]) -> Topic {
+        let sets = (1..).zip(sets);
+        let sets = sets.map(|(number, (input, link, is_acknowledged))| Set {
+            number,
+            id: Some(number),
+            turn: Turn {
+                input: *input,
+                link: *link,
+            },
+            is_acknowledged: *is_acknowledged,
+        });
+        Topic {
+            since: BTreeMap::from([(0, sets.collect())]),
+            ..Topic::default()
+        }
+    }
+
+    fn ids(of: &BTreeSet<Option<u64>>) -> Vec<u64> {
+        of.iter().flatten().copied().collect()
+    }
+
+    #[test]
+    fn connections_that_go_on_with_one_input_may_do_so_in_any_order() {
+        let in_order = topic(&[(1, 7, false), (2, 8, false), (3, 7, false), (3, 7, false)]);
+        assert_eq!(ids(&in_order.candidates()), [4]);
+        let beside = topic(&[(1, 7, false), (2, 8, false), (2, 9, false), (2, 9, false)]);
+        assert_eq!(ids(&beside.candidates()), [2, 4]);
+    }
+
+    #[test]
+    fn after_a_crash_what_went_on_beside_the_last_acknowledged_one_may_be_there() {
+        let mut beside = topic(&[(1, 7, true), (2, 8, false), (2, 9, true), (3, 7, false)]);
+        beside.crash();
+        assert_eq!(ids(&beside.before), [2, 3, 4]);
+        let mut in_order = topic(&[(1, 7, true), (2, 9, false), (2, 9, true), (3, 7, false)]);
+        in_order.crash();
+        assert_eq!(ids(&in_order.before), [3, 4]);
     }
 }

@@ -16,6 +16,7 @@ use crate::event::LinkId;
 impl Oracle {
     /// Takes whole packets off a connection's input, as far as the broker handles them now.
     pub(crate) fn take_input(&mut self, link: LinkId) {
+        self.turn.link = link;
         let input = std::mem::take(&mut self.conns[link].input);
         let mut rest = input.as_slice();
         loop {

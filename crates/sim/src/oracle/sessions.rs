@@ -220,9 +220,10 @@ impl Oracle {
         self.accepted += 1;
         let sequence = self.sequence;
         let id = id_of(&message.payload);
-        let retained = message
-            .retain
-            .then(|| self.retained.accepted(&message, id, self.shard));
+        let retained = message.retain.then(|| {
+            let (shard, turn) = (self.shard, self.turn);
+            self.retained.accepted(&message, id, shard, turn)
+        });
         let Some(id) = id else {
             let blank = (self.now_ms, message.topic);
             self.truth.blank.insert(blank);
