@@ -309,6 +309,34 @@ fn r05_another_member_got_it() {
     asked.says("$share/g/home/# gave the message to other");
 }
 
+/// What the last member of a group leaves behind goes back to the group, which is gone by then.
+#[test]
+fn r05_is_not_said_of_a_group_that_has_nobody_left() {
+    for has_other in [false, true] {
+        let mut bed = Bed::new(2);
+        let publisher = bed.connect(V5, "esp");
+        let subscriber = bed.connect_keeping(V5, "hub");
+        bed.subscribe(subscriber, "$share/g/home/#", QOS_1);
+        bed.disconnect(subscriber);
+        bed.publish(publisher, TOPIC, b"1", QOS_1);
+        bed.pass(10);
+        if has_other {
+            let other = bed.connect(V5, "other");
+            bed.subscribe(other, "$share/g/home/#", QOS_1);
+            bed.pass(10);
+        }
+        bed.connect(V5, "hub");
+        let asked = whole(&mut bed);
+        if has_other {
+            asked.is(Code::R05, Confidence::Certain);
+            asked.says("$share gave the message to other");
+        } else {
+            asked.is(Code::S03, Confidence::Certain);
+            asked.says("the session ended");
+        }
+    }
+}
+
 #[test]
 fn r06_no_local() {
     let mut bed = Bed::new(1);

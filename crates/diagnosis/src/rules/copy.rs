@@ -70,20 +70,47 @@ fn of_end<'e>(
         | Outcome::DeliverInflightFull
         | Outcome::DeliverSocketFull
         | Outcome::DeliverOffline => waits(history, publication, last, client),
-        Outcome::DeliverOtherSharedMember => {
-            let copies = history.copies(publication.message);
-            let other = copies.iter().rfind(|event| event.client != client);
-            let group = if last.detail.is_empty() {
-                "$share"
-            } else {
-                &last.detail
-            };
-            let member = other.map_or("?", |event| &*event.client);
-            Finding::certain(Code::R05, say::r05(group, member))
-        }
+        Outcome::DeliverOtherSharedMember => handed_on(history, publication, last, client),
         _ => lost(last, publication, own, client)
             .unwrap_or_else(|| Finding::certain(Code::U01, say::u01_copy(client))),
     }
+}
+
+/// A copy that its group was to give to another member.
+fn handed_on<'e>(
+    history: &History<'e>,
+    publication: &'e Event,
+    last: &'e Event,
+    client: &str,
+) -> Finding<'e> {
+    let copies = history.copies(publication.message);
+    let end = copies.iter().copied().rfind(|event| event.client != client);
+    let nobody = end.filter(|event| event.client.is_empty());
+    if let Some(nobody) = nobody
+        && let Some(found) = fault(nobody, client)
+    {
+        let own = history.of(client).iter().copied();
+        let mut own = own.filter(|event| event.unix_ms == last.unix_ms);
+        let found = match own.find(|event| ends_session(event.outcome)) {
+            // Whoever was the last member took the group along.
+            Some(end) if nobody.outcome == Outcome::DeliverNoSharedMember => {
+                Finding::certain(Code::S03, say::s03_waiting(client)).cite([end])
+            }
+            _ => found,
+        };
+        return found.cite([nobody]);
+    }
+    let group = if last.detail.is_empty() {
+        "$share"
+    } else {
+        &last.detail
+    };
+    let named = copies.iter().copied();
+    let other = named
+        .filter(|event| event.client != client)
+        .rfind(|event| !event.client.is_empty());
+    let member = other.map_or("?", |event| &*event.client);
+    Finding::certain(Code::R05, say::r05(group, member))
 }
 
 /// A copy that was dropped. `None`: this event is none.
