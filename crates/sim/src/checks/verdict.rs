@@ -176,7 +176,8 @@ impl Oracle {
         let session = self.sessions.get(claim.client);
         let topic = &claim.of.message.topic;
         let mut changes = self.truth.changes_of(claim.client).iter();
-        session.is_some_and(|of| of.group_of(topic).is_some())
+        claim.of.members.contains(claim.client)
+            || session.is_some_and(|of| of.group_of(topic).is_some())
             || changes.any(|of| {
                 matches!(&of.what, What::Subscribed(filter) if filter.starts_with("$share/"))
                     && Self::is_about(claim, of)

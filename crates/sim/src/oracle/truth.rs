@@ -66,6 +66,8 @@ pub(crate) struct Accepted {
     pub(crate) life: u64,
     pub(crate) message: Message,
     pub(crate) standings: BTreeMap<String, Standing>,
+    /// Who was, or may have been, a member of a shared group that it is for.
+    pub(crate) members: BTreeSet<String>,
 }
 
 /// What happened.
@@ -158,12 +160,20 @@ impl Oracle {
             };
             (client_id.clone(), standing)
         });
+        let is_member = |(_, session): &(&String, &Session)| {
+            let unsure = session.unsure.iter().chain(&session.leaving);
+            let mut groups = session.shared.keys().chain(unsure);
+            groups.any(|of| of.starts_with("$share/") && matches(of, &message.topic))
+        };
+        let members = self.sessions.iter().filter(is_member);
+        let members = members.map(|(client_id, _)| client_id.clone());
         let accepted = Accepted {
             id,
             at_ms: self.now_ms,
             life: self.truth.life,
             message: message.clone(),
             standings: standings.collect(),
+            members: members.collect(),
         };
         if self.truth.accepted.len() >= ACCEPTED_MAX {
             self.truth.accepted.drain(..ACCEPTED_MAX / 2);
