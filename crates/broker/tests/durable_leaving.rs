@@ -197,3 +197,21 @@ fn where_nothing_is_promised_nobody_waits() {
     let (_, inbox) = bed.connect_raw(&ConnectOptions::new(V5, "absent"));
     assert_eq!(inbox.one().packet_type(), PacketType::ConnAck);
 }
+
+#[test]
+fn who_comes_in_without_waiting_is_not_taken_over_by_an_older_connection_that_waited() {
+    // MQTT-3.1.4-3
+    for shards in SHARDS {
+        let mut bed = with_absent(shards);
+        bed.store.is_held = true;
+        let (older, _) = bed.connect_raw(&ConnectOptions::new(V5, "absent"));
+        bed.promise(Promise::Nothing);
+        let (newer, inbox) = bed.connect_raw(&ConnectOptions::new(V5, "absent"));
+        assert_eq!(inbox.one().packet_type(), PacketType::ConnAck);
+        assert!(bed.is_closed(older));
+        assert_eq!(bed.outcome(Outcome::ConnectTakenOver), 1);
+        bed.release_store();
+        assert!(!bed.is_closed(newer));
+        assert_eq!(bed.outcome(Outcome::DisconnectTakenOver), 0);
+    }
+}

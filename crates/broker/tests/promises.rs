@@ -4,8 +4,7 @@ mod bed;
 
 use bed::exchange::{QOS_1, QOS_2, SHARDS, id};
 use bed::{Bed, ClientIx, V5};
-use columba_broker::event::Command;
-use columba_broker::limits::{Anonymous, ListenerSettings, Promise};
+use columba_broker::limits::Promise;
 use columba_broker::outcome::Outcome;
 use columba_codec::{Packet, PacketType, Properties};
 
@@ -13,18 +12,6 @@ use columba_codec::{Packet, PacketType, Properties};
 fn types(bed: &mut Bed, client: ClientIx) -> Vec<PacketType> {
     let inbox = bed.take(client);
     inbox.packets().iter().map(Packet::packet_type).collect()
-}
-
-fn promise(bed: &mut Bed, promise: Promise) {
-    let settings = ListenerSettings {
-        name: "tcp".to_owned(),
-        anonymous: Anonymous::Always,
-        connections_max: 0,
-        packet_bytes_max: None,
-        certificate_is_user: false,
-        promise,
-    };
-    bed.command(Command::SetListeners([settings].into()));
 }
 
 /// A bed with a session that is away and two publishers: one who is told what is written, and one
@@ -35,7 +22,7 @@ fn with_two_publishers(shards: u16) -> (Bed, ClientIx, ClientIx) {
     bed.subscribe(absent, "t/#", QOS_2);
     bed.disconnect(absent);
     let strict = bed.connect_keeping(V5, "strict");
-    promise(&mut bed, Promise::Written);
+    bed.promise(Promise::Written);
     let quick = bed.connect_keeping(V5, "quick");
     bed.store.is_held = true;
     (bed, quick, strict)
@@ -166,7 +153,7 @@ fn so_many_answers_may_wait_and_no_more() {
     for is_written in [false, true] {
         let mut bed = Bed::durable(1);
         if is_written {
-            promise(&mut bed, Promise::Written);
+            bed.promise(Promise::Written);
         }
         let client = bed.connect_keeping(V5, "client");
         bed.store.is_held = true;

@@ -51,7 +51,11 @@ impl Shard {
             return false;
         }
         // Who is to be refused ends nothing.
-        if !self.is_promised(id) || self.check_admission(id, admission).is_err() {
+        if self.check_admission(id, admission).is_err() {
+            return false;
+        }
+        if !self.is_promised(id) {
+            self.pass_waiting(client_id);
             return false;
         }
         if let Some(slot) = existing {
@@ -65,7 +69,7 @@ impl Shard {
             return false;
         };
         let waiting = (id, Arc::clone(&admission.identity));
-        let older = left.waiting.replace(waiting);
+        let older = left.waiting.replace(waiting).map(|(older, _)| older);
         self.stats.count(Outcome::ConnectStoreWait);
         if let Some(connection) = self.connection_mut(id) {
             let login = Waiting::Login(Arc::clone(client_id), admission.is_assigned);
@@ -73,12 +77,23 @@ impl Shard {
             connection.waiting = Some(Box::new(login));
             connection.is_input_held = true;
         }
-        if let Some((older, _)) = older.filter(|(older, _)| self.is_leaving(*older)) {
+        self.refuse_older(older);
+        true
+    }
+
+    /// A client comes in without waiting: what waits for it has come before, and does not come in.
+    fn pass_waiting(&mut self, client_id: &Arc<str>) {
+        let left = self.leaving.0.get_mut(client_id);
+        let older = left.and_then(|left| left.waiting.take());
+        self.refuse_older(older.map(|(older, _)| older));
+    }
+
+    fn refuse_older(&mut self, older: Option<ConnectionId>) {
+        if let Some(older) = older.filter(|older| self.is_leaving(*older)) {
             // MQTT-3.1.4-3
             let detail = "the client came on another connection".to_owned();
             self.refuse_silently(older, Outcome::ConnectTakenOver, detail);
         }
-        true
     }
 
     /// Whether a connection waits for the end of a session.

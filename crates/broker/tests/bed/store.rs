@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use columba_broker::Shard;
-use columba_broker::event::Input;
+use columba_broker::event::{Command, Input};
 use columba_broker::journal::{Fetched, Records, StoreEvent};
 use columba_broker::limits::Promise;
 use columba_broker::recovery::{Recovered, RecoveredCounts, Recovery, Rewrite};
@@ -105,6 +105,13 @@ impl Bed {
             }
         });
         self.with_store()
+    }
+
+    /// From now on the listener promises something else to those who come.
+    pub fn promise(&mut self, promise: Promise) {
+        let mut listeners = (self.config)(0).listeners.to_vec();
+        listeners[0].promise = promise;
+        self.command(Command::SetListeners(listeners.into()));
     }
 
     /// Commits the next batch, if it may; returns whether there was one.
