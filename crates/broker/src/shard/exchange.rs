@@ -100,9 +100,10 @@ impl Then {
     /// What has to be true of the store before it follows, on its connection if that is there.
     pub(super) fn promise_on(&self, connection: Option<&Connection>) -> Promise {
         match self {
-            // A client that has heard of a step which is forgotten would take a message twice.
+            // A client that has heard of a step which is forgotten would take a message twice. One whose
+            // packet id is free for it alone would have its next message taken for a repetition.
             Self::Acknowledge {
-                packet: PacketType::PubRel,
+                packet: PacketType::PubRel | PacketType::PubComp,
                 ..
             }
             | Self::Nothing
