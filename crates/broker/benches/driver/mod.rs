@@ -245,6 +245,12 @@ impl Driver {
         self.handle(shard, Input::Received { conn, bytes });
     }
 
+    /// Lets time pass.
+    pub(crate) fn advance(&mut self, ms: u64) {
+        self.now.mono_ms += ms;
+        self.now.unix_ms += ms;
+    }
+
     /// Subscribes a client.
     pub(crate) fn subscribe(&mut self, client: ClientIx, filters: &[String], qos: QoS) {
         let bytes = packets::subscribe(self.clients[client].version, filters, qos, 0);

@@ -1,7 +1,8 @@
 //! Deterministic workloads of the core, for a profiler that counts instructions.
 //!
 //! `cargo xtask instructions` runs this under callgrind and writes `docs/instructions.md`. Arguments:
-//! `measure` runs all workloads but those of growing tables, `scale N` those with N subscriptions.
+//! `measure` runs all workloads but those of growing tables, `scale N` those with N subscriptions,
+//! `recorder` the same messages with the flight recorder off and on.
 //! Anything else runs everything at a small size, which shows that it works.
 //!
 //! A line on standard output stands for each measurement, in order: group, name, what is counted,
@@ -15,10 +16,12 @@
 mod driver;
 mod flows;
 mod matches;
+mod recorder;
 mod sessions;
 
 use std::alloc::System;
 
+use columba_broker::limits::Limits;
 use driver::{Driver, metered};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
@@ -63,7 +66,12 @@ impl Meter {
 
 /// Shards whose allocations are counted.
 fn counted(shards: u16) -> Driver {
-    let mut driver = Driver::new(shards);
+    counted_with(shards, |_| {})
+}
+
+/// The same with other limits.
+fn counted_with(shards: u16, change: impl FnOnce(&mut Limits)) -> Driver {
+    let mut driver = Driver::with(shards, change);
     driver.count_allocations(|| {
         let stats = ALLOCATOR.stats();
         (stats.allocations + stats.reallocations) as u64
@@ -84,10 +92,12 @@ fn main() {
             let count = count.parse().expect("a number of subscriptions");
             matches::scale(&mut meter, count);
         }
+        ["recorder"] => recorder::run(&mut meter),
         _ => {
             meter.is_smoke = true;
             measure(&mut meter);
             matches::scale(&mut meter, 1_000);
+            recorder::run(&mut meter);
         }
     }
 }
