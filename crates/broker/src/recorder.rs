@@ -119,6 +119,8 @@ struct Pace {
     quiet: Vec<u32>,
     /// Messages that were not followed since the last one that was.
     left_out: u64,
+    /// The topic, by hash, of the last message that was left out, and when that was.
+    skipped: (u64, u64),
 }
 
 /// The first entry of each tape that somebody has not got yet.
@@ -169,6 +171,7 @@ impl Recorder {
                 bytes_per_sec: ledger / LEDGER_SECS as usize,
                 quiet: Vec::new(),
                 left_out: 0,
+                skipped: (0, u64::MAX),
             },
             traces: Traces::default(),
             topics: TopicTable::new(bytes_max / 16),
@@ -248,7 +251,15 @@ impl Recorder {
     /// twice by one process, on no shard.
     #[inline]
     pub(crate) fn follow(&mut self, now: Now, topic: &str, topic_hash: u64) -> u64 {
-        let number = self.follow_in_ledger(now, topic_hash);
+        let number = if self.bytes_max == 0 {
+            0
+        } else if self.pace.skipped == (topic_hash, now.mono_ms) {
+            // Within a second there is not more room later.
+            self.pace.left_out += 1;
+            0
+        } else {
+            self.follow_in_ledger(now, topic_hash)
+        };
         if number == 0 && self.traces.is_on() && self.traces.wants(now, topic) {
             return self.next_number() | TRACED_ONLY;
         }
@@ -257,9 +268,6 @@ impl Recorder {
 
     #[inline]
     fn follow_in_ledger(&mut self, now: Now, topic_hash: u64) -> u64 {
-        if self.bytes_max == 0 {
-            return 0;
-        }
         let second = now.mono_ms / 1000;
         if self.pace.second != second {
             self.pace.second = second;
@@ -267,11 +275,13 @@ impl Recorder {
         }
         if self.pace.used_bytes >= self.pace.bytes_per_sec / 2 && !self.pace.is_quiet(topic_hash) {
             self.pace.left_out += 1;
+            self.pace.skipped = (topic_hash, now.mono_ms);
             return 0;
         }
         self.follow_topic(topic_hash)
     }
 
+    #[inline(never)]
     fn follow_topic(&mut self, topic_hash: u64) -> u64 {
         self.pace.note(topic_hash);
         self.next_number()
@@ -493,9 +503,12 @@ fn fault_of(outcome: Outcome, client_hash: u64, topic_hash: u64) -> u64 {
 impl Pace {
     /// Whether a topic was not followed in this second, and there is room for such topics.
     fn is_quiet(&self, topic_hash: u64) -> bool {
+        if self.used_bytes >= self.bytes_per_sec {
+            return false;
+        }
         let slot = topic_hash as usize % QUIET_SLOTS;
         let last = self.quiet.get(slot).copied().unwrap_or_default();
-        u64::from(last) != self.second + 1 && self.used_bytes < self.bytes_per_sec
+        u64::from(last) != self.second + 1
     }
 
     fn note(&mut self, topic_hash: u64) {

@@ -178,48 +178,39 @@ pub(super) struct Repeated {
     pub(super) span_ms: u64,
 }
 
-/// Appends the bytes of an entry. `text` gives the index of a text.
+/// Makes the bytes of an entry: a head, and the fields behind it. `texts` are the indexes of its texts.
 pub(super) fn write(
-    out: &mut Vec<u8>,
+    (head, fields): (&mut Bytes, &mut Bytes),
     facts: &Facts<'_>,
     repeated: Option<Repeated>,
     age_ms: u64,
     outcome: u64,
     texts: [u64; 4],
 ) {
-    let mut bits = 0;
-    let mut set = |is_there: bool, bit: u64| bits |= if is_there { bit } else { 0 };
-    set(!facts.client.is_empty(), mask::CLIENT);
-    set(!facts.by.is_empty(), mask::BY);
-    set(!facts.topic.is_empty(), mask::TOPIC);
-    set(!facts.detail.is_empty(), mask::DETAIL);
-    set(facts.peer.is_some_and(|peer| peer.is_ipv4()), mask::PEER4);
-    set(facts.peer.is_some_and(|peer| peer.is_ipv6()), mask::PEER6);
-    set(facts.message != 0, mask::MESSAGE);
-    set(facts.flags != 0, mask::FLAGS);
-    set(facts.packet_id != 0, mask::PACKET_ID);
-    set(facts.size_bytes != 0, mask::SIZE);
-    set(facts.count != 0, mask::COUNT);
-    set(facts.secs != 0, mask::SECS);
-    set(facts.payload.is_some(), mask::PAYLOAD);
-    set(repeated.is_some(), mask::REPEATED);
-    bits |= facts.qos.map_or(0, |qos| u64::from(qos.as_u8()) + 1) << mask::QOS_SHIFT;
-    put_varint(out, outcome);
-    put_varint(out, age_ms);
-    put_varint(out, bits);
-    for (at, index) in texts.into_iter().enumerate() {
-        if bits >> at & 1 == 1 {
-            put_varint(out, index);
+    let mut bits = facts.qos.map_or(0, |qos| u64::from(qos.as_u8()) + 1) << mask::QOS_SHIFT;
+    let [client, by, topic, detail] = texts;
+    fields.clear();
+    for (bit, text, index) in [
+        (mask::CLIENT, facts.client, client),
+        (mask::BY, facts.by, by),
+        (mask::TOPIC, facts.topic, topic),
+        (mask::DETAIL, facts.detail, detail),
+    ] {
+        if !text.is_empty() {
+            bits |= bit;
+            fields.put_varint(index);
         }
     }
     match facts.peer {
         Some(SocketAddr::V4(peer)) => {
-            out.extend_from_slice(&peer.ip().octets());
-            out.extend_from_slice(&peer.port().to_be_bytes());
+            bits |= mask::PEER4;
+            fields.put(&peer.ip().octets());
+            fields.put(&peer.port().to_be_bytes());
         }
         Some(SocketAddr::V6(peer)) => {
-            out.extend_from_slice(&peer.ip().octets());
-            out.extend_from_slice(&peer.port().to_be_bytes());
+            bits |= mask::PEER6;
+            fields.put(&peer.ip().octets());
+            fields.put(&peer.port().to_be_bytes());
         }
         None => {}
     }
@@ -233,14 +224,20 @@ pub(super) fn write(
         (mask::PAYLOAD, facts.payload.map_or(0, |kind| kind as u64)),
     ];
     for (bit, number) in numbers {
-        if bits & bit != 0 {
-            put_varint(out, number);
+        if number != 0 {
+            bits |= bit;
+            fields.put_varint(number);
         }
     }
     if let Some(repeated) = repeated {
-        put_varint(out, repeated.times);
-        put_varint(out, repeated.span_ms);
+        bits |= mask::REPEATED;
+        fields.put_varint(repeated.times);
+        fields.put_varint(repeated.span_ms);
     }
+    head.clear();
+    head.put_varint(outcome);
+    head.put_varint(age_ms);
+    head.put_varint(bits);
 }
 
 /// An entry as its bytes say it: texts by their index, its time as an age.
@@ -315,13 +312,59 @@ pub(super) fn read<'a>(bytes: &[u8], text: impl Fn(u64) -> Option<&'a str>) -> O
     })
 }
 
-/// Appends a number in groups of seven bits, the lowest first.
-pub(super) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push(number as u8 | 0x80);
-        number >>= 7;
+/// A few bytes that are being written, without the allocator. An entry has room: it takes four texts, an
+/// address and nine numbers, of ten bytes at most.
+#[derive(Debug)]
+pub(super) struct Bytes {
+    bytes: [u8; BYTES_MAX],
+    len: u8,
+}
+
+/// As many as the length can count, so that no place is looked for outside.
+const BYTES_MAX: usize = u8::MAX as usize + 1;
+
+impl Default for Bytes {
+    fn default() -> Self {
+        Self {
+            bytes: [0; BYTES_MAX],
+            len: 0,
+        }
     }
-    out.push(number as u8);
+}
+
+impl Bytes {
+    fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// What was written.
+    pub(super) fn as_slice(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
+    #[inline]
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(usize::from(self.len)) {
+            *place = byte;
+        }
+        self.len = self.len.wrapping_add(1);
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.push(*byte);
+        }
+    }
+
+    /// Appends a number in groups of seven bits, the lowest first.
+    #[inline]
+    pub(super) fn put_varint(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        self.push(number as u8);
+    }
 }
 
 /// Takes such a number off the front.

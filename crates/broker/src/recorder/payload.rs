@@ -61,14 +61,17 @@ impl PayloadKind {
 
     /// Looks at a payload; of a long one at its beginning, and its last byte.
     pub fn of(payload: &[u8]) -> Self {
-        let Some(last) = payload.last() else {
+        if payload.is_empty() {
             return Self::Empty;
-        };
+        }
         if payload.starts_with(&[0x1f, 0x8b]) {
             return Self::Gzip;
         }
         let is_whole = payload.len() <= LOOKED_AT_BYTES_MAX;
         let looked_at = payload.get(..LOOKED_AT_BYTES_MAX).unwrap_or(payload);
+        if is_plain(looked_at) {
+            return Self::of_text(payload, looked_at);
+        }
         let is_text = match std::str::from_utf8(looked_at) {
             Ok(_) => true,
             // A character may be cut by where the look ends, not by the payload.
@@ -87,9 +90,13 @@ impl PayloadKind {
         if looked_at.contains(&0) {
             return Self::Nul;
         }
+        Self::of_text(payload, looked_at)
+    }
+
+    fn of_text(payload: &[u8], looked_at: &[u8]) -> Self {
         let ends_with = |closing: u8| match payload.trim_ascii_end().last() {
             Some(byte) => *byte == closing,
-            None => *last == closing,
+            None => false,
         };
         match looked_at.trim_ascii_start().first() {
             Some(b'{') if ends_with(b'}') => Self::Json,
@@ -98,6 +105,14 @@ impl PayloadKind {
             _ => Self::Text,
         }
     }
+}
+
+/// Whether bytes are ASCII without a NUL, as most are. Looks at all of them, which the compiler does for many
+/// at a time.
+fn is_plain(bytes: &[u8]) -> bool {
+    bytes
+        .iter()
+        .fold(true, |is_plain, byte| is_plain & (1..0x80).contains(byte))
 }
 
 /// Whether bytes are pairs of GBK between ASCII, most of them of common Chinese characters: the second

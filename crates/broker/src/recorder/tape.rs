@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 
-use super::entry::{self, Entry, Facts, Repeated, put_varint, take_varint};
+use super::entry::{self, Bytes, Entry, Facts, Repeated, take_varint};
 use super::repeats::Known;
 use crate::event::{Now, ShardId};
 use crate::hash::{Hashing, hash_of};
@@ -125,7 +125,11 @@ struct Open {
     texts: Vec<(u32, u32, u64)>,
     /// The index of an outcome's name, plus one.
     outcomes: [u16; Outcome::COUNT],
-    entry: Vec<u8>,
+    /// The last two texts of each field: the next entry is often about the same.
+    recent: [[u32; 2]; 4],
+    /// Room for an entry's bytes.
+    head: Bytes,
+    fields: Bytes,
 }
 
 impl Tape {
@@ -157,18 +161,20 @@ impl Tape {
         let open = self.open(now);
         let before = open.chunk.lines.len();
         let outcome = open.outcome(outcome, hashing);
-        let texts = [facts.client, facts.by, facts.topic, facts.detail];
-        let texts = texts.map(|text| open.text(text, hashing));
+        let texts = open.texts_of(facts, hashing);
         let repeated = (known.times > 1 || known.first_ms != known.last_ms).then_some(Repeated {
             times: known.times,
             span_ms: known.last_ms.saturating_sub(known.first_ms),
         });
         let age_ms = known.last_ms.saturating_sub(open.chunk.head.mono_ms);
-        let mut bytes = std::mem::take(&mut open.entry);
-        bytes.clear();
-        entry::write(&mut bytes, facts, repeated, age_ms, outcome, texts);
-        open.line(ENTRY, &bytes);
-        open.entry = bytes;
+        let Open {
+            chunk,
+            head,
+            fields,
+            ..
+        } = open;
+        entry::write((head, fields), facts, repeated, age_ms, outcome, texts);
+        put_line(&mut chunk.lines, ENTRY, head.as_slice(), fields.as_slice());
         let written = open.chunk.lines.len() - before;
         self.sequence += 1;
         written
@@ -179,15 +185,10 @@ impl Tape {
         self.left_out += left_out;
         let open = self.open(now);
         let before = open.chunk.lines.len();
-        let mut bytes = std::mem::take(&mut open.entry);
-        bytes.clear();
-        put_varint(
-            &mut bytes,
-            now.mono_ms.saturating_sub(open.chunk.head.mono_ms),
-        );
-        put_varint(&mut bytes, left_out);
-        open.line(GAP, &bytes);
-        open.entry = bytes;
+        let mut body = Bytes::default();
+        body.put_varint(now.mono_ms.saturating_sub(open.chunk.head.mono_ms));
+        body.put_varint(left_out);
+        put_line(&mut open.chunk.lines, GAP, body.as_slice(), &[]);
         open.chunk.lines.len() - before
     }
 
@@ -219,7 +220,9 @@ impl Tape {
                 by_hash: HashTable::new(),
                 texts: Vec::new(),
                 outcomes: [0; Outcome::COUNT],
-                entry: Vec::new(),
+                recent: [[0; 2]; 4],
+                head: Bytes::default(),
+                fields: Bytes::default(),
             }
         })
     }
@@ -282,18 +285,36 @@ impl Tape {
             open.chunk.memory_bytes()
                 + open.texts.capacity() * size_of::<(u32, u32, u64)>()
                 + open.by_hash.capacity() * size_of::<u32>() * 2
-                + open.entry.capacity()
         });
         self.full_bytes + open
     }
 }
 
 impl Open {
-    fn line(&mut self, kind: u8, body: &[u8]) {
-        let lines = &mut self.chunk.lines;
-        put_varint(lines, body.len() as u64 + 1);
-        lines.push(kind);
-        lines.extend_from_slice(body);
+    /// The indexes of the texts of an entry.
+    fn texts_of(&mut self, facts: &Facts<'_>, hashing: Hashing) -> [u64; 4] {
+        let mut recent = self.recent;
+        let texts = [facts.client, facts.by, facts.topic, facts.detail];
+        for ([last, before], text) in recent.iter_mut().zip(texts) {
+            if text.is_empty() || self.is_text(*last, text) {
+                continue;
+            }
+            let index = match self.is_text(*before, text) {
+                true => *before,
+                false => self.text(text, hashing) as u32,
+            };
+            (*last, *before) = (index, *last);
+        }
+        self.recent = recent;
+        recent.map(|[last, _]| u64::from(last))
+    }
+
+    /// Whether a text stands at an index.
+    fn is_text(&self, index: u32, text: &str) -> bool {
+        self.texts.get(index as usize).is_some_and(|(at, len, _)| {
+            let (at, len) = (*at as usize, *len as usize);
+            self.chunk.lines.get(at..at + len) == Some(text.as_bytes())
+        })
     }
 
     /// The index of an outcome's name.
@@ -332,7 +353,7 @@ impl Open {
         if let Some(index) = by_hash.find(hash, is_it) {
             return u64::from(*index);
         }
-        self.line(TEXT, text.as_bytes());
+        put_line(&mut self.chunk.lines, TEXT, text.as_bytes(), &[]);
         let len = text.len() as u32;
         let at = self.chunk.lines.len() as u32 - len;
         let index = self.texts.len() as u32;
@@ -342,6 +363,20 @@ impl Open {
         self.by_hash.insert_unique(hash, index, hash_at);
         u64::from(index)
     }
+}
+
+/// Writes a line whose body has two parts.
+fn put_line(lines: &mut Vec<u8>, kind: u8, head: &[u8], rest: &[u8]) {
+    // Two groups of seven bits are enough: no body is longer than a text.
+    let len = head.len() + rest.len() + 1;
+    let (low, high) = (len as u8 & 0x7f, (len >> 7) as u8);
+    if high == 0 {
+        lines.extend_from_slice(&[low, kind]);
+    } else {
+        lines.extend_from_slice(&[low | 0x80, high, kind]);
+    }
+    lines.extend_from_slice(head);
+    lines.extend_from_slice(rest);
 }
 
 impl Chunk {

@@ -9,14 +9,21 @@ use crate::event::Now;
 /// A longer topic has no entry: it would take the places of many others.
 const TOPIC_BYTES_MAX: usize = 1024;
 
-/// Bytes of an entry beside its topic: its place in the list and the index, and what the allocator adds.
-const ENTRY_BYTES: usize = size_of::<Option<Entry>>() + 2 * size_of::<u32>() + 24;
+/// Bytes of an entry beside its topic: its place in the lists and the index, and what the allocator adds.
+const ENTRY_BYTES: usize =
+    size_of::<Sums>() + size_of::<Option<Names>>() + 2 * size_of::<u32>() + 24;
 
 /// A longer client id is not kept.
 const CLIENT_ID_BYTES_MAX: usize = 128;
 
 /// Entries that a new topic looks at for one that was not used since it was looked at last.
 const LOOKS_MAX: usize = 16;
+
+/// Values of a topic's hash for which the slot of the last topic is known without a look into the index.
+const RECENT: usize = 4096;
+
+/// No slot.
+const NONE: u32 = u32::MAX;
 
 /// Sums of the messages to a topic, by the hash of the topic.
 ///
@@ -26,35 +33,80 @@ const LOOKS_MAX: usize = 16;
 pub(crate) struct TopicTable {
     bytes_max: usize,
     bytes: usize,
-    slots: Vec<Option<Entry>>,
+    /// What a message changes, by slot.
+    sums: Vec<Sums>,
+    /// What stays, by slot; `None` in one that is free.
+    names: Vec<Option<Names>>,
     free: Vec<u32>,
     /// Hashes are seeded and 64 bits long: two topics with the same one are not told apart.
     index: HashTable<u32>,
-    /// The slot of the last message's topic, if that has one.
-    last: u32,
+    /// Slots of topics that were used lately, by the lower bits of their hashes. A slot that stands here is
+    /// in use.
+    recent: Vec<u32>,
+    /// What the last topic has got within this millisecond, and its sums do not show yet.
+    run: Run,
     /// The slot that is looked at next for one to forget.
     hand: usize,
     forgotten: u64,
 }
 
-/// The messages to one topic that this shard has taken in.
+/// Messages to one topic within one millisecond, as one read from a socket brings them.
 #[derive(Debug)]
-pub(crate) struct Entry {
+struct Run {
+    /// The topic's slot, or [`NONE`].
+    at: u32,
+    topic_hash: u64,
+    now_ms: u64,
+    messages: u64,
+    payload_bytes: u64,
+    unmatched: u64,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Self {
+            at: NONE,
+            topic_hash: 0,
+            now_ms: 0,
+            messages: 0,
+            payload_bytes: 0,
+            unmatched: 0,
+        }
+    }
+}
+
+/// The part of an entry that each message changes: one line of the processor's cache.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Sums {
     hash: u64,
-    pub(crate) topic: Box<str>,
-    pub(crate) traffic: Traffic,
-    /// The client that sent the last message, or another one in the same millisecond; `None` if it was
-    /// nobody, or its id is too long.
-    pub(crate) publisher: Option<Arc<str>>,
-    /// The hash of its id.
+    traffic: Traffic,
+    /// The hash of the publisher's id.
     publisher_hash: u64,
     was_used: bool,
 }
 
-impl Entry {
+/// The texts of an entry.
+#[derive(Debug)]
+struct Names {
+    topic: Box<str>,
+    publisher: Option<Arc<str>>,
+}
+
+impl Names {
     fn bytes(&self) -> usize {
         ENTRY_BYTES + self.topic.len() + self.publisher.as_ref().map_or(0, |id| id.len())
     }
+}
+
+/// The messages to one topic that this shard has taken in.
+#[derive(Debug)]
+pub(crate) struct Entry<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) traffic: Traffic,
+    /// The client that sent the last message, or another one in the same millisecond; `None` if it was
+    /// nobody, or its id is too long.
+    pub(crate) publisher: Option<&'a Arc<str>>,
 }
 
 /// Sums over the messages to one topic.
@@ -88,6 +140,16 @@ impl Traffic {
         self.unmatched += !seen.is_matched as u64;
         self.last_ms = now.mono_ms;
     }
+
+    /// With what came since.
+    const fn with(self, run: &Run) -> Self {
+        Self {
+            messages: self.messages + run.messages,
+            payload_bytes: self.payload_bytes + run.payload_bytes,
+            unmatched: self.unmatched + run.unmatched,
+            ..self
+        }
+    }
 }
 
 impl TopicTable {
@@ -108,47 +170,94 @@ impl TopicTable {
         seen: &Taken<'_>,
         publisher: impl FnOnce() -> Option<Arc<str>>,
     ) {
-        // A client that sends much sends it to the same topic.
-        if !self.is_at(self.last, seen.topic_hash) {
-            let Self { slots, index, .. } = self;
-            let is_it = |at: &u32| {
-                let entry = slots.get(*at as usize).and_then(Option::as_ref);
-                entry.is_some_and(|entry| entry.hash == seen.topic_hash)
-            };
-            match index.find(seen.topic_hash, is_it) {
-                Some(at) => self.last = *at,
-                None => return self.begin(now, seen, publisher),
-            }
+        let run = &mut self.run;
+        if run.topic_hash == seen.topic_hash && run.now_ms == now.mono_ms && run.at != NONE {
+            // Many that publish to one topic at full speed would each be named for nobody to see.
+            run.messages += 1;
+            run.payload_bytes += seen.payload_bytes as u64;
+            run.unmatched += u64::from(!seen.is_matched);
+        } else {
+            self.begin_run(now, seen, publisher);
         }
-        let slot = self.slots.get_mut(self.last as usize);
-        let Some(entry) = slot.and_then(Option::as_mut) else {
+    }
+
+    /// Counts a message to another topic than the last one, or in another millisecond.
+    #[inline]
+    fn begin_run(
+        &mut self,
+        now: Now,
+        seen: &Taken<'_>,
+        publisher: impl FnOnce() -> Option<Arc<str>>,
+    ) {
+        if self.run.messages > 0 {
+            self.end_run();
+        }
+        let Some(at) = self.find(seen.topic_hash) else {
+            return self.begin(now, seen, publisher());
+        };
+        let Some(sums) = self.sums.get_mut(at as usize) else {
             return;
         };
-        let is_new_instant = entry.traffic.last_ms != now.mono_ms;
-        entry.traffic.add(now, seen);
-        entry.was_used = true;
-        // Many that publish to one topic at full speed would each be named for nobody to see.
-        if is_new_instant && entry.publisher_hash != seen.publisher {
-            self.rename(seen.publisher, publisher());
+        let is_new_instant = sums.traffic.last_ms != now.mono_ms;
+        sums.traffic.add(now, seen);
+        sums.was_used = true;
+        self.run.at = at;
+        self.run.topic_hash = seen.topic_hash;
+        self.run.now_ms = now.mono_ms;
+        if is_new_instant && sums.publisher_hash != seen.publisher {
+            sums.publisher_hash = seen.publisher;
+            self.rename(at, publisher());
         }
     }
 
-    fn is_at(&self, at: u32, hash: u64) -> bool {
-        let entry = self.slots.get(at as usize).and_then(Option::as_ref);
-        entry.is_some_and(|entry| entry.hash == hash)
+    #[inline(never)]
+    fn end_run(&mut self) {
+        let run = std::mem::take(&mut self.run);
+        if let Some(sums) = self.sums.get_mut(run.at as usize) {
+            sums.traffic = sums.traffic.with(&run);
+        }
     }
 
-    /// The last topic has another publisher.
+    /// The slot of a topic.
+    #[inline]
+    fn find(&mut self, hash: u64) -> Option<u32> {
+        let recent = self.recent.get(hash as usize % RECENT).copied()?;
+        let is_it = |of: &Sums| of.hash == hash;
+        if self.sums.get(recent as usize).is_some_and(is_it) {
+            return Some(recent);
+        }
+        self.look_up(hash)
+    }
+
+    /// The same by the index; the slot is remembered.
+    #[inline(never)]
+    fn look_up(&mut self, hash: u64) -> Option<u32> {
+        let Self { sums, index, .. } = self;
+        let is_it = |at: &u32| sums.get(*at as usize).is_some_and(|of| of.hash == hash);
+        let at = *index.find(hash, is_it)?;
+        self.remember(hash, at);
+        Some(at)
+    }
+
+    fn remember(&mut self, hash: u64, at: u32) {
+        if self.recent.is_empty() {
+            self.recent = vec![NONE; RECENT];
+        }
+        if let Some(recent) = self.recent.get_mut(hash as usize % RECENT) {
+            *recent = at;
+        }
+    }
+
+    /// A topic has another publisher.
     #[cold]
-    fn rename(&mut self, hash: u64, publisher: Option<Arc<str>>) {
-        let slot = self.slots.get_mut(self.last as usize);
-        let Some(entry) = slot.and_then(Option::as_mut) else {
+    fn rename(&mut self, at: u32, publisher: Option<Arc<str>>) {
+        let names = self.names.get_mut(at as usize);
+        let Some(names) = names.and_then(Option::as_mut) else {
             return;
         };
-        entry.publisher_hash = hash;
-        self.bytes -= entry.bytes();
-        entry.publisher = short(publisher);
-        self.bytes += entry.bytes();
+        self.bytes -= names.bytes();
+        names.publisher = short(publisher);
+        self.bytes += names.bytes();
         self.keep_within_bytes();
     }
 
@@ -159,42 +268,55 @@ impl TopicTable {
     }
 
     #[cold]
-    fn begin(&mut self, now: Now, seen: &Taken<'_>, publisher: impl FnOnce() -> Option<Arc<str>>) {
-        let mut traffic = Traffic {
-            first_ms: now.mono_ms,
-            ..Traffic::default()
-        };
-        traffic.add(now, seen);
+    #[inline(never)]
+    fn begin(&mut self, now: Now, seen: &Taken<'_>, publisher: Option<Arc<str>>) {
         if seen.topic.len() > TOPIC_BYTES_MAX {
             self.forgotten += 1;
             return;
         }
-        let entry = Entry {
-            hash: seen.topic_hash,
+        let names = Names {
             topic: seen.topic.into(),
-            traffic,
-            publisher: short(publisher()),
-            publisher_hash: seen.publisher,
-            was_used: false,
+            publisher: short(publisher),
         };
-        if entry.bytes() > self.bytes_max {
+        if names.bytes() > self.bytes_max {
             self.forgotten += 1;
             return;
         }
-        self.bytes += entry.bytes();
+        self.bytes += names.bytes();
         self.keep_within_bytes();
-        let entry = Some(entry);
-        let at = self.free.pop().unwrap_or(self.slots.len() as u32);
-        match self.slots.get_mut(at as usize) {
-            Some(slot) => *slot = entry,
-            None => self.slots.push(entry),
-        }
-        let Self { slots, index, .. } = self;
-        let hash_at = |at: &u32| {
-            let entry = slots.get(*at as usize).and_then(Option::as_ref);
-            entry.map_or(0, |entry| entry.hash)
+        let mut sums = Sums {
+            hash: seen.topic_hash,
+            traffic: Traffic {
+                first_ms: now.mono_ms,
+                ..Traffic::default()
+            },
+            publisher_hash: seen.publisher,
+            was_used: false,
         };
+        sums.traffic.add(now, seen);
+        let at = self.place(sums, names);
+        let Self { sums, index, .. } = self;
+        let hash_at = |at: &u32| sums.get(*at as usize).map_or(0, |of| of.hash);
         index.insert_unique(seen.topic_hash, at, hash_at);
+        self.remember(seen.topic_hash, at);
+    }
+
+    /// Puts an entry into a slot that is free.
+    fn place(&mut self, sums: Sums, names: Names) -> u32 {
+        let names = Some(names);
+        let at = self.free.pop().unwrap_or(self.sums.len() as u32);
+        let (of_sums, of_names) = (
+            self.sums.get_mut(at as usize),
+            self.names.get_mut(at as usize),
+        );
+        match of_sums.zip(of_names) {
+            Some((of_sums, of_names)) => (*of_sums, *of_names) = (sums, names),
+            None => {
+                self.sums.push(sums);
+                self.names.push(names);
+            }
+        }
+        at
     }
 
     /// Forgets a topic that was not used since it was looked at last, or the last one of some that were.
@@ -202,17 +324,20 @@ impl TopicTable {
     fn forget_one(&mut self) {
         let mut looks = 0;
         loop {
-            if self.hand >= self.slots.len() {
+            if self.hand >= self.names.len() {
                 self.hand = 0;
             }
             let at = self.hand;
             self.hand += 1;
-            let Some(slot) = self.slots.get_mut(at) else {
+            let (names, sums) = (self.names.get_mut(at), self.sums.get_mut(at));
+            let Some((slot, sums)) = names.zip(sums) else {
                 return;
             };
-            let Some(entry) = slot else { continue };
+            if slot.is_none() {
+                continue;
+            }
             looks += 1;
-            if std::mem::take(&mut entry.was_used) && looks < LOOKS_MAX {
+            if std::mem::take(&mut sums.was_used) && looks < LOOKS_MAX {
                 continue;
             }
             self.clear(at);
@@ -221,21 +346,34 @@ impl TopicTable {
         }
     }
 
+    /// Takes the entry out of a slot.
     fn clear(&mut self, at: usize) {
-        let Some(entry) = self.slots.get_mut(at).and_then(Option::take) else {
+        let (names, sums) = (self.names.get_mut(at), self.sums.get_mut(at));
+        let Some((slot, sums)) = names.zip(sums) else {
             return;
         };
-        self.bytes -= entry.bytes();
-        if let Ok(found) = self.index.find_entry(entry.hash, |it| *it == at as u32) {
+        let Some(names) = slot.take() else { return };
+        self.bytes -= names.bytes();
+        let hash = std::mem::take(sums).hash;
+        let at = at as u32;
+        if let Ok(found) = self.index.find_entry(hash, |it| *it == at) {
             found.remove();
         }
-        self.free.push(at as u32);
+        let recent = self.recent.get_mut(hash as usize % RECENT);
+        if let Some(recent) = recent.filter(|recent| **recent == at) {
+            *recent = NONE;
+        }
+        if self.run.at == at {
+            // Nobody looks at what is left in it.
+            self.run = Run::default();
+        }
+        self.free.push(at);
     }
 
     /// Takes out topics that must not be there.
     pub(super) fn remove_if(&mut self, is_unwanted: impl Fn(&str) -> bool) {
-        for at in 0..self.slots.len() {
-            if self.get(at).is_some_and(|entry| is_unwanted(&entry.topic)) {
+        for at in 0..self.names.len() {
+            if self.get(at).is_some_and(|entry| is_unwanted(entry.topic)) {
                 self.clear(at);
             }
         }
@@ -243,12 +381,22 @@ impl TopicTable {
 
     /// Slots, free ones included.
     pub(crate) const fn slots(&self) -> usize {
-        self.slots.len()
+        self.names.len()
     }
 
     /// What stands in a slot.
-    pub(crate) fn get(&self, slot: usize) -> Option<&Entry> {
-        self.slots.get(slot)?.as_ref()
+    pub(crate) fn get(&self, slot: usize) -> Option<Entry<'_>> {
+        let names = self.names.get(slot)?.as_ref()?;
+        let sums = self.sums.get(slot)?;
+        let is_running = self.run.at as usize == slot;
+        Some(Entry {
+            topic: &names.topic,
+            traffic: match is_running {
+                true => sums.traffic.with(&self.run),
+                false => sums.traffic,
+            },
+            publisher: names.publisher.as_ref(),
+        })
     }
 
     /// Topics that had to make room for others so far, and messages to topics that are too long.
@@ -264,8 +412,10 @@ impl TopicTable {
     pub(super) fn memory_bytes(&self) -> usize {
         let texts = self.bytes - self.len() * ENTRY_BYTES;
         texts
-            + self.slots.capacity() * size_of::<Option<Entry>>()
-            + (self.free.capacity() + self.index.capacity()) * size_of::<u32>()
+            + self.sums.capacity() * size_of::<Sums>()
+            + self.names.capacity() * size_of::<Option<Names>>()
+            + (self.free.capacity() + self.index.capacity() + self.recent.capacity())
+                * size_of::<u32>()
     }
 }
 
@@ -298,7 +448,7 @@ mod tests {
 
     fn topics(table: &TopicTable) -> Vec<&str> {
         let entries = (0..table.slots()).filter_map(|slot| table.get(slot));
-        let mut topics: Vec<_> = entries.map(|entry| &*entry.topic).collect();
+        let mut topics: Vec<_> = entries.map(|entry| entry.topic).collect();
         topics.sort_unstable();
         topics
     }
@@ -314,10 +464,44 @@ mod tests {
         assert_eq!((traffic.messages, traffic.payload_bytes), (3, 9));
         assert_eq!((traffic.first_ms, traffic.last_ms), (1000, 3000));
         assert_eq!(
-            (traffic.unmatched, entry.publisher.as_deref()),
+            (traffic.unmatched, entry.publisher.map(|id| &**id)),
             (2, Some("3"))
         );
         assert_eq!((table.len(), table.forgotten()), (1, 0));
+    }
+
+    #[test]
+    fn messages_of_one_read_are_there_at_once() {
+        let mut table = TopicTable::new(1024);
+        for topic in ["a", "a", "a", "b", "a", "a"] {
+            note(&mut table, 2, topic);
+        }
+        let sums = |table: &TopicTable, slot| {
+            let traffic = table.get(slot).unwrap().traffic;
+            (traffic.messages, traffic.payload_bytes, traffic.unmatched)
+        };
+        assert_eq!(sums(&table, 0), (5, 15, 0));
+        assert_eq!(sums(&table, 1), (1, 3, 0));
+        for _ in 0..3 {
+            note(&mut table, 3, "b");
+        }
+        assert_eq!(sums(&table, 1), (4, 12, 3));
+        assert_eq!(table.get(1).unwrap().traffic.last_ms, 3000);
+    }
+
+    #[test]
+    fn a_topic_that_is_forgotten_between_two_messages_of_one_read_begins_anew() {
+        let mut table = TopicTable::new(2 * (ENTRY_BYTES + 2));
+        for topic in ["a", "a", "b", "c", "d"] {
+            note(&mut table, 1, topic);
+        }
+        assert_eq!(topics(&table), ["c", "d"]);
+        note(&mut table, 1, "a");
+        let entries = (0..table.slots()).filter_map(|slot| table.get(slot));
+        for entry in entries {
+            assert_eq!(entry.traffic.messages, 1, "{}", entry.topic);
+        }
+        assert!(topics(&table).contains(&"a"));
     }
 
     #[test]
@@ -339,7 +523,7 @@ mod tests {
             });
         }
         assert_eq!(asked, 4);
-        let publishers = [0, 1].map(|slot| table.get(slot).unwrap().publisher.as_deref());
+        let publishers = [0, 1].map(|slot| table.get(slot).unwrap().publisher.map(|id| &**id));
         assert_eq!(publishers, [Some("50"), Some("51")]);
         assert_eq!(table.get(1).unwrap().traffic.messages, 50);
     }

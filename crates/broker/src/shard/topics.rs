@@ -112,16 +112,16 @@ impl TopicScan {
         };
         match &mut self.of {
             Of::List(query, first) => {
-                if matches(&query.filter, &entry.topic)
-                    && let Some(found) = first.row(&entry.topic)
+                if matches(&query.filter, entry.topic)
+                    && let Some(found) = first.row(entry.topic)
                 {
                     found.traffic = Some(entry.traffic);
-                    found.publisher.clone_from(&entry.publisher);
+                    found.publisher = entry.publisher.map(Arc::clone);
                 }
             }
             Of::Tree(query, first) => {
                 let traffic = &entry.traffic;
-                if let Some(node) = node_of(first, &query.prefix, &entry.topic) {
+                if let Some(node) = node_of(first, &query.prefix, entry.topic) {
                     let last = shard.unix_ms_of(traffic.last_ms as i64);
                     node.messages += traffic.messages;
                     node.payload_bytes += traffic.payload_bytes;
