@@ -36,7 +36,7 @@ use crate::outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer};
 pub use acknowledge::Receipt;
 use acknowledge::Unacknowledged;
 use aliases::OutgoingAliases;
-use inbound::{IncomingAliases, ReceivedIds};
+use inbound::{Arrivals, IncomingAliases, ReceivedIds};
 use keep::Keep;
 pub use keep::RecordError;
 use request::{Asked, Request};
@@ -223,6 +223,7 @@ pub struct Session {
     subscriptions: Subscriptions,
     reauthenticating: bool,
     received_ids: ReceivedIds,
+    arrivals: Arrivals,
     unacknowledged: Unacknowledged,
     incoming_aliases: IncomingAliases,
     outgoing_aliases: OutgoingAliases,
@@ -280,6 +281,7 @@ impl Session {
             subscriptions: Subscriptions::default(),
             reauthenticating: false,
             received_ids: ReceivedIds::default(),
+            arrivals: Arrivals::default(),
             unacknowledged: Unacknowledged::default(),
             incoming_aliases: IncomingAliases::default(),
             outgoing_aliases: OutgoingAliases::default(),

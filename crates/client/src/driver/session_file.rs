@@ -6,18 +6,18 @@
     reason = "the driver has files"
 )]
 
-use std::fs::{self, File, TryLockError};
-use std::io::{self, Write as _};
+mod on_disk;
+
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::journal::{self, Damage};
 use crate::message::Message;
 use crate::options::SessionOptions;
 use crate::session::{RecordError, Session};
-
-/// Bytes behind the last snapshot from which on a new one is written, if the snapshot itself is
-/// not larger.
-const GROWTH_BYTES: usize = 1024 * 1024;
+pub(super) use on_disk::Journal;
+use on_disk::{lock, one_name, with_suffix};
 
 /// A session in a file, for [`super::Client::connect_kept`]. One process at a time has it.
 ///
@@ -82,6 +82,8 @@ impl SessionFile {
         mut options: SessionOptions,
     ) -> Result<Self, SessionFileError> {
         let path = path.into();
+        let path = one_name(&path)
+            .map_err(|error| failed(&path, "find its directory".to_owned(), error))?;
         if options.client_id.is_empty() {
             return Err(SessionFileError::Options(
                 "a client id, by which the server knows it again",
@@ -141,8 +143,8 @@ impl SessionFile {
     }
 
     /// Whether nothing has been written so far.
-    pub(super) const fn is_new(&self) -> bool {
-        self.journal.file.is_none()
+    pub(super) fn is_new(&self) -> bool {
+        self.journal.is_new()
     }
 
     /// Writes the session as it is.
@@ -169,122 +171,6 @@ impl SessionFile {
     pub fn cut_bytes(&self) -> usize {
         self.cut_bytes
     }
-}
-
-/// The file itself.
-#[derive(Debug)]
-pub(super) struct Journal {
-    path: PathBuf,
-    /// Held, not used.
-    _lock: File,
-    file: Option<File>,
-    next_batch: u64,
-    bytes: usize,
-    snapshot_bytes: usize,
-}
-
-impl Journal {
-    fn new(path: PathBuf, lock: File) -> Self {
-        Self {
-            path,
-            _lock: lock,
-            file: None,
-            next_batch: 0,
-            bytes: 0,
-            snapshot_bytes: 0,
-        }
-    }
-
-    /// Whether the next batch should be a snapshot for [`Self::replace`].
-    pub(super) fn has_outgrown(&self) -> bool {
-        self.bytes - self.snapshot_bytes > self.snapshot_bytes.max(GROWTH_BYTES)
-    }
-
-    /// Appends records and returns when they are on the disk. After an error the file takes no more.
-    pub(super) fn append(&mut self, records: &[u8]) -> Result<(), SessionFileError> {
-        let mut batch = Vec::with_capacity(journal::batch_bytes(records.len()));
-        journal::put_batch(self.next_batch, records, &mut batch);
-        let Some(mut file) = self.file.take() else {
-            let error = io::Error::other("an earlier write has failed");
-            return Err(failed(&self.path, "write to it".to_owned(), error));
-        };
-        file.write_all(&batch)
-            .and_then(|()| file.sync_data())
-            .map_err(|error| {
-                failed(
-                    &self.path,
-                    format!("write {} bytes at byte {}", batch.len(), self.bytes),
-                    error,
-                )
-            })?;
-        self.file = Some(file);
-        self.next_batch += 1;
-        self.bytes += batch.len();
-        Ok(())
-    }
-
-    /// Puts a file with these records alone in the place of the old one.
-    pub(super) fn replace(&mut self, records: &[u8]) -> Result<(), SessionFileError> {
-        let mut bytes = journal::HEADER.to_vec();
-        journal::put_batch(0, records, &mut bytes);
-        let fresh = with_suffix(&self.path, ".new");
-        self.file = None;
-        let file = write_whole(&fresh, &bytes)
-            .map_err(|error| failed(&fresh, format!("write {} bytes", bytes.len()), error))?;
-        fs::rename(&fresh, &self.path)
-            .and_then(|()| sync_directory(&self.path))
-            .map_err(|error| {
-                failed(&self.path, "put the new one in its place".to_owned(), error)
-            })?;
-        self.file = Some(file);
-        self.next_batch = 1;
-        self.bytes = bytes.len();
-        self.snapshot_bytes = bytes.len();
-        Ok(())
-    }
-}
-
-fn lock(path: &Path) -> Result<File, SessionFileError> {
-    let name = with_suffix(path, ".lock");
-    let file = private().append(true).create(true).open(&name);
-    let file = file.map_err(|error| failed(&name, "open it".to_owned(), error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(SessionFileError::InUse(path.to_owned())),
-        Err(TryLockError::Error(error)) => Err(failed(&name, "lock it".to_owned(), error)),
-    }
-}
-
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<File> {
-    let mut file = private().append(true).create_new(true).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    Ok(file)
-}
-
-/// Messages are nobody else's business.
-fn private() -> fs::OpenOptions {
-    let mut options = File::options();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
-/// A new name is on the disk once its directory is.
-fn sync_directory(path: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        let parent = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
-        File::open(parent.unwrap_or_else(|| Path::new(".")))?.sync_all()?;
-    }
-    Ok(())
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 fn failed(path: &Path, doing: String, source: io::Error) -> SessionFileError {

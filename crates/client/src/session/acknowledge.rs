@@ -18,10 +18,10 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// The number of a message at QoS 2, if its session outlives the process: rising, never used for
-    /// another message, and the same when the message comes again because its acknowledgement was
-    /// not yet kept. Who stores the highest number together with what the message did, in one
-    /// transaction, does it exactly once.
+    /// The number of a message at QoS 2: rising, never used for another message of the session, and
+    /// the same when the message comes again because its acknowledgement was lost with a connection. If
+    /// the session outlives the process, so do the numbers: who stores the highest one together with
+    /// what the message did, in one transaction, does it exactly once.
     pub fn number(&self) -> Option<u64> {
         self.number
     }
@@ -40,8 +40,11 @@ pub(super) struct Unacknowledged {
 struct Owed {
     packet_id: PacketId,
     qos: QoS,
+    number: Option<u64>,
     /// What the application said of it.
     word: Option<ReasonCode>,
+    /// PUBREL came without a PUBREC: the packet id may be another message's by now.
+    has_ended: bool,
 }
 
 impl Session {
@@ -64,7 +67,9 @@ impl Session {
         messages.push_back(Owed {
             packet_id,
             qos,
+            number,
             word: None,
+            has_ended: false,
         });
         Ok(Receipt {
             connection: self.unacknowledged.connection,
@@ -76,7 +81,14 @@ impl Session {
     /// Whether the acknowledgement of a message with this id still waits.
     pub(super) fn owes(&self, packet_id: PacketId) -> bool {
         let mut messages = self.unacknowledged.messages.iter();
-        messages.any(|owed| owed.packet_id == packet_id)
+        messages.any(|owed| owed.packet_id == packet_id && !owed.has_ended)
+    }
+
+    /// PUBREL: nothing is to be said any more of a message with this id whose PUBREC still waits.
+    pub(super) fn owe_no_more(&mut self, packet_id: PacketId) {
+        for owed in &mut self.unacknowledged.messages {
+            owed.has_ended |= owed.packet_id == packet_id && owed.qos == QoS::ExactlyOnce;
+        }
     }
 
     pub(super) fn acknowledge(&mut self, receipt: Receipt, reason: ReasonCode) {
@@ -84,42 +96,48 @@ impl Session {
             return;
         }
         let mut messages = self.unacknowledged.messages.iter_mut();
-        let owed = messages.find(|owed| owed.packet_id == receipt.packet_id && owed.word.is_none());
+        let owed = messages.find(|owed| {
+            owed.packet_id == receipt.packet_id
+                && owed.number == receipt.number
+                && owed.word.is_none()
+        });
         if let Some(owed) = owed {
             owed.word = Some(reason);
         }
-        while let Some(Owed {
-            packet_id,
-            qos,
-            word: Some(reason),
-        }) = self.unacknowledged.messages.front()
-        {
-            let (packet_id, qos) = (*packet_id, *qos);
-            let reason = if self.options.version.has_reason_codes() {
-                *reason
-            } else {
-                ReasonCode::Success
-            };
-            self.unacknowledged.messages.pop_front();
-            let properties = Properties::EMPTY;
-            let acknowledgement = Acknowledgement {
-                packet_id,
-                reason,
-                properties,
-            };
-            if qos == QoS::ExactlyOnce {
-                if reason.is_error() {
-                    // The exchange ends here, and the id is free.
-                    self.received_ids.release(packet_id);
-                    self.keep_incoming_ended(packet_id);
-                } else {
-                    self.keep_received(packet_id);
-                }
-                self.send(&Packet::PubRec(acknowledgement));
-            } else {
-                self.send(&Packet::PubAck(acknowledgement));
+        let is_due = |owed: &mut Owed| owed.word.is_some();
+        while let Some(owed) = self.unacknowledged.messages.pop_front_if(is_due) {
+            if let Some(word) = owed.word.filter(|_| !owed.has_ended) {
+                self.pass_word_on(&owed, word);
             }
         }
+    }
+
+    /// PUBACK or PUBREC with the application's word.
+    fn pass_word_on(&mut self, owed: &Owed, word: ReasonCode) {
+        let packet_id = owed.packet_id;
+        let reason = if self.options.version.has_reason_codes() {
+            word
+        } else {
+            ReasonCode::Success
+        };
+        let properties = Properties::EMPTY;
+        let acknowledgement = Acknowledgement {
+            packet_id,
+            reason,
+            properties,
+        };
+        if owed.qos != QoS::ExactlyOnce {
+            self.send(&Packet::PubAck(acknowledgement));
+            return;
+        }
+        if reason.is_error() {
+            // The exchange ends here, and the id is free.
+            self.received_ids.release(packet_id);
+            self.keep_incoming_ended(packet_id);
+        } else {
+            self.keep_received(packet_id);
+        }
+        self.send(&Packet::PubRec(acknowledgement));
     }
 
     /// The connection has ended: the server sends what was not acknowledged again, and the
@@ -127,7 +145,7 @@ impl Session {
     pub(super) fn forget_unacknowledged(&mut self) {
         self.unacknowledged.connection += 1;
         for owed in std::mem::take(&mut self.unacknowledged.messages) {
-            if owed.qos == QoS::ExactlyOnce {
+            if owed.qos == QoS::ExactlyOnce && !owed.has_ended {
                 self.received_ids.release(owed.packet_id);
             }
         }

@@ -1,4 +1,5 @@
-//! Incoming messages: the QoS 2 ids that wait for PUBREL, and the server's topic aliases.
+//! Incoming messages: the QoS 2 ids that wait for PUBREL, the numbers of messages that wait for the
+//! application's word, and the server's topic aliases.
 
 use std::collections::BTreeMap;
 
@@ -61,6 +62,64 @@ impl ReceivedIds {
     pub(super) fn clear(&mut self) {
         self.ids.clear();
         self.counted = 0;
+    }
+}
+
+/// Messages at QoS 2 that were handed over and wait for the application's word, with their numbers.
+/// Survives the connection, so that a message is known again when the server sends it again.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Arrivals {
+    numbers: BTreeMap<PacketId, u64>,
+    next: u64,
+}
+
+impl Arrivals {
+    /// None that wait; the next number.
+    pub(super) fn from(next: u64) -> Self {
+        Self {
+            next,
+            ..Self::default()
+        }
+    }
+
+    /// The number of a message, and whether it is a new one.
+    pub(super) fn insert(&mut self, packet_id: PacketId, dup: bool) -> (u64, bool) {
+        if dup && let Some(number) = self.numbers.get(&packet_id) {
+            return (*number, false);
+        }
+        let number = self.next;
+        // No end of a run, but a damaged file may say anything.
+        self.next = self.next.saturating_add(1);
+        self.numbers.insert(packet_id, number);
+        (number, true)
+    }
+
+    /// What an earlier process handed over.
+    pub(super) fn restore(&mut self, packet_id: PacketId, number: u64) {
+        self.numbers.insert(packet_id, number);
+        self.next = self.next.max(number.saturating_add(1));
+    }
+
+    /// It has the application's word, or the server has ended its exchange.
+    pub(super) fn remove(&mut self, packet_id: PacketId) {
+        self.numbers.remove(&packet_id);
+    }
+
+    /// The session is gone. Numbers are not used again.
+    pub(super) fn clear(&mut self) {
+        self.numbers.clear();
+    }
+
+    pub(super) fn contains(&self, packet_id: PacketId) -> bool {
+        self.numbers.contains_key(&packet_id)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (PacketId, u64)> {
+        self.numbers.iter().map(|(id, number)| (*id, *number))
+    }
+
+    pub(super) fn next(&self) -> u64 {
+        self.next
     }
 }
 

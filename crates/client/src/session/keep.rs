@@ -3,56 +3,28 @@
 //! A session that keeps says every change of its session state in records ([`Session::take_records`]).
 //! Whoever drives it makes them durable *before* it carries out what the session said in the same
 //! turn: then no packet is on the wire, and no answer with the application, that the records do
-//! not know of. A record is a byte for its kind, and numbers in big endian; a message is written as
-//! a PUBLISH of MQTT 5.
+//! not know of.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod record;
+mod replay;
 
-use columba_codec::packet::{Packet, Publish};
-use columba_codec::{Decoded, PacketId, PropertiesBuf, QoS, Version, decode};
+use std::collections::BTreeMap;
 
-use super::window::{Published, Released};
+use columba_codec::PacketId;
+
 use super::{Session, Token};
-use crate::message::{Incoming, Message};
+use crate::message::Message;
 use crate::options::SessionOptions;
 use crate::outcome::Failure;
-
-const HEAD: u8 = 1;
-const TAKEN: u8 = 2;
-const SENT: u8 = 3;
-const UNSENT: u8 = 4;
-const RELEASED: u8 = 5;
-const DONE: u8 = 6;
-const ARRIVED: u8 = 7;
-const RECEIVED: u8 = 8;
-const INCOMING_ENDED: u8 = 9;
-const INCOMING_CLEARED: u8 = 10;
+use record::{
+    ARRIVED, DONE, HEAD, INCOMING_CLEARED, INCOMING_ENDED, RECEIVED, RELEASED, SENT, UNSENT,
+    put_bytes, put_id, put_message, put_numbered, try_put_message,
+};
+pub use replay::RecordError;
+use replay::Replay;
 
 /// Bytes that an exchange counts for after PUBREC, when its message is no longer kept.
 const RELEASED_BYTES: usize = 16;
-
-/// Why records make no session.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RecordError {
-    /// Bytes that this version did not write.
-    #[error("record {number} is {what}")]
-    Malformed {
-        /// Records are counted from 0.
-        number: usize,
-        /// What is wrong with it.
-        what: &'static str,
-    },
-    /// The records begin with no word of whose they are.
-    #[error("it does not say whose session it is")]
-    NoHead,
-    /// They are another client's.
-    #[error("it is the session of the client '{0}', not of '{1}'")]
-    OtherClient(String, String),
-    /// They were made with another version of MQTT.
-    #[error("its session speaks MQTT {0}, and the options ask for MQTT {1}")]
-    OtherVersion(Version, Version),
-}
 
 /// The part of a session that turns changes into records.
 #[derive(Clone, Debug, Default)]
@@ -63,10 +35,6 @@ pub(super) struct Keep {
     live_bytes: usize,
     taken: u64,
     next_token: Token,
-    /// Messages at QoS 2 that were handed over and wait for the application's word, with their
-    /// numbers. No more than the client's Receive Maximum.
-    arrived: BTreeMap<PacketId, u64>,
-    next_arrival: u64,
 }
 
 impl Session {
@@ -111,7 +79,7 @@ impl Session {
         let Some(keep) = &self.keep else { return };
         out.push(HEAD);
         out.push(self.options.version.level());
-        for number in [keep.taken, keep.next_token, keep.next_arrival] {
+        for number in [keep.taken, keep.next_token, self.arrivals.next()] {
             out.extend_from_slice(&number.to_be_bytes());
         }
         put_bytes(self.options.client_id.as_bytes(), out);
@@ -125,11 +93,11 @@ impl Session {
         for (token, message) in &self.backlog {
             put_message(*token, message, out);
         }
-        for (packet_id, number) in &keep.arrived {
-            put_numbered(ARRIVED, *number, Some(*packet_id), out);
+        for (packet_id, number) in self.arrivals.iter() {
+            put_numbered(ARRIVED, number, Some(packet_id), out);
         }
         // By hand, an id is also there while the message waits for the application's word.
-        let waits = |packet_id: &PacketId| keep.arrived.contains_key(packet_id);
+        let waits = |packet_id: &PacketId| self.arrivals.contains(*packet_id);
         for packet_id in self.received_ids.iter().filter(|id| !waits(id)) {
             put_id(RECEIVED, packet_id, out);
         }
@@ -192,7 +160,7 @@ impl Session {
         }
         keep.live.insert(token, bytes);
         keep.live_bytes += bytes;
-        keep.taken += 1;
+        keep.taken = keep.taken.saturating_add(1);
         keep.next_token = token.saturating_add(1);
         Ok(())
     }
@@ -231,276 +199,34 @@ impl Session {
 
     /// A message at QoS 2 is handed over and waits for the application's word. Says its number,
     /// which is an earlier one if the server sends the message again.
-    pub(super) fn keep_arrived(&mut self, packet_id: PacketId, dup: bool) -> Option<u64> {
-        let keep = self.keep.as_mut()?;
-        if dup && let Some(number) = keep.arrived.get(&packet_id) {
-            return Some(*number);
+    pub(super) fn keep_arrived(&mut self, packet_id: PacketId, dup: bool) -> u64 {
+        let (number, is_new) = self.arrivals.insert(packet_id, dup);
+        if is_new && let Some(keep) = &mut self.keep {
+            put_numbered(ARRIVED, number, Some(packet_id), &mut keep.records);
         }
-        let number = keep.next_arrival;
-        keep.next_arrival += 1;
-        keep.arrived.insert(packet_id, number);
-        put_numbered(ARRIVED, number, Some(packet_id), &mut keep.records);
-        Some(number)
+        number
     }
 
     /// PUBREC goes out for a message at QoS 2: it is not handed over again.
     pub(super) fn keep_received(&mut self, packet_id: PacketId) {
+        self.arrivals.remove(packet_id);
         if let Some(keep) = &mut self.keep {
-            keep.arrived.remove(&packet_id);
             put_id(RECEIVED, packet_id, &mut keep.records);
         }
     }
 
     /// PUBREL, or a refusal: the packet id is free for another message.
     pub(super) fn keep_incoming_ended(&mut self, packet_id: PacketId) {
+        self.arrivals.remove(packet_id);
         if let Some(keep) = &mut self.keep {
-            keep.arrived.remove(&packet_id);
             put_id(INCOMING_ENDED, packet_id, &mut keep.records);
         }
     }
 
     pub(super) fn keep_incoming_cleared(&mut self) {
+        self.arrivals.clear();
         if let Some(keep) = &mut self.keep {
-            keep.arrived.clear();
             keep.records.push(INCOMING_CLEARED);
         }
-    }
-}
-
-fn put_id(kind: u8, packet_id: PacketId, out: &mut Vec<u8>) {
-    out.push(kind);
-    out.extend_from_slice(&packet_id.get().to_be_bytes());
-}
-
-fn put_numbered(kind: u8, number: u64, packet_id: Option<PacketId>, out: &mut Vec<u8>) {
-    out.push(kind);
-    out.extend_from_slice(&number.to_be_bytes());
-    if let Some(packet_id) = packet_id {
-        out.extend_from_slice(&packet_id.get().to_be_bytes());
-    }
-}
-
-fn put_bytes(bytes: &[u8], out: &mut Vec<u8>) {
-    let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    out.extend_from_slice(&len.to_be_bytes());
-    out.extend_from_slice(bytes);
-}
-
-/// A message that has been written before.
-fn put_message(token: Token, message: &Message, out: &mut Vec<u8>) {
-    let put = try_put_message(token, message, out);
-    assert!(put.is_ok(), "a message that was taken has an encoding");
-}
-
-fn try_put_message(token: Token, message: &Message, out: &mut Vec<u8>) -> Result<usize, Failure> {
-    let mut properties = PropertiesBuf::new();
-    message.properties.put(&mut properties)?;
-    let publish = Packet::Publish(Publish {
-        dup: false,
-        qos: message.qos,
-        retain: message.retain,
-        topic: &message.topic,
-        packet_id: Some(PacketId::MIN),
-        properties: properties.as_properties(),
-        payload: &message.payload,
-    });
-    let mut packet = Vec::new();
-    publish.encode(Version::V5, &mut packet)?;
-    put_numbered(TAKEN, token, None, out);
-    put_bytes(&packet, out);
-    Ok(packet.len())
-}
-
-/// What the records say so far.
-#[derive(Default)]
-struct Replay {
-    head: Option<(String, Version)>,
-    taken: u64,
-    next_token: Token,
-    next_arrival: u64,
-    messages: BTreeMap<Token, (Message, usize, Option<PacketId>)>,
-    released: Vec<(Token, PacketId)>,
-    arrived: BTreeMap<PacketId, u64>,
-    received: BTreeSet<PacketId>,
-}
-
-impl Replay {
-    fn run(&mut self, records: &[u8]) -> Result<(), RecordError> {
-        let mut reader = Reader(records);
-        let mut number = 0;
-        while let Some(kind) = reader.u8() {
-            let malformed = |what| RecordError::Malformed { number, what };
-            self.record(kind, &mut reader).map_err(malformed)?;
-            number += 1;
-        }
-        Ok(())
-    }
-
-    fn record(&mut self, kind: u8, reader: &mut Reader<'_>) -> Result<(), &'static str> {
-        const CUT: &str = "cut off";
-        match kind {
-            HEAD => self.on_head(reader).ok_or(CUT)??,
-            TAKEN => {
-                let token = reader.u64().ok_or(CUT)?;
-                let bytes = reader.bytes().ok_or(CUT)?;
-                let message = message(bytes).ok_or("no message")?;
-                self.messages.insert(token, (message, bytes.len(), None));
-                // A snapshot has counted its messages in its head.
-                if token >= self.next_token {
-                    self.taken += 1;
-                    self.next_token = token.saturating_add(1);
-                }
-            }
-            SENT => {
-                let token = reader.u64().ok_or(CUT)?;
-                let packet_id = reader.packet_id().ok_or(CUT)?;
-                let entry = self.messages.get_mut(&token).ok_or("of no known message")?;
-                entry.2 = Some(packet_id);
-            }
-            UNSENT => {
-                let token = reader.u64().ok_or(CUT)?;
-                self.messages
-                    .get_mut(&token)
-                    .ok_or("of no known message")?
-                    .2 = None;
-            }
-            RELEASED => {
-                let token = reader.u64().ok_or(CUT)?;
-                let packet_id = reader.packet_id().ok_or(CUT)?;
-                self.messages.remove(&token);
-                // A second PUBREC does not change the order of the PUBRELs.
-                if !self.released.iter().any(|(other, _)| *other == token) {
-                    self.released.push((token, packet_id));
-                }
-            }
-            DONE => {
-                let token = reader.u64().ok_or(CUT)?;
-                self.messages.remove(&token);
-                self.released.retain(|(other, _)| *other != token);
-            }
-            ARRIVED => {
-                let number = reader.u64().ok_or(CUT)?;
-                let packet_id = reader.packet_id().ok_or(CUT)?;
-                self.arrived.insert(packet_id, number);
-                self.next_arrival = self.next_arrival.max(number.saturating_add(1));
-            }
-            RECEIVED => {
-                let packet_id = reader.packet_id().ok_or(CUT)?;
-                self.arrived.remove(&packet_id);
-                self.received.insert(packet_id);
-            }
-            INCOMING_ENDED => {
-                let packet_id = reader.packet_id().ok_or(CUT)?;
-                self.arrived.remove(&packet_id);
-                self.received.remove(&packet_id);
-            }
-            INCOMING_CLEARED => {
-                self.arrived.clear();
-                self.received.clear();
-            }
-            _ => return Err("of a kind that this version does not know"),
-        }
-        Ok(())
-    }
-
-    /// Everything before it no longer counts.
-    fn on_head(&mut self, reader: &mut Reader<'_>) -> Option<Result<(), &'static str>> {
-        let level = reader.u8()?;
-        let (taken, next_token, next_arrival) = (reader.u64()?, reader.u64()?, reader.u64()?);
-        let client_id = String::from_utf8(reader.bytes()?.to_vec());
-        let version = Version::ALL
-            .into_iter()
-            .find(|version| version.level() == level);
-        let (Ok(client_id), Some(version)) = (client_id, version) else {
-            return Some(Err("no head"));
-        };
-        *self = Self {
-            head: Some((client_id, version)),
-            taken,
-            next_token,
-            next_arrival,
-            ..Self::default()
-        };
-        Some(Ok(()))
-    }
-
-    fn fill(self, session: &mut Session) {
-        let mut keep = Keep {
-            taken: self.taken,
-            next_token: self.next_token,
-            next_arrival: self.next_arrival,
-            arrived: self.arrived,
-            ..Keep::default()
-        };
-        let mut live = |token, bytes| {
-            keep.live.insert(token, bytes);
-            keep.live_bytes += bytes;
-        };
-        for (token, packet_id) in self.released {
-            live(token, RELEASED_BYTES);
-            session.packet_ids.take_this(packet_id);
-            session
-                .window
-                .restore_released(Released { packet_id, token });
-        }
-        for (token, (message, bytes, packet_id)) in self.messages {
-            live(token, bytes);
-            let Some(packet_id) = packet_id else {
-                session.backlog.push_back((token, message));
-                continue;
-            };
-            session.packet_ids.take_this(packet_id);
-            session.window.push(Published {
-                packet_id,
-                token,
-                message,
-            });
-        }
-        for packet_id in self.received {
-            session.received_ids.restore(packet_id);
-        }
-        session.keep = Some(keep);
-    }
-}
-
-fn message(bytes: &[u8]) -> Option<Message> {
-    match decode(bytes, Version::V5, u32::MAX) {
-        Ok(Decoded::Packet(Packet::Publish(publish), len))
-            if len == bytes.len() && publish.qos != QoS::AtMostOnce =>
-        {
-            let topic = publish.topic.to_owned();
-            Some(Incoming::from_codec(&publish, topic, None).message)
-        }
-        _ => None,
-    }
-}
-
-/// Takes records apart; `None` where they end too early.
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        let (first, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(*first)
-    }
-
-    fn u8(&mut self) -> Option<u8> {
-        self.array::<1>().map(|[byte]| byte)
-    }
-
-    fn u64(&mut self) -> Option<u64> {
-        self.array().map(u64::from_be_bytes)
-    }
-
-    fn packet_id(&mut self) -> Option<PacketId> {
-        self.array().map(u16::from_be_bytes).and_then(PacketId::new)
-    }
-
-    fn bytes(&mut self) -> Option<&'a [u8]> {
-        let len = usize::try_from(u32::from_be_bytes(self.array()?)).ok()?;
-        let (first, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
-        Some(first)
     }
 }

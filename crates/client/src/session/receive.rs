@@ -137,7 +137,7 @@ impl Session {
                         .insert(packet_id, self.receive_maximum())?
                 {
                     let number = match qos {
-                        QoS::ExactlyOnce => self.keep_arrived(packet_id, publish.dup),
+                        QoS::ExactlyOnce => Some(self.keep_arrived(packet_id, publish.dup)),
                         QoS::AtMostOnce | QoS::AtLeastOnce => None,
                     };
                     let receipt = self.owe(packet_id, qos, number);
@@ -177,6 +177,7 @@ impl Session {
     fn on_pubrel(&mut self, packet_id: PacketId) {
         let known = self.received_ids.release(packet_id);
         if known {
+            self.owe_no_more(packet_id);
             self.keep_incoming_ended(packet_id);
         }
         let reason = if known || !self.options.version.has_reason_codes() {

@@ -1,7 +1,6 @@
-//! Sessions that outlive their processes, against the broker's core: processes die at any time, disks lose
-//! what was not synced, connections are cut anywhere. What was taken arrives, and at QoS 2 once.
+//! Two processes with sessions, a broker's core between them, and what becomes of them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use columba_broker::access::AccessRules;
@@ -11,17 +10,19 @@ use columba_broker::event::{
 };
 use columba_broker::limits::{Anonymous, Limits, ListenerSettings, Promise};
 use columba_broker::{Shard, ShardConfig};
-use columba_client::journal;
+use columba_client::journal::{self, FileId};
 use columba_client::{
-    Failure, Incoming, Input, Message, Output, RecordError, Session, SessionOptions, Subscription,
+    Incoming, Input, Message, Output, Session, SessionOptions, Subscription, Token,
 };
 use columba_codec::{QoS, ReasonCode, Version};
+
+use crate::planted::Planted;
 
 const MESSAGES: u64 = 40;
 const FAULTY_STEPS: usize = 600;
 
 /// Numbers that are the same in every run (SplitMix64).
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     fn below(&mut self, bound: usize) -> usize {
@@ -41,25 +42,39 @@ impl Random {
 #[derive(Default)]
 struct Disk {
     synced: Vec<u8>,
+    id: FileId,
     next_batch: u64,
+    planted: Option<Planted>,
 }
 
 impl Disk {
     fn replace(&mut self, records: &[u8]) {
-        self.synced = journal::HEADER.to_vec();
-        journal::put_batch(0, records, &mut self.synced);
+        self.synced.clear();
+        // Each file has another.
+        self.id.0[0] = self.id.0[0].wrapping_add(1);
+        journal::put_header(self.id, &mut self.synced);
+        let records = Planted::spoil_snapshot(self.planted, records);
+        journal::put_batch(self.id, 0, &records, &mut self.synced);
         self.next_batch = 1;
     }
 
     fn append(&mut self, records: &[u8]) {
-        journal::put_batch(self.next_batch, records, &mut self.synced);
+        let Some(records) = Planted::spoil_batch(self.planted, records) else {
+            return;
+        };
+        journal::put_batch(self.id, self.next_batch, &records, &mut self.synced);
         self.next_batch += 1;
     }
 
     /// The machine loses power while these records are being written: any part may be there.
     fn lose(&mut self, records: &[u8], random: &mut Random) -> bool {
+        let len = random.below(records.len() + 1);
+        if self.planted == Some(Planted::PartOfABatch) {
+            self.append(Planted::whole_records(records, len));
+            return len > 0;
+        }
         let mut batch = Vec::new();
-        journal::put_batch(self.next_batch, records, &mut batch);
+        journal::put_batch(self.id, self.next_batch, records, &mut batch);
         batch.truncate(random.below(batch.len() + 1));
         if !batch.is_empty() && random.one_in(3) {
             let from = random.below(batch.len());
@@ -75,14 +90,14 @@ impl Disk {
 }
 
 /// A process with a session, and its end of a connection.
-struct Process {
+pub(crate) struct Process {
     options: SessionOptions,
     disk: Disk,
-    session: Session,
+    pub(crate) session: Session,
     /// Said, and not yet on the disk.
-    records: Vec<u8>,
+    pub(crate) records: Vec<u8>,
     bytes: Vec<u8>,
-    outputs: Vec<Output>,
+    pub(crate) outputs: Vec<Output>,
     /// On its way to the broker.
     up: Vec<u8>,
     down: Vec<u8>,
@@ -91,9 +106,12 @@ struct Process {
 }
 
 impl Process {
-    fn new(options: SessionOptions) -> Self {
+    pub(crate) fn new(options: SessionOptions, planted: Option<Planted>) -> Self {
         let session = Session::kept(options.clone());
-        let mut disk = Disk::default();
+        let mut disk = Disk {
+            planted,
+            ..Disk::default()
+        };
         let mut records = Vec::new();
         session.snapshot(&mut records);
         disk.replace(&records);
@@ -111,10 +129,13 @@ impl Process {
         }
     }
 
-    fn input(&mut self, input: Input<'_>) {
+    pub(crate) fn input(&mut self, input: Input<'_>) {
         self.session.handle(0, input);
         self.session.take_records(&mut self.records);
         self.session.transmit(&mut self.bytes);
+        if self.disk.planted == Some(Planted::EarlyBytes) {
+            self.up.append(&mut self.bytes);
+        }
         let session = &mut self.session;
         self.outputs.extend(std::iter::from_fn(|| session.poll()));
     }
@@ -147,15 +168,15 @@ impl Process {
 
 /// What the runs did, lest one of them proves nothing.
 #[derive(Debug, Default)]
-struct Tally {
-    deaths: usize,
-    torn: usize,
-    cuts: usize,
-    again_with_the_same_number: usize,
-    again_at_once: usize,
+pub(crate) struct Tally {
+    pub(crate) deaths: usize,
+    pub(crate) torn: usize,
+    pub(crate) cuts: usize,
+    pub(crate) again_with_the_same_number: usize,
+    pub(crate) again_at_once: usize,
 }
 
-struct World {
+pub(crate) struct World {
     random: Random,
     shard: Shard,
     connections: u32,
@@ -168,10 +189,12 @@ struct World {
     least_once: Vec<u64>,
     last_number: Option<u64>,
     is_subscribed: bool,
+    /// Messages that the sending application has the answer for.
+    answered: BTreeSet<Token>,
     tally: Tally,
 }
 
-fn options(client_id: &str, version: Version, random: &mut Random) -> SessionOptions {
+pub(crate) fn options(client_id: &str, version: Version, random: &mut Random) -> SessionOptions {
     let mut options = SessionOptions {
         client_id: client_id.to_owned(),
         version,
@@ -190,19 +213,20 @@ fn options(client_id: &str, version: Version, random: &mut Random) -> SessionOpt
 }
 
 impl World {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64, planted: Option<Planted>) -> Self {
         let mut random = Random(seed);
         let version = Version::ALL[random.below(3)];
         Self {
             shard: shard(seed),
             connections: 0,
-            sender: Process::new(options("sender", version, &mut random)),
-            receiver: Process::new(options("receiver", version, &mut random)),
+            sender: Process::new(options("sender", version, &mut random), planted),
+            receiver: Process::new(options("receiver", version, &mut random), planted),
             inbox: VecDeque::new(),
             once: Vec::new(),
             least_once: Vec::new(),
             last_number: None,
             is_subscribed: false,
+            answered: BTreeSet::new(),
             tally: Tally::default(),
             random,
         }
@@ -318,6 +342,12 @@ impl World {
             self.inbox.clear();
             self.is_subscribed = false;
         }
+        let mut unfinished = self.sender.session.unfinished();
+        let is_open = |token| !self.answered.contains(&token);
+        assert!(
+            unfinished.all(|(token, _)| is_open(token)),
+            "an answer that was not safe"
+        );
     }
 
     fn carry(&mut self, is_sender: bool) {
@@ -342,11 +372,20 @@ impl World {
         } else {
             &mut self.receiver
         };
-        for output in process.sync(&mut self.random) {
+        let outputs = process.sync(&mut self.random);
+        self.pass_on(is_sender, outputs);
+    }
+
+    /// The application hears what its session said.
+    fn pass_on(&mut self, is_sender: bool, outputs: Vec<Output>) {
+        for output in outputs {
             match output {
                 Output::Connected(_) => self.process(is_sender).is_connected = true,
                 Output::Message(incoming) => self.inbox.push_back(*incoming),
-                Output::Published { answer, .. } => assert!(!answer.reason.is_error()),
+                Output::Published { token, answer } => {
+                    assert!(!answer.reason.is_error());
+                    assert!(self.answered.insert(token), "a second answer");
+                }
                 Output::Subscribed { .. } => self.is_subscribed = true,
                 Output::Closed(columba_client::CloseCause::Lost)
                 | Output::Closed(columba_client::CloseCause::LostBeforeAccepted) => {}
@@ -408,6 +447,13 @@ impl World {
             _ => self.die(is_sender),
         }
         for is_sender in [true, false] {
+            let process = self.process(is_sender);
+            if process.disk.planted == Some(Planted::EarlyOutputs) {
+                let outputs = std::mem::take(&mut process.outputs);
+                self.pass_on(is_sender, outputs);
+            }
+        }
+        for is_sender in [true, false] {
             if self.process(is_sender).conn.is_none() && self.random.one_in(6) {
                 self.connect(is_sender);
             }
@@ -428,7 +474,7 @@ impl World {
         taken && self.sender.session.is_idle() && (0..MESSAGES).all(has)
     }
 
-    fn run(mut self) -> Tally {
+    pub(crate) fn run(mut self) -> Tally {
         while !self.is_subscribed {
             self.step_without_messages();
         }
@@ -488,68 +534,4 @@ fn shard(seed: u64) -> Shard {
         is_durable: false,
     };
     Shard::new(config, World::now())
-}
-
-#[test]
-fn whatever_dies_each_message_arrives_and_those_at_qos_2_once() {
-    let mut sum = Tally::default();
-    for seed in 0..1_000 {
-        let run = std::panic::catch_unwind(|| World::new(seed).run());
-        let tally = run.unwrap_or_else(|_| panic!("seed {seed}"));
-        sum.deaths += tally.deaths;
-        sum.torn += tally.torn;
-        sum.cuts += tally.cuts;
-        sum.again_with_the_same_number += tally.again_with_the_same_number;
-        sum.again_at_once += tally.again_at_once;
-    }
-    assert!(sum.deaths > 10_000, "{sum:?}");
-    assert!(sum.torn > 1_000, "{sum:?}");
-    assert!(sum.cuts > 10_000, "{sum:?}");
-    assert!(sum.again_with_the_same_number > 1_000, "{sum:?}");
-    assert!(sum.again_at_once > 1_000, "{sum:?}");
-}
-
-#[test]
-fn a_full_session_refuses_a_message_and_has_room_for_a_smaller_one() {
-    let mut random = Random(1);
-    let mut options = options("full", Version::V5, &mut random);
-    options.kept_bytes_max = 100;
-    let mut process = Process::new(options);
-    let publish = |process: &mut Process, payload: usize| {
-        let token = process.session.next_token();
-        let message = Message::new("x", vec![0; payload]).with_qos(QoS::AtLeastOnce);
-        process.input(Input::Publish { token, message });
-        process.outputs.pop()
-    };
-    assert_eq!(publish(&mut process, 80), None);
-    let records = process.records.len();
-    let Some(Output::Failed { failure, .. }) = publish(&mut process, 80) else {
-        panic!("it is full");
-    };
-    assert_eq!(failure, Failure::KeptFull(100));
-    assert_eq!(process.records.len(), records, "a refusal leaves no record");
-    assert_eq!(publish(&mut process, 0), None);
-    assert_eq!(process.session.taken_messages(), 2);
-}
-
-#[test]
-fn records_of_another_client_or_version_make_no_session() {
-    let mut random = Random(1);
-    let mine = options("mine", Version::V5, &mut random);
-    let mut records = Vec::new();
-    Session::kept(mine.clone()).snapshot(&mut records);
-    let yours = options("yours", Version::V5, &mut random);
-    let error = Session::restore(yours, &records).expect_err("another client's");
-    assert_eq!(
-        error,
-        RecordError::OtherClient("mine".to_owned(), "yours".to_owned())
-    );
-    let older = options("mine", Version::V311, &mut random);
-    let error = Session::restore(older, &records).expect_err("another version's");
-    assert_eq!(error, RecordError::OtherVersion(Version::V5, Version::V311));
-    let error = Session::restore(mine.clone(), &[]).expect_err("nobody's");
-    assert_eq!(error, RecordError::NoHead);
-    records.push(0xEE);
-    let error = Session::restore(mine, &records).expect_err("not ours");
-    assert!(matches!(error, RecordError::Malformed { number: 1, .. }));
 }
