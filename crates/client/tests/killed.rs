@@ -12,7 +12,8 @@ mod columba;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use columba_client::driver::{
@@ -25,6 +26,9 @@ const MESSAGES: u64 = 400;
 const KILLS: usize = 12;
 /// No step of a local server takes this long; a test that waits longer has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a client says.
+const STEPS: [&str; 4] = ["ready", "applied", "answered", "done"];
 
 /// The environment variable that makes this program one of the clients: its role, the server's port
 /// and a directory.
@@ -67,8 +71,17 @@ fn clients_killed_in_the_midst_of_qos_2_lose_nothing_and_repeat_nothing() {
 struct Program {
     child: Child,
     go: ChildStdin,
-    lines: BufReader<ChildStdout>,
+    /// Ends with the process.
+    steps: mpsc::Receiver<&'static str>,
     is_waiting: bool,
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way it is gone afterwards.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 impl Program {
@@ -81,12 +94,24 @@ impl Program {
             .stdout(Stdio::piped())
             .spawn()
             .expect("starts");
-        let lines = BufReader::new(child.stdout.take().expect("piped"));
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let go = child.stdin.take().expect("piped");
+        let (sender, steps) = mpsc::channel();
+        // A thread of its own, as reading from a pipe has no end of its patience.
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let mut steps = STEPS.into_iter();
+                if let Some(step) = steps.find(|step| line.trim_end() == *step)
+                    && sender.send(step).is_err()
+                {
+                    return;
+                }
+            }
+        });
         Self {
             child,
             go,
-            lines,
+            steps,
             is_waiting: false,
         }
     }
@@ -100,17 +125,12 @@ impl Program {
     /// The next step.
     fn next(&mut self) -> &'static str {
         self.go();
-        let mut line = String::new();
-        loop {
-            line.clear();
-            let read = self.lines.read_line(&mut line).expect("reads");
-            assert!(read > 0, "it ended before it was done");
-            let steps = ["ready", "applied", "answered", "done"];
-            if let Some(step) = steps.into_iter().find(|step| line.trim_end() == *step) {
-                self.is_waiting = true;
-                return step;
-            }
-        }
+        let step = self.steps.recv_timeout(PATIENCE);
+        self.is_waiting = true;
+        step.unwrap_or_else(|error| match error {
+            RecvTimeoutError::Timeout => panic!("it does not come to its next step"),
+            RecvTimeoutError::Disconnected => panic!("it ended before it was done"),
+        })
     }
 
     /// Lets it go on until it has come to a step so many times, and waits there.
@@ -129,9 +149,11 @@ impl Program {
         self.child.wait().expect("ends");
     }
 
-    fn finish(&mut self) {
+    fn finish(mut self) {
         while self.next() != "done" {}
         self.go();
+        let ended = self.steps.recv_timeout(PATIENCE);
+        assert_eq!(ended, Err(RecvTimeoutError::Disconnected), "it ends");
         assert!(self.child.wait().expect("ends").success());
     }
 }

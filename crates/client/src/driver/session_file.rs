@@ -240,6 +240,60 @@ mod tests {
         open(&path).expect("it is free");
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn whatever_the_file_is_called_it_has_one_lock() {
+        use std::os::unix::fs::symlink;
+        let directory = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| directory.path().join(name);
+        fs::create_dir(at("real")).expect("makes");
+        symlink(at("real"), at("linked")).expect("links");
+        // To a file that is not there yet.
+        symlink("real/session", at("shortcut")).expect("links");
+        let names = [
+            "real/session",
+            "real/../real/session",
+            "linked/session",
+            "shortcut",
+        ];
+        for first in names {
+            let file = open(&at(first)).expect("opens");
+            for second in names {
+                let error = open(&at(second)).expect_err("it is in use");
+                assert!(matches!(error, SessionFileError::InUse(_)), "{error}");
+            }
+            drop(file);
+        }
+        let link = fs::symlink_metadata(at("shortcut")).expect("is there");
+        assert!(link.is_symlink(), "a link stays one");
+    }
+
+    #[test]
+    fn a_file_of_version_1_goes_on_as_one_of_version_2() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("session");
+        let mut file = open(&path).expect("opens");
+        let mut records = Vec::new();
+        publish(&mut file, 10);
+        file.session.snapshot(&mut records);
+        drop(file);
+        let mut older = b"COLUMBA-SESSION1\xC0\x1B\xA7\xC4".to_vec();
+        let len = u32::try_from(records.len()).expect("small").to_be_bytes();
+        let summed = [&[0; 8][..], &len, &records].concat();
+        older.extend_from_slice(&summed[..12]);
+        older.extend_from_slice(&crc32c::crc32c(&summed).to_be_bytes());
+        older.extend_from_slice(&records);
+        fs::write(&path, older).expect("writes");
+        for _ in 0..2 {
+            assert_eq!(open(&path).expect("opens").taken_messages(), 1);
+            assert!(
+                fs::read(&path)
+                    .expect("reads")
+                    .starts_with(b"COLUMBA-SESSION2")
+            );
+        }
+    }
+
     #[test]
     fn a_torn_end_is_cut_off_and_a_damaged_middle_is_named() {
         let directory = tempfile::tempdir().expect("a directory");
@@ -265,7 +319,7 @@ mod tests {
         damaged[60] ^= 1;
         fs::write(&path, &damaged).expect("writes");
         let error = open(&path).expect_err("it is damaged").to_string();
-        let place = "session: it is damaged at byte 16, and whole again at byte";
+        let place = "session: it is damaged at byte 32, and whole again at byte";
         assert!(error.contains(place), "{error}");
     }
 

@@ -48,6 +48,12 @@ impl Journal {
         self.file.is_none()
     }
 
+    /// Writes to another file from here on, one that fails.
+    #[cfg(test)]
+    pub(in crate::driver) fn go_on_in(&mut self, file: File) {
+        self.file = Some(file);
+    }
+
     /// Whether the next batch should be a snapshot for [`Self::replace`].
     pub(in crate::driver) fn has_outgrown(&self) -> bool {
         self.bytes - self.snapshot_bytes > self.snapshot_bytes.max(GROWTH_BYTES)

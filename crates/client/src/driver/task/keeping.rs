@@ -198,3 +198,6 @@ impl Task {
         }
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;
