@@ -3,6 +3,7 @@
 mod again;
 mod count;
 pub(crate) mod decode;
+mod done;
 mod format;
 mod pretty;
 pub(crate) mod print;
@@ -38,6 +39,7 @@ use crate::receive::{PATIENCE, ReceiveArgs, timed_out};
 use crate::record::Recorder;
 use crate::words;
 use again::may_pass;
+use done::Done;
 use print::OutputArgs;
 use removal::Removals;
 use silence::{Asker, Silence};
@@ -166,6 +168,7 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
         silence,
         is_connected: true,
         printed: 0,
+        done: Done::default(),
     };
     let outcome = receive(&mut printer, events, &plan, deadline).await;
     // First of all the terminal is given back: the server may take its time.
@@ -403,6 +406,7 @@ struct Printer {
     silence: Option<Silence>,
     is_connected: bool,
     printed: u64,
+    done: Done,
 }
 
 impl Printer {
@@ -440,8 +444,15 @@ impl Printer {
         if let Some(silence) = &mut self.silence {
             silence.end();
         }
-        let Some(leaves) = self.print(incoming)? else {
-            return Ok(true);
+        // The server did not get the word for it while there was a connection.
+        let leaves = if self.done.has(incoming) {
+            false
+        } else {
+            let Some(leaves) = self.print(incoming)? else {
+                return Ok(true);
+            };
+            self.done.note(incoming);
+            leaves
         };
         // Once the connection is over the server sends the message again.
         let _ = self.client.acknowledge(incoming, ReasonCode::Success).await;

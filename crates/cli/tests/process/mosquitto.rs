@@ -595,6 +595,54 @@ fn sub_goes_on_with_its_session_when_it_connects_again() {
     assert_eq!(output.stdout, b"x\ny\n");
 }
 
+/// The connection is lost while a message is being printed, and its acknowledgement comes too late.
+#[test]
+fn sub_does_not_print_again_what_it_was_printing_when_the_connection_was_lost() {
+    const LEN: usize = 200_000;
+    let server = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = server.local_addr().expect("an address").port().to_string();
+    let mut command = columba();
+    command.args(["sub", "-o", "/dev/null", "-h", "127.0.0.1", "-p", &port]);
+    command.args([
+        "-V", "311", "-t", "a", "-q", "2", "-c", "-i", "me", "-C", "2",
+    ]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("the binary");
+    let accept = |session_present: u8| {
+        let (mut socket, _) = server.accept().expect("a connection");
+        assert_eq!(read_packet(&mut socket).first(), Some(&0x10));
+        let connack = [0x20, 2, session_present, 0];
+        socket.write_all(&connack).expect("CONNACK");
+        socket
+    };
+    // Larger than what a pipe holds that nobody reads from.
+    let large = |first: u8| {
+        let mut packet = vec![first, 0xc5, 0x9a, 0x0c];
+        packet.extend_from_slice(b"\0\x01a\0\x01");
+        packet.resize(packet.len() + LEN, b'x');
+        packet
+    };
+    let mut socket = accept(0);
+    assert_eq!(read_packet(&mut socket).first(), Some(&0x82));
+    socket.write_all(&large(0x34)).expect("PUBLISH");
+    drop(socket);
+    let mut socket = accept(1);
+    socket.write_all(&large(0x3c)).expect("PUBLISH again");
+    let output = std::thread::spawn(|| child.wait_with_output());
+    let answers = [read_packet(&mut socket), read_packet(&mut socket)];
+    assert!(answers.contains(&vec![0x50, 0, 1]), "{answers:?}");
+    socket.write_all(b"\x62\x02\0\x01").expect("PUBREL");
+    assert_eq!(read_packet(&mut socket), [0x70, 0, 1]);
+    socket
+        .write_all(b"\x34\x06\0\x01a\0\x02y")
+        .expect("PUBLISH");
+    let output = output.join().expect("joins").expect("an end");
+    assert_eq!(output.status.code(), Some(0), "{:?}", output.stderr);
+    let lines = output.stdout.split(|byte| *byte == b'\n');
+    let lens = lines.map(<[u8]>::len).collect::<Vec<_>>();
+    assert_eq!(lens, [LEN, 1, 0]);
+}
+
 /// What comes in the same read as the last message that is wanted stays with the server.
 #[test]
 fn sub_acknowledges_only_what_it_has_printed() {

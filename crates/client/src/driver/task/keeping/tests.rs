@@ -1,10 +1,6 @@
 //! Files that fail while a connection uses them: nothing leaves that they do not have, and the end says why.
 
-#![expect(
-    clippy::disallowed_types,
-    clippy::disallowed_methods,
-    reason = "the driver has files"
-)]
+#![expect(clippy::disallowed_types, reason = "the driver has files")]
 
 use std::fs::{self, File};
 use std::io;
