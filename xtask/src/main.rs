@@ -52,12 +52,14 @@ fn main() -> anyhow::Result<ExitCode> {
         ["instructions"] => instructions::run(&root)?,
         ["faultlab", ref only @ ..] => gate::run_fault_lab(&root, only)?,
         ["restart", ref options @ ..] => restart::run(&root, &restart::Options::parse(options)?)?,
+        ["bench", "client", ref options @ ..] => bench::clients::run(&root, options)?,
         ["bench", ref options @ ..] => bench::run(&root, &bench::Options::parse(options)?)?,
         _ => {
             println!(
-                "{USAGE}\n{}\n{}\n{}",
+                "{USAGE}\n{}\n{}\n{}\n{}",
                 crash::USAGE,
                 bench::USAGE,
+                bench::clients::USAGE,
                 restart::USAGE
             );
             false

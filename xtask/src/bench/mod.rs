@@ -4,6 +4,7 @@
 //! mood hits all; a cell is the median of its rounds. The load comes from `columba bench` in a
 //! process of its own, which checks every message for loss, duplicates and order.
 
+pub(crate) mod clients;
 mod peer;
 mod table;
 mod workload;
@@ -71,6 +72,19 @@ impl Options {
         }
         ensure!(options.rounds > 0, "--rounds must be at least 1");
         Ok(options)
+    }
+
+    /// Only the broker, for clients to be measured with.
+    fn for_clients(builds: bool) -> Self {
+        Self {
+            rounds: 1,
+            secs: 1,
+            brokers: Vec::new(),
+            workloads: Vec::new(),
+            builds,
+            is_clean: false,
+            writes: false,
+        }
     }
 }
 

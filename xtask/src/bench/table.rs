@@ -95,7 +95,8 @@ const MATCH_RATE: &str = "Messages published a second in the same runs. More is 
 const CONNECT: &str = "Microseconds from TCP's handshake to CONNACK.";
 const OPEN_CPU: &str = "Microseconds of the broker's processor time for each delivery in these runs: mostly the cost of\nwaking up for a single message.";
 
-fn machine(out: &mut String, page: &Page<'_>) -> anyhow::Result<()> {
+/// A sentence that says what a page was measured on.
+pub(super) fn machine_line() -> anyhow::Result<String> {
     let cpus = fs::read_to_string("/proc/cpuinfo")?;
     let models: Vec<&str> = cpus
         .lines()
@@ -104,14 +105,17 @@ fn machine(out: &mut String, page: &Page<'_>) -> anyhow::Result<()> {
         .collect();
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
     let load = fs::read_to_string("/proc/loadavg")?;
-    let _ = writeln!(
-        out,
-        "Machine: {} processors, {}; Linux {}; load at the end {}.\n",
+    Ok(format!(
+        "Machine: {} processors, {}; Linux {}; load at the end {}.",
         models.len(),
         models.first().unwrap_or(&"model unknown"),
         kernel.trim(),
         load.split(' ').next().unwrap_or_default()
-    );
+    ))
+}
+
+fn machine(out: &mut String, page: &Page<'_>) -> anyhow::Result<()> {
+    let _ = writeln!(out, "{}\n", machine_line()?);
     let _ = writeln!(out, "| broker | version | from |\n|---|---|---|");
     for peer in page.peers {
         let (name, source) = (peer.kind.name(), peer.kind.source());

@@ -10,6 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
+pub(crate) use page::grouped;
 
 use crate::process::{cargo, output_of};
 use crate::provision;
