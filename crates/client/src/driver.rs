@@ -214,7 +214,7 @@ enum Request {
     Publish(Message, Reply<Answer>),
     Subscribe(
         Subscription,
-        Option<mpsc::Sender<Incoming>>,
+        Option<mpsc::Sender<Box<Incoming>>>,
         Reply<FilterAnswer>,
     ),
     Unsubscribe(Vec<String>, Vec<(String, String)>, Reply<FilterAnswer>),

@@ -118,6 +118,9 @@ impl MessageProperties {
     }
 
     fn from_codec(properties: Properties<'_>) -> Self {
+        if properties.is_empty() {
+            return Self::default();
+        }
         let text = |id| properties.string(id).map(str::to_owned);
         Self {
             payload_is_utf8: properties.flag(PropertyId::PayloadFormatIndicator),

@@ -43,6 +43,9 @@ use request::{Asked, Request};
 use subscriptions::Subscriptions;
 use window::{PacketIds, Window};
 
+/// Memory that stays for packets that come in pieces.
+const KEPT_INCOMING_BYTES: usize = 64 * 1024;
+
 /// A number that the caller gives a request, to know its outcome by.
 pub type Token = u64;
 
@@ -231,6 +234,8 @@ pub struct Session {
     keep: Option<Keep>,
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
+    /// Memory for the properties of a PUBLISH on its way out.
+    properties: PropertiesBuf,
     outputs: VecDeque<Output>,
 }
 
@@ -288,6 +293,7 @@ impl Session {
             keep: None,
             incoming: Vec::new(),
             outgoing: Vec::new(),
+            properties: PropertiesBuf::new(),
             outputs: VecDeque::new(),
         }
     }
@@ -407,13 +413,35 @@ impl Session {
 
     fn on_received(&mut self, bytes: &[u8]) {
         self.timers.heard();
-        self.incoming.extend_from_slice(bytes);
-        let incoming = std::mem::take(&mut self.incoming);
-        let mut rest = incoming.as_slice();
+        if self.incoming.is_empty() {
+            let used = self.take_packets(bytes);
+            self.incoming
+                .extend_from_slice(bytes.get(used..).unwrap_or_default());
+        } else {
+            let mut incoming = std::mem::take(&mut self.incoming);
+            incoming.extend_from_slice(bytes);
+            let used = self.take_packets(&incoming);
+            incoming.drain(..used);
+            // A large packet does not leave its memory behind.
+            if incoming.is_empty() {
+                incoming.shrink_to(KEPT_INCOMING_BYTES);
+            }
+            self.incoming = incoming;
+        }
+        if matches!(self.state, State::Closed) {
+            self.incoming.clear();
+        } else {
+            self.pump();
+        }
+    }
+
+    /// Takes the whole packets that there are, and says how many bytes they had.
+    fn take_packets(&mut self, bytes: &[u8]) -> usize {
+        let mut used = 0;
         while !matches!(self.state, State::Closed) {
-            match self.decode(rest) {
+            match self.decode(bytes.get(used..).unwrap_or_default()) {
                 Ok(Decoded::Packet(packet, len)) => {
-                    rest = rest.get(len..).unwrap_or_default();
+                    used += len;
                     if let Err(violation) = self.on_packet(&packet) {
                         self.fail(CloseCause::Violation(violation), violation.reason());
                     }
@@ -425,10 +453,7 @@ impl Session {
                 }
             }
         }
-        if !matches!(self.state, State::Closed) {
-            self.incoming = rest.to_vec();
-            self.pump();
-        }
+        used
     }
 
     fn decode<'a>(&self, bytes: &'a [u8]) -> Result<Decoded<'a>, DecodeError> {

@@ -75,6 +75,7 @@ impl Workload {
     fn counts(&self) -> [u64; 3] {
         match self.mode {
             "single" | "echo" => [500, 5_500, 1_500],
+            "receive" => [1_000, 21_000, 3_000],
             _ => [1_000, 51_000, 3_000],
         }
     }

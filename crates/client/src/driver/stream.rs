@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use columba_codec::topic::TopicFilter;
+use columba_codec::topic::{TopicFilter, has_wildcard, matches};
 use futures_util::Stream;
 use tokio::sync::mpsc;
 
@@ -19,13 +19,13 @@ use crate::session::{Subscription, Token};
 /// the subscription come as events; to have no more of them, unsubscribe.
 #[derive(Debug)]
 pub struct Messages {
-    receiver: mpsc::Receiver<Incoming>,
+    receiver: mpsc::Receiver<Box<Incoming>>,
 }
 
 impl Messages {
     /// The next message; `None` once the connection is over. Cancel safe.
     pub async fn next(&mut self) -> Option<Incoming> {
-        self.receiver.recv().await
+        self.receiver.recv().await.map(|incoming| *incoming)
     }
 }
 
@@ -33,7 +33,8 @@ impl Stream for Messages {
     type Item = Incoming;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Incoming>> {
-        self.receiver.poll_recv(context)
+        let next = self.receiver.poll_recv(context);
+        next.map(|incoming| incoming.map(|incoming| *incoming))
     }
 }
 
@@ -69,8 +70,42 @@ pub(super) struct Streams {
 #[derive(Debug)]
 struct Outlet {
     token: Token,
-    filters: Vec<String>,
-    sender: mpsc::Sender<Incoming>,
+    patterns: Vec<Pattern>,
+    sender: mpsc::Sender<Box<Incoming>>,
+}
+
+/// A topic filter, prepared for many topics.
+#[derive(Debug, PartialEq, Eq)]
+enum Pattern {
+    /// This topic.
+    Exact(String),
+    /// This topic and all below it: a filter whose one wildcard is the `#` at its end.
+    Below(String),
+    /// Whatever the filter says.
+    Any(String),
+}
+
+impl Pattern {
+    /// `None` if it is no filter; the request for it fails.
+    fn new(filter: &str) -> Option<Self> {
+        let filter = TopicFilter::parse(filter).ok()?;
+        let text = filter.filter();
+        Some(match text.strip_suffix("/#") {
+            _ if !filter.has_wildcard() => Self::Exact(text.to_owned()),
+            Some(above) if !has_wildcard(above) => Self::Below(above.to_owned()),
+            Some(_) | None => Self::Any(text.to_owned()),
+        })
+    }
+
+    fn matches(&self, topic: &str) -> bool {
+        match self {
+            Self::Exact(exact) => exact == topic,
+            Self::Below(above) => topic
+                .strip_prefix(above)
+                .is_some_and(|below| below.is_empty() || below.starts_with('/')),
+            Self::Any(filter) => matches(filter, topic),
+        }
+    }
 }
 
 impl Streams {
@@ -79,13 +114,13 @@ impl Streams {
     pub(super) fn add(
         &mut self,
         token: Token,
-        filters: Vec<String>,
-        sender: mpsc::Sender<Incoming>,
+        filters: &[String],
+        sender: mpsc::Sender<Box<Incoming>>,
     ) {
         self.streams.retain(|outlet| !outlet.sender.is_closed());
         self.streams.push(Outlet {
             token,
-            filters,
+            patterns: filters.iter().filter_map(|f| Pattern::new(f)).collect(),
             sender,
         });
     }
@@ -95,16 +130,18 @@ impl Streams {
         self.streams.retain(|outlet| outlet.token != token);
     }
 
-    /// Those that want a message to `topic`.
-    pub(super) fn matching(&self, topic: &str) -> Vec<mpsc::Sender<Incoming>> {
-        let wants = |outlet: &&Outlet| {
-            !outlet.sender.is_closed()
-                && outlet.filters.iter().any(|filter| {
-                    TopicFilter::parse(filter).is_ok_and(|filter| filter.matches(topic))
-                })
+    /// The first from `start` on that wants a message to `topic`.
+    pub(super) fn next_match(&self, start: usize, topic: &str) -> Option<usize> {
+        let wants = |outlet: &Outlet| {
+            !outlet.sender.is_closed() && outlet.patterns.iter().any(|p| p.matches(topic))
         };
-        let matching = self.streams.iter().filter(wants);
-        matching.map(|outlet| outlet.sender.clone()).collect()
+        let later = self.streams.get(start..)?;
+        Some(start + later.iter().position(wants)?)
+    }
+
+    /// The way into one of them.
+    pub(super) fn sender(&self, stream: usize) -> Option<&mpsc::Sender<Box<Incoming>>> {
+        self.streams.get(stream).map(|outlet| &outlet.sender)
     }
 
     /// Waits until nobody listens to any of them.
@@ -112,5 +149,45 @@ impl Streams {
         for outlet in &self.streams {
             outlet.sender.closed().await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prepared_filter_matches_what_the_filter_matches() {
+        let filters = [
+            "a",
+            "a/b",
+            "a/#",
+            "/#",
+            "#",
+            "+",
+            "+/#",
+            "a/+",
+            "a/+/#",
+            "$SYS/#",
+            "$share/g/a/#",
+            "$share/g/a",
+            "a/b/#",
+            "ab/#",
+        ];
+        let topics = [
+            "a", "a/", "a/b", "a/b/c", "ab", "ab/c", "/", "/a", "$SYS", "$SYS/x", "b", "$a/b",
+        ];
+        for filter in filters {
+            let pattern = Pattern::new(filter).expect("a filter");
+            let parsed = TopicFilter::parse(filter).expect("a filter");
+            for topic in topics {
+                assert_eq!(
+                    pattern.matches(topic),
+                    parsed.matches(topic),
+                    "{filter} on {topic}"
+                );
+            }
+        }
+        assert_eq!(Pattern::new("a/#/b"), None);
     }
 }

@@ -6,16 +6,20 @@ mod ending;
 mod keeping;
 mod outlet;
 mod requests;
+mod waiters;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use columba_codec::ReasonCode;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::io::{AsyncReadExt, AsyncWrite, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::session_file::Journal;
 use super::stream::Streams;
@@ -23,19 +27,25 @@ use super::transport::Transport;
 use super::{Authentication, Exchange, LastingEvent, Reply, Request};
 use crate::backoff::EndedConnections;
 use crate::outcome::{Accepted, CloseCause};
-use crate::session::{Input, Session, Token};
+use crate::session::{Input, Session};
 pub(super) use again::LastingLink;
 use ending::Leaving;
 use keeping::{Keeping, Written, is_writing, written};
 use outlet::{Parcel, room};
-use requests::Waiting;
 pub(super) use requests::tokens_from;
+use waiters::Waiters;
 
 /// No more requests and no more reading while this many bytes wait for the socket.
 const OUTGOING_BYTES_MAX: usize = 256 * 1024;
 /// Requests that may wait for their answers.
 const WAITING_REQUESTS_MAX: usize = 10_000;
+/// Requests that are looked at before what they made is written and the server is heard again.
+const REQUESTS_A_TURN_MAX: usize = 64;
+/// A buffer that the server fills is doubled, up to the larger.
 const READ_BYTES: usize = 16 * 1024;
+const READ_BYTES_MAX: usize = 64 * 1024;
+/// When an alarm rings that nobody has set.
+const FAR_OFF: Duration = Duration::from_secs(24 * 60 * 60);
 
 pub(super) struct Task {
     session: Session,
@@ -60,11 +70,14 @@ pub(super) struct Task {
     reauthenticating: Option<Reply<()>>,
     /// The client wants the connection to end like a lost one, and no other.
     abandoned: bool,
-    waiting: BTreeMap<Token, Waiting>,
+    waiting: Waiters,
     outgoing: Vec<u8>,
     written: usize,
     unflushed: bool,
     started: Instant,
+    /// Rings no later than the deadline. Deadlines move with each packet and the alarm does not: if it
+    /// rings too early, it is set again.
+    alarm: Pin<Box<Sleep>>,
     leaving: Option<Leaving>,
     requests_open: bool,
     closed: Option<CloseCause>,
@@ -75,11 +88,12 @@ pub(super) struct Task {
 
 /// What woke the task.
 enum Wake {
-    Written(io::Result<usize>),
-    Flushed(io::Result<()>),
+    /// So many bytes, and whether they left for the network.
+    Written(io::Result<(usize, bool)>),
     Read(io::Result<usize>),
     Room,
     Request(Option<Request>),
+    Urgent(Request),
     Deadline,
     RecordsWritten(Written),
 }
@@ -113,11 +127,12 @@ impl Task {
             exchange: None,
             reauthenticating: None,
             abandoned: false,
-            waiting: BTreeMap::new(),
+            waiting: Waiters::default(),
             outgoing: Vec::new(),
             written: 0,
             unflushed: false,
             started: Instant::now(),
+            alarm: Box::pin(sleep_until(Instant::now() + FAR_OFF)),
             leaving: None,
             requests_open: true,
             closed: None,
@@ -169,38 +184,68 @@ impl Task {
     }
 
     async fn wait(&mut self, with_requests: bool) -> Wake {
-        let pending = self.outgoing.len() - self.written;
-        let has_bytes = pending > 0;
-        let keeping = self.keeping.as_ref();
-        let kept_bytes = keeping.map_or(0, Keeping::waiting_bytes);
-        let crowded = pending + kept_bytes >= OUTGOING_BYTES_MAX;
-        let reads = self.is_listening() && !crowded && !self.is_cut;
-        let writes_records = is_writing(keeping);
-        let takes_requests = with_requests
-            && self.requests_open
-            && self.leaving.is_none()
-            && !crowded
-            && self.session.has_room()
-            && self.waiting.len() < WAITING_REQUESTS_MAX;
+        if let Some(wake) = self.write_now().await {
+            return wake;
+        }
+        let has_bytes = self.outgoing.len() > self.written;
+        let reads = self.is_listening() && !self.is_crowded() && !self.is_cut;
+        let writes_records = is_writing(self.keeping.as_ref());
+        let takes_requests = with_requests && self.takes_requests();
         let is_abandoned = !self.requests_open && self.leaving.is_none();
         let deadline = self.deadline();
+        if let Some(deadline) = deadline
+            && (deadline < self.alarm.deadline() || self.alarm.is_elapsed())
+        {
+            self.alarm.as_mut().reset(deadline);
+        }
         let bytes = self.outgoing.get(self.written..).unwrap_or_default();
+        let mut writer = Pin::new(&mut self.writer);
         tokio::select! {
             read = self.reader.read(&mut self.input), if reads => {
                 Wake::Read(read)
             }
-            wake = write_or_flush(&mut self.writer, bytes), if has_bytes || self.unflushed => wake,
+            written = poll_fn(|context| write(writer.as_mut(), bytes, context)),
+                if has_bytes || self.unflushed => Wake::Written(written),
             () = room(&self.events, self.stalled.front()), if !self.stalled.is_empty() => Wake::Room,
             request = self.requests.recv(), if takes_requests => Wake::Request(request),
-            Some(request) = self.urgent.recv() => Wake::Request(Some(request)),
-            () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
-                Wake::Deadline
-            }
+            Some(request) = self.urgent.recv() => Wake::Urgent(request),
+            () = self.alarm.as_mut(), if deadline.is_some() => Wake::Deadline,
             () = unheard(&self.events, &self.streams), if is_abandoned => Wake::Request(None),
             written = written(&mut self.keeping), if writes_records => {
                 Wake::RecordsWritten(written)
             }
         }
+    }
+
+    /// Writes what there is, if the network takes it without waiting.
+    async fn write_now(&mut self) -> Option<Wake> {
+        let bytes = self.outgoing.get(self.written..).unwrap_or_default();
+        if bytes.is_empty() && !self.unflushed {
+            return None;
+        }
+        let mut writer = Pin::new(&mut self.writer);
+        let written = poll_fn(|context| {
+            Poll::Ready(match write(writer.as_mut(), bytes, context) {
+                Poll::Ready(written) => Some(written),
+                Poll::Pending => None,
+            })
+        });
+        written.await.map(Wake::Written)
+    }
+
+    /// Whether so much waits for the network or the disk that nothing may be added.
+    fn is_crowded(&self) -> bool {
+        let kept = self.keeping.as_ref().map_or(0, Keeping::waiting_bytes);
+        self.outgoing.len() - self.written + kept >= OUTGOING_BYTES_MAX
+    }
+
+    fn takes_requests(&self) -> bool {
+        self.requests_open
+            && self.leaving.is_none()
+            && self.closed.is_none()
+            && !self.is_crowded()
+            && self.session.has_room()
+            && self.waiting.len() < WAITING_REQUESTS_MAX
     }
 
     /// Whether what the server sends can be passed on.
@@ -210,25 +255,29 @@ impl Task {
 
     fn on_wake(&mut self, wake: Wake) {
         match wake {
-            Wake::Written(Ok(0)) => self.on_transport_end(Some(io::ErrorKind::WriteZero.into())),
-            Wake::Written(Ok(len)) => {
+            Wake::Written(Ok((0, false))) => {
+                self.on_transport_end(Some(io::ErrorKind::WriteZero.into()));
+            }
+            Wake::Written(Ok((len, is_flushed))) => {
                 self.written += len;
-                self.unflushed = true;
+                self.unflushed = !is_flushed;
                 if self.written == self.outgoing.len() {
                     self.outgoing.clear();
                     self.written = 0;
                 }
             }
-            Wake::Flushed(Ok(())) => self.unflushed = false,
             Wake::Read(Ok(0)) => self.on_transport_end(None),
             Wake::Read(Ok(len)) => {
                 let input = std::mem::take(&mut self.input);
                 self.handle(Input::Received(input.get(..len).unwrap_or_default()));
                 self.input = input;
+                if len == self.input.len() && len < READ_BYTES_MAX {
+                    self.input.resize(2 * len, 0);
+                }
             }
             // What the server has sent before it reset the connection is still there to read, and
             // may say why; so a failed write waits for reading to end.
-            Wake::Written(Err(error)) | Wake::Flushed(Err(error)) => {
+            Wake::Written(Err(error)) => {
                 self.outgoing.clear();
                 self.written = 0;
                 self.unflushed = false;
@@ -236,7 +285,8 @@ impl Task {
             }
             Wake::Read(Err(error)) => self.on_transport_end(Some(error)),
             Wake::Room => self.pass_events(),
-            Wake::Request(Some(request)) => self.on_request(request),
+            Wake::Request(Some(request)) => self.on_requests(request),
+            Wake::Urgent(request) => self.on_request(request),
             Wake::Request(None) if self.requests_open => self.requests_open = false,
             Wake::Request(None) => {
                 self.start_leaving(ReasonCode::Success, Instant::now(), None);
@@ -290,11 +340,24 @@ async fn unheard(events: &mpsc::Sender<LastingEvent>, streams: &Streams) {
     streams.closed().await;
 }
 
-/// Writes what there is, or flushes if there is nothing. Dropping it on the way loses nothing.
-async fn write_or_flush(writer: &mut WriteHalf<Transport>, bytes: &[u8]) -> Wake {
-    if bytes.is_empty() {
-        Wake::Flushed(writer.flush().await)
-    } else {
-        Wake::Written(writer.write(bytes).await)
+/// Writes what there is, and flushes once all of it is written. Ready with nothing written only if the
+/// network takes nothing, or if there was nothing but to flush.
+fn write(
+    mut writer: Pin<&mut WriteHalf<Transport>>,
+    bytes: &[u8],
+    context: &mut Context<'_>,
+) -> Poll<io::Result<(usize, bool)>> {
+    let mut len = 0;
+    if !bytes.is_empty() {
+        len = ready!(writer.as_mut().poll_write(context, bytes))?;
+        if len < bytes.len() {
+            return Poll::Ready(Ok((len, false)));
+        }
+    }
+    match writer.poll_flush(context) {
+        Poll::Ready(flushed) => Poll::Ready(flushed.map(|()| (len, true))),
+        // The bytes are written, and that must not be forgotten.
+        Poll::Pending if len > 0 => Poll::Ready(Ok((len, false))),
+        Poll::Pending => Poll::Pending,
     }
 }

@@ -146,29 +146,26 @@ impl Session {
         dup: bool,
         limits: Limits,
     ) -> Result<(), Failure> {
-        let mut properties = PropertiesBuf::new();
+        let mut properties = std::mem::take(&mut self.properties);
+        properties.clear();
         let naming = self.outgoing_aliases.name(&message.topic);
-        match naming {
-            Naming::Introduce(alias) | Naming::Alias(alias) => {
-                properties.push(PropertyId::TopicAlias, Value::U16(alias))?;
-            }
-            Naming::Topic => {}
-        }
-        message.properties.put(&mut properties)?;
-        let publish = Publish {
-            dup,
-            qos: message.qos,
-            retain: message.retain,
-            topic: if matches!(naming, Naming::Alias(_)) {
-                ""
-            } else {
-                &message.topic
-            },
-            packet_id,
-            properties: properties.as_properties(),
-            payload: &message.payload,
-        };
-        self.send_within(&Packet::Publish(publish), limits)?;
+        let sent = put_properties(message, naming, &mut properties).and_then(|()| {
+            let publish = Publish {
+                dup,
+                qos: message.qos,
+                retain: message.retain,
+                topic: match naming {
+                    Naming::Alias(_) => "",
+                    Naming::Introduce(_) | Naming::Topic => &message.topic,
+                },
+                packet_id,
+                properties: properties.as_properties(),
+                payload: &message.payload,
+            };
+            self.send_within(&Packet::Publish(publish), limits)
+        });
+        self.properties = properties;
+        sent?;
         self.outgoing_aliases.sent(&message.topic, naming);
         Ok(())
     }
@@ -345,6 +342,20 @@ impl Session {
         self.requests.insert(packet_id, request);
         Ok(())
     }
+}
+
+fn put_properties(
+    message: &Message,
+    naming: Naming,
+    out: &mut PropertiesBuf,
+) -> Result<(), Failure> {
+    match naming {
+        Naming::Introduce(alias) | Naming::Alias(alias) => {
+            out.push(PropertyId::TopicAlias, Value::U16(alias))?;
+        }
+        Naming::Topic => {}
+    }
+    Ok(message.properties.put(out)?)
 }
 
 impl Subscription {

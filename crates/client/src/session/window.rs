@@ -1,6 +1,7 @@
 //! Outgoing messages at QoS 1 and 2 that the server has not finished acknowledging.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
+use std::fmt;
 
 use columba_codec::{PacketId, QoS};
 
@@ -214,16 +215,33 @@ impl Window {
 }
 
 /// The packet ids that are taken, by messages and by requests alike.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct PacketIds {
-    taken: BTreeSet<PacketId>,
+    /// A bit for each id, as far as ids were used: 8 KiB at most.
+    taken: Vec<u64>,
+    taken_len: usize,
     next: u16,
+}
+
+impl fmt::Debug for PacketIds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bits = self.taken.iter().enumerate();
+        let taken = bits.flat_map(|(at, word)| {
+            let is_taken = move |bit: &usize| word >> bit & 1 == 1;
+            (0..64).filter(is_taken).map(move |bit| 64 * at + bit)
+        });
+        f.debug_struct("PacketIds")
+            .field("taken", &taken.collect::<Vec<_>>())
+            .field("next", &self.next)
+            .finish()
+    }
 }
 
 impl Default for PacketIds {
     fn default() -> Self {
         Self {
-            taken: BTreeSet::new(),
+            taken: Vec::new(),
+            taken_len: 0,
             next: 1,
         }
     }
@@ -232,14 +250,14 @@ impl Default for PacketIds {
 impl PacketIds {
     /// Takes a free id (`MQTT-2.2.1-3`), going round so that an id rests before it is used again.
     pub(super) fn take(&mut self) -> Option<PacketId> {
-        if self.taken.len() >= usize::from(u16::MAX) {
+        if self.taken_len >= usize::from(u16::MAX) {
             return None;
         }
         loop {
             let candidate = PacketId::new(self.next);
             self.next = self.next.wrapping_add(1);
             if let Some(packet_id) = candidate
-                && self.taken.insert(packet_id)
+                && self.insert(packet_id)
             {
                 return Some(packet_id);
             }
@@ -248,11 +266,72 @@ impl PacketIds {
 
     /// Takes an id that an earlier process took.
     pub(super) fn take_this(&mut self, packet_id: PacketId) {
-        self.taken.insert(packet_id);
+        self.insert(packet_id);
         self.next = packet_id.get().wrapping_add(1);
     }
 
     pub(super) fn free(&mut self, packet_id: PacketId) {
-        self.taken.remove(&packet_id);
+        let (at, bit) = place(packet_id);
+        if let Some(word) = self.taken.get_mut(at)
+            && *word & bit != 0
+        {
+            *word &= !bit;
+            self.taken_len -= 1;
+        }
+    }
+
+    /// Whether it was free.
+    fn insert(&mut self, packet_id: PacketId) -> bool {
+        let (at, bit) = place(packet_id);
+        if self.taken.len() <= at {
+            self.taken.resize(at + 1, 0);
+        }
+        match self.taken.get_mut(at) {
+            Some(word) if *word & bit == 0 => {
+                *word |= bit;
+                self.taken_len += 1;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+}
+
+/// Which word of the bits, and which of its bits.
+fn place(packet_id: PacketId) -> (usize, u64) {
+    let number = usize::from(packet_id.get());
+    (number / 64, 1 << (number % 64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_id_is_taken_once_and_a_freed_one_again() {
+        let mut ids = PacketIds::default();
+        for expected in 1..=u16::MAX {
+            assert_eq!(ids.take().map(PacketId::get), Some(expected));
+        }
+        assert_eq!(ids.take(), None);
+        assert_eq!(ids.taken.len(), 1024);
+        for number in [65_535, 7, 64] {
+            ids.free(PacketId::new(number).expect("not 0"));
+            // Freeing it twice frees one.
+            ids.free(PacketId::new(number).expect("not 0"));
+            assert_eq!(ids.take().map(PacketId::get), Some(number));
+            assert_eq!(ids.take(), None);
+        }
+    }
+
+    #[test]
+    fn an_id_of_an_earlier_process_is_not_given_out() {
+        let mut ids = PacketIds::default();
+        ids.take_this(PacketId::new(u16::MAX).expect("not 0"));
+        assert_eq!(ids.take().map(PacketId::get), Some(1));
+        ids.take_this(PacketId::new(2).expect("not 0"));
+        assert_eq!(ids.take().map(PacketId::get), Some(3));
+        let shown = "PacketIds { taken: [1, 2, 3, 65535], next: 4 }";
+        assert_eq!(format!("{ids:?}"), shown);
     }
 }

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::keeping::{is_writing, written};
 use super::outlet::room;
-use super::{Task, WAITING_REQUESTS_MAX, Wake, unheard};
+use super::{Task, Wake, unheard};
 use crate::backoff::Backoff;
 use crate::driver::lasting::Random;
 use crate::driver::transport::{self, Transport};
@@ -142,10 +142,7 @@ impl Task {
             if self.closed.is_some() {
                 return None;
             }
-            let takes_requests = self.requests_open
-                && self.leaving.is_none()
-                && self.session.has_room()
-                && self.waiting.len() < WAITING_REQUESTS_MAX;
+            let takes_requests = self.takes_requests();
             let is_abandoned = !self.requests_open && self.leaving.is_none();
             let until = self.leaving.as_ref().map(|leaving| leaving.until);
             let writes_records = is_writing(self.keeping.as_ref());
@@ -156,7 +153,7 @@ impl Task {
                     Wake::Room
                 }
                 request = self.requests.recv(), if takes_requests => Wake::Request(request),
-                Some(request) = self.urgent.recv() => Wake::Request(Some(request)),
+                Some(request) = self.urgent.recv() => Wake::Urgent(request),
                 () = unheard(&self.events, &self.streams), if is_abandoned => Wake::Request(None),
                 () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => continue,
                 written = written(&mut self.keeping), if writes_records => {

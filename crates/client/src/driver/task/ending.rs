@@ -74,7 +74,7 @@ impl Task {
         // The file is closed and its lock free before anybody hears of the end.
         self.keeping = None;
         self.session.end_keeping();
-        for (_, waiting) in std::mem::take(&mut self.waiting) {
+        for waiting in self.waiting.drain().collect::<Vec<_>>() {
             match waiting {
                 Waiting::Publish(topic, reply) => {
                     if reply.send(Err(Failure::ConnectionLost)).is_err() {
@@ -105,7 +105,7 @@ impl Task {
             // Nobody there is nobody to tell.
             let _ = match parcel {
                 Parcel::Event(event) => self.events.send(event).await.is_ok(),
-                Parcel::Message(sender, incoming) => sender.send(*incoming).await.is_ok(),
+                Parcel::Message(sender, incoming) => sender.send(incoming).await.is_ok(),
             };
         }
     }

@@ -13,7 +13,7 @@ use crate::session::Output;
 /// Something on its way out, and where to.
 pub(super) enum Parcel {
     Event(LastingEvent),
-    Message(mpsc::Sender<Incoming>, Box<Incoming>),
+    Message(mpsc::Sender<Box<Incoming>>, Box<Incoming>),
 }
 
 impl Task {
@@ -34,7 +34,7 @@ impl Task {
                     "the subscription to '{filters}' has ended with the server's session: {failure}"
                 ));
             }
-            Output::Failed { token, failure } => match self.waiting.get(&token) {
+            Output::Failed { token, failure } => match self.waiting.get(token) {
                 Some(Waiting::Subscribe(..) | Waiting::Unsubscribe(_)) => {
                     self.on_filter_answer(token, Err(failure));
                 }
@@ -51,15 +51,31 @@ impl Task {
     }
 
     pub(super) fn on_message(&mut self, incoming: Box<Incoming>) {
-        let streams = self.streams.matching(&incoming.message.topic);
-        if streams.is_empty() {
+        let topic = &incoming.message.topic;
+        let Some(mut at) = self.streams.next_match(0, topic) else {
             self.event(LastingEvent::Message(incoming));
             return;
+        };
+        while let Some(next) = self.streams.next_match(at + 1, &incoming.message.topic) {
+            self.offer(at, incoming.clone());
+            at = next;
         }
-        for sender in streams {
-            self.stalled
-                .push_back(Parcel::Message(sender, incoming.clone()));
+        self.offer(at, incoming);
+    }
+
+    /// Hands a message to a stream, or keeps it until there is room and nothing is before it.
+    fn offer(&mut self, stream: usize, mut incoming: Box<Incoming>) {
+        let Some(sender) = self.streams.sender(stream) else {
+            return;
+        };
+        if self.stalled.is_empty() {
+            incoming = match sender.try_send(incoming) {
+                Ok(()) => return,
+                Err(TrySendError::Full(incoming) | TrySendError::Closed(incoming)) => incoming,
+            };
         }
+        self.stalled
+            .push_back(Parcel::Message(sender.clone(), incoming));
     }
 
     pub(super) fn unanswered(&mut self, sentence: String) {
@@ -95,15 +111,13 @@ impl Parcel {
                 Ok(()) | Err(TrySendError::Closed(_)) => None,
                 Err(TrySendError::Full(event)) => Some(Self::Event(event)),
             },
-            Self::Message(sender, incoming) => match sender.try_send(*incoming) {
+            Self::Message(sender, incoming) => match sender.try_send(incoming) {
                 Ok(()) => None,
                 // Its stream was dropped a moment ago: as without a stream.
                 Err(TrySendError::Closed(incoming)) => {
-                    Self::Event(LastingEvent::Message(Box::new(incoming))).try_send(events)
+                    Self::Event(LastingEvent::Message(incoming)).try_send(events)
                 }
-                Err(TrySendError::Full(incoming)) => {
-                    Some(Self::Message(sender, Box::new(incoming)))
-                }
+                Err(TrySendError::Full(incoming)) => Some(Self::Message(sender, incoming)),
             },
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::Task;
+use super::{REQUESTS_A_TURN_MAX, Task};
 use crate::advice;
 use crate::driver::{Reply, Request};
 use crate::outcome::{Answer, CloseCause, Failure, FilterAnswer};
@@ -24,12 +24,26 @@ pub(super) enum Waiting {
 }
 
 impl Task {
+    /// Looks at a request, and at those that wait behind it, so that what they make is written at once.
+    pub(super) fn on_requests(&mut self, first: Request) {
+        self.on_request(first);
+        for _ in 1..REQUESTS_A_TURN_MAX {
+            if !self.takes_requests() {
+                return;
+            }
+            let Ok(request) = self.requests.try_recv() else {
+                return;
+            };
+            self.on_request(request);
+        }
+    }
+
     pub(super) fn on_request(&mut self, request: Request) {
         let token = NEXT_TOKEN.fetch_add(1, Ordering::Relaxed);
         match request {
             Request::Publish(message, reply) => {
                 self.waiting
-                    .insert(token, Waiting::Publish(message.topic.clone(), reply));
+                    .push(token, Waiting::Publish(message.topic.clone(), reply));
                 self.handle(Input::Publish { token, message });
             }
             Request::Subscribe(subscription, stream, reply) => {
@@ -39,17 +53,16 @@ impl Task {
                     .map(|(filter, _)| filter.clone())
                     .collect::<Vec<_>>();
                 if let Some(sender) = stream {
-                    self.streams.add(token, filters.clone(), sender);
+                    self.streams.add(token, &filters, sender);
                 }
-                self.waiting
-                    .insert(token, Waiting::Subscribe(filters, reply));
+                self.waiting.push(token, Waiting::Subscribe(filters, reply));
                 self.handle(Input::Subscribe {
                     token,
                     subscription,
                 });
             }
             Request::Unsubscribe(filters, user_properties, reply) => {
-                self.waiting.insert(token, Waiting::Unsubscribe(reply));
+                self.waiting.push(token, Waiting::Unsubscribe(reply));
                 self.handle(Input::Unsubscribe {
                     token,
                     filters,
@@ -80,7 +93,7 @@ impl Task {
     }
 
     pub(super) fn on_published(&mut self, token: Token, answer: Result<Answer, Failure>) {
-        let (topic, unheard) = match self.waiting.remove(&token) {
+        let (topic, unheard) = match self.waiting.remove(token) {
             Some(Waiting::Publish(topic, reply)) => (topic, reply.send(answer).err()),
             _ => ("of an earlier connection".to_owned(), Some(answer)),
         };
@@ -104,7 +117,7 @@ impl Task {
         if !granted {
             self.streams.remove(token);
         }
-        let (filters, unheard) = match self.waiting.remove(&token) {
+        let (filters, unheard) = match self.waiting.remove(token) {
             Some(Waiting::Subscribe(filters, reply)) => (filters, reply.send(answer).err()),
             Some(Waiting::Unsubscribe(reply)) => (Vec::new(), reply.send(answer).err()),
             Some(Waiting::Publish(..)) | None => return,
