@@ -39,6 +39,45 @@ fn an_empty_file_has_the_defaults_of_the_core() {
     assert_eq!(listener.settings.name, "tcp");
 }
 
+const ALL_LIMITS: &str = r#"
+[access]
+on_deny = "disconnect"
+[limits]
+connect_timeout = "1s"
+keep_alive_max = "2m"
+session_expiry_v3 = "3h"
+session_expiry_max = "4d"
+sessions_max = 5
+packet_bytes_max = "6KiB"
+receive_maximum = 7
+inflight_max = 8
+inflight_bytes_max = "21KiB"
+topic_alias_maximum = 9
+topic_alias_out_max = 10
+queue_messages_max = 11
+queue_bytes_max = "12KiB"
+queue_memory_bytes_max = "29KiB"
+queue_policy = "drop_newest"
+queue_qos0 = true
+output_bytes_max = "13KiB"
+subscriptions_max = 14
+subscription_bytes_max = "24KiB"
+topic_levels_max = 15
+will_bytes_max = "25KiB"
+wills_bytes_max = "26KiB"
+retained_messages_max = 16
+retained_bytes_max = "17KiB"
+retained_steps_max = 23
+match_steps_max = 27
+store_waiting_bytes_max = "28KiB"
+recorder_bytes_max = "29KiB"
+recorder_private_topics = ["a/+", "b/#"]
+match_cache_max = 18
+share_strategy = "sticky"
+sys_interval = "off"
+reports_per_sec_max = 20
+"#;
+
 #[test]
 fn every_limit_of_the_core_has_a_key() {
     // A new field does not compile here until it has one.
@@ -77,47 +116,7 @@ fn every_limit_of_the_core_has_a_key() {
         denied_v3_disconnects,
         sys_interval_ms,
         reports_per_sec_max,
-    } = good(
-        r#"
-[access]
-on_deny = "disconnect"
-[limits]
-connect_timeout = "1s"
-keep_alive_max = "2m"
-session_expiry_v3 = "3h"
-session_expiry_max = "4d"
-sessions_max = 5
-packet_bytes_max = "6KiB"
-receive_maximum = 7
-inflight_max = 8
-inflight_bytes_max = "21KiB"
-topic_alias_maximum = 9
-topic_alias_out_max = 10
-queue_messages_max = 11
-queue_bytes_max = "12KiB"
-queue_memory_bytes_max = "29KiB"
-queue_policy = "drop_newest"
-queue_qos0 = true
-output_bytes_max = "13KiB"
-subscriptions_max = 14
-subscription_bytes_max = "24KiB"
-topic_levels_max = 15
-will_bytes_max = "25KiB"
-wills_bytes_max = "26KiB"
-retained_messages_max = 16
-retained_bytes_max = "17KiB"
-retained_steps_max = 23
-match_steps_max = 27
-store_waiting_bytes_max = "28KiB"
-recorder_bytes_max = "29KiB"
-recorder_private_topics = ["a/+", "b/#"]
-match_cache_max = 18
-share_strategy = "sticky"
-sys_interval = "off"
-reports_per_sec_max = 20
-"#,
-    )
-    .limits;
+    } = good(ALL_LIMITS).limits;
     assert_eq!((connect_timeout_ms, keep_alive_secs_max), (1000, 120));
     assert_eq!(
         (session_expiry_v3_secs, session_expiry_secs_max),
