@@ -46,8 +46,8 @@ impl Shard {
         if existing.is_some_and(|slot| !self.leaves_behind(slot, admission)) {
             return false;
         }
-        let existing = existing.filter(|slot| self.durable_number(*slot).is_some());
-        if existing.is_none() && !self.leaving.0.contains_key(client_id) {
+        let is_lasting = existing.is_some_and(|slot| self.durable_number(slot).is_some());
+        if !is_lasting && !self.leaving.0.contains_key(client_id) {
             return false;
         }
         // Who is to be refused ends nothing.
