@@ -337,6 +337,25 @@ fn r05_is_not_said_of_a_group_that_has_nobody_left() {
     }
 }
 
+/// Each of two groups has its own copy; of the one that was left out nothing is known.
+#[test]
+fn r05_is_not_said_for_the_copy_of_another_group() {
+    let (mut bed, publisher, _) = pair("$share/g/home/#");
+    let other = bed.connect(V5, "other");
+    bed.subscribe(other, "$share/g/home/+/temp", QOS_1);
+    bed.pass(10);
+    bed.publish(publisher, TOPIC, b"1", QOS_1);
+    bed.finish(1);
+    let asked = asked::ask_with(&mut bed, TOPIC, |evidence| {
+        let is_copy = |name: &str| name.starts_with("deliver.");
+        evidence
+            .events
+            .retain(|event| event.client != "hub" || !is_copy(event.outcome.name()));
+        evidence.coverage.left_out = 1;
+    });
+    asked.is(Code::U01, Confidence::Certain);
+}
+
 #[test]
 fn r06_no_local() {
     let mut bed = Bed::new(1);

@@ -115,11 +115,12 @@ fn of_group<'e>(history: &History<'e>, publication: &'e Event, group: &str) -> F
         let text = say::r05(group, &*event.client);
         return Finding::certain(Code::R05, text).cite([event]);
     }
-    // A copy that waits does not say by which group it came: somebody else's has to be from it.
+    // A copy that waits does not say by which group it came: somebody else's has to be from it, unless
+    // it is known to be from another.
     let other = copies
         .iter()
         .copied()
-        .rfind(|event| !event.client.is_empty());
+        .rfind(|event| !event.client.is_empty() && !event.detail.starts_with("$share/"));
     match other {
         Some(event) => Finding::certain(Code::R05, say::r05(group, &*event.client))
             .with(Confidence::Likely)
