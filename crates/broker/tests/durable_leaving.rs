@@ -219,14 +219,20 @@ fn who_comes_in_without_waiting_is_not_taken_over_by_an_older_connection_that_wa
 #[test]
 fn who_came_in_without_waiting_is_taken_over_by_a_newer_connection_that_waits() {
     // MQTT-3.1.4-3
-    for shards in SHARDS {
+    let resuming = ConnectOptions::new(V5, "absent").clean(false);
+    let clean = ConnectOptions::new(V5, "absent");
+    for (shards, connect) in SHARDS
+        .into_iter()
+        .flat_map(|of| [(of, &resuming), (of, &clean)])
+    {
         let mut bed = with_absent(shards);
         let others = bed.stats().clients_connected;
         bed.store.is_held = true;
         bed.promise(Promise::Nothing);
         let (older, _) = bed.connect_raw(&ConnectOptions::new(V5, "absent"));
         bed.promise(Promise::Durable);
-        let (newer, _) = bed.connect_raw(&ConnectOptions::new(V5, "absent"));
+        let (newer, inbox) = bed.connect_raw(connect);
+        assert!(inbox.packets().is_empty());
         assert!(bed.is_closed(older) && !bed.is_closed(newer));
         assert_eq!(bed.outcome(Outcome::DisconnectTakenOver), 1);
         bed.release_store();

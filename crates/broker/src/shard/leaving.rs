@@ -13,7 +13,7 @@ use super::exchange::Then;
 use crate::connection::{State, Waiting};
 use crate::event::ConnectionId;
 use crate::outcome::Outcome;
-use crate::session::Identity;
+use crate::session::{Identity, Session};
 
 /// By client id.
 #[derive(Debug, Default)]
@@ -43,7 +43,12 @@ impl Shard {
     pub(super) fn waits_to_leave(&mut self, id: ConnectionId, admission: &Admission<'_>) -> bool {
         let client_id = &admission.client_id;
         let existing = self.slot_of(client_id);
-        if existing.is_some_and(|slot| !self.leaves_behind(slot, admission)) {
+        // A session that ends with its connection ends when that is taken over, whoever comes.
+        let is_resumed = existing.is_some_and(|slot| {
+            let session = self.session(slot);
+            session.is_some_and(Session::is_persistent) && !self.leaves_behind(slot, admission)
+        });
+        if is_resumed {
             return false;
         }
         let is_lasting = existing.is_some_and(|slot| self.durable_number(slot).is_some());
