@@ -25,7 +25,7 @@ mod trace;
 use std::sync::Arc;
 
 use crate::event::{Now, ShardId};
-use crate::hash::Hashing;
+use crate::hash::{Hashing, hash_of};
 use crate::outcome::{Effectively, Outcome};
 
 pub use entry::{Entry, Facts, flag};
@@ -62,6 +62,7 @@ pub(crate) struct Recorder {
     /// Bytes of all tapes at most; 0 turns it off.
     bytes_max: usize,
     shard: ShardId,
+    hashing: Hashing,
     events: Tape,
     excess: Tape,
     ledger: Tape,
@@ -104,6 +105,32 @@ impl Clock {
             unix_ms: u64::try_from(now.mono_ms as i64 + known_ms).unwrap_or_default(),
             ..now
         }
+    }
+}
+
+/// The tape of what everybody did, and that of what some did in excess.
+struct EventTapes<'a> {
+    private: &'a PrivateTopics,
+    fairness: &'a mut Fairness,
+    events: &'a mut Tape,
+    excess: &'a mut Tape,
+}
+
+impl EventTapes<'_> {
+    /// Writes to the one that has room for this client.
+    fn append(
+        &mut self,
+        now: Now,
+        client_hash: u64,
+        outcome: Outcome,
+        facts: &Facts<'_>,
+        known: Known,
+    ) {
+        let tape = match self.fairness.admits(client_hash, now) {
+            true => &mut *self.events,
+            false => &mut *self.excess,
+        };
+        tape.append(now, outcome, &self.private.cover(facts), known);
     }
 }
 
@@ -160,6 +187,7 @@ impl Recorder {
         Self {
             bytes_max,
             shard,
+            hashing,
             events: Tape::new(TapeName::Events, shard, events, hashing),
             excess: Tape::new(TapeName::Excess, shard, excess, hashing),
             ledger: Tape::new(TapeName::Ledger, shard, ledger, hashing),
@@ -331,17 +359,23 @@ impl Recorder {
             return;
         }
         let now = self.clock.of(now);
-        let facts = &without_trace(&self.private.cover(facts));
-        let tape = match self.fairness.admits(client_hash, now) {
-            true => &mut self.events,
-            false => &mut self.excess,
-        };
-        tape.append(now, outcome, facts, Known::once(now));
+        let facts = &without_trace(facts);
+        self.tapes()
+            .append(now, client_hash, outcome, facts, Known::once(now));
+    }
+
+    fn tapes(&mut self) -> EventTapes<'_> {
+        EventTapes {
+            private: &self.private,
+            fairness: &mut self.fairness,
+            events: &mut self.events,
+            excess: &mut self.excess,
+        }
     }
 
     /// The same for a fault that may come again and again: the first of them is written, the others
-    /// are counted, and what was counted is written at last. A denial by
-    /// another rule is another fault.
+    /// are counted, and what was counted is written at last. A denial by another rule is another fault.
+    /// What happens to nobody in particular is told apart by the hash alone.
     pub(crate) fn note_fault(
         &mut self,
         now: Now,
@@ -358,22 +392,21 @@ impl Recorder {
         if self.bytes_max == 0 {
             return;
         }
-        let at = self.clock.of(now);
-        let Self {
-            repeats,
-            events,
-            private,
-            ..
-        } = self;
-        let covered = &without_trace(&private.cover(facts));
-        let fault = fault_of(outcome, client_hash, topic_hash);
-        let detail = tells_by_whom(outcome).then_some(covered.detail);
-        if repeats.count(fault, detail, at) {
+        let now = self.clock.of(now);
+        let covered = &without_trace(&self.private.cover(facts));
+        let is_by_somebody = tells_by_whom(outcome) && !covered.client.is_empty();
+        let detail = is_by_somebody.then_some(covered.detail);
+        let by = detail.map_or(0, |detail| hash_of(&self.hashing, detail));
+        let fault = fault_of(outcome, client_hash, topic_hash).wrapping_add(by);
+        if self.repeats.count(fault, detail, now) {
             return;
         }
-        if let Some(before) = repeats.begin(fault, outcome, covered, at) {
-            before.tell(|outcome, facts, known| {
-                events.append(at, outcome, &private.cover(facts), known);
+        let begun = self
+            .repeats
+            .begin((fault, client_hash), outcome, covered, now);
+        if let Some(before) = begun {
+            before.tell(|client_hash, outcome, facts, known| {
+                self.tapes().append(now, client_hash, outcome, facts, known);
             });
         }
         self.note_event(now, outcome, client_hash, facts);
@@ -408,12 +441,20 @@ impl Recorder {
         }
         let Self {
             repeats,
-            events,
             private,
+            fairness,
+            events,
+            excess,
             ..
         } = self;
-        repeats.tell_all(|outcome, facts, known| {
-            events.append(now, outcome, &private.cover(facts), known);
+        let mut tapes = EventTapes {
+            private,
+            fairness,
+            events,
+            excess,
+        };
+        repeats.tell_all(|client_hash, outcome, facts, known| {
+            tapes.append(now, client_hash, outcome, facts, known);
         });
         let is_off = self.off_ms.map(|since_ms| (since_ms, now.unix_ms));
         let mut chunks = Vec::new();
@@ -481,14 +522,11 @@ fn is_refused_publish(outcome: Outcome) -> bool {
     outcome.effectively() == Effectively::Denied && outcome.name().starts_with("publish.")
 }
 
-/// Whether the detail of a fault names who denied it, or for whom: one of few.
+/// Whether the detail of a fault names who denied it: one of few.
 fn tells_by_whom(outcome: Outcome) -> bool {
     matches!(
         outcome,
-        Outcome::PublishDeniedAcl
-            | Outcome::SubscribeDeniedAcl
-            | Outcome::DeliverDeniedRead
-            | Outcome::DeliverNoSharedMember
+        Outcome::PublishDeniedAcl | Outcome::SubscribeDeniedAcl | Outcome::DeliverDeniedRead
     )
 }
 

@@ -2,6 +2,8 @@
 
 mod bed;
 
+use std::sync::Arc;
+
 use bed::exchange::{
     Arrived, QOS_0, QOS_1, QOS_2, SHARDS, id, keeping, options, properties, rule, with_reason,
 };
@@ -10,6 +12,7 @@ use columba_broker::access::{AccessRules, Action, Actions, ClientMatch, Who};
 use columba_broker::event::{Command, ReportEvent};
 use columba_broker::limits::{Anonymous, Limits, ShareStrategy};
 use columba_broker::outcome::Outcome;
+use columba_broker::recorder::{Chunk, Line, TapeName};
 use columba_codec::packet::Acknowledgement;
 use columba_codec::{Packet, Properties, PropertyId, QoS, ReasonCode, Value};
 
@@ -558,5 +561,41 @@ fn a_copy_that_no_member_may_receive_is_dropped_once_and_told() {
             assert_eq!(told.count(), 2);
             bed.check_books();
         }
+    }
+}
+
+#[test]
+fn copies_that_no_member_of_two_groups_may_receive_are_written_once_for_each_and_counted() {
+    for shards in SHARDS {
+        let denied = ["one".to_owned(), "two".to_owned()];
+        let mut bed = bed_denying(shards, ShareStrategy::RoundRobin, &denied);
+        for member in &denied {
+            let client = bed.connect(V5, member);
+            bed.subscribe(client, &format!("$share/{member}/t"), QOS_1);
+        }
+        let publisher = bed.connect(V5, "publisher");
+        for _ in 0..50 {
+            bed.publish(publisher, "t", b"x", QOS_0);
+        }
+        assert_eq!(bed.outcome(Outcome::DeliverDeniedRead), 100);
+        let mut events: Vec<(String, u64)> = Vec::new();
+        for recording in bed.recordings() {
+            let events_only = |chunk: &&Arc<Chunk>| chunk.tape() == TapeName::Events;
+            for chunk in recording.chunks.iter().filter(events_only) {
+                for line in chunk.entries() {
+                    match line.expect("a line") {
+                        Line::Entry(entry) if entry.outcome == Outcome::DeliverDeniedRead => {
+                            events.push((entry.facts.detail.to_owned(), entry.times));
+                        }
+                        Line::Entry(_) | Line::Gap { .. } => {}
+                    }
+                }
+            }
+        }
+        events.sort();
+        let said =
+            |group: &str| format!("$share/{group}/t has no member that may receive it (1 asked)");
+        let expected = ["one", "two"].map(|group| [1, 49].map(|times| (said(group), times)));
+        assert_eq!(events, expected.concat(), "{shards} shards");
     }
 }

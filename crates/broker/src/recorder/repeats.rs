@@ -41,6 +41,8 @@ pub(super) struct Repeats {
 #[derive(Debug)]
 pub(super) struct Repeat {
     fault: u64,
+    /// Of the client that it is told of.
+    client_hash: u64,
     outcome: Outcome,
     facts: OwnedFacts,
     /// Since the last line about it.
@@ -51,15 +53,15 @@ pub(super) struct Repeat {
 }
 
 impl Repeat {
-    /// Hands out what was counted and not written.
-    pub(super) fn tell(&self, mut write: impl FnMut(Outcome, &Facts<'_>, Known)) {
+    /// Hands out what was counted and not written, with the hash of its client.
+    pub(super) fn tell(&self, mut write: impl FnMut(u64, Outcome, &Facts<'_>, Known)) {
         if self.times > 0 {
             let known = Known {
                 times: self.times,
                 first_ms: self.first_ms,
                 last_ms: self.last_ms,
             };
-            write(self.outcome, &self.facts.borrow(), known);
+            write(self.client_hash, self.outcome, &self.facts.borrow(), known);
         }
     }
 }
@@ -91,7 +93,7 @@ impl Repeats {
     /// Counts a fault from now on, which has just been written; gives back the one whose place it takes.
     pub(super) fn begin(
         &mut self,
-        fault: u64,
+        (fault, client_hash): (u64, u64),
         outcome: Outcome,
         facts: &Facts<'_>,
         now: Now,
@@ -106,6 +108,7 @@ impl Repeats {
         }
         slot.replace(Box::new(Repeat {
             fault,
+            client_hash,
             outcome,
             facts,
             times: 0,
@@ -116,7 +119,7 @@ impl Repeats {
     }
 
     /// Hands out all that was counted and not written.
-    pub(super) fn tell_all(&mut self, mut write: impl FnMut(Outcome, &Facts<'_>, Known)) {
+    pub(super) fn tell_all(&mut self, mut write: impl FnMut(u64, Outcome, &Facts<'_>, Known)) {
         for repeat in self.slots.iter_mut().flatten() {
             repeat.tell(&mut write);
             repeat.times = 0;

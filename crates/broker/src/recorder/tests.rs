@@ -150,7 +150,7 @@ fn memory_stays_within_the_bound_and_what_was_overwritten_is_counted() {
 }
 
 fn hash_of_text(text: &str) -> u64 {
-    crate::hash::hash_of(&HASHING, text)
+    hash_of(&HASHING, text)
 }
 
 /// Cause 1: two clients with one id that throw each other out, for hours.
@@ -176,6 +176,63 @@ fn a_client_that_flaps_pushes_out_nobody_elses_history() {
     assert!(events.len() < 2 + 32 + 21, "{}", events.len());
     let excess = told(&recorder.recording(now), TapeName::Excess);
     assert!(excess.len() > 100 && excess.iter().all(|entry| entry.2 == "flapping"));
+}
+
+#[test]
+fn faults_on_many_topics_in_turn_push_out_nobody_elses_history() {
+    let mut recorder = recorder(1 << 20);
+    let fault = |recorder: &mut Recorder, now, client: &str, topic: &str| {
+        let facts = Facts {
+            client,
+            topic,
+            ..Facts::default()
+        };
+        let (client, topic) = (hash_of_text(client), hash_of_text(topic));
+        recorder.note_fault(now, Outcome::DeliverQueueFull, client, topic, &facts);
+    };
+    fault(&mut recorder, at(1), "quiet", "q");
+    let topics: Vec<String> = (0..256).map(|n| format!("t/{n}")).collect();
+    for turn in 0..400 {
+        for topic in &topics {
+            // The second is counted, and told when another topic takes its place.
+            fault(&mut recorder, at(2 + turn * 100), "busy", topic);
+            fault(&mut recorder, at(2 + turn * 100), "busy", topic);
+        }
+        // As the thread that writes the tapes to the disk does.
+        recorder.recording(at(3 + turn * 100));
+    }
+    let now = at(40_100);
+    let events = told(&recorder.recording(now), TapeName::Events);
+    assert_eq!(events[0].2, "quiet");
+    // Its burst, and one each ten seconds.
+    assert!(events.len() <= 1 + 32 + 5, "{}", events.len());
+    let excess = told(&recorder.recording(now), TapeName::Excess);
+    assert!(excess.len() > 100 && excess.iter().all(|entry| entry.2 == "busy"));
+}
+
+#[test]
+fn denials_by_two_rules_in_turn_are_counted_each() {
+    let mut recorder = recorder(1 << 20);
+    for ms in 0..1000 {
+        let facts = Facts {
+            client: "c",
+            topic: "t",
+            detail: ["acl.toml:1", "acl.toml:2"][ms as usize % 2],
+            ..Facts::default()
+        };
+        recorder.note_fault(at(ms), Outcome::PublishDeniedAcl, 1, 2, &facts);
+    }
+    let recording = recorder.recording(at(1000));
+    let lines = recording.chunks.iter().flat_map(|chunk| chunk.entries());
+    let mut lines: Vec<_> = lines
+        .map(|line| match line.unwrap() {
+            Line::Entry(entry) => (entry.facts.detail.to_owned(), entry.times),
+            Line::Gap { .. } => panic!(),
+        })
+        .collect();
+    lines.sort();
+    let expected = [1, 2].map(|line| [1, 499].map(|times| (format!("acl.toml:{line}"), times)));
+    assert_eq!(lines, expected.concat());
 }
 
 #[test]

@@ -217,23 +217,42 @@ impl Shard {
         }
         self.answer_nothing(exchange);
         self.stats.copies += 1;
-        if refused.is_empty() {
+        self.lose_shared(group, message, refused.len());
+    }
+
+    /// No member is left that may have a message; so many were asked.
+    fn lose_shared(&mut self, group: &GroupRef, message: &Message, asked: usize) {
+        let outcome = match asked {
             // The last member left while the message was on its way.
-            let outcome = Outcome::DeliverNoSharedMember;
-            let detail = format!("$share/{}/{} has no member", group.name, group.filter);
-            self.note_lost(NOBODY, Subject::from(message), outcome, &detail);
-            return self.stats.count(outcome);
-        }
-        let outcome = Outcome::DeliverDeniedRead;
+            0 => Outcome::DeliverNoSharedMember,
+            _ => Outcome::DeliverDeniedRead,
+        };
         self.stats.count(outcome);
-        let (name, filter, count) = (&group.name, &group.filter, refused.len());
-        let detail =
-            format!("$share/{name}/{filter} has no member that may receive it ({count} asked)");
-        self.note_lost(NOBODY, Subject::from(message), outcome, &detail);
-        if self.may_report() {
+        let may_report = asked > 0 && self.may_report();
+        // A group has an allowance of its own, as a client has.
+        let nobody = ("", hash_of(&self.hashing, &(&group.name, &group.filter)));
+        let subject = Subject::from(message);
+        let is_counted = self.count_lost_by(nobody.1, subject.topic, outcome);
+        if is_counted && !may_report && !subject.is_followed() {
+            return;
+        }
+        let (name, filter) = (&group.name, &group.filter);
+        let detail = match asked {
+            0 => format!("$share/{name}/{filter} has no member"),
+            _ => {
+                format!("$share/{name}/{filter} has no member that may receive it ({asked} asked)")
+            }
+        };
+        if is_counted {
+            self.note_copy_of_nobody(subject, outcome, &detail);
+        } else {
+            self.note_lost(nobody, subject, outcome, &detail);
+        }
+        if may_report {
+            let topic = message.topic().to_owned();
             let event = ReportEvent::Withheld {
                 outcome,
-                topic: message.topic().to_owned(),
+                topic,
                 detail,
             };
             self.report(None, None, event);
