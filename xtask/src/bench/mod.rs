@@ -36,12 +36,15 @@ pub(crate) struct Options {
     is_clean: bool,
     /// Whether `docs/benchmarks.md` is written.
     writes: bool,
+    /// Whether the broker is compared with itself without the flight recorder, and not with others.
+    is_of_recorder: bool,
 }
 
 /// How the command is used.
 pub(crate) const USAGE: &str = "\
 cargo xtask bench [--rounds 3] [--secs 2] [--brokers a,b] [--only text,text] [--no-build | --clean]
-                  [--write]                    brokers side by side; --write: docs/benchmarks.md";
+                  [--write | --recorder]       brokers side by side; --write: docs/benchmarks.md;
+                                               --recorder: with the flight recorder off and on";
 
 impl Options {
     /// Reads the command line.
@@ -54,6 +57,7 @@ impl Options {
             builds: true,
             is_clean: false,
             writes: false,
+            is_of_recorder: false,
         };
         let list = |text: &str| text.split(',').map(str::to_owned).collect();
         let mut words = words.iter().copied();
@@ -67,10 +71,15 @@ impl Options {
                 "--no-build" => options.builds = false,
                 "--clean" => options.is_clean = true,
                 "--write" => options.writes = true,
+                "--recorder" => options.is_of_recorder = true,
                 _ => bail!("no such option: {word}\n{USAGE}"),
             }
         }
         ensure!(options.rounds > 0, "--rounds must be at least 1");
+        ensure!(
+            !(options.writes && options.is_of_recorder),
+            "docs/benchmarks.md is of brokers side by side: --write goes without --recorder"
+        );
         Ok(options)
     }
 
@@ -121,8 +130,13 @@ pub(crate) fn run(root: &Path, options: &Options) -> anyhow::Result<bool> {
     let is_wanted = |wanted: &[String], name: &str| {
         wanted.is_empty() || wanted.iter().any(|w| name.contains(w))
     };
-    let kinds = peer::KINDS
-        .into_iter()
+    let kinds: &[peer::Kind] = match options.is_of_recorder {
+        true => &peer::RECORDER_KINDS,
+        false => &peer::KINDS,
+    };
+    let kinds = kinds
+        .iter()
+        .copied()
         .filter(|kind| is_wanted(&options.brokers, kind.name()));
     let mut peers = Vec::new();
     let mut missing = Vec::new();

@@ -21,7 +21,11 @@ pub(super) struct Peer {
 /// Which broker.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    Columba { shards: u16 },
+    Columba {
+        shards: u16,
+    },
+    /// One shard, without the flight recorder.
+    Unrecorded,
     Mosquitto,
     Rumqttd,
     Rmqttd,
@@ -47,12 +51,16 @@ pub(super) const KINDS: [Kind; 6] = [
     Kind::Nats,
 ];
 
+/// What `--recorder` compares.
+pub(super) const RECORDER_KINDS: [Kind; 2] = [Kind::Unrecorded, Kind::Columba { shards: 1 }];
+
 impl Kind {
     /// Its name in tables.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Columba { shards: 1 } => "columba",
             Self::Columba { .. } => "columba, 2 shards",
+            Self::Unrecorded => "columba, recorder off",
             Self::Mosquitto => "mosquitto",
             Self::Rumqttd => "rumqttd",
             Self::Rmqttd => "rmqttd",
@@ -63,7 +71,7 @@ impl Kind {
     /// How to get it.
     pub(super) const fn source(self) -> &'static str {
         match self {
-            Self::Columba { .. } => "cargo build --release",
+            Self::Columba { .. } | Self::Unrecorded => "cargo build --release",
             Self::Mosquitto => "apt-get install mosquitto",
             Self::Rumqttd => "cargo install rumqttd",
             Self::Rmqttd => "cargo install rmqttd --locked (needs protobuf-compiler)",
@@ -75,7 +83,7 @@ impl Kind {
     /// it is set, in the directory that `COLUMBA_BENCH_PEERS` names.
     pub(super) fn find(self, columba: &Path) -> Option<Peer> {
         let name = match self {
-            Self::Columba { .. } => {
+            Self::Columba { .. } | Self::Unrecorded => {
                 let program = columba.to_owned();
                 return Some(Peer {
                     kind: self,
@@ -123,7 +131,9 @@ impl Peer {
         let mut command = Command::new(&self.program);
         command.current_dir(dir);
         match self.kind {
-            Kind::Columba { .. } => command.arg("run").arg("--config").arg(&config),
+            Kind::Columba { .. } | Kind::Unrecorded => {
+                command.arg("run").arg("--config").arg(&config)
+            }
             Kind::Mosquitto => command.arg("-c").arg(&config),
             Kind::Rumqttd => command.arg("-q").arg("-c").arg(&config),
             Kind::Rmqttd => {
@@ -152,14 +162,8 @@ impl Peer {
     fn configuration(&self, dir: &Path, [port, other]: [u16; 2]) -> String {
         let dir = dir.display();
         match self.kind {
-            Kind::Columba { shards } => format!(
-                "[broker]\nshards = {shards}\ndata_dir = \"data\"\n\n\
-                 [store]\ndurability = \"memory\"\n\n\
-                 [[listener]]\nname = \"tcp\"\nkind = \"tcp\"\nbind = \"127.0.0.1:{port}\"\n\n\
-                 [limits]\ninflight_max = 65535\nqueue_messages_max = 1000000\n\
-                 queue_bytes_max = \"1GiB\"\ninflight_bytes_max = \"1GiB\"\n\
-                 output_bytes_max = \"64MiB\"\n"
-            ),
+            Kind::Columba { shards } => columba(shards, port),
+            Kind::Unrecorded => columba(1, port) + "recorder_bytes_max = \"0B\"\n",
             Kind::Mosquitto => format!(
                 "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n\
                  log_type error\nconnection_messages false\nset_tcp_nodelay true\n\
@@ -200,6 +204,18 @@ impl Peer {
             ),
         }
     }
+}
+
+/// Our own configuration; `[limits]` comes last.
+fn columba(shards: u16, port: u16) -> String {
+    format!(
+        "[broker]\nshards = {shards}\ndata_dir = \"data\"\n\n\
+         [store]\ndurability = \"memory\"\n\n\
+         [[listener]]\nname = \"tcp\"\nkind = \"tcp\"\nbind = \"127.0.0.1:{port}\"\n\n\
+         [limits]\ninflight_max = 65535\nqueue_messages_max = 1000000\n\
+         queue_bytes_max = \"1GiB\"\ninflight_bytes_max = \"1GiB\"\n\
+         output_bytes_max = \"64MiB\"\n"
+    )
 }
 
 /// Two ports that are free now.

@@ -28,8 +28,10 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<bool> {
         .iter()
         .map(|count| callgrind::run(root, &program, &["scale", count]))
         .collect::<Result<_, _>>()?;
+    let recorder = callgrind::run(root, &program, &["recorder"])?;
     let path = root.join("docs/instructions.md");
-    fs::write(&path, page::write(&measurements, &scaled, &memory))?;
+    let page = page::write(&measurements, &recorder, &scaled, &memory);
+    fs::write(&path, page)?;
     println!("{}", path.display());
     Ok(true)
 }

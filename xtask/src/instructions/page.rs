@@ -8,6 +8,7 @@ use super::memory::Memory;
 /// Writes the page.
 pub(super) fn write(
     measurements: &[Measurement],
+    recorder: &[Measurement],
     scaled: &[Vec<Measurement>],
     memory: &[Memory],
 ) -> String {
@@ -20,6 +21,8 @@ pub(super) fn write(
         }
         page.push_str(&row(measurement));
     }
+    page.push_str(RECORDER);
+    page.push_str(&off_and_on(recorder));
     page.push_str(SCALE);
     page.push_str(&scale(scaled));
     page.push_str(MEMORY);
@@ -55,6 +58,25 @@ fn row(measurement: &Measurement) -> String {
         grouped((profile.instructions as f64 / *count as f64).round() as u64),
         owners.join(", ")
     )
+}
+
+/// One row a workload: the first half of the measurements is without the recorder, the second with it.
+fn off_and_on(measurements: &[Measurement]) -> String {
+    let mut text = String::new();
+    let (off, on) = measurements.split_at(measurements.len() / 2);
+    for (off, on) in off.iter().zip(on) {
+        let each = |of: &Measurement| of.profile.instructions as f64 / of.count as f64;
+        let (without, with) = (each(off), each(on));
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {:+.1} % |",
+            off.name,
+            grouped(without.round() as u64),
+            grouped(with.round() as u64),
+            (with / without - 1.0) * 100.0
+        );
+    }
+    text
 }
 
 /// One row a workload, one column a size of the table.
@@ -123,6 +145,18 @@ copy. An allocation is a call of malloc, calloc or realloc; the last column says
 are. Counting one takes a few instructions, which are in the figures, and valgrind counts each byte
 of a `rep movsb`, by which the C library copies more than 2 KiB, as an instruction. In the first
 table everything is warm: tables and buffers have the size that they keep.
+";
+
+const RECORDER: &str = "
+## The flight recorder
+
+The same messages of 64 bytes, 3.1.1, with the recorder off and on, while time passes: at 200,000 of them a
+second, where its ledger takes a share of each second and counts the rest, and at 500 a second, where
+it has every one of them with each of its copies. A whole broker spends several times as much on
+sockets, above all where each message is a read of its own: `cargo xtask bench --recorder` measures that.
+
+| workload | off | on | |
+|---|---:|---:|---:|
 ";
 
 const SCALE: &str = "
