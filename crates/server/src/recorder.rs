@@ -62,19 +62,36 @@ impl Past {
 
 /// All files; and whether there were some before them.
 fn read(dir: &Path) -> io::Result<(Reading, bool)> {
+    read_while(dir, || ())
+}
+
+/// The same while something happens, in a test: after what is open was read and before the rest.
+fn read_while(dir: &Path, happens: impl FnOnce()) -> io::Result<(Reading, bool)> {
+    // What is open is read first: what is put away meanwhile is then met twice, and does not slip through
+    // between the two.
+    let open = read_if_there(&dir.join(OPEN))?;
+    happens();
     let mut reading = Reading::default();
     let numbers = numbers(dir)?;
-    let paths = numbers.iter().map(|number| path_of(dir, *number));
-    // Memory may have pushed out what was open when it was written last.
-    for path in paths.chain([dir.join(OPEN)]) {
-        match fs::read(path) {
-            Ok(bytes) => reading.take(&bytes),
-            // It has just been removed to make room, or nothing is open yet.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+    let mut is_cut = numbers.first().is_some_and(|first| *first > 0);
+    for number in numbers {
+        match read_if_there(&path_of(dir, number))? {
+            Some(bytes) => reading.take(&bytes),
+            // It has just been removed to make room.
+            None => is_cut = true,
         }
     }
-    Ok((reading, numbers.first().is_some_and(|first| *first > 0)))
+    // Memory may have pushed out what was open when it was written last.
+    reading.take(&open.unwrap_or_default());
+    Ok((reading, is_cut))
+}
+
+fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// What is in memory goes on where the files end.

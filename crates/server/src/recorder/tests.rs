@@ -2,7 +2,7 @@
 
 use columba_broker::recorder::{Chunk, Line, TapeName};
 
-use super::frame::{CHUNK, END, START, frame};
+use super::frame::{CHUNK, END, FILES_MAX, START, frame};
 use super::*;
 
 const SHARD: u16 = 1;
@@ -204,14 +204,46 @@ fn a_full_disk_loses_nothing_that_memory_still_has() {
     assert_eq!(failed.unwrap_err().kind(), io::ErrorKind::StorageFull);
     // It is asked for again, and again while nothing can be written.
     assert_eq!(seen(&writer), 0);
-    // There is room again: it goes on in another file, since the last one may end in half a frame.
+    // There is room again: it goes on behind the last whole frame.
     writer.write(&[recording(&[&first, &second])]).unwrap();
     assert_eq!(seen(&writer), 20);
-    assert_eq!(numbers(dir.path()).unwrap(), [0, 1]);
+    assert_eq!(numbers(dir.path()).unwrap(), [0]);
     writer.end().unwrap();
     let later = all_after_end(dir.path());
     assert_eq!(sequences(&later), (0..20).collect::<Vec<_>>());
     assert_eq!((later.holes.len(), later.overwritten), (0, 0));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_disk_that_stays_full_costs_none_of_what_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = writer(dir.path());
+    let (first, second) = (events(0, 2_000, 10), events(10, 3_000, 10));
+    let third = events(20, 4_000, 10);
+    writer.write(&[recording(&[&first, &second])]).unwrap();
+    let before = fs::read(path_of(dir.path(), 0)).unwrap();
+    for _ in 0..FILES_MAX + 1 {
+        writer.fill_disk();
+        assert!(writer.write(&[recording(&[&second, &third])]).is_err());
+    }
+    assert_eq!(numbers(dir.path()).unwrap(), [0]);
+    assert_eq!(fs::read(path_of(dir.path(), 0)).unwrap(), before);
+}
+
+#[test]
+fn what_is_put_away_while_it_is_read_is_no_hole() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = writer(dir.path());
+    let (first, second) = (events(0, 2_000, 10), events(10, 3_000, 5));
+    writer.write(&[recording(&[&first])]).unwrap();
+    let read = read_while(dir.path(), || {
+        writer.write(&[recording(&[&first, &second])]).unwrap();
+    });
+    let (reading, is_cut) = read.unwrap();
+    let all = joined(reading, is_cut, vec![recording(&[&second])]);
+    assert_eq!(sequences(&all[0]), (0..15).collect::<Vec<_>>());
+    assert_eq!((all[0].holes.len(), all[0].overwritten), (0, 0));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -67,11 +67,22 @@ impl Writer {
             self.bytes = 0;
         }
         let frame = frame(kind, body);
-        // Behind a frame that is cut nothing would be found: after a failure the next begins a file.
-        let before = std::mem::replace(&mut self.bytes, u64::MAX);
-        self.file.write_all(&frame)?;
-        self.bytes = before + frame.len() as u64;
+        if let Err(error) = self.file.write_all(&frame) {
+            // Behind a frame that is cut nothing would be found. A file that cannot be mended is left as it
+            // is, and the next frame begins another one.
+            self.bytes = self.cut_off().map_or(u64::MAX, |()| self.bytes);
+            return Err(error);
+        }
+        self.bytes += frame.len() as u64;
         Ok(())
+    }
+
+    /// Takes what was written in part off the end of the file.
+    fn cut_off(&mut self) -> io::Result<()> {
+        let path = path_of(&self.dir, self.number);
+        self.file = fs::OpenOptions::new().write(true).open(path)?;
+        self.file.set_len(self.bytes)?;
+        self.file.seek(SeekFrom::Start(self.bytes)).map(drop)
     }
 
     /// What of a shard's tapes is written.
@@ -138,8 +149,11 @@ impl Writer {
 
 #[cfg(test)]
 impl Writer {
-    /// From now on the disk is full, until the next file is begun.
+    /// The disk has room for a few bytes of the next frame and no more.
     pub(super) fn fill_disk(&mut self) {
+        let path = path_of(&self.dir, self.number);
+        let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
+        file.write_all(&[CHUNK, 0, 0, 1, 0]).unwrap();
         let full = fs::OpenOptions::new().write(true).open("/dev/full");
         self.file = full.unwrap();
     }
