@@ -376,10 +376,8 @@ impl<'q> Gathered<'q> {
     fn read_reach(&mut self, recording: &Recording) {
         let mut tapes = [const { None }; 3];
         for chunk in &recording.chunks {
-            let entries = chunk
-                .entries()
-                .filter(|line| matches!(line, Ok(Line::Entry(_))));
-            let next = chunk.sequence() + entries.count() as u64;
+            // Entries count whose outcomes only another version knows.
+            let next = chunk.end();
             let Some(tape) = tapes.get_mut(chunk.tape() as usize) else {
                 continue;
             };
