@@ -49,6 +49,8 @@ pub struct Config {
     pub base: PathBuf,
     /// What all of it was made from.
     pub settings: Settings,
+    /// The text of the file, as it was read.
+    pub text: String,
 }
 
 /// What a file of access rules is written in.
@@ -269,6 +271,7 @@ impl Config {
             },
             base: base.to_owned(),
             settings,
+            text: text.to_owned(),
         };
         faults.sort_by_key(|fault| settings::line_of(&fault.place));
         (config, faults)

@@ -15,7 +15,7 @@ use super::app::App;
 use super::caller::{Admin, May, Read};
 use super::condition::{Condition, DryRun, tag_of};
 use super::extract::{Body, Params, PathOf};
-use super::files::{edit_checked, read as read_file};
+use super::files::edit_checked;
 use super::problem::{FaultView, Problem};
 use super::rules::tagged;
 use crate::config::edit::{KeyFault, with_value};
@@ -56,7 +56,8 @@ struct KeyView {
 struct ConfigView {
     /// In the order of the manual.
     data: Vec<KeyView>,
-    /// Changes with the text of the file: for `If-Match`.
+    /// Changes with the text of the file that the values were read from: for `If-Match`, which then does not
+    /// hold if the file has been changed since and is not read again yet, or is at fault.
     etag: String,
 }
 
@@ -103,7 +104,7 @@ async fn read(_: May<Read>, State(app): State<App>) -> Result<Response, Problem>
     };
     let keys = config.settings.effective().into_iter();
     let keys = keys.filter(|key| flags.is_in_force(&key.path));
-    let etag = tag_of(&read_file(app.running.config_file())?);
+    let etag = tag_of(&config.text);
     let view = Json(ConfigView {
         data: keys.map(view).collect(),
         etag: etag.clone(),

@@ -324,6 +324,23 @@ fn a_key_of_the_configuration_is_changed_in_its_file_and_counts_at_once() {
     let line = after.lines().count();
     assert_eq!(key(name)["source"], format!("etc/columba.toml:{line}"));
     assert_eq!(set(name, &tag, "3MiB").status, 412);
+    // A file that somebody changes by hand, and that is not read again yet, is not the one whose values are
+    // told here.
+    let tag = bed.request("GET", "/api/v1/config", None);
+    let tag = format!("If-Match: {}\r\n", tag.header("etag").unwrap());
+    let path = bed.instance().join("etc/columba.toml");
+    std::fs::write(&path, format!("{after}# By hand.\n")).unwrap();
+    let read = bed.request("GET", "/api/v1/config", None);
+    assert_eq!(
+        format!("If-Match: {}\r\n", read.header("etag").unwrap()),
+        tag
+    );
+    assert_eq!(set(name, &tag, "3MiB").status, 412);
+    let reload = "/api/v1/config/reload";
+    assert_eq!(bed.request("POST", reload, None).status, 204);
+    let read = bed.request("GET", "/api/v1/config", None);
+    let tag = format!("If-Match: {}\r\n", read.header("etag").unwrap());
+    assert_eq!(set(name, &tag, "3MiB").status, 200);
     let wrong = set(name, "", "many");
     assert_eq!((wrong.status, wrong.code().as_str()), (422, "refused"));
     assert_eq!(set("limits.nothing", "", "1").status, 404);
