@@ -17,8 +17,8 @@ use crate::session::alias::Aliases;
 ///       +--- refused, timeout -----+-------------------------------+
 /// ```
 /// A client without credentials goes from `AwaitConnect` to `Open` at once. One that has left a
-/// lasting session behind is in `Authenticating`, with its input held, until the disk knows. In
-/// `Closing` nothing is read any more; output is still sent.
+/// lasting session behind is in `Authenticating`, with its input held, until the disk knows; one that
+/// waits to take over is there too. In `Closing` nothing is read any more; output is still sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     AwaitConnect,
@@ -41,8 +41,8 @@ pub(crate) struct Answers {
 /// What a connection waits for.
 #[derive(Debug)]
 pub(crate) enum Waiting {
-    /// The verdict on its credentials, or the end of its session before: the client id, and whether
-    /// the server made it up.
+    /// The verdict on its credentials, its turn to take over, or the end of its session before: the
+    /// client id, and whether the server made it up.
     Login(Arc<str>, bool),
     /// The store.
     Answers(Answers),
@@ -83,6 +83,7 @@ pub(crate) struct Connection {
     pub(crate) packet_bytes_max_out: u32,
     /// Keep alive in force, in seconds; 0 for none.
     pub(crate) keep_alive_secs: u16,
+    /// When bytes came last; before it is open, when its time to become that began.
     pub(crate) last_received_ms: u64,
     /// Bytes that the driver has taken for the socket, from the first on.
     pub(crate) sent_bytes: u64,

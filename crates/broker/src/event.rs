@@ -376,6 +376,13 @@ pub enum ReportEvent {
         /// In words, with the facts.
         detail: String,
     },
+    /// A connection waits before it is established.
+    Delayed {
+        /// Why.
+        outcome: Outcome,
+        /// In words, with the facts.
+        detail: String,
+    },
     /// An established connection ended.
     Disconnected {
         /// Why.

@@ -41,6 +41,10 @@ pub enum ShareStrategy {
 pub struct Limits {
     /// Milliseconds that a new connection has to send its CONNECT.
     pub connect_timeout_ms: u64,
+    /// Milliseconds that a connection stays at most before another one with the same client id takes it
+    /// over, if that has happened again and again: the newcomer waits. 0 for no wait; above a minute is
+    /// a minute.
+    pub takeover_delay_ms_max: u64,
     /// Highest keep alive in seconds; a client that asks for more, or for none, is told this one
     /// (MQTT 5) or held to its own (MQTT 3). 0 for no limit.
     pub keep_alive_secs_max: u16,
@@ -125,6 +129,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connect_timeout_ms: 10_000,
+            takeover_delay_ms_max: 5_000,
             keep_alive_secs_max: 0,
             session_expiry_v3_secs: 7 * 24 * 3600,
             session_expiry_secs_max: u32::MAX,

@@ -178,6 +178,8 @@ outcomes! {
     ConnectTimeout = "connect.timeout", Denied;
     /// The session that the client leaves behind is not gone from the disk yet; CONNACK waits.
     ConnectStoreWait = "connect.store_wait", Delayed;
+    /// The client id has changed hands too often lately: CONNACK waits, and whoever is connected stays.
+    ConnectTakeoverWait = "connect.takeover_wait", Delayed;
     /// Waited, and the client came on another connection.
     ConnectTakenOver = "connect.taken_over", Denied;
     /// Sessions or connections are at their limit.
@@ -235,7 +237,8 @@ outcomes! {
     SessionEndedByAdmin = "session.ended_by_admin", Ended;
 }
 
-/// The verdicts that outcomes lead to by themselves, by their codes: whatever was denied or lost.
+/// The verdicts that outcomes lead to by themselves, by their codes: whatever was denied or lost, and
+/// what is about to be.
 const VERDICTS: &[(Outcome, &str)] = &[
     (Outcome::PublishBadTopic, "P06"),
     (Outcome::PublishAliasInvalid, "P06"),
@@ -252,6 +255,7 @@ const VERDICTS: &[(Outcome, &str)] = &[
     (Outcome::DeliverQos0Offline, "S02"),
     (Outcome::DeliverSessionEnded, "S03"),
     (Outcome::DisconnectTakenOver, "S04"),
+    (Outcome::ConnectTakeoverWait, "S04"),
     (Outcome::SubscribeDeniedAcl, "S05"),
     (Outcome::SubscribeBadFilter, "S05"),
     (Outcome::SubscribeQuota, "S05"),

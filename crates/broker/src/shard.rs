@@ -27,6 +27,7 @@ mod refuse;
 mod report;
 mod restore;
 mod retain;
+mod rivals;
 mod save;
 mod scan;
 mod share;
@@ -69,6 +70,7 @@ use handing::Handings;
 use keep::Keeping;
 use leaving::Leaving;
 use report::ReportBudget;
+use rivals::Rivals;
 use scan::Scan;
 use subscribe::WaitingSubscribe;
 use sys::SysTree;
@@ -149,6 +151,7 @@ pub struct Shard {
     keeping: Keeping,
     exchanges: Exchanges,
     leaving: Leaving,
+    rivals: Rivals,
     fetches: Fetches,
     handings: Handings,
     next_session: u64,
@@ -237,6 +240,7 @@ impl Shard {
             keeping: Keeping::default(),
             exchanges: Exchanges::new(),
             leaving: Leaving::default(),
+            rivals: Rivals::default(),
             fetches: Fetches::new(hashing),
             handings: Handings::new(hashing),
             next_session: 1,
@@ -397,6 +401,9 @@ impl Shard {
                 Timer::Sys => self.on_sys(),
                 Timer::Reports => self.begin_report_second(),
                 Timer::SaveSettled => self.on_save_settled(),
+                Timer::Takeover { index, generation } => {
+                    self.on_takeover_due(ConnectionId { index, generation });
+                }
             }
         }
         self.take_turn();

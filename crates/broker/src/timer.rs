@@ -26,6 +26,8 @@ pub(crate) enum Timer {
     Reports,
     /// The store is told which copies of messages are settled while others are not.
     SaveSettled,
+    /// A connection has waited to take over.
+    Takeover { index: u32, generation: u32 },
 }
 
 /// A heap of deadlines, earliest first; equal ones in the order of [`Timer`].

@@ -277,7 +277,7 @@ fn a_client_that_goes_while_its_messages_wait_leaves_nothing_behind() {
 
 #[test]
 fn a_member_of_many_groups_comes_and_goes_with_a_letter_a_shard() {
-    let mut bed = Bed::new(3);
+    let mut bed = Bed::with(3, |limits| limits.takeover_delay_ms_max = 0);
     let options = keeping(V5, "member").clean(false);
     let mut member = bed.connect_with(&options);
     for number in 0..500 {

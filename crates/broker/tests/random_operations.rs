@@ -214,6 +214,7 @@ fn limits() -> impl Strategy<Value = Limits> {
             retained_bytes_max: 6_000,
             match_cache_max: 8,
             sys_interval_ms: 0,
+            takeover_delay_ms_max: 1,
             ..Limits::default()
         },
     )
@@ -247,6 +248,7 @@ struct Player {
 struct Run {
     bed: Bed,
     players: Vec<Option<Player>>,
+    limits: Limits,
     inflight_max: usize,
     count: usize,
 }
@@ -262,6 +264,7 @@ impl Run {
         Self {
             bed,
             players: NAMES.iter().map(|_| None).collect(),
+            limits: limits.clone(),
             inflight_max: usize::from(limits.inflight_max),
             count: 0,
         }
@@ -335,6 +338,8 @@ impl Run {
         }
         let client = self.bed.open(connecting.version);
         self.bed.send_raw(client, &options.bytes());
+        // Who takes over too often waits.
+        self.bed.advance(1);
         self.players[who] = Some(Player {
             client,
             version: connecting.version,
@@ -483,6 +488,12 @@ impl Run {
 
     /// Everybody comes back and acknowledges: nothing is stuck.
     fn drain(&mut self) {
+        // Nobody waits for those that have not left.
+        let limits = Limits {
+            takeover_delay_ms_max: 0,
+            ..self.limits.clone()
+        };
+        self.bed.command(Command::SetLimits(Arc::new(limits)));
         let clients = NAMES.map(|name| {
             let options = ConnectOptions::new(V5, name)
                 .clean(false)

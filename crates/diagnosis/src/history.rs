@@ -9,6 +9,9 @@ use columba_broker::recorder::{TapeName, flag};
 use crate::evidence::{Event, Evidence};
 use crate::near;
 
+/// Takeovers that are so near to each other are of one quarrel.
+const TAKEOVERS_MS: u64 = 120_000;
+
 /// Evidence, sorted by client and message.
 #[derive(Debug)]
 pub struct History<'e> {
@@ -381,16 +384,26 @@ impl<'e> History<'e> {
                 .any(|event| is_new(event) || ends_session(event.outcome))
     }
 
+    /// The last time that a connection of a client had to wait before it took over.
+    pub fn takeover_wait(&self, client: &str) -> Option<&'e Event> {
+        let question = &self.evidence.question;
+        let mut own = self.of(client).iter().copied();
+        own.rfind(|event| {
+            event.outcome == Outcome::ConnectTakeoverWait
+                && event.unix_ms + TAKEOVERS_MS >= question.from_ms
+                && event.unix_ms <= question.to_ms
+        })
+    }
+
     /// The most takeovers of a client within two minutes, and the addresses that took part.
     pub fn takeovers(&self, client: &str) -> (usize, Vec<String>) {
-        const WITHIN_MS: u64 = 120_000;
         let all: Vec<_> = self
             .of(client)
             .iter()
             .filter(|event| event.outcome == Outcome::DisconnectTakenOver)
             .filter(|event| {
                 let question = &self.evidence.question;
-                event.unix_ms + WITHIN_MS >= question.from_ms && event.unix_ms <= question.to_ms
+                event.unix_ms + TAKEOVERS_MS >= question.from_ms && event.unix_ms <= question.to_ms
             })
             .collect();
         let most = (0..all.len()).map(|start| {
@@ -398,7 +411,7 @@ impl<'e> History<'e> {
             let rest = all.get(start..).unwrap_or_default();
             let near = rest
                 .iter()
-                .take_while(|event| event.unix_ms <= from + WITHIN_MS);
+                .take_while(|event| event.unix_ms <= from + TAKEOVERS_MS);
             near.count()
         });
         let most = most.max().unwrap_or_default();
@@ -411,8 +424,14 @@ impl<'e> History<'e> {
             .copied()
             .chain(connects)
             .filter_map(|event| event.peer)
-            .map(|peer| peer.to_string())
             .collect();
-        (most, peers.into_iter().take(4).collect())
+        // One of each machine first: who they are is what somebody wants to know.
+        let mut machines = BTreeSet::new();
+        let (first, others): (Vec<_>, Vec<_>) = peers
+            .into_iter()
+            .partition(|peer| machines.insert(peer.ip()));
+        let peers = first.into_iter().chain(others);
+        let peers = peers.take(4).map(|peer| peer.to_string());
+        (most, peers.collect())
     }
 }

@@ -11,6 +11,8 @@ use columba_speech::Text;
 
 use crate::code::{Code, Confidence};
 use crate::evidence::Event;
+use crate::history::History;
+use crate::texts::sentences as say;
 
 /// What a rule found.
 #[derive(Clone, Debug)]
@@ -73,6 +75,15 @@ pub fn words(event: &Event) -> String {
     } else {
         event.detail.clone()
     }
+}
+
+/// A finding about a client id that changes hands, and how the broker slows that down.
+pub fn with_slowdown<'e>(history: &History<'e>, client: &str, found: Finding<'e>) -> Finding<'e> {
+    let Some(wait) = history.takeover_wait(client) else {
+        return found;
+    };
+    let text = say::slowed(found.text.clone(), words(wait));
+    Finding { text, ..found }.cite([wait])
 }
 
 /// The address of an event.

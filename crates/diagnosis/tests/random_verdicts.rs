@@ -1,6 +1,8 @@
 //! Random lives of a publisher and subscribers: no verdict contradicts what arrived.
 #![expect(clippy::unwrap_used, reason = "a test that goes wrong stops")]
 
+use std::sync::Arc;
+
 mod asked;
 #[path = "../../broker/tests/bed/mod.rs"]
 mod bed;
@@ -8,6 +10,8 @@ mod bed;
 use bed::exchange::{QOS_0, QOS_1, QOS_2, keeping};
 use bed::{Bed, ConnectOptions, V5, V311};
 use columba_broker::access::Action;
+use columba_broker::event::Command;
+use columba_broker::limits::Limits;
 use columba_codec::QoS;
 use columba_diagnosis::{Code, Fate, diagnose};
 
@@ -66,6 +70,12 @@ impl Life {
             (Action::Subscribe, "secret/#"),
         ];
         let mut bed = Bed::denying(shards, &denied);
+        // Clients take over all the time here, and each wants its CONNACK at once.
+        bed.command(Command::SetLimits(Arc::new(Limits {
+            sys_interval_ms: 0,
+            takeover_delay_ms_max: 0,
+            ..Limits::default()
+        })));
         let publisher = bed.connect(V5, "publisher");
         Self {
             bed,

@@ -117,6 +117,16 @@ fn p03_two_programs_share_the_id_of_the_publisher() {
     asked.is(Code::P03, Confidence::Certain);
     asked.says("esp changed hands 4 times within two minutes");
     assert_eq!(asked.also(), [Code::P05]);
+    // More of them are slowed down, and the verdict says so.
+    for pause_ms in [600, 100, 0] {
+        bed.connect_raw(&ConnectOptions::new(V311, "esp"));
+        bed.pass(pause_ms);
+    }
+    let asked = ask(&mut bed, TOPIC, Some("esp"), None);
+    asked.is(Code::P03, Confidence::Certain);
+    asked.says("within two minutes, between 127.0.0.1:");
+    asked.says("The broker slows them down: the client id has changed hands 6 times lately");
+    asked.says("this one waits 900 ms, and 127.0.0.1:");
     // A takeover now and then is none.
     let mut bed = Bed::new(1);
     for _ in 0..5 {
@@ -452,6 +462,13 @@ fn s04_the_subscriber_flaps() {
     let asked = whole(&mut bed);
     asked.is(Code::S04, Confidence::Certain);
     assert_eq!(asked.also(), [Code::S03]);
+    for pause_ms in [600, 100, 0] {
+        bed.connect_raw(&ConnectOptions::new(V5, "hub"));
+        bed.pass(pause_ms);
+    }
+    let asked = whole(&mut bed);
+    asked.is(Code::S04, Confidence::Certain);
+    asked.says("The broker slows them down: the client id has changed hands 6 times lately");
 }
 
 #[test]

@@ -300,6 +300,7 @@ fn read_limits(table: &Table, faults: &mut Vec<Fault>) -> Limits {
             .number(key)
             .map_or(u32::MAX, |ms| u32::try_from(ms / 1000).unwrap_or(u32::MAX))
     };
+    limits.takeover_delay_ms_max = table.number("takeover_delay_max").unwrap_or_default();
     limits.connect_timeout_ms = table.number("connect_timeout").unwrap_or_default();
     let keep_alive_ms = table.number("keep_alive_max").unwrap_or_default();
     limits.keep_alive_secs_max = u16::try_from(keep_alive_ms / 1000).unwrap_or(u16::MAX);

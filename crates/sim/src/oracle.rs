@@ -231,9 +231,14 @@ impl Oracle {
         for (link, bytes) in &seen.outputs {
             self.conns[*link].output.extend_from_slice(bytes);
         }
+        let mut entered = Vec::new();
         for link in &output_links {
             if self.conns[*link].phase == Phase::Await {
                 self.take_connack(*link);
+                let is_late = matches!(seen.about, About::Deadline);
+                if is_late && self.conns[*link].phase == Phase::Open {
+                    entered.push(*link);
+                }
             }
         }
         match &seen.about {
@@ -270,8 +275,20 @@ impl Oracle {
             | About::Sent { .. }
             | About::Store(_)
             | About::Fetched(_)
-            | About::Mail { .. }
-            | About::Deadline => {}
+            | About::Mail { .. } => {}
+            About::Deadline => {
+                // Who has waited to take over may have to wait for the disk next.
+                for link in &seen.held {
+                    if !self.held.contains_key(link) {
+                        self.leave_behind(*link);
+                    }
+                }
+            }
+        }
+        // Who was let in long after its CONNECT goes on with what it has sent behind it.
+        for link in entered {
+            self.conns[link].last_received_ms = self.now_ms;
+            self.take_input(link);
         }
         for (link, shard) in std::mem::take(&mut self.held) {
             // What a connection has sent that ends before its turn is read by nobody.
@@ -312,8 +329,12 @@ impl Oracle {
         if matches!(seen.about, About::Deadline) {
             self.on_time();
         }
-        for link in &output_links {
-            self.take_output(*link);
+        // Who was thrown out by a client that had waited was sent things before in the same input.
+        let (open, ended): (Vec<LinkId>, Vec<LinkId>) = output_links
+            .into_iter()
+            .partition(|link| self.conns[*link].phase == Phase::Open);
+        for link in ended.into_iter().chain(open) {
+            self.take_output(link);
         }
         for report in &seen.reports {
             self.on_report(report);

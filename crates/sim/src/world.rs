@@ -174,7 +174,7 @@ impl World {
     pub(crate) fn play(&mut self, until_ms: u64, is_quiet_enough: bool) {
         let mut in_one_ms = 0;
         while !self.oracle.has_failed() {
-            if is_quiet_enough && self.agenda.is_quiet() {
+            if is_quiet_enough && self.agenda.is_quiet() && !self.awaits_connack() {
                 return;
             }
             if self.agenda.next_ms().is_none_or(|at_ms| at_ms > until_ms) {
@@ -199,6 +199,12 @@ impl World {
                 self.restart();
             }
         }
+    }
+
+    /// Whether a client waits for its CONNACK: there may be another one with its id, who stays for a while.
+    fn awaits_connack(&self) -> bool {
+        let mut clients = self.clients.iter();
+        clients.any(|client| client.link.is_some() && !client.is_connected)
     }
 
     fn happen(&mut self, event: Event) {

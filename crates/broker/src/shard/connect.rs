@@ -156,7 +156,7 @@ impl Shard {
             is_assigned,
             identity,
         };
-        if self.waits_to_leave(id, &admission) {
+        if self.waits_to_take_over(id, &admission) || self.waits_to_leave(id, &admission) {
             if let Some(connection) = self.connection_mut(id) {
                 connection.partial = bytes.to_vec();
             }
@@ -357,7 +357,7 @@ impl Shard {
             is_assigned,
             identity,
         };
-        if self.waits_to_leave(id, &admission) {
+        if self.waits_to_take_over(id, &admission) || self.waits_to_leave(id, &admission) {
             if let Some(connection) = self.connection_mut(id) {
                 connection.partial = bytes;
             }
@@ -451,6 +451,7 @@ impl Shard {
             Ok(checked) => checked,
             Err(refusal) => return self.refuse(id, &admission.client_id, &refusal),
         };
+        self.dismiss_rival(&admission.client_id, id);
         let existing = self.slot_of(&admission.client_id);
         if let Some(slot) = existing {
             self.take_over(slot, id);
@@ -601,6 +602,7 @@ impl Shard {
             return;
         };
         connection.state = State::Open;
+        connection.last_received_ms = now_ms;
         connection.version = connect.version;
         connection.is_bridge = connect.is_bridge;
         connection.session = slot;
@@ -675,21 +677,29 @@ impl Shard {
     }
 
     pub(super) fn on_connect_timeout(&mut self, id: ConnectionId) {
-        let is_late = self.connection(id).is_some_and(|connection| {
-            matches!(
-                connection.state,
-                State::AwaitConnect | State::Authenticating
-            )
-        });
-        if is_late {
-            let secs = self.limits.connect_timeout_ms / 1000;
-            let detail = if self.is_leaving(id) {
-                format!("the end of the session before was not on disk within {secs} s")
-            } else {
-                format!("no CONNECT was accepted within {secs} s")
-            };
-            self.refuse_silently(id, Outcome::ConnectTimeout, detail);
+        let Some(connection) = self.connection(id) else {
+            return;
+        };
+        let is_late = matches!(
+            connection.state,
+            State::AwaitConnect | State::Authenticating
+        );
+        // Who has sent its CONNECT and waits for another client is not late.
+        if !is_late || self.rival_of(id).is_some() {
+            return;
         }
+        // Its time began later, when it had waited for another client.
+        let since_ms = connection.last_received_ms;
+        if self.now.mono_ms < since_ms + self.limits.connect_timeout_ms {
+            return self.set_connect_timer(id, since_ms);
+        }
+        let secs = self.limits.connect_timeout_ms / 1000;
+        let detail = if self.is_leaving(id) {
+            format!("the end of the session before was not on disk within {secs} s")
+        } else {
+            format!("no CONNECT was accepted within {secs} s")
+        };
+        self.refuse_silently(id, Outcome::ConnectTimeout, detail);
     }
 }
 
@@ -697,6 +707,6 @@ fn too_early() -> Refusal {
     Refusal::new(
         ReasonCode::QuotaExceeded,
         Outcome::ConnectQuota,
-        "too many bytes came before the credentials were checked",
+        "too many bytes came before the client was let in",
     )
 }

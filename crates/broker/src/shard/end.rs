@@ -99,6 +99,7 @@ impl Shard {
             connection.aliases = None;
             connection.partial = Vec::new();
         }
+        self.hurry_rival(slot);
         self.detach(slot, fate);
     }
 
@@ -244,6 +245,9 @@ impl Shard {
             "taken over by {}",
             by.as_deref().unwrap_or("another connection")
         );
+        if let Some(client_id) = self.session(slot).map(|of| Arc::clone(&of.client_id)) {
+            self.count_takeover(&client_id);
+        }
         self.close(
             old,
             Outcome::DisconnectTakenOver,

@@ -46,14 +46,16 @@ impl Shard {
             *place = Some(connection);
         }
         self.stats.connections += 1;
-        let at_ms = self.now.mono_ms + self.limits.connect_timeout_ms;
-        self.set_connection_timer(
-            at_ms,
-            Timer::Connect {
-                index: id.index,
-                generation: id.generation,
-            },
-        );
+        self.set_connect_timer(id, self.now.mono_ms);
+    }
+
+    /// How long a connection may take from a time on until it is established.
+    pub(super) fn set_connect_timer(&mut self, id: ConnectionId, from_ms: u64) {
+        let timer = Timer::Connect {
+            index: id.index,
+            generation: id.generation,
+        };
+        self.set_connection_timer(from_ms + self.limits.connect_timeout_ms, timer);
     }
 
     /// Sets a timer that a connection or session owns. Connections that come and go leave timers
@@ -66,7 +68,9 @@ impl Shard {
         }
         let mut timers = std::mem::take(&mut self.timers);
         timers.retain(|at_ms, timer| match timer {
-            Timer::Connect { index, generation } | Timer::KeepAlive { index, generation } => self
+            Timer::Connect { index, generation }
+            | Timer::KeepAlive { index, generation }
+            | Timer::Takeover { index, generation } => self
                 .connection(ConnectionId { index, generation })
                 .is_some(),
             // A session that was left several times waits only for what its last end has set.
@@ -119,9 +123,8 @@ impl Shard {
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
-        connection.last_received_ms = now_ms;
         match connection.state {
-            State::Open => {}
+            State::Open => connection.last_received_ms = now_ms,
             State::AwaitConnect => return self.on_received_first(id, bytes),
             State::Authenticating => return self.on_received_early(id, bytes),
             State::Closing => return,

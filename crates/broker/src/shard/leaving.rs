@@ -63,6 +63,7 @@ impl Shard {
             self.pass_waiting(client_id);
             return false;
         }
+        self.dismiss_rival(client_id, id);
         if let Some(slot) = existing {
             self.take_over(slot, id);
         }

@@ -234,6 +234,7 @@ impl Shard {
                 "banned by an operator",
             );
         }
+        self.refuse_banned_rivals();
     }
 
     /// Whether a ban keeps somebody out.

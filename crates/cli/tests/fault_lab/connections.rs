@@ -6,7 +6,7 @@ use crate::raw::{Hello, Raw};
 /// Cause 1: two programs with one client id.
 #[test]
 fn two_programs_throw_each_other_out() {
-    let lab = Lab::start();
+    let lab = Lab::start_hasty();
     let args = ["-q", "1", "-t", "twin/own"];
     // Each of them connects again by itself when it has been thrown out.
     let _loop: Vec<_> = (0..4).map(|_| lab.listens("twin", &args)).collect();
@@ -38,7 +38,7 @@ fn two_programs_throw_each_other_out() {
 /// Cause 1, where the message does arrive: at the other one of the two.
 #[test]
 fn the_other_program_of_that_client_id_got_it() {
-    let lab = Lab::start();
+    let lab = Lab::start_hasty();
     let args = ["-q", "1", "-t", "twin/#"];
     let mut all: Vec<_> = (0..4).map(|_| lab.listens("twin", &args)).collect();
     lab.publishes("esp", &["-q", "1", "-t", "twin/own", "-m", "1"]);

@@ -73,6 +73,11 @@ impl Lab {
         Self::start_in(tempfile::tempdir().expect("a directory"), store)
     }
 
+    /// The same where takeovers are not slowed down.
+    pub(crate) fn start_hasty() -> Self {
+        Self::start_with(&format!("takeover_delay_max = \"off\"\n{MEMORY}"))
+    }
+
     fn start_in(dir: tempfile::TempDir, more: &str) -> Self {
         let run = |args: &[&str]| command(COLUMBA, dir.path()).args(args).output();
         let made = run(&["create", "columba-data"]).expect("the binary");
@@ -265,6 +270,19 @@ impl Lab {
         let report = answer["report"].take();
         assert_eq!(report["verdict"]["code"], code, "{who}: {report:#}");
         report
+    }
+
+    /// What `columba events` lists.
+    pub(crate) fn events(&self, args: &[&str]) -> Vec<Value> {
+        let output = command(COLUMBA, self.dir.path())
+            .args(["events", "-o", "jsonl"])
+            .args(args)
+            .output()
+            .expect("the binary");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect()
     }
 
     /// Asks until the answer is this one: for what others than the broker bring about.

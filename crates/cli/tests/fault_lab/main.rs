@@ -10,6 +10,7 @@ mod lab;
 mod publishing;
 mod raw;
 mod sessions;
+mod takeover;
 
 use std::io::Write as _;
 use std::net::TcpStream;

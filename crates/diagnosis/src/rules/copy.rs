@@ -7,7 +7,7 @@ use columba_codec::QoS;
 use columba_speech::{Param, Text};
 
 use super::kernel::{self, Whereabouts};
-use super::{Finding, between, words};
+use super::{Finding, between, with_slowdown, words};
 use crate::code::{Code, Confidence, Fate};
 use crate::evidence::{Event, Presence};
 use crate::history::{History, ends_session};
@@ -364,12 +364,13 @@ pub fn noticed<'e>(
     let (times, peers) = history.takeovers(client);
     if times >= 2 {
         let peers = Param::list(peers);
-        also.push(if found.code.fate() == Fate::Delivered {
+        let shared = if found.code.fate() == Fate::Delivered {
             let text = say::d05(client, peers);
             Finding::certain(Code::D05, text).with(Confidence::Possible)
         } else {
             Finding::certain(Code::S04, say::s04(client, times, peers))
-        });
+        };
+        also.push(with_slowdown(history, client, shared));
     }
     also
 }

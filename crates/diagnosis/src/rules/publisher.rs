@@ -1,11 +1,11 @@
 //! Did the message come to the broker at all?
 
-use columba_broker::outcome::Outcome;
+use columba_broker::outcome::{Effectively, Outcome};
 use columba_broker::query::WillRow;
 use columba_codec::{TopicFault, TopicName};
 use columba_speech::Param;
 
-use super::{Finding, peer, words};
+use super::{Finding, peer, with_slowdown, words};
 use crate::code::{Code, Confidence};
 use crate::evidence::Event;
 use crate::history::History;
@@ -190,7 +190,8 @@ fn kept_out<'e>(history: &History<'e>, publisher: &str) -> Vec<Finding<'e>> {
             .filter(|event| history.is_in_window(event.unix_ms))
     };
     let refusals = in_window().filter(|event| {
-        event.outcome.name().starts_with("connect.") && event.outcome != Outcome::ConnectAccepted
+        event.outcome.name().starts_with("connect.")
+            && event.outcome.effectively() == Effectively::Denied
     });
     let was_connected = history.is_online_at(publisher, question.from_ms) == Some(true)
         || in_window().any(|event| event.outcome == Outcome::ConnectAccepted);
@@ -239,7 +240,8 @@ fn shared_id<'e>(history: &History<'e>, publisher: &str) -> Option<Finding<'e>> 
         .rfind(|event| event.outcome == Outcome::DisconnectTakenOver);
     (times >= 3).then(|| {
         let text = say::p03(publisher, times, Param::list(peers));
-        Finding::certain(Code::P03, text).cite(last)
+        let found = Finding::certain(Code::P03, text).cite(last);
+        with_slowdown(history, publisher, found)
     })
 }
 

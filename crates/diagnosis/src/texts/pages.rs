@@ -72,8 +72,8 @@ pages! {
         "Correct what the refusal names: user name, password, client id, version or limit", "按拒绝原因修正：用户名、密码、客户端标识符、协议版本或限制";
         "Let the program log the reason code of CONNACK", "让程序记录 CONNACK 的原因码"; }
     P03 { "Two programs share the publisher's client id", "两个程序共用发布端的客户端标识符";
-        "Each connection with a client id ends the one before. Two programs with the same id throw each other out again and again, and lose what they were about to send.",
-        "同一客户端标识符的新连接会终止旧连接。两个程序使用相同标识符会不断互相踢下线，并丢失正要发送的内容。";
+        "Each connection with a client id ends the one before. Two programs with the same id throw each other out again and again, and lose what they were about to send. After a few times the broker lets each newcomer wait some seconds.",
+        "同一客户端标识符的新连接会终止旧连接。两个程序使用相同标识符会不断互相踢下线，并丢失正要发送的内容。多次发生后，Broker 会让新连接等待几秒。";
         "Give each program and each device a client id of its own, for example with its serial number", "给每个程序、每台设备分配唯一的客户端标识符，例如加上序列号";
         "Look for a second copy of the program: an old service, a test on another machine", "查找是否有第二个程序实例：旧服务，或另一台机器上的测试程序"; }
     P04 { "Publisher was not connected", "发布端当时不在线";
@@ -170,8 +170,8 @@ pages! {
         "Subscribe after each CONNACK without session present", "每次 CONNACK 未表示会话存在时都重新订阅";
         "Raise the Session Expiry Interval; connect with clean start off", "提高会话过期间隔，连接时关闭 clean start"; }
     S04 { "Another program took over the client id", "客户端标识符被另一个程序接管";
-        "Each connection with a client id ends the one before. While two programs throw each other out, messages go to whoever is on, or are lost between.",
-        "同一客户端标识符的新连接会终止旧连接。两个程序互相踢下线时，消息发给当时在线的一方，或在间隙中丢失。";
+        "Each connection with a client id ends the one before. While two programs throw each other out, messages go to whoever is on, or are lost between. After a few times the broker lets each newcomer wait some seconds.",
+        "同一客户端标识符的新连接会终止旧连接。两个程序互相踢下线时，消息发给当时在线的一方，或在间隙中丢失。多次发生后，Broker 会让新连接等待几秒。";
         "Give each program a client id of its own", "给每个程序分配唯一的客户端标识符"; }
     S05 { "SUBSCRIBE was refused", "SUBSCRIBE 被拒绝";
         "SUBACK said no for the filter (0x80 or above). Many libraries report success all the same.",

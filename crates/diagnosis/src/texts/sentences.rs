@@ -8,6 +8,7 @@ columba_speech::catalogue! {
     p02(client, times, reason, peer) { en: "{client} was refused {times} {times|time|times}: {reason}. It came from {peer}.", zh: "{client} 被拒绝 {times} 次：{reason}。来自 {peer}。" }
     p02_nameless(times, reason, peer) { en: "{times} {times|connection|connections} that had not told a client id {times|was|were} refused: {reason}. The last one came from {peer}; it may have been the publisher's.", zh: "有 {times} 个未提供客户端标识符的连接被拒绝：{reason}。最后一个来自 {peer}，可能就是该发布端。" }
     p03(client, times, peers) { en: "{client} changed hands {times} times within two minutes, between {peers}.", zh: "{client} 在两分钟内换手 {times} 次，来自 {peers}。" }
+    slowed(said, why) { en: "{said} The broker slows them down: {why}.", zh: "{said}Broker 已放慢它们的接管：{why}。" }
     p04(client) { en: "{client} was not connected at any time of the window.", zh: "在所查询的时间内，{client} 始终没有连接。" }
     p04_since(client, ago, reason) { en: "{client} was not connected: its connection had ended {ago} before ({reason}).", zh: "{client} 没有连接：它的连接在 {ago}之前已断开（{reason}）。" }
     p04_broke(client, why) { en: "{client} broke the protocol and was disconnected; what it sent after that was not read: {why}.", zh: "{client} 违反协议而被断开，之后发送的内容没有被读取：{why}。" }

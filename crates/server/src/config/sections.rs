@@ -253,6 +253,21 @@ const LIMITS: Section = Section {
             "10s",
             "How long a new connection may take to send its CONNECT packet.",
         ),
+        live(
+            "takeover_delay_max",
+            Kind::Duration {
+                min_ms: 1,
+                max_ms: 60_000,
+                step_ms: 1,
+                word: Some("off"),
+            },
+            "5s",
+            "How long a connection stays at least before another one with the same client id takes it over, \
+             if that has happened again and again. Five takeovers within two minutes are done at once; \
+             each one more doubles the time, from half a second up to this. A newcomer waits for its \
+             CONNACK until it is over, so that two programs with one client id do not throw each other \
+             out all the time.",
+        ),
         fixed(
             "auth_queue_max",
             Kind::IntegerOr {

@@ -44,6 +44,7 @@ const ALL_LIMITS: &str = r#"
 on_deny = "disconnect"
 [limits]
 connect_timeout = "1s"
+takeover_delay_max = "2s"
 keep_alive_max = "2m"
 session_expiry_v3 = "3h"
 session_expiry_max = "4d"
@@ -83,6 +84,7 @@ fn every_limit_of_the_core_has_a_key() {
     // A new field does not compile here until it has one.
     let Limits {
         connect_timeout_ms,
+        takeover_delay_ms_max,
         keep_alive_secs_max,
         session_expiry_v3_secs,
         session_expiry_secs_max,
@@ -118,6 +120,7 @@ fn every_limit_of_the_core_has_a_key() {
         reports_per_sec_max,
     } = good(ALL_LIMITS).limits;
     assert_eq!((connect_timeout_ms, keep_alive_secs_max), (1000, 120));
+    assert_eq!(takeover_delay_ms_max, 2000);
     assert_eq!(
         (session_expiry_v3_secs, session_expiry_secs_max),
         (10_800, 345_600)

@@ -36,6 +36,9 @@ pub(super) fn log(report: &Report, shared: &Shared) {
         ReportEvent::Refused { outcome, detail } => {
             tracing::warn!(client, %peer, listener, %outcome, "refused: {}", Detail(detail));
         }
+        ReportEvent::Delayed { outcome, detail } => {
+            tracing::warn!(client, %peer, listener, %outcome, "delayed: {}", Detail(detail));
+        }
         ReportEvent::Disconnected { outcome, detail } => {
             tracing::info!(client, %peer, listener, %outcome, "disconnected: {}", Detail(detail));
         }
