@@ -93,6 +93,7 @@ impl Options {
             builds,
             is_clean: false,
             writes: false,
+            is_of_recorder: false,
         }
     }
 }

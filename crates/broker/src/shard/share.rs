@@ -7,7 +7,7 @@ use columba_codec::QoS;
 use super::Shard;
 use super::exchange::{Also, Then};
 use super::handing::Handed;
-use super::note::{NOBODY, Subject};
+use super::note::Subject;
 use crate::access::Action;
 use crate::event::{ReportEvent, ShardId};
 use crate::hash::{Map, hash_of, shard_of};
