@@ -59,10 +59,9 @@ impl World {
             // Half of them are among the last.
             let last = if round % 2 == 0 { all.min(30) } else { all };
             let of = self.oracle.truth.accepted[(all - 1 - chance.below(last)) as usize].clone();
-            let known = self.oracle.messages.get(&of.id);
             // What came again cannot be told from its first time, nor what has no number from others,
             // nor what came in the millisecond in which the broker died from what came after.
-            let is_single = known.is_some_and(|known| known.times == 1 && known.extra == 0);
+            let is_single = self.is_single(&of);
             let truth = &self.oracle.truth;
             let blank = (of.at_ms, of.message.topic.clone());
             let is_early = of.life < truth.life && of.at_ms >= truth.began_ms;
@@ -139,6 +138,10 @@ impl World {
                     .is_none_or(|publisher| *publisher == other.message.publisher)
             })
             .collect();
+        // The verdict may be about one of these that came again.
+        if !all.iter().all(|other| self.is_single(other)) {
+            return Ok(());
+        }
         let since_ms = report.coverage.from_ms.max(report.coverage.excess_from_ms);
         let since_ms = since_ms.saturating_sub(self.unix_offset_ms);
         let fits = |code, confidence, client: &str| {
@@ -189,6 +192,12 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Whether a message came once.
+    fn is_single(&self, of: &Accepted) -> bool {
+        let known = self.oracle.messages.get(&of.id);
+        known.is_some_and(|known| known.times == 1 && known.extra == 0)
     }
 
     fn standing(&mut self) -> Standing {
