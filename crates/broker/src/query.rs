@@ -442,6 +442,8 @@ pub struct SubscriptionRow {
     pub identifier: u32,
     /// Whether its client is connected.
     pub is_online: bool,
+    /// When it was last subscribed, with these options, in milliseconds since 1970; `None` if that was before the broker started.
+    pub subscribed_unix_ms: Option<u64>,
     /// Messages that it matched since it began, or since the broker started; of a shared one those that
     /// its group gave to it.
     pub matched: u64,

@@ -121,6 +121,8 @@ pub(crate) struct Membership {
     pub(crate) retain_as_published: bool,
     /// Subscription Identifier; 0 for none.
     pub(crate) identifier: u32,
+    /// When it was last subscribed, by the clock that never goes back; 0 if from before the start.
+    pub(crate) since_ms: u64,
     /// Messages that the group gave to it, and when it gave the last one, by the clock that never goes
     /// back.
     pub(crate) taken: u64,

@@ -4,18 +4,29 @@ mod bed;
 
 use bed::exchange::SHARDS;
 use bed::{Bed, V5};
-use columba_broker::query::{Answer, Request};
+use columba_broker::query::{Answer, Request, SubscriptionRow};
 use columba_codec::QoS;
 
-/// What each subscription of a client has matched, and when last.
-fn counts(bed: &mut Bed, client_id: &str) -> Vec<(u64, Option<u64>)> {
+fn rows(bed: &mut Bed, client_id: &str) -> Vec<SubscriptionRow> {
     let request = Request::Session {
         client_id: client_id.into(),
     };
     let Answer::Session(Some(detail)) = bed.request_home(client_id, request) else {
         panic!("no session");
     };
-    let rows = detail.subscriptions.iter();
+    detail.subscriptions
+}
+
+/// When each subscription of a client was asked for last.
+fn subscribed(bed: &mut Bed, client_id: &str) -> Vec<Option<u64>> {
+    let rows = rows(bed, client_id);
+    rows.iter().map(|row| row.subscribed_unix_ms).collect()
+}
+
+/// What each has matched, and when last.
+fn counts(bed: &mut Bed, client_id: &str) -> Vec<(u64, Option<u64>)> {
+    let rows = rows(bed, client_id);
+    let rows = rows.iter();
     rows.map(|row| (row.matched, row.last_matched_unix_ms))
         .collect()
 }
@@ -39,7 +50,6 @@ fn what_a_subscription_matched_is_counted() {
         bed.subscribe(late, "$share/g/a/+", QoS::AtMostOnce);
         bed.subscribe(other, "$share/g/a/+", QoS::AtMostOnce);
         bed.take(early);
-        // Other options are no other subscription.
         bed.subscribe(early, "a/+", QoS::AtLeastOnce);
         let then = 1_700_000_000_000;
         assert_eq!(
@@ -47,6 +57,9 @@ fn what_a_subscription_matched_is_counted() {
             [(2, Some(then)), (1, Some(then)), (0, None)]
         );
         assert_eq!(counts(&mut bed, "late"), [(0, None), (0, None)]);
+        assert_eq!(subscribed(&mut bed, "late"), [Some(then + 1000); 2]);
+        let (early, late) = (Some(then), Some(then + 1000));
+        assert_eq!(subscribed(&mut bed, "early"), [early, late, early]);
         for _ in 0..4 {
             bed.publish(publisher, "a/c", b"1", QoS::AtMostOnce);
         }

@@ -222,7 +222,7 @@ impl<'e> History<'e> {
                 filters.insert(event.topic.clone());
             }
         }
-        let present = self.present_filters(client);
+        let present = self.present_filters(client, unix_ms);
         filters.extend(present.iter().cloned());
         let standings = filters.into_iter().filter_map(|filter| {
             let is_present = present.contains(&filter);
@@ -268,7 +268,9 @@ impl<'e> History<'e> {
         })
     }
 
-    fn present_filters(&self, client: &str) -> BTreeSet<String> {
+    /// Its filters that are there now and were at a time, as far as is known: one whose SUBSCRIBE is not
+    /// answered yet is there, and not in the record.
+    fn present_filters(&self, client: &str, unix_ms: u64) -> BTreeSet<String> {
         let Evidence {
             subscriptions,
             matching,
@@ -276,6 +278,10 @@ impl<'e> History<'e> {
         } = self.evidence;
         let rows = subscriptions.iter().chain(matching);
         rows.filter(|row| &*row.key.client_id == client)
+            .filter(|row| {
+                row.subscribed_unix_ms
+                    .is_none_or(|since_ms| since_ms <= unix_ms)
+            })
             .map(filter_of)
             .filter(|filter| near::matches(filter, self.topic))
             .collect()

@@ -30,6 +30,8 @@ pub(crate) struct Subscriber {
     pub(crate) no_local: bool,
     /// Retain As Published.
     pub(crate) retain_as_published: bool,
+    /// When it was last subscribed, by the clock that never goes back; 0 if from before the start.
+    pub(crate) since_ms: u64,
     /// What its filter had matched before it; the table fills it in.
     pub(crate) matched_before: u64,
 }
@@ -345,6 +347,7 @@ mod tests {
             qos: QoS::AtMostOnce,
             no_local: false,
             retain_as_published: false,
+            since_ms: 0,
             matched_before: 0,
         }
     }

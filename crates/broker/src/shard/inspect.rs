@@ -219,6 +219,7 @@ impl Shard {
             retain_as_published: subscriber.retain_as_published,
             identifier: subscriber.identifier,
             is_online: session.is_online(),
+            subscribed_unix_ms: self.subscribed_of(subscriber.since_ms),
             matched,
             last_matched_unix_ms: self.last_of(matched, last_ms),
         })
@@ -236,9 +237,14 @@ impl Shard {
             retain_as_published: membership.retain_as_published,
             identifier: membership.identifier,
             is_online: session.is_online(),
+            subscribed_unix_ms: self.subscribed_of(membership.since_ms),
             matched: membership.taken,
             last_matched_unix_ms: self.last_of(membership.taken, membership.last_taken_ms),
         }
+    }
+
+    fn subscribed_of(&self, since_ms: u64) -> Option<u64> {
+        (since_ms > 0).then(|| self.unix_ms_of(since_ms as i64))
     }
 
     fn last_of(&self, matched: u64, last_ms: u64) -> Option<u64> {

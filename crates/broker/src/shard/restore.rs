@@ -149,6 +149,7 @@ impl Shard {
                 qos: found.qos,
                 retain_as_published: found.retain_as_published,
                 identifier: found.identifier,
+                since_ms: 0,
                 taken: 0,
                 last_taken_ms: 0,
             };
@@ -165,6 +166,7 @@ impl Shard {
             qos: found.qos,
             no_local: found.no_local,
             retain_as_published: found.retain_as_published,
+            since_ms: 0,
             matched_before: 0,
         };
         let known = self.filters.id_of(filter);

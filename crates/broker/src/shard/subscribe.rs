@@ -357,6 +357,7 @@ impl Shard {
             qos: options.qos,
             no_local: options.no_local,
             retain_as_published: options.retain_as_published,
+            since_ms: self.now.mono_ms,
             matched_before: 0,
         };
         let old = self.filters.id_of(filter).and_then(|filter_id| {
@@ -489,6 +490,7 @@ impl Shard {
         }
         let membership_number = self.new_number() as u32;
         let hashing = self.hashing;
+        let now_ms = self.now.mono_ms;
         let room = u32::from(
             self.connection_of(slot)
                 .map_or(1, |connection| connection.receive_maximum),
@@ -500,6 +502,7 @@ impl Shard {
             membership.qos = options.qos;
             membership.retain_as_published = options.retain_as_published;
             membership.identifier = identifier;
+            membership.since_ms = now_ms;
         } else {
             let membership = Membership {
                 number: membership_number,
@@ -509,6 +512,7 @@ impl Shard {
                 qos: options.qos,
                 retain_as_published: options.retain_as_published,
                 identifier,
+                since_ms: now_ms,
                 taken: 0,
                 last_taken_ms: 0,
             };

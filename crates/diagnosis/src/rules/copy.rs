@@ -300,6 +300,9 @@ fn session_of<'h>(history: &'h History<'_>, client: &str) -> Option<&'h SessionD
 /// A session that subscribed and was there all along, that lost nothing and has nothing left to
 /// settle, has got everything with QoS 1 and 2: what is acknowledged leaves it, and nothing else does.
 fn settled<'e>(history: &History<'e>, publication: &'e Event, client: &str) -> Option<Finding<'e>> {
+    if publication.outcome == Outcome::PublishNoMatch {
+        return None;
+    }
     let session = session_of(history, client)?;
     let is_idle = session.row.queued == 0 && session.row.inflight == 0;
     let since = history
@@ -331,7 +334,13 @@ fn settled<'e>(history: &History<'e>, publication: &'e Event, client: &str) -> O
     }
     let rows = history.evidence.subscriptions.iter();
     let present = rows.filter(|row| &*row.key.client_id == client);
-    let mut present = present.filter(|row| crate::history::filter_of(row) == *filter);
+    let mut present = present
+        .filter(|row| crate::history::filter_of(row) == *filter)
+        // Later its options may have been others.
+        .filter(|row| {
+            row.subscribed_unix_ms
+                .is_none_or(|at_ms| at_ms < publication.unix_ms)
+        });
     let granted = granted
         .and_then(|event| event.qos)
         .or_else(|| present.next().map(|row| row.qos));

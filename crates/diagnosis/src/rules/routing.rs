@@ -27,6 +27,15 @@ pub fn no_copy<'e>(history: &History<'e>, publication: &'e Event, client: &str) 
 
 fn by_standing<'e>(history: &History<'e>, publication: &'e Event, client: &str) -> Finding<'e> {
     let at_ms = publication.unix_ms;
+    // Either all that it did is known, or who got a copy is.
+    let is_sure = publication.outcome == Outcome::PublishNoMatch
+        || history.is_all_known(client, at_ms)
+        || history.is_whole_since(at_ms);
+    let sure = if is_sure {
+        Confidence::Certain
+    } else {
+        Confidence::Possible
+    };
     let standings = history.standings(client, at_ms);
     match standings.first() {
         Some(Standing::Subscribed { filter, granted }) => {
@@ -37,23 +46,17 @@ fn by_standing<'e>(history: &History<'e>, publication: &'e Event, client: &str) 
         }
         Some(Standing::Refused(event)) => {
             let text = say::s05(client, &*event.topic, words(event));
-            Finding::certain(Code::S05, text).cite([*event])
+            Finding::certain(Code::S05, text).cite([*event]).with(sure)
         }
-        Some(Standing::Ended(event)) => ended(history, event, client, at_ms),
-        Some(Standing::Later(event)) => later(history, publication, event, client),
-        None => {
-            let found = never(history, publication, Some(client));
-            // Either all that it did is known, or who got a copy is.
-            let is_sure = publication.outcome == Outcome::PublishNoMatch
-                || history.is_all_known(client, at_ms)
-                || history.is_whole_since(at_ms);
-            let sure = if is_sure {
-                Confidence::Certain
-            } else {
-                Confidence::Possible
-            };
-            found.with(sure)
+        Some(Standing::Ended(event)) => ended(history, event, client, at_ms).with(sure),
+        Some(Standing::Later(event)) => {
+            let found = later(history, publication, event, client);
+            match found.code {
+                Code::U01 => found,
+                _ => found.with(sure),
+            }
         }
+        None => never(history, publication, Some(client)).with(sure),
     }
 }
 

@@ -99,6 +99,8 @@ pub(super) struct SubscriptionView {
     identifier: Option<u32>,
     /// Whether the client is connected.
     is_online: bool,
+    /// When it was last subscribed, with these options, in milliseconds since 1970; null if that was before the broker started.
+    subscribed_unix_ms: Option<u64>,
     /// Messages that it matched since it began, or since the broker started; of a shared one those that
     /// its group gave to it.
     matched: u64,
@@ -172,6 +174,7 @@ impl From<SubscriptionRow> for SubscriptionView {
             retain_as_published: row.retain_as_published,
             identifier: (row.identifier != 0).then_some(row.identifier),
             is_online: row.is_online,
+            subscribed_unix_ms: row.subscribed_unix_ms,
             matched: row.matched,
             last_matched_unix_ms: row.last_matched_unix_ms,
         }

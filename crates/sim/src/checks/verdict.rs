@@ -130,7 +130,7 @@ impl Oracle {
             What::Subscribed(filter) | What::Unsubscribed(filter) => {
                 matches(filter, &claim.of.message.topic)
             }
-            What::Connected | What::Ended(_) => false,
+            What::PerhapsUnsubscribed(_) | What::Connected | What::Ended(_) => false,
         }
     }
 
@@ -221,9 +221,13 @@ impl Oracle {
         if !Self::has_no_subscription(claim) {
             return Some("a subscription of the client matches");
         }
-        let has_left = self
-            .before(claim)
-            .any(|of| matches!(of.what, What::Unsubscribed(_)) && Self::is_about(claim, of));
+        let topic = &claim.of.message.topic;
+        let has_left = self.before(claim).any(|of| match &of.what {
+            What::Unsubscribed(filter) | What::PerhapsUnsubscribed(filter) => {
+                matches(filter, topic)
+            }
+            What::Subscribed(_) | What::Connected | What::Ended(_) => false,
+        });
         (!has_left).then_some("the client had not unsubscribed")
     }
 

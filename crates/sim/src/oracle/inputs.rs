@@ -281,11 +281,12 @@ impl Oracle {
         let is_sure =
             session.subscriptions.contains_key(filter) || session.shared.contains_key(filter);
         let was_there = session.unsure.remove(filter) || is_sure;
-        if is_sure {
-            let left = What::Unsubscribed(filter.to_owned());
-            self.truth.note(&client_id, self.now_ms, left);
-        }
         if was_there {
+            let left = match is_sure {
+                true => What::Unsubscribed(filter.to_owned()),
+                false => What::PerhapsUnsubscribed(filter.to_owned()),
+            };
+            self.truth.note(&client_id, self.now_ms, left);
             session.leaving.insert(filter.to_owned());
         }
         if is_shared {

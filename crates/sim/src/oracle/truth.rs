@@ -32,6 +32,8 @@ pub(crate) enum What {
     Ended(Ending),
     Subscribed(String),
     Unsubscribed(String),
+    /// From what it was not sure to have, after a crash.
+    PerhapsUnsubscribed(String),
 }
 
 /// When, in milliseconds of the run, and what.
@@ -198,12 +200,18 @@ fn standing(client_id: &str, session: &Session, message: &Message) -> Standing {
     {
         return Standing::Open;
     }
-    let Some(qos) = own.iter().map(|(_, of)| of.options.qos).max() else {
+    let Some(most) = own.iter().map(|(_, of)| of.options.qos).max() else {
         return Standing::Nothing;
     };
+    // A message of its own does not come by those with No Local.
+    let is_its = message.publisher == client_id;
+    let others = own
+        .iter()
+        .filter(|(_, of)| !(is_its && of.options.no_local));
+    let qos = others.map(|(_, of)| of.options.qos).max();
     Standing::Subscribed {
-        qos,
+        qos: qos.unwrap_or(most),
         is_online: session.conn.is_some(),
-        is_own: message.publisher == client_id && own.iter().all(|(_, of)| of.options.no_local),
+        is_own: qos.is_none(),
     }
 }
