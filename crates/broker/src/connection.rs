@@ -36,6 +36,8 @@ pub(crate) struct Answers {
     pub(crate) asked: u32,
     /// How many wait longer than for a batch.
     pub(crate) ending: u32,
+    /// How many wait for a batch, or longer.
+    pub(crate) waiting: u32,
 }
 
 /// What a connection waits for.

@@ -217,6 +217,9 @@ impl Journal {
 
     /// The same for a record that has its owner.
     pub(crate) fn append_as(&mut self, owner: Owner, write: impl FnOnce(&mut Vec<u8>)) {
+        if self.has_failed() {
+            return;
+        }
         write(&mut self.batch.bytes);
         self.batch.ends.push(self.batch.bytes.len());
         self.owners.push(owner);
@@ -233,6 +236,10 @@ impl Journal {
 
     /// A record is not needed any more.
     pub(crate) fn release(&mut self, id: RecordId) {
+        if self.has_failed() {
+            self.places.try_remove(id.index());
+            return;
+        }
         let Some(place) = self.places.get_mut(id.index()) else {
             return;
         };
@@ -303,6 +310,9 @@ impl Journal {
     /// A topic's retained message has another record, which may be in another batch than the old
     /// one. That is released as soon as the new one is durable.
     pub(crate) fn supersede(&mut self, topic: &str, old: RecordId, new: RecordId) {
+        if self.has_failed() {
+            return self.release(old);
+        }
         if self.position(old).is_none() {
             self.trails.add_coming(topic, old);
         }
@@ -316,6 +326,10 @@ impl Journal {
     /// whether records of it may still come to the disk: then a record that outranks them has to
     /// say that it has none, and is handed to [`Self::outrank`].
     pub(crate) fn clear_topic(&mut self, topic: &str, record: Option<RecordId>) -> bool {
+        if self.has_failed() {
+            record.into_iter().for_each(|record| self.release(record));
+            return false;
+        }
         if let Some(record) = record {
             let is_durable = self.position(record).is_some();
             if is_durable && self.trails.has(topic) {
@@ -338,6 +352,10 @@ impl Journal {
 
     /// A record that another shard wrote for this one is durable.
     pub(crate) fn settle(&mut self, id: RecordId, position: u64) {
+        // Its place may be another record's by now.
+        if self.has_failed() {
+            return;
+        }
         let Some(place) = self.places.get_mut(id.index()) else {
             return;
         };
@@ -379,7 +397,8 @@ impl Journal {
     /// The ticket of the newest batch with anything in it: when that is durable, everything is
     /// that was appended and released so far.
     pub(crate) const fn ticket(&self) -> u64 {
-        if self.batch.ends.is_empty() && self.batch.releases.is_empty() {
+        let is_empty = self.batch.ends.is_empty() && self.batch.releases.is_empty();
+        if is_empty && !self.has_failed() {
             self.batch.ticket - 1
         } else {
             self.batch.ticket
@@ -402,19 +421,30 @@ impl Journal {
 
     /// A batch is written, and all before it.
     pub(crate) fn on_written(&mut self, ticket: u64) {
+        if self.has_failed() {
+            return;
+        }
         self.written = self.written.max(ticket);
     }
 
     /// Whether the store does not keep up: whoever has more for it has to wait.
     pub(crate) fn is_behind(&self, bytes_max: usize) -> bool {
-        self.is_on
-            && (self.health != Health::Working
-                || self.flying_bytes + self.batch.bytes.len() > bytes_max)
+        self.is_on && (self.health != Health::Working || self.is_over(bytes_max))
+    }
+
+    /// Whether more than so many bytes wait for the store.
+    pub(crate) fn is_over(&self, bytes_max: usize) -> bool {
+        self.waiting_bytes() > bytes_max
+    }
+
+    /// Bytes that are gathered and on their way.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.flying_bytes + batch_bytes(&self.batch)
     }
 
     /// Whether anything waits to be handed out.
     pub(crate) const fn has_batch(&self) -> bool {
-        self.ticket() == self.batch.ticket
+        self.ticket() == self.batch.ticket && !self.has_failed()
     }
 
     /// Hands out what was gathered.
@@ -425,7 +455,7 @@ impl Journal {
         let mut next = self.spare.pop().unwrap_or_default();
         next.ticket = self.batch.ticket + 1;
         let batch = std::mem::replace(&mut self.batch, next);
-        let bytes = batch.bytes.len();
+        let bytes = batch_bytes(&batch);
         self.flying_bytes += bytes;
         self.flying.push_back(Flying {
             ticket: batch.ticket,
@@ -455,6 +485,9 @@ impl Journal {
 
     /// A batch is durable: appends what other shards are to be told.
     pub(crate) fn on_durable(&mut self, ticket: u64, first: u64, others: &mut Vec<Settled>) {
+        if self.has_failed() {
+            return;
+        }
         while let Some(batch) = self.flying.front()
             && batch.ticket <= ticket
             && let Some(batch) = self.flying.pop_front()
@@ -490,14 +523,42 @@ impl Journal {
         }
     }
 
+    /// Nothing will be durable any more. What is gathered and on its way is let go, and from now on
+    /// nothing is gathered, so that memory has a bound however long the process goes on: records are
+    /// never durable, whoever waits for [`Self::ticket`] waits for ever.
     pub(crate) fn on_failed(&mut self) {
-        self.health = Health::Failed;
+        *self = Self {
+            is_on: self.is_on,
+            places: std::mem::take(&mut self.places),
+            durable: self.durable,
+            written: self.written,
+            health: Health::Failed,
+            batch: Records {
+                ticket: self.batch.ticket + 1,
+                ..Records::default()
+            },
+            ..Self::new(self.is_on)
+        };
+    }
+
+    /// Whether the disk has no room.
+    pub(crate) const fn is_full(&self) -> bool {
+        matches!(self.health, Health::Full)
+    }
+
+    /// Whether nothing will be durable any more.
+    pub(crate) const fn has_failed(&self) -> bool {
+        matches!(self.health, Health::Failed)
     }
 
     /// Records that are live or on their way: what tests check against leaks.
     pub(crate) fn len(&self) -> usize {
         self.places.len()
     }
+}
+
+fn batch_bytes(batch: &Records) -> usize {
+    batch.bytes.len() + size_of_val(&*batch.releases)
 }
 
 #[cfg(test)]

@@ -16,6 +16,9 @@ use bodies::{Bodies, Body};
 /// time a QoS 1 copy is sent again and a QoS 2 exchange is gone through to its end once more.
 const UNSAVED_MS_MAX: u64 = 100;
 
+/// How much later it is looked again if nothing may be written: there may be many.
+const PUT_OFF_MS: u64 = 1000;
+
 /// A message of [`KeptMessages`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct KeptId(NonZeroU32);
@@ -64,11 +67,15 @@ struct Partial {
 }
 
 impl KeptMessage {
-    /// Writes down which copies are settled. `false` if the message itself is not durable yet.
-    fn save(&mut self, journal: &mut Journal) -> bool {
+    /// Writes down which copies are settled. `false` if the message itself is not durable yet, or
+    /// nothing may be written.
+    fn save(&mut self, journal: &mut Journal, may_write: bool) -> bool {
         let Some(partial) = self.partial.as_mut().filter(|of| of.is_unsaved) else {
             return true;
         };
+        if !may_write {
+            return false;
+        }
         let Some(position) = self.record.and_then(|record| journal.position(record)) else {
             return false;
         };
@@ -214,7 +221,7 @@ impl KeptMessages {
     /// Writes down now which copies of a message are settled. Its record has to be durable.
     pub(crate) fn save_one(&mut self, id: KeptId, journal: &mut Journal) {
         if let Some(message) = self.messages.get_mut(id.index()) {
-            message.save(journal);
+            message.save(journal, true);
         }
     }
 
@@ -223,13 +230,19 @@ impl KeptMessages {
         // Their places stay, and with them the time at which somebody looks.
         for (_, id) in &self.unsaved {
             if let Some(message) = self.messages.get_mut(id.index()) {
-                message.save(journal);
+                message.save(journal, true);
             }
         }
     }
 
-    /// Writes down which copies are settled, where that is due. Returns when it is due again.
-    pub(crate) fn save(&mut self, journal: &mut Journal, now_ms: u64) -> Option<u64> {
+    /// Writes down which copies are settled, where that is due, or puts it off. Returns when it is due
+    /// again.
+    pub(crate) fn save(
+        &mut self,
+        journal: &mut Journal,
+        now_ms: u64,
+        may_write: bool,
+    ) -> Option<u64> {
         // Those that are put back are due later.
         for _ in 0..self.unsaved.len() {
             let Some((due_ms, id)) = self.unsaved.front().copied() else {
@@ -242,8 +255,13 @@ impl KeptMessages {
             let Some(message) = self.messages.get_mut(id.index()) else {
                 continue;
             };
-            if !message.save(journal) {
-                self.unsaved.push_back((now_ms + UNSAVED_MS_MAX, id));
+            if !message.save(journal, may_write) {
+                let later_ms = if may_write {
+                    UNSAVED_MS_MAX
+                } else {
+                    PUT_OFF_MS
+                };
+                self.unsaved.push_back((now_ms + later_ms, id));
             }
         }
         self.unsaved.front().map(|(due_ms, _)| *due_ms)
@@ -278,7 +296,7 @@ mod tests {
         assert_eq!(kept.settle(copies[1], None, &mut journal, 5), None);
         assert_eq!(written(&mut journal, 2, 0), (0, vec![10]));
         assert_eq!((kept.len(), journal.len()), (0, 0));
-        assert_eq!(kept.save(&mut journal, 9999), None);
+        assert_eq!(kept.save(&mut journal, 9999, true), None);
     }
 
     #[test]
@@ -294,13 +312,13 @@ mod tests {
             Some(100)
         );
         // Not before the message itself is there.
-        assert_eq!(kept.save(&mut journal, 100), Some(200));
+        assert_eq!(kept.save(&mut journal, 100, true), Some(200));
         assert_eq!(written(&mut journal, 1, 10), (2, vec![]));
-        assert_eq!(kept.save(&mut journal, 199), Some(200));
-        assert_eq!(kept.save(&mut journal, 200), None);
+        assert_eq!(kept.save(&mut journal, 199, true), Some(200));
+        assert_eq!(kept.save(&mut journal, 200, true), None);
         assert_eq!(written(&mut journal, 2, 12), (1, vec![11]));
         assert_eq!(kept.settle(copies[0], None, &mut journal, 300), Some(400));
-        assert_eq!(kept.save(&mut journal, 400), None);
+        assert_eq!(kept.save(&mut journal, 400, true), None);
         // The new note takes the place of the old one.
         assert_eq!(written(&mut journal, 3, 13), (1, vec![12]));
         kept.settle(copies[1], None, &mut journal, 5000);

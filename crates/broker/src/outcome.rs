@@ -180,6 +180,8 @@ outcomes! {
     ConnectStoreWait = "connect.store_wait", Delayed;
     /// The client id has changed hands too often lately: CONNACK waits, and whoever is connected stays.
     ConnectTakeoverWait = "connect.takeover_wait", Delayed;
+    /// The session is to be stored, and twice as much waits for the disk as may.
+    ConnectStoreBusy = "connect.store_busy", Denied;
     /// Waited, and the client came on another connection.
     ConnectTakenOver = "connect.taken_over", Denied;
     /// Sessions or connections are at their limit.

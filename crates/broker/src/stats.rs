@@ -191,3 +191,20 @@ impl Stats {
         self.topics_forgotten += other.topics_forgotten;
     }
 }
+
+/// What a shard has that waits for the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreWaiting {
+    /// Answers to clients and to other shards.
+    pub answers: usize,
+    /// Bytes of records and releases.
+    pub bytes: usize,
+    /// Sessions that hold messages back.
+    pub sessions: usize,
+    /// Connections whose input waits.
+    pub connections: usize,
+    /// Clients whose sessions have ended.
+    pub ended: usize,
+    /// Copies of shared groups that are to be handed on.
+    pub copies: usize,
+}

@@ -44,6 +44,8 @@ pub(crate) struct Window {
     held: usize,
     /// Bytes of all unsettled messages.
     bytes: usize,
+    /// Whether something is to be sent when the store is further.
+    is_waiting: bool,
     /// Shared subscriptions that the client has left while messages of theirs are in the window:
     /// if it goes without acknowledging them, their groups get them.
     left: Vec<Membership>,
@@ -121,6 +123,16 @@ impl Window {
     /// Whether messages are held: others have to stand behind them.
     pub(crate) const fn has_held(&self) -> bool {
         self.held > 0
+    }
+
+    /// Something is to be sent when the store is further. Returns whether that was known.
+    pub(crate) const fn wait(&mut self) -> bool {
+        std::mem::replace(&mut self.is_waiting, true)
+    }
+
+    /// The store is further.
+    pub(crate) const fn go_on(&mut self) {
+        self.is_waiting = false;
     }
 
     /// Starts over on a new connection: everything open is to be sent again.

@@ -431,6 +431,15 @@ impl Shard {
                 ),
             ));
         }
+        let is_stored = self.session_expiry_secs(connect) > 0
+            || existing.is_some_and(|slot| self.durable_number(slot).is_some());
+        if is_stored && self.is_store_overfull() {
+            return Err(Refusal::new(
+                ReasonCode::ServerBusy,
+                Outcome::ConnectStoreBusy,
+                "too much waits for the disk to take another session that is stored: try again",
+            ));
+        }
         let will = self.will_of(connect, &admission.client_id);
         self.check_will(existing, will.as_deref())?;
         let mut properties = PropertiesBuf::new();

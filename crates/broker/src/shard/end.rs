@@ -551,7 +551,7 @@ impl Shard {
     pub(super) fn on_shutdown(&mut self) {
         self.is_stopping = true;
         // What was acknowledged just now is not to come again after the restart.
-        self.kept.save(&mut self.journal, u64::MAX);
+        self.kept.save(&mut self.journal, u64::MAX, true);
         let open: Vec<(ConnectionId, State)> = self
             .connections
             .iter()

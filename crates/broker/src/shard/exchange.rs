@@ -139,7 +139,7 @@ pub(super) struct Exchanges {
     pub(super) durable: Line,
     /// Memory for drafts.
     pub(super) spares: Spares,
-    /// Sessions that hold messages back until the store has them.
+    /// Sessions that hold messages back until the store has them, once each.
     pub(super) holding: Vec<SessionRef>,
     /// Connections whose input waits for the store.
     pub(super) held: Vec<ConnectionId>,
@@ -166,6 +166,15 @@ impl Exchanges {
     pub(super) fn get_mut(&mut self, number: u64) -> Option<&mut Exchange> {
         let place = usize::try_from(number.checked_sub(self.first)?).ok()?;
         self.queue.get_mut(place)
+    }
+
+    /// Lets go of what waits for the store, and gives back what has begun.
+    pub(super) fn give_up(&mut self) -> VecDeque<Exchange> {
+        self.first += self.queue.len() as u64;
+        self.written = Line::new(Promise::Written);
+        self.durable = Line::new(Promise::Durable);
+        self.holding = Vec::new();
+        std::mem::take(&mut self.queue)
     }
 
     /// What waits for a promise.

@@ -108,12 +108,17 @@ impl Shard {
                 break;
             };
             if !self.is_on_disk(&front.delivery) {
+                if self.journal.has_failed() {
+                    let why = "the disk has failed, so nobody else may get it before a restart";
+                    self.lose_handed_at(me, 0, why);
+                    continue;
+                }
                 return self.stall_handing(me);
             }
             if !self.kept.has(&front.delivery) {
                 return self.read_handed(me);
             }
-            if self.is_store_behind() {
+            if self.is_store_behind() && !self.journal.has_failed() {
                 // Whoever gets it writes it anew.
                 return self.stall_handing(me);
             }
@@ -204,15 +209,19 @@ impl Shard {
         let Some(at) = copies.position(is_it) else {
             return;
         };
+        let detail = format!("record {position} of the store cannot be read back: {why}");
+        self.lose_handed_at(me, at, &detail);
+    }
+
+    fn lose_handed_at(&mut self, me: SessionRef, at: usize, detail: &str) {
         let Some(mut handed) = self.take_handed(me, at) else {
             return;
         };
         self.take_back(&mut handed.delivery);
         let outcome = Outcome::DeliverStoreLost;
         self.stats.count(outcome);
-        let detail = format!("record {position} of the store cannot be read back: {why}");
         let topic = handed.delivery.message().topic();
-        self.report_withheld_of_group(outcome, topic, &detail);
+        self.report_withheld_of_group(outcome, topic, detail);
         if let Some(kept) = handed.delivery.kept {
             self.settle_kept(kept, handed.delivery.exchange);
         }
@@ -220,12 +229,13 @@ impl Shard {
 
     /// Whether a copy can go to somebody else now.
     fn can_be_handed_on(&self, delivery: &Delivery) -> bool {
-        self.kept.has(delivery) && self.is_on_disk(delivery)
+        self.kept.has(delivery) && self.is_on_disk(delivery) && !self.is_store_overfull()
     }
 
     /// Whether a copy that others may get only once, if it is of QoS 2, can be taken from its session.
     fn is_on_disk(&self, delivery: &Delivery) -> bool {
-        delivery.qos != QoS::ExactlyOnce || self.is_recorded(delivery)
+        let is_recorded = || self.is_recorded(delivery) && !self.journal.has_failed();
+        delivery.qos != QoS::ExactlyOnce || delivery.kept.is_none() || is_recorded()
     }
 
     /// A session has ended: what it has to hand over outlives it. What it has left behind says, after a

@@ -173,7 +173,7 @@ impl Shard {
                     bytes = rest;
                 }
                 Ok(Decoded::Packet(packet, _)) => {
-                    if self.must_wait_for_store(&packet) {
+                    if self.must_wait_for_store(id, &packet) {
                         self.hold_for_store(id);
                         partial.extend_from_slice(bytes);
                         return &[];
@@ -209,7 +209,7 @@ impl Shard {
             }
             match decode(rest, connection.version, connection.packet_bytes_max_in) {
                 Ok(Decoded::Packet(packet, len)) => {
-                    if self.must_wait_for_store(&packet) {
+                    if self.must_wait_for_store(id, &packet) {
                         self.hold_for_store(id);
                         return used;
                     }

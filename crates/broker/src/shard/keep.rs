@@ -134,7 +134,7 @@ impl Shard {
             None => {
                 if self.must_queue(&exchange) {
                     self.count_asked(&exchange.then, true);
-                    self.exchanges.push(exchange);
+                    self.begin(exchange);
                 } else {
                     self.write_exchange(exchange);
                 }
@@ -243,8 +243,8 @@ impl Shard {
         if !self.keeping.is_open {
             return None;
         }
-        let number = *self.keeping.number.get_or_insert_with(|| {
-            self.exchanges.push(Exchange {
+        let number = self.keeping.number.unwrap_or_else(|| {
+            self.begin(Exchange {
                 // One for what is being gathered here.
                 waiting: 1,
                 drafts: Drafts::default(),
@@ -253,6 +253,7 @@ impl Shard {
                 then: Then::Nothing,
             })
         });
+        self.keeping.number = Some(number);
         if let Some(exchange) = self.exchanges.get_mut(number) {
             exchange.waiting += 1;
         }
@@ -262,10 +263,35 @@ impl Shard {
         })
     }
 
+    /// Something begins that is written in its turn, and gets its number. If nothing is written any
+    /// more it never ends, nor does what follows it on its connection, and answers to its number find
+    /// nothing.
+    fn begin(&mut self, exchange: Exchange) -> u64 {
+        if !self.journal.has_failed() {
+            return self.exchanges.push(exchange);
+        }
+        self.do_also(false, exchange.also);
+        0
+    }
+
+    /// Nothing will be durable any more: nobody hears of what is not by now, and nothing is gathered
+    /// that waits for it.
+    pub(super) fn give_up_store(&mut self) {
+        self.journal.on_failed();
+        for exchange in self.exchanges.give_up() {
+            // The answer has not been given, and keeps back those behind it.
+            let ticket = self.journal.ticket();
+            if let Some(answers) = self.answers_of(&exchange.then) {
+                answers.ticket = ticket;
+            }
+            self.do_also(false, exchange.also);
+        }
+    }
+
     /// Begins an exchange with a copy that somebody else may get.
     pub(super) fn begin_handing_on(&mut self, delivery: &Delivery) -> Option<ExchangeRef> {
         let kept = delivery.kept?;
-        let number = self.exchanges.push(Exchange {
+        let number = self.begin(Exchange {
             waiting: 1,
             drafts: Drafts::default(),
             has_released: false,
@@ -280,7 +306,7 @@ impl Shard {
 
     /// Does something in the store behind what has begun so far.
     pub(super) fn do_behind_exchanges(&mut self, also: Also) {
-        self.exchanges.push(Exchange {
+        self.begin(Exchange {
             waiting: 0,
             drafts: Drafts::default(),
             has_released: false,
@@ -361,6 +387,11 @@ impl Shard {
 
     /// What goes into the batch with records that are in it already, if there are any.
     fn write_step(&mut self, has_records: bool, also: Also, then: Then) {
+        self.do_also(has_records, also);
+        self.commit_then(has_records, then);
+    }
+
+    fn do_also(&mut self, has_records: bool, also: Also) {
         match also {
             Also::Nothing => {}
             Also::Received { session, packet_id } if has_records => {
@@ -378,7 +409,6 @@ impl Shard {
                 }
             }
         }
-        self.commit_then(has_records, then);
     }
 
     /// Does what follows when everything up to now is durable, or, if that is nothing to it, as
@@ -417,8 +447,13 @@ impl Shard {
         if (is_reached && !is_ending) || promise == Promise::Nothing {
             return self.do_then(then);
         }
+        let is_over = self.journal.has_failed();
         if let Some(answers) = self.answers_of(&then) {
             answers.ticket = ticket;
+            answers.waiting += u32::from(!is_over);
+        }
+        if is_over {
+            return;
         }
         let waiting = Committing {
             ticket,
@@ -459,13 +494,17 @@ impl Shard {
             while let Some(waiting) = self.exchanges.line(promise).next(&self.journal) {
                 if waiting.ending > 0 || self.is_ending(&waiting.then) {
                     self.put_off(promise, waiting);
-                } else {
-                    self.do_then(waiting.then);
+                    continue;
                 }
+                if let Some(answers) = self.answers_of(&waiting.then) {
+                    answers.waiting -= 1;
+                }
+                self.do_then(waiting.then);
             }
             while let Some(waiting) = self.exchanges.line(promise).next_put_off(&mut self.journal) {
                 if let Some(answers) = self.answers_of(&waiting.then) {
                     answers.ending -= 1;
+                    answers.waiting -= 1;
                 }
                 self.do_then(waiting.then);
             }
@@ -616,7 +655,7 @@ impl Shard {
                 then,
             };
             self.count_asked(&exchange.then, true);
-            self.exchanges.push(exchange);
+            self.begin(exchange);
             return;
         }
         let is_durable = received

@@ -19,6 +19,13 @@ use crate::session::{Identity, Session};
 #[derive(Debug, Default)]
 pub(super) struct Leaving(BTreeMap<Arc<str>, Left>);
 
+impl Leaving {
+    /// Clients whose sessions have ended and may be on disk.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
 /// What a client has left behind.
 #[derive(Debug, Default)]
 struct Left {

@@ -26,7 +26,8 @@ impl Shard {
             return;
         };
         if session.durable.is_none() {
-            if !session.is_persistent() {
+            // One that begins when the disk has failed is in memory alone, and needs no end there.
+            if !session.is_persistent() || journal.has_failed() {
                 return;
             }
             // Each shard gives out numbers of its own.

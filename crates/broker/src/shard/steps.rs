@@ -71,12 +71,14 @@ impl Shard {
 
     /// Has [`Self::pump`] called again when the store is further.
     pub(super) fn wait_for_store(&mut self, slot: u32) {
-        let Some(me) = self.session(slot).map(|session| session.me) else {
+        let Some(session) = self.session_mut(slot) else {
             return;
         };
-        if self.exchanges.holding.last() != Some(&me) {
-            self.exchanges.holding.push(me);
+        let me = session.me;
+        if session.window.as_mut().is_some_and(|window| window.wait()) {
+            return;
         }
+        self.exchanges.holding.push(me);
     }
 
     /// The client has a QoS 2 message: PUBREL goes out when the store knows.
@@ -135,7 +137,11 @@ impl Shard {
     }
 
     pub(super) fn on_save_settled(&mut self) {
-        let due = self.kept.save(&mut self.journal, self.now.mono_ms);
+        // Such notes take room and make none. Without room no delivery of QoS 2 begins either, so that
+        // no packet id is used anew before it is noted that its exchange is over.
+        let may_write = !self.journal.is_full();
+        let now_ms = self.now.mono_ms;
+        let due = self.kept.save(&mut self.journal, now_ms, may_write);
         if let Some(due_ms) = due {
             self.timers.set(due_ms, Timer::SaveSettled);
         }

@@ -3,15 +3,25 @@
 use columba_codec::{Packet, QoS};
 
 use super::Shard;
+use crate::connection::Connection;
 use crate::event::{ConnectionId, ShardId};
 use crate::hash::Map;
 use crate::journal::{RecordId, Settled, StoreEvent};
 use crate::mail::Letter;
 use crate::outcome::Outcome;
+use crate::stats::StoreWaiting;
 
 /// Answers that wait for other shards or for the disk; then clients whose packets call for more of
 /// them have to wait.
 const ANSWERS_MAX: usize = 1 << 16;
+/// Those of one connection that may be among them all the same, if they make room.
+const ANSWERS_OF_ONE_MAX: u32 = 64;
+/// So many times what publishers may have wait for the store may wait with sessions that begin, and
+/// with copies of shared groups that change hands.
+const OVER: usize = 2;
+
+/// Connections that may wait in vain before anybody looks which are gone.
+const HELD_SMALL: usize = 64;
 
 impl Shard {
     pub(super) fn is_store_behind(&self) -> bool {
@@ -19,14 +29,27 @@ impl Shard {
             || self.exchanges.waiting() > ANSWERS_MAX
     }
 
+    /// Whether so much waits for the store that nothing is begun that may add to it. Never if the
+    /// store has failed: then nothing is added.
+    pub(super) fn is_store_overfull(&self) -> bool {
+        let bytes_max = self.limits.store_waiting_bytes_max.saturating_mul(OVER);
+        self.journal.is_over(bytes_max) || self.exchanges.waiting() > ANSWERS_MAX * OVER
+    }
+
     /// Whether a packet has to wait because the store does not keep up.
-    pub(super) fn must_wait_for_store(&self, packet: &Packet<'_>) -> bool {
+    pub(super) fn must_wait_for_store(&self, id: ConnectionId, packet: &Packet<'_>) -> bool {
         if !self.is_store_behind() {
             return false;
         }
         match packet {
             Packet::Publish(publish) => publish.qos != QoS::AtMostOnce || publish.retain,
             Packet::Subscribe(_) | Packet::Unsubscribe(_) => true,
+            // The same may come again without end.
+            Packet::PubRec(_) | Packet::PubRel(_) => {
+                let answers = self.connection(id).map(Connection::answers);
+                answers.is_some_and(|answers| answers.waiting >= ANSWERS_OF_ONE_MAX)
+                    && self.exchanges.waiting() > ANSWERS_MAX
+            }
             _ => false,
         }
     }
@@ -35,6 +58,12 @@ impl Shard {
     #[cold]
     pub(super) fn hold_for_store(&mut self, id: ConnectionId) {
         self.stats.count(Outcome::PublishStoreWait);
+        // It may have as many that are gone as there are.
+        if self.exchanges.held.len() > 2 * self.stats.connections as usize + HELD_SMALL {
+            let mut held = std::mem::take(&mut self.exchanges.held);
+            held.retain(|id| self.connection(*id).is_some());
+            self.exchanges.held = held;
+        }
         if let Some(connection) = self.connection_mut(id) {
             connection.is_input_held = true;
             self.exchanges.held.push(id);
@@ -50,7 +79,10 @@ impl Shard {
             StoreEvent::Durable { ticket, first } => self.on_durable(ticket, first),
             StoreEvent::Full => self.journal.on_full(),
             StoreEvent::Room => self.journal.on_room(),
-            StoreEvent::Failed => self.journal.on_failed(),
+            StoreEvent::Failed => {
+                self.give_up_store();
+                self.resume_handings();
+            }
         }
         if !self.exchanges.held.is_empty() && !self.is_store_behind() {
             self.held.extend(self.exchanges.held.drain(..));
@@ -100,12 +132,27 @@ impl Shard {
     /// Sends what waited for the store, as far as it has come.
     fn pump_holding(&mut self) {
         for me in std::mem::take(&mut self.exchanges.holding) {
-            if self
-                .session(me.slot)
-                .is_some_and(|session| session.me == me)
-            {
+            let session = self.session_mut(me.slot);
+            if let Some(session) = session.filter(|session| session.me == me) {
+                if let Some(window) = &mut session.window {
+                    window.go_on();
+                }
                 self.pump(me.slot);
             }
+        }
+    }
+
+    /// What waits for the store: what tests check against growth without end.
+    pub fn store_waiting(&self) -> StoreWaiting {
+        let exchanges = &self.exchanges;
+        let (copies, _) = self.handings.size();
+        StoreWaiting {
+            answers: exchanges.waiting(),
+            bytes: self.journal.waiting_bytes(),
+            sessions: exchanges.holding.len(),
+            connections: exchanges.held.len(),
+            ended: self.leaving.len(),
+            copies: copies as usize,
         }
     }
 

@@ -188,7 +188,7 @@ impl<'a> ConnectOptions<'a> {
 
 /// Shards, clients and a clock.
 pub struct Bed {
-    shards: Vec<Shard>,
+    pub shards: Vec<Shard>,
     now: Now,
     clients: Vec<Client>,
     /// By shard and index: the client behind a connection.
