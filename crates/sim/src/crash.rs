@@ -6,7 +6,9 @@ use columba_store::{Faults, Name};
 
 use crate::event::{DiskFault, Event};
 use crate::net::Phase;
-use crate::store::Store;
+use crate::oracle::Said;
+use crate::planted::Planted;
+use crate::store::{Commit, Store};
 use crate::world::{Mode, World, new_shards};
 
 impl World {
@@ -79,9 +81,11 @@ impl World {
         };
         let Some(store) = &mut self.store else { return };
         let had_failed = store.has_failed;
+        let is_power_lost = store.disk.is_down() || self.chance.percent(storage.power_percent);
+        self.keep_written(is_power_lost);
+        let Some(store) = &mut self.store else { return };
         let records = store.records();
         store.die();
-        let is_power_lost = store.disk.is_down() || self.chance.percent(storage.power_percent);
         if is_power_lost {
             store.disk.restart();
         } else {
@@ -107,7 +111,12 @@ impl World {
         // The clock of a process starts anywhere.
         let began_ms = self.chance.pick(&[0, 10, 5_000]);
         self.base_ms = self.now_ms as i64 - began_ms;
-        self.oracle.crash(self.now_ms, self.swarm.shards);
+        let least = if is_power_lost || had_failed {
+            Said::Durable
+        } else {
+            Said::Written
+        };
+        self.oracle.crash(self.now_ms, self.swarm.shards, least);
         for (client_id, session) in &self.oracle.sessions {
             self.note(format_args!("{client_id}: {session:?}"));
         }
@@ -115,6 +124,28 @@ impl World {
             self.note(format_args!("{client_id} may come back"));
         }
         self.start();
+    }
+
+    /// What is written and not synced is there if the machine lives on; if not, as much of it as the
+    /// disk has taken by itself.
+    fn keep_written(&mut self, is_power_lost: bool) {
+        let Some(store) = &self.store else { return };
+        let written = store.written();
+        if written == 0 || store.has_failed || store.disk.is_down() {
+            return;
+        }
+        let most = if is_power_lost {
+            self.chance.range(0, written)
+        } else if self.planted == Some(Planted::Unwritten) {
+            0
+        } else {
+            written
+        };
+        store.disk.set_faults(Faults::default());
+        if self.commit_written(most) != Commit::Done {
+            self.oracle
+                .fail("store", "what was written cannot be kept".to_owned());
+        }
     }
 
     /// A bit of what is on the disk changes.
@@ -164,6 +195,7 @@ impl World {
             | Event::Command { .. }
             | Event::Resume { .. }
             | Event::Tick { .. }
+            | Event::Written
             | Event::Commit
             | Event::Stored { .. }
             | Event::Fetch { .. }

@@ -73,6 +73,8 @@ pub(crate) enum Event {
     Ping { client: usize },
     /// A shard's tick ends: what it has for the store is handed over.
     Tick { shard: usize },
+    /// The store writes what waits, and does not sync it.
+    Written,
     /// The store commits what waits.
     Commit,
     /// A shard hears from the store.

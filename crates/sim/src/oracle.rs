@@ -16,7 +16,7 @@ use std::fmt;
 
 use columba_broker::event::{Command, Report, ReportEvent};
 use columba_broker::journal::StoreEvent;
-use columba_broker::limits::Limits;
+use columba_broker::limits::{Limits, Promise};
 use columba_broker::outcome::Outcome;
 use columba_codec::{QoS, Version};
 
@@ -26,7 +26,8 @@ use crate::checks::share::Groups;
 use crate::checks::will::Wills;
 use crate::event::LinkId;
 pub(crate) use model::{
-    Conn, Message, Owed as OwedMessage, Phase, Session, Subscribing, Subscription, Unsettled, Will,
+    Conn, Message, Owed as OwedMessage, Phase, Said, Session, Subscribing, Subscription, Unsettled,
+    Will,
 };
 pub(crate) use truth::Ending;
 
@@ -187,9 +188,10 @@ impl Oracle {
     }
 
     /// A client opened a link.
-    pub(crate) fn open(&mut self, link: LinkId, version: Version) {
+    pub(crate) fn open(&mut self, link: LinkId, version: Version, promise: Promise) {
         debug_assert_eq!(link, self.conns.len());
-        self.conns.push(Conn::new(version, self.now_ms));
+        self.conns
+            .push(Conn::new(version, promise.into(), self.now_ms));
     }
 
     /// The session that a link is connected with.

@@ -41,6 +41,8 @@ pub(crate) struct Persona {
     pub(crate) acknowledges: Acknowledges,
     pub(crate) reads: Reads,
     pub(crate) has_login: bool,
+    /// The listener that it prefers.
+    pub(crate) listener: usize,
     /// Its only shared subscription; such a client subscribes to nothing else below `s/`.
     pub(crate) shared: Option<(&'static str, QoS)>,
     pub(crate) will_percent: u32,
@@ -71,6 +73,7 @@ impl Persona {
             acknowledges: Acknowledges::Promptly,
             reads: Reads::Promptly,
             has_login: false,
+            listener: 0,
             shared: None,
             will_percent: 0,
             publishes_percent: 0,
@@ -101,6 +104,7 @@ impl Persona {
             acknowledges,
             reads,
             has_login: chance.percent(30),
+            listener: number % swarm.listeners.len(),
             shared: is_shared.then(|| chance.pick(&SHARED)),
             will_percent: chance.pick(&[0, 40, 90]),
             publishes_percent: chance.pick(&[5, 60, 90]),

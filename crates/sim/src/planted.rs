@@ -9,6 +9,8 @@ use columba_store::{Batch, Inline, Port, Position, SimDisk, Ticket};
 pub enum Planted {
     /// Batches are reported durable that the disk was never asked to keep.
     Unsynced,
+    /// What is told to be written is gone with the process.
+    Unwritten,
     /// The last record of a batch is lost, if there are several.
     LastRecord,
     /// All records of a kind are lost. The number is the first byte of the record.

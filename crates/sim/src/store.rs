@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use columba_broker::event::Input;
 use columba_broker::journal::{Fetched, Records, StoreEvent};
+use columba_broker::limits::Promise;
 use columba_broker::recovery::{Recovered, Recovery, Rewrite};
 use columba_store::{
     Batch, Damage, Error, Faults, Inline, Log, Options, Port, Position, Report, SimDisk, Ticket,
@@ -28,6 +29,8 @@ pub(crate) struct Store {
     is_commit_due: bool,
     pub(crate) has_failed: bool,
     is_full: bool,
+    /// Whether the disk takes no more.
+    has_no_room: bool,
     planted: Option<Planted>,
 }
 
@@ -44,13 +47,15 @@ struct Lane {
 #[derive(Debug)]
 struct Handed {
     records: Records,
+    /// Whether it outlives the process, though not a loss of power.
+    is_written: bool,
     /// The position of its first record, once it is committed.
     first: Option<u64>,
 }
 
 /// What a commit came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Commit {
+pub(crate) enum Commit {
     Done,
     Full,
     Failed,
@@ -70,6 +75,7 @@ impl Store {
             is_commit_due: false,
             has_failed: false,
             is_full: false,
+            has_no_room: false,
             planted,
         }
     }
@@ -81,6 +87,7 @@ impl Store {
         self.is_commit_due = false;
         self.has_failed = false;
         self.is_full = false;
+        self.has_no_room = false;
     }
 
     /// Opens the log; returns what is damaged.
@@ -171,9 +178,15 @@ impl Store {
             .map_or(0, |port| port.log().stats().records)
     }
 
-    /// Commits up to so many batches. Of a shard whose batch found no room none that keeps its
-    /// turn may overtake that.
-    fn commit(&mut self, most: u64) -> Commit {
+    /// Batches that are written and not committed.
+    pub(crate) fn written(&self) -> u64 {
+        let all = self.lanes.iter().flat_map(|lane| &lane.waiting);
+        all.filter(|of| of.is_written && of.first.is_none()).count() as u64
+    }
+
+    /// Commits up to so many batches, of those that are written or of all. Of a shard whose batch found
+    /// no room none that keeps its turn may overtake that.
+    fn commit(&mut self, most: u64, has_others: bool) -> Commit {
         let Some(port) = &mut self.port else {
             return Commit::Done;
         };
@@ -181,7 +194,7 @@ impl Store {
         for (shard, lane) in self.lanes.iter().enumerate() {
             let mut is_blocked = false;
             for (at, handed) in lane.waiting.iter().enumerate() {
-                if handed.first.is_some() {
+                if handed.first.is_some() || !(handed.is_written || has_others) {
                     continue;
                 }
                 let has_turn = handed.records.keeps_turn || !handed.records.ends.is_empty();
@@ -228,7 +241,10 @@ impl Store {
                         lost.push((first..first + ahead as u64).collect());
                     }
                 }
-                Report::Refused { .. } => return Commit::Failed,
+                Report::Refused { .. } => {
+                    self.has_failed = true;
+                    return Commit::Failed;
+                }
                 _ => {}
             }
         }
@@ -304,6 +320,7 @@ impl World {
         }
         let handed = Handed {
             records,
+            is_written: false,
             first: None,
         };
         store.lanes[shard].waiting.push_back(handed);
@@ -317,6 +334,10 @@ impl World {
             return;
         }
         let delay_ms = after_ms + self.delay(most_ms);
+        if self.swarm.listeners.contains(&Promise::Written) && self.chance.percent(70) {
+            let written_ms = self.chance.range(0, delay_ms);
+            self.put(written_ms, Event::Written);
+        }
         self.put(delay_ms, Event::Commit);
     }
 
@@ -331,19 +352,14 @@ impl World {
             return;
         }
         let most = self.chance.range(1, group_max);
-        let result = store.commit(most);
+        let result = store.commit(most, true);
         self.trace
             .line(self.now_ms, format_args!("commit: {result:?}"));
         if store.disk.is_down() {
             self.is_dead = true;
             return;
         }
-        for (shard, lane) in store.lanes.iter().enumerate() {
-            // One that has passed others says nothing of those.
-            for handed in lane.waiting.iter().take_while(|of| of.first.is_some()) {
-                self.oracle.committed(shard, handed.records.ticket);
-            }
-        }
+        self.note_committed();
         if self.dies_here() {
             return;
         }
@@ -361,6 +377,55 @@ impl World {
         if store.lanes.iter().any(is_waiting) {
             self.plan_commit(0);
         }
+    }
+
+    fn note_committed(&mut self) {
+        let Some(store) = &self.store else { return };
+        for (shard, lane) in store.lanes.iter().enumerate() {
+            // One that has passed others says nothing of those.
+            for handed in lane.waiting.iter().take_while(|of| of.first.is_some()) {
+                self.oracle.committed(shard, handed.records.ticket);
+            }
+        }
+    }
+
+    /// What waits is written, and whoever has asked for that is told.
+    pub(crate) fn on_written(&mut self) {
+        let most_ms = self.swarm.store.as_ref().map_or(0, |of| of.report_ms_max);
+        for shard in 0..self.shards.len() {
+            let delay_ms = self.delay(most_ms);
+            let Some(store) = &mut self.store else { return };
+            if store.has_failed || store.is_full || store.has_no_room {
+                return;
+            }
+            let lane = &mut store.lanes[shard];
+            if lane.is_told_full {
+                continue;
+            }
+            let mut asked = None;
+            for handed in lane.waiting.iter_mut().filter(|of| of.first.is_none()) {
+                handed.is_written = true;
+                if handed.records.tells_written {
+                    asked = Some(handed.records.ticket);
+                }
+            }
+            if let Some(ticket) = asked {
+                lane.last_at_ms = lane.last_at_ms.max(self.now_ms + delay_ms);
+                let event = StoreEvent::Written { ticket };
+                let event = Event::Stored { shard, event };
+                self.agenda.put(lane.last_at_ms, event);
+            }
+        }
+    }
+
+    /// Commits batches that are written.
+    pub(crate) fn commit_written(&mut self, most: u64) -> Commit {
+        let Some(store) = &mut self.store else {
+            return Commit::Done;
+        };
+        let result = store.commit(most, false);
+        self.note_committed();
+        result
     }
 
     /// Reports what is committed, each shard's batches in order.
@@ -452,7 +517,18 @@ impl World {
     }
 
     pub(crate) fn on_disk(&mut self, fault: DiskFault) {
+        // What is written has its room already.
+        if fault == DiskFault::Full && self.store.as_ref().is_some_and(|of| of.written() > 0) {
+            match self.commit_written(u64::MAX) {
+                Commit::Done => self.report_commits(),
+                Commit::Failed => self.tell_failed(),
+                Commit::Full => self
+                    .oracle
+                    .fail("store", "what was written found no room".to_owned()),
+            }
+        }
         let Some(store) = &mut self.store else { return };
+        store.has_no_room = fault == DiskFault::Full;
         let disk = store.disk.clone();
         let faults = match fault {
             DiskFault::Full => Faults {

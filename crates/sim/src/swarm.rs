@@ -1,6 +1,6 @@
 //! What a seed draws: which kinds of faults are on, how often they come, how small the limits are.
 
-use columba_broker::limits::{Limits, QueuePolicy, ShareStrategy};
+use columba_broker::limits::{Limits, Promise, QueuePolicy, ShareStrategy};
 
 use crate::chance::Chance;
 
@@ -48,6 +48,8 @@ pub(crate) struct Swarm {
     pub(crate) refuse_percent: u32,
     pub(crate) qos0_percent: u32,
     pub(crate) payload_bytes_max: u64,
+    /// The listeners, by what they promise.
+    pub(crate) listeners: Vec<Promise>,
     /// What there is of a store, if there is one.
     pub(crate) store: Option<Storage>,
     pub(crate) limits: Limits,
@@ -112,6 +114,7 @@ impl Swarm {
             refuse_percent: chance.switched(5, 30),
             qos0_percent: chance.pick(&[0, 20, 60]),
             payload_bytes_max: chance.pick(&[40, 200, 6_000]),
+            listeners: vec![Promise::Durable],
             store: chance.percent(60).then(|| Storage::draw(chance)),
             limits: draw_limits(chance),
         }
@@ -125,6 +128,28 @@ impl Swarm {
         if let Some(storage) = &mut self.store {
             storage.fetch_ms_max = chance.pick(&[0, 2, 20, 300]);
             storage.unreadable_per_mille = chance.pick(&[0, 0, 0, 10, 200]);
+        }
+    }
+
+    /// What the listeners promise, where there is a store.
+    pub(crate) fn draw_listeners(&mut self, chance: &mut Chance) {
+        use Promise::{Durable, Nothing, Written};
+        if let Some(storage) = &mut self.store {
+            let kinds: [&[Promise]; 7] = [
+                &[Durable],
+                &[Durable],
+                &[Durable],
+                &[Durable, Written],
+                &[Durable, Nothing],
+                &[Written, Nothing],
+                &[Durable, Written, Nothing],
+            ];
+            self.listeners = chance.pick(&kinds).to_vec();
+            if self.listeners.contains(&Written) {
+                // There is a time between the write and the sync, and the machine may live on.
+                storage.commit_ms_max = storage.commit_ms_max.max(200);
+                storage.power_percent = storage.power_percent.min(50);
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use columba_broker::access::AccessRules;
 use columba_broker::event::{CloseCause, ListenerId, Now, Peer, ShardId};
-use columba_broker::limits::{Anonymous, ListenerSettings, Promise};
+use columba_broker::limits::{Anonymous, ListenerSettings};
 use columba_broker::mail::Mail;
 use columba_broker::recovery::RecoveredCounts;
 use columba_broker::{Input, Shard, ShardConfig};
@@ -106,6 +106,7 @@ impl World {
         let mut swarm = Swarm::draw(&mut chance);
         swarm.draw_reading(&mut Chance::new(seed ^ 0x7265_6164));
         swarm.draw_recorder(&mut Chance::new(seed ^ 0x7461_7065));
+        swarm.draw_listeners(&mut Chance::new(seed ^ 0x7072_6f6d));
         swarm.draw_filling(&mut Chance::new(seed ^ 0x6675_6c6c));
         if options.is_tight {
             swarm.tighten();
@@ -252,6 +253,7 @@ impl World {
                 self.input(shard, Input::Command(command), about);
             }
             Event::Tick { shard } => self.on_tick(shard),
+            Event::Written => self.on_written(),
             Event::Commit => self.on_commit(),
             Event::Stored { shard, event } => self.on_stored(shard, event),
             Event::Fetch { shard, positions } => self.on_fetch(shard, &positions),
@@ -279,6 +281,7 @@ impl World {
             | Event::Fetch { shard, .. }
             | Event::Command { shard, .. } => Some(*shard),
             Event::Down { .. }
+            | Event::Written
             | Event::Commit
             | Event::Disk(_)
             | Event::Crash
@@ -302,20 +305,32 @@ impl World {
 
     // The client's end of a link.
 
+    /// Most often the listener that a client prefers.
+    fn listener_of(&mut self, client: usize) -> usize {
+        let count = self.swarm.listeners.len();
+        let preferred = self.clients[client].persona.listener;
+        if count == 1 || self.chance.percent(70) {
+            return preferred;
+        }
+        self.chance.below(count as u64) as usize
+    }
+
     /// A new connection of a client, to any shard.
     pub(crate) fn open_link(&mut self, client: usize) -> LinkId {
         let shard = self.chance.below(self.shards.len() as u64) as usize;
         let link = self.links.len();
         let conn = self.shards[shard].slots.put(link);
         self.links.push(Link::new(client, shard, conn, self.now_ms));
+        let listener = self.listener_of(client);
         let port = 10_000 + (link % 50_000) as u16;
         let peer = Peer {
             addr: Some(([127, 0, 0, 1], port).into()),
-            listener: ListenerId(0),
+            listener: ListenerId(listener as u16),
             certificate: None,
         };
         let persona = &self.clients[client].persona;
-        self.oracle.open(link, persona.version);
+        let promise = self.swarm.listeners[listener];
+        self.oracle.open(link, persona.version, promise);
         self.input(
             shard,
             Input::Accepted { conn, peer },
@@ -516,15 +531,15 @@ const RECORD_BYTES: usize = 200;
 
 pub(crate) fn new_shards(swarm: &Swarm, seed: u64, now: Now, is_durable: bool) -> Vec<Node> {
     let limits = Arc::new(swarm.limits.clone());
-    let listener = ListenerSettings {
-        name: "sim".into(),
+    let listeners = swarm.listeners.iter().map(|promise| ListenerSettings {
+        name: format!("{promise:?}"),
         anonymous: Anonymous::Always,
         connections_max: 0,
         packet_bytes_max: None,
         certificate_is_user: false,
-        promise: Promise::Durable,
-    };
-    let listeners: Arc<[ListenerSettings]> = Arc::new([listener]);
+        promise: *promise,
+    });
+    let listeners: Arc<[ListenerSettings]> = listeners.collect();
     let access = Arc::new(AccessRules::allow_all());
     let node = |number: u16| {
         let config = ShardConfig {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use columba_sim::{Options, Report, run};
+use columba_sim::{Options, Planted, Report, run};
 
 /// Runs the whole broker against faults, one seed after the other.
 #[derive(Debug, Parser)]
@@ -32,6 +32,10 @@ struct Arguments {
     /// Let the disk be full again and again, wherever there is one.
     #[arg(long)]
     tight: bool,
+    /// Plant a fault that is to be found: unsynced, unwritten, last-record, halves, early-release,
+    /// late-release, lost-release, or the first byte of records that are lost.
+    #[arg(long, value_parser = planted)]
+    planted: Option<Planted>,
     /// Go on after a seed that fails.
     #[arg(long)]
     keep_going: bool,
@@ -39,9 +43,39 @@ struct Arguments {
 
 impl Arguments {
     /// The options that make another run of a seed.
-    const fn of_run(&self) -> &'static str {
-        if self.tight { " --tight" } else { "" }
+    fn of_run(&self) -> String {
+        let tight = if self.tight { " --tight" } else { "" };
+        let planted = self.planted.map(|of| format!(" --planted {}", name_of(of)));
+        format!("{tight}{}", planted.unwrap_or_default())
     }
+}
+
+/// What has a name of its own.
+const PLANTED: [(&str, Planted); 7] = [
+    ("unsynced", Planted::Unsynced),
+    ("unwritten", Planted::Unwritten),
+    ("last-record", Planted::LastRecord),
+    ("halves", Planted::Halves),
+    ("early-release", Planted::EarlyRelease),
+    ("late-release", Planted::LateRelease),
+    ("lost-release", Planted::LostRelease),
+];
+
+fn planted(text: &str) -> Result<Planted, String> {
+    let named = PLANTED.iter().find(|(name, _)| *name == text);
+    if let Some((_, planted)) = named {
+        return Ok(*planted);
+    }
+    let kind = text.parse().map(Planted::RecordsOf);
+    kind.map_err(|_| format!("{text} is no fault that is known"))
+}
+
+fn name_of(planted: Planted) -> String {
+    if let Planted::RecordsOf(kind) = planted {
+        return kind.to_string();
+    }
+    let named = PLANTED.iter().find(|(_, of)| *of == planted);
+    named.map_or_else(String::new, |(name, _)| (*name).to_owned())
 }
 
 /// The seed that is running, for the message of a panic.
@@ -51,13 +85,15 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let usual = std::panic::take_hook();
     let of_run = arguments.of_run();
+    let of_panic = of_run.clone();
     std::panic::set_hook(Box::new(move |info| {
         usual(info);
-        println!("{}", how_to_replay(SEED.load(Ordering::Relaxed), of_run));
+        println!("{}", how_to_replay(SEED.load(Ordering::Relaxed), &of_panic));
     }));
     let options = Options {
         is_traced: arguments.trace,
         is_tight: arguments.tight,
+        planted: arguments.planted,
         ..Options::default()
     };
     let started = Instant::now();
@@ -90,7 +126,7 @@ fn main() -> ExitCode {
                 report.inputs
             );
         }
-        if say(&report, of_run) {
+        if say(&report, &of_run) {
             failed += 1;
             if !arguments.keep_going {
                 break;

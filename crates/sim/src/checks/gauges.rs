@@ -68,7 +68,11 @@ impl Oracle {
             let expected = expected as u64;
             let range = expected.saturating_sub(fewer)..=expected + more;
             if !range.contains(&actual) {
-                return Err(format!("{name}: {actual} instead of {expected}"));
+                let online = sessions().filter_map(|session| session.conn);
+                let online: Vec<_> = online.collect();
+                return Err(format!(
+                    "{name}: {actual} instead of {expected}; connected are links {online:?}"
+                ));
             }
         }
         Ok(())

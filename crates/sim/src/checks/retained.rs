@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::LinkId;
-use crate::oracle::{Message, Oracle};
+use crate::oracle::{Message, Oracle, Said};
 
 /// By topic.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ struct Set {
     number: u64,
     id: Option<u64>,
     turn: Turn,
-    is_acknowledged: bool,
+    acknowledged: Said,
 }
 
 /// Which input a message was accepted with, and whose it is. One input may let several connections go
@@ -74,11 +74,11 @@ impl Topic {
     }
 
     /// The last one that was acknowledged is there, unless one that was accepted later is.
-    fn crash(&mut self) {
+    fn crash(&mut self, least: Said) {
         let mut all = std::mem::take(&mut self.perhaps);
         let mut is_sure = false;
         for sets in self.since.values() {
-            let first = sets.iter().rposition(|set| set.is_acknowledged);
+            let first = sets.iter().rposition(|set| set.acknowledged >= least);
             is_sure |= first.is_some();
             let left = newest(sets, first.unwrap_or(0));
             all.extend(left.map(|set| set.id));
@@ -108,17 +108,17 @@ impl Retained {
             number: self.number,
             id,
             turn,
-            is_acknowledged: false,
+            acknowledged: Said::Nothing,
         });
         self.number
     }
 
     /// The broker has said that it has it.
-    pub(crate) fn acknowledged(&mut self, topic: &str, number: u64) {
+    pub(crate) fn acknowledged(&mut self, topic: &str, number: u64, said: Said) {
         let topic = self.topics.get_mut(topic);
         let sets = topic.into_iter().flat_map(|topic| topic.since.values_mut());
         if let Some(set) = sets.flatten().find(|set| set.number == number) {
-            set.is_acknowledged = true;
+            set.acknowledged = said;
         }
     }
 
@@ -128,9 +128,9 @@ impl Retained {
         topic.perhaps.insert(id);
     }
 
-    pub(crate) fn crash(&mut self) {
+    pub(crate) fn crash(&mut self, least: Said) {
         for topic in self.topics.values_mut() {
-            topic.crash();
+            topic.crash(least);
         }
     }
 }
@@ -202,7 +202,11 @@ mod tests {
                 input: *input,
                 link: *link,
             },
-            is_acknowledged: *is_acknowledged,
+            acknowledged: if *is_acknowledged {
+                Said::Written
+            } else {
+                Said::Done
+            },
         });
         Topic {
             since: BTreeMap::from([(0, sets.collect())]),
@@ -225,10 +229,13 @@ mod tests {
     #[test]
     fn after_a_crash_what_went_on_beside_the_last_acknowledged_one_may_be_there() {
         let mut beside = topic(&[(1, 7, true), (2, 8, false), (2, 9, true), (3, 7, false)]);
-        beside.crash();
+        beside.crash(Said::Written);
         assert_eq!(ids(&beside.before), [2, 3, 4]);
         let mut in_order = topic(&[(1, 7, true), (2, 9, false), (2, 9, true), (3, 7, false)]);
-        in_order.crash();
+        in_order.crash(Said::Written);
         assert_eq!(ids(&in_order.before), [3, 4]);
+        let mut lost = topic(&[(1, 7, true), (2, 9, false), (2, 9, true), (3, 7, false)]);
+        lost.crash(Said::Durable);
+        assert_eq!(ids(&lost.before), [1, 2, 3, 4]);
     }
 }

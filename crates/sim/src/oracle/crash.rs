@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use columba_codec::QoS;
 
 use super::truth::What;
-use super::{Ending, Oracle, Phase, Session, Will, id_of};
+use super::{Ending, Oracle, Phase, Said, Session, Will, id_of};
 use crate::checks::effects::Effects;
 use crate::checks::will::Wills;
 
@@ -82,8 +82,21 @@ impl Oracle {
         }
     }
 
-    /// The broker died, and another process goes on with so many shards.
-    pub(crate) fn crash(&mut self, now_ms: u64, shards: u16) {
+    /// A session that may have come back ends, and its client does not wait until the store knows.
+    pub(crate) fn leave_ghost(&mut self, client_id: &str) {
+        if let Some(session) = self.ghosts.remove(client_id) {
+            let ghost = Ghost {
+                ended: self.now_saved(),
+                is_recorded: true,
+                session,
+            };
+            self.ended.push((client_id.to_owned(), ghost));
+        }
+    }
+
+    /// The broker died, and another process goes on with so many shards. What it had said to be less
+    /// safe than `least` may be gone.
+    pub(crate) fn crash(&mut self, now_ms: u64, shards: u16, least: Said) {
         self.now_ms = now_ms;
         self.crashes += 1;
         self.truth.crash(now_ms);
@@ -96,7 +109,7 @@ impl Oracle {
         self.held.clear();
         self.effects = Effects::default();
         self.wills = Wills::default();
-        self.retained.crash();
+        self.retained.crash(least);
         for message in self.messages.values_mut() {
             message.is_expiry_open |= self.has_jumped;
             // A Will may be published once more, whatever has become of it.
@@ -108,14 +121,14 @@ impl Oracle {
             if ghost.is_recorded && self.progress.is_sure(ghost.ended) {
                 continue;
             }
-            ghosts.insert(client_id, ghost.session);
+            may_come_back(&mut ghosts, client_id, ghost.session);
         }
         for (client_id, session) in std::mem::take(&mut self.sessions) {
             if session.expiry_secs == 0 {
                 self.groups.gone(&session);
                 continue;
             }
-            let session = self.survive(&client_id, session, is_moved);
+            let session = self.survive(&client_id, session, is_moved, least);
             if !session.is_doubtful {
                 ghosts.remove(&client_id);
             }
@@ -140,11 +153,20 @@ impl Oracle {
                 .get(&client_id)
                 .is_none_or(|of| of.is_doubtful)
             {
-                ghosts.entry(client_id).or_insert(ghost);
+                match ghosts.get_mut(&client_id) {
+                    Some(newer) => newer.absorb(ghost),
+                    None => {
+                        ghosts.insert(client_id, ghost);
+                    }
+                }
             }
         }
         self.ghosts = ghosts;
-        let acknowledged = |id: &u64| self.messages.get(id).is_some_and(|of| of.is_acknowledged);
+        let acknowledged = |id: &u64| {
+            self.messages
+                .get(id)
+                .is_some_and(|of| of.acknowledged >= least)
+        };
         self.groups
             .crash(&self.sessions, &self.ghosts, acknowledged);
         self.progress = Progress {
@@ -155,8 +177,14 @@ impl Oracle {
     }
 
     /// What is left of a session that outlives the process.
-    fn survive(&mut self, client_id: &str, mut session: Session, is_moved: bool) -> Session {
-        let is_made = session.is_subscribed || self.progress.is_sure(session.made);
+    fn survive(
+        &mut self,
+        client_id: &str,
+        mut session: Session,
+        is_moved: bool,
+        least: Said,
+    ) -> Session {
+        let is_made = session.subscribed >= least || self.progress.is_sure(session.made);
         let is_saved = is_made && self.progress.is_sure(session.saved);
         let was_online = session.conn.take().is_some();
         let is_finite = session.expiry_secs != u32::MAX;
@@ -199,11 +227,11 @@ impl Oracle {
         session.owed.retain(|id, owed| {
             !is_doubtful
                 && owed.qos != QoS::AtMostOnce
-                && messages.get(id).is_some_and(|of| of.is_acknowledged)
+                && messages.get(id).is_some_and(|of| of.acknowledged >= least)
         });
         let all = std::mem::take(&mut session.subscriptions);
         for (filter, subscription) in all {
-            if subscription.is_sure {
+            if subscription.sure >= least {
                 session.subscriptions.insert(filter, subscription);
             } else {
                 session.unsure.insert(filter);
@@ -211,16 +239,19 @@ impl Oracle {
         }
         let all = std::mem::take(&mut session.shared);
         for (filter, subscription) in all {
-            if subscription.is_sure {
+            if subscription.sure >= least {
                 session.shared.insert(filter, subscription);
             } else {
                 session.unsure.insert(filter);
             }
         }
         session.unsure.append(&mut session.leaving);
+        let left = std::mem::take(&mut session.left);
+        let back = left.into_iter().filter(|(_, said)| *said < least);
+        session.unsure.extend(back.map(|(filter, _)| filter));
         for subscription in session.subscriptions.values_mut() {
             // An option that was about to change may be the old or the new one.
-            subscription.is_acknowledged &= subscription.is_settled;
+            subscription.is_acknowledged &= subscription.settled >= least;
         }
         // Packet ids of QoS 1 are given out anew; an exchange of QoS 2 may be a step back.
         let unsettled = std::mem::take(&mut session.unsettled);
@@ -277,6 +308,14 @@ impl Oracle {
             self.leave_groups(&session, client_id);
         }
     }
+}
+
+/// Of several that may come back it is not known which one does.
+fn may_come_back(ghosts: &mut BTreeMap<String, Session>, client_id: String, mut ghost: Session) {
+    if let Some(older) = ghosts.remove(&client_id) {
+        ghost.absorb(older);
+    }
+    ghosts.insert(client_id, ghost);
 }
 
 /// A session that has ended and may come back.

@@ -8,7 +8,7 @@ use columba_codec::{Decoded, Packet, PropertyId, QoS, ReasonCode, TopicFilter, V
 use super::model::Connecting;
 use super::model::Publishing;
 use super::truth::What;
-use super::{Message, Oracle, Phase, Subscribing, Subscription, Will};
+use super::{Message, Oracle, Phase, Said, Subscribing, Subscription, Will};
 use crate::checks::acknowledgement::Answer;
 use crate::checks::delivery;
 use crate::event::LinkId;
@@ -181,7 +181,7 @@ impl Oracle {
             times: 0,
             owed_to: BTreeSet::new(),
             extra: 0,
-            is_acknowledged: false,
+            acknowledged: Said::Nothing,
             is_expiry_open: false,
         };
         let id = super::id_of(&message.payload);
@@ -241,17 +241,18 @@ impl Oracle {
                 number,
                 last: number,
                 is_acknowledged: false,
-                is_sure: false,
-                is_settled: false,
+                sure: Said::Nothing,
+                settled: Said::Nothing,
             };
             session.unsure.remove(text);
             session.leaving.remove(text);
+            session.left.remove(text);
             if is_shared {
                 self.groups.asked(text, &client_id);
                 let known = session.shared.entry(text.to_owned()).or_insert(new);
                 known.options = options;
                 known.last = number;
-                known.is_settled = false;
+                known.settled = Said::Nothing;
                 continue;
             }
             match session.subscriptions.get_mut(text) {
@@ -260,7 +261,7 @@ impl Oracle {
                         && known.options.no_local == options.no_local;
                     known.options = options;
                     known.last = number;
-                    known.is_settled = false;
+                    known.settled = Said::Nothing;
                     if !is_same {
                         delivery::release(session, text);
                     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use columba_broker::limits::Promise;
 use columba_codec::packet::SubscribeOptions;
 use columba_codec::{QoS, Version};
 
@@ -18,10 +19,36 @@ pub(crate) enum Phase {
     Closed,
 }
 
+/// What the broker has said of something by acknowledging it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Said {
+    /// Nothing yet.
+    #[default]
+    Nothing,
+    /// That it is done.
+    Done,
+    /// That it outlives the process.
+    Written,
+    /// That it outlives a loss of power.
+    Durable,
+}
+
+impl From<Promise> for Said {
+    fn from(promise: Promise) -> Self {
+        match promise {
+            Promise::Nothing => Self::Done,
+            Promise::Written => Self::Written,
+            Promise::Durable => Self::Durable,
+        }
+    }
+}
+
 /// A connection.
 #[derive(Debug)]
 pub(crate) struct Conn {
     pub(crate) version: Version,
+    /// What an acknowledgement to it says.
+    pub(crate) says: Said,
     pub(crate) phase: Phase,
     pub(crate) input: Vec<u8>,
     pub(crate) output: Vec<u8>,
@@ -65,9 +92,10 @@ pub(crate) struct Connecting {
 }
 
 impl Conn {
-    pub(crate) const fn new(version: Version, now_ms: u64) -> Self {
+    pub(crate) const fn new(version: Version, says: Said, now_ms: u64) -> Self {
         Self {
             version,
+            says,
             phase: Phase::Await,
             input: Vec::new(),
             output: Vec::new(),
@@ -129,10 +157,10 @@ pub(crate) struct Subscription {
     pub(crate) last: u64,
     /// Whether its SUBACK was sent: from then on no message may be missed.
     pub(crate) is_acknowledged: bool,
-    /// Whether any SUBACK for this filter was sent: from then on the store has it.
-    pub(crate) is_sure: bool,
-    /// Whether the last SUBSCRIBE for it was answered.
-    pub(crate) is_settled: bool,
+    /// What the SUBACKs for this filter have said: the store has it.
+    pub(crate) sure: Said,
+    /// What the SUBACK for the last SUBSCRIBE for it has said.
+    pub(crate) settled: Said,
 }
 
 /// A message that the broker sent and the client has not answered to the end.
@@ -183,8 +211,8 @@ pub(crate) struct Session {
     pub(crate) saved: Saved,
     /// Whether it has changed since the last crash.
     pub(crate) is_saved_anew: bool,
-    /// Whether a SUBACK was sent, so that the store has the session.
-    pub(crate) is_subscribed: bool,
+    /// What SUBACKs have said: the store has the session.
+    pub(crate) subscribed: Said,
     /// Whether it may not be there.
     pub(crate) is_doubtful: bool,
     /// Whether it is not known which session this is.
@@ -194,6 +222,8 @@ pub(crate) struct Session {
     /// Filters that it may have, and those whose UNSUBSCRIBE was not answered.
     pub(crate) unsure: BTreeSet<String>,
     pub(crate) leaving: BTreeSet<String>,
+    /// Filters that it has left, by what UNSUBACK has said of that.
+    pub(crate) left: BTreeMap<String, Said>,
     /// Wills of this life of the process that are published, discarded or cancelled.
     pub(crate) past_wills: Vec<Will>,
     /// QoS 2 exchanges that may be there at any step.
@@ -225,16 +255,29 @@ impl Session {
             made: Saved::default(),
             saved: Saved::default(),
             is_saved_anew: false,
-            is_subscribed: false,
+            subscribed: Said::Nothing,
             is_doubtful: false,
             is_loose: false,
             has_crashed: false,
             unsure: BTreeSet::new(),
             leaving: BTreeSet::new(),
+            left: BTreeMap::new(),
             past_wills: Vec::new(),
             perhaps: BTreeMap::new(),
             received_perhaps: BTreeSet::new(),
         }
+    }
+
+    /// It is this session or an older one.
+    pub(crate) fn absorb(&mut self, older: Self) {
+        let own = older.subscriptions.into_keys();
+        let shared = older.shared.into_keys();
+        self.unsure.extend(own.chain(shared).chain(older.unsure));
+        self.past_wills.extend(older.past_wills);
+        self.past_wills.extend(older.will);
+        self.history.extend(older.history);
+        self.received.extend(older.received);
+        self.received_perhaps.extend(older.received_perhaps);
     }
 
     /// The shared subscription that a message on this topic came by, now or before.
@@ -275,8 +318,8 @@ pub(crate) struct Message {
     pub(crate) owed_to: BTreeSet<u64>,
     /// How often it may have been published besides.
     pub(crate) extra: u64,
-    /// Whether its publisher was told that the broker has it.
-    pub(crate) is_acknowledged: bool,
+    /// What its publisher was told.
+    pub(crate) acknowledged: Said,
     /// Whether it is open when it expires.
     pub(crate) is_expiry_open: bool,
 }

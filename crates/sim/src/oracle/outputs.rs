@@ -3,7 +3,7 @@
 use columba_codec::packet::Publish;
 use columba_codec::{Decoded, Packet, PropertyId, ReasonCode, decode};
 
-use super::{Oracle, Phase, Subscription, id_of};
+use super::{Oracle, Phase, Said, Subscription, id_of};
 use crate::checks::{acknowledgement, delivery, exactly_once, window, wire};
 use crate::event::LinkId;
 
@@ -87,8 +87,11 @@ impl Oracle {
                     for filter in filters.unwrap_or_default() {
                         // Another UNSUBSCRIBE may have ended what was subscribed after this one.
                         let mut others = conn.unsubscribing.values();
-                        if !others.any(|filters| filters.contains(&filter)) {
-                            session.leaving.remove(&filter);
+                        if !others.any(|filters| filters.contains(&filter))
+                            && session.leaving.remove(&filter)
+                            && conn.says < Said::Durable
+                        {
+                            session.left.insert(filter, conn.says);
                         }
                     }
                 }
@@ -100,10 +103,11 @@ impl Oracle {
             return;
         };
         if let Some(message) = publishing.id.and_then(|id| self.messages.get_mut(&id)) {
-            message.is_acknowledged = true;
+            message.acknowledged = message.acknowledged.max(conn.says);
         }
         if let Some(number) = publishing.retained {
-            self.retained.acknowledged(&publishing.topic, number);
+            let says = conn.says;
+            self.retained.acknowledged(&publishing.topic, number, says);
         }
     }
 
@@ -132,21 +136,24 @@ impl Oracle {
             let detail = format!("link {link}: SUBACK {codes:?} for {filters:?}");
             self.fail("acknowledgement", detail);
         }
+        let says = self.conns[link].says;
         let client_id = self.conns[link].client_id.clone();
         let Some(session) = self.sessions.get_mut(&client_id) else {
             return;
         };
-        session.is_subscribed = true;
+        session.subscribed = session.subscribed.max(says);
         for filter in &filters {
             let is_meant = |known: &&mut Subscription| known.number <= waiting.number;
             if let Some(known) = session.subscriptions.get_mut(filter).filter(is_meant) {
                 known.is_acknowledged = true;
-                known.is_sure = true;
-                known.is_settled = known.last == waiting.number;
+                known.sure = known.sure.max(says);
+                if known.last == waiting.number {
+                    known.settled = says;
+                }
             }
             if let Some(known) = session.shared.get_mut(filter).filter(is_meant) {
                 known.is_acknowledged = true;
-                known.is_sure = true;
+                known.sure = known.sure.max(says);
                 self.groups.joined(filter, &client_id);
             }
         }

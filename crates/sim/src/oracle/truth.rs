@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use columba_broker::outcome::Outcome;
 use columba_codec::QoS;
 
-use super::{Message, Oracle, Session};
+use super::{Message, Oracle, Said, Session};
 use crate::checks::delivery::matches;
 
 /// Acceptances that are remembered; of more, the last ones.
@@ -196,7 +196,7 @@ fn standing(client_id: &str, session: &Session, message: &Message) -> Standing {
     if is_open
         || !own
             .iter()
-            .all(|(_, of)| of.is_acknowledged && of.is_settled)
+            .all(|(_, of)| of.is_acknowledged && of.settled > Said::Nothing)
     {
         return Standing::Open;
     }
