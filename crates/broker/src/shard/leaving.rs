@@ -2,7 +2,8 @@
 //!
 //! CONNACK says that there is no session of before. A crash must not bring one back after that: with
 //! it would come packet ids of QoS 2 messages that its client does not know of any more, and a new
-//! message with such an id would be taken for a repetition.
+//! message with such an id would be taken for a repetition. So it waits whatever its listener promises:
+//! what was acknowledged may be lost, but not what comes after it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use super::exchange::Then;
 use crate::connection::{State, Waiting};
 use crate::event::ConnectionId;
 use crate::outcome::Outcome;
-use crate::session::{Identity, Session};
+use crate::session::Identity;
 
 /// By client id.
 #[derive(Debug, Default)]
@@ -50,24 +51,15 @@ impl Shard {
     pub(super) fn waits_to_leave(&mut self, id: ConnectionId, admission: &Admission<'_>) -> bool {
         let client_id = &admission.client_id;
         let existing = self.slot_of(client_id);
-        // A session that ends with its connection ends when that is taken over, whoever comes.
-        let is_resumed = existing.is_some_and(|slot| {
-            let session = self.session(slot);
-            session.is_some_and(Session::is_persistent) && !self.leaves_behind(slot, admission)
-        });
-        if is_resumed {
+        if existing.is_some_and(|slot| !self.leaves_behind(slot, admission)) {
             return false;
         }
-        let is_lasting = existing.is_some_and(|slot| self.durable_number(slot).is_some());
-        if !is_lasting && !self.leaving.0.contains_key(client_id) {
+        let existing = existing.filter(|slot| self.durable_number(*slot).is_some());
+        if existing.is_none() && !self.leaving.0.contains_key(client_id) {
             return false;
         }
         // Who is to be refused ends nothing.
         if self.check_admission(id, admission).is_err() {
-            return false;
-        }
-        if !self.is_promised(id) {
-            self.pass_waiting(client_id);
             return false;
         }
         self.dismiss_rival(client_id, id);
@@ -82,7 +74,7 @@ impl Shard {
             return false;
         };
         let waiting = (id, Arc::clone(&admission.identity));
-        let older = left.waiting.replace(waiting).map(|(older, _)| older);
+        let older = left.waiting.replace(waiting);
         self.stats.count(Outcome::ConnectStoreWait);
         if let Some(connection) = self.connection_mut(id) {
             let login = Waiting::Login(Arc::clone(client_id), admission.is_assigned);
@@ -90,23 +82,12 @@ impl Shard {
             connection.waiting = Some(Box::new(login));
             connection.is_input_held = true;
         }
-        self.refuse_older(older);
-        true
-    }
-
-    /// A client comes in without waiting: what waits for it has come before, and does not come in.
-    fn pass_waiting(&mut self, client_id: &Arc<str>) {
-        let left = self.leaving.0.get_mut(client_id);
-        let older = left.and_then(|left| left.waiting.take());
-        self.refuse_older(older.map(|(older, _)| older));
-    }
-
-    fn refuse_older(&mut self, older: Option<ConnectionId>) {
-        if let Some(older) = older.filter(|older| self.is_leaving(*older)) {
+        if let Some((older, _)) = older.filter(|(older, _)| self.is_leaving(*older)) {
             // MQTT-3.1.4-3
             let detail = "the client came on another connection".to_owned();
             self.refuse_silently(older, Outcome::ConnectTakenOver, detail);
         }
+        true
     }
 
     /// Whether a connection waits for the end of a session.

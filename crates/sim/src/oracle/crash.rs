@@ -82,18 +82,6 @@ impl Oracle {
         }
     }
 
-    /// A session that may have come back ends, and its client does not wait until the store knows.
-    pub(crate) fn leave_ghost(&mut self, client_id: &str) {
-        if let Some(session) = self.ghosts.remove(client_id) {
-            let ghost = Ghost {
-                ended: self.now_saved(),
-                is_recorded: true,
-                session,
-            };
-            self.ended.push((client_id.to_owned(), ghost));
-        }
-    }
-
     /// The broker died, and another process goes on with so many shards. What it had said to be less
     /// safe than `least` may be gone.
     pub(crate) fn crash(&mut self, now_ms: u64, shards: u16, least: Said) {
@@ -121,7 +109,7 @@ impl Oracle {
             if ghost.is_recorded && self.progress.is_sure(ghost.ended) {
                 continue;
             }
-            may_come_back(&mut ghosts, client_id, ghost.session);
+            ghosts.insert(client_id, ghost.session);
         }
         for (client_id, session) in std::mem::take(&mut self.sessions) {
             if session.expiry_secs == 0 {
@@ -153,12 +141,7 @@ impl Oracle {
                 .get(&client_id)
                 .is_none_or(|of| of.is_doubtful)
             {
-                match ghosts.get_mut(&client_id) {
-                    Some(newer) => newer.absorb(ghost),
-                    None => {
-                        ghosts.insert(client_id, ghost);
-                    }
-                }
+                ghosts.entry(client_id).or_insert(ghost);
             }
         }
         self.ghosts = ghosts;
@@ -308,14 +291,6 @@ impl Oracle {
             self.leave_groups(&session, client_id);
         }
     }
-}
-
-/// Of several that may come back it is not known which one does.
-fn may_come_back(ghosts: &mut BTreeMap<String, Session>, client_id: String, mut ghost: Session) {
-    if let Some(older) = ghosts.remove(&client_id) {
-        ghost.absorb(older);
-    }
-    ghosts.insert(client_id, ghost);
 }
 
 /// A session that has ended and may come back.

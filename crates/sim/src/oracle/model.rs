@@ -268,18 +268,6 @@ impl Session {
         }
     }
 
-    /// It is this session or an older one.
-    pub(crate) fn absorb(&mut self, older: Self) {
-        let own = older.subscriptions.into_keys();
-        let shared = older.shared.into_keys();
-        self.unsure.extend(own.chain(shared).chain(older.unsure));
-        self.past_wills.extend(older.past_wills);
-        self.past_wills.extend(older.will);
-        self.history.extend(older.history);
-        self.received.extend(older.received);
-        self.received_perhaps.extend(older.received_perhaps);
-    }
-
     /// The shared subscription that a message on this topic came by, now or before.
     pub(crate) fn group_of(&self, topic: &str) -> Option<&str> {
         self.history

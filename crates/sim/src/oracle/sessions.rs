@@ -14,15 +14,13 @@ impl Oracle {
     /// behind has ended.
     pub(crate) fn leave_behind(&mut self, link: LinkId) {
         let conn = &self.conns[link];
-        let Some(connect) = &conn.connect else {
+        let Some(connect) = conn.connect.as_ref().filter(|of| of.clean_start) else {
             return;
         };
-        let client_id = connect.client_id.clone();
-        let known = self.sessions.get(&client_id);
-        let is_short = known.is_some_and(|session| session.expiry_secs == 0);
-        if conn.phase != Phase::Await || !(connect.clean_start || is_short) {
+        if conn.phase != Phase::Await {
             return;
         }
+        let client_id = connect.client_id.clone();
         if let Some(old) = self.sessions.get(&client_id).and_then(|known| known.conn) {
             self.detach(old, true);
         }
@@ -44,9 +42,6 @@ impl Oracle {
         if connect.clean_start && self.sessions.contains_key(&client_id) {
             self.end_session(&client_id, Ending::CleanStart);
         }
-        if connect.clean_start && self.conns[link].says == Said::Done {
-            self.leave_ghost(&client_id);
-        }
         // MQTT 3.1 does not say whether there was a session; the broker's report does.
         let found = self.found.get(&client_id).copied();
         self.resolve(&client_id, found.unwrap_or(session_present));
@@ -56,10 +51,8 @@ impl Oracle {
             self.fail("session", detail);
         }
         if !is_present {
-            // Its client knows that nothing is left of those before, if it was told that.
-            if self.conns[link].says > Said::Done {
-                self.ended.retain(|(of, _)| *of != client_id);
-            }
+            // Its client knows that nothing is left of those before.
+            self.ended.retain(|(of, _)| *of != client_id);
             self.serial += 1;
             let mut session = Session::new(self.serial, self.shard);
             session.made = self.now_saved();

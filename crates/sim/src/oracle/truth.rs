@@ -147,6 +147,12 @@ impl Truth {
 }
 
 impl Oracle {
+    /// Whether a message was accepted more than once, or may have been.
+    pub(crate) fn is_repeated(&self, id: u64) -> bool {
+        let known = self.messages.get(&id);
+        known.is_none_or(|known| known.times != 1 || known.extra > 0)
+    }
+
     /// A message was accepted: notes how everybody stands to it.
     pub(crate) fn note_accepted(&mut self, id: u64) {
         let Some(message) = self.messages.get(&id) else {
