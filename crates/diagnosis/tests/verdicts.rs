@@ -787,6 +787,24 @@ fn what_the_ledger_left_out_is_known_to_be_acknowledged_by_how_the_session_stand
 }
 
 #[test]
+fn who_may_have_subscribed_again_in_a_line_that_is_not_there_had_perhaps_unsubscribed() {
+    let (mut bed, publisher, subscriber) = pair("home/#");
+    // So that the message is not known to have matched nothing.
+    let other = bed.connect(V5, "other");
+    bed.subscribe(other, "home/#", QOS_0);
+    bed.unsubscribe(subscriber, "home/#");
+    bed.pass(10);
+    bed.publish(publisher, TOPIC, b"1", QOS_1);
+    whole(&mut bed).is(Code::S12, Confidence::Certain);
+    let asked = asked::ask_with(&mut bed, TOPIC, |evidence| {
+        let coverage = &mut evidence.coverage;
+        (coverage.left_out, coverage.left_out_since) = (41, 41);
+        coverage.excess_from_ms = 1;
+    });
+    asked.is(Code::S12, Confidence::Possible);
+}
+
+#[test]
 fn what_the_ledger_left_out_is_not_judged_as_lost() {
     let mut bed = Bed::with(1, |limits| limits.recorder_bytes_max = 1 << 20);
     let publisher = bed.connect(V5, "esp");
