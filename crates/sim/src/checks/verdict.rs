@@ -248,6 +248,25 @@ impl Oracle {
         }
     }
 
+    /// Whether what is said may be true of a copy of a message that was accepted in an earlier life of
+    /// the process.
+    pub(crate) fn may_be_older(&self, claim: Claim<'_>) -> bool {
+        let topic = &claim.of.message.topic;
+        let outcome = match claim.code {
+            Code::S07 => Outcome::DeliverQueueFull,
+            Code::S08 => Outcome::DeliverSocketCongested,
+            Code::S09 => Outcome::DeliverExpired,
+            Code::S10 => Outcome::DeliverTooLarge,
+            _ => return false,
+        };
+        let mut older = self.truth.accepted.iter().filter(|of| {
+            of.life < claim.of.life
+                && of.message.topic == *topic
+                && !self.truth.is_answered(claim.client, of.id)
+        });
+        older.next().is_some() && self.truth.was_withheld(claim.client, topic, outcome)
+    }
+
     fn was_dropped(&self, claim: Claim<'_>, outcome: Outcome) -> Option<&'static str> {
         let topic = &claim.of.message.topic;
         (!self.truth.was_withheld(claim.client, topic, outcome))
