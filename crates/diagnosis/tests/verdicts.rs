@@ -107,36 +107,6 @@ fn p02_the_connection_was_refused() {
 }
 
 #[test]
-fn p03_two_programs_share_the_id_of_the_publisher() {
-    let mut bed = Bed::new(1);
-    for _ in 0..5 {
-        bed.connect(V311, "esp");
-        bed.pass(1_000);
-    }
-    let asked = ask(&mut bed, TOPIC, Some("esp"), None);
-    asked.is(Code::P03, Confidence::Certain);
-    asked.says("esp changed hands 4 times within two minutes");
-    assert_eq!(asked.also(), [Code::P05]);
-    // More of them are slowed down, and the verdict says so.
-    for pause_ms in [600, 100, 0] {
-        bed.connect_raw(&ConnectOptions::new(V311, "esp"));
-        bed.pass(pause_ms);
-    }
-    let asked = ask(&mut bed, TOPIC, Some("esp"), None);
-    asked.is(Code::P03, Confidence::Certain);
-    asked.says("within two minutes, between 127.0.0.1:");
-    asked.says("The broker slows them down: the client id has changed hands 6 times lately");
-    asked.says("this one waits 900 ms, and 127.0.0.1:");
-    // A takeover now and then is none.
-    let mut bed = Bed::new(1);
-    for _ in 0..5 {
-        bed.connect(V311, "esp");
-        bed.pass(100_000);
-    }
-    ask(&mut bed, TOPIC, Some("esp"), None).is(Code::P05, Confidence::Certain);
-}
-
-#[test]
 fn p04_the_publisher_was_away() {
     let (mut bed, publisher, _) = pair("home/#");
     bed.disconnect(publisher);
@@ -452,26 +422,6 @@ fn s03_the_session_expired() {
 }
 
 #[test]
-fn s04_the_subscriber_flaps() {
-    let (mut bed, publisher, _) = pair("home/#");
-    for _ in 0..4 {
-        bed.connect(V5, "hub");
-        bed.pass(500);
-    }
-    bed.publish(publisher, TOPIC, b"1", QOS_1);
-    let asked = whole(&mut bed);
-    asked.is(Code::S04, Confidence::Certain);
-    assert_eq!(asked.also(), [Code::S03]);
-    for pause_ms in [600, 100, 0] {
-        bed.connect_raw(&ConnectOptions::new(V5, "hub"));
-        bed.pass(pause_ms);
-    }
-    let asked = whole(&mut bed);
-    asked.is(Code::S04, Confidence::Certain);
-    asked.says("The broker slows them down: the client id has changed hands 6 times lately");
-}
-
-#[test]
 fn s05_subscribe_was_refused() {
     let mut bed = Bed::denying(1, &[(Action::Subscribe, "home/#")]);
     let publisher = bed.connect(V5, "esp");
@@ -737,24 +687,6 @@ fn s08_the_socket_was_full() {
     let asked = whole(&mut bed);
     asked.is(Code::S08, Confidence::Certain);
     assert!(asked.report.judged.delivered > 0);
-}
-
-#[test]
-fn d05_the_id_changed_hands() {
-    let mut bed = Bed::new(1);
-    let publisher = bed.connect(V5, "esp");
-    let mut subscriber = 0;
-    for _ in 0..4 {
-        subscriber = bed.connect_with(&keeping(V5, "hub").clean(false));
-        bed.pass(500);
-    }
-    bed.subscribe(subscriber, "home/#", QOS_1);
-    bed.pass(10);
-    bed.publish(publisher, TOPIC, b"1", QOS_1);
-    bed.finish(subscriber);
-    let asked = whole(&mut bed);
-    asked.is(Code::D01, Confidence::Certain);
-    assert_eq!(asked.also(), [Code::D05]);
 }
 
 /// A busy minute, of which the ledger cannot follow all.

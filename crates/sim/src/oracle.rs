@@ -243,6 +243,49 @@ impl Oracle {
                 }
             }
         }
+        self.take_about(seen);
+        // Who was let in long after its CONNECT goes on with what it has sent behind it.
+        for link in entered {
+            self.conns[link].last_received_ms = self.now_ms;
+            self.take_input(link);
+        }
+        for (link, shard) in std::mem::take(&mut self.held) {
+            // What a connection has sent that ends before its turn is read by nobody.
+            let is_ended =
+                matches!(seen.about, About::Command(_)) && seen.closes.contains(&Some(link));
+            let is_closed =
+                is_ended || matches!(seen.about, About::Closed { link: of } if of == link);
+            if shard != seen.shard {
+                self.held.insert(link, shard);
+            } else if !seen.held.contains(&link) && !is_closed {
+                self.conns[link].last_received_ms = self.now_ms;
+                self.take_input(link);
+            }
+        }
+        let held = seen.held.iter().map(|link| (*link, seen.shard));
+        self.held.extend(held);
+        for link in seen.closes.iter().flatten() {
+            self.on_close(*link, seen);
+        }
+        self.end_by_operator(seen);
+        self.admin = None;
+        if matches!(seen.about, About::Deadline) {
+            self.on_time();
+        }
+        // Who was thrown out by a client that had waited was sent things before in the same input.
+        let (open, ended): (Vec<LinkId>, Vec<LinkId>) = output_links
+            .into_iter()
+            .partition(|link| self.conns[*link].phase == Phase::Open);
+        for link in ended.into_iter().chain(open) {
+            self.take_output(link);
+        }
+        for report in &seen.reports {
+            self.on_report(report);
+        }
+    }
+
+    /// What the input itself does.
+    fn take_about(&mut self, seen: &Observation) {
         match &seen.about {
             About::Received { link, bytes } => {
                 self.conns[*link].input.extend_from_slice(bytes);
@@ -287,29 +330,9 @@ impl Oracle {
                 }
             }
         }
-        // Who was let in long after its CONNECT goes on with what it has sent behind it.
-        for link in entered {
-            self.conns[link].last_received_ms = self.now_ms;
-            self.take_input(link);
-        }
-        for (link, shard) in std::mem::take(&mut self.held) {
-            // What a connection has sent that ends before its turn is read by nobody.
-            let is_ended =
-                matches!(seen.about, About::Command(_)) && seen.closes.contains(&Some(link));
-            let is_closed =
-                is_ended || matches!(seen.about, About::Closed { link: of } if of == link);
-            if shard != seen.shard {
-                self.held.insert(link, shard);
-            } else if !seen.held.contains(&link) && !is_closed {
-                self.conns[link].last_received_ms = self.now_ms;
-                self.take_input(link);
-            }
-        }
-        let held = seen.held.iter().map(|link| (*link, seen.shard));
-        self.held.extend(held);
-        for link in seen.closes.iter().flatten() {
-            self.on_close(*link, seen);
-        }
+    }
+
+    fn end_by_operator(&mut self, seen: &Observation) {
         if let About::Command(Command::Disconnect {
             client_id,
             end_session: true,
@@ -326,20 +349,6 @@ impl Oracle {
             if self.sessions.get(&**client_id).is_some_and(is_here) {
                 self.end_session(client_id, Ending::ByOperator);
             }
-        }
-        self.admin = None;
-        if matches!(seen.about, About::Deadline) {
-            self.on_time();
-        }
-        // Who was thrown out by a client that had waited was sent things before in the same input.
-        let (open, ended): (Vec<LinkId>, Vec<LinkId>) = output_links
-            .into_iter()
-            .partition(|link| self.conns[*link].phase == Phase::Open);
-        for link in ended.into_iter().chain(open) {
-            self.take_output(link);
-        }
-        for report in &seen.reports {
-            self.on_report(report);
         }
     }
 
