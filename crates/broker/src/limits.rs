@@ -125,6 +125,35 @@ pub struct Limits {
     pub reports_per_sec_max: u32,
 }
 
+/// How much memory the flight recorders of all shards have together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RecorderSize {
+    /// 64 MiB.
+    #[default]
+    Standard,
+    /// 8 MiB, for a small board.
+    Small,
+}
+
+/// The least that a shard's recorder has, unless it is told otherwise.
+const RECORDER_BYTES_MIN: usize = 1024 * 1024;
+
+impl RecorderSize {
+    /// Bytes of all shards, in memory; the files of the record have as many.
+    pub const fn bytes(self) -> usize {
+        match self {
+            Self::Standard => 64 * 1024 * 1024,
+            Self::Small => 8 * 1024 * 1024,
+        }
+    }
+
+    /// The part of one of so many shards: no less than 1 MiB, so that more than eight of them have more
+    /// than 8 MiB together.
+    pub fn bytes_of_shard(self, shards: u16) -> usize {
+        (self.bytes() / usize::from(shards.max(1))).max(RECORDER_BYTES_MIN)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -46,6 +46,9 @@ const HOLES_MAX: usize = 16;
 /// How far back the ledger reaches at least, in seconds, at any load.
 pub const LEDGER_SECS: u64 = 60;
 
+/// What the tables of repeated faults, allowances and quiet topics take at most, all together.
+const TABLES_BYTES: usize = 160 * 1024;
+
 /// Topics that are told apart, by hash, to know the quiet ones.
 const QUIET_SLOTS: usize = 2048;
 
@@ -181,9 +184,10 @@ pub struct Recording {
 
 impl Recorder {
     pub(crate) fn new(shard: ShardId, bytes_max: usize, hashing: Hashing) -> Self {
-        // What is left is for the tables beside the tapes.
-        let (events, excess) = (bytes_max / 16 * 5, bytes_max / 16);
-        let ledger = bytes_max / 2;
+        // The tables beside the tapes have one size, however small the tapes are. The table of topics
+        // has room for as much again as it fills, since what it is kept in grows by doubling.
+        let share = (bytes_max - TABLES_BYTES.min(bytes_max / 4)) / 16;
+        let (events, excess, ledger, topics) = (share * 5, share, share * 8, share);
         Self {
             bytes_max,
             shard,
@@ -202,7 +206,7 @@ impl Recorder {
                 skipped: (0, u64::MAX),
             },
             traces: Traces::default(),
-            topics: TopicTable::new(bytes_max / 16),
+            topics: TopicTable::new(topics),
             private: PrivateTopics::default(),
             epoch: 0,
             off_ms: (bytes_max == 0).then_some(0),

@@ -152,16 +152,27 @@ fn who_is_banned_or_comes_too_late_does_not_wait_any_longer() {
     let holder = quarrel(&mut bed);
     let (newcomer, _) = bed.connect_raw(&ConnectOptions::new(V5, "esp"));
     let mut bans = BanList::default();
-    let ban = Ban {
+    let ban = || Ban {
         until_unix_ms: None,
         reason: String::new(),
         by: String::new(),
         since_unix_ms: 0,
     };
-    bans.add(Banned::Client("esp".into()), ban).unwrap();
+    bans.add(Banned::Client("esp".into()), ban()).unwrap();
     bed.command(Command::SetBans(Arc::new(bans)));
     assert!(bed.is_closed(holder) && bed.is_closed(newcomer));
     assert_eq!(bed.outcome(Outcome::ConnectBanned), 1);
+
+    // Or its address: the other one stays, and it hears of it at once.
+    let mut bed = Bed::new(1);
+    let holder = quarrel(&mut bed);
+    let addr: std::net::SocketAddr = "192.0.2.7:1000".parse().unwrap();
+    let newcomer = bed.open_from(V5, Some(addr));
+    bed.send_raw(newcomer, &ConnectOptions::new(V5, "esp").bytes());
+    let mut bans = BanList::default();
+    bans.add(Banned::Address(addr.ip()), ban()).unwrap();
+    bed.command(Command::SetBans(Arc::new(bans)));
+    assert!(!bed.is_closed(holder) && bed.is_closed(newcomer));
 
     // The broker shuts down: nobody takes over at the last moment.
     let mut bed = Bed::new(1);

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use columba_broker::limits::{
-    Anonymous, Limits, ListenerSettings, Promise, QueuePolicy, ShareStrategy,
+    Anonymous, Limits, ListenerSettings, Promise, QueuePolicy, RecorderSize, ShareStrategy,
 };
 
 pub use admin::Admin;
@@ -35,6 +35,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// The bounds of the core.
     pub limits: Limits,
+    /// What the flight recorders have together, where `limits` is not told what one has.
+    pub recorder: Option<RecorderSize>,
     /// Passwords that wait for a check; `None` for what the threads get done in time.
     pub auth_queue_max: Option<usize>,
     /// The users file.
@@ -231,6 +233,10 @@ impl Config {
         };
         let data_dir = path(&broker, "data_dir").unwrap_or_else(|| base.join("data"));
         let admin = Admin::read(&settings.section("admin"), base, &data_dir, &mut faults);
+        let recorder = match broker.text("recorder").as_deref() {
+            Some("small") => RecorderSize::Small,
+            _ => RecorderSize::Standard,
+        };
         let store = settings.section("store");
         let store = Store {
             durability: match store.text("durability").as_deref() {
@@ -239,7 +245,9 @@ impl Config {
                 _ => Durability::Sync,
             },
             directory: path(&store, "directory").unwrap_or_else(|| data_dir.clone()),
-            recorder_bytes_max: store.number("recorder_bytes_max").unwrap_or_default(),
+            recorder_bytes_max: store
+                .number("recorder_bytes_max")
+                .unwrap_or(recorder.bytes() as u64),
         };
         let limits = Limits {
             denied_v3_disconnects: access.text("on_deny").as_deref() == Some("disconnect"),
@@ -253,6 +261,11 @@ impl Config {
             store,
             listeners,
             limits,
+            recorder: settings
+                .section("limits")
+                .number("recorder_bytes_max")
+                .is_none()
+                .then_some(recorder),
             auth_queue_max: settings
                 .section("limits")
                 .number("auth_queue_max")
@@ -332,7 +345,9 @@ fn read_limits(table: &Table, faults: &mut Vec<Fault>) -> Limits {
     limits.retained_steps_max = size("retained_steps_max");
     limits.match_steps_max = size("match_steps_max");
     limits.store_waiting_bytes_max = size("store_waiting_bytes_max");
-    limits.recorder_bytes_max = size("recorder_bytes_max");
+    if table.number("recorder_bytes_max").is_some() {
+        limits.recorder_bytes_max = size("recorder_bytes_max");
+    }
     let private = table.texts("recorder_private_topics").unwrap_or_default();
     limits.recorder_private_topics = private.into_iter().map(String::into_boxed_str).collect();
     limits.match_cache_max = size("match_cache_max");

@@ -141,6 +141,7 @@ impl Instance {
             Config::read(&name, &text.unwrap_or_default(), &location.base, variables);
         findings.faults.extend(config_faults);
         apply_overrides(&mut config, overrides);
+        start::share_out_recorder(&mut config, start::cores());
         let users = load_users(location, &config, &mut findings);
         let access = load_access(location, &config, &users, &mut findings);
         let bans = load_bans(location, &config, &mut findings);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::hash::Map;
+use crate::limits::RecorderSize;
 use columba_codec::QoS;
 
 const HASHING: Hashing = Hashing::with_seed(7);
@@ -112,6 +113,68 @@ fn any_damage_to_a_chunk_ends_its_reading_and_nothing_else() {
         if let Ok(chunk) = Chunk::read(&file[..at]) {
             let _ = chunk.entries().count();
         }
+    }
+}
+
+/// What a busy broker with many clients and topics puts into one recorder.
+fn fill(recorder: &mut Recorder, clients: u64, topics: u64, mut look: impl FnMut(&Recorder)) {
+    for number in 0..topics {
+        let now = at(number * 2);
+        let client = format!("client-with-a-long-name-{:06}", number % clients);
+        let topic = format!("plant/hall-{}/line-{number:06}/temperature", number % 40);
+        let client_hash = hash_of_text(&client);
+        let mut facts = Facts {
+            client: &client,
+            topic: &topic,
+            ..Facts::default()
+        };
+        recorder.note_event(now, Outcome::ConnectAccepted, client_hash, &facts);
+        let detail = "denied by etc/acl.toml:14, as it is for all that ".repeat(8);
+        facts.detail = &detail;
+        recorder.note_fault(now, Outcome::PublishDeniedAcl, client_hash, number, &facts);
+        facts.detail = "";
+        facts.message = recorder.follow(now, &topic, number);
+        recorder.note_in_ledger(now, Outcome::PublishAccepted, &facts);
+        let taken = Taken {
+            topic: &topic,
+            topic_hash: hash_of_text(&topic),
+            payload_bytes: 100,
+            publisher: client_hash,
+            is_matched: true,
+        };
+        recorder.note_topic(now, &taken, || Some(client.as_str().into()));
+        if number % 1000 == 999 {
+            look(recorder);
+        }
+    }
+}
+
+#[test]
+fn a_hundred_thousand_clients_and_twice_as_many_topics_fit_into_every_preset() {
+    // Of one shard, and the least that a shard has of the small one.
+    for bytes_max in [
+        RecorderSize::Standard.bytes_of_shard(1),
+        RecorderSize::Small.bytes_of_shard(1),
+        RecorderSize::Small.bytes_of_shard(64),
+    ] {
+        let mut recorder = recorder(bytes_max);
+        let mut most = 0;
+        fill(&mut recorder, 100_000, 200_000, |recorder| {
+            most = most.max(recorder.memory_bytes());
+        });
+        assert!(most <= bytes_max, "{most} of {bytes_max} bytes");
+        // It is used, and each layer has its part.
+        assert!(most > bytes_max / 10 * 6, "{most} of {bytes_max} bytes");
+        let tables = recorder.repeats.memory_bytes()
+            + recorder.fairness.memory_bytes()
+            + recorder.pace.quiet.capacity() * size_of::<u32>();
+        let expected = TABLES_BYTES / 10 * 7..=TABLES_BYTES;
+        assert!(expected.contains(&tables), "{tables} bytes of tables");
+        for name in [TapeName::Events, TapeName::Ledger] {
+            let lines = told(&recorder.recording(at(400_000)), name).len();
+            assert!(lines * 1000 > bytes_max / 1000, "{lines} lines of {name:?}");
+        }
+        assert!(recorder.topics().len() > bytes_max / 8000);
     }
 }
 
@@ -486,8 +549,9 @@ fn entries_are_counted_on_when_the_size_changes() {
     recorder.note_event(at(6), Outcome::ConnectAccepted, 7, &facts);
     let chunks = recorder.recording(at(7)).chunks;
     assert_eq!((chunks.len(), chunks[0].sequence()), (1, 5));
-    // It has the new size: half of it is the ledger's.
-    assert_eq!(recorder.ledger.bytes_max(), 1 << 20);
+    // It has the new size: half of what the tables leave of it is the ledger's.
+    let ledger = ((2 << 20) - TABLES_BYTES) / 16 * 8;
+    assert_eq!(recorder.ledger.bytes_max(), ledger);
 }
 
 #[test]

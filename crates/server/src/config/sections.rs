@@ -83,6 +83,15 @@ const BROKER: Section = Section {
             "Directory of what the broker keeps. It holds a lock, so that one instance never runs \
              twice.",
         ),
+        live(
+            "recorder",
+            Kind::Choice(&["standard", "small"]),
+            "standard",
+            "How much the flight recorder remembers, which knows afterwards why a message did not \
+             arrive: \"standard\" has 64 MiB of memory, shared out between the shards, and 64 MiB of \
+             files; \"small\", for a small board, 8 MiB of each, but 1 MiB of memory per shard at \
+             least. A change empties the memory; that of the files applies after a restart.",
+        ),
     ],
 };
 
@@ -107,16 +116,16 @@ const STORE: Section = Section {
             "Where it is. It is made if need be, readable for its owner alone, and belongs to one \
              process at a time. Without it: the data_dir of [broker].",
         ),
-        fixed(
+        optional(
             "recorder_bytes_max",
             Kind::Size {
                 min: 0,
                 max: COUNT_MAX,
             },
-            "64MiB",
-            "Files of the flight recorder in the data_dir, all together; the oldest goes first. On a \
-             small machine 8MiB reaches back long enough. 0 writes none, and so does durability \
-             \"memory\": then the record begins anew with each start.",
+            Applies::AfterRestart,
+            "Files of the flight recorder in the data_dir, all together; the oldest goes first. 0 \
+             writes none, and so does durability \"memory\": then the record begins anew with each \
+             start. Without it: what recorder of [broker] says.",
         ),
     ],
 };
@@ -494,15 +503,16 @@ const LIMITS: Section = Section {
             "Bytes per shard that may be on their way to the disk; above that the input of clients \
              waits whose packets have to be stored.",
         ),
-        live(
+        optional(
             "recorder_bytes_max",
             Kind::Size {
                 min: 0,
                 max: COUNT_MAX,
             },
-            "16MiB",
-            "Memory per shard of the flight recorder, which knows afterwards why a message did not \
-             arrive. 0 turns it off; below 1MiB it remembers little. A change empties it.",
+            Applies::AtOnce,
+            "Memory per shard of the flight recorder. 0 turns it off; below 1MiB it remembers little, \
+             and its tables may take some 100 KiB more. A change empties it. Without it: the shard's \
+             part of what recorder of [broker] says.",
         ),
         optional(
             "recorder_private_topics",

@@ -35,19 +35,15 @@ impl Instance {
         &self,
         authenticator: Arc<dyn Authenticate>,
     ) -> Result<RuntimeConfig, StartError> {
-        let cores = available_parallelism().map_or(1, usize::from);
+        let cores = cores();
         let (mut seed, mut id_secret) = ([0; 8], [0; 16]);
         for secret in [&mut seed[..], &mut id_secret[..]] {
             aws_lc_rs::rand::fill(secret).map_err(|_| io::Error::other("no random bytes"))?;
         }
-        let has_store = self.config.store.durability != Durability::Memory;
         // Each check keeps a core busy; more threads than cores only wait for each other.
         let auth_threads = cores.clamp(1, 8);
         Ok(RuntimeConfig {
-            shards: self
-                .config
-                .shards
-                .unwrap_or_else(|| shards_of(cores, has_store)),
+            shards: shards(&self.config, cores),
             seed: u64::from_le_bytes(seed),
             id_secret,
             limits: Arc::new(self.config.limits.clone()),
@@ -92,6 +88,22 @@ impl Instance {
     pub fn log_settings(&self) -> LogSettings {
         log_settings(&self.config)
     }
+}
+
+/// Gives each flight recorder its part of what all have together, unless it is told what it has.
+pub(super) fn share_out_recorder(config: &mut Config, cores: usize) {
+    if let Some(size) = config.recorder {
+        config.limits.recorder_bytes_max = size.bytes_of_shard(shards(config, cores));
+    }
+}
+
+pub(super) fn cores() -> usize {
+    available_parallelism().map_or(1, usize::from)
+}
+
+fn shards(config: &Config, cores: usize) -> u16 {
+    let has_store = config.store.durability != Durability::Memory;
+    config.shards.unwrap_or_else(|| shards_of(cores, has_store))
 }
 
 /// Threads that serve clients, if nothing is said: one a core, but for the one that the store's thread

@@ -205,6 +205,36 @@ fn an_instance_is_locked_once() {
 }
 
 #[test]
+fn the_recorder_is_shared_out_between_the_shards_unless_they_are_told() {
+    const MIB: usize = 1024 * 1024;
+    let check = |text: &str, shard: usize, files: u64| {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("columba.toml");
+        fs::write(&file, text).expect("a file");
+        let instance = Instance::load(&Location::of_file(&file), &Overrides::default(), []);
+        let config = instance.expect("no faults").config;
+        assert_eq!(config.limits.recorder_bytes_max, shard, "{text}");
+        assert_eq!(config.store.recorder_bytes_max, files, "{text}");
+    };
+    let all = 64 * MIB as u64;
+    check("[broker]\nshards = 4", 16 * MIB, all);
+    check(
+        "[broker]\nshards = 1\nrecorder = \"standard\"",
+        64 * MIB,
+        all,
+    );
+    let small = "[broker]\nrecorder = \"small\"\nshards = ";
+    check(&format!("{small}1"), 8 * MIB, all / 8);
+    check(&format!("{small}4"), 2 * MIB, all / 8);
+    check(&format!("{small}64"), MIB, all / 8);
+    // What is said of one of them goes before.
+    let told = format!(
+        "{small}4\n[limits]\nrecorder_bytes_max = \"0B\"\n[store]\nrecorder_bytes_max = \"1MiB\""
+    );
+    check(&told, 0, MIB as u64);
+}
+
+#[test]
 fn as_many_passwords_wait_as_are_checked_in_time() {
     let check = |limits: &str, threads: usize, expected: usize| {
         let dir = tempfile::tempdir().expect("a directory");
