@@ -398,8 +398,7 @@ impl Recorder {
         }
         let now = self.clock.of(now);
         let covered = &without_trace(&self.private.cover(facts));
-        let is_by_somebody = tells_by_whom(outcome) && !covered.client.is_empty();
-        let detail = is_by_somebody.then_some(covered.detail);
+        let detail = tells_by_whom(outcome, covered.client).then_some(covered.detail);
         let by = detail.map_or(0, |detail| hash_of(&self.hashing, detail));
         let fault = fault_of(outcome, client_hash, topic_hash).wrapping_add(by);
         if self.repeats.count(fault, detail, now) {
@@ -526,12 +525,15 @@ fn is_refused_publish(outcome: Outcome) -> bool {
     outcome.effectively() == Effectively::Denied && outcome.name().starts_with("publish.")
 }
 
-/// Whether the detail of a fault names who denied it: one of few.
-fn tells_by_whom(outcome: Outcome) -> bool {
-    matches!(
-        outcome,
-        Outcome::PublishDeniedAcl | Outcome::SubscribeDeniedAcl | Outcome::DeliverDeniedRead
-    )
+/// Whether the detail of a fault names who denied it, or what was wrong with a connection: one of few.
+/// What happens to nobody is told apart by its hash.
+fn tells_by_whom(outcome: Outcome, client: &str) -> bool {
+    match outcome {
+        Outcome::PublishDeniedAcl | Outcome::SubscribeDeniedAcl | Outcome::DeliverDeniedRead => {
+            !client.is_empty()
+        }
+        _ => outcome == Outcome::ConnectHandshake,
+    }
 }
 
 /// A hash that tells faults apart.

@@ -247,7 +247,7 @@ impl Config {
             directory: path(&store, "directory").unwrap_or_else(|| data_dir.clone()),
             recorder_bytes_max: store
                 .number("recorder_bytes_max")
-                .unwrap_or(recorder.bytes() as u64),
+                .unwrap_or_else(|| recorder.bytes() as u64),
         };
         let limits = Limits {
             denied_v3_disconnects: access.text("on_deny").as_deref() == Some("disconnect"),

@@ -15,7 +15,7 @@ use std::sync::Arc;
 pub use origin::AllowedOrigins;
 pub(crate) use origin::is_origin;
 pub use tls::TlsError;
-pub(crate) use tls::{Tls, TlsListener};
+pub(crate) use tls::{Tls, TlsListener, advice};
 pub use upgrade::WebSocketSettings;
 pub(crate) use websocket::{WebSocket, WebSocketFault};
 

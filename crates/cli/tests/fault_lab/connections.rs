@@ -1,6 +1,6 @@
 //! Who is let in, who stays, and who only seems to be there.
 
-use crate::lab::{Lab, NOT_DELIVERED, WAITING, advises, command, notices, tells};
+use crate::lab::{Lab, NOT_DELIVERED, WAITING, advises, notices, tells};
 use crate::raw::{Hello, Raw};
 
 /// Cause 1: two programs with one client id.
@@ -127,34 +127,6 @@ fn something_else_than_mqtt_is_spoken() {
     notices(&lab.answers("topic=web/x&from=web", "P01"), "P13");
     let report = lab.answers("topic=esp/x&from=esp", "P05");
     assert!(!report["also"].to_string().contains("P02"), "{report:#}");
-}
-
-/// Cause 37: the client does not trust the certificate.
-#[test]
-fn a_certificate_is_not_trusted() {
-    let lab = Lab::start_tls();
-    let port = lab.tls_port();
-    let publishes = |id: &str, authority: &str| {
-        let authority = lab.dir.path().join(authority);
-        let authority = authority.to_str().expect("UTF-8");
-        let args = ["-h", "localhost", "-p", &port, "-i", id, "-q", "1"];
-        let message = ["-t", "tls/x", "-m", "1", "--cafile", authority];
-        let mut command = command("mosquitto_pub", lab.dir.path());
-        command
-            .args(args)
-            .args(message)
-            .output()
-            .expect("mosquitto_pub")
-    };
-    assert!(!publishes("wary", "other.pem").status.success());
-    let report = lab.answers("topic=tls/x&from=wary", "P01");
-    tells(notices(&report, "P02"), &["TLS", "UnknownCA"]);
-
-    let mut hub = lab.listens("hub", &["-q", "1", "-t", "tls/x"]);
-    let output = publishes("calm", "own.pem");
-    assert!(output.status.success(), "{output:?}");
-    hub.gets("sending PUBACK");
-    lab.says(&["tls/x", "--from", "calm", "--to", "hub"], 0, "D01");
 }
 
 /// Cause 49: too many connections of one client, and a ban.

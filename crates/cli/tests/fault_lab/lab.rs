@@ -99,30 +99,15 @@ impl Lab {
         }
     }
 
-    /// The same with a listener for TLS, whose certificate `own.pem` vouches for.
-    pub(crate) fn start_tls() -> Self {
-        let dir = tempfile::tempdir().expect("a directory");
-        for name in ["own", "other"] {
-            let (key, pem) = (format!("{name}.key"), format!("{name}.pem"));
-            let made = command("openssl", dir.path())
-                .args(["req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"])
-                .args([
-                    "-pkeyopt",
-                    "ec_paramgen_curve:P-256",
-                    "-subj",
-                    "/CN=localhost",
-                ])
-                .args(["-addext", "subjectAltName=DNS:localhost"])
-                .args(["-keyout", &key, "-out", &pem])
-                .output();
-            assert!(made.expect("openssl").status.success());
-        }
-        let of = |name: &str| dir.path().join(name).display().to_string();
+    /// The same with a listener for TLS with this certificate, made by [`certify`]. `more` is what it
+    /// says besides.
+    pub(crate) fn start_tls(dir: tempfile::TempDir, name: &str, more: &str) -> Self {
+        let of = |name: String| dir.path().join(name).display().to_string();
         let listener = format!(
             "[[listener]]\nkind = \"tls\"\nbind = \"127.0.0.1:0\"\nanonymous = \"always\"\n\
-             tls_certificate = \"{}\"\ntls_key = \"{}\"\n",
-            of("own.pem"),
-            of("own.key")
+             tls_certificate = \"{}\"\ntls_key = \"{}\"\n{more}",
+            of(format!("{name}.pem")),
+            of(format!("{name}.key"))
         );
         Self::start_in(dir, &format!("{MEMORY}{listener}"))
     }

@@ -11,6 +11,7 @@ mod publishing;
 mod raw;
 mod sessions;
 mod takeover;
+mod tls;
 
 use std::io::Write as _;
 use std::net::TcpStream;

@@ -8,7 +8,7 @@ use columba_broker::outcome::Outcome;
 
 use super::{Driver, Phase, mark};
 use crate::transport::greeting::Stranger;
-use crate::transport::{Flow, TransportError, WebSocketFault};
+use crate::transport::{self, Flow, TransportError, WebSocketFault};
 
 impl Driver {
     /// Reads each connection on the list once, as long as there is room for the letters to other
@@ -237,12 +237,14 @@ impl Driver {
                     Outcome::ConnectHandshake
                 }
             };
-            let hint = match (outcome, first) {
-                (Outcome::ConnectWrongProtocol, Some(MQTT_CONNECT)) => {
-                    " (the peer seems to speak plain MQTT on this port)"
+            let hint = match (outcome, first, error) {
+                (Outcome::ConnectWrongProtocol, Some(MQTT_CONNECT), _) => {
+                    Some("the peer seems to speak plain MQTT on this port")
                 }
-                _ => "",
+                (_, _, TransportError::Tls(error)) => transport::advice(error),
+                (_, _, TransportError::WebSocket(_) | TransportError::Flooded) => None,
             };
+            let hint = hint.map_or_else(String::new, |hint| format!(" ({hint})"));
             self.refuse(id, outcome, &format!("{error}{hint}"));
             self.begin_close(id);
             return;

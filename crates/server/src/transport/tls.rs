@@ -106,6 +106,38 @@ impl Tls {
     }
 }
 
+/// What is to be done about a handshake that failed, where its error tells.
+pub(crate) fn advice(error: &rustls::Error) -> Option<&'static str> {
+    use rustls::{AlertDescription as Alert, CertificateError as Fault, Error};
+    Some(match error {
+        Error::AlertReceived(Alert::UnknownCA) => {
+            "the client does not know the authority of this listener's certificate: give it the \
+             authority's file, such as --cafile"
+        }
+        Error::AlertReceived(Alert::CertificateExpired) => {
+            "to the client this listener's certificate has expired: renew tls_certificate, or set \
+             the client's clock"
+        }
+        // Mosquitto's clients say the last one of a name that does not fit.
+        Error::AlertReceived(
+            Alert::BadCertificate | Alert::CertificateUnknown | Alert::InternalError,
+        ) => {
+            "the client does not take this listener's certificate: see that the name by which it \
+             connects is among the names in it"
+        }
+        Error::NoCertificatesPresented => {
+            "tls_client_certificate is \"required\": give the client a certificate and its key"
+        }
+        Error::InvalidCertificate(Fault::Expired | Fault::ExpiredContext { .. }) => {
+            "the client's certificate has expired: give it a new one, or set this machine's clock"
+        }
+        Error::InvalidCertificate(Fault::UnknownIssuer) => {
+            "the client's certificate is of an authority that is not in tls_client_ca"
+        }
+        _ => return None,
+    })
+}
+
 /// Why a listener's keys cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
