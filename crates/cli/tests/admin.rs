@@ -1,6 +1,7 @@
 //! The commands that ask a running broker, against one.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -513,4 +514,40 @@ fn topics_are_shown_as_a_table_sorted_by_what_one_looks_for_and_as_a_tree() {
     let (code, error) = broker.fails(&["topics", "home/#/x"]);
     assert_eq!(code, Some(1));
     assert!(error.contains("topic: "), "{error}");
+}
+
+#[test]
+fn a_limit_that_is_changed_through_the_api_reaches_all_shards_at_once() {
+    let broker = Running::start();
+    // Client ids that are at home on both shards.
+    let publish = |number: usize| {
+        let client_id = format!("publisher-{number}");
+        let connection = ["pub", "-p", &broker.port, "-V", "5", "-i", &client_id];
+        let message = ["-t", "a/b/c/d", "-m", "x", "-q", "1"];
+        broker.run(&[&connection[..], &message].concat())
+    };
+    let are_refused = |range: std::ops::Range<usize>| {
+        let refused: Vec<bool> = range
+            .map(|number| !publish(number).status.success())
+            .collect();
+        assert!(
+            refused.windows(2).all(|pair| pair[0] == pair[1]),
+            "{refused:?}"
+        );
+        refused[0]
+    };
+    assert!(!are_refused(0..8));
+    let body = r#"{"value": "3"}"#;
+    let request = format!(
+        "PUT /api/v1/config/limits.topic_levels_max HTTP/1.1\r\nHost: columba\r\nConnection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let socket = broker.instance().join("data/admin.sock");
+    let mut stream = UnixStream::connect(socket).expect("the door of this machine");
+    stream.write_all(request.as_bytes()).expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    assert!(are_refused(8..16));
 }
