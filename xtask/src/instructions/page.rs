@@ -144,7 +144,9 @@ large ones: 64 KiB), between pairs one. Where one message goes to many, the figu
 copy. An allocation is a call of malloc, calloc or realloc; the last column says about whose they
 are. Counting one takes a few instructions, which are in the figures, and valgrind counts each byte
 of a `rep movsb`, by which the C library copies more than 2 KiB, as an instruction. In the first
-table everything is warm: tables and buffers have the size that they keep.
+table everything is warm: tables and buffers have the size that they keep. The flight recorder is on
+and time stands still but in the table about it, so that short workloads fit into its ledger's share of
+a second, line by line.
 ";
 
 const RECORDER: &str = "

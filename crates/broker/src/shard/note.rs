@@ -202,7 +202,7 @@ impl Shard {
             None => None,
         };
         let group = session.membership(how.membership);
-        let group = group.map(|of| format!("$share/{}/{}", of.group, of.filter));
+        let group = group.map(|of| ["$share/", &*of.group, "/", &*of.filter].concat());
         let facts = Facts {
             client: &session.client_id,
             detail: group.as_deref().unwrap_or_default(),
