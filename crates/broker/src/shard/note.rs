@@ -297,20 +297,25 @@ impl Shard {
 
     /// Whether the same was lost before by the same session, and is only counted.
     pub(super) fn count_lost(&mut self, slot: u32, topic: &str, outcome: Outcome) -> bool {
-        let client_hash = self.session(slot).map(|session| session.hash);
-        client_hash.is_none_or(|of| self.count_lost_by(of, topic, outcome))
-    }
-
-    /// The same for whoever has this hash.
-    pub(super) fn count_lost_by(&mut self, hash: u64, topic: &str, outcome: Outcome) -> bool {
         let topic_hash = hash_of(&self.hashing, topic);
-        self.recorder
-            .count_fault(self.now, outcome, hash, topic_hash)
+        let Self {
+            sessions, recorder, ..
+        } = self;
+        sessions
+            .get(slot as usize)
+            .is_none_or(|of| recorder.count_fault(self.now, outcome, of.hash, topic_hash))
     }
 
-    /// What became of a copy that was nobody's goes to the ledger alone.
-    pub(super) fn note_copy_of_nobody(
+    /// The same for a shared group. `place` is a hash of the group and the topic.
+    pub(super) fn count_lost_by_group(&mut self, place: u64, outcome: Outcome) -> bool {
+        let (_, nobody) = NOBODY;
+        self.recorder.count_fault(self.now, outcome, nobody, place)
+    }
+
+    /// No member of a shared group got a copy; the event of that is counted already, or is to be written.
+    pub(super) fn note_lost_by_group(
         &mut self,
+        (place, is_counted): (u64, bool),
         subject: Subject<'_>,
         outcome: Outcome,
         detail: &str,
@@ -320,6 +325,11 @@ impl Shard {
             ..subject.facts()
         };
         self.recorder.note_in_ledger(self.now, outcome, &facts);
+        if !is_counted {
+            let (_, nobody) = NOBODY;
+            self.recorder
+                .note_fault(self.now, outcome, nobody, place, &facts);
+        }
     }
 
     /// What became of a copy goes to the ledger alone: the event is written, or counted.

@@ -229,10 +229,11 @@ impl Shard {
         };
         self.stats.count(outcome);
         let may_report = asked > 0 && self.may_report();
-        // A group has an allowance of its own, as a client has.
-        let nobody = ("", hash_of(&self.hashing, &(&group.name, &group.filter)));
         let subject = Subject::from(message);
-        let is_counted = self.count_lost_by(nobody.1, subject.topic, outcome);
+        // Clients name groups: all of them share the allowance of nobody in particular.
+        let whose = (&group.name, &group.filter, subject.topic);
+        let place = hash_of(&self.hashing, &whose);
+        let is_counted = self.count_lost_by_group(place, outcome);
         if is_counted && !may_report && !subject.is_followed() {
             return;
         }
@@ -243,11 +244,7 @@ impl Shard {
                 format!("$share/{name}/{filter} has no member that may receive it ({asked} asked)")
             }
         };
-        if is_counted {
-            self.note_copy_of_nobody(subject, outcome, &detail);
-        } else {
-            self.note_lost(nobody, subject, outcome, &detail);
-        }
+        self.note_lost_by_group((place, is_counted), subject, outcome, &detail);
         if may_report {
             let topic = message.topic().to_owned();
             let event = ReportEvent::Withheld {
