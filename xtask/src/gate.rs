@@ -175,6 +175,14 @@ pub(crate) fn run_fault_lab(root: &Path, only: &[&str]) -> anyhow::Result<bool> 
     Ok(is_fine)
 }
 
+/// The client library against brokers from elsewhere, which are installed here.
+pub(crate) fn run_brokers(root: &Path) -> anyhow::Result<bool> {
+    provision::brokers(root)?;
+    let words = ["test", "--package", "columba-client", "--all-features"];
+    let (is_fine, _) = tee(with_flags(cargo(words), &["--test", "servers"]))?;
+    Ok(is_fine)
+}
+
 fn shown(command: Command) -> anyhow::Result<Step> {
     Ok(tee(command)?.0.into())
 }
@@ -186,9 +194,8 @@ fn with_flags(mut command: Command, flags: &[&str]) -> Command {
 
 /// All cargo tests, by nextest where it is installed; it runs no doc tests, so cargo does.
 fn tests(root: &Path) -> anyhow::Result<Step> {
-    provision::programs(&[provision::MOSQUITTO])?;
     provision::node(&root.join("tests/differential"))?;
-    provision::lab_clients(root)?;
+    provision::brokers(root)?;
     let all = [
         "--workspace",
         "--all-features",

@@ -50,6 +50,7 @@ fn main() -> anyhow::Result<ExitCode> {
             &provision::python(&root)?,
         )?,
         ["instructions"] => instructions::run(&root)?,
+        ["brokers"] => gate::run_brokers(&root)?,
         ["faultlab", ref only @ ..] => gate::run_fault_lab(&root, only)?,
         ["restart", ref options @ ..] => restart::run(&root, &restart::Options::parse(options)?)?,
         ["bench", "client", ref options @ ..] => bench::clients::run(&root, options)?,
@@ -81,6 +82,7 @@ cargo xtask matrix [--broker mosquitto] [--only TEXT] [--shards N]
 cargo xtask sim [--seeds N] [--seed N] [--trace] [--minutes M]
                                                the whole-broker simulator
 cargo xtask api                                requests made up from the API's description
+cargo xtask brokers                            the client library against brokers from elsewhere
 cargo xtask faultlab [TEST]                    causes of lost messages, made by clients, and the verdicts
 cargo xtask instructions                       what the core costs in instructions, allocations, bytes";
 

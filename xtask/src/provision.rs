@@ -80,6 +80,13 @@ pub(crate) fn lab_clients(root: &Path) -> anyhow::Result<()> {
     python(root).map(drop)
 }
 
+/// Brings the brokers that the client library is tested with.
+pub(crate) fn brokers(root: &Path) -> anyhow::Result<()> {
+    programs(&[MOSQUITTO])?;
+    lab_clients(root)?;
+    node(&root.join("tests/brokers"))
+}
+
 /// Brings the client libraries and builds the drivers, below `target/` and `node_modules`.
 pub(crate) fn drivers(root: &Path) -> anyhow::Result<Drivers> {
     lab_clients(root)?;

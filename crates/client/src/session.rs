@@ -225,6 +225,8 @@ pub struct Session {
     requests: BTreeMap<PacketId, Request>,
     subscriptions: Subscriptions,
     reauthenticating: bool,
+    /// The server has acknowledged a message at QoS 2.
+    has_pubrec: bool,
     received_ids: ReceivedIds,
     arrivals: Arrivals,
     unacknowledged: Unacknowledged,
@@ -285,6 +287,7 @@ impl Session {
             requests: BTreeMap::new(),
             subscriptions: Subscriptions::default(),
             reauthenticating: false,
+            has_pubrec: false,
             received_ids: ReceivedIds::default(),
             arrivals: Arrivals::default(),
             unacknowledged: Unacknowledged::default(),
@@ -374,6 +377,15 @@ impl Session {
     /// Messages of this client at QoS 1 and 2 that have had no outcome yet.
     pub fn unfinished_messages(&self) -> usize {
         self.window.len() + self.backlog.len()
+    }
+
+    /// Whether messages at QoS 2 have gone to a server that may have no QoS 2: it has never
+    /// acknowledged one, and MQTT 3 has no word for it.
+    pub fn doubts_qos_2(&self) -> bool {
+        let mut published = self.window.published();
+        !self.options.version.has_properties()
+            && !self.has_pubrec
+            && published.any(|entry| entry.message.qos == QoS::ExactlyOnce)
     }
 
     /// The options it was made from.

@@ -5,6 +5,7 @@ use columba_client::journal::{self, FileId};
 use columba_client::{Input, Message, Output, Session, SessionOptions};
 use columba_codec::packet::{Acknowledgement, ConnAck, Packet, Publish};
 use columba_codec::{PacketId, Properties, QoS, ReasonCode, Version};
+use proptest::prelude::*;
 
 const VERSION_1: &str = include_str!("golden/version-1.hex");
 const VERSION_2: &str = include_str!("golden/version-2.hex");
@@ -144,4 +145,100 @@ fn records_make_the_session_that_they_were_taken_of() {
     let session = Session::restore(options(), &snapshot).expect("restores");
     session.snapshot(&mut again);
     assert_eq!(snapshot, again);
+}
+
+/// What a session that records have made does next: it connects, and the server answers all that it may have.
+fn go_on(mut session: Session) {
+    session.handle(0, Input::TransportOpened { clean_start: false });
+    let connack = ConnAck {
+        session_present: true,
+        reason: ReasonCode::Success,
+        properties: Properties::EMPTY,
+    };
+    receive(&mut session, &Packet::ConnAck(connack));
+    for number in 1..12 {
+        let of = Acknowledgement::success(PacketId::new(number).expect("not 0"));
+        receive(&mut session, &Packet::PubRec(of));
+        receive(&mut session, &Packet::PubComp(of));
+        receive(&mut session, &incoming(number, "x"));
+        receive(&mut session, &Packet::PubRel(of));
+    }
+    // Tokens rise; one that a file says is the last leaves none for a message.
+    if session.next_token() < u64::MAX {
+        publish(&mut session, "x", QoS::ExactlyOnce);
+    }
+    session.snapshot(&mut Vec::new());
+    session.handle(0, Input::TransportOpened { clean_start: true });
+    session.handle(0, Input::TransportClosed);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+    /// Checksums hold against chance, not against whoever can write to the file.
+    #[test]
+    fn no_records_end_the_process(
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in any::<prop::sample::Index>(),
+        moved in any::<prop::sample::Index>(),
+        is_cut in any::<bool>(),
+    ) {
+        let mut records = batches().concat();
+        for (at, byte) in changes {
+            let at = at.index(records.len());
+            // Mostly the small numbers of kinds, packet ids and tokens.
+            records[at] = if byte < 200 { byte % 12 } else { byte };
+        }
+        if is_cut {
+            let (cut, moved) = (cut.index(records.len()), moved.index(records.len()));
+            records.rotate_left(cut);
+            records.truncate(moved);
+        }
+        if let Ok(session) = Session::restore(options(), &records) {
+            go_on(session);
+        }
+        let mut file = Vec::new();
+        journal::put_header(FileId::default(), &mut file);
+        journal::put_batch(FileId::default(), 0, b"", &mut file);
+        file.extend_from_slice(&records);
+        let read = journal::read(&file);
+        prop_assert!(read.is_ok_and(|contents| contents.records.is_empty()));
+    }
+
+    /// Records of known kinds, in any order and for any packet ids.
+    #[test]
+    fn no_order_of_records_ends_the_process(
+        pieces in proptest::collection::vec((1..11_u8, 0..4_u64, 1..4_u16), 0..24),
+    ) {
+        let [snapshot, _] = batches();
+        let mut records = snapshot;
+        for (kind, number, packet_id) in pieces {
+            records.push(kind);
+            match kind {
+                1 => {
+                    records.pop();
+                    Session::kept(options()).snapshot(&mut records);
+                }
+                2 => {
+                    let mut one = Session::kept(options());
+                    publish(&mut one, "x", QoS::ExactlyOnce);
+                    let mut taken = Vec::new();
+                    one.take_records(&mut taken);
+                    taken[1..9].copy_from_slice(&number.to_be_bytes());
+                    records.pop();
+                    records.extend_from_slice(&taken);
+                }
+                3 | 5 | 7 => {
+                    records.extend_from_slice(&number.to_be_bytes());
+                    records.extend_from_slice(&packet_id.to_be_bytes());
+                }
+                4 | 6 => records.extend_from_slice(&number.to_be_bytes()),
+                8 | 9 => records.extend_from_slice(&packet_id.to_be_bytes()),
+                _ => {}
+            }
+        }
+        if let Ok(session) = Session::restore(options(), &records) {
+            go_on(session);
+        }
+    }
 }

@@ -68,6 +68,8 @@ pub(super) struct Task {
     exchange: Option<Box<dyn Exchange>>,
     /// Who waits for the end of a re-authentication.
     reauthenticating: Option<Reply<()>>,
+    /// The server's QoS 2 has been doubted, once.
+    has_doubted: bool,
     /// The client wants the connection to end like a lost one, and no other.
     abandoned: bool,
     waiting: Waiters,
@@ -126,6 +128,7 @@ impl Task {
             authentication,
             exchange: None,
             reauthenticating: None,
+            has_doubted: false,
             abandoned: false,
             waiting: Waiters::default(),
             outgoing: Vec::new(),
@@ -176,6 +179,7 @@ impl Task {
                 let wake = self.wait(true).await;
                 self.on_wake(wake);
             }
+            self.doubt_qos_2();
             if !self.come_back().await {
                 break;
             }

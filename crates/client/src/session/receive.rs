@@ -211,6 +211,7 @@ impl Session {
     }
 
     fn on_pubrec(&mut self, pubrec: &Acknowledgement<'_>) -> Result<(), Violation> {
+        self.has_pubrec = true;
         let packet_id = pubrec.packet_id;
         let refused = pubrec.reason.is_error();
         let mut reason = ReasonCode::Success;

@@ -1,5 +1,5 @@
-//! The driver against real servers: Debian's Mosquitto, which reads the standard in its own way, and
-//! Columba.
+//! The driver against real servers: Debian's Mosquitto, Aedes and NATS, which read the standard in their
+//! own ways, and Columba.
 #![expect(
     clippy::disallowed_types,
     clippy::disallowed_methods,
@@ -10,6 +10,7 @@ mod authentication;
 mod columba;
 mod cutter;
 mod exactly_once;
+mod foreign;
 mod lasting;
 mod mosquitto;
 mod requests;

@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout};
 use super::Task;
 use super::outlet::Parcel;
 use super::requests::Waiting;
+use crate::advice;
 use crate::driver::{Ended, LastingEvent};
 use crate::outcome::{CloseCause, Failure};
 use crate::session::Input;
@@ -36,6 +37,15 @@ impl Task {
             until,
             reply,
         });
+    }
+
+    /// Says, once, that a server which closes the connection may do so over QoS 2.
+    pub(super) fn doubt_qos_2(&mut self) {
+        let is_lost = matches!(self.closed, Some(CloseCause::Lost)) && !self.abandoned;
+        if is_lost && !self.has_doubted && self.session.doubts_qos_2() {
+            self.has_doubted = true;
+            self.unanswered(advice::no_qos_2().to_owned());
+        }
     }
 
     /// Sends DISCONNECT once nothing is left to wait for, and says whether it did.

@@ -1,0 +1,160 @@
+//! Aedes and NATS: what they do as the standard says, and what they do not.
+
+mod programs;
+
+use columba_client::Failure;
+
+use crate::*;
+use programs::{Broker, Kind};
+
+const BOTH: [Kind; 2] = [Kind::Aedes, Kind::Nats];
+
+impl Kind {
+    fn versions(self) -> &'static [Version] {
+        match self {
+            Self::Aedes => &[Version::V31, Version::V311],
+            Self::Nats | Self::NatsWithoutQos2 => &[Version::V311],
+        }
+    }
+}
+
+async fn connect(broker: &Broker, version: Version, client_id: &str) -> (Client, Events) {
+    let connected = Client::connect(options(broker.port, version, client_id)).await;
+    connected.expect("connects")
+}
+
+#[tokio::test]
+async fn messages_arrive_at_every_qos_in_order() {
+    for kind in BOTH {
+        let broker = Broker::start(kind).await;
+        for version in kind.versions() {
+            let (subscriber, mut events) = connect(&broker, *version, "subscriber").await;
+            subscribe(&subscriber, "a/+", QoS::ExactlyOnce).await;
+            let (publisher, _events) = connect(&broker, *version, "publisher").await;
+            for qos in ALL_QOS {
+                for number in 0..100_u8 {
+                    let payload = vec![number; usize::from(number) * 500];
+                    let message = Message::new("a/b", payload).with_qos(qos);
+                    let answer = publisher.publish(message).await.expect("an answer");
+                    assert!(!answer.reason.is_error());
+                }
+                for number in 0..100_u8 {
+                    let incoming = message(&mut events).await.message;
+                    let expected = (usize::from(number) * 500, qos);
+                    assert_eq!((incoming.payload.len(), incoming.qos), expected, "{kind:?}");
+                }
+            }
+            leave(&publisher).await;
+            leave(&subscriber).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn retained_messages_are_kept_and_removed() {
+    for kind in BOTH {
+        let broker = Broker::start(kind).await;
+        let (publisher, _events) = connect(&broker, Version::V311, "publisher").await;
+        for payload in ["on", ""] {
+            let lamp = Message::new("lamp", payload).retained();
+            let lamp = lamp.with_qos(QoS::AtLeastOnce);
+            publisher.publish(lamp).await.expect("taken");
+            let client_id = format!("reader{}", payload.len());
+            let (reader, mut events) = connect(&broker, Version::V311, &client_id).await;
+            subscribe(&reader, "#", QoS::AtLeastOnce).await;
+            let end = Message::new("end", "").with_qos(QoS::AtLeastOnce);
+            publisher.publish(end).await.expect("taken");
+            let incoming = message(&mut events).await.message;
+            if payload.is_empty() {
+                assert_eq!(incoming.topic, "end", "{kind:?}");
+            } else {
+                assert!(incoming.retain, "{kind:?}");
+                assert_eq!(incoming.payload, b"on");
+            }
+            leave(&reader).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_will_is_published_when_the_client_is_gone_without_a_word() {
+    for kind in BOTH {
+        let broker = Broker::start(kind).await;
+        let (watcher, mut events) = connect(&broker, Version::V311, "watcher").await;
+        subscribe(&watcher, "wills/#", QoS::AtLeastOnce).await;
+        let mut options = options(broker.port, Version::V311, "mortal");
+        options.session.will = Some(Will {
+            message: Message::new("wills/mortal", "gone").with_qos(QoS::AtLeastOnce),
+            delay_secs: None,
+        });
+        let (mortal, _events) = Client::connect(options).await.expect("connects");
+        mortal.abandon().await;
+        let incoming = message(&mut events).await;
+        assert_eq!(incoming.message.payload, b"gone", "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_kept_session_delivers_what_came_meanwhile() {
+    for kind in BOTH {
+        let broker = Broker::start(kind).await;
+        let mut options = options(broker.port, Version::V311, "sleeper");
+        options.clean_start = false;
+        let (sleeper, mut events) = Client::connect(options.clone()).await.expect("connects");
+        subscribe(&sleeper, "news/#", QoS::ExactlyOnce).await;
+        leave(&sleeper).await;
+        let session = ended(&mut events).await.session;
+        let (publisher, _events) = connect(&broker, Version::V311, "publisher").await;
+        for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            let news = Message::new("news/x", qos.as_u8().to_string()).with_qos(qos);
+            publisher.publish(news).await.expect("taken");
+        }
+        let (sleeper, mut events) = Client::resume(options, session).await.expect("connects");
+        assert!(sleeper.accepted().session_present, "{kind:?}");
+        let mut payloads = Vec::new();
+        for _ in 0..2 {
+            payloads.push(message(&mut events).await.message.payload);
+        }
+        payloads.sort();
+        assert_eq!(payloads, [b"1", b"2"], "{kind:?}");
+        leave(&sleeper).await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_mqtt_5_is_named_as_one() {
+    for kind in BOTH {
+        let broker = Broker::start(kind).await;
+        let connected = Client::connect(options(broker.port, Version::V5, "new")).await;
+        let error = connected.expect_err("it has MQTT 5 now").to_string();
+        assert!(error.contains("choose another protocol version"), "{error}");
+    }
+}
+
+/// It closes the connection over the first message at QoS 2.
+#[tokio::test]
+async fn a_server_without_qos_2_is_named_as_one() {
+    let broker = Broker::start(Kind::NatsWithoutQos2).await;
+    let (client, mut events) = connect(&broker, Version::V311, "client").await;
+    let granted = subscribe(&client, "x", QoS::ExactlyOnce).await;
+    assert_eq!(granted, [ReasonCode::GrantedQos1]);
+    let sent = client.publish(Message::new("x", "").with_qos(QoS::ExactlyOnce));
+    assert_eq!(sent.await, Err(Failure::ConnectionLost));
+    match next(&mut events).await {
+        Event::Unanswered(sentence) => assert!(sentence.contains("no QoS 2"), "{sentence}"),
+        other => panic!("expected a doubt, got {other:?}"),
+    }
+    assert_eq!(ended(&mut events).await.cause, CloseCause::Lost);
+}
+
+/// A server that is known to have QoS 2 is not doubted when it dies.
+#[tokio::test]
+async fn a_server_with_qos_2_is_not_doubted() {
+    let broker = Broker::start(Kind::Nats).await;
+    let (client, mut events) = connect(&broker, Version::V311, "client").await;
+    let message = || Message::new("x", "").with_qos(QoS::ExactlyOnce);
+    client.publish(message()).await.expect("taken");
+    let _unanswered = client.start_publish(message()).await.expect("queued");
+    drop(broker);
+    assert_eq!(ended(&mut events).await.cause, CloseCause::Lost);
+}
