@@ -43,7 +43,9 @@ pub fn refused_publish(topic: &str, answer: &Answer) -> String {
 
 /// The sentence for a connection that ended with [`crate::Session::doubts_qos_2`].
 pub fn no_qos_2() -> &'static str {
-    "the connection ended after messages at QoS 2 had been sent, and the server has never acknowledged one;      if that happens each time, it has no QoS 2 (as NATS before 2.10), which MQTT 3 has no word for: publish at      QoS 1"
+    "the connection ended after messages at QoS 2 had been sent, and the server has never \
+     acknowledged one; if that happens each time, it has no QoS 2 (as NATS before 2.10), which MQTT 3 \
+     has no word for: publish at QoS 1"
 }
 
 /// The sentence for a refused subscription.

@@ -141,7 +141,7 @@ async fn a_server_without_qos_2_is_named_as_one() {
     let sent = client.publish(Message::new("x", "").with_qos(QoS::ExactlyOnce));
     assert_eq!(sent.await, Err(Failure::ConnectionLost));
     match next(&mut events).await {
-        Event::Unanswered(sentence) => assert!(sentence.contains("no QoS 2"), "{sentence}"),
+        Event::Unanswered(sentence) => assert_eq!(sentence, columba_client::advice::no_qos_2()),
         other => panic!("expected a doubt, got {other:?}"),
     }
     assert_eq!(ended(&mut events).await.cause, CloseCause::Lost);
@@ -157,4 +157,45 @@ async fn a_server_with_qos_2_is_not_doubted() {
     let _unanswered = client.start_publish(message()).await.expect("queued");
     drop(broker);
     assert_eq!(ended(&mut events).await.cause, CloseCause::Lost);
+}
+
+/// A faulty reading of `MQTT-v311-3.2.2-2`: a session without subscriptions is none to it, and a client
+/// that only publishes hears that its messages at QoS 2 are unknown.
+#[tokio::test]
+async fn aedes_knows_a_session_again_only_by_its_subscriptions() {
+    let broker = Broker::start(Kind::Aedes).await;
+    let mut options = options(broker.port, Version::V311, "kept");
+    options.clean_start = false;
+    for (subscribes, is_known) in [(false, false), (true, false), (false, true)] {
+        let (client, _events) = Client::connect(options.clone()).await.expect("connects");
+        assert_eq!(client.accepted().session_present, is_known);
+        if subscribes {
+            subscribe(&client, "x", QoS::AtLeastOnce).await;
+        }
+        leave(&client).await;
+    }
+}
+
+/// Against `MQTT-v311-4.4.0-1` and the order of messages: what was on its way when the connection was lost comes
+/// only after `ack_wait`, which is 30 s unless set.
+#[tokio::test]
+async fn nats_sends_later_messages_before_those_of_a_lost_connection() {
+    let broker = Broker::start(Kind::Nats).await;
+    let mut options = options(broker.port, Version::V311, "receiver");
+    options.clean_start = false;
+    options.session.acknowledges_by_hand = true;
+    let (receiver, mut events) = Client::connect(options.clone()).await.expect("connects");
+    subscribe(&receiver, "x", QoS::AtLeastOnce).await;
+    let (publisher, _events) = connect(&broker, Version::V311, "publisher").await;
+    let publish = async |payload: &str| {
+        let message = Message::new("x", payload).with_qos(QoS::AtLeastOnce);
+        publisher.publish(message).await.expect("taken");
+    };
+    publish("first").await;
+    assert_eq!(message(&mut events).await.message.payload, b"first");
+    receiver.abandon().await;
+    let session = ended(&mut events).await.session;
+    let (_receiver, mut events) = Client::resume(options, session).await.expect("connects");
+    publish("second").await;
+    assert_eq!(message(&mut events).await.message.payload, b"second");
 }
