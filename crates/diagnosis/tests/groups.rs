@@ -1,0 +1,91 @@
+//! Verdicts about shared groups, from a broker in which their cause really happened.
+
+mod asked;
+#[path = "../../broker/tests/bed/mod.rs"]
+mod bed;
+
+use asked::{Asked, ask};
+use bed::exchange::QOS_1;
+use bed::{Bed, V5};
+use columba_diagnosis::{Code, Confidence};
+
+const TOPIC: &str = "home/kitchen/temp";
+
+/// A publisher and a member, apart in time.
+fn pair(filter: &str) -> (Bed, usize) {
+    let mut bed = Bed::new(2);
+    let publisher = bed.connect(V5, "esp");
+    let member = bed.connect(V5, "hub");
+    bed.subscribe(member, filter, QOS_1);
+    bed.pass(10);
+    (bed, publisher)
+}
+
+fn whole(bed: &mut Bed) -> Asked {
+    ask(bed, TOPIC, Some("esp"), Some("hub"))
+}
+
+#[test]
+fn r05_another_member_got_it() {
+    let (mut bed, publisher) = pair("$share/g/home/#");
+    let other = bed.connect(V5, "other");
+    bed.subscribe(other, "$share/g/home/#", QOS_1);
+    bed.pass(10);
+    for _ in 0..2 {
+        bed.publish(publisher, TOPIC, b"1", QOS_1);
+        bed.pass(10);
+    }
+    for client in [1, other] {
+        bed.finish(client);
+    }
+    let asked = whole(&mut bed);
+    asked.is(Code::R05, Confidence::Certain);
+    asked.says("$share/g/home/# gave the message to other");
+}
+
+/// What the last member of a group leaves behind goes back to the group, which is gone by then.
+#[test]
+fn r05_is_not_said_of_a_group_that_has_nobody_left() {
+    for has_other in [false, true] {
+        let mut bed = Bed::new(2);
+        let publisher = bed.connect(V5, "esp");
+        let subscriber = bed.connect_keeping(V5, "hub");
+        bed.subscribe(subscriber, "$share/g/home/#", QOS_1);
+        bed.disconnect(subscriber);
+        bed.publish(publisher, TOPIC, b"1", QOS_1);
+        bed.pass(10);
+        if has_other {
+            let other = bed.connect(V5, "other");
+            bed.subscribe(other, "$share/g/home/#", QOS_1);
+            bed.pass(10);
+        }
+        bed.connect(V5, "hub");
+        let asked = whole(&mut bed);
+        if has_other {
+            asked.is(Code::R05, Confidence::Certain);
+            asked.says("$share gave the message to other");
+        } else {
+            asked.is(Code::S03, Confidence::Certain);
+            asked.says("the session ended");
+        }
+    }
+}
+
+/// Each of two groups has its own copy; of the one that was left out nothing is known.
+#[test]
+fn r05_is_not_said_for_the_copy_of_another_group() {
+    let (mut bed, publisher) = pair("$share/g/home/#");
+    let other = bed.connect(V5, "other");
+    bed.subscribe(other, "$share/g/home/+/temp", QOS_1);
+    bed.pass(10);
+    bed.publish(publisher, TOPIC, b"1", QOS_1);
+    bed.finish(1);
+    let asked = asked::ask_with(&mut bed, TOPIC, |evidence| {
+        let is_copy = |name: &str| name.starts_with("deliver.");
+        evidence
+            .events
+            .retain(|event| event.client != "hub" || !is_copy(event.outcome.name()));
+        evidence.coverage.left_out = 1;
+    });
+    asked.is(Code::U01, Confidence::Certain);
+}
