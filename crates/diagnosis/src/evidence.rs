@@ -444,13 +444,19 @@ impl<'q> Gathered<'q> {
     }
 
     /// What was recorded without the name of its topic may be about the one that was asked about: a message
-    /// in the window, or at any time a subscription, a session's end or what was retained.
+    /// in the window, what became of one since, or at any time a subscription or what was retained.
     fn see_private(&mut self, entry: &Entry<'_>) {
         let filter = entry.facts.topic;
         let name = entry.outcome.name();
-        let is_message = name.starts_with("publish.") || name.starts_with("deliver.");
-        let window = self.question.from_ms..=self.question.to_ms;
-        if (!is_message || window.contains(&entry.unix_ms)) && self.covers(filter) {
+        let Question { from_ms, to_ms, .. } = *self.question;
+        let may_be_it = if name.starts_with("publish.") {
+            (from_ms..=to_ms).contains(&entry.unix_ms)
+        } else if name.starts_with("deliver.") {
+            from_ms <= entry.unix_ms
+        } else {
+            true
+        };
+        if may_be_it && self.covers(filter) {
             self.private = Some(filter.to_owned());
         }
     }

@@ -63,7 +63,7 @@ fn r05_is_not_said_of_a_group_that_has_nobody_left() {
         let asked = whole(&mut bed);
         if has_other {
             asked.is(Code::R05, Confidence::Certain);
-            asked.says("$share gave the message to other");
+            asked.says("$share/g/home/# gave the message to other");
         } else {
             asked.is(Code::S03, Confidence::Certain);
             asked.says("the session ended");
@@ -88,4 +88,50 @@ fn r05_is_not_said_for_the_copy_of_another_group() {
         evidence.coverage.left_out = 1;
     });
     asked.is(Code::U01, Confidence::Certain);
+}
+
+/// The group that a copy goes back to is told apart from another one, and from whoever subscribes for
+/// itself.
+#[test]
+fn a_copy_that_was_handed_on_is_not_taken_for_that_of_others() {
+    for has_other in [false, true] {
+        let mut bed = Bed::new(2);
+        let publisher = bed.connect(V5, "esp");
+        let logger = bed.connect_keeping(V5, "logger");
+        bed.subscribe(logger, "#", QOS_1);
+        bed.disconnect(logger);
+        let second = bed.connect_keeping(V5, "second");
+        bed.subscribe(second, "$share/h/home/#", QOS_1);
+        bed.disconnect(second);
+        let member = bed.connect_keeping(V5, "hub");
+        bed.subscribe(member, "$share/g/home/#", QOS_1);
+        bed.disconnect(member);
+        bed.publish(publisher, TOPIC, b"1", QOS_1);
+        bed.pass(10);
+        let other = has_other.then(|| {
+            let other = bed.connect(V5, "other");
+            bed.subscribe(other, "$share/g/home/#", QOS_1);
+            bed.pass(10);
+            other
+        });
+        // A clean start ends the session that was to get it.
+        bed.connect(V5, "hub");
+        bed.pass(10);
+        if let Some(other) = other {
+            bed.finish(other);
+        }
+        // Later the other group has nobody left, and who was away comes back.
+        bed.connect(V5, "second");
+        bed.pass(10);
+        let logger = bed.resume(V5, "logger");
+        bed.finish(logger);
+        let asked = whole(&mut bed);
+        if has_other {
+            asked.is(Code::R05, Confidence::Certain);
+            asked.says("$share/g/home/# gave the message to other");
+        } else {
+            asked.is(Code::S03, Confidence::Certain);
+            asked.says("the session ended");
+        }
+    }
 }

@@ -5,7 +5,7 @@ pub(crate) mod bans;
 pub mod create;
 pub mod file;
 mod stamps;
-mod start;
+pub(crate) mod start;
 
 use std::io;
 use std::net::SocketAddr;
@@ -141,7 +141,8 @@ impl Instance {
             Config::read(&name, &text.unwrap_or_default(), &location.base, variables);
         findings.faults.extend(config_faults);
         apply_overrides(&mut config, overrides);
-        start::share_out_recorder(&mut config, start::cores());
+        let shards = start::shards(&config, start::cores());
+        start::share_out_recorder(&mut config, shards);
         let users = load_users(location, &config, &mut findings);
         let access = load_access(location, &config, &users, &mut findings);
         let bans = load_bans(location, &config, &mut findings);

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::config::fault::{Fault, Severity};
 use crate::config::key::Applies;
 use crate::config::settings::Difference;
-use crate::instance::{Instance, Location, Overrides};
+use crate::instance::{Instance, Location, Overrides, start};
 use crate::runtime::Broker;
 
 /// What a running broker has to be told.
@@ -128,6 +128,8 @@ pub struct Reloader {
     current: Instance,
     authenticator: Arc<Authenticator>,
     running: Arc<Running>,
+    /// Shards that run, whatever the files say now.
+    shards: u16,
 }
 
 impl Reloader {
@@ -139,6 +141,7 @@ impl Reloader {
         authenticator: Arc<Authenticator>,
     ) -> Self {
         let config = current.config.clone();
+        let shards = start::shards(&config, start::cores());
         let running = Arc::new(Running::new(location.clone(), overrides.clone(), config));
         Self {
             location,
@@ -146,6 +149,7 @@ impl Reloader {
             running,
             current,
             authenticator,
+            shards,
         }
     }
 
@@ -171,7 +175,8 @@ impl Reloader {
     ) -> Result<Change, Vec<Fault>> {
         // Should there be faults, only a later change is worth another look.
         self.current.stamps = self.current.stamps.again();
-        let new = Instance::load(&self.location, &self.overrides, variables)?;
+        let mut new = Instance::load(&self.location, &self.overrides, variables)?;
+        start::share_out_recorder(&mut new.config, self.shards);
         let change = self.difference(&new);
         if change.has_other_users {
             self.authenticator.set_users(Arc::clone(&new.users));

@@ -144,9 +144,12 @@ impl Shard {
         self.stats.count(outcome);
         let subject = Subject::from(delivery.message());
         let ended = self.handings.of.get(&me).and_then(|of| of.client.clone());
+        let whose = format!("$share/{}/{}", group.name, group.filter);
         match ended {
-            Some((client_id, hash)) => self.note_lost((&client_id, hash), subject, outcome, ""),
-            None => self.note_lost_by(me.slot, subject, outcome, ""),
+            Some((client_id, hash)) => {
+                self.note_lost((&client_id, hash), subject, outcome, &whose);
+            }
+            None => self.note_lost_by(me.slot, subject, outcome, &whose),
         }
         let message = delivery.message().clone();
         let letter = Letter::Share {

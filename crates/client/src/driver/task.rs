@@ -244,10 +244,14 @@ impl Task {
     }
 
     fn takes_requests(&self) -> bool {
+        !self.is_crowded() && self.takes_requests_offline()
+    }
+
+    /// The same while there is no connection, and nothing can be written that would make room.
+    fn takes_requests_offline(&self) -> bool {
         self.requests_open
             && self.leaving.is_none()
             && self.closed.is_none()
-            && !self.is_crowded()
             && self.session.has_room()
             && self.waiting.len() < WAITING_REQUESTS_MAX
     }

@@ -7,6 +7,7 @@ use columba_codec::QoS;
 use columba_speech::{Param, Text};
 
 use super::kernel::{self, Whereabouts};
+use super::routing::is_about;
 use super::{Finding, between, with_slowdown, words};
 use crate::code::{Code, Confidence, Fate};
 use crate::evidence::{Event, Presence};
@@ -83,34 +84,44 @@ fn handed_on<'e>(
     last: &'e Event,
     client: &str,
 ) -> Finding<'e> {
-    let copies = history.copies(publication.message);
-    let end = copies.iter().copied().rfind(|event| event.client != client);
-    let nobody = end.filter(|event| event.client.is_empty());
-    if let Some(nobody) = nobody
-        && let Some(found) = fault(nobody, client)
-    {
-        let own = history.of(client).iter().copied();
-        let mut own = own.filter(|event| event.unix_ms == last.unix_ms);
-        let found = match own.find(|event| ends_session(event.outcome)) {
-            // Whoever was the last member took the group along.
-            Some(end) if nobody.outcome == Outcome::DeliverNoSharedMember => {
-                Finding::certain(Code::S03, say::s03_waiting(client)).cite([end])
-            }
-            _ => found,
-        };
-        return found.cite([nobody]);
-    }
-    let group = if last.detail.is_empty() {
-        "$share"
-    } else {
-        &last.detail
+    let group = &*last.detail;
+    let copies = history.copies(publication.message).iter().copied();
+    // Others got copies of their own, or by another group; waiting, they do not say by which.
+    let mut since = copies.filter(|event| event.client != client && event.unix_ms >= last.unix_ms);
+    let is_of_group = |event: &&Event| match &*event.client {
+        "" => is_about(&event.detail, group),
+        _ => event.detail == group,
     };
-    let named = copies.iter().copied();
-    let other = named
-        .filter(|event| event.client != client)
-        .rfind(|event| !event.client.is_empty());
-    let member = other.map_or("?", |event| &*event.client);
-    Finding::certain(Code::R05, say::r05(group, member))
+    let known = since
+        .clone()
+        .rfind(is_of_group)
+        .filter(|_| !group.is_empty());
+    let Some(end) = known else {
+        let other = since.rfind(|event| {
+            !event.client.is_empty() && (group.is_empty() || !event.detail.starts_with("$share/"))
+        });
+        let Some(other) = other else {
+            return Finding::certain(Code::U01, say::u01_copy(client)).cite([publication]);
+        };
+        let group = if group.is_empty() { "$share" } else { group };
+        let text = say::r05(group, &*other.client);
+        let found = Finding::certain(Code::R05, text).cite([other]);
+        return found.with(Confidence::Possible);
+    };
+    let nobody = Some(end).filter(|end| end.client.is_empty());
+    let Some(found) = nobody.and_then(|nobody| fault(nobody, client)) else {
+        return Finding::certain(Code::R05, say::r05(group, &*end.client)).cite([end]);
+    };
+    let own = history.of(client).iter().copied();
+    let mut own = own.filter(|event| event.unix_ms == last.unix_ms);
+    let found = match own.find(|event| ends_session(event.outcome)) {
+        // Whoever was the last member took the group along.
+        Some(ended) if end.outcome == Outcome::DeliverNoSharedMember => {
+            Finding::certain(Code::S03, say::s03_waiting(client)).cite([ended])
+        }
+        _ => found,
+    };
+    found.cite([end])
 }
 
 /// A copy that was dropped. `None`: this event is none.

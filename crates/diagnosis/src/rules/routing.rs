@@ -89,7 +89,7 @@ fn subscribed<'e>(
 
 /// Whether a sentence about a shared group names this one. Filters have blanks at times, and one may begin
 /// as another does.
-fn is_about(detail: &str, group: &str) -> bool {
+pub(super) fn is_about(detail: &str, group: &str) -> bool {
     let mut places = detail.match_indices(group);
     places.any(|(at, _)| {
         let behind = detail.get(at + group.len()..).unwrap_or_default();

@@ -11,7 +11,7 @@ pub enum Kind {
     Text,
     /// A list of texts without commas; its value is one text with commas between them.
     Texts,
-    /// The same of topic filters, up to [`FILTERS_MAX`].
+    /// The same of topic filters, up to 64.
     TopicFilters,
     /// A file or directory, relative to the instance directory.
     Path,

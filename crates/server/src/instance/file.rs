@@ -1,9 +1,10 @@
 //! Files of an instance: written so that a reader sees the old text or the new, never a part.
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use columba_store::{DiskFiles, Files as _};
 use rustix::process::geteuid;
@@ -60,30 +61,69 @@ pub fn write_atomically(path: &Path, text: &str, mode: u32) -> io::Result<()> {
 
 /// What a link leads to; `None` if there is none at this path.
 ///
-/// Followed is a link of whoever runs this program, or of the owner of the file: a root that changes a file of
-/// a service must not be led by that service to a file of somebody else.
+/// Followed are links of whoever runs this program, or of the owner of the file, all the way: a root that
+/// changes a file of a service must not be led by that service to a file of somebody else.
 fn behind_link(path: &Path) -> io::Result<Option<PathBuf>> {
-    let link = match fs::symlink_metadata(path) {
-        Ok(found) if found.is_symlink() => found,
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_symlink() => {}
         Ok(_) => return Ok(None),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
-    };
-    let target = fs::canonicalize(path).map_err(|error| {
+    }
+    let unfollowed = |error: io::Error| {
         let what = format!("it is a link that cannot be followed: {error}");
         io::Error::new(error.kind(), what)
-    })?;
-    let owners = [geteuid().as_raw(), fs::metadata(&target)?.uid()];
-    if !owners.contains(&link.uid()) {
+    };
+    let mut owners = Vec::new();
+    let target = follow(path, &mut owners).map_err(unfollowed)?;
+    let may_lead = [geteuid().as_raw(), fs::metadata(&target)?.uid()];
+    if !owners.iter().all(|owner| may_lead.contains(owner)) {
         let target = target.display();
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
             format!(
-                "it is a link to {target} that belongs to another user than both: name that file"
+                "it leads to {target} by a link that belongs to another user than both: name that file"
             ),
         ));
     }
     Ok(Some(target))
+}
+
+/// As many links as the kernel follows.
+const LINKS_MAX: usize = 40;
+
+/// The file at the end of all links of a path but those of the directory that it begins in, and who owns
+/// them.
+fn follow(path: &Path, owners: &mut Vec<u32>) -> io::Result<PathBuf> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    let mut place = fs::canonicalize(dir.unwrap_or(Path::new(".")))?;
+    let mut rest: Vec<OsString> = path.file_name().map(OsString::from).into_iter().collect();
+    while let Some(step) = rest.pop() {
+        if step == ".." {
+            place.pop();
+            continue;
+        }
+        place.push(step);
+        let found = fs::symlink_metadata(&place)?;
+        if !found.is_symlink() {
+            continue;
+        }
+        if owners.len() == LINKS_MAX {
+            return Err(io::Error::other("too many links"));
+        }
+        owners.push(found.uid());
+        let link = fs::read_link(&place)?;
+        place.pop();
+        for part in link.components().rev() {
+            match part {
+                Component::RootDir => place = PathBuf::from("/"),
+                Component::CurDir | Component::Prefix(_) => {}
+                Component::ParentDir => rest.push("..".into()),
+                Component::Normal(name) => rest.push(name.into()),
+            }
+        }
+    }
+    Ok(place)
 }
 
 /// Whether everybody on the machine can read a file.
@@ -144,6 +184,17 @@ mod tests {
         lchown(&link, Some(12345), None).unwrap();
         let error = write_atomically(&link, "new", PLAIN_MODE).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
+        assert_eq!(fs::read_to_string(&file).unwrap(), "old");
+        // Nor does one in the middle, be it of a file or of a directory.
+        let (dirs, first) = (dir.path().join("dirs"), dir.path().join("first"));
+        symlink(dir.path(), &dirs).unwrap();
+        for way in ["users", "dirs/shadow"] {
+            symlink(way, &first).unwrap();
+            lchown(&dirs, Some(12345), None).unwrap();
+            let error = write_atomically(&first, "new", PLAIN_MODE).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{way}");
+            fs::remove_file(&first).unwrap();
+        }
         assert_eq!(fs::read_to_string(&file).unwrap(), "old");
         lchown(&file, Some(12345), None).unwrap();
         write_atomically(&link, "new", PLAIN_MODE).unwrap();

@@ -91,17 +91,18 @@ impl Instance {
 }
 
 /// Gives each flight recorder its part of what all have together, unless it is told what it has.
-pub(super) fn share_out_recorder(config: &mut Config, cores: usize) {
+pub(crate) fn share_out_recorder(config: &mut Config, shards: u16) {
     if let Some(size) = config.recorder {
-        config.limits.recorder_bytes_max = size.bytes_of_shard(shards(config, cores));
+        config.limits.recorder_bytes_max = size.bytes_of_shard(shards);
     }
 }
 
-pub(super) fn cores() -> usize {
+pub(crate) fn cores() -> usize {
     available_parallelism().map_or(1, usize::from)
 }
 
-fn shards(config: &Config, cores: usize) -> u16 {
+/// Shards of a broker that is started with this configuration.
+pub(crate) fn shards(config: &Config, cores: usize) -> u16 {
     let has_store = config.store.durability != Durability::Memory;
     config.shards.unwrap_or_else(|| shards_of(cores, has_store))
 }

@@ -118,10 +118,12 @@ pub(crate) fn advice(error: &rustls::Error) -> Option<&'static str> {
             "to the client this listener's certificate has expired: renew tls_certificate, or set \
              the client's clock"
         }
-        // Mosquitto's clients say the last one of a name that does not fit.
-        Error::AlertReceived(
-            Alert::BadCertificate | Alert::CertificateUnknown | Alert::InternalError,
-        ) => {
+        // Mosquitto's clients say this of a name that does not fit, and others of much else.
+        Error::AlertReceived(Alert::InternalError) => {
+            "perhaps the client does not take this listener's certificate: see that the name by \
+             which it connects is among the names in it"
+        }
+        Error::AlertReceived(Alert::BadCertificate | Alert::CertificateUnknown) => {
             "the client does not take this listener's certificate: see that the name by which it \
              connects is among the names in it"
         }

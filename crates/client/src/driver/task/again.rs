@@ -142,7 +142,7 @@ impl Task {
             if self.closed.is_some() {
                 return None;
             }
-            let takes_requests = self.takes_requests();
+            let takes_requests = self.takes_requests_offline();
             let is_abandoned = !self.requests_open && self.leaving.is_none();
             let until = self.leaving.as_ref().map(|leaving| leaving.until);
             let writes_records = is_writing(self.keeping.as_ref());
