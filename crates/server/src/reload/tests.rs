@@ -63,6 +63,29 @@ fn only_what_differs_is_told() {
     assert!(reloader.reload([]).expect("no errors").has_other_users);
 }
 
+/// The number of shards takes a restart: until then those that run share the recorder out.
+#[test]
+fn other_shards_in_the_file_do_not_change_what_a_running_shard_records() {
+    let dir = tempfile::tempdir().expect("a directory");
+    create(dir.path()).expect("an instance");
+    let config = |shards: u16, recorder: &str| {
+        let text = format!("[broker]\nshards = {shards}\nrecorder = \"{recorder}\"\n");
+        fs::write(dir.path().join("etc/columba.toml"), text).expect("a file");
+    };
+    config(4, "standard");
+    let location = Location::of_directory(dir.path());
+    let instance = Instance::load(&location, &Overrides::default(), []).expect("no faults");
+    let before = instance.config.limits.recorder_bytes_max;
+    let authenticator = Arc::new(Authenticator::new(instance.users.clone()).expect("one"));
+    let mut reloader = Reloader::new(location, Overrides::default(), instance, authenticator);
+    config(1, "standard");
+    assert!(reloader.reload([]).expect("no faults").limits.is_none());
+    config(1, "small");
+    let limits = reloader.reload([]).expect("no faults").limits;
+    let bytes = limits.expect("other limits").recorder_bytes_max;
+    assert_eq!((before, bytes), (16 << 20, 2 << 20));
+}
+
 /// Variables of the environment: none. Whoever asks for them has read the configuration file, and
 /// finds it replaced afterwards.
 fn while_loading(then: impl FnOnce()) -> impl Iterator<Item = (String, String)> {
