@@ -96,7 +96,7 @@ const LINKS_MAX: usize = 40;
 /// them.
 fn follow(path: &Path, owners: &mut Vec<u32>) -> io::Result<PathBuf> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-    let mut place = fs::canonicalize(dir.unwrap_or(Path::new(".")))?;
+    let mut place = fs::canonicalize(dir.unwrap_or_else(|| Path::new(".")))?;
     let mut rest: Vec<OsString> = path.file_name().map(OsString::from).into_iter().collect();
     while let Some(step) = rest.pop() {
         if step == ".." {
