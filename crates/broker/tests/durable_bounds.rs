@@ -2,8 +2,8 @@
 
 mod bed;
 
-use bed::exchange::{QOS_1, QOS_2, SHARDS, id, keeping};
-use bed::{Bed, ClientIx, V5};
+use bed::exchange::{QOS_0, QOS_1, QOS_2, SHARDS, id, keeping};
+use bed::{Bed, ClientIx, ConnectOptions, V5};
 use columba_broker::Shard;
 use columba_broker::event::Command;
 use columba_broker::journal::StoreEvent;
@@ -180,6 +180,18 @@ fn while_the_disk_is_full_what_is_kept_has_a_bound_and_then_everything_goes_on()
             let fleeting = bed.connect(V5, "fleeting");
             bed.publish(fleeting, "t", b"x", QOS_1);
             bed.drop_connection(fleeting);
+            // What one leaves is a Will, which is retained. Another shard may keep it, which its own one does
+            // not know the state of.
+            if shards == 1 {
+                let mayfly = ConnectOptions::new(V5, "mayfly").will("w", &[b'x'; 500], QOS_0, true);
+                let (mayfly, inbox) = bed.connect_raw(&mayfly);
+                if let Some(Packet::ConnAck(ack)) = inbox.packets().first()
+                    && ack.reason == ReasonCode::ServerBusy
+                {
+                    refused += 1;
+                }
+                bed.drop_connection(mayfly);
+            }
             bed.advance(1);
         }
         assert!(accepted > 20 && refused > 1_000, "{accepted}, {refused}");

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use columba_client::CloseCause;
-use columba_client::driver::ConnectOptions;
+use columba_client::driver::{ConnectError, ConnectOptions};
 use columba_codec::ReasonCode;
 use columba_speech::Text;
 use tokio::time::Instant;
@@ -41,8 +41,13 @@ pub(crate) async fn look(
     if options.session.version.has_properties() {
         options.session.properties.session_expiry_secs = Some(EXPIRY_SECS);
     }
+    let start = Instant::now();
     let mut line = match Line::open(options.clone(), patience).await {
         Ok(line) => line,
+        // So soon that it came right behind CONNACK.
+        Err(ConnectError::Mqtt(cause)) if is_takeover(&cause) => {
+            return Seen::TakenBack(start.elapsed(), cause);
+        }
         Err(error) => return Seen::Broken(connect_text(&error)),
     };
     let has_session = line.accepted().session_present;
@@ -70,6 +75,10 @@ pub(crate) async fn look(
     Seen::Alone { has_session }
 }
 
+fn is_takeover(cause: &CloseCause) -> bool {
+    matches!(cause, CloseCause::ByServer(answer) if answer.reason == ReasonCode::SessionTakenOver)
+}
+
 /// What it means.
 pub(crate) fn judge(client_id: &str, seen: &Seen, wait: Duration) -> Finding {
     match seen {
@@ -78,9 +87,7 @@ pub(crate) fn judge(client_id: &str, seen: &Seen, wait: Duration) -> Finding {
             let finding = Finding::pass(Check::Twin, text::twin_alone(client_id, wait));
             finding.note(has_session.then(text::twin_session))
         }
-        Seen::TakenBack(after, CloseCause::ByServer(answer))
-            if answer.reason == ReasonCode::SessionTakenOver =>
-        {
+        Seen::TakenBack(after, cause) if is_takeover(cause) => {
             Finding::fail(Check::Twin, text::twin_certain(client_id, *after)).fix(text::twin_fix())
         }
         Seen::TakenBack(after, cause) => {

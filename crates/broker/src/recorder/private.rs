@@ -45,6 +45,10 @@ impl PrivateTopics {
     }
 
     fn cover_name<'a>(&'a self, facts: &Facts<'a>) -> Facts<'a> {
+        // Wildcards match what has no topic as well.
+        if facts.topic.is_empty() {
+            return *facts;
+        }
         let name = unshared(facts.topic);
         match self.covering(name) {
             Some(filter) => Facts {
@@ -118,6 +122,18 @@ mod tests {
         is(cover("patients", "x"), "patients", "x");
         is(cover("#", "x"), "#", "x");
         is(cover("", "x"), "", "x");
+    }
+
+    #[test]
+    fn what_has_no_topic_is_told_whatever_is_private() {
+        let facts = Facts {
+            detail: "the client disconnected",
+            ..Facts::default()
+        };
+        for filter in ["#", "+", "+/#"] {
+            let private = PrivateTopics::new(&[filter.into()].into());
+            assert_eq!(private.cover(&facts), facts, "{filter}");
+        }
     }
 
     #[test]

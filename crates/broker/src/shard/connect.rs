@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use columba_codec::packet::{ConnAck, Connect};
 use columba_codec::{
-    Decoded, Packet, PacketType, PropertiesBuf, PropertyId, ReasonCode, Version, decode,
+    Decoded, Packet, PacketType, PropertiesBuf, PropertyId, QoS, ReasonCode, Version, decode,
 };
 
 use super::connack::PACKET_BYTES_UNLIMITED;
@@ -433,11 +433,14 @@ impl Shard {
         }
         let is_stored = self.session_expiry_secs(connect) > 0
             || existing.is_some_and(|slot| self.durable_number(slot).is_some());
-        if is_stored && self.is_store_overfull() {
+        // Nothing holds back a Will when it is due.
+        let will = connect.will.as_ref();
+        let is_will_stored = will.is_some_and(|of| of.retain || of.qos != QoS::AtMostOnce);
+        if (is_stored || is_will_stored) && self.is_store_overfull() {
             return Err(Refusal::new(
                 ReasonCode::ServerBusy,
                 Outcome::ConnectStoreBusy,
-                "too much waits for the disk to take another session that is stored: try again",
+                "too much waits for the disk to take another session or Will that is stored: try again",
             ));
         }
         let will = self.will_of(connect, &admission.client_id);
