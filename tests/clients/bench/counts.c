@@ -1,6 +1,6 @@
 /* Preloaded into a client: writes to the file that COLUMBA_COUNTS names, when the process ends, the
- * microseconds of processor time that it took and, compiled with -DALLOCATIONS, how often it
- * allocated memory or made it larger.
+ * microseconds that it lived, the microseconds of processor time that it took and, compiled with
+ * -DALLOCATIONS, how often it allocated memory or made it larger.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <time.h>
 
 static atomic_ulong allocations;
+static long long started_us;
 
 #ifdef ALLOCATIONS
 extern void *__libc_malloc(size_t);
@@ -48,6 +50,14 @@ int posix_memalign(void **out, size_t alignment, size_t size) {
 
 static long long micros(struct timeval time) { return time.tv_sec * 1000000LL + time.tv_usec; }
 
+static long long now_us(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
+}
+
+__attribute__((constructor)) static void begin(void) { started_us = now_us(); }
+
 __attribute__((destructor)) static void report(void) {
     const char *path = getenv("COLUMBA_COUNTS");
     unsigned long counted = atomic_load(&allocations);
@@ -55,6 +65,7 @@ __attribute__((destructor)) static void report(void) {
     if (!path || getrusage(RUSAGE_SELF, &use)) return;
     FILE *file = fopen(path, "w");
     if (!file) return;
-    fprintf(file, "%lld %lu\n", micros(use.ru_utime) + micros(use.ru_stime), counted);
+    fprintf(file, "%lld %lld %lu\n", now_us() - started_us,
+            micros(use.ru_utime) + micros(use.ru_stime), counted);
     fclose(file);
 }
