@@ -145,6 +145,9 @@ impl Shard {
                     open.drafts.extend(exchange.drafts);
                     open.has_released |= exchange.has_released;
                     (open.also, open.then) = (exchange.also, exchange.then);
+                } else {
+                    // The store has failed since it began.
+                    self.do_also(false, exchange.also);
                 }
                 self.on_answered(number, Vec::new());
             }
