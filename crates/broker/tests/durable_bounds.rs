@@ -7,11 +7,11 @@ use bed::{Bed, ClientIx, ConnectOptions, V5};
 use columba_broker::Shard;
 use columba_broker::event::Command;
 use columba_broker::journal::StoreEvent;
-use columba_broker::limits::Limits;
+use columba_broker::limits::{Limits, QueuePolicy};
 use columba_broker::outcome::Outcome;
 use columba_broker::stats::StoreWaiting;
-use columba_codec::packet::Acknowledgement;
-use columba_codec::{Packet, PacketType, ReasonCode};
+use columba_codec::packet::{Acknowledgement, Publish};
+use columba_codec::{Packet, PacketType, Properties, ReasonCode};
 
 /// The types of the packets that came.
 fn types(bed: &mut Bed, client: ClientIx) -> Vec<PacketType> {
@@ -371,4 +371,44 @@ fn what_makes_no_room_is_not_noted_while_the_disk_is_full() {
             .sum();
         assert_eq!(arrived, 1, "{shards} shards");
     }
+}
+
+/// The bound on answers may be reached by those of other shards alone. When they have come nothing need be
+/// written, so that the store has nothing to tell; whoever was held goes on all the same.
+#[test]
+fn who_was_held_for_the_answers_of_other_shards_goes_on_when_they_have_come() {
+    let mut bed = Bed::with(3, |limits| {
+        limits.queue_messages_max = 1;
+        limits.queue_policy = QueuePolicy::DropNewest;
+        limits.store_waiting_bytes_max = 1 << 30;
+    })
+    .with_store();
+    // Whoever subscribes lives on another shard than one of these at least.
+    let absent = bed.connect_keeping(V5, "absent");
+    bed.subscribe(absent, "t", QOS_1);
+    bed.disconnect(absent);
+    let publishers = ["one", "two", "three", "four"].map(|name| bed.connect(V5, name));
+    // Its queue is full: what comes now is dropped, and answered without a record.
+    bed.publish(publishers[0], "t", b"first", QOS_1);
+    bed.take(publishers[0]);
+    bed.is_mail_held = true;
+    let publish = Packet::Publish(Publish {
+        dup: false,
+        qos: QOS_1,
+        retain: false,
+        topic: "t",
+        packet_id: Some(id(9)),
+        properties: Properties::default(),
+        payload: b"x",
+    });
+    for publisher in publishers {
+        for _ in 0..70 {
+            repeat(&mut bed, publisher, &publish, 1_000);
+        }
+    }
+    let held = bed.outcome(Outcome::PublishStoreWait);
+    assert!(held > 0, "nobody was held");
+    bed.release_mail();
+    let answers = publishers.map(|publisher| types(&mut bed, publisher).len());
+    assert_eq!(answers, [70_000; 4]);
 }

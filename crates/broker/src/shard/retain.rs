@@ -179,7 +179,11 @@ impl Shard {
 
     /// Whether work was put off.
     pub(super) fn has_work(&self) -> bool {
-        self.is_expiring || !self.work.is_empty() || !self.held.is_empty() || !self.scans.is_empty()
+        self.is_expiring
+            || !self.work.is_empty()
+            || !self.held.is_empty()
+            || !self.scans.is_empty()
+            || self.has_input_to_go_on()
     }
 
     /// Goes on with work that was put off, session by session and connection by connection, until
@@ -198,6 +202,7 @@ impl Shard {
                 Work::Find(find) => self.on_retained_find(session, find),
             }
         }
+        self.go_on_with_input();
         while self.matched < self.limits.match_steps_max
             && let Some(id) = self.held.pop_front()
         {

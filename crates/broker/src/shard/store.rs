@@ -84,11 +84,21 @@ impl Shard {
                 self.resume_handings();
             }
         }
-        if !self.exchanges.held.is_empty() && !self.is_store_behind() {
-            self.held.extend(self.exchanges.held.drain(..));
-        }
         if !self.is_store_behind() {
             self.resume_handings();
+        }
+    }
+
+    /// Whether connections whose input waits for the store can go on. The last thing that held them may
+    /// have been an answer of another shard, after which the store has nothing to tell.
+    pub(super) fn has_input_to_go_on(&self) -> bool {
+        !self.exchanges.held.is_empty() && !self.is_store_behind()
+    }
+
+    /// Lets them go on, each in its turn.
+    pub(super) fn go_on_with_input(&mut self) {
+        if self.has_input_to_go_on() {
+            self.held.extend(self.exchanges.held.drain(..));
         }
     }
 
