@@ -5,7 +5,9 @@ use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use columba_codec::packet::{Acknowledgement, ConnAck, Packet, Publish, SubAck, UnsubAck};
+use columba_codec::packet::{
+    Acknowledgement, ConnAck, Disconnect, Packet, Publish, SubAck, UnsubAck,
+};
 use columba_codec::{Decoded, Properties, QoS, ReasonCode, Version, decode};
 use columba_doctor::{Check, Mark, Report};
 
@@ -21,6 +23,8 @@ struct Faults {
     suback: Option<ReasonCode>,
     closes_on_subscribe: bool,
     qos_max: QoS,
+    /// Whoever takes this client id loses it at once: CONNACK and DISCONNECT come in one piece.
+    taken_back: Option<&'static str>,
     loses_qos_0: bool,
     loses_all: bool,
     doubles: bool,
@@ -35,6 +39,7 @@ impl Default for Faults {
             suback: None,
             closes_on_subscribe: false,
             qos_max: QoS::ExactlyOnce,
+            taken_back: None,
             loses_qos_0: false,
             loses_all: false,
             doubles: false,
@@ -88,12 +93,24 @@ fn answer(
     subscribers: &Subscribers,
 ) -> Option<()> {
     match packet {
-        Packet::Connect(_) => {
+        Packet::Connect(connect) => {
             let connack = ConnAck {
                 session_present: false,
                 reason: faults.connack,
                 properties: Properties::default(),
             };
+            if faults.taken_back == Some(connect.client_id) {
+                let disconnect = Disconnect {
+                    reason: ReasonCode::SessionTakenOver,
+                    properties: Properties::default(),
+                };
+                let mut bytes = Vec::new();
+                Packet::ConnAck(connack).encode(version, &mut bytes).ok()?;
+                let disconnect = Packet::Disconnect(disconnect);
+                disconnect.encode(version, &mut bytes).ok()?;
+                stream.write_all(&bytes).ok()?;
+                return None;
+            }
             send(&Packet::ConnAck(connack), version, stream)?;
             (!faults.connack.is_error()).then_some(())
         }
@@ -347,4 +364,21 @@ async fn messages_that_are_acknowledged_and_dropped_are_explained() {
         ]
     );
     assert!(report.unreached.contains(&Check::Retained));
+}
+
+/// Cause 1 of the catalogue, as it looks when the other one is quick.
+#[tokio::test]
+async fn a_client_id_that_is_taken_back_right_behind_connack_has_a_twin() {
+    let faults = Faults {
+        taken_back: Some("twin"),
+        ..Faults::default()
+    };
+    let visit = {
+        let mut visit = visit(start(faults), UNSURE);
+        visit.check_id = Some("twin".to_owned());
+        visit.check_id_wait = PATIENCE;
+        visit
+    };
+    let report = examined(&visit).await;
+    assert_eq!(verdict(&report, Check::Twin), (Mark::Fail, "twin_certain"));
 }
