@@ -10,7 +10,7 @@ use bed::{Bed, V5};
 use columba_broker::event::Command;
 use columba_broker::limits::Limits;
 use columba_broker::recorder::{Line, TapeName};
-use columba_diagnosis::{Code, Confidence};
+use columba_diagnosis::{Code, Confidence, Evidence, Question};
 
 const TOPIC: &str = "patients/4711/pulse";
 const FILTER: &str = "patients/+/#";
@@ -87,6 +87,44 @@ fn nothing_is_claimed_about_a_private_topic() {
     bed.pass(10);
     let texts = texts(&mut bed);
     assert!(texts.iter().any(|text| text == "patients/4712/pulse"));
+}
+
+/// What becomes of a message may be recorded after the window, and after the setting has changed.
+#[test]
+fn what_became_of_a_copy_later_on_may_be_about_the_topic() {
+    let mut bed = Bed::new(1);
+    let publisher = bed.connect(V5, "monitor");
+    let member = bed.connect_keeping(V5, "ward");
+    bed.subscribe(member, TOPIC, QOS_1);
+    bed.disconnect(member);
+    bed.pass(10);
+    let from_ms = bed.now().unix_ms;
+    bed.publish(publisher, TOPIC, b"61", QOS_1);
+    let to_ms = bed.now().unix_ms;
+    let question = Question {
+        topic: Some(TOPIC.to_owned()),
+        from_ms,
+        to_ms,
+        ..Question::default()
+    };
+    let private = |bed: &mut Bed, question: &Question| {
+        let now = bed.now();
+        let recordings = bed.recordings();
+        Evidence::from_recordings(question.clone(), now, &recordings).private
+    };
+    bed.pass(10);
+    keep_private(&mut bed, &[FILTER]);
+    assert_eq!(private(&mut bed, &question), None);
+    let member = bed.resume(V5, "ward");
+    bed.finish(member);
+    bed.pass(10);
+    assert_eq!(private(&mut bed, &question).as_deref(), Some(FILTER));
+    let later = Question {
+        from_ms: bed.now().unix_ms + 1,
+        to_ms: bed.now().unix_ms + 2,
+        ..question
+    };
+    assert_eq!(private(&mut bed, &later), None);
 }
 
 /// A fault that comes again is counted, and written later, under another setting.

@@ -1,0 +1,96 @@
+//! What the record does not show is not told for certain, however the clients stand now.
+
+mod asked;
+#[path = "../../broker/tests/bed/mod.rs"]
+mod bed;
+
+use asked::{ask, ask_with};
+use bed::exchange::QOS_1;
+use bed::{Bed, V5};
+use columba_broker::outcome::Outcome;
+use columba_diagnosis::{Code, Confidence, Evidence};
+
+const TOPIC: &str = "home/kitchen/temp";
+
+/// A publisher, and somebody who has acknowledged its message.
+fn acknowledged() -> Bed {
+    let mut bed = Bed::new(1);
+    let publisher = bed.connect(V5, "esp");
+    let subscriber = bed.connect(V5, "hub");
+    bed.subscribe(subscriber, "home/#", QOS_1);
+    bed.pass(10);
+    bed.publish(publisher, TOPIC, b"1", QOS_1);
+    bed.pass(10);
+    bed.finish(subscriber);
+    bed
+}
+
+/// As if the ledger had left out the copies, and whatever else.
+fn leave_out(evidence: &mut Evidence, others: impl Fn(Outcome) -> bool) {
+    evidence.coverage.left_out = 1;
+    evidence.coverage.left_out_since = 1;
+    evidence.events.retain(|event| {
+        !event.outcome.name().starts_with("deliver.")
+            && !(event.client == "hub" && others(event.outcome))
+    });
+}
+
+/// A SUBSCRIBE that other shards do not know of yet is there, and matches nothing of theirs.
+#[test]
+fn what_no_filter_matched_was_not_acknowledged() {
+    let mut bed = acknowledged();
+    let asked = ask_with(&mut bed, TOPIC, |evidence| leave_out(evidence, |_| false));
+    asked.is(Code::D01, Confidence::Likely);
+    let asked = ask_with(&mut bed, TOPIC, |evidence| {
+        leave_out(evidence, |_| false);
+        for event in &mut evidence.events {
+            if event.outcome == Outcome::PublishAccepted {
+                event.outcome = Outcome::PublishNoMatch;
+            }
+        }
+    });
+    asked.is(Code::U01, Confidence::Certain);
+}
+
+/// It is recorded when it is answered, and there before that.
+#[test]
+fn a_subscription_that_is_not_answered_yet_says_nothing_of_an_earlier_message() {
+    let mut bed = acknowledged();
+    let is_grant = |outcome| outcome == Outcome::SubscribeGranted;
+    let asked = ask_with(&mut bed, TOPIC, |evidence| leave_out(evidence, is_grant));
+    asked.is(Code::D01, Confidence::Likely);
+    let now_ms = bed.now().unix_ms;
+    let asked = ask_with(&mut bed, TOPIC, |evidence| {
+        leave_out(evidence, is_grant);
+        for row in evidence
+            .subscriptions
+            .iter_mut()
+            .chain(&mut evidence.matching)
+        {
+            row.subscribed_unix_ms = Some(now_ms);
+        }
+    });
+    assert_ne!(asked.report.verdict.code, Code::D01);
+    assert_ne!(asked.report.verdict.confidence, Confidence::Likely);
+}
+
+/// A client whose session is older than the record may have had another subscription that matched.
+#[test]
+fn a_later_subscription_is_not_the_reason_for_certain_if_an_earlier_one_may_have_been_there() {
+    let mut bed = Bed::new(1);
+    let publisher = bed.connect(V5, "esp");
+    let other = bed.connect(V5, "other");
+    bed.subscribe(other, "home/#", QOS_1);
+    let subscriber = bed.connect(V5, "hub");
+    bed.pass(10);
+    bed.publish(publisher, TOPIC, b"1", QOS_1);
+    bed.finish(other);
+    bed.pass(10);
+    bed.subscribe(subscriber, "home/#", QOS_1);
+    bed.pass(10);
+    ask(&mut bed, TOPIC, Some("esp"), Some("hub")).is(Code::R03, Confidence::Certain);
+    let asked = ask_with(&mut bed, TOPIC, |evidence| {
+        leave_out(evidence, |outcome| outcome == Outcome::ConnectAccepted);
+    });
+    asked.is(Code::R03, Confidence::Possible);
+}
