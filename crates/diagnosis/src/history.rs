@@ -278,10 +278,7 @@ impl<'e> History<'e> {
         } = self.evidence;
         let rows = subscriptions.iter().chain(matching);
         rows.filter(|row| &*row.key.client_id == client)
-            .filter(|row| {
-                row.subscribed_unix_ms
-                    .is_none_or(|since_ms| since_ms <= unix_ms)
-            })
+            .filter(|row| row.subscribed_unix_ms.is_none_or(|at_ms| at_ms <= unix_ms))
             .map(filter_of)
             .filter(|filter| near::matches(filter, self.topic))
             .collect()

@@ -5,7 +5,7 @@ mod asked;
 mod bed;
 
 use asked::{ask, ask_with};
-use bed::exchange::QOS_1;
+use bed::exchange::{QOS_0, QOS_1};
 use bed::{Bed, V5};
 use columba_broker::outcome::Outcome;
 use columba_diagnosis::{Code, Confidence, Evidence};
@@ -70,8 +70,7 @@ fn a_subscription_that_is_not_answered_yet_says_nothing_of_an_earlier_message() 
             row.subscribed_unix_ms = Some(now_ms);
         }
     });
-    assert_ne!(asked.report.verdict.code, Code::D01);
-    assert_ne!(asked.report.verdict.confidence, Confidence::Likely);
+    asked.is(Code::R01, Confidence::Certain);
 }
 
 /// A client whose session is older than the record may have had another subscription that matched.
@@ -93,4 +92,27 @@ fn a_later_subscription_is_not_the_reason_for_certain_if_an_earlier_one_may_have
         leave_out(evidence, |outcome| outcome == Outcome::ConnectAccepted);
     });
     asked.is(Code::R03, Confidence::Possible);
+}
+
+/// With which QoS it was subscribed before is not known by how it is subscribed now.
+#[test]
+fn a_subscription_whose_qos_was_another_one_then_says_nothing_of_acknowledgements() {
+    let mut bed = Bed::new(1);
+    let publisher = bed.connect(V5, "esp");
+    let subscriber = bed.connect(V5, "hub");
+    bed.subscribe(subscriber, "home/#", QOS_0);
+    bed.pass(10);
+    bed.publish(publisher, TOPIC, b"1", QOS_1);
+    bed.take(subscriber);
+    bed.pass(10);
+    let again_ms = bed.now().unix_ms;
+    bed.subscribe(subscriber, "home/#", QOS_1);
+    bed.pass(10);
+    let asked = ask_with(&mut bed, TOPIC, |evidence| {
+        leave_out(evidence, |outcome| outcome == Outcome::ConnectAccepted);
+        evidence.events.retain(|event| {
+            event.outcome != Outcome::SubscribeGranted || event.unix_ms >= again_ms
+        });
+    });
+    asked.is(Code::U01, Confidence::Certain);
 }
