@@ -175,14 +175,12 @@ impl FilterTable {
         self.trie.find(topic, found)
     }
 
-    /// Counts a message for the filters that it matched.
+    /// Counts a message that a filter matched.
     #[inline]
-    pub(crate) fn count(&mut self, found: &[FilterId], now_ms: u64) {
-        for id in found {
-            if let Some(filter) = self.get_mut(*id) {
-                filter.matched += 1;
-                filter.last_matched_ms = now_ms;
-            }
+    pub(crate) fn count(&mut self, id: FilterId, now_ms: u64) {
+        if let Some(filter) = self.get_mut(id) {
+            filter.matched += 1;
+            filter.last_matched_ms = now_ms;
         }
     }
 

@@ -478,12 +478,17 @@ impl Shard {
         if visited > 0 {
             self.matched += visited;
         }
-        self.filters.count(&found, self.now.mono_ms);
         self.scratch.is_made = [false; 4];
         match found.as_slice() {
             [] => {}
-            [one] => self.route_one(*one, publication, publisher),
+            [one] => {
+                self.filters.count(*one, self.now.mono_ms);
+                self.route_one(*one, publication, publisher);
+            }
             many => {
+                for id in many {
+                    self.filters.count(*id, self.now.mono_ms);
+                }
                 self.matched += many.len();
                 self.route_merged(many, publication, publisher);
             }
