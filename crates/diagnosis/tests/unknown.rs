@@ -30,8 +30,8 @@ fn leave_out(evidence: &mut Evidence, others: impl Fn(Outcome) -> bool) {
     evidence.coverage.left_out = 1;
     evidence.coverage.left_out_since = 1;
     evidence.events.retain(|event| {
-        !event.outcome.name().starts_with("deliver.")
-            && !(event.client == "hub" && others(event.outcome))
+        let is_other = event.client == "hub" && others(event.outcome);
+        !is_other && !event.outcome.name().starts_with("deliver.")
     });
 }
 
