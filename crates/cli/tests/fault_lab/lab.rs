@@ -312,7 +312,7 @@ pub(crate) fn tells(verdict: &Value, parts: &[&str]) {
 }
 
 /// How often is asked for what comes about in its own time.
-const ASKED_MAX: usize = 500;
+pub(crate) const ASKED_MAX: usize = 500;
 
 impl Drop for Lab {
     fn drop(&mut self) {

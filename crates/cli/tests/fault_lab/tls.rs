@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use crate::lab::{Lab, command, notices, tells};
+use serde_json::Value;
+
+use crate::lab::{ASKED_MAX, Lab, command};
 
 /// A directory with two authorities, `own` and `other`.
 fn authorities() -> tempfile::TempDir {
@@ -76,10 +78,24 @@ fn publishes(lab: &Lab, id: &str, authority: &str, more: &[&str]) -> bool {
 }
 
 /// The broker knows no client id, so all it can say of the missing one is that somebody failed so.
+/// The client is gone before the broker has read why, so it is asked until it has.
 #[track_caller]
 fn is_noticed(lab: &Lab, id: &str, [code, also]: [&str; 2], parts: &[&str]) {
-    let report = lab.answers(&format!("topic=tls/x&from={id}"), code);
-    tells(notices(&report, also), parts);
+    let who = format!("topic=tls/x&from={id}");
+    let says_all = |report: &Value| {
+        let found = report["also"].as_array().into_iter().flatten();
+        let mut texts = found.filter(|found| found["code"] == also);
+        texts.any(|found| {
+            let text = found["text"].as_str().unwrap_or_default();
+            parts.iter().all(|part| text.contains(part))
+        })
+    };
+    let mut reports = (0..ASKED_MAX).map(|_| lab.answers(&who, code));
+    assert!(
+        reports.any(|report| says_all(&report)),
+        "{id}: {also} is not noticed with {parts:?}: {:#}",
+        lab.answers(&who, code)
+    );
 }
 
 /// The control: the same with nothing wrong.
