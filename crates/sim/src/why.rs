@@ -8,7 +8,7 @@ use columba_broker::query::{Answer, Request, RequestId, SubscriptionRow, Subscri
 use columba_broker::recorder::Recording;
 use columba_broker::{Input, Shard};
 use columba_diagnosis::{
-    Code, Confidence, Evidence, Presence, Question, Report, diagnose, history, render,
+    Code, Confidence, Evidence, Presence, Question, Report, Verdict, diagnose, history, render,
 };
 use columba_speech::Language;
 
@@ -165,15 +165,19 @@ impl World {
             });
             if is_fine { Ok(()) } else { Err(why) }
         };
+        let verdict = &report.verdict;
         let mut claims: Vec<(Code, Confidence, &str)> = Vec::new();
         match &question.subscriber {
-            Some(client) => claims.push((report.verdict.code, report.verdict.confidence, client)),
+            Some(client) => claims.push((verdict.code, verdict.confidence, client)),
             None => claims.extend(
                 report
                     .subscribers
                     .iter()
                     .map(|of| (of.verdict.code, of.verdict.confidence, &*of.client)),
             ),
+        }
+        if question.subscriber.is_none() && !is_of_a_row(report) {
+            self.judge_without_row(&all, report)?;
         }
         for (code, confidence, client) in claims {
             if let Err(why) = fits(code, confidence, client) {
@@ -193,6 +197,27 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// A verdict that names no subscriber, and is none of a subscriber either.
+    fn judge_without_row(&self, all: &[&Accepted], report: &Report) -> Result<(), String> {
+        let Verdict {
+            code, confidence, ..
+        } = report.verdict;
+        let mut why = "";
+        let is_fine = all.iter().any(|of| {
+            let fault = self.oracle.contradiction_for_all(code, confidence, of);
+            why = fault.unwrap_or_default();
+            fault.is_none() || self.oracle.is_repeated(of.id)
+        });
+        if is_fine {
+            return Ok(());
+        }
+        let about: Vec<_> = all.iter().map(|of| (of.id, of.at_ms, of.life)).collect();
+        let text = render::markdown(report, Language::English);
+        Err(format!(
+            "{code:?} about all subscribers of one of {about:?}, but {why}\n{text}"
+        ))
     }
 
     fn standing(&mut self) -> Standing {
@@ -275,6 +300,15 @@ impl World {
         }
         answers
     }
+}
+
+/// Whether the verdict is that of a subscriber, or the cause of it.
+fn is_of_a_row(report: &Report) -> bool {
+    let code = report.verdict.code;
+    report.subscribers.iter().any(|row| {
+        let of = row.verdict.code;
+        of == code || code == Code::S04 && matches!(of, Code::S01 | Code::S03)
+    })
 }
 
 fn polled(core: &mut Shard) -> Vec<Effect> {

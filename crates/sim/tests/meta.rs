@@ -76,6 +76,19 @@ fn a_wrong_verdict_is_found() {
         let found = found_wrong(&seeds, tamper);
         assert!(found >= least, "{found} of {count} seeds find verdict {at}");
     }
+    // The one for all subscribers, where those of each of them are right.
+    let of_all: [Tamper; 3] = [
+        |report| say_of_all(report, Code::P05),
+        |report| say_of_all(report, Code::R01),
+        |report| say_of_all(report, Code::D01),
+    ];
+    for (at, tamper) in of_all.into_iter().enumerate() {
+        let found = found_wrong(&seeds, tamper);
+        assert!(
+            found >= count / 2,
+            "{found} of {count} seeds find verdict {at} for all"
+        );
+    }
     // A right one that is only swapped for its opposite is found as well.
     let swapped = found_wrong(&seeds, |report| match report.verdict.code {
         Code::D01 | Code::D02 => say(report, Code::S03),
@@ -91,6 +104,14 @@ fn say(report: &mut Report, code: Code) {
     for verdict in of_subscribers.chain([&mut report.verdict]) {
         verdict.code = code;
         verdict.confidence = Confidence::Certain;
+    }
+}
+
+/// The same of the verdict for all alone.
+fn say_of_all(report: &mut Report, code: Code) {
+    if report.question.subscriber.is_none() {
+        report.verdict.code = code;
+        report.verdict.confidence = Confidence::Certain;
     }
 }
 

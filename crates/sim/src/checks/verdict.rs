@@ -248,6 +248,43 @@ impl Oracle {
         }
     }
 
+    /// What speaks against a verdict about a message that was accepted if it names no subscriber.
+    pub(crate) fn contradiction_for_all(
+        &self,
+        code: Code,
+        confidence: Confidence,
+        of: &Accepted,
+    ) -> Option<&'static str> {
+        if confidence == Confidence::Possible {
+            return None;
+        }
+        let is_due = |standing: &Standing| match standing {
+            Standing::Subscribed {
+                qos,
+                is_online,
+                is_own,
+            } => !is_own && (*is_online || (*qos).min(of.message.qos) > QoS::AtMostOnce),
+            Standing::Nothing | Standing::Open => false,
+        };
+        match code {
+            Code::P01 | Code::P04 | Code::P05 | Code::P06 | Code::P13 => Some("it was accepted"),
+            Code::R01
+            | Code::R02
+            | Code::R03
+            | Code::R04
+            | Code::R07
+            | Code::S01
+            | Code::S03
+            | Code::S04
+            | Code::S12 => {
+                let is_for_somebody = of.standings.values().any(is_due);
+                is_for_somebody.then_some("a subscription matched it")
+            }
+            _ if code.fate() == Fate::Delivered => Some("nobody is named who got it"),
+            _ => None,
+        }
+    }
+
     /// Whether what is said may be true of a copy of a message that was accepted in an earlier life of
     /// the process.
     pub(crate) fn may_be_older(&self, claim: Claim<'_>) -> bool {
