@@ -27,7 +27,7 @@ use crate::checks::will::Wills;
 use crate::event::LinkId;
 pub(crate) use model::{
     Conn, Message, Owed as OwedMessage, Phase, Said, Session, Subscribing, Subscription, Unsettled,
-    Will,
+    Will, owe,
 };
 pub(crate) use truth::Ending;
 

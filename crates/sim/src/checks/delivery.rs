@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use columba_codec::packet::Publish;
 use columba_codec::{QoS, TopicFilter};
 
-use crate::oracle::{Message, Oracle, Session};
+use crate::oracle::{Message, Oracle, Said, Session};
 
 /// Whether a filter, shared or not, matches a topic.
 pub(crate) fn matches(filter: &str, topic: &str) -> bool {
@@ -40,6 +40,7 @@ pub(crate) fn owed(
     Some(crate::oracle::OwedMessage {
         topic: message.topic.clone(),
         qos,
+        told: Said::Nothing,
     })
 }
 

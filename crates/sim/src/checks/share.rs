@@ -8,7 +8,7 @@ use columba_codec::QoS;
 use columba_codec::packet::Publish;
 
 use super::delivery::matches;
-use crate::oracle::{Message, Session, id_of};
+use crate::oracle::{Message, OwedMessage, Said, Session, id_of, owe};
 
 /// All groups, by `$share/NAME/FILTER`.
 #[derive(Debug, Default)]
@@ -23,7 +23,7 @@ struct Group {
     /// How often a member went away, for good or not.
     departures: u64,
     /// Messages that some member has to get.
-    owed: BTreeMap<u64, (String, QoS)>,
+    owed: BTreeMap<u64, OwedMessage>,
     /// Departures when a message was accepted first, and how often it was sent without DUP.
     sent: BTreeMap<u64, (u64, u64)>,
     /// Whether a session that does not outlive its connection had a part since the last crash.
@@ -68,6 +68,7 @@ impl Groups {
         id: u64,
         message: &Message,
         sessions: &BTreeMap<String, Session>,
+        told: Said,
     ) {
         for (filter, group) in &mut self.0 {
             if !matches(filter, &message.topic) {
@@ -79,7 +80,13 @@ impl Groups {
             };
             let qos = granted.min(message.qos);
             if qos != QoS::AtMostOnce {
-                group.owed.insert(id, (message.topic.clone(), qos));
+                let topic = message.topic.clone();
+                let owed = OwedMessage {
+                    topic,
+                    qos,
+                    told: Said::Nothing,
+                };
+                owe(&mut group.owed, id, owed, told);
             }
         }
     }
@@ -122,9 +129,9 @@ impl Groups {
                 continue;
             };
             group.has_fleeting |= session.expiry_secs == 0;
-            group.owed.retain(|id, (_, qos)| {
+            group.owed.retain(|id, owed| {
                 let may_be_begun = is_loose || begun.contains(id) || is_old(id);
-                *qos == QoS::AtLeastOnce || !may_be_begun
+                owed.qos == QoS::AtLeastOnce || !may_be_begun
             });
         }
         for filter in session.shared.keys().chain(&session.unsure) {
@@ -149,7 +156,7 @@ impl Groups {
         &mut self,
         sessions: &BTreeMap<String, Session>,
         ghosts: &BTreeMap<String, Session>,
-        is_acknowledged: impl Fn(&u64) -> bool,
+        is_acknowledged: impl Fn(&u64, &OwedMessage) -> bool,
     ) {
         for (filter, group) in &mut self.0 {
             group.departures += group.known.len() as u64 + 1;
@@ -161,7 +168,9 @@ impl Groups {
             let has_lost = group.has_fleeting || !group.known.iter().all(is_sure);
             group.has_fleeting = false;
             group.members.retain(|member| sessions.contains_key(member));
-            group.owed.retain(|id, _| !has_lost && is_acknowledged(id));
+            group
+                .owed
+                .retain(|id, owed| !has_lost && is_acknowledged(id, owed));
             if group.granted(filter, sessions).is_none() {
                 group.owed.clear();
             }
@@ -218,7 +227,7 @@ impl Groups {
     ) -> Result<(), String> {
         for (filter, group) in &mut self.0 {
             let mut missing: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-            for (id, (topic, _)) in std::mem::take(&mut group.owed) {
+            for (id, OwedMessage { topic, .. }) in std::mem::take(&mut group.owed) {
                 missing.entry(topic).or_default().push(id);
             }
             for (topic, ids) in missing {

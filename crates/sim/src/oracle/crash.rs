@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use columba_codec::QoS;
 
 use super::truth::What;
-use super::{Ending, Oracle, Phase, Said, Session, Will, id_of};
+use super::{Ending, Oracle, OwedMessage, Phase, Said, Session, Will, id_of};
 use crate::checks::effects::Effects;
 use crate::checks::will::Wills;
 
@@ -145,10 +145,9 @@ impl Oracle {
             }
         }
         self.ghosts = ghosts;
-        let acknowledged = |id: &u64| {
-            self.messages
-                .get(id)
-                .is_some_and(|of| of.acknowledged >= least)
+        let acknowledged = |id: &u64, owed: &OwedMessage| {
+            let message = self.messages.get(id);
+            message.is_some_and(|of| of.acknowledged.max(owed.told) >= least)
         };
         self.groups
             .crash(&self.sessions, &self.ghosts, acknowledged);
@@ -210,7 +209,9 @@ impl Oracle {
         session.owed.retain(|id, owed| {
             !is_doubtful
                 && owed.qos != QoS::AtMostOnce
-                && messages.get(id).is_some_and(|of| of.acknowledged >= least)
+                && messages
+                    .get(id)
+                    .is_some_and(|of| of.acknowledged.max(owed.told) >= least)
         });
         let all = std::mem::take(&mut session.subscriptions);
         for (filter, subscription) in all {

@@ -178,6 +178,16 @@ pub(crate) struct Owed {
     pub(crate) topic: String,
     /// At QoS 0 it is enough that it is sent, and only while the client stays connected.
     pub(crate) qos: QoS,
+    /// What the publisher had been told of it before it came again. An answer to the first time is no
+    /// promise to who subscribed after that.
+    pub(crate) told: Said,
+}
+
+/// A message was accepted, perhaps once more, and is owed.
+pub(crate) fn owe(all: &mut BTreeMap<u64, Owed>, id: u64, owed: Owed, told: Said) {
+    let before = all.get(&id).map(|before| before.told.max(told));
+    let told = before.unwrap_or(Said::Nothing);
+    all.insert(id, Owed { told, ..owed });
 }
 
 /// A session.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use columba_codec::QoS;
 
 use super::truth::What;
-use super::{Ending, Message, Oracle, Phase, Said, Session, Will, id_of};
+use super::{Ending, Message, Oracle, Phase, Said, Session, Will, id_of, owe};
 use crate::checks::delivery;
 use crate::event::LinkId;
 
@@ -239,7 +239,8 @@ impl Oracle {
         known.last = sequence;
         known.times += 1;
         known.expires_ms = message.expires_ms;
-        self.groups.accepted(id, &message, &self.sessions);
+        let told = std::mem::replace(&mut known.acknowledged, Said::Nothing);
+        self.groups.accepted(id, &message, &self.sessions, told);
         for (client_id, session) in &mut self.sessions {
             if let Some(owed) = delivery::owed(client_id, session, &message) {
                 // What is sent at QoS 0 is not sent again, whatever the subscription has become.
@@ -248,7 +249,7 @@ impl Oracle {
                 {
                     known.owed_to.insert(session.serial);
                 }
-                session.owed.insert(id, owed);
+                owe(&mut session.owed, id, owed, told);
             }
         }
         self.note_accepted(id);
