@@ -359,13 +359,19 @@ impl Shard {
     }
 
     /// Whether packets that a connection has sent wait: for their turn, because those before them
-    /// took long to match, or for the store. Hand in no more bytes of it meanwhile, nor its end: the
-    /// deadline, which is now, or the store goes on with them.
+    /// took long to match, or for the store. Do not hand in its end meanwhile, and more bytes of it only
+    /// if it [takes](Self::takes_input) them: the deadline, which is now, or the store goes on with them.
     pub fn holds_input(&self, conn: ConnectionId) -> bool {
         self.connection(conn).is_some_and(|connection| {
             let is_served = matches!(connection.state, State::Open | State::Authenticating);
             connection.is_input_held && is_served
         })
+    }
+
+    /// Whether more bytes of a connection may be handed in. Behind what waits for the store a bounded
+    /// number may: acknowledgements among them make room there.
+    pub fn takes_input(&self, conn: ConnectionId) -> bool {
+        !self.holds_input(conn) || self.may_bring_more(conn)
     }
 
     /// The counters.

@@ -271,10 +271,11 @@ impl Driver {
         let has_room = self.mail.room() > 0;
         // Those whose input waits in the core, for a full disk perhaps, are no work: whatever the core
         // waits for wakes the thread, or has a deadline.
-        let is_free = |id: &ConnectionId| !self.core.holds_input(*id);
-        let has_ended = self.ended.iter().any(is_free);
+        let may_end = |id: &ConnectionId| !self.core.holds_input(*id);
+        let may_go_on = |id: &ConnectionId| self.core.takes_input(*id);
+        let has_ended = self.ended.iter().any(may_end);
         let has_work = has_ended || !self.dirty.is_empty() || self.has_errands;
-        if has_work || (self.may_read() && self.ready.iter().any(is_free)) {
+        if has_work || (self.may_read() && self.ready.iter().any(may_go_on)) {
             return Some(Duration::ZERO);
         }
         let mut next = self.core.next_deadline().filter(|_| has_room);

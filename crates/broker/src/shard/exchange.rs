@@ -1,6 +1,6 @@
 //! What this shard has begun and others may have a part in, and what follows when it is durable.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use columba_codec::{PacketId, PacketType, ReasonCode};
@@ -143,6 +143,8 @@ pub(super) struct Exchanges {
     pub(super) holding: Vec<SessionRef>,
     /// Connections whose input waits for the store.
     pub(super) held: Vec<ConnectionId>,
+    /// How much of that input was looked at for packets that need not wait, by the connection's index.
+    pub(super) looked_at_bytes: BTreeMap<u32, usize>,
 }
 
 impl Exchanges {
@@ -155,6 +157,7 @@ impl Exchanges {
             spares: Spares::default(),
             holding: Vec::new(),
             held: Vec::new(),
+            looked_at_bytes: BTreeMap::new(),
         }
     }
 

@@ -51,8 +51,7 @@ impl Shard {
             return WaitingOn::Disk;
         }
         if connection.is_input_held {
-            let is_for_disk = self.exchanges.held.contains(&id);
-            return if is_for_disk {
+            return if self.is_held_for_store(id) {
                 WaitingOn::Disk
             } else {
                 WaitingOn::Broker

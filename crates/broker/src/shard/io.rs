@@ -90,6 +90,9 @@ impl Shard {
         self.connection(id)?;
         let connection = self.connections.get_mut(id.index as usize)?.take()?;
         self.stats.connections -= 1;
+        if connection.is_input_held {
+            self.exchanges.looked_at_bytes.remove(&id.index);
+        }
         Some(connection)
     }
 
@@ -132,7 +135,8 @@ impl Shard {
         let mut bytes = bytes;
         if !connection.partial.is_empty() {
             if connection.is_input_held {
-                return connection.partial.extend_from_slice(bytes);
+                connection.partial.extend_from_slice(bytes);
+                return self.look_behind_held(id);
             }
             let mut partial = std::mem::take(&mut connection.partial);
             bytes = self.finish_partial(id, &mut partial, bytes);
@@ -144,6 +148,63 @@ impl Shard {
         }
         let used = self.consume(id, bytes);
         self.keep_partial(id, bytes.get(used..).unwrap_or_default());
+    }
+
+    /// Handles what need not wait of the packets behind one that waits for the store. A client that has
+    /// got messages acknowledges them, which makes the room that it waits for; and it is told that the
+    /// broker is there when it asks.
+    #[cold]
+    fn look_behind_held(&mut self, id: ConnectionId) {
+        let Some(mut at) = self.exchanges.looked_at_bytes.get(&id.index).copied() else {
+            return;
+        };
+        let Some(connection) = self.connection_mut(id) else {
+            return;
+        };
+        let mut bytes = std::mem::take(&mut connection.partial);
+        let mut kept = at;
+        while let Some(connection) = self.connection(id)
+            && connection.state == State::Open
+            && let Some(rest) = bytes.get(at..)
+            && let Ok(Decoded::Packet(packet, len)) =
+                decode(rest, connection.version, connection.packet_bytes_max_in)
+        {
+            match packet {
+                Packet::PubAck(_) | Packet::PubRec(_) | Packet::PubComp(_) | Packet::PingReq => {
+                    if self.must_wait_for_store(id, &packet) {
+                        break;
+                    }
+                    self.on_packet(id, packet);
+                }
+                // Nothing counts that comes after it.
+                Packet::Disconnect(_) => break,
+                _ => {
+                    bytes.copy_within(at..at + len, kept);
+                    kept += len;
+                }
+            }
+            at += len;
+        }
+        bytes.drain(kept..at);
+        if let Some(connection) = self.connection_mut(id)
+            && connection.state == State::Open
+        {
+            connection.partial = bytes;
+            self.exchanges.looked_at_bytes.insert(id.index, kept);
+        }
+    }
+
+    /// Whether a connection whose input waits may bring more of it.
+    pub(super) fn may_bring_more(&self, id: ConnectionId) -> bool {
+        let Some(connection) = self.connection(id).filter(|_| self.is_held_for_store(id)) else {
+            return false;
+        };
+        let bytes = &connection.partial;
+        let first = match decode(bytes, connection.version, connection.packet_bytes_max_in) {
+            Ok(Decoded::Packet(_, len)) => len,
+            _ => 0,
+        };
+        bytes.len() < first.saturating_add(self.held_bytes_max())
     }
 
     /// Appends to the packet that is not whole yet just what it lacks, and handles it. Returns
@@ -253,6 +314,7 @@ impl Shard {
         // Who waits for the broker is not silent.
         connection.last_received_ms = now_ms;
         let mut bytes = std::mem::take(&mut connection.partial);
+        self.exchanges.looked_at_bytes.remove(&id.index);
         let used = self.consume(id, &bytes);
         if !self.holds_input(id) {
             return self.keep_partial(id, bytes.get(used..).unwrap_or_default());
@@ -261,6 +323,7 @@ impl Shard {
         if let Some(connection) = self.connection_mut(id) {
             connection.partial = bytes;
         }
+        self.look_behind_held(id);
     }
 
     pub(super) fn keep_partial(&mut self, id: ConnectionId, rest: &[u8]) {
@@ -271,6 +334,9 @@ impl Shard {
             && connection.state != State::Closing
         {
             connection.partial.extend_from_slice(rest);
+            if connection.is_input_held {
+                self.look_behind_held(id);
+            }
         }
     }
 

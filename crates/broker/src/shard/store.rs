@@ -20,6 +20,8 @@ const ANSWERS_OF_ONE_MAX: u32 = 64;
 /// with copies of shared groups that change hands.
 const OVER: usize = 2;
 
+/// Input that is looked through for acknowledgements behind a packet that waits for the store.
+const HELD_BYTES_MAX: usize = 64 * 1024;
 /// Connections that may wait in vain before anybody looks which are gone.
 const HELD_SMALL: usize = 64;
 
@@ -67,7 +69,19 @@ impl Shard {
         if let Some(connection) = self.connection_mut(id) {
             connection.is_input_held = true;
             self.exchanges.held.push(id);
+            self.exchanges.looked_at_bytes.insert(id.index, 0);
         }
+    }
+
+    /// Whether what a connection has sent waits for the store.
+    pub(super) fn is_held_for_store(&self, id: ConnectionId) -> bool {
+        self.exchanges.looked_at_bytes.contains_key(&id.index)
+    }
+
+    /// Bytes of input that one connection may have behind the packet that waits for the store.
+    pub(super) fn held_bytes_max(&self) -> usize {
+        let share = self.limits.store_waiting_bytes_max / self.exchanges.held.len().max(1);
+        share.min(HELD_BYTES_MAX)
     }
 
     pub(super) fn on_store(&mut self, event: StoreEvent) {

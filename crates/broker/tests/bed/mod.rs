@@ -385,6 +385,12 @@ impl Bed {
         self.input(shard, Input::Received { conn, bytes });
     }
 
+    /// Whether the broker may be handed more bytes of a client.
+    pub fn takes_input(&self, client: ClientIx) -> bool {
+        let (shard, conn) = self.clients[client].at.expect("it is connected");
+        self.shards[shard].takes_input(conn)
+    }
+
     /// Sends a packet as the client's version writes it.
     pub fn send(&mut self, client: ClientIx, packet: &Packet<'_>) {
         let mut bytes = Vec::new();

@@ -56,7 +56,7 @@ impl Driver {
             }
             return;
         }
-        if self.core.holds_input(id) {
+        if !self.core.takes_input(id) {
             // What it sent before comes first; the rest waits in the socket.
             mark(&mut connection.is_ready, &mut self.ready, id);
             return;
