@@ -330,6 +330,8 @@ pub struct StoreFigures {
     pub disk_bytes: u64,
     /// Commits so far.
     pub commits: u64,
+    /// How the disk is, in a word.
+    pub disk: &'static str,
 }
 
 /// What changed for a user.

@@ -225,6 +225,12 @@ outcomes! {
     BrokerStarted = "broker.started", Accepted;
     /// It stops because somebody asked for it.
     BrokerStopping = "broker.stopping", Ended;
+    /// The disk is full: what would have to be stored waits.
+    BrokerDiskFull = "broker.disk_full", Delayed;
+    /// The disk has room again.
+    BrokerDiskRoom = "broker.disk_room", Accepted;
+    /// The disk has failed: nothing that would have to be stored is acknowledged any more.
+    BrokerDiskFailed = "broker.disk_failed", Ended;
     /// Other access rules, users or limits are in force.
     BrokerSettings = "broker.settings_changed", Accepted;
 

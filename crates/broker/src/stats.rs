@@ -66,6 +66,8 @@ pub struct Stats {
     /// Topics that had to make room for others in that table, and messages to topics that are too long
     /// for it.
     pub topics_forgotten: u64,
+    /// Connections whose input waits for the disk; 0 as those above.
+    pub connections_held: u64,
 }
 
 impl Default for Stats {
@@ -100,6 +102,7 @@ impl Default for Stats {
             recorder_overwritten: 0,
             topics: 0,
             topics_forgotten: 0,
+            connections_held: 0,
         }
     }
 }
@@ -189,6 +192,7 @@ impl Stats {
         self.recorder_overwritten += other.recorder_overwritten;
         self.topics += other.topics;
         self.topics_forgotten += other.topics_forgotten;
+        self.connections_held += other.connections_held;
     }
 }
 

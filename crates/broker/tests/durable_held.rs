@@ -6,6 +6,7 @@ use bed::exchange::{QOS_1, SHARDS, id, keeping, options};
 use bed::{Bed, ClientIx, V5};
 use columba_broker::journal::StoreEvent;
 use columba_broker::outcome::Outcome;
+use columba_broker::recorder::Line;
 use columba_codec::packet::{Acknowledgement, Disconnect, Publish};
 use columba_codec::{Packet, PacketType, Properties, PropertyId, ReasonCode, Value};
 
@@ -83,6 +84,18 @@ fn take_all(bed: &mut Bed, client: ClientIx, is_in_crumbs: bool) -> (usize, Vec<
     }
 }
 
+/// Whether the flight recorder has something that happened to a client.
+fn has_event(bed: &mut Bed, outcome: Outcome, client: &str) -> bool {
+    let recordings = bed.recordings();
+    let chunks = recordings.iter().flat_map(|of| &of.chunks);
+    let lines = chunks.flat_map(|chunk| chunk.entries());
+    let mut entries = lines.filter_map(|line| match line.expect("a line") {
+        Line::Entry(entry) => Some(entry),
+        Line::Gap { .. } => None,
+    });
+    entries.any(|entry| entry.outcome == outcome && entry.facts.client == client)
+}
+
 fn has_room(bed: &mut Bed) {
     bed.release_store();
     for shard in 0..bed.shards.len() {
@@ -99,6 +112,8 @@ fn who_subscribes_again_while_the_disk_is_full_gets_and_acknowledges_what_waits(
             let held = bed.outcome(Outcome::PublishStoreWait);
             bed.send_subscribe(away, id(9), &[("t", options(QOS_1))], Properties::EMPTY);
             assert_eq!(bed.outcome(Outcome::PublishStoreWait), held + 1);
+            assert!(has_event(&mut bed, Outcome::PublishStoreWait, "away"));
+            assert!(has_event(&mut bed, Outcome::BrokerDiskFull, ""));
             bed.send(away, &Packet::PingReq);
             let (messages, others) = take_all(&mut bed, away, is_in_crumbs);
             assert!(messages >= BACKLOG, "{messages} of {shards} shards");
@@ -107,6 +122,7 @@ fn who_subscribes_again_while_the_disk_is_full_gets_and_acknowledges_what_waits(
             has_room(&mut bed);
             let (_, others) = take_all(&mut bed, away, is_in_crumbs);
             assert_eq!(others, [PacketType::SubAck]);
+            assert!(has_event(&mut bed, Outcome::BrokerDiskRoom, ""));
             bed.check_books();
             bed.check_gauges();
         }

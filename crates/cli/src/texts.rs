@@ -43,6 +43,8 @@ columba_speech::catalogue! {
     top_counts(clients, sessions, subscriptions, retained) { en: "clients {clients}   sessions {sessions}   subscriptions {subscriptions}   retained {retained}", zh: "客户端 {clients}   会话 {sessions}   订阅 {subscriptions}   保留消息 {retained}" }
     top_waiting(queued, size, inflight) { en: "queued {queued} ({size})   in flight {inflight}", zh: "排队 {queued}（{size}）   未确认 {inflight}" }
     top_unaccounted(messages) { en: "{messages} {messages|message is|messages are} unaccounted for: please report it", zh: "有 {messages} 条消息去向不明：请报告" }
+    top_disk_full(waiting) { en: "the disk is full: what has to be stored waits, and with it {waiting} {waiting|client|clients}; make room", zh: "磁盘已满：需要保存的内容在等待，有 {waiting} 个客户端受影响；请腾出空间" }
+    top_disk_failed() { en: "the disk has failed: nothing that has to be stored is acknowledged; see the broker's log", zh: "磁盘故障：需要保存的内容不再得到确认；请查看服务器日志" }
     top_received() { en: "RECEIVED/s", zh: "接收/秒" }
     top_sent() { en: "SENT/s", zh: "发送/秒" }
     top_messages() { en: "messages", zh: "消息" }

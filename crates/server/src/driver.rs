@@ -43,7 +43,7 @@ pub(crate) use checks::{Checked, Checks};
 use connections::{Connection, Connections, Phase};
 pub(crate) use requests::Reply;
 use requests::Requests;
-pub(crate) use storing::{Alarm, Store, Storing};
+pub(crate) use storing::{Alarm, DiskState, Store, Storing};
 
 use crate::bell::Bell;
 use crate::listener::socket::Socket;

@@ -211,6 +211,7 @@ impl Broker {
             addresses: addresses.clone(),
             boot_report: kept.report.clone(),
             store: kept.engine.as_ref().map(|engine| engine.handle(|| ())),
+            alarm: Arc::clone(&kept.alarm),
         };
         let asker = Asker::new(Arc::clone(&shards), Arc::clone(&shared), facts, kept.seed);
         service_manager::notify_ready();
@@ -384,7 +385,8 @@ impl Kept {
     /// What housekeeping tells of the store.
     fn watch(&self) -> Option<StoreWatch> {
         let (engine, report) = (self.engine.as_ref()?, self.report.clone()?);
-        Some(StoreWatch::new(engine.handle(|| ()), report))
+        let alarm = Arc::clone(&self.alarm);
+        Some(StoreWatch::new(engine.handle(|| ()), report, alarm))
     }
 
     /// A shard's access to the store.

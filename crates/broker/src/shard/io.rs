@@ -144,6 +144,9 @@ impl Shard {
                 && connection.state == State::Open
             {
                 connection.partial = partial;
+                if connection.is_input_held {
+                    return self.look_behind_held(id);
+                }
             }
         }
         let used = self.consume(id, bytes);
@@ -235,7 +238,7 @@ impl Shard {
                 }
                 Ok(Decoded::Packet(packet, _)) => {
                     if self.must_wait_for_store(id, &packet) {
-                        self.hold_for_store(id);
+                        self.hold_for_store(id, &packet);
                         partial.extend_from_slice(bytes);
                         return &[];
                     }
@@ -271,7 +274,7 @@ impl Shard {
             match decode(rest, connection.version, connection.packet_bytes_max_in) {
                 Ok(Decoded::Packet(packet, len)) => {
                     if self.must_wait_for_store(id, &packet) {
-                        self.hold_for_store(id);
+                        self.hold_for_store(id, &packet);
                         return used;
                     }
                     used += len;

@@ -9,6 +9,7 @@ use crate::hash::Map;
 use crate::journal::{RecordId, Settled, StoreEvent};
 use crate::mail::Letter;
 use crate::outcome::Outcome;
+use crate::recorder::Facts;
 use crate::stats::StoreWaiting;
 
 /// Answers that wait for other shards or for the disk; then clients whose packets call for more of
@@ -58,8 +59,9 @@ impl Shard {
 
     /// Input of a connection waits until the store keeps up.
     #[cold]
-    pub(super) fn hold_for_store(&mut self, id: ConnectionId) {
+    pub(super) fn hold_for_store(&mut self, id: ConnectionId, packet: &Packet<'_>) {
         self.stats.count(Outcome::PublishStoreWait);
+        self.note_held(id, packet);
         // It may have as many that are gone as there are.
         if self.exchanges.held.len() > 2 * self.stats.connections as usize + HELD_SMALL {
             let mut held = std::mem::take(&mut self.exchanges.held);
@@ -71,6 +73,31 @@ impl Shard {
             self.exchanges.held.push(id);
             self.exchanges.looked_at_bytes.insert(id.index, 0);
         }
+    }
+
+    fn note_held(&mut self, id: ConnectionId, packet: &Packet<'_>) {
+        let Some(slot) = self.connection(id).map(|connection| connection.session) else {
+            return;
+        };
+        let (topic, qos, size_bytes) = match packet {
+            Packet::Publish(publish) => (publish.topic, Some(publish.qos), publish.payload.len()),
+            _ => ("", None, 0),
+        };
+        let detail = if self.journal.has_failed() {
+            "the disk has failed"
+        } else if self.journal.is_full() {
+            "the disk is full"
+        } else {
+            "the disk does not keep up"
+        };
+        let facts = Facts {
+            topic,
+            detail,
+            qos,
+            size_bytes: size_bytes as u64,
+            ..Facts::default()
+        };
+        self.note_session_fault(slot, Outcome::PublishStoreWait, facts);
     }
 
     /// Whether what a connection has sent waits for the store.
@@ -91,9 +118,16 @@ impl Shard {
                 self.follow_commits();
             }
             StoreEvent::Durable { ticket, first } => self.on_durable(ticket, first),
-            StoreEvent::Full => self.journal.on_full(),
-            StoreEvent::Room => self.journal.on_room(),
+            StoreEvent::Full => {
+                self.note_disk(Outcome::BrokerDiskFull);
+                self.journal.on_full();
+            }
+            StoreEvent::Room => {
+                self.note_disk(Outcome::BrokerDiskRoom);
+                self.journal.on_room();
+            }
             StoreEvent::Failed => {
+                self.note_disk(Outcome::BrokerDiskFailed);
                 self.give_up_store();
                 self.resume_handings();
             }
@@ -101,6 +135,13 @@ impl Shard {
         if !self.is_store_behind() {
             self.resume_handings();
         }
+    }
+
+    /// Each shard learns by itself how the disk is, and counts that.
+    fn note_disk(&mut self, outcome: Outcome) {
+        self.stats.count(outcome);
+        self.recorder
+            .note_event(self.now, outcome, 0, &Facts::default());
     }
 
     /// Whether connections whose input waits for the store can go on. The last thing that held them may

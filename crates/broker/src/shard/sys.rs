@@ -180,6 +180,7 @@ impl SysTree {
         let named =
             figures.map(|(name, value)| (format!("columba/store/{name}"), value.to_string()));
         values.extend(named);
+        values.push(("columba/store/disk".to_owned(), store.disk.to_owned()));
     }
 
     fn load_values(&mut self, all: &Stats, now: Now, values: &mut Vec<(String, String)>) {

@@ -127,6 +127,15 @@ impl Picture<'_> {
         if let Some(lost @ 1..) = unaccounted {
             lines.push(self.say(&texts::top_unaccounted(lost as u64)));
         }
+        let store = broker.get("store").unwrap_or(&Value::Null);
+        match text(store, "disk") {
+            "full" => {
+                let waiting = number(store, "clients_waiting");
+                lines.push(self.say(&texts::top_disk_full(waiting)));
+            }
+            "failed" => lines.push(self.say(&texts::top_disk_failed())),
+            _ => {}
+        }
         lines
     }
 

@@ -57,6 +57,13 @@ struct BrokerView {
 /// The store.
 #[derive(Debug, Serialize, ToSchema)]
 struct StoreView {
+    /// How its disk is: `working`, `full` (what would have to be stored waits) or `failed` (nothing that
+    /// would have to be stored is acknowledged any more).
+    disk: &'static str,
+    /// Clients whose packets wait for it.
+    clients_waiting: u64,
+    /// What was found in it when the broker started.
+    recovered: RecoveredView,
     /// Whether what clients are told was taken is on the disk by then.
     is_synced: bool,
     /// Records in it.
@@ -65,6 +72,21 @@ struct StoreView {
     disk_bytes: u64,
     /// Places that were found damaged at the start and have cost something.
     damaged: u64,
+}
+
+/// What was found in the store when the broker started.
+#[derive(Debug, Serialize, ToSchema)]
+struct RecoveredView {
+    /// All of it in a sentence.
+    text: String,
+    /// Sessions.
+    sessions: u64,
+    /// Messages that waited in them.
+    queued_messages: u64,
+    /// Retained messages.
+    retained_messages: u64,
+    /// How long that took.
+    milliseconds: u64,
 }
 
 /// The broker
@@ -76,6 +98,7 @@ async fn read(_: May<Read>, State(app): State<App>) -> Result<Json<BrokerView>, 
     let stats = stats_of(&app).await?;
     let facts = &app.asker.facts;
     let store = facts.boot_report.as_ref().zip(facts.store.as_ref());
+    let held = stats.connections_held;
     Ok(Json(BrokerView {
         name: "columba",
         version: env!("CARGO_PKG_VERSION"),
@@ -92,6 +115,15 @@ async fn read(_: May<Read>, State(app): State<App>) -> Result<Json<BrokerView>, 
         store: store.map(|(report, handle)| {
             let stats = handle.stats();
             StoreView {
+                disk: facts.alarm.state().name(),
+                clients_waiting: held,
+                recovered: RecoveredView {
+                    text: report.to_string(),
+                    sessions: report.counts.sessions,
+                    queued_messages: report.counts.queued,
+                    retained_messages: report.counts.retained,
+                    milliseconds: report.took.as_millis() as u64,
+                },
                 is_synced: report.is_synced,
                 records: stats.records,
                 disk_bytes: stats.disk_bytes,

@@ -14,6 +14,7 @@ use super::app::App;
 use super::broker::stats_of;
 use super::caller::Watcher;
 use super::problem::Problem;
+use crate::driver::DiskState;
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/metrics", get(metrics))
@@ -29,7 +30,7 @@ async fn metrics(_: Watcher, State(app): State<App>) -> Result<Response, Problem
     of_stats(&mut text, &stats);
     of_recorder(&mut text, &stats);
     of_outcomes(&mut text, &stats);
-    of_store(&mut text, &app);
+    of_store(&mut text, &app, &stats);
     of_process(&mut text);
     Ok(([(CONTENT_TYPE, FORMAT)], text.0).into_response())
 }
@@ -300,12 +301,28 @@ const fn initiator(outcome: Outcome) -> &'static str {
     }
 }
 
-fn of_store(text: &mut Text, app: &App) {
+fn of_store(text: &mut Text, app: &App, of_shards: &Stats) {
     let Some(store) = &app.asker.facts.store else {
         return;
     };
     let stats = store.stats();
+    let disk = app.asker.facts.alarm.state();
     let gauges = [
+        (
+            "disk_full",
+            "1 while the disk is full: what would have to be stored waits.",
+            u64::from(disk == DiskState::Full),
+        ),
+        (
+            "disk_failed",
+            "1 if the disk has failed: nothing that would have to be stored is acknowledged.",
+            u64::from(disk == DiskState::Failed),
+        ),
+        (
+            "clients_waiting",
+            "Clients whose packets wait for the disk.",
+            of_shards.connections_held,
+        ),
         ("records", "Records in the store.", stats.records),
         ("live_bytes", "Bytes of these records.", stats.live_bytes),
         ("disk_bytes", "Bytes of all files.", stats.disk_bytes),

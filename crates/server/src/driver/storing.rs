@@ -48,6 +48,27 @@ enum State {
     Failed,
 }
 
+/// How the disk is that messages and sessions are stored on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DiskState {
+    Working,
+    /// What would have to be stored waits.
+    Full,
+    /// Nothing that would have to be stored is acknowledged any more.
+    Failed,
+}
+
+impl DiskState {
+    /// A word for programs.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Working => "working",
+            Self::Full => "full",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// Tells of a disk that is full or failed once, not once a shard.
 #[derive(Debug)]
 pub(crate) struct Alarm {
@@ -63,6 +84,17 @@ impl Alarm {
             place,
             full: AtomicUsize::new(0),
             has_failed: AtomicBool::new(false),
+        }
+    }
+
+    /// How the disk is.
+    pub(crate) fn state(&self) -> DiskState {
+        if self.has_failed.load(Ordering::Relaxed) {
+            DiskState::Failed
+        } else if self.full.load(Ordering::Relaxed) > 0 {
+            DiskState::Full
+        } else {
+            DiskState::Working
         }
     }
 

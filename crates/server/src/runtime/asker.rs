@@ -9,7 +9,7 @@ use columba_diagnosis::KernelFacts;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::Shared;
-use crate::driver::{Errand, ShardHandle};
+use crate::driver::{Alarm, Errand, ShardHandle};
 use crate::listener::BoundAddress;
 use crate::store::BootReport;
 
@@ -27,6 +27,8 @@ pub(crate) struct Facts {
     pub(crate) addresses: Vec<BoundAddress>,
     pub(crate) boot_report: Option<BootReport>,
     pub(crate) store: Option<columba_store::Handle>,
+    /// How the disk of the store is.
+    pub(crate) alarm: Arc<Alarm>,
 }
 
 /// Reaches the shards of a running broker from any thread.

@@ -13,7 +13,7 @@ use columba_store::Handle;
 
 use super::Shared;
 use super::service_manager::Watchdog;
-use crate::driver::{Errand, ShardHandle};
+use crate::driver::{Alarm, Errand, ShardHandle};
 use crate::mailbox::MailCount;
 use crate::store::BootReport;
 use crate::transport::{TlsError, TlsListener};
@@ -22,11 +22,16 @@ use crate::transport::{TlsError, TlsListener};
 pub(super) struct StoreWatch {
     handle: Handle,
     report: BootReport,
+    alarm: Arc<Alarm>,
 }
 
 impl StoreWatch {
-    pub(super) const fn new(handle: Handle, report: BootReport) -> Self {
-        Self { handle, report }
+    pub(super) const fn new(handle: Handle, report: BootReport, alarm: Arc<Alarm>) -> Self {
+        Self {
+            handle,
+            report,
+            alarm,
+        }
     }
 
     fn figures(&self) -> StoreFigures {
@@ -41,6 +46,7 @@ impl StoreWatch {
             live_bytes: stats.live_bytes,
             disk_bytes: stats.disk_bytes,
             commits: stats.commit,
+            disk: self.alarm.state().name(),
         }
     }
 }

@@ -95,6 +95,7 @@ fn a_full_disk_keeps_everything_in_order_until_there_is_room() {
     bed.keep(&[&large], &[]);
     bed.keep(&[b"small"], &[]);
     assert_eq!(bed.work(), [StoreEvent::Full]);
+    assert_eq!(bed.storing.alarm.state(), DiskState::Full);
     // It would have room, but not before the one that has none.
     bed.keep(&[b"small"], &[]);
     assert_eq!(bed.work(), []);
@@ -128,6 +129,7 @@ fn a_full_disk_keeps_everything_in_order_until_there_is_room() {
     ];
     assert_eq!(events, wanted);
     assert_eq!(bed.storing.state, State::Open);
+    assert_eq!(bed.storing.alarm.state(), DiskState::Working);
 }
 
 /// What it releases may be needed as long as the batch before it is not durable, whether the store
@@ -200,6 +202,7 @@ fn a_failed_disk_is_told_once_and_nothing_is_durable_after_it() {
     bed.keep(&[b"lost"], &[]);
     bed.keep(&[b"lost"], &[]);
     assert_eq!(bed.work(), [StoreEvent::Failed]);
+    assert_eq!(bed.storing.alarm.state(), DiskState::Failed);
     bed.keep(&[b"lost"], &[]);
     bed.wait(1000);
     assert_eq!(bed.work(), []);
