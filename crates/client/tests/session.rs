@@ -646,6 +646,32 @@ fn what_was_not_acknowledged_by_hand_comes_again_on_the_next_connection() {
     assert_eq!(bed.sent_acknowledgements(), []);
 }
 
+/// A server may begin a message anew and have another behind it that had its PUBREC, as Mosquitto 2.0.11
+/// does (`MQTT-4.6.0-3`).
+#[test]
+fn a_repeated_message_is_answered_after_those_before_it() {
+    let mut bed = by_hand(None);
+    bed.receive_publish(2, QoS::ExactlyOnce, false);
+    let receipt = bed.receipts()[0];
+    let reason = ReasonCode::Success;
+    bed.input(Input::Acknowledge { receipt, reason });
+    // The first of these connections ends before the message in front was acknowledged.
+    for _ in 0..2 {
+        bed.connect(false, true, &PropertiesBuf::new());
+        bed.outputs();
+        bed.receive_publish(1, QoS::ExactlyOnce, true);
+        bed.receive_publish(2, QoS::ExactlyOnce, true);
+        bed.receive_publish(2, QoS::ExactlyOnce, true);
+        assert_eq!(bed.sent_acknowledgements(), []);
+    }
+    let receipts = bed.receipts();
+    assert_eq!(receipts.len(), 1, "the other one was handed over before");
+    let receipt = receipts[0];
+    bed.input(Input::Acknowledge { receipt, reason });
+    let in_order = [1, 2].map(|number| (PacketType::PubRec, number, reason));
+    assert_eq!(bed.sent_acknowledgements(), in_order);
+}
+
 #[test]
 fn a_server_sends_no_more_than_waits_for_acknowledgement_by_hand() {
     let mut bed = by_hand(Some(2));

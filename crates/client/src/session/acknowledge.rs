@@ -45,6 +45,8 @@ struct Owed {
     word: Option<ReasonCode>,
     /// PUBREL came without a PUBREC: the packet id may be another message's by now.
     has_ended: bool,
+    /// It had its PUBREC on an earlier connection and was not handed over again.
+    is_repeated: bool,
 }
 
 impl Session {
@@ -58,24 +60,47 @@ impl Session {
         qos: QoS,
         number: Option<u64>,
     ) -> Result<Receipt, Violation> {
-        let messages = &mut self.unacknowledged.messages;
-        if messages.len()
-            >= usize::from(self.options.properties.receive_maximum.unwrap_or(u16::MAX))
-        {
-            return Err(Violation::ReceiveMaximum);
-        }
-        messages.push_back(Owed {
+        self.add_owed(Owed {
             packet_id,
             qos,
             number,
             word: None,
             has_ended: false,
-        });
+            is_repeated: false,
+        })?;
         Ok(Receipt {
             connection: self.unacknowledged.connection,
             packet_id,
             number,
         })
+    }
+
+    /// A message at QoS 2 came that had its PUBREC on an earlier connection: it gets another one, after
+    /// those of the messages before it.
+    ///
+    /// # Errors
+    /// [`Violation::ReceiveMaximum`].
+    pub(super) fn owe_again(&mut self, packet_id: PacketId) -> Result<(), Violation> {
+        self.add_owed(Owed {
+            packet_id,
+            qos: QoS::ExactlyOnce,
+            number: None,
+            word: Some(ReasonCode::Success),
+            has_ended: false,
+            is_repeated: true,
+        })?;
+        self.pass_words_on();
+        Ok(())
+    }
+
+    fn add_owed(&mut self, owed: Owed) -> Result<(), Violation> {
+        let messages = &mut self.unacknowledged.messages;
+        let maximum = self.options.properties.receive_maximum.unwrap_or(u16::MAX);
+        if messages.len() >= usize::from(maximum) {
+            return Err(Violation::ReceiveMaximum);
+        }
+        messages.push_back(owed);
+        Ok(())
     }
 
     /// Whether the acknowledgement of a message with this id still waits.
@@ -104,6 +129,11 @@ impl Session {
         if let Some(owed) = owed {
             owed.word = Some(reason);
         }
+        self.pass_words_on();
+    }
+
+    /// Sends what waits for nothing any more.
+    fn pass_words_on(&mut self) {
         let is_due = |owed: &mut Owed| owed.word.is_some();
         while let Some(owed) = self.unacknowledged.messages.pop_front_if(is_due) {
             if let Some(word) = owed.word.filter(|_| !owed.has_ended) {
@@ -130,7 +160,9 @@ impl Session {
             self.send(&Packet::PubAck(acknowledgement));
             return;
         }
-        if reason.is_error() {
+        if owed.is_repeated {
+            // The session knows of it.
+        } else if reason.is_error() {
             // The exchange ends here, and the id is free.
             self.received_ids.release(packet_id);
             self.keep_incoming_ended(packet_id);
@@ -145,7 +177,7 @@ impl Session {
     pub(super) fn forget_unacknowledged(&mut self) {
         self.unacknowledged.connection += 1;
         for owed in std::mem::take(&mut self.unacknowledged.messages) {
-            if owed.qos == QoS::ExactlyOnce && !owed.has_ended {
+            if owed.qos == QoS::ExactlyOnce && !owed.has_ended && !owed.is_repeated {
                 self.received_ids.release(owed.packet_id);
             }
         }

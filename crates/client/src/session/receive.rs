@@ -147,7 +147,7 @@ impl Session {
                     }
                     self.deliver(publish, topic, Some(receipt?));
                 } else if !self.owes(packet_id) {
-                    self.send(&Packet::PubRec(Acknowledgement::success(packet_id)));
+                    self.owe_again(packet_id)?;
                 }
             }
             (QoS::AtLeastOnce, Some(packet_id)) => {
