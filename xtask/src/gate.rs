@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::ensure;
+use anyhow::{Context as _, bail, ensure};
 
 use crate::matrix::{self, Sums, broker::Kind};
 use crate::process::{cargo, find, tee};
@@ -175,12 +175,25 @@ pub(crate) fn run_fault_lab(root: &Path, only: &[&str]) -> anyhow::Result<bool> 
     Ok(is_fine)
 }
 
-/// The client library against brokers from elsewhere, which are installed here.
-pub(crate) fn run_brokers(root: &Path) -> anyhow::Result<bool> {
+/// The client library against brokers from elsewhere, which are installed here. With a number of
+/// seeds: so many runs through the network that cuts, delays and kills, instead of all tests.
+pub(crate) fn run_brokers(root: &Path, options: &[&str]) -> anyhow::Result<bool> {
+    let (mut seeds, mut start) = (None, 1);
+    for option in options.chunks(2) {
+        match option {
+            ["--seeds", count] => seeds = Some(count.parse::<u64>().context("--seeds")?),
+            ["--start", seed] => start = seed.parse::<u64>().context("--start")?,
+            _ => bail!("no such option: {}", option.join(" ")),
+        }
+    }
     provision::brokers(root)?;
     let words = ["test", "--package", "columba-client", "--all-features"];
-    let (is_fine, _) = tee(with_flags(cargo(words), &["--test", "servers"]))?;
-    Ok(is_fine)
+    let mut tests = with_flags(cargo(words), &["--test", "servers"]);
+    if let Some(seeds) = seeds {
+        tests.args(["--", "turmoil::", "--nocapture", "--test-threads", "1"]);
+        tests.env("COLUMBA_TURMOIL_SEEDS", format!("{start} {seeds}"));
+    }
+    Ok(tee(tests)?.0)
 }
 
 fn shown(command: Command) -> anyhow::Result<Step> {

@@ -50,7 +50,7 @@ fn main() -> anyhow::Result<ExitCode> {
             &provision::python(&root)?,
         )?,
         ["instructions"] => instructions::run(&root)?,
-        ["brokers"] => gate::run_brokers(&root)?,
+        ["brokers", ref options @ ..] => gate::run_brokers(&root, options)?,
         ["faultlab", ref only @ ..] => gate::run_fault_lab(&root, only)?,
         ["restart", ref options @ ..] => restart::run(&root, &restart::Options::parse(options)?)?,
         ["bench", "client", ref options @ ..] => bench::clients::run(&root, options)?,
@@ -82,7 +82,8 @@ cargo xtask matrix [--broker mosquitto] [--only TEXT] [--shards N]
 cargo xtask sim [--seeds N] [--seed N] [--trace] [--minutes M]
                                                the whole-broker simulator
 cargo xtask api                                requests made up from the API's description
-cargo xtask brokers                            the client library against brokers from elsewhere
+cargo xtask brokers [--seeds N] [--start SEED] the client library against brokers from elsewhere; with
+                                               --seeds: through cuts, delays and kills alone
 cargo xtask faultlab [TEST]                    causes of lost messages, made by clients, and the verdicts
 cargo xtask instructions                       what the core costs in instructions, allocations, bytes";
 

@@ -1,4 +1,4 @@
-//! Columba, in memory and in this process.
+//! Columba, in this process.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use columba_broker::event::{AuthRequest, AuthVerdict};
 use columba_broker::limits::{Anonymous, Limits, ListenerSettings, Promise};
 use columba_server::auth::Authenticate;
 use columba_server::listener::{BoundAddress, ListenerConfig, ListenerKind};
+use columba_server::store::StoreConfig;
 use columba_server::{Broker, RuntimeConfig};
 
 /// Everybody is anonymous here.
@@ -21,6 +22,11 @@ impl Authenticate for NoUsers {
 
 /// A broker that lets everybody in, and its port. It ends when it is dropped.
 pub(crate) fn start() -> (Broker, u16) {
+    start_with(None)
+}
+
+/// The same with a store.
+pub(crate) fn start_with(store: Option<StoreConfig>) -> (Broker, u16) {
     let bind = SocketAddr::from(([127, 0, 0, 1], 0));
     let broker = Broker::start(RuntimeConfig {
         shards: 2,
@@ -44,7 +50,7 @@ pub(crate) fn start() -> (Broker, u16) {
         auth_threads: 1,
         auth_queue_max: 16,
         shutdown_timeout_ms: 10_000,
-        store: None,
+        store,
     });
     let broker = broker.expect("the broker starts");
     let port = match &broker.addresses()[0] {

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use columba_client::driver::LastingEvents;
 
-use crate::cutter::{Cutter, Line};
+use crate::cutter::Cutter;
 use crate::lasting::{at_once, next, to};
 use crate::mosquitto::Mosquitto;
+use crate::trace::Line;
 use crate::*;
 
 #[tokio::test]
@@ -76,7 +77,7 @@ async fn what_mosquitto_delivers_through_cuts_is_in_order_and_faults_are_its_own
 }
 
 /// Whether the server had the message for good and never sent it to the receiver.
-fn was_lost_by_the_server(number: usize, trace: &[Line]) -> bool {
+pub(crate) fn was_lost_by_the_server(number: impl std::fmt::Display, trace: &[Line]) -> bool {
     let payload = format!("'{number}'");
     let mut of_sender = trace.iter().filter(|line| line.client_id == "sender");
     let published = of_sender.find(|line| line.packet.ends_with(&payload));
@@ -93,7 +94,7 @@ fn was_lost_by_the_server(number: usize, trace: &[Line]) -> bool {
 }
 
 /// Whether the receiver was sent the message again after its exchange had come to PUBREL.
-fn was_sent_after_pubrel(number: usize, trace: &[Line]) -> bool {
+pub(crate) fn was_sent_after_pubrel(number: impl std::fmt::Display, trace: &[Line]) -> bool {
     let payload = format!("'{number}'");
     let mut of_receiver = trace.iter().filter(|line| line.client_id == "receiver");
     let first = of_receiver.find(|line| line.packet.ends_with(&payload));

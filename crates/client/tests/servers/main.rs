@@ -14,6 +14,8 @@ mod foreign;
 mod lasting;
 mod mosquitto;
 mod requests;
+mod trace;
+mod turmoil;
 
 use std::time::Duration;
 

@@ -62,6 +62,14 @@ impl Mosquitto {
         panic!("mosquitto did not start on any of ten ports");
     }
 
+    /// SIGTERM, upon which it writes what it keeps; waits for its end.
+    pub(crate) fn terminate(&mut self) {
+        let id = self.process.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &id]).status();
+        assert!(sent.expect("the program kill").success());
+        self.process.wait().expect("ends");
+    }
+
     /// Waits until the server listens, or has ended.
     async fn is_up(&mut self) -> bool {
         let up = async {

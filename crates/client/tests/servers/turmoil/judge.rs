@@ -1,0 +1,139 @@
+//! What a run of turmoil must come to, from what the receiver has and the packets that passed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::clients::Applied;
+use super::{Kind, Workload};
+use crate::exactly_once::{was_lost_by_the_server, was_sent_after_pubrel};
+use crate::trace::Line;
+use crate::*;
+
+/// Panics if a promise was broken. Says how often messages came again at QoS 1, where that is allowed,
+/// and what the server is to blame for.
+pub(super) fn judge(
+    workload: &Workload,
+    kind: Kind,
+    applied: &[Applied],
+    trace: &[Line],
+) -> String {
+    // What an earlier connection had on its way may pass after what a later one has sent.
+    let mut trace = trace.to_vec();
+    trace.sort_by_key(|line| line.connection);
+    check_sender(&trace);
+    check_receiver(&trace);
+    let is_mosquitto = kind == Kind::Mosquitto;
+    let (mut again_at_qos_1, mut faults) = (0, 0);
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let mut seen = BTreeSet::new();
+        for Applied { number, .. } in applied {
+            if Workload::qos(*number) != qos {
+                continue;
+            }
+            if seen.insert(*number) {
+                if seen.last() != Some(number) {
+                    let is_its_fault = is_mosquitto && was_sent_late(*number, &trace);
+                    assert!(is_its_fault, "{number} came late");
+                    faults += 1;
+                }
+            } else if qos == QoS::AtLeastOnce {
+                again_at_qos_1 += 1;
+            } else {
+                let is_its_fault = is_mosquitto && was_sent_after_pubrel(*number, &trace);
+                assert!(is_its_fault, "{number} came twice");
+                faults += 1;
+            }
+        }
+        for number in workload.all(qos) {
+            if !seen.contains(&number) {
+                let is_its_fault = is_mosquitto && was_lost_by_the_server(number, &trace);
+                assert!(is_its_fault, "{number} is missing");
+                faults += 1;
+            }
+        }
+    }
+    format!("{again_at_qos_1} again at QoS 1, {faults} faults of the server")
+}
+
+/// Whether the server sent a later message of its QoS before it sent this one for the first time, as
+/// Mosquitto 2.0.11 does now and then:
+///
+/// ```text
+/// 17 > PUBLISH 93 '92'   17 > PUBLISH 95 '94'   31 < PUBLISH 93 '94'   31 < PUBLISH 92 '92'
+/// ```
+fn was_sent_late(number: u64, trace: &[Line]) -> bool {
+    let sent = trace.iter().filter(|line| {
+        let is_message = line.packet.starts_with("PUBLISH") && !line.packet.ends_with("'last'");
+        is_message && line.client_id == "receiver" && line.direction == '<'
+    });
+    let mut before = sent.map(number_of).take_while(|sent| *sent != number);
+    before.any(|sent| sent > number && Workload::qos(sent) == Workload::qos(number))
+}
+
+/// What the standard asks of the sender: messages go out in order, also when they are sent again
+/// (`MQTT-4.6.0-1`), under the same packet id and with DUP (`MQTT-4.4.0-1`, `MQTT-3.3.1-1`), and never
+/// after their PUBREL (`MQTT-4.3.3-6`).
+fn check_sender(trace: &[Line]) {
+    let mut packet_ids = BTreeMap::new();
+    let mut released = BTreeSet::new();
+    let mut latest = (0, 0);
+    let is_sent = |line: &&Line| line.client_id == "sender" && line.direction == '>';
+    for line in trace.iter().filter(is_sent) {
+        let packet = &line.packet;
+        if packet.starts_with("PUBREL") {
+            released.insert(line.packet_id());
+        }
+        if packet.starts_with("PUBLISH") {
+            let number = (line.connection, 1 + number_of(line));
+            assert!(number > latest, "{packet} is out of order");
+            latest = number;
+            let before = packet_ids.insert(number.1, line.packet_id());
+            if before.is_some() {
+                assert_eq!(before, Some(line.packet_id()), "{packet} was another");
+                assert!(packet.contains(" DUP "), "{packet} is sent again");
+            } else {
+                // The packet id of another exchange that is over.
+                released.remove(line.packet_id());
+            }
+            assert!(
+                !released.contains(line.packet_id()),
+                "{packet} after PUBREL"
+            );
+        }
+    }
+}
+
+/// What the standard asks of the receiver: PUBACK and PUBREC in the order of the messages
+/// (`MQTT-4.6.0-2`, `MQTT-4.6.0-3`).
+fn check_receiver(trace: &[Line]) {
+    let mut came = BTreeMap::<_, Vec<_>>::new();
+    let mut answered = BTreeMap::<_, Vec<_>>::new();
+    for line in trace.iter().filter(|line| line.client_id == "receiver") {
+        let packet = &line.packet;
+        let is_qos_1 = packet.starts_with("PUBACK")
+            || (packet.starts_with("PUBLISH")
+                && !packet.ends_with("'last'")
+                && Workload::qos(number_of(line)) == QoS::AtLeastOnce);
+        let row = (line.connection, is_qos_1);
+        match line.direction {
+            '<' if packet.starts_with("PUBLISH") => {
+                came.entry(row).or_default().push(line.packet_id());
+            }
+            '>' if packet.starts_with("PUBACK") || packet.starts_with("PUBREC") => {
+                answered.entry(row).or_default().push(line.packet_id());
+            }
+            _ => {}
+        }
+    }
+    for (row, answered) in answered {
+        let came = came.get(&row).map(Vec::as_slice).unwrap_or_default();
+        assert!(
+            came.starts_with(&answered),
+            "{row:?}: {came:?}, {answered:?}"
+        );
+    }
+}
+
+fn number_of(line: &Line) -> u64 {
+    let payload = line.packet.rsplit(' ').next().unwrap_or_default();
+    payload.trim_matches('\'').parse().expect("a number")
+}
