@@ -1,6 +1,6 @@
 //! Aedes and NATS: what they do as the standard says, and what they do not.
 
-mod programs;
+pub(crate) mod programs;
 
 use columba_client::Failure;
 
@@ -13,7 +13,7 @@ impl Kind {
     fn versions(self) -> &'static [Version] {
         match self {
             Self::Aedes => &[Version::V31, Version::V311],
-            Self::Nats | Self::NatsWithoutQos2 => &[Version::V311],
+            Self::Nats | Self::NatsAfterASecond | Self::NatsWithoutQos2 => &[Version::V311],
         }
     }
 }

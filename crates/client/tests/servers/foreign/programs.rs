@@ -26,6 +26,8 @@ impl Drop for Broker {
 pub(crate) enum Kind {
     Aedes,
     Nats,
+    /// It sends again after a second what was not acknowledged, in place of 30 s.
+    NatsAfterASecond,
     /// As releases before 2.10, which have no QoS 2.
     NatsWithoutQos2,
 }
@@ -84,13 +86,14 @@ fn command(kind: Kind, port: u16, directory: &Path) -> Command {
         return command;
     }
     let program = needs(&root.join("target/clients/venv/bin/nats-server"));
-    let qos_2 = match kind {
+    let more = match kind {
         Kind::NatsWithoutQos2 => "reject_qos2_publish: true, downgrade_qos2_subscribe: true",
+        Kind::NatsAfterASecond => "ack_wait: '1s'",
         Kind::Aedes | Kind::Nats => "",
     };
     let config = format!(
         "server_name: test\nlisten: '127.0.0.1:-1'\njetstream {{ store_dir: '{}' }}\n\
-         mqtt {{ listen: '127.0.0.1:{port}', {qos_2} }}\n",
+         mqtt {{ listen: '127.0.0.1:{port}', {more} }}\n",
         directory.display()
     );
     let path = directory.join("nats.conf");
