@@ -80,11 +80,12 @@ pub(crate) fn lab_clients(root: &Path) -> anyhow::Result<()> {
     python(root).map(drop)
 }
 
-/// Brings the brokers that the client library is tested with.
+/// Brings the brokers that the client library and the doctor are tested with.
 pub(crate) fn brokers(root: &Path) -> anyhow::Result<()> {
     programs(&[MOSQUITTO])?;
     lab_clients(root)?;
-    node(&root.join("tests/brokers"))
+    node(&root.join("tests/brokers"))?;
+    driver(root, "tests/brokers", "rumqttd").map(drop)
 }
 
 /// Brings the client libraries and builds the drivers, below `target/` and `node_modules`.
@@ -92,7 +93,7 @@ pub(crate) fn drivers(root: &Path) -> anyhow::Result<Drivers> {
     lab_clients(root)?;
     Ok(Drivers {
         python: python(root)?,
-        rumqttc: rumqttc(root)?,
+        rumqttc: driver(root, "tests/clients", "rumqttc")?,
     })
 }
 
@@ -141,12 +142,13 @@ pub(crate) fn node(dir: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn rumqttc(root: &Path) -> anyhow::Result<PathBuf> {
-    let target = root.join("target/clients/rumqttc");
+/// Builds a driver of a library of Rust, which has a workspace and a lock file of its own, below `target/`.
+fn driver(root: &Path, folder: &str, name: &str) -> anyhow::Result<PathBuf> {
+    let target = root.join("target/clients").join(name);
     let mut build = cargo(["build", "--quiet", "--locked"]);
     build
-        .current_dir(root.join("tests/clients/rumqttc"))
+        .current_dir(root.join(folder).join(name))
         .env("CARGO_TARGET_DIR", &target);
     quiet(build)?;
-    Ok(target.join("debug/rumqttc-driver"))
+    Ok(target.join(format!("debug/{name}-driver")))
 }
