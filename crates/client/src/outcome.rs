@@ -207,7 +207,8 @@ pub enum CloseCause {
     /// The transport ended before CONNACK.
     #[error(
         "the server closed the connection without an answer to CONNECT; \
-         check that host and port are those of an MQTT server, and of the same kind (TLS or not)"
+         check that host and port are those of an MQTT server, of the same kind (TLS or not), \
+         which has this version of MQTT"
     )]
     LostBeforeAccepted,
     /// The transport ended without a DISCONNECT.

@@ -39,8 +39,8 @@ columba_speech::catalogue! {
     requested() { en: "disconnected", zh: "已断开" }
     bad_options(why) { en: "cannot connect: {why}", zh: "无法连接：{why}" }
     lost_before_accepted() {
-        en: "the server closed the connection without an answer to CONNECT; check that host and port are those of an MQTT server, and of the same kind (TLS or not)",
-        zh: "服务器没有应答 CONNECT 就关闭了连接；请检查主机和端口是否属于 MQTT 服务器，以及是否都用（或都不用）TLS",
+        en: "the server closed the connection without an answer to CONNECT; check that host and port are those of an MQTT server, of the same kind (TLS or not), which has this version of MQTT",
+        zh: "服务器没有应答 CONNECT 就关闭了连接；请检查主机和端口是否属于 MQTT 服务器、是否都用（或都不用）TLS，以及服务器是否支持此 MQTT 版本",
     }
     lost() {
         en: "the connection was lost without a DISCONNECT from the server",

@@ -129,30 +129,33 @@ async fn let_in(listener: &TcpListener) -> Peer {
 
 #[tokio::test]
 async fn a_challenge_is_answered_before_connack_and_when_authenticating_again() {
-    let (listener, options) = listen().await;
-    let (connected, mut peer) = tokio::join!(Client::connect(options), let_in(&listener));
-    let (client, _events) = connected.expect("connects");
-    let script = async {
-        let again = Some(ReasonCode::ReAuthenticate);
-        assert_eq!(peer.receive().await, Some((again, b"first".to_vec())));
-        peer.send(CONTINUE, "RIDDLE", b"challenge").await;
-        assert_eq!(peer.receive().await, Some((CONTINUE, b"answer".to_vec())));
-        assert_eq!(
-            client.reauthenticate().await,
-            Err(Failure::Reauthenticating)
-        );
-        peer.send(Some(ReasonCode::Success), "RIDDLE", b"proof")
-            .await;
-    };
-    let (again, ()) = tokio::join!(client.reauthenticate(), script);
-    assert_eq!(again, Ok(()));
-    // A refusal is the end of the connection.
-    let script = async {
-        peer.receive().await;
-        drop(peer);
-    };
-    let (again, ()) = tokio::join!(client.reauthenticate(), script);
-    assert_eq!(again, Err(Failure::ConnectionLost));
+    in_time(async {
+        let (listener, options) = listen().await;
+        let (connected, mut peer) = tokio::join!(Client::connect(options), let_in(&listener));
+        let (client, _events) = connected.expect("connects");
+        let script = async {
+            let again = Some(ReasonCode::ReAuthenticate);
+            assert_eq!(peer.receive().await, Some((again, b"first".to_vec())));
+            peer.send(CONTINUE, "RIDDLE", b"challenge").await;
+            assert_eq!(peer.receive().await, Some((CONTINUE, b"answer".to_vec())));
+            assert_eq!(
+                client.reauthenticate().await,
+                Err(Failure::Reauthenticating)
+            );
+            peer.send(Some(ReasonCode::Success), "RIDDLE", b"proof")
+                .await;
+        };
+        let (again, ()) = tokio::join!(client.reauthenticate(), script);
+        assert_eq!(again, Ok(()));
+        // A refusal is the end of the connection.
+        let script = async {
+            peer.receive().await;
+            drop(peer);
+        };
+        let (again, ()) = tokio::join!(client.reauthenticate(), script);
+        assert_eq!(again, Err(Failure::ConnectionLost));
+    })
+    .await;
 }
 
 async fn ends_with(reason: Option<ReasonCode>, method: &str, data: &[u8]) -> String {
@@ -169,66 +172,75 @@ async fn ends_with(reason: Option<ReasonCode>, method: &str, data: &[u8]) -> Str
 
 #[tokio::test]
 async fn a_server_that_does_not_prove_itself_or_asks_nonsense_is_left() {
-    let error = ends_with(None, "RIDDLE", b"no proof").await;
-    assert!(error.contains("did not prove who it is"), "{error}");
-    let error = ends_with(CONTINUE, "RIDDLE", b"nonsense").await;
-    assert!(error.contains("an unknown challenge"), "{error}");
-    // MQTT-4.12.0-5
-    for reason in [None, CONTINUE] {
-        let error = ends_with(reason, "OTHER", b"proof").await;
-        assert!(error.contains("another method"), "{error}");
-    }
+    in_time(async {
+        let error = ends_with(None, "RIDDLE", b"no proof").await;
+        assert!(error.contains("did not prove who it is"), "{error}");
+        let error = ends_with(CONTINUE, "RIDDLE", b"nonsense").await;
+        assert!(error.contains("an unknown challenge"), "{error}");
+        // MQTT-4.12.0-5
+        for reason in [None, CONTINUE] {
+            let error = ends_with(reason, "OTHER", b"proof").await;
+            assert!(error.contains("another method"), "{error}");
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_server_that_fails_its_proof_when_connecting_again_is_not_connected() {
-    let (listener, options) = listen().await;
-    let reconnect = Reconnect {
-        attempts_max: Some(3),
-        ..lasting::at_once()
-    };
-    let connecting = Client::connect_lasting(options, reconnect);
-    let (connected, peer) = tokio::join!(connecting, let_in(&listener));
-    let (_client, mut events) = connected.expect("connects");
-    drop(peer);
-    let script = async {
-        for _ in 0..3 {
-            let mut peer = accept(&listener).await;
-            peer.receive().await;
-            peer.send(None, "RIDDLE", b"no proof").await;
-            while peer.receive().await.is_some() {}
-        }
-    };
-    let listening = async {
-        loop {
-            match events.next().await.expect("the end comes") {
-                LastingEvent::Disconnected { .. } | LastingEvent::Warning(_) => {}
-                LastingEvent::Ended(ended) => return ended.cause,
-                other => panic!("unexpected {other:?}"),
+    in_time(async {
+        let (listener, options) = listen().await;
+        let reconnect = Reconnect {
+            attempts_max: Some(3),
+            ..lasting::at_once()
+        };
+        let connecting = Client::connect_lasting(options, reconnect);
+        let (connected, peer) = tokio::join!(connecting, let_in(&listener));
+        let (_client, mut events) = connected.expect("connects");
+        drop(peer);
+        let script = async {
+            for _ in 0..3 {
+                let mut peer = accept(&listener).await;
+                peer.receive().await;
+                peer.send(None, "RIDDLE", b"no proof").await;
+                while peer.receive().await.is_some() {}
             }
-        }
-    };
-    let (cause, ()) = tokio::join!(listening, script);
-    assert!(matches!(cause, CloseCause::Authentication(_)), "{cause}");
+        };
+        let listening = async {
+            loop {
+                match events.next().await.expect("the end comes") {
+                    LastingEvent::Disconnected { .. } | LastingEvent::Warning(_) => {}
+                    LastingEvent::Ended(ended) => return ended.cause,
+                    other => panic!("unexpected {other:?}"),
+                }
+            }
+        };
+        let (cause, ()) = tokio::join!(listening, script);
+        assert!(matches!(cause, CloseCause::Authentication(_)), "{cause}");
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn without_a_method_there_is_nothing_to_authenticate_with() {
-    let (_broker, port) = columba::start();
-    let options = options(port, Version::V5, "client");
-    let (client, _events) = Client::connect(options).await.expect("connects");
-    let again = client.reauthenticate().await;
-    assert_eq!(again, Err(Failure::NoAuthenticationMethod));
-    // MQTT-4.12.0-6
-    let (listener, mut options) = listen().await;
-    options.authentication = None;
-    let script = async {
-        let mut peer = accept(&listener).await;
-        peer.receive().await;
-        peer.send(CONTINUE, "RIDDLE", b"challenge").await;
-        while peer.receive().await.is_some() {}
-    };
-    let (connected, ()) = tokio::join!(Client::connect(options), script);
-    let error = connected.expect_err("no connection").to_string();
-    assert!(error.contains("no place here"), "{error}");
+    in_time(async {
+        let (_broker, port) = columba::start();
+        let options = options(port, Version::V5, "client");
+        let (client, _events) = Client::connect(options).await.expect("connects");
+        let again = client.reauthenticate().await;
+        assert_eq!(again, Err(Failure::NoAuthenticationMethod));
+        // MQTT-4.12.0-6
+        let (listener, mut options) = listen().await;
+        options.authentication = None;
+        let script = async {
+            let mut peer = accept(&listener).await;
+            peer.receive().await;
+            peer.send(CONTINUE, "RIDDLE", b"challenge").await;
+            while peer.receive().await.is_some() {}
+        };
+        let (connected, ()) = tokio::join!(Client::connect(options), script);
+        let error = connected.expect_err("no connection").to_string();
+        assert!(error.contains("no place here"), "{error}");
+    })
+    .await;
 }

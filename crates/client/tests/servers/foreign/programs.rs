@@ -1,4 +1,4 @@
-//! Brokers from npm and PyPI: `cargo xtask brokers` brings them.
+//! Brokers from npm, PyPI and crates.io: `cargo xtask brokers` brings them.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -30,6 +30,10 @@ pub(crate) enum Kind {
     NatsAfterASecond,
     /// As releases before 2.10, which have no QoS 2.
     NatsWithoutQos2,
+    /// With MQTT 3.1.1.
+    Rumqttd3,
+    /// With MQTT 5.
+    Rumqttd5,
 }
 
 impl Broker {
@@ -78,19 +82,34 @@ impl Broker {
 
 fn command(kind: Kind, port: u16, directory: &Path) -> Command {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    if kind == Kind::Aedes {
-        let folder = root.join("tests/brokers");
-        needs(&folder.join("node_modules/aedes"));
-        let mut command = Command::new("node");
-        command.arg(folder.join("aedes.mjs")).arg(port.to_string());
-        return command;
-    }
-    let program = needs(&root.join("target/clients/venv/bin/nats-server"));
-    let more = match kind {
-        Kind::NatsWithoutQos2 => "reject_qos2_publish: true, downgrade_qos2_subscribe: true",
-        Kind::NatsAfterASecond => "ack_wait: '1s'",
-        Kind::Aedes | Kind::Nats => "",
+    let nats = |more| {
+        let program = root.join("target/clients/venv/bin/nats-server");
+        let config = nats_config(port, directory, more).display().to_string();
+        (needs(&program), vec!["-c".to_owned(), config])
     };
+    let rumqttd = |version: &str| {
+        let program = root.join("target/clients/rumqttd/debug/rumqttd-driver");
+        (needs(&program), vec![port.to_string(), version.to_owned()])
+    };
+    let (program, arguments) = match kind {
+        Kind::Aedes => {
+            let folder = root.join("tests/brokers");
+            needs(&folder.join("node_modules/aedes"));
+            let script = folder.join("aedes.mjs").display().to_string();
+            (PathBuf::from("node"), vec![script, port.to_string()])
+        }
+        Kind::Nats => nats(""),
+        Kind::NatsAfterASecond => nats("ack_wait: '1s'"),
+        Kind::NatsWithoutQos2 => nats("reject_qos2_publish: true, downgrade_qos2_subscribe: true"),
+        Kind::Rumqttd3 => rumqttd("3"),
+        Kind::Rumqttd5 => rumqttd("5"),
+    };
+    let mut command = Command::new(program);
+    command.args(arguments);
+    command
+}
+
+fn nats_config(port: u16, directory: &Path, more: &str) -> PathBuf {
     let config = format!(
         "server_name: test\nlisten: '127.0.0.1:-1'\njetstream {{ store_dir: '{}' }}\n\
          mqtt {{ listen: '127.0.0.1:{port}', {more} }}\n",
@@ -98,9 +117,7 @@ fn command(kind: Kind, port: u16, directory: &Path) -> Command {
     );
     let path = directory.join("nats.conf");
     std::fs::write(&path, config).expect("a configuration file");
-    let mut command = Command::new(program);
-    command.arg("-c").arg(path);
-    command
+    path
 }
 
 fn needs(path: &Path) -> PathBuf {
