@@ -1,12 +1,14 @@
 //! Access rules: who may publish, subscribe and receive what. Pure decisions; reading rule files
 //! is the server's work.
 
+mod hits;
 mod pattern;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+pub use hits::{Hits, HitsByAction, RuleHits};
 pub use pattern::{PatternFault, TopicPattern};
 
 /// What a client wants to do with a topic or filter.
@@ -47,7 +49,7 @@ pub struct Decision {
 }
 
 /// One choice for each [`Action`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Actions {
     /// For [`Action::Publish`].
     pub publish: bool,
@@ -83,7 +85,7 @@ impl Actions {
 }
 
 /// Addresses that a rule is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AddressRange {
     /// This machine: loopback addresses and Unix sockets.
     Local,
@@ -118,7 +120,7 @@ impl AddressRange {
 }
 
 /// A client id or the start of client ids.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ClientMatch {
     /// Exactly this one.
     Is(Box<str>),
@@ -127,7 +129,7 @@ pub enum ClientMatch {
 }
 
 /// Users that a rule is for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum UserMatch {
     /// Everybody, logged in or not.
     #[default]
@@ -142,7 +144,7 @@ pub enum UserMatch {
 
 /// Whom a rule is for: clients that match every part. An empty list matches everybody, any other
 /// one matches who is in it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Who {
     /// The user.
     pub users: UserMatch,
@@ -349,6 +351,16 @@ impl AccessRules {
         self.rules
             .get(rule.0 as usize)
             .map_or("", |rule| &rule.place)
+    }
+
+    /// The rules in the order in which they are asked.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// What holds where no rule decides.
+    pub const fn default_for(&self, action: Action) -> bool {
+        self.default.has(action)
     }
 
     /// How many rules there are.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use columba_codec::{PropertiesBuf, QoS, Version};
 
-use crate::access::Action;
+use crate::access::{AccessRules, Action, RuleHits};
 use crate::event::{ConnectionId, ListenerId, Now};
 use crate::message::Message;
 use crate::outcome::Outcome;
@@ -74,6 +74,8 @@ pub enum Request {
     TopicSubscriptions(Arc<[Arc<str>]>),
     /// What the access rules say. For the home shard of the client id.
     Access(Box<AccessQuery>),
+    /// The access rules in force, and how often each has decided.
+    AccessHits,
     /// Ends the connection of a client, and perhaps its session. For its home shard.
     Disconnect {
         /// Whose.
@@ -133,6 +135,8 @@ pub enum Answer {
     TopicSubscriptions(Vec<usize>),
     /// To [`Request::Access`].
     Access(Box<AccessAnswer>),
+    /// To [`Request::AccessHits`].
+    AccessHits(Box<AccessHits>),
     /// It was done, and what had to be written about it is on the disk.
     Done,
     /// There is no such client, subscription, retained message or trace.
@@ -618,6 +622,15 @@ pub struct PublishRequest {
     pub properties: PropertiesBuf,
     /// What has to be retained before.
     pub condition: Condition,
+}
+
+/// What the access rules have decided on one shard.
+#[derive(Clone, Debug)]
+pub struct AccessHits {
+    /// The rules.
+    pub access: Arc<AccessRules>,
+    /// How often each has decided.
+    pub hits: RuleHits,
 }
 
 /// Whether somebody may do something.

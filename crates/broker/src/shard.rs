@@ -44,7 +44,7 @@ use columba_codec::PublishTemplate;
 use hashbrown::HashTable;
 use slab::Slab;
 
-use crate::access::{AccessRules, Action, Client, Decision};
+use crate::access::{AccessRules, Action, Client, Decision, RuleHits};
 use crate::ban::BanList;
 use crate::connection::{Connection, State};
 use crate::event::{Command, ConnectionId, Effect, Input, Now, ShardId};
@@ -112,6 +112,8 @@ pub struct Shard {
     limits: Arc<Limits>,
     listeners: Arc<[ListenerSettings]>,
     access: Arc<AccessRules>,
+    /// What each of the access rules has decided.
+    rule_hits: RuleHits,
     bans: Arc<BanList>,
     now: Now,
     /// By the index of [`ConnectionId`].
@@ -212,6 +214,7 @@ impl Shard {
             chance: Chance::new(config.seed ^ u64::from(config.id.0).rotate_left(48)),
             client_ids: ClientIds::new(config.id_secret, config.id),
             listeners: config.listeners,
+            rule_hits: RuleHits::new(&config.access, now.unix_ms),
             access: config.access,
             bans: Arc::default(),
             now,
@@ -522,6 +525,19 @@ impl Shard {
         self.next_number
     }
 
+    /// Decides and counts: what a client wants is asked here, once.
+    fn judge(&mut self, slot: u32, action: Action, topic: &str) -> Decision {
+        let decision = self.decide(slot, action, topic);
+        self.count_decision(action, decision);
+        decision
+    }
+
+    fn count_decision(&mut self, action: Action, decision: Decision) {
+        self.rule_hits
+            .count(action, decision.rule, self.now.unix_ms);
+    }
+
+    /// Decides without counting.
     fn decide(&self, slot: u32, action: Action, topic: &str) -> Decision {
         if self.access.allows_all() {
             return Decision {

@@ -4,11 +4,11 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
-use columba_speech::width::{pad, width};
 use serde_json::Value;
 
 use crate::admin_client::{AdminArgs, AdminClient, encoded};
 use crate::failure::{Failure, end, print};
+use crate::table::{Column, Table};
 
 /// How rows are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -96,14 +96,14 @@ fn clients(args: &ClientsArgs) -> Result<(), Failure> {
         Some(key) => query.push(format!("sort=-{key}")),
     }
     let list = if args.sessions { "sessions" } else { "clients" };
-    let columns: &[_] = &[
-        ("CLIENT", "id"),
-        ("USER", "user"),
-        ("ADDRESS", "address"),
-        ("SUBSCRIPTIONS", "subscriptions"),
-        ("IN FLIGHT", "inflight"),
-        ("QUEUED", "queued"),
-        ("WAITING ON", "waiting_on"),
+    let columns = &[
+        Column::text("CLIENT", "id"),
+        Column::text("USER", "user").dispensable(1),
+        Column::text("ADDRESS", "address").dispensable(3),
+        Column::new("SUBSCRIPTIONS", "subscriptions").dispensable(4),
+        Column::new("IN FLIGHT", "inflight").dispensable(2),
+        Column::new("QUEUED", "queued"),
+        Column::new("WAITING ON", "waiting_on"),
     ];
     show(
         &client,
@@ -117,27 +117,21 @@ fn clients(args: &ClientsArgs) -> Result<(), Failure> {
 fn retained(args: &RetainedArgs) -> Result<(), Failure> {
     let client = AdminClient::new(&args.admin)?;
     let path = format!("/retained?topic={}", encoded(&args.filter));
-    let columns: &[_] = &[
-        ("TOPIC", "topic"),
-        ("QOS", "qos"),
-        ("BYTES", "payload_bytes"),
-        ("PAYLOAD", "payload"),
+    let columns = &[
+        Column::text("TOPIC", "topic"),
+        Column::new("QOS", "qos"),
+        Column::new("BYTES", "payload_bytes"),
+        Column::text("PAYLOAD", "payload"),
     ];
     show(&client, &path, args.output, columns, None)
 }
-
-/// The title of a column and the key of its values.
-pub(crate) type Column<'a> = (&'a str, &'a str);
-
-/// Rows of a table that are measured before they are printed.
-const ROWS_MEASURED: usize = 1000;
 
 /// Prints the rows of a list, as they come or sorted by a number, the highest first.
 pub(crate) fn show(
     client: &AdminClient,
     path: &str,
     output: Output,
-    columns: &[Column<'_>],
+    columns: &[Column],
     sort: Option<&str>,
 ) -> Result<(), Failure> {
     let mut sorted = Vec::new();
@@ -159,56 +153,17 @@ pub(crate) fn show(
             Ok(())
         });
     }
-    // A long list is printed as it comes, with the widths of its first rows.
-    let head = columns
-        .iter()
-        .map(|(title, _)| (*title).to_owned())
-        .collect();
-    let mut rows: Vec<Vec<String>> = vec![head];
-    let mut widths: Option<Vec<usize>> = None;
+    let mut table = Table::new(columns);
     each(&mut |row| {
-        let shown = |(_, key): &Column<'_>| match row.get(key).and_then(Value::as_u64) {
-            Some(unix_ms) if key.ends_with("_unix_ms") => ago(unix_ms),
-            _ => cell(row.get(key)),
+        let shown = |column: &Column| match row.get(column.key).and_then(Value::as_u64) {
+            Some(unix_ms) if column.key.ends_with("_unix_ms") => ago(unix_ms),
+            _ => cell(row.get(column.key)),
         };
-        let cells: Vec<_> = columns.iter().map(shown).collect();
-        match &widths {
-            Some(widths) => print_row(&cells, widths),
-            None => {
-                rows.push(cells);
-                if rows.len() > ROWS_MEASURED {
-                    widths = Some(print_rows(&std::mem::take(&mut rows)));
-                }
-            }
-        }
+        table.row(columns.iter().map(shown).collect());
         Ok(())
     })?;
-    if widths.is_none() {
-        print_rows(&rows);
-    }
+    table.end();
     Ok(())
-}
-
-fn print_rows(rows: &[Vec<String>]) -> Vec<usize> {
-    let columns = rows.first().map_or(0, Vec::len);
-    let widest = |at: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(at));
-        cells.map(|cell| width(cell)).max().unwrap_or_default()
-    };
-    let widths: Vec<usize> = (0..columns).map(widest).collect();
-    for row in rows {
-        print_row(row, &widths);
-    }
-    widths
-}
-
-fn print_row(cells: &[String], widths: &[usize]) {
-    let padded = cells
-        .iter()
-        .zip(widths)
-        .map(|(cell, width)| pad(cell, *width));
-    let line = padded.collect::<Vec<_>>().join("  ");
-    print(&format!("{}\n", line.trim_end()));
 }
 
 /// How long ago a time of the broker is, as this machine sees it.

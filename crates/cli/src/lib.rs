@@ -1,6 +1,7 @@
 //! The commands of the `columba` binary.
 #![forbid(unsafe_code)]
 
+pub mod acl;
 pub mod admin_client;
 mod api;
 pub mod bench;
@@ -29,6 +30,7 @@ mod screen;
 pub mod simulate;
 pub mod store;
 pub mod subscribe;
+mod table;
 mod texts;
 pub mod token;
 pub mod top;

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use columba_cli::{
-    bench, check, clients, completion, context, create, doctor, events, manual, mosquitto, passwd,
-    publish, request, run, simulate, store, subscribe, token, top, topics, trace, why,
+    acl, bench, check, clients, completion, context, create, doctor, events, manual, mosquitto,
+    passwd, publish, request, run, simulate, store, subscribe, token, top, topics, trace, why,
 };
 use columba_server::config::reference::reference;
 
@@ -59,6 +59,7 @@ enum Command {
     Top(top::TopArgs),
     Can(why::CanArgs),
     Match(why::MatchArgs),
+    Acl(acl::AclArgs),
     Clients(clients::ClientsArgs),
     Topics(topics::TopicsArgs),
     Retained(clients::RetainedArgs),
@@ -106,6 +107,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => why::run_explain(&args),
         Command::Can(args) => why::run_can(&args),
         Command::Match(args) => why::run_match(&args),
+        Command::Acl(args) => acl::run(&args),
         Command::Events(args) => events::run(&args),
         Command::Trace(args) => trace::run(&args),
         Command::Top(args) => top::run(&args),

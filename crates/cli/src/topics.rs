@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use columba_speech::width::{pad, width};
 use serde_json::Value;
 
 use crate::admin_client::{AdminArgs, AdminClient, encoded};
-use crate::clients::{Column, Output, ago, cell, show};
+use crate::clients::{Output, ago, cell, show};
 use crate::failure::{Failure, end, print};
+use crate::table::{Column, Table};
 
 /// List topics that were published to lately or have a retained message
 ///
@@ -49,33 +49,43 @@ fn topics(args: &TopicsArgs) -> Result<(), Failure> {
         let mut tree = Tree {
             client,
             args,
-            rows: Vec::new(),
+            table: Table::new(&TREE_COLUMNS),
         };
         tree.walk(args.topic.as_deref(), 0)?;
-        tree.print();
+        if args.output == Output::Table {
+            tree.table.end();
+        }
         return Ok(());
     }
     let filter = args.topic.as_deref().unwrap_or("#");
     let path = format!("/topics?topic={}", encoded(filter));
-    let columns: &[Column<'_>] = &[
-        ("TOPIC", "topic"),
-        ("MESSAGES", "messages"),
-        ("BYTES", "payload_bytes"),
-        ("UNMATCHED", "unmatched"),
-        ("LAST", "last_unix_ms"),
-        ("LAST BY", "last_publisher"),
-        ("RETAINED BYTES", "retained_bytes"),
-        ("SUBSCRIPTIONS", "subscriptions"),
+    let columns = &[
+        Column::text("TOPIC", "topic"),
+        Column::new("MESSAGES", "messages"),
+        Column::new("BYTES", "payload_bytes").dispensable(2),
+        Column::new("UNMATCHED", "unmatched").dispensable(4),
+        Column::new("LAST", "last_unix_ms"),
+        Column::text("LAST BY", "last_publisher").dispensable(1),
+        Column::new("RETAINED BYTES", "retained_bytes").dispensable(5),
+        Column::new("SUBSCRIPTIONS", "subscriptions").dispensable(3),
     ];
     let sort = Some(args.sort.as_str()).filter(|key| *key != "topic");
     show(&client, &path, args.output, columns, sort)
 }
 
+const TREE_COLUMNS: [Column; 5] = [
+    Column::text("TOPIC", "topic"),
+    Column::new("MESSAGES", "messages"),
+    Column::new("LAST", "last_unix_ms"),
+    Column::new("RETAINED", "retained").dispensable(1),
+    Column::new("SUBSCRIPTIONS", "subscriptions").dispensable(2),
+];
+
 /// The levels that are shown, in the order of a tree.
 struct Tree<'a> {
     client: AdminClient,
     args: &'a TopicsArgs,
-    rows: Vec<[String; 5]>,
+    table: Table<'static>,
 }
 
 impl Tree<'_> {
@@ -93,7 +103,7 @@ impl Tree<'_> {
         for node in nodes {
             match self.args.output {
                 Output::Jsonl => print(&format!("{node}\n")),
-                Output::Table => self.rows.push(Self::row(&node, depth)),
+                Output::Table => self.table.row(Self::row(&node, depth)),
             }
             let has_children = node.get("has_children") == Some(&Value::Bool(true));
             let topic = node.get("topic").and_then(Value::as_str);
@@ -104,7 +114,7 @@ impl Tree<'_> {
         Ok(())
     }
 
-    fn row(node: &Value, depth: u8) -> [String; 5] {
+    fn row(node: &Value, depth: u8) -> Vec<String> {
         let text = |key| cell(node.get(key));
         let is = |key| node.get(key) == Some(&Value::Bool(true));
         let mark = if is("has_children") { "/" } else { "" };
@@ -115,27 +125,12 @@ impl Tree<'_> {
         } else {
             "-".to_owned()
         };
-        [
+        vec![
             level,
             text("messages"),
             last.map_or_else(|| "-".to_owned(), ago),
             text("retained"),
             subscriptions,
         ]
-    }
-
-    fn print(&self) {
-        if self.args.output == Output::Jsonl {
-            return;
-        }
-        let head = ["TOPIC", "MESSAGES", "LAST", "RETAINED", "SUBSCRIPTIONS"].map(str::to_owned);
-        let rows = || std::iter::once(&head).chain(&self.rows);
-        let widest = |at: usize| rows().map(|row| width(&row[at])).max().unwrap_or_default();
-        let widths: [usize; 5] = std::array::from_fn(widest);
-        for row in rows() {
-            let cells = row.iter().zip(widths).map(|(cell, width)| pad(cell, width));
-            let line = cells.collect::<Vec<_>>().join("  ");
-            print(&format!("{}\n", line.trim_end()));
-        }
     }
 }

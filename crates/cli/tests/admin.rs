@@ -93,6 +93,18 @@ impl Running {
     fn instance(&self) -> PathBuf {
         self.dir.path().join("columba-data")
     }
+
+    /// Has the files read again, and waits for it.
+    fn reload(&self) {
+        let socket = self.instance().join("data/admin.sock");
+        let mut stream = UnixStream::connect(socket).expect("the socket");
+        let request =
+            "POST /api/v1/config/reload HTTP/1.1\r\nHost: columba\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).expect("room");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 204"), "{answer}");
+    }
 }
 
 impl Drop for Running {
@@ -550,4 +562,71 @@ fn a_limit_that_is_changed_through_the_api_reaches_all_shards_at_once() {
     stream.read_to_string(&mut answer).expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert!(are_refused(8..16));
+}
+
+#[test]
+fn the_rules_show_what_they_decided_also_after_others_have_changed() {
+    let broker = Running::start();
+    let file = broker.instance().join("etc/acl.toml");
+    let rules = "[[rule]]\ndeny = [\"publish\"]\ntopics = [\"secret/#\"]\n\n[[rule]]\nallow = [\"all\"]\n\
+                 topics = [\"#\"]\n";
+    let put = |text: &str| {
+        let before = std::fs::read_to_string(&file).expect("the rules");
+        assert_ne!(before, text);
+        std::fs::write(&file, text).expect("a file");
+        broker.reload();
+    };
+    let config = broker.instance().join("etc/columba.toml");
+    let text = std::fs::read_to_string(&config).expect("the configuration");
+    let text = format!("{text}[access]\nacl = \"etc/acl.toml\"\n");
+    std::fs::write(&config, text).expect("a file");
+    put(rules);
+    broker.retain("home/a", "x");
+    let port = [
+        "pub",
+        "-p",
+        &broker.port,
+        "-V",
+        "5",
+        "-q",
+        "1",
+        "-m",
+        "x",
+        "-t",
+    ];
+    let denied = broker.run(&[&port[..], &["secret/a"]].concat());
+    let warning = String::from_utf8_lossy(&denied.stderr);
+    assert!(warning.contains("denied by etc/acl.toml:1"), "{warning}");
+    let shown = |args: &[&str]| {
+        let text = broker.out(&[&["acl"], args].concat());
+        // How long ago it was is another matter.
+        let cells = |line: &str| {
+            let cells = line.split("  ").map(str::trim);
+            let cells = cells.filter(|cell| !cell.is_empty() && !cell.ends_with(" ago"));
+            cells.collect::<Vec<_>>().join("|")
+        };
+        text.lines().map(cells).collect::<Vec<_>>()
+    };
+    let table = [
+        "RULE|SAYS|PUBLISH|SUBSCRIBE|RECEIVE|LAST",
+        "etc/acl.toml:1|deny publish secret/#|1|0|0",
+        "etc/acl.toml:5|allow all #|1|0|0",
+        "(no rule)|allow receive; deny publish,subscribe|0|0|0|-",
+    ];
+    assert_eq!(shown(&[]), table);
+    put(&format!(
+        "# Other lines.\n{rules}\n[[rule]]\nallow = [\"receive\"]\ntopics = [\"x\"]\nusers = [\"ann\"]\n"
+    ));
+    let table = [
+        "RULE|SAYS|PUBLISH|SUBSCRIBE|RECEIVE|LAST",
+        "etc/acl.toml:2|deny publish secret/#|1|0|0",
+        "etc/acl.toml:6|allow all #|1|0|0",
+        "etc/acl.toml:10|allow receive x users=ann|0|0|0|-",
+        "(no rule)|allow receive; deny publish,subscribe|0|0|0|-",
+    ];
+    assert_eq!(shown(&[]), table);
+    assert_eq!(shown(&["--unused"]), [table[0], table[3]]);
+    let lines = broker.out(&["acl", "-o", "jsonl"]);
+    let first: Value = serde_json::from_str(lines.lines().next().expect("a line")).expect("JSON");
+    assert_eq!(first["publish"]["times"], 1);
 }

@@ -24,12 +24,12 @@ pub enum PatternFault {
 /// A placeholder fills a whole level. A value that could change the shape of the pattern never
 /// matches: an empty one, one that holds `/`, `+` or `#`, and in the first level one that starts
 /// with `$`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TopicPattern {
     levels: Box<[Level]>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Level {
     Text(Box<str>),
     Plus,

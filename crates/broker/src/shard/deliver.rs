@@ -82,7 +82,7 @@ impl Shard {
         self.stats.copies += 1;
         if self.access.has_receive_rules()
             && !self
-                .decide(slot, Action::Receive, publication.parts.topic)
+                .judge(slot, Action::Receive, publication.parts.topic)
                 .is_allowed
         {
             let subject = Subject::from(&publication.parts);
@@ -135,7 +135,7 @@ impl Shard {
         self.stats.copies += 1;
         if self.access.has_receive_rules() {
             let topic = delivery.message().topic();
-            if !self.decide(slot, Action::Receive, topic).is_allowed {
+            if !self.judge(slot, Action::Receive, topic).is_allowed {
                 let message = delivery.message().clone();
                 return self.drop_delivery_of(
                     slot,

@@ -439,6 +439,7 @@ impl Shard {
             addr,
         };
         let decision = self.access.decide(&client, Action::Publish, topic);
+        self.count_decision(Action::Publish, decision);
         let withheld = match self.topic_fault(topic) {
             Some(fault) => Some((Outcome::PublishBadTopic, fault)),
             None if decision.is_allowed => None,

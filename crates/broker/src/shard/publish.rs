@@ -211,7 +211,12 @@ impl Shard {
         }
     }
 
-    fn check_publish(&self, slot: u32, publish: &Publish<'_>, topic: &str) -> Result<(), Refusal> {
+    fn check_publish(
+        &mut self,
+        slot: u32,
+        publish: &Publish<'_>,
+        topic: &str,
+    ) -> Result<(), Refusal> {
         if let Some(fault) = self.topic_fault(topic) {
             return Err(Refusal::new(
                 ReasonCode::TopicNameInvalid,
@@ -219,7 +224,7 @@ impl Shard {
                 fault,
             ));
         }
-        let decision = self.decide(slot, Action::Publish, topic);
+        let decision = self.judge(slot, Action::Publish, topic);
         if !decision.is_allowed {
             return Err(Refusal::new(
                 ReasonCode::NotAuthorized,

@@ -9,8 +9,8 @@ use crate::event::Effect;
 use crate::hash::hash_of;
 use crate::message::{Message, NEVER_MS};
 use crate::query::{
-    AccessAnswer, AccessIdentity, AccessQuery, Answer, PAGE_ROWS_MAX, Request, RequestId,
-    RetainedPage, RetainedQuery, RetainedRow, SCANS_MAX, TraceRequest,
+    AccessAnswer, AccessHits, AccessIdentity, AccessQuery, Answer, PAGE_ROWS_MAX, Request,
+    RequestId, RetainedPage, RetainedQuery, RetainedRow, SCANS_MAX, TraceRequest,
 };
 
 impl Shard {
@@ -54,6 +54,10 @@ impl Shard {
             Request::TopicSubscriptions(topics) => {
                 return self.begin_scan(Scan::of_topic_subscriptions(id, topics));
             }
+            Request::AccessHits => Answer::AccessHits(Box::new(AccessHits {
+                access: Arc::clone(&self.access),
+                hits: self.rule_hits.clone(),
+            })),
             Request::Access(query) => Answer::Access(Box::new(self.access_answer(*query))),
             Request::Disconnect {
                 client_id,

@@ -16,8 +16,15 @@ use crate::session::Identity;
 impl Shard {
     /// Uses other rules, and ends subscriptions that they no longer allow.
     pub(super) fn on_set_access(&mut self, access: Arc<AccessRules>) {
-        self.access = access;
+        self.use_access(access);
         self.recheck_subscriptions();
+    }
+
+    fn use_access(&mut self, access: Arc<AccessRules>) {
+        let (hashing, now_ms) = (self.hashing, self.now.unix_ms);
+        let hits = &self.rule_hits;
+        self.rule_hits = hits.carried_over(&self.access, &access, hashing, now_ms);
+        self.access = access;
     }
 
     /// Lets go of users that are gone or have another password, and gives the others their new
@@ -28,7 +35,7 @@ impl Shard {
         access: Option<Arc<AccessRules>>,
     ) {
         if let Some(access) = access {
-            self.access = access;
+            self.use_access(access);
         }
         let mut expelled: Vec<ConnectionId> = Vec::new();
         let mut removed: Vec<u32> = Vec::new();
@@ -148,6 +155,8 @@ impl Shard {
     }
 
     fn report_revoked(&mut self, slot: u32, filter: &str) {
+        // The rule that took it back; those that let subscriptions stay have decided nothing new.
+        self.judge(slot, Action::Subscribe, filter);
         self.stats.count(Outcome::SubscribeRevoked);
         let detail = "the access rules no longer allow this subscription: it has ended";
         let facts = Facts {

@@ -291,12 +291,20 @@ impl Shard {
 
     /// Whether the access rules let a session of this shard receive what its group gets. One that
     /// is gone is another case.
-    fn may_receive_shared(&self, session: SessionRef, topic: &str) -> bool {
-        !self.access.has_receive_rules()
+    fn may_receive_shared(&mut self, session: SessionRef, topic: &str) -> bool {
+        if !self.access.has_receive_rules()
             || self
                 .session(session.slot)
                 .is_none_or(|found| found.me != session)
-            || self.decide(session.slot, Action::Receive, topic).is_allowed
+        {
+            return true;
+        }
+        let decision = self.decide(session.slot, Action::Receive, topic);
+        // What is allowed is asked for once more when it is delivered, and counted then.
+        if !decision.is_allowed {
+            self.count_decision(Action::Receive, decision);
+        }
+        decision.is_allowed
     }
 
     /// A message for a member that lives here.

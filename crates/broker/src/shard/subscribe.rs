@@ -274,7 +274,7 @@ impl Shard {
         Ok(Granted { options, is_new })
     }
 
-    fn check_filter<'a>(&self, slot: u32, text: &'a str) -> Result<TopicFilter<'a>, Refusal> {
+    fn check_filter<'a>(&mut self, slot: u32, text: &'a str) -> Result<TopicFilter<'a>, Refusal> {
         let filter = TopicFilter::parse(text).map_err(|fault| {
             Refusal::new(
                 ReasonCode::TopicFilterInvalid,
@@ -290,7 +290,7 @@ impl Shard {
                 format!("the filter has more than {levels_max} levels"),
             ));
         }
-        let decision = self.decide(slot, Action::Subscribe, filter.filter());
+        let decision = self.judge(slot, Action::Subscribe, filter.filter());
         if !decision.is_allowed {
             return Err(Refusal::new(
                 ReasonCode::NotAuthorized,

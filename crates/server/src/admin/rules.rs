@@ -8,6 +8,8 @@ use axum::extract::State;
 use axum::http::header::ETAG;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
+use columba_broker::access::{AccessRules, Action, Hits, HitsByAction, Rule};
+use columba_broker::query::{AccessHits, Answer, Request};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -19,11 +21,16 @@ use super::condition::{Condition, DryRun, tag_of};
 use super::extract::{Body, Params, PathOf};
 use super::files::{edit_checked, read as read_file};
 use super::problem::{FaultView, Problem};
+use super::sessions::unexpected;
+use crate::access_file;
 use crate::access_file::edit::{
     CannotEdit, RuleText, rules, with_other_rule, with_rule, without_rule,
 };
 use crate::config::AclFormat;
 use crate::instance::file::PLAIN_MODE;
+
+/// How often shards are asked that do not have the same rules.
+const HITS_TRIES: usize = 3;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -46,6 +53,101 @@ struct RulesView {
     /// Its rules in the order in which they are asked; null if they stand in a form that cannot be
     /// changed one by one.
     rules: Option<Vec<RuleView>>,
+    /// Whether this text is what counts now; if not, it is not read again yet, or is at fault.
+    is_in_force: bool,
+    /// How often each rule that counts now has decided, in the order in which they are asked.
+    hits: Vec<RuleHitsView>,
+    /// What no rule decided, since the rules changed last or the broker started.
+    by_default: DefaultHitsView,
+}
+
+/// How often a rule that is in force has decided: since the broker started, or since the rule was
+/// written if that was later. Other rules may change, and this one may move, without an end to the count.
+#[derive(Debug, Serialize, ToSchema)]
+struct RuleHitsView {
+    /// Where it stands, as logs and denials name it: `etc/acl.toml:12`.
+    place: String,
+    /// Whether it allows; if not, it denies.
+    is_allow: bool,
+    /// Since when it is counted, in milliseconds since 1970.
+    since_unix_ms: u64,
+    /// Messages that clients published, and their Wills.
+    publish: HitsView,
+    /// Subscriptions; those that ended when the rules changed are among them.
+    subscribe: HitsView,
+    /// Copies of messages; where no rule denies anything, none is checked or counted.
+    receive: HitsView,
+}
+
+/// What no rule has decided.
+#[derive(Debug, Serialize, ToSchema)]
+struct DefaultHitsView {
+    /// Since when it is counted, in milliseconds since 1970.
+    since_unix_ms: u64,
+    /// Messages that clients published, and their Wills.
+    publish: DefaultView,
+    /// Subscriptions.
+    subscribe: DefaultView,
+    /// Copies of messages; where no rule denies anything, none is checked or counted.
+    receive: DefaultView,
+}
+
+/// How often something was decided.
+#[derive(Debug, Serialize, ToSchema)]
+struct HitsView {
+    /// How often.
+    times: u64,
+    /// When last, in milliseconds since 1970; null if never.
+    last_unix_ms: Option<u64>,
+}
+
+/// How often nothing but the default decided.
+#[derive(Debug, Serialize, ToSchema)]
+struct DefaultView {
+    /// Whether it allows.
+    is_allowed: bool,
+    /// How often.
+    times: u64,
+    /// When last, in milliseconds since 1970; null if never.
+    last_unix_ms: Option<u64>,
+}
+
+impl From<Hits> for HitsView {
+    fn from(hits: Hits) -> Self {
+        Self {
+            times: hits.times,
+            last_unix_ms: (hits.times > 0).then_some(hits.last_unix_ms),
+        }
+    }
+}
+
+impl RuleHitsView {
+    fn new(rule: &Rule, hits: &HitsByAction) -> Self {
+        Self {
+            place: rule.place.clone(),
+            is_allow: rule.is_allow,
+            since_unix_ms: hits.since_unix_ms,
+            publish: hits.publish.into(),
+            subscribe: hits.subscribe.into(),
+            receive: hits.receive.into(),
+        }
+    }
+}
+
+impl DefaultHitsView {
+    fn new(access: &AccessRules, hits: &HitsByAction) -> Self {
+        let view = |action, hits: Hits| DefaultView {
+            is_allowed: access.default_for(action),
+            times: hits.times,
+            last_unix_ms: (hits.times > 0).then_some(hits.last_unix_ms),
+        };
+        Self {
+            since_unix_ms: hits.since_unix_ms,
+            publish: view(Action::Publish, hits.publish),
+            subscribe: view(Action::Subscribe, hits.subscribe),
+            receive: view(Action::Receive, hits.receive),
+        }
+    }
 }
 
 /// A rule.
@@ -101,7 +203,7 @@ fn file(app: &App) -> Result<(PathBuf, AclFormat), Problem> {
 
 /// The access rules
 ///
-/// As they stand in the file, with their ETag.
+/// As they stand in the file, with their ETag, and how often each has decided.
 #[utoipa::path(
     get, path = "/acl", tag = "access",
     responses((status = 200, description = "The rules", body = RulesView)),
@@ -120,7 +222,15 @@ async fn read(_: May<Read>, State(app): State<App>) -> Result<Response, Problem>
         rule: found.rule,
     };
     let rules = found.map(|found| found.into_iter().enumerate().map(view).collect());
+    let AccessHits { access, hits } = hits_of_all(&app).await?;
+    let in_file = access_file::read(&file, &text, format);
+    let counted = access.rules().iter().zip(&hits.rules);
     let view = RulesView {
+        is_in_force: in_file.faults.is_empty() && in_file.rules == *access,
+        hits: counted
+            .map(|(rule, hits)| RuleHitsView::new(rule, hits))
+            .collect(),
+        by_default: DefaultHitsView::new(&access, &hits.by_default),
         format: match format {
             AclFormat::Columba => "columba",
             AclFormat::Mosquitto => "mosquitto",
@@ -132,6 +242,30 @@ async fn read(_: May<Read>, State(app): State<App>) -> Result<Response, Problem>
     };
     let tag = view.etag.clone();
     Ok(tagged(Json(view), &tag))
+}
+
+/// The rules in force and their counts, of all shards together.
+async fn hits_of_all(app: &App) -> Result<AccessHits, Problem> {
+    // Rules that change reach the shards one by one.
+    for _ in 0..HITS_TRIES {
+        let mut sum: Option<AccessHits> = None;
+        let mut is_same = true;
+        for answer in app.asker.ask_all(&Request::AccessHits).await? {
+            let one = match answer {
+                Answer::AccessHits(one) => one,
+                other => return Err(unexpected(&other)),
+            };
+            match &mut sum {
+                None => sum = Some(*one),
+                Some(sum) if sum.access == one.access => sum.hits.add(&one.hits),
+                Some(_) => is_same = false,
+            }
+        }
+        if let Some(sum) = sum.filter(|_| is_same) {
+            return Ok(sum);
+        }
+    }
+    Err(Problem::busy("the access rules are changing: try again").after_secs(1))
 }
 
 /// Change the text of the access rules

@@ -1,5 +1,6 @@
 //! Users and access rules that are changed while the broker runs.
 
+use columba_codec::QoS;
 use serde_json::{Value, json};
 
 use crate::bed::{Answer, Bed};
@@ -255,6 +256,46 @@ fn rules_are_added_changed_and_removed_one_by_one_and_comments_stay() {
     );
     let forbidden = bed.request_as(&reader, "PUT", "/api/v1/acl", Some(json!({"text": ""})));
     assert_eq!(forbidden.status, 403);
+}
+
+#[test]
+fn the_rules_say_how_often_each_has_decided() {
+    let secret = "[[rule]]\ndeny = [\"all\"]\ntopics = [\"secret/#\"]\n";
+    let text = format!("{secret}{RULES}");
+    let bed = Bed::with_files("", &[("acl.toml", &text)]);
+    let mut clients: Vec<_> = (0..4).map(|n| bed.connect(&format!("c{n}"))).collect();
+    for client in &mut clients {
+        client.publish("home/a", b"x");
+        client.publish("secret/a", b"x");
+        // The answer comes when both are dealt with.
+        client.subscribe("home/b", QoS::AtMostOnce);
+    }
+    let read = bed.get("/api/v1/acl");
+    assert_eq!(read["is_in_force"], json!(true));
+    let hits = read["hits"].as_array().unwrap();
+    assert_eq!(hits.len(), 2);
+    let told = |hits: &Value| {
+        let times = hits["publish"]["times"].clone();
+        (hits["place"].clone(), hits["is_allow"].clone(), times)
+    };
+    // Of the clients of all shards.
+    let place = |line: u8| json!(format!("etc/acl.toml:{line}"));
+    assert_eq!(told(&hits[0]), (place(1), json!(false), json!(4)));
+    assert_eq!(told(&hits[1]), (place(7), json!(true), json!(4)));
+    let last = hits[0]["publish"]["last_unix_ms"].as_u64().unwrap();
+    assert!(last >= hits[0]["since_unix_ms"].as_u64().unwrap());
+    let never = json!({"times": 0, "last_unix_ms": null});
+    assert_eq!(hits[0]["receive"], never);
+    let by_default = json!({"is_allowed": true, "times": 0, "last_unix_ms": null});
+    assert_eq!(read["by_default"]["receive"], by_default);
+    assert_eq!(read["by_default"]["publish"]["is_allowed"], json!(false));
+    // A file that was changed by hand does not count until it is read again.
+    let changed = format!("# Changed.\n{text}");
+    std::fs::write(bed.instance().join("etc/acl.toml"), changed).unwrap();
+    let read = bed.get("/api/v1/acl");
+    assert_eq!(read["is_in_force"], json!(false));
+    assert_eq!(read["rules"][0]["place"], place(2));
+    assert_eq!(read["hits"][0]["place"], place(1));
 }
 
 #[test]
