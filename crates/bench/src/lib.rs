@@ -31,5 +31,5 @@ mod worker;
 pub use plan::{Amount, Credentials, Kind, Plan, PlanFault};
 pub use report::Report;
 pub use run::{Progress, Watch, run};
-pub use threshold::Threshold;
+pub use threshold::{Threshold, ThresholdFault};
 pub use trouble::Trouble;

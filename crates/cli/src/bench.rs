@@ -20,6 +20,7 @@ use columba_codec::{QoS, Version};
 use crate::connection::Url;
 use crate::context::{self, Chosen};
 use crate::failure::{EXIT_FAULTY, Failure, end, print, say};
+use crate::words::{Said, value};
 use amount::{parse_duration, parse_number, parse_size, parse_time_or_number};
 
 const CLIENT_ID: &str = "bench-%r-%i";
@@ -501,21 +502,21 @@ fn qos(text: &str) -> Option<QoS> {
     text.parse().ok().and_then(QoS::from_u8)
 }
 
-fn parse_version(text: &str) -> Result<Version, String> {
+fn parse_version(text: &str) -> Result<Version, Said> {
     match text {
         "3.1" | "31" | "3" => Ok(Version::V31),
         "3.1.1" | "311" | "4" => Ok(Version::V311),
         "5" | "5.0" => Ok(Version::V5),
-        _ => Err("the versions are 3.1, 3.1.1 and 5".to_owned()),
+        _ => Err(value::bench_version().into()),
     }
 }
 
-fn parse_u32(text: &str) -> Result<u32, String> {
+fn parse_u32(text: &str) -> Result<u32, Said> {
     let number = parse_number(text)?;
-    u32::try_from(number).map_err(|_| "too many".to_owned())
+    u32::try_from(number).map_err(|_| value::too_many().into())
 }
 
-fn parse_rate(text: &str) -> Result<f64, String> {
+fn parse_rate(text: &str) -> Result<f64, Said> {
     amount::parse_fraction(text)
 }
 

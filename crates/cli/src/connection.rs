@@ -24,9 +24,9 @@ use columba_speech::{Language, Param};
 use rustls::CipherSuite;
 
 use crate::context::{self, Chosen, Context};
-use crate::doctor::{language_of_environment, parse_language};
+use crate::language::{language_of_environment, parse_language};
 use crate::mosquitto::{self, EXIT_BEFORE_ANSWER, Tool};
-use crate::words;
+use crate::words::{self, Said, value};
 pub(crate) use property::{PROPERTY_SEPARATOR, PropertySets, parse_properties};
 pub(crate) use url::Url;
 
@@ -706,17 +706,17 @@ pub(crate) fn read_file(path: &std::path::Path) -> Result<Vec<u8>, Trouble> {
     })
 }
 
-pub(crate) fn parse_qos(text: &str) -> Result<QoS, String> {
+pub(crate) fn parse_qos(text: &str) -> Result<QoS, Said> {
     let qos = text.parse().ok().and_then(QoS::from_u8);
-    qos.ok_or_else(|| "the QoS is 0, 1 or 2".to_owned())
+    qos.ok_or_else(|| value::qos().into())
 }
 
-fn parse_version(text: &str) -> Result<Version, String> {
+fn parse_version(text: &str) -> Result<Version, Said> {
     match text {
         "31" | "mqttv31" | "3.1" => Ok(Version::V31),
         "311" | "mqttv311" | "3.1.1" => Ok(Version::V311),
         "5" | "mqttv5" | "5.0" => Ok(Version::V5),
-        _ => Err("the versions are 31, 311 and 5".to_owned()),
+        _ => Err(value::version().into()),
     }
 }
 
@@ -729,28 +729,26 @@ enum TlsVersion {
     Only13,
 }
 
-fn parse_tls_version(text: &str) -> Result<TlsVersion, String> {
+fn parse_tls_version(text: &str) -> Result<TlsVersion, Said> {
     match text {
         // Nothing below 1.2 is spoken.
         "tlsv1.1" | "tlsv1.2" => Ok(TlsVersion::From12),
         "tlsv1.3" => Ok(TlsVersion::Only13),
-        _ => Err("the versions are tlsv1.2 and tlsv1.3".to_owned()),
+        _ => Err(value::tls_version().into()),
     }
 }
 
 /// RFC 7301 has names of 1 to 255 bytes.
-fn parse_application_protocol(text: &str) -> Result<String, String> {
+fn parse_application_protocol(text: &str) -> Result<String, Said> {
     match text.len() {
         1..=255 => Ok(text.to_owned()),
-        _ => Err("a name of 1 to 255 bytes".to_owned()),
+        _ => Err(value::application_protocol().into()),
     }
 }
 
-fn parse_expiry(text: &str) -> Result<u32, String> {
+fn parse_expiry(text: &str) -> Result<u32, Said> {
     match text {
         "-1" | "∞" => Ok(u32::MAX),
-        _ => text
-            .parse()
-            .map_err(|_| "a number of seconds, or -1 for ever".to_owned()),
+        _ => text.parse().map_err(|_| value::expiry().into()),
     }
 }

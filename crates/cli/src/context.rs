@@ -18,8 +18,8 @@ use serde_json::json;
 
 use crate::admin_client::{AdminArgs, AdminClient, check_url};
 use crate::connection::{ConnectionArgs, run_to_end};
-use crate::doctor::{language_of_environment, parse_language};
 use crate::failure::{Failure, end_in, end_with, print};
+use crate::language::{language_of_environment, parse_language};
 use crate::passwd::{PASSWORD_BYTES_MAX, ask, first_line_of_stdin};
 use crate::words;
 pub(crate) use file::Context;

@@ -9,7 +9,6 @@ use columba_doctor::render::{self, Style};
 use columba_doctor::report::EXIT_USAGE;
 use columba_doctor::text::{network, summary};
 use columba_doctor::{Check, Finding, Report, Visit, address, examine, fresh_client_id};
-use columba_speech::Language;
 
 use crate::colour::Colour;
 use crate::connection::{ConnectionArgs, Trouble, run_to_end};
@@ -212,14 +211,4 @@ fn consent(args: &DoctorArgs) -> Result<Option<String>, Trouble> {
     let read = io::stdin().lock().read_line(&mut answer);
     let agrees = read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes");
     Ok(agrees.then(|| id.clone()))
-}
-
-/// The language that the environment asks for.
-pub(crate) fn language_of_environment() -> Language {
-    Language::from_environment(|name| std::env::var(name).ok())
-}
-
-/// The language that an option asks for.
-pub(crate) fn parse_language(text: &str) -> Result<Language, String> {
-    Language::from_tag(text).ok_or_else(|| "the languages are en and zh".to_owned())
 }

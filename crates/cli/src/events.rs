@@ -11,9 +11,10 @@ use jiff::{Timestamp, ZonedDateTime};
 use serde_json::Value;
 
 use crate::admin_client::{AdminArgs, AdminClient, encoded};
-use crate::doctor::language_of_environment;
 use crate::failure::{Failure, end, print, say};
+use crate::language::language_of_environment;
 use crate::texts;
+use crate::words::{Said, value};
 
 /// How long to wait before a connection that has broken is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -71,8 +72,8 @@ pub fn run(args: &EventsArgs) -> ExitCode {
 }
 
 /// A number with its unit.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no time: write 90s, 15m, 2h or 1d");
+pub(crate) fn duration(text: &str) -> Result<Duration, Said> {
+    let wrong = || Said::from(value::time(format!("{text:?}")));
     let (number, unit) =
         text.split_at(text.len() - text.chars().next_back().map_or(0, char::len_utf8));
     let secs = match unit {

@@ -17,6 +17,7 @@ pub mod doctor;
 mod event_reader;
 pub mod events;
 mod failure;
+pub mod language;
 pub mod manual;
 pub mod mosquitto;
 pub mod passwd;

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use columba_cli::{
-    acl, bench, check, clients, completion, context, create, doctor, events, manual, mosquitto,
-    passwd, publish, request, run, simulate, store, subscribe, token, top, topics, trace, why,
+    acl, bench, check, clients, completion, context, create, doctor, events, language, manual,
+    mosquitto, passwd, publish, request, run, simulate, store, subscribe, token, top, topics, trace,
+    why,
 };
 use columba_server::config::reference::reference;
 
@@ -82,9 +83,9 @@ fn main() -> ExitCode {
         Ok(line) => line,
         Err(exit) => return exit,
     };
-    let columba = match Columba::try_parse_from(line) {
+    let columba: Columba = match language::parse(line) {
         Ok(columba) => columba,
-        Err(error) => return mosquitto::refuse_arguments(&error),
+        Err(exit) => return exit,
     };
     match columba.command {
         Command::Run(args) => {

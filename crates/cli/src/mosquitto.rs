@@ -15,9 +15,13 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
+use columba_speech::Text;
+
 use crate::connection::PROPERTY_SEPARATOR;
 use crate::context;
 use crate::failure;
+use crate::language;
+use crate::words::{self, command_line};
 use spelling::{Takes, spelling};
 
 /// One of Mosquitto's clients.
@@ -88,8 +92,8 @@ pub fn command_line(words: Vec<OsString>) -> Result<Vec<OsString>, ExitCode> {
                 .get(1)
                 .is_some_and(|command| command == "doctor" || command == "simulate") =>
         {
-            return with_groups(&words).map_err(|sentence| {
-                failure::say(&format!("Error: {sentence}.\n"));
+            return with_groups(&words).map_err(|text| {
+                say(words::error(text));
                 ExitCode::from(failure::EXIT_FAULTY)
             });
         }
@@ -103,16 +107,15 @@ pub fn command_line(words: Vec<OsString>) -> Result<Vec<OsString>, ExitCode> {
     let mut line = vec!["columba".into(), tool.command().into()];
     match with_options_file(tool, rest) {
         Ok(folded) => line.extend(folded),
-        Err(sentence) => return Err(refuse(tool, drop_in.is_some(), &sentence)),
+        Err(what) => return Err(refuse(tool, drop_in.is_some(), what)),
     }
     Ok(line)
 }
 
-/// Prints what clap says of a command line that it does not take, and chooses the exit code.
-pub fn refuse_arguments(error: &clap::Error) -> ExitCode {
-    let Some(tool) = called_as() else {
-        error.exit();
-    };
+/// Prints what clap says of a command line that it does not take, and chooses the exit code, if this
+/// program was called by the name of one of Mosquitto's clients.
+pub(crate) fn refuse_arguments(error: &clap::Error) -> Option<ExitCode> {
+    let tool = called_as()?;
     // A closed stream leaves nobody to tell.
     let _ = error.print();
     if error.use_stderr() {
@@ -121,19 +124,23 @@ pub fn refuse_arguments(error: &clap::Error) -> ExitCode {
             tool.program()
         ));
     }
-    ExitCode::from(EXIT_BEFORE_ANSWER)
+    Some(ExitCode::from(EXIT_BEFORE_ANSWER))
 }
 
-fn refuse(tool: Tool, is_drop_in: bool, sentence: &str) -> ExitCode {
+fn refuse(tool: Tool, is_drop_in: bool, what: Text) -> ExitCode {
     let (name, exit) = if is_drop_in {
         (tool.program().to_owned(), EXIT_BEFORE_ANSWER)
     } else {
         (format!("columba {}", tool.command()), failure::EXIT_FAULTY)
     };
-    failure::say(&format!(
-        "Error: {sentence}.\n\nUse '{name} --help' to see usage.\n"
-    ));
+    say(words::error(what));
+    failure::say("\n");
+    say(command_line::see_usage(name));
     ExitCode::from(exit)
+}
+
+fn say(text: Text) {
+    failure::say(&format!("{}\n", text.to_string(language::spoken())));
 }
 
 fn version(tool: Tool, is_drop_in: bool) {
@@ -163,7 +170,7 @@ fn is_value(words: &[OsString], wanted: &str) -> bool {
 }
 
 /// The words of the options file, if there is one, and then those of the command line.
-fn with_options_file(tool: Tool, words: &[OsString]) -> Result<Vec<OsString>, String> {
+fn with_options_file(tool: Tool, words: &[OsString]) -> Result<Vec<OsString>, Text> {
     let (folded, named) = fold(words)?;
     let mut line = Vec::new();
     for words in file::read(tool, named.as_deref())? {
@@ -234,7 +241,7 @@ fn forget_earlier_servers(line: &mut Vec<OsString>) {
 }
 
 /// Puts the words of each property together, for commands whose other options are read as usual.
-fn with_groups(words: &[OsString]) -> Result<Vec<OsString>, String> {
+fn with_groups(words: &[OsString]) -> Result<Vec<OsString>, Text> {
     let mut line = Vec::new();
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -248,7 +255,7 @@ fn with_groups(words: &[OsString]) -> Result<Vec<OsString>, String> {
 }
 
 /// Packet, name and value of a property, and the second value of a user property, as one word.
-fn group(option: &OsStr, words: &mut std::slice::Iter<'_, OsString>) -> Result<OsString, String> {
+fn group(option: &OsStr, words: &mut std::slice::Iter<'_, OsString>) -> Result<OsString, Text> {
     let mut next = || {
         let word = words.next().map(OsString::as_os_str);
         word.ok_or_else(|| missing(option))
@@ -261,16 +268,15 @@ fn group(option: &OsStr, words: &mut std::slice::Iter<'_, OsString>) -> Result<O
     Ok(joined("--property", &group.join(&separator)))
 }
 
-fn missing(option: &OsStr) -> String {
-    let option = option.to_string_lossy();
-    format!("{option} stands at the end, without its value")
+fn missing(option: &OsStr) -> Text {
+    command_line::at_end(option.to_string_lossy().into_owned())
 }
 
 /// What `-D` and `-x` ask for besides; a -V behind them may still say otherwise.
 const VERSION_5: &str = "--protocol-version=5";
 
 /// Gives every value its option, and returns the options file of `-o` apart.
-fn fold(words: &[OsString]) -> Result<(Vec<OsString>, Option<OsString>), String> {
+fn fold(words: &[OsString]) -> Result<(Vec<OsString>, Option<OsString>), Text> {
     let (mut folded, mut options_file) = (Vec::new(), None);
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -359,7 +365,8 @@ mod tests {
             &["-D", "will", "user-property", "a"],
         ] {
             let words: Vec<_> = words.iter().map(OsString::from).collect();
-            let sentence = fold(&words).expect_err("no value");
+            let what = fold(&words).expect_err("no value");
+            let sentence = what.to_string(columba_speech::Language::English);
             assert!(sentence.contains("without its value"), "{sentence}");
         }
     }

@@ -23,7 +23,7 @@ use crate::connection::{
 use crate::events::duration;
 use crate::mosquitto;
 use crate::payload::{Payload, PayloadArgs, stdin_lines};
-use crate::words;
+use crate::words::{self, Said, value};
 use fate::Sender;
 use progress::Progress;
 use replay::{Replay, Speed};
@@ -131,10 +131,10 @@ pub fn run(args: PublishArgs) -> ExitCode {
 }
 
 /// How long to wait for what becomes of a message.
-fn patience(text: &str) -> Result<Duration, String> {
+fn patience(text: &str) -> Result<Duration, Said> {
     let time = duration(text)?;
     if time > Duration::from_secs(30 * 60) {
-        return Err("that is more than 30m".to_owned());
+        return Err(value::patience().into());
     }
     Ok(time)
 }

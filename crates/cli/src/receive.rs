@@ -10,6 +10,7 @@ use columba_speech::Text;
 
 use crate::connection::{EXIT_TIMEOUT, Plan, Trouble, parse_qos};
 use crate::mosquitto;
+use crate::words::{Said, value};
 
 /// How long the server may take when leaving.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
@@ -76,11 +77,11 @@ pub(crate) fn timed_out(sentence: Text) -> Trouble {
     Trouble::new(sentence, EXIT_TIMEOUT)
 }
 
-fn parse_retain_handling(text: &str) -> Result<RetainHandling, String> {
+fn parse_retain_handling(text: &str) -> Result<RetainHandling, Said> {
     match text {
         "0" | "always" => Ok(RetainHandling::Send),
         "1" | "new" => Ok(RetainHandling::SendIfNew),
         "2" | "never" => Ok(RetainHandling::DoNotSend),
-        _ => Err("one of always, new and never".to_owned()),
+        _ => Err(value::retain_handling().into()),
     }
 }

@@ -26,6 +26,7 @@ use columba_store::DiskFiles;
 
 use crate::create::{make, quoted};
 use crate::failure::{Failure, count_of, end, of_store, print, say, show_faults};
+use crate::words::{Said, value};
 
 /// The instance that is made where none is named.
 const DEFAULT_DIR: &str = "columba-data";
@@ -50,12 +51,19 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "dir")]
     config: Option<PathBuf>,
     /// Listen for MQTT at this address only, in place of the listeners of the configuration
-    #[arg(long, value_name = "ADDRESS:PORT", value_parser = |text: &str| parse_addr(text, 1883))]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = listen_address)]
     listen: Option<SocketAddr>,
     /// Least important lines of the log: error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", value_parser = ["error", "warn", "info", "debug", "trace"])]
     log_level: Option<String>,
 }
+
+fn listen_address(text: &str) -> Result<SocketAddr, Said> {
+    parse_addr(text, LISTEN_PORT).map_err(|_| value::address(LISTEN_PORT).into())
+}
+
+/// The port of MQTT.
+const LISTEN_PORT: u16 = 1883;
 
 /// Runs the command.
 pub fn run(args: &RunArgs) -> ExitCode {

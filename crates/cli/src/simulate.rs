@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 use crate::connection::{ConnectionArgs, Plan, Talk, Trouble, connect_trouble, run_to_end};
 use crate::failure::{EXIT_FAULTY, count_of, print, say, show_faults};
 use crate::subscribe::interrupted;
-use crate::words;
+use crate::words::{self, Said, value};
 use device::{Fleet, Member, stopped};
 use scenario::{BUILT_IN, DEVICES_MAX, Kind, Scenario};
 
@@ -144,12 +144,12 @@ fn unknown(name: &str) -> Text {
 }
 
 /// Why there is no scenario.
-enum Said {
+enum Unread {
     Sentence(Text),
     Faults(Vec<Fault>),
 }
 
-impl Said {
+impl Unread {
     fn tell(&self, talk: Talk) {
         match self {
             Self::Sentence(sentence) => talk.error(sentence.clone()),
@@ -162,21 +162,21 @@ impl Said {
 }
 
 /// Reads the scenario of a name, or that of a file.
-fn read(name: &str) -> Result<Scenario, Said> {
+fn read(name: &str) -> Result<Scenario, Unread> {
     if let Some(text) = built_in(name) {
-        return Scenario::parse(name, text).map_err(Said::Faults);
+        return Scenario::parse(name, text).map_err(Unread::Faults);
     }
     let is_path = name.contains(['/', '.']) || Path::new(name).exists();
     if !is_path {
-        return Err(Said::Sentence(unknown(name)));
+        return Err(Unread::Sentence(unknown(name)));
     }
-    let failed = |what: Param| Said::Sentence(words::unreadable(name, what));
+    let failed = |what: Param| Unread::Sentence(words::unreadable(name, what));
     let metadata = std::fs::metadata(name).map_err(|error| failed(words::system(&error)))?;
     if metadata.len() > FILE_BYTES_MAX {
         return Err(failed(words::scenario_too_large().into()));
     }
     let text = std::fs::read_to_string(name).map_err(|error| failed(words::system(&error)))?;
-    Scenario::parse(name, &text).map_err(Said::Faults)
+    Scenario::parse(name, &text).map_err(Unread::Faults)
 }
 
 async fn simulate(
@@ -294,13 +294,14 @@ async fn until_the_end(args: &SimulateArgs, fleet: &Fleet, devices: u32, languag
     }
 }
 
-fn parse_time(text: &str) -> Result<Duration, String> {
-    parse_duration_ms(text).map(Duration::from_millis)
+fn parse_time(text: &str) -> Result<Duration, Said> {
+    let read = parse_duration_ms(text).map(Duration::from_millis);
+    read.map_err(|_| value::time_of_units().into())
 }
 
-fn parse_rate(text: &str) -> Result<f64, String> {
+fn parse_rate(text: &str) -> Result<f64, Said> {
     match text.parse() {
         Ok(rate) if (0.001..=1_000_000.0).contains(&rate) => Ok(rate),
-        _ => Err("a number from 0.001 to 1000000".to_owned()),
+        _ => Err(value::rate().into()),
     }
 }

@@ -37,7 +37,7 @@ use crate::connection::{
 use crate::mosquitto;
 use crate::receive::{PATIENCE, ReceiveArgs, timed_out};
 use crate::record::Recorder;
-use crate::words;
+use crate::words::{self, Said, value};
 use again::may_pass;
 use done::Done;
 use print::OutputArgs;
@@ -545,9 +545,9 @@ pub(crate) async fn interrupted() {
     }
 }
 
-fn parse_percent(text: &str) -> Result<f64, String> {
+fn parse_percent(text: &str) -> Result<f64, Said> {
     match text.parse() {
         Ok(percent) if (0.1..=100.0).contains(&percent) => Ok(percent),
-        _ => Err("a number from 0.1 to 100".to_owned()),
+        _ => Err(value::percent().into()),
     }
 }

@@ -15,6 +15,7 @@ use columba_server::instance::file::{SECRET_MODE, write_atomically};
 
 use crate::create::quoted;
 use crate::failure::{Failure, end, print, say};
+use crate::words::{Said, value};
 
 /// Tokens of the management API
 ///
@@ -62,10 +63,10 @@ enum TokenCommand {
     },
 }
 
-fn duration(text: &str) -> Result<u64, String> {
-    let ms = parse_duration_ms(text)?;
+fn duration(text: &str) -> Result<u64, Said> {
+    let ms = parse_duration_ms(text).map_err(|_| value::time_of_units())?;
     match ms / 1000 {
-        0 => Err("at least one second".to_owned()),
+        0 => Err(value::a_second().into()),
         secs => Ok(secs),
     }
 }

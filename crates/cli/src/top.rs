@@ -16,9 +16,9 @@ use jiff::tz::TimeZone;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::admin_client::{AdminArgs, AdminClient};
-use crate::doctor::{language_of_environment, parse_language};
 use crate::events::{clock, duration};
 use crate::failure::{Failure, end, print};
+use crate::language::{language_of_environment, parse_language};
 use frame::{Sample, Size, frame};
 
 /// The shortest time between two looks: the broker is to have other things to do.

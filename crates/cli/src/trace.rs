@@ -14,10 +14,10 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::admin_client::{AdminArgs, AdminClient};
-use crate::doctor::{language_of_environment, parse_language};
 use crate::event_reader::Event;
 use crate::events::duration;
 use crate::failure::{EXIT_FAILED, Failure, end_with, print, say};
+use crate::language::{language_of_environment, parse_language};
 use crate::texts;
 use ledger::{Ledger, Look};
 

@@ -9,18 +9,19 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use columba_codec::topic::{TopicFilter, TopicName};
 use columba_diagnosis::{Code, explain};
-use columba_speech::Language;
+use columba_speech::{Language, Param};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use crate::admin_client::{AdminArgs, AdminClient, encoded};
 use crate::bundle::{self, Subjects};
-use crate::doctor::{language_of_environment, parse_language};
 use crate::events::{clock, duration, printable};
 use crate::failure::{Failure, end_with, print, say};
+use crate::language::{language_of_environment, parse_language};
 use crate::screen::size;
 use crate::texts;
+use crate::words::{Said, value};
 
 /// Exit codes beside 0, delivered; 2 is clap's.
 pub(crate) const FAULT_FOUND: u8 = 10;
@@ -145,21 +146,16 @@ pub struct MatchArgs {
     lang: Option<Language>,
 }
 
-fn code(text: &str) -> Result<Code, String> {
-    let known = || {
-        let names: Vec<_> = Code::ALL.iter().map(|code| code.name()).collect();
-        names.join(", ")
-    };
+fn code(text: &str) -> Result<Code, Said> {
+    let known = || Param::list(Code::ALL.iter().map(|code| code.name()));
     Code::from_name(&text.to_uppercase())
-        .ok_or_else(|| format!("there is no verdict {text:?}: write one of {}", known()))
+        .ok_or_else(|| value::no_verdict(format!("{text:?}"), known()).into())
 }
 
 /// A time, in milliseconds since 1970.
-fn moment(text: &str) -> Result<u64, String> {
-    let time: Timestamp = text
-        .parse()
-        .map_err(|error| format!("{error}: write 2026-11-28T10:41:00Z"))?;
-    u64::try_from(time.as_millisecond()).map_err(|_| "that is before 1970".to_owned())
+fn moment(text: &str) -> Result<u64, Said> {
+    let time: Timestamp = text.parse().map_err(|_: jiff::Error| value::moment())?;
+    u64::try_from(time.as_millisecond()).map_err(|_| value::before_1970().into())
 }
 
 /// Cells of a line.

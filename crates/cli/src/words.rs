@@ -2,11 +2,15 @@
 //! by the names of Mosquitto's clients the program speaks English, as they do.
 
 pub(crate) mod client;
+pub(crate) mod command_line;
+pub(crate) mod help;
 mod refusal;
 mod system;
+pub(crate) mod value;
 
 pub(crate) use refusal::{code, refused_filter, refused_publish};
 pub(crate) use system::system;
+pub(crate) use value::Said;
 
 columba_speech::catalogue! {
     /// All sentences.
@@ -251,8 +255,10 @@ mod tests {
         for all in [
             super::ALL,
             super::client::ALL,
+            super::command_line::ALL,
             super::refusal::ALL,
             super::system::ALL,
+            super::value::ALL,
         ] {
             assert_eq!(columba_speech::faults(all), [""; 0]);
         }

@@ -4,31 +4,33 @@ use std::time::Duration;
 
 use columba_bench::Amount;
 
+use crate::words::{Said, value};
+
 /// A whole number, with `k` or `M`, and `_` between digits.
-pub(super) fn parse_number(text: &str) -> Result<u64, String> {
+pub(super) fn parse_number(text: &str) -> Result<u64, Said> {
     let number = parse_fraction(text)?;
     if number.fract() != 0.0 || number > 1e15 {
-        return Err("a whole number, such as 5000 or 5k".to_owned());
+        return Err(value::whole_number().into());
     }
     Ok(number as u64)
 }
 
 /// A number, with `k` or `M`, and `_` between digits.
-pub(super) fn parse_fraction(text: &str) -> Result<f64, String> {
+pub(super) fn parse_fraction(text: &str) -> Result<f64, Said> {
     let (digits, unit) = split(text);
     let factor = match unit {
         "" => 1.0,
         "k" | "K" => 1e3,
         "m" | "M" => 1e6,
-        _ => return Err("a number, such as 5000 or 5k".to_owned()),
+        _ => return Err(value::number().into()),
     };
     let number: Result<f64, _> = digits.replace('_', "").parse();
-    let number = number.map_err(|_| "a number, such as 5000 or 5k".to_owned())?;
+    let number = number.map_err(|_| value::number())?;
     Ok(number * factor)
 }
 
 /// A number of bytes.
-pub(super) fn parse_size(text: &str) -> Result<usize, String> {
+pub(super) fn parse_size(text: &str) -> Result<usize, Said> {
     let (digits, unit) = split(text);
     let factor = match unit {
         "" | "B" => 1,
@@ -36,16 +38,16 @@ pub(super) fn parse_size(text: &str) -> Result<usize, String> {
         "K" | "KiB" => 1024,
         "M" | "MB" => 1_000_000,
         "MiB" => 1024 * 1024,
-        _ => return Err("a number of bytes, such as 64, 4KiB or 1MB".to_owned()),
+        _ => return Err(value::bytes().into()),
     };
     let number: Result<usize, _> = digits.replace('_', "").parse();
     let number = number.ok().and_then(|number| number.checked_mul(factor));
-    number.ok_or_else(|| "a number of bytes, such as 64, 4KiB or 1MB".to_owned())
+    number.ok_or_else(|| value::bytes().into())
 }
 
 /// A time; a bare number is seconds.
-pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let fault = || "a time, such as 10s, 500ms or 2m".to_owned();
+pub(super) fn parse_duration(text: &str) -> Result<Duration, Said> {
+    let fault = || Said::from(value::bench_time());
     let (digits, unit) = split(text);
     let factor = match unit {
         "" | "s" => 1.0,
@@ -57,13 +59,13 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     let number: f64 = digits.parse().map_err(|_| fault())?;
     let time = Duration::try_from_secs_f64(number * factor).map_err(|_| fault())?;
     if time > Duration::from_secs(366 * 86_400) {
-        return Err("a time of at most a year".to_owned());
+        return Err(value::bench_year().into());
     }
     Ok(time)
 }
 
 /// A time with its unit, or a bare number of messages.
-pub(super) fn parse_time_or_number(text: &str) -> Result<Amount, String> {
+pub(super) fn parse_time_or_number(text: &str) -> Result<Amount, Said> {
     if let Ok(messages) = parse_number(text)
         && !text.ends_with('m')
     {
@@ -71,7 +73,7 @@ pub(super) fn parse_time_or_number(text: &str) -> Result<Amount, String> {
     }
     let time = parse_duration(text);
     time.map(Amount::Time)
-        .map_err(|_| "a time such as 2s, or a number of messages such as 10k".to_owned())
+        .map_err(|_| value::time_or_messages().into())
 }
 
 fn split(text: &str) -> (&str, &str) {

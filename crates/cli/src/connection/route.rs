@@ -5,6 +5,7 @@ use columba_client::driver::{Proxy, Route};
 
 use super::SERVER;
 use super::url::{percent_decoded, split_port};
+use crate::words::{self, Said, value};
 
 /// The port of SOCKS, if the URL names none.
 const SOCKS_PORT: u16 = 1080;
@@ -29,18 +30,16 @@ impl RouteArgs {
     }
 }
 
-fn parse_proxy(text: &str) -> Result<Proxy, String> {
+fn parse_proxy(text: &str) -> Result<Proxy, Said> {
     let Some(rest) = text.strip_prefix("socks5h://") else {
-        return Err("it starts with socks5h://, other proxies are not spoken to".to_owned());
+        return Err(value::proxy_scheme().into());
     };
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     let (credentials, authority) = match rest.rsplit_once('@') {
         Some((credentials, authority)) => (Some(credentials), authority),
         None => (None, rest),
     };
-    let decoded = |part: &str| {
-        percent_decoded(part).ok_or_else(|| "a % stands before two hexadecimal digits".to_owned())
-    };
+    let decoded = |part: &str| percent_decoded(part).ok_or_else(words::url_percent);
     let credentials = match credentials {
         None => None,
         Some(credentials) => {
@@ -50,13 +49,11 @@ fn parse_proxy(text: &str) -> Result<Proxy, String> {
     };
     let (host, port) = split_port(authority);
     if host.is_empty() {
-        return Err("there is no host in it".to_owned());
+        return Err(words::url_no_host().into());
     }
     let port = match port {
         None => SOCKS_PORT,
-        Some(port) => port
-            .parse()
-            .map_err(|_| "the port is a number up to 65535".to_owned())?,
+        Some(port) => port.parse().map_err(|_| words::url_port())?,
     };
     Ok(Proxy {
         host: host.to_owned(),

@@ -5,14 +5,17 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::{env, fs, io};
 
+use columba_speech::{Param, Text};
+
 use super::Tool;
 use super::spelling::{Takes, spelling};
+use crate::words::{command_line, system};
 
 /// A larger file is no options file.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// The words of each line. A file that nobody named may be missing.
-pub(super) fn read(tool: Tool, named: Option<&OsStr>) -> Result<Vec<Vec<OsString>>, String> {
+pub(super) fn read(tool: Tool, named: Option<&OsStr>) -> Result<Vec<Vec<OsString>>, Text> {
     let path = match named {
         Some(path) => PathBuf::from(path),
         None => match usual_path(tool) {
@@ -20,16 +23,18 @@ pub(super) fn read(tool: Tool, named: Option<&OsStr>) -> Result<Vec<Vec<OsString
             None => return Ok(Vec::new()),
         },
     };
-    let wrong = |what: &str| format!("cannot use the options file {}: {what}", path.display());
+    let wrong = |what: Param| command_line::options_file(path.display().to_string(), what);
     let read = match fs::metadata(&path) {
-        Ok(metadata) if metadata.len() > FILE_BYTES_MAX => Err(io::Error::other("it is too large")),
+        Ok(metadata) if metadata.len() > FILE_BYTES_MAX => {
+            return Err(wrong(command_line::options_file_too_large().into()));
+        }
         Ok(_) => fs::read_to_string(&path),
         Err(error) => Err(error),
     };
     match read {
         Ok(text) => Ok(text.lines().filter_map(words).collect()),
         Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(wrong(&error.to_string())),
+        Err(error) => Err(wrong(system(&error))),
     }
 }
 

@@ -9,6 +9,7 @@ use columba_client::Message;
 use jiff::Timestamp;
 
 use crate::record;
+use crate::words::{Said, value};
 
 /// A longer line holds no message that fits in a packet.
 const LINE_BYTES_MAX: u64 = 512 << 20;
@@ -24,14 +25,14 @@ pub(super) enum Speed {
 
 impl Speed {
     /// Reads `2x`, `0.5`, `max`.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, Said> {
         if text == "max" {
             return Ok(Self::Max);
         }
         let number = text.strip_suffix('x').unwrap_or(text).parse();
         match number {
             Ok(times) if (1e-3..=1e6).contains(&times) => Ok(Self::Times(times)),
-            _ => Err("a factor from 0.001 to 1000000, such as 2x, or max".to_owned()),
+            _ => Err(value::speed().into()),
         }
     }
 

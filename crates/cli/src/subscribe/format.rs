@@ -1,8 +1,11 @@
 //! The `-F` formats of `mosquitto_sub`.
 
 use columba_client::Incoming;
+use columba_speech::Text;
 use jiff::ZonedDateTime;
 use serde_json::{Map, Value};
+
+use crate::words::{Said, value};
 
 /// A format that was checked when the command line was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +42,7 @@ const FRACTION_DIGITS: usize = 6;
 
 impl Format {
     /// Reads a format.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Said> {
         let mut pieces = Vec::new();
         let mut rest = text.chars();
         while let Some(character) = rest.next() {
@@ -50,7 +53,7 @@ impl Format {
                     Some(letter) if letter.is_ascii_alphabetic() => {
                         pieces.push(Piece::Time(letter))
                     }
-                    _ => return Err("after @ comes a letter of strftime, or another @".to_owned()),
+                    _ => return Err(value::format_time().into()),
                 },
                 '\\' => pieces.push(Piece::Literal(vec![escape(rest.next())?])),
                 other => pieces.push(Piece::Literal(other.to_string().into_bytes())),
@@ -66,7 +69,7 @@ impl Format {
         now: &ZonedDateTime,
         pretty: bool,
         out: &mut Vec<u8>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Text> {
         for piece in &self.pieces {
             match piece {
                 Piece::Literal(bytes) => out.extend_from_slice(bytes),
@@ -102,7 +105,9 @@ impl Format {
                 }
                 Piece::Time(letter) => {
                     let text = jiff::fmt::strtime::format(format!("%{letter}"), now);
-                    let text = text.map_err(|error| format!("cannot print @{letter}: {error}"))?;
+                    let text = text.map_err(|error| {
+                        value::format_unprinted(letter.to_string(), error.to_string())
+                    })?;
                     out.extend_from_slice(text.as_bytes());
                 }
             }
@@ -111,7 +116,7 @@ impl Format {
     }
 }
 
-fn field(rest: &mut std::str::Chars<'_>) -> Result<Piece, String> {
+fn field(rest: &mut std::str::Chars<'_>) -> Result<Piece, Said> {
     let (mut left, mut zeros, mut width, mut most) = (false, false, 0, None);
     let mut next = rest.next();
     while let Some(flag @ ('-' | '0')) = next {
@@ -122,7 +127,7 @@ fn field(rest: &mut std::str::Chars<'_>) -> Result<Piece, String> {
     while let Some(digit) = next.and_then(|character| character.to_digit(10)) {
         width = width * 10 + digit as usize;
         if width > 10_000 {
-            return Err("a width is at most 10000".to_owned());
+            return Err(value::format_width().into());
         }
         next = rest.next();
     }
@@ -148,12 +153,12 @@ fn field(rest: &mut std::str::Chars<'_>) -> Result<Piece, String> {
             most,
             separator,
         }),
-        Some(letter) => Err(format!("%{letter} is not one of % followed by {LETTERS}")),
-        None => Err("the format ends with an unfinished %".to_owned()),
+        Some(letter) => Err(value::format_letter(letter.to_string(), LETTERS).into()),
+        None => Err(value::format_unfinished().into()),
     }
 }
 
-fn escape(character: Option<char>) -> Result<u8, String> {
+fn escape(character: Option<char>) -> Result<u8, Said> {
     match character {
         Some('\\') => Ok(b'\\'),
         Some('0') => Ok(0),
@@ -163,7 +168,7 @@ fn escape(character: Option<char>) -> Result<u8, String> {
         Some('r') => Ok(b'\r'),
         Some('t') => Ok(b'\t'),
         Some('v') => Ok(11),
-        _ => Err("after \\ comes one of \\ 0 a e n r t v".to_owned()),
+        _ => Err(value::format_escape().into()),
     }
 }
 
@@ -179,7 +184,7 @@ fn pad(value: Vec<u8>, left: bool, zeros: bool, width: usize, out: &mut Vec<u8>)
     }
 }
 
-fn render(letter: char, incoming: &Incoming, now: &ZonedDateTime) -> Result<Vec<u8>, String> {
+fn render(letter: char, incoming: &Incoming, now: &ZonedDateTime) -> Result<Vec<u8>, Text> {
     let message = &incoming.message;
     let properties = &message.properties;
     let text = match letter {
@@ -230,7 +235,7 @@ fn render(letter: char, incoming: &Incoming, now: &ZonedDateTime) -> Result<Vec<
                 timestamp.subsec_nanosecond()
             )
         }
-        other => return Err(format!("%{other} has no meaning")),
+        other => return Err(value::format_letter(other.to_string(), LETTERS)),
     };
     Ok(text.into_bytes())
 }
@@ -248,7 +253,7 @@ fn hex(payload: &[u8], letter: char, separator: Option<char>) -> Vec<u8> {
 }
 
 /// The payload as one floating point number in this machine's byte order, of 4 bytes (`%f`) or 8.
-fn float(payload: &[u8], letter: char, digits: Option<usize>) -> Result<Vec<u8>, String> {
+fn float(payload: &[u8], letter: char, digits: Option<usize>) -> Result<Vec<u8>, Text> {
     let number = match letter {
         'f' => payload
             .try_into()
@@ -256,23 +261,17 @@ fn float(payload: &[u8], letter: char, digits: Option<usize>) -> Result<Vec<u8>,
         _ => payload.try_into().map(f64::from_ne_bytes),
     };
     let number = number.map_err(|_| {
-        let wanted = if letter == 'f' { 4 } else { 8 };
-        format!(
-            "%{letter} needs a message of {wanted} bytes, and this one has {}",
-            payload.len()
-        )
+        let wanted = if letter == 'f' { "4" } else { "8" };
+        value::format_bytes(letter.to_string(), wanted, payload.len())
     })?;
     let digits = digits.unwrap_or(FRACTION_DIGITS).min(100);
     Ok(format!("{number:.digits$}").into_bytes())
 }
 
-fn payload_as_json(incoming: &Incoming) -> Result<&serde_json::value::RawValue, String> {
-    serde_json::from_slice(&incoming.message.payload).map_err(|_| {
-        format!(
-            "the message on '{}' is not valid JSON",
-            incoming.message.topic
-        )
-    })
+fn payload_as_json(incoming: &Incoming) -> Result<&serde_json::value::RawValue, Text> {
+    let message = &incoming.message;
+    serde_json::from_slice(&message.payload)
+        .map_err(|_| value::format_no_json(message.topic.as_str()))
 }
 
 /// The object of `%j` and `%J`, member by member in Mosquitto's order.
@@ -280,7 +279,7 @@ fn json(
     incoming: &Incoming,
     now: &ZonedDateTime,
     payload: Option<&serde_json::value::RawValue>,
-) -> Result<String, String> {
+) -> Result<String, Text> {
     let message = &incoming.message;
     let payload = match payload {
         Some(raw) => raw.get().to_owned(),

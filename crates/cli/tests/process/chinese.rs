@@ -105,6 +105,158 @@ fn what_goes_wrong_before_there_is_a_connection_is_told_in_chinese() {
     }
 }
 
+/// Command lines that are not understood.
+const MISTAKES: &[&str] = &[
+    "frob",
+    "smulate",
+    "pub --foo -t a",
+    "pub --reta -t a -m x",
+    "pub -t",
+    "pub -t a -m x -n",
+    "pub -t a -m x stray",
+    "pub -t a -m x -q 7",
+    "pub -t a -m x -p many",
+    "pub -t a -m x -p 99999",
+    "pub -t a -m x -p -1",
+    "pub -t a -m x -V 6",
+    "pub -t a -m x -x soon",
+    "pub -t a -m x -M 0",
+    "pub -t a -m x --tls-version tlsv1",
+    "pub -t a -m x --tls-alpn=",
+    "pub -t a -m x --proxy http://127.0.0.1",
+    "pub -t a -m x --proxy socks5h://",
+    "pub -t a -m x --proxy socks5h://h:p",
+    "pub -t a -m x --cert x",
+    "pub -t a -m x --lang fr",
+    "pub -t a -m x --repeat 0",
+    "pub -t a -m x --why --for 2h",
+    "pub -t a -m x -D connect receive-maximum",
+    "pub -t a -m x -o /nonexistent",
+    "pub --replay x --speed fast",
+    "sub -t a -W 0",
+    "sub -t a -F %y",
+    "sub -t a -F x%",
+    "sub -t a -F @",
+    "sub -t a -F \\q",
+    "sub -t a -F %99999t",
+    "sub -t a --random-filter 0",
+    "sub -t a --retain-handling often",
+    "sub -t a --json=5",
+    "sub -t a --decode xml",
+    "sub -t a --tree --rate",
+    "rr -e",
+    "doctor -D connect",
+    "run --listen nowhere",
+    "create",
+    "token add x --expires never",
+    "context add",
+    "context frob",
+    "context use --none x",
+    "simulate -s x --for never",
+    "simulate -s x --rate 0",
+    "simulate -s x --clients 0",
+    "bench pub --qos 9",
+    "bench pub --duration soon",
+    "bench pub -s many",
+    "bench pub -c 1.5",
+    "bench pub -V 6",
+    "bench pub --fail-if p99",
+    "bench pub --fail-if colour>1",
+    "bench pub --fail-if p99>x",
+    "bench pub --fail-if p99>1parsec",
+    "clients --sort colour",
+    "why a --since 3",
+    "why a --at noon",
+    "why a --at 1969-01-01T00:00:00Z",
+    "explain R99",
+    "can x",
+    "top --every 1x",
+    "completion tcsh",
+    "-- pub",
+];
+
+#[test]
+fn command_lines_that_are_not_understood_are_told_so_in_chinese() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for line in MISTAKES {
+        let output = run(columba(), line, "1", dir.path());
+        let is_mistake = matches!(output.status.code(), Some(2 | 3));
+        assert!(is_mistake, "{line}: {output:?}");
+        check(&output, line);
+        assert_eq!(output.stdout, b"", "{line}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        for english in ["Usage", "error", "For more", "tip:", "[OPTIONS]", "values:"] {
+            assert!(!said.contains(english), "{line}: {said}");
+        }
+        // The option counts as the environment does.
+        if !line.contains("--") && !["-t", "-e", "-D"].iter().any(|end| line.contains(end)) {
+            let mut words: Vec<_> = line.split(' ').collect();
+            words.push("--lang=en");
+            let output = columba().args(&words).env("COLUMBA_LANG", "zh").output();
+            let said = output.expect("the binary").stderr;
+            assert!(
+                said.is_ascii(),
+                "{line}: {}",
+                String::from_utf8_lossy(&said)
+            );
+        }
+    }
+}
+
+/// The commands that a help text lists.
+fn commands_in(help: &str) -> Vec<(String, String)> {
+    let lines = help.lines().skip_while(|line| *line != "命令：").skip(1);
+    let lines = lines.take_while(|line| !line.is_empty());
+    let named = lines.filter_map(|line| line.strip_prefix("  ")?.split_once("  "));
+    let own = named.filter(|(name, _)| !name.is_empty() && *name != "help");
+    own.map(|(name, about)| (name.to_owned(), about.to_owned()))
+        .collect()
+}
+
+#[test]
+fn help_has_chinese_headings_and_says_in_chinese_what_commands_are_for() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut waiting = vec![String::new()];
+    let mut count = 0;
+    while let Some(path) = waiting.pop() {
+        for option in ["--help", "-h"] {
+            let line = format!("{path} {option}");
+            // Those that connect have -h for the host.
+            if option == "-h" && ["pub", "sub", "rr", "doctor", "simulate"].contains(&path.trim())
+                || option == "-h" && path.starts_with(" bench ")
+            {
+                continue;
+            }
+            let output = run(columba(), &line, "1", dir.path());
+            let help = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(help.contains("用法：columba"), "{line}: {help}");
+            let heading = help.lines().find(|line| {
+                line.starts_with(|c: char| c.is_ascii_uppercase())
+                    && line.ends_with(':')
+                    && *line != "TLS:"
+            });
+            assert_eq!(heading, None, "{line}: {help}");
+            for english in [
+                "[default: ",
+                "[possible values",
+                "[alias",
+                "Print help",
+                "[OPTIONS]",
+            ] {
+                assert!(!help.contains(english), "{line}: {help}");
+            }
+            if option == "--help" {
+                for (name, about) in commands_in(&help) {
+                    assert!(!about.trim().is_ascii(), "{line}: {name}: {about}");
+                    waiting.push(format!("{path} {name}"));
+                }
+            }
+            count += 1;
+        }
+    }
+    assert!(count > 80, "{count}");
+}
+
 #[test]
 fn what_a_broker_makes_of_messages_is_told_in_chinese() {
     let dir = tempfile::tempdir().expect("a directory");

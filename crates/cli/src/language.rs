@@ -1,0 +1,121 @@
+//! Which language this program speaks.
+
+use std::ffi::OsString;
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+
+use columba_speech::Language;
+
+use crate::colour::Colour;
+use crate::failure::{EXIT_FAULTY, print, say};
+use crate::mosquitto;
+use crate::words::{Said, command_line, help, value};
+
+/// Understands a command line, whose help and faults are told in the language of this process.
+///
+/// # Errors
+/// The exit code, when all is said already.
+pub fn parse<P: clap::Parser>(line: Vec<OsString>) -> Result<P, ExitCode> {
+    let language = spoken();
+    let mut program = match language {
+        Language::English => P::command(),
+        Language::Chinese => help::chinese(P::command()),
+    };
+    let matches = program.try_get_matches_from_mut(line);
+    let parsed = matches.and_then(|mut matches| P::from_arg_matches_mut(&mut matches));
+    parsed.map_err(|error| refuse(&error.format(&mut program), language))
+}
+
+fn refuse(error: &clap::Error, language: Language) -> ExitCode {
+    if let Some(exit) = mosquitto::refuse_arguments(error) {
+        return exit;
+    }
+    let is_help = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    );
+    match language {
+        Language::English => {
+            // A closed stream leaves nobody to tell.
+            let _ = error.print();
+        }
+        Language::Chinese if is_help => {
+            let is_terminal = match error.use_stderr() {
+                true => std::io::stderr().is_terminal(),
+                false => std::io::stdout().is_terminal(),
+            };
+            let text = error.render();
+            let text = match Colour::Auto.is_wanted(is_terminal) {
+                true => text.ansi().to_string(),
+                false => text.to_string(),
+            };
+            let text = help::in_chinese(&text);
+            if error.use_stderr() {
+                say(&text)
+            } else {
+                print(&text)
+            }
+        }
+        Language::Chinese if error.use_stderr() => say(&command_line::refused(error, language)),
+        Language::Chinese => print(&error.to_string()),
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(EXIT_FAULTY))
+}
+
+/// The language that the environment asks for.
+pub(crate) fn language_of_environment() -> Language {
+    Language::from_environment(|name| std::env::var(name).ok())
+}
+
+/// The language that an option asks for.
+pub(crate) fn parse_language(text: &str) -> Result<Language, Said> {
+    Language::from_tag(text).ok_or_else(|| value::language().into())
+}
+
+/// The language of this process, before its command line is understood or where a command has no
+/// option for it. Called by the names of Mosquitto's clients the program speaks English, as they do.
+pub(crate) fn spoken() -> Language {
+    if mosquitto::called_as().is_some() {
+        return Language::English;
+    }
+    let words: Vec<_> = std::env::args_os().skip(1).collect();
+    named_in(&words).unwrap_or_else(language_of_environment)
+}
+
+/// What the last `--lang` of a command line says, if it names a language.
+fn named_in(words: &[OsString]) -> Option<Language> {
+    let words = words.iter().map(|word| word.to_str().unwrap_or_default());
+    let mut words = words.take_while(|word| *word != "--");
+    let mut found = None;
+    while let Some(word) = words.next() {
+        let value = match word.strip_prefix("--lang") {
+            Some("") => words.next(),
+            Some(rest) => rest.strip_prefix('='),
+            None => None,
+        };
+        found = value.and_then(Language::from_tag).or(found);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_may_name_a_language() {
+        let check = |line: &str, expected| {
+            let words: Vec<_> = line.split(' ').map(OsString::from).collect();
+            assert_eq!(named_in(&words), expected, "{line}");
+        };
+        check("pub --lang zh -t a", Some(Language::Chinese));
+        check("pub --foo --lang=en", Some(Language::English));
+        check("pub --lang zh --lang en", Some(Language::English));
+        check("pub --language zh", None);
+        check("pub --lang", None);
+        check("pub --lang fr", None);
+        check("pub -- --lang zh", None);
+    }
+}
