@@ -12,7 +12,7 @@ use clap::Args;
 use columba_client::driver::{TlsOptions, tls_config};
 use columba_server::config::Config;
 use columba_server::instance::Location;
-use columba_speech::Language;
+use columba_speech::Param;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 use serde_json::Value;
@@ -21,6 +21,7 @@ use crate::context::{self, Chosen};
 use crate::create::quoted;
 use crate::event_reader::EventReader;
 use crate::failure::Failure;
+use crate::words::{self, Said, broker, system};
 
 /// How long an answer may take; the broker itself gives up sooner.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -86,11 +87,8 @@ impl AdminArgs {
                 args.cafile = args.cafile.or(chosen.context.cafile);
             }
             Some(chosen) if chosen.is_named => {
-                let name = chosen.name;
-                let what = format!("the context `{name}` names no management API");
-                let fix = "add api = \"https://HOST:61680\" or dir = \"DIR\" to its file, which \
-                           `columba context show` names";
-                return Err(Failure::new(what).fix(fix).faulty());
+                let what = broker::context_without_api(chosen.name);
+                return Err(Failure::new(what).fix(broker::add_api()).faulty());
             }
             Some(_) | None if names_broker => {}
             Some(_) | None => args.url = url_of_environment,
@@ -203,9 +201,8 @@ impl AdminClient {
         let json = || serde_json::from_slice::<Value>(&text);
         match status {
             200..=299 if text.is_empty() => Ok(Value::Null),
-            200..=299 => json().map_err(|error| {
-                Failure::new(format!("the answer of {} is no JSON: {error}", self.name()))
-            }),
+            200..=299 => json()
+                .map_err(|error| Failure::new(broker::no_json(self.name(), error.to_string()))),
             _ => Err(self.refusal(status, &json().unwrap_or_default())),
         }
     }
@@ -235,7 +232,7 @@ impl AdminClient {
     }
 
     fn lost(&self, error: &io::Error) -> Failure {
-        Failure::new(format!("the broker at {} is lost: {error}", self.name())).unreachable()
+        Failure::new(broker::lost(self.name(), system(error))).unreachable()
     }
 
     fn head(&self, method: &str, path: &str, headers: &str, body: Option<&Value>) -> String {
@@ -273,22 +270,16 @@ impl AdminClient {
     fn open(&self) -> Result<Box<dyn Wire>, Failure> {
         let name = self.name();
         let closed = |error: &io::Error| {
-            let failure = Failure::new(format!("no broker answers at {name}: {error}"));
+            let failure = Failure::new(broker::no_answer(name.as_str(), system(error)));
             let url_option = self.url_option;
             let fix = match &self.target {
-                Target::Socket(_) => format!(
-                    "start it with `columba run`, name its directory with --dir, or use {url_option}"
-                ),
-                Target::Http { .. } => {
-                    "check the URL, and `bind` under [admin] of the broker".to_owned()
-                }
+                Target::Socket(_) => broker::start_it(url_option),
+                Target::Http { .. } => broker::check_bind(),
             };
             match error.kind() {
-                io::ErrorKind::PermissionDenied => failure
-                    .fix(format!(
-                        "be the user that the broker runs as, or root; or use {url_option} and --token"
-                    ))
-                    .unauthorized(),
+                io::ErrorKind::PermissionDenied => {
+                    failure.fix(broker::be_its_user(url_option)).unauthorized()
+                }
                 _ => failure.fix(fix).unreachable(),
             }
         };
@@ -305,9 +296,10 @@ impl AdminClient {
                 let Some(tls) = tls else {
                     return Ok(Box::new(stream));
                 };
-                let config = tls_config(tls).map_err(|error| Failure::new(error.to_string()))?;
+                let config = tls_config(tls)
+                    .map_err(|error| Failure::new(words::client::connect(&error)))?;
                 let server = ServerName::try_from(host.clone())
-                    .map_err(|_| Failure::new(format!("{host:?} is no name of a host")).faulty())?;
+                    .map_err(|_| Failure::new(broker::no_host(host.as_str())).faulty())?;
                 let session = ClientConnection::new(Arc::new(config), server)
                     .map_err(|error| Failure::new(error.to_string()))?;
                 Ok(Box::new(StreamOwned::new(session, stream)))
@@ -319,14 +311,12 @@ impl AdminClient {
     fn refusal(&self, status: u16, problem: &Value) -> Failure {
         let detail = problem.get("detail").and_then(Value::as_str);
         let what = match detail {
-            Some(detail) => detail.to_owned(),
-            None => format!("the broker at {} answers {status}", self.name()),
+            Some(detail) => broker::says(detail),
+            None => broker::answers(self.name(), status.to_string()),
         };
         let failure = Failure::new(what);
         match status {
-            401 | 403 => failure
-                .fix("make a token with `columba token add`, and name it with COLUMBA_TOKEN")
-                .unauthorized(),
+            401 | 403 => failure.fix(broker::make_token()).unauthorized(),
             503 | 504 => failure.unreachable(),
             _ => failure,
         }
@@ -351,35 +341,30 @@ pub(crate) fn encoded(text: &str) -> String {
 fn socket_of(dir: &Path, url_option: &str) -> Result<PathBuf, Failure> {
     let location = Location::of_directory(dir);
     let text = std::fs::read_to_string(&location.config_file).map_err(|error| {
-        let what = format!("there is no instance in {}: {error}", dir.display());
-        let fix = format!("name its directory with --dir, or a broker elsewhere with {url_option}");
-        Failure::new(what).fix(fix).faulty()
+        let what = broker::no_instance(dir.display().to_string(), system(&error));
+        Failure::new(what)
+            .fix(broker::name_its_dir(url_option))
+            .faulty()
     })?;
     let name = location.config_file.display().to_string();
     let (config, _) = Config::read(&name, &text, &location.base, std::env::vars());
     if !config.admin.is_enabled {
-        let fix = format!(
-            "write enabled = true under [admin] in {}",
-            quoted(&location.config_file)
-        );
-        return Err(Failure::new("the instance has no management API")
-            .fix(fix)
-            .faulty());
+        let fix = broker::enable_it(quoted(&location.config_file));
+        return Err(Failure::new(broker::no_api()).fix(fix).faulty());
     }
     Ok(config.admin.socket)
 }
 
 /// Whether a text is the URL of a management API.
-pub(crate) fn check_url(url: &str) -> Result<(), String> {
-    target_of(url, None)
-        .map(drop)
-        .map_err(|failure| failure.sentence().to_string(Language::English))
+pub(crate) fn check_url(url: &str) -> Result<(), Param> {
+    let target = target_of(url, None);
+    target.map(drop).map_err(|failure| failure.sentence())
 }
 
 fn target_of(url: &str, ca_file: Option<PathBuf>) -> Result<Target, Failure> {
     let wrong = || {
-        Failure::new(format!("`{url}` is no URL of a management API"))
-            .fix("write it as http://HOST:61680 or https://HOST:61680")
+        Failure::new(broker::no_url(url))
+            .fix(broker::write_url())
             .faulty()
     };
     let (scheme, rest) = url.split_once("://").ok_or_else(wrong)?;
@@ -422,7 +407,7 @@ fn read_answer(wire: impl Read) -> io::Result<(u16, Vec<u8>)> {
 }
 
 fn strange() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "the answer is no HTTP")
+    io::Error::new(io::ErrorKind::InvalidData, Said::from(broker::no_http()))
 }
 
 /// What stands before the body of an answer.
@@ -492,7 +477,7 @@ pub(crate) fn chunk_size(reader: &mut impl BufRead) -> io::Result<Option<u64>> {
 /// Appends exactly so many bytes.
 fn take(reader: &mut impl Read, body: &mut Vec<u8>, len: u64) -> io::Result<()> {
     if (body.len() as u64).saturating_add(len) > ANSWER_BYTES_MAX {
-        return Err(io::Error::other("the answer is too large"));
+        return Err(io::Error::other(Said::from(broker::answer_too_large())));
     }
     let read = reader.take(len).read_to_end(body)?;
     if (read as u64) < len {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::admin_client::{AdminClient, encoded};
 use crate::failure::Failure;
+use crate::words::{self, broker};
 
 /// The name of the file's form; changes with it.
 const SCHEMA: &str = "columba.bundle/1";
@@ -91,8 +92,8 @@ pub(crate) fn write(
         "config": config.get("data").unwrap_or(&Value::Null),
     });
     let failed = |error: std::io::Error| {
-        let what = format!("cannot write {}: {error}", file.display());
-        Failure::new(what).fix("name another file, one that is not there yet")
+        let what = words::unwritable(file.display().to_string(), words::system(&error));
+        Failure::new(what).fix(broker::other_file())
     };
     let mut out = OpenOptions::new()
         .write(true)

@@ -174,7 +174,7 @@ pub fn run(args: ContextArgs) -> ExitCode {
     let end = |ended: Result<(), Failure>| end_in(language, ended.map(|()| 0));
     let say = |text: Text| print(&format!("{}\n", text.to_string(language)));
     match args.command {
-        ContextCommand::Add(args) => end(add(&args, say)),
+        ContextCommand::Add(args) => end(add(&args, language, say)),
         ContextCommand::Use(args) => end(make_used(&args, say)),
         ContextCommand::List(args) => end(list(&args, language, say)),
         ContextCommand::Show(args) => end(show(&args, language)),
@@ -183,50 +183,31 @@ pub fn run(args: ContextArgs) -> ExitCode {
     }
 }
 
-fn add(args: &AddArgs, say: impl Fn(Text)) -> Result<(), Failure> {
+fn add(args: &AddArgs, language: Language, say: impl Fn(Text)) -> Result<(), Failure> {
     let path = place::path_of(&args.name)?;
     if path.exists() && !args.force {
         return Err(Failure::new(words::context_exists(args.name.as_str()))
             .fix(words::context_replace(path.display().to_string()))
             .faulty());
     }
-    let faulty = |what: String| Failure::new(what).faulty();
     if let Some(url) = &args.url {
         check_server_url(url).map_err(|what| Failure::new(what).faulty())?;
     }
     if let Some(url) = &args.api {
-        check_url(url).map_err(faulty)?;
+        check_url(url).map_err(|what| Failure::new(what).faulty())?;
     }
-    let secret = |asks: bool, reads: bool, what: &str| -> Result<Option<Secret>, Failure> {
-        let failed =
-            |error: std::io::Error| Failure::new(format!("cannot read the {what}: {error}"));
-        let bytes = if asks {
-            ask(&format!("The {what}: ")).map_err(failed)?
-        } else if reads {
-            first_line_of_stdin().map_err(failed)?
-        } else {
-            return Ok(None);
-        };
-        if bytes.is_empty() || bytes.len() as u64 > PASSWORD_BYTES_MAX {
-            return Err(faulty(format!(
-                "the {what} is empty, or longer than MQTT can carry"
-            )));
-        }
-        let text = String::from_utf8(bytes);
-        let text = text.map_err(|_| faulty(format!("the {what} is no UTF-8")))?;
-        Ok(Some(Secret::new(text)))
-    };
+    let secret = |asks, reads, what| read_secret(asks, reads, what, language);
     // Paths are kept whole: the file counts them from its own directory.
     let whole = |path: &Option<PathBuf>| -> Result<Option<PathBuf>, Failure> {
         let whole = path.as_deref().map(std::path::absolute).transpose();
-        whole.map_err(|error| faulty(format!("not a path: {error}")))
+        whole.map_err(|error| Failure::new(texts::no_path(words::system(&error))).faulty())
     };
     let context = Context {
         description: args.description.clone(),
         url: args.url.clone(),
         unix: whole(&args.unix)?,
         user: args.user.clone(),
-        password: secret(args.password, args.password_stdin, "password")?,
+        password: secret(args.password, args.password_stdin, texts::the_password())?,
         password_file: whole(&args.password_file)?,
         client_id_prefix: args.client_id_prefix.clone(),
         cafile: whole(&args.cafile)?,
@@ -235,7 +216,7 @@ fn add(args: &AddArgs, say: impl Fn(Text)) -> Result<(), Failure> {
         insecure: args.insecure,
         api: args.api.clone(),
         dir: whole(&args.dir)?,
-        token: secret(args.token, args.token_stdin, "token")?,
+        token: secret(args.token, args.token_stdin, texts::the_token())?,
         token_file: whole(&args.token_file)?,
     };
     let checked = context.check();
@@ -249,6 +230,30 @@ fn add(args: &AddArgs, say: impl Fn(Text)) -> Result<(), Failure> {
         say(texts::how_to_use(args.name.as_str()));
     }
     Ok(())
+}
+
+/// Asks for a password or token, or reads it, if that is wanted.
+fn read_secret(
+    asks: bool,
+    reads: bool,
+    what: Text,
+    language: Language,
+) -> Result<Option<Secret>, Failure> {
+    let failed =
+        |error: std::io::Error| Failure::new(texts::unread(what.clone(), words::system(&error)));
+    let bytes = if asks {
+        ask(&texts::asked(what.clone()).to_string(language)).map_err(failed)?
+    } else if reads {
+        first_line_of_stdin().map_err(failed)?
+    } else {
+        return Ok(None);
+    };
+    if bytes.is_empty() || bytes.len() as u64 > PASSWORD_BYTES_MAX {
+        return Err(Failure::new(texts::no_secret(what)).faulty());
+    }
+    let text = String::from_utf8(bytes);
+    let text = text.map_err(|_| Failure::new(texts::secret_no_utf_8(what.clone())).faulty())?;
+    Ok(Some(Secret::new(text)))
 }
 
 fn make_used(args: &UseArgs, say: impl Fn(Text)) -> Result<(), Failure> {

@@ -7,6 +7,7 @@ use clap::Args;
 use columba_server::instance::create::{ADMIN, CreateError, create};
 
 use crate::failure::{Failure, end, print};
+use crate::words::instance;
 
 /// Make a new instance: configuration, users, access rules
 ///
@@ -36,12 +37,10 @@ pub fn run(args: &CreateArgs) -> ExitCode {
 /// Makes an instance and shows the password.
 pub(crate) fn make(dir: &Path) -> Result<(), Failure> {
     let password = create(dir).map_err(|error| {
-        let failure = Failure::new(format!("cannot make an instance: {error}"));
+        let failure = Failure::new(instance::create(&error));
         match error {
-            CreateError::NotEmpty(_) => failure
-                .fix("name a directory that is empty or new")
-                .faulty(),
-            _ => failure.fix("check the permissions of the directory above, and the disk"),
+            CreateError::NotEmpty(_) => failure.fix(instance::other_dir()).faulty(),
+            _ => failure.fix(instance::check_above()),
         }
     })?;
     print(&format!(

@@ -13,6 +13,7 @@ use columba_doctor::{Check, Finding, Report, Visit, address, examine, fresh_clie
 use crate::colour::Colour;
 use crate::connection::{ConnectionArgs, Trouble, run_to_end};
 use crate::failure::{print, say};
+use crate::words::{self, instance};
 
 /// Find out why messages to or from a broker, any broker, do not arrive
 ///
@@ -187,7 +188,10 @@ fn test_topic(written: &str) -> Result<String, Trouble> {
     let topic = written.trim_end_matches('/');
     match columba_codec::topic::TopicName::parse(topic) {
         Ok(topic) => Ok(topic.as_str().to_owned()),
-        Err(fault) => Err(Trouble::usage(format!("--test-topic '{written}': {fault}"))),
+        Err(fault) => Err(Trouble::usage(instance::test_topic(
+            written,
+            words::client::topic(fault),
+        ))),
     }
 }
 
@@ -200,9 +204,7 @@ fn consent(args: &DoctorArgs) -> Result<Option<String>, Trouble> {
         return Ok(Some(id.clone()));
     }
     if !io::stdin().is_terminal() {
-        return Err(Trouble::usage(
-            "--check-id throws out the client that uses the id; add --yes to agree",
-        ));
+        return Err(Trouble::usage(instance::agree()));
     }
     let question = summary::consent(id.as_str());
     let language = args.connection.language();

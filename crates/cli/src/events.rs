@@ -14,7 +14,7 @@ use crate::admin_client::{AdminArgs, AdminClient, encoded};
 use crate::failure::{Failure, end, print, say};
 use crate::language::language_of_environment;
 use crate::texts;
-use crate::words::{Said, value};
+use crate::words::{Said, broker, value};
 
 /// How long to wait before a connection that has broken is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -154,8 +154,7 @@ fn follow(
                 }
                 "end" => {
                     let why = event.data.get("why").and_then(Value::as_str);
-                    let why = printable(why.unwrap_or("it does not say why"));
-                    return Err(Failure::new(format!("the stream ends: {why}")).unreachable());
+                    return Err(Failure::new(broker::announced(why)).unreachable());
                 }
                 // Of a later version.
                 _ => {}
@@ -163,7 +162,7 @@ fn follow(
         }
         // Without one, what was shown would be shown again.
         let Some(last) = stream.last_id() else {
-            return Err(Failure::new("the broker ended the stream at once").unreachable());
+            return Err(Failure::new(broker::stream_ended_at_once()).unreachable());
         };
         id = Some(last.to_owned());
         std::thread::sleep(PAUSE);

@@ -7,6 +7,7 @@ use columba_server::config::fault::{Fault, Severity};
 use columba_server::store::StoreError;
 use columba_speech::{Language, Param};
 
+use crate::language;
 use crate::words;
 
 /// Files of the instance or the command line have errors.
@@ -90,10 +91,10 @@ pub(crate) fn end(result: Result<(), Failure>) -> ExitCode {
 
 /// The same for a command whose answer is an exit code.
 pub(crate) fn end_with(result: Result<u8, Failure>) -> ExitCode {
-    end_in(Language::English, result)
+    end_in(language::spoken(), result)
 }
 
-/// The same for a command whose failures have words in each language.
+/// The same for a command with an option for the language.
 pub(crate) fn end_in(language: Language, result: Result<u8, Failure>) -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),

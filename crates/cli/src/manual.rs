@@ -9,6 +9,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
 use crate::failure::{Failure, end, print};
+use crate::words::{instance, system, unwritable};
 
 /// Write the manual pages, one a command
 ///
@@ -37,8 +38,8 @@ fn write(dir: Option<&Path>, program: Command) -> Result<(), Failure> {
     let mut program = program.disable_help_subcommand(true);
     program.build();
     let failed = |path: &Path, error: io::Error| {
-        Failure::new(format!("cannot write {}: {error}", path.display()))
-            .fix("name a directory that you may write to")
+        Failure::new(unwritable(path.display().to_string(), system(&error)))
+            .fix(instance::writable_dir())
     };
     let Some(dir) = dir else {
         let page = page(&program, &version).map_err(|error| failed(Path::new("-"), error))?;

@@ -14,8 +14,12 @@ use columba_server::instance::Location;
 use columba_server::instance::file::{SECRET_MODE, write_atomically};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
+use columba_speech::{Param, Text};
+
 use crate::create::quoted;
 use crate::failure::{Failure, end, print, say};
+use crate::language;
+use crate::words::{broker, instance, system};
 
 /// Longest password that is read, in bytes; MQTT carries no longer one.
 pub(crate) const PASSWORD_BYTES_MAX: u64 = 65_535;
@@ -62,10 +66,8 @@ pub fn run(args: &PasswdArgs) -> ExitCode {
 
 fn change(args: &PasswdArgs) -> Result<(), Failure> {
     let path = users_file(&args.dir)?;
-    let failed = |error: &io::Error| {
-        let failure = Failure::new(format!("{}: {error}", path.display()));
-        failure.fix("check the permissions of the file and its directory")
-    };
+    let failed =
+        |error: &io::Error| Failure::new(instance::file(&path, error)).fix(instance::check_file());
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
@@ -76,18 +78,16 @@ fn change(args: &PasswdArgs) -> Result<(), Failure> {
     let name = &args.user;
     if args.delete {
         let text = without_user(&text, name).ok_or_else(|| {
-            let known: Vec<_> = users.names().collect();
-            let failure = Failure::new(format!("there is no user `{name}` in {}", path.display()));
-            failure
-                .fix(format!("the users are: {}", known.join(", ")))
-                .faulty()
+            let what = instance::no_user(name.as_str(), path.display().to_string());
+            let known = instance::users(Param::list(users.names()));
+            Failure::new(what).fix(known).faulty()
         })?;
         write_atomically(&path, &text, SECRET_MODE).map_err(|error| failed(&error))?;
         print(&format!("User `{name}` removed.\n"));
         return Ok(());
     }
-    let fault = |what| Failure::new(what).faulty();
-    check_name(name, "user name").map_err(fault)?;
+    let fault = |what: Text, why: &str| Failure::new(instance::name(what, why)).faulty();
+    check_name(name, "user name").map_err(|why| fault(instance::user_name(), &why))?;
     let groups = args.groups.as_ref().map(|groups| -> Vec<String> {
         groups
             .iter()
@@ -96,7 +96,7 @@ fn change(args: &PasswdArgs) -> Result<(), Failure> {
             .collect()
     });
     for group in groups.iter().flatten() {
-        check_name(group, "group").map_err(fault)?;
+        check_name(group, "group").map_err(|why| fault(instance::group(), &why))?;
     }
     let has_password = args.password_stdin || args.generate || groups.is_none() || !is_known;
     let password = if has_password {
@@ -105,7 +105,7 @@ fn change(args: &PasswdArgs) -> Result<(), Failure> {
         None
     };
     let hash = password.as_deref().map(PasswordHash::new).transpose();
-    let hash = hash.map_err(|error| Failure::new(error.to_string()))?;
+    let hash = hash.map_err(|error| Failure::new(instance::password_unmade(error.to_string())))?;
     let text = with_user(&text, name, hash.as_ref(), groups.as_deref());
     write_atomically(&path, &text, SECRET_MODE).map_err(|error| failed(&error))?;
     if let (true, Some(password)) = (args.generate, &password) {
@@ -125,48 +125,45 @@ fn change(args: &PasswdArgs) -> Result<(), Failure> {
 fn users_file(dir: &Path) -> Result<PathBuf, Failure> {
     let location = Location::of_directory(dir);
     let text = std::fs::read_to_string(&location.config_file).map_err(|error| {
-        let what = format!("there is no instance in {}: {error}", dir.display());
+        let what = broker::no_instance(dir.display().to_string(), system(&error));
         Failure::new(what)
-            .fix(format!("make one: columba create {}", quoted(dir)))
+            .fix(instance::make_one(quoted(dir)))
             .faulty()
     })?;
     let name = location.config_file.display().to_string();
     let (config, _) = Config::read(&name, &text, &location.base, std::env::vars());
     config.users.ok_or_else(|| {
-        let fix = format!("write users = \"etc/users\" under [access] in {name}");
-        Failure::new("the configuration names no users file")
-            .fix(fix)
+        Failure::new(instance::no_users_file())
+            .fix(instance::name_users_file(name))
             .faulty()
     })
 }
 
 fn new_password(args: &PasswdArgs) -> Result<Vec<u8>, Failure> {
-    let failed = |error: io::Error| Failure::new(format!("cannot read the password: {error}"));
+    let say = |question: Text| question.to_string(language::spoken());
+    let failed = |error: io::Error| Failure::new(instance::password_unread(system(&error)));
     let password = if args.generate {
         generate()
-            .map_err(|error| Failure::new(error.to_string()))?
+            .map_err(|error| Failure::new(instance::password_unmade(error.to_string())))?
             .into_bytes()
     } else if args.password_stdin {
         first_line_of_stdin().map_err(failed)?
     } else if io::stdin().is_terminal() {
-        let password = ask(&format!("New password of `{}`: ", args.user)).map_err(failed)?;
-        if ask("The same again: ").map_err(failed)? != password {
-            return Err(Failure::new(
-                "the two passwords differ; nothing has changed",
-            ));
+        let password = ask(&say(instance::new_password(args.user.as_str()))).map_err(failed)?;
+        if ask(&say(instance::again())).map_err(failed)? != password {
+            return Err(Failure::new(instance::passwords_differ()));
         }
         password
     } else {
-        let what = "there is no terminal to ask for the password";
-        return Err(Failure::new(what)
-            .fix("add --password-stdin or --generate")
+        return Err(Failure::new(instance::no_terminal_for_password())
+            .fix(instance::password_options())
             .faulty());
     };
     if password.is_empty() {
-        return Err(Failure::new("the password is empty; nothing has changed").faulty());
+        return Err(Failure::new(instance::password_empty()).faulty());
     }
     if password.len() as u64 > PASSWORD_BYTES_MAX {
-        return Err(Failure::new("the password is longer than MQTT can carry").faulty());
+        return Err(Failure::new(instance::password_too_long()).faulty());
     }
     Ok(password)
 }

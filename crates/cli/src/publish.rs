@@ -375,7 +375,7 @@ async fn watch(mut events: Events, talk: crate::connection::Talk) -> Option<Trou
         match event {
             // A kept session may still have subscriptions.
             Event::Message(_) => {}
-            Event::Unanswered(sentence) => talk.warning(sentence),
+            Event::Unanswered(warning) => talk.warning(words::client::warning(&warning)),
             Event::Ended(ended) if ended.cause == CloseCause::Requested => return None,
             Event::Ended(ended) => {
                 return Some(close_trouble(&ended.cause, ended.transport_error.as_ref()));

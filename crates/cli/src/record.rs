@@ -9,9 +9,12 @@ use base64::engine::general_purpose::STANDARD;
 use columba_client::{Incoming, Message, MessageProperties};
 use columba_codec::QoS;
 use columba_codec::topic::TopicName;
+use columba_speech::Text;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+use crate::words::{self, recording};
 
 /// A message and when it came, as a line of JSON.
 #[derive(Debug, Serialize, Deserialize)]
@@ -94,10 +97,11 @@ impl Properties {
     }
 
     /// Those that a publisher sends.
-    fn into_message(self) -> Result<MessageProperties, String> {
+    fn into_message(self) -> Result<MessageProperties, Text> {
         let correlation_data = self.correlation_data_base64.map(|text| {
             let decoded = STANDARD.decode(text);
-            decoded.map_err(|error| format!("correlation_data_base64 is no Base64: {error}"))
+            decoded
+                .map_err(|error| recording::no_base64("correlation_data_base64", error.to_string()))
         });
         let pairs = self.user_properties.into_iter();
         Ok(MessageProperties {
@@ -137,24 +141,26 @@ pub(crate) fn line(incoming: &Incoming, now: Timestamp, decoded: Option<String>)
 ///
 /// # Errors
 /// What is wrong with the line, with its column if it has one.
-pub(crate) fn parse(line: &[u8]) -> Result<(Timestamp, Message), String> {
+pub(crate) fn parse(line: &[u8]) -> Result<(Timestamp, Message), Text> {
     let line: Line = serde_json::from_slice(line).map_err(|error| {
         let sentence = error.to_string();
         match sentence.split_once(" at line ") {
-            Some((what, _)) => format!("{what}, at column {}", error.column()),
-            None => sentence,
+            Some((what, _)) => recording::at_column(recording::no_line(what), error.column()),
+            None => recording::no_line(sentence),
         }
     })?;
     let time = line.time.parse();
-    let time = time.map_err(|error| format!("time '{}': {error}", line.time))?;
-    TopicName::parse(&line.topic).map_err(|fault| format!("topic '{}': {fault}", line.topic))?;
+    let time =
+        time.map_err(|error: jiff::Error| recording::time(line.time.as_str(), error.to_string()))?;
+    TopicName::parse(&line.topic)
+        .map_err(|fault| recording::topic(line.topic.as_str(), words::client::topic(fault)))?;
     let qos = QoS::from_u8(line.qos);
-    let qos = qos.ok_or_else(|| format!("qos is {}, and must be 0, 1 or 2", line.qos))?;
+    let qos = qos.ok_or_else(|| recording::qos(line.qos))?;
     let payload = match line.encoding {
         Encoding::Utf8 => line.payload.into_bytes(),
         Encoding::Base64 => STANDARD
             .decode(line.payload)
-            .map_err(|error| format!("payload is no Base64: {error}"))?,
+            .map_err(|error| recording::no_base64("payload", error.to_string()))?,
     };
     let mut message = Message::new(line.topic, payload).with_qos(qos);
     message.retain = line.retain;
@@ -174,8 +180,8 @@ impl Recorder {
     ///
     /// # Errors
     /// A sentence that names the file.
-    pub(crate) fn open(path: &Path) -> Result<Self, String> {
-        let failed = |error: io::Error| format!("cannot record to {}: {error}", path.display());
+    pub(crate) fn open(path: &Path) -> Result<Self, Text> {
+        let failed = |error: io::Error| unrecorded(path, &error);
         let mut options = OpenOptions::new();
         let opened = options.read(true).append(true).create(true).open(path);
         let mut file = opened.map_err(failed)?;
@@ -188,13 +194,17 @@ impl Recorder {
     ///
     /// # Errors
     /// A sentence that names the file.
-    pub(crate) fn append(&mut self, incoming: &Incoming) -> Result<(), String> {
+    pub(crate) fn append(&mut self, incoming: &Incoming) -> Result<(), Text> {
         let mut line = line(incoming, Timestamp::now(), None);
         line.push('\n');
         self.file
             .write_all(line.as_bytes())
-            .map_err(|error| format!("cannot record to {}: {error}", self.path.display()))
+            .map_err(|error| unrecorded(&self.path, &error))
     }
+}
+
+fn unrecorded(path: &Path, error: &io::Error) -> Text {
+    recording::unrecorded(path.display().to_string(), words::system(error))
 }
 
 /// A line that was cut off must not spoil the next one too.
@@ -271,6 +281,7 @@ mod tests {
     fn wrong_lines_are_refused_with_the_reason() {
         let check = |line: &str, expected: &str| {
             let sentence = parse(line.as_bytes()).expect_err(line);
+            let sentence = sentence.to_string(columba_speech::Language::English);
             assert!(sentence.contains(expected), "{line}: {sentence}");
         };
         check("{\"time\":", "EOF while parsing a value, at column 8");

@@ -210,7 +210,9 @@ impl Requester {
                         Trouble::new(words::cannot_print(words::system(&error)), 1)
                     });
                 }
-                Some(Event::Unanswered(sentence)) => plan.talk.warning(sentence),
+                Some(Event::Unanswered(warning)) => {
+                    plan.talk.warning(words::client::warning(&warning));
+                }
                 Some(Event::Ended(ended)) => {
                     return Err(close_trouble(&ended.cause, ended.transport_error.as_ref()));
                 }

@@ -16,7 +16,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use columba_server::config::fault::Fault;
 use columba_server::config::quantity::parse_duration_ms;
 use columba_speech::width::{pad, width};
 use columba_speech::{Language, Param, Text};
@@ -24,11 +23,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::connection::{ConnectionArgs, Plan, Talk, Trouble, connect_trouble, run_to_end};
-use crate::failure::{EXIT_FAULTY, count_of, print, say, show_faults};
+use crate::failure::{EXIT_FAULTY, print, say};
 use crate::subscribe::interrupted;
 use crate::words::{self, Said, value};
 use device::{Fleet, Member, stopped};
-use scenario::{BUILT_IN, DEVICES_MAX, Kind, Scenario};
+use scenario::{BUILT_IN, DEVICES_MAX, Fault, Kind, Scenario};
 
 /// A larger file is no scenario.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -154,8 +153,11 @@ impl Unread {
         match self {
             Self::Sentence(sentence) => talk.error(sentence.clone()),
             Self::Faults(faults) => {
-                show_faults(faults);
-                say(&format!("{}.\n", count_of(faults)));
+                for fault in faults {
+                    say(&fault.shown(talk.language));
+                }
+                let count = words::scenario::count(faults.len());
+                say(&format!("{}\n", count.to_string(talk.language)));
             }
         }
     }

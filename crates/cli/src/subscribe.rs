@@ -372,7 +372,11 @@ async fn receive(
             Some(LastingEvent::Disconnected { error, .. }) => {
                 printer.on_disconnected(error).await?;
             }
-            Some(LastingEvent::Warning(sentence)) => printer.show.warn(printer.talk, sentence),
+            Some(LastingEvent::Warning(warning)) => {
+                printer
+                    .show
+                    .warn(printer.talk, words::client::warning(&warning));
+            }
             Some(LastingEvent::Ended(ended)) if ended.cause == CloseCause::Requested => {
                 return Ok(0);
             }

@@ -15,7 +15,7 @@ use columba_server::instance::file::{SECRET_MODE, write_atomically};
 
 use crate::create::quoted;
 use crate::failure::{Failure, end, print, say};
-use crate::words::{Said, value};
+use crate::words::{self, Said, broker, instance, system, value};
 
 /// Tokens of the management API
 ///
@@ -86,21 +86,19 @@ pub fn run(args: &TokenArgs) -> ExitCode {
 }
 
 fn add(dir: &Path, name: &str, scopes: Scopes, expires: Option<u64>) -> Result<(), Failure> {
-    check_name(name, "token name").map_err(|what| Failure::new(what).faulty())?;
+    check_name(name, "token name")
+        .map_err(|why| Failure::new(instance::name(instance::token_name(), &why)).faulty())?;
     let (path, text) = read(dir)?;
     let (tokens, _) = Tokens::read("", &text);
     if tokens.named(name).is_some() {
-        let fix = format!(
-            "revoke it first: columba token revoke {} {name}",
-            quoted(dir)
-        );
-        return Err(Failure::new(format!("there is a token `{name}`"))
-            .fix(fix)
+        return Err(Failure::new(instance::token_exists(name))
+            .fix(instance::revoke_first(quoted(dir), name))
             .faulty());
     }
     let until = expires.map(|secs| now_secs().saturating_add(secs));
     let made = Token::new(scopes, until);
-    let (token, secret) = made.map_err(|error| Failure::new(error.to_string()))?;
+    let (token, secret) =
+        made.map_err(|error| Failure::new(instance::token_unmade(error.to_string())))?;
     write(&path, &with_token(&text, name, &token))?;
     print(&format!("{secret}\n"));
     say(&format!(
@@ -140,9 +138,8 @@ fn in_words(secs: u64) -> String {
 fn revoke(dir: &Path, name: &str) -> Result<(), Failure> {
     let (path, text) = read(dir)?;
     let Some(text) = without_token(&text, name) else {
-        let fix = format!("list them: columba token list {}", quoted(dir));
-        return Err(Failure::new(format!("there is no token `{name}`"))
-            .fix(fix)
+        return Err(Failure::new(instance::no_token(name))
+            .fix(instance::list_tokens(quoted(dir)))
             .faulty());
     };
     write(&path, &text)?;
@@ -154,9 +151,9 @@ fn revoke(dir: &Path, name: &str) -> Result<(), Failure> {
 fn read(dir: &Path) -> Result<(PathBuf, String), Failure> {
     let location = Location::of_directory(dir);
     let text = std::fs::read_to_string(&location.config_file).map_err(|error| {
-        let what = format!("there is no instance in {}: {error}", dir.display());
+        let what = broker::no_instance(dir.display().to_string(), system(&error));
         Failure::new(what)
-            .fix(format!("make one: columba create {}", quoted(dir)))
+            .fix(instance::make_one(quoted(dir)))
             .faulty()
     })?;
     let name = location.config_file.display().to_string();
@@ -165,13 +162,18 @@ fn read(dir: &Path) -> Result<(PathBuf, String), Failure> {
     match std::fs::read_to_string(&path) {
         Ok(text) => Ok((path, text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((path, String::new())),
-        Err(error) => Err(Failure::new(format!("{}: {error}", path.display()))),
+        Err(error) => Err(Failure::new(instance::file(&path, &error))),
     }
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
     let written = write_atomically(path, text, SECRET_MODE);
-    written.map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))
+    written.map_err(|error| {
+        Failure::new(words::unwritable(
+            path.display().to_string(),
+            system(&error),
+        ))
+    })
 }
 
 fn now_secs() -> u64 {

@@ -19,6 +19,7 @@ use crate::admin_client::{AdminArgs, AdminClient};
 use crate::events::{clock, duration};
 use crate::failure::{Failure, end, print};
 use crate::language::{language_of_environment, parse_language};
+use crate::words::{broker, system};
 use frame::{Sample, Size, frame};
 
 /// The shortest time between two looks: the broker is to have other things to do.
@@ -72,7 +73,7 @@ fn top(args: &TopArgs) -> Result<(), Failure> {
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&interrupted))
-            .map_err(|error| Failure::new(format!("cannot listen for signals: {error}")))?;
+            .map_err(|error| Failure::new(broker::no_signals(system(&error))))?;
     }
     let looks = look_again_and_again(client, args.every.max(PAUSE_MIN));
     let Some(before) = next(&looks, &interrupted) else {

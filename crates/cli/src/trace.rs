@@ -19,6 +19,7 @@ use crate::events::duration;
 use crate::failure::{EXIT_FAILED, Failure, end_with, print, say};
 use crate::language::{language_of_environment, parse_language};
 use crate::texts;
+use crate::words::{broker, system};
 use ledger::{Ledger, Look};
 
 /// Exit code: nothing was published on the filter.
@@ -140,7 +141,7 @@ pub(crate) fn interruption() -> Result<Arc<AtomicBool>, Failure> {
         let exit = i32::from(EXIT_FAILED);
         signal_hook::flag::register_conditional_shutdown(signal, exit, hard)
             .and_then(|_| signal_hook::flag::register(signal, soft))
-            .map_err(|error| Failure::new(format!("cannot listen for signals: {error}")))?;
+            .map_err(|error| Failure::new(broker::no_signals(system(&error))))?;
     }
     Ok(interrupted)
 }
@@ -223,12 +224,12 @@ pub(crate) fn read(
         while let Some(event) = stream.next_event() {
             let is_end = event.name == "end";
             if events.send(Ok(event)).is_err() || is_end {
-                return Failure::new("the stream has ended");
+                return Failure::new(broker::stream_ended());
             }
         }
         match stream.last_id() {
             Some(last) => id = Some(last.to_owned()),
-            None => return Failure::new("the broker ended the stream at once").unreachable(),
+            None => return Failure::new(broker::stream_ended_at_once()).unreachable(),
         }
         std::thread::sleep(PAUSE);
     }

@@ -1,11 +1,18 @@
 //! What the commands that connect as a client say of errors, in the language of whoever reads. Called
 //! by the names of Mosquitto's clients the program speaks English, as they do.
 
+pub(crate) mod broker;
 pub(crate) mod client;
 pub(crate) mod command_line;
+pub(crate) mod decoding;
 pub(crate) mod help;
+pub(crate) mod instance;
+pub(crate) mod recording;
 mod refusal;
+pub(crate) mod scenario;
 mod system;
+mod tls;
+pub(crate) mod toml_file;
 pub(crate) mod value;
 
 pub(crate) use refusal::{code, refused_filter, refused_publish};
@@ -128,6 +135,16 @@ columba_speech::catalogue! {
         en: "the context '{name}' names no MQTT server; give it url = \"mqtt://HOST\", or name the server with -h",
         zh: "上下文“{name}”没有 MQTT 服务器；请在其中加入 url = \"mqtt://主机\"，或用 -h 指定服务器",
     }
+    mosquitto_context() {
+        en: "Mosquitto's clients know no --context", zh: "Mosquitto 的客户端没有 --context",
+    }
+    call_columba() { en: "call this program `columba`", zh: "请用 `columba` 调用本程序" }
+    no_home() {
+        en: "there is no home directory for contexts", zh: "没有存放上下文的主目录",
+    }
+    set_home() { en: "set HOME or XDG_CONFIG_HOME", zh: "请设置 HOME 或 XDG_CONFIG_HOME" }
+    secret_in_quotes() { en: "write a text in quotes", zh: "请用引号括起文本" }
+    over_bytes(bytes) { en: "it has more than {bytes} bytes", zh: "超过 {bytes} 字节" }
     context_unknown(name) { en: "there is no context `{name}`", zh: "没有名为 `{name}` 的上下文" }
     context_near(near) { en: "did you mean `{near}`?", zh: "是不是 `{near}`？" }
     context_make(name) {
@@ -254,10 +271,17 @@ mod tests {
     fn every_sentence_is_whole_in_both_languages() {
         for all in [
             super::ALL,
+            super::broker::ALL,
             super::client::ALL,
+            super::decoding::ALL,
             super::command_line::ALL,
             super::refusal::ALL,
+            super::instance::ALL,
+            super::recording::ALL,
+            super::scenario::ALL,
             super::system::ALL,
+            super::tls::ALL,
+            super::toml_file::ALL,
             super::value::ALL,
         ] {
             assert_eq!(columba_speech::faults(all), [""; 0]);

@@ -59,6 +59,25 @@ pub struct EndedConnections {
     recent: VecDeque<(u64, bool)>,
 }
 
+/// What ends of connections tell together. Its `Display` says it, and what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Story {
+    /// The server has said that another client took the session over.
+    #[error(
+        "another client connects with the same client id again and again, and each throws the other \
+         out; give each client its own"
+    )]
+    TakenOver,
+    /// The server has closed so many connections shortly after accepting them.
+    #[error(
+        "the server has closed {0} connections shortly after accepting them; most often another \
+         client uses the same client id (give each its own), or the server closes over a message that \
+         this client may not send"
+    )]
+    ShortLives(usize),
+}
+
 /// Connections that live no longer than this say something together.
 const SHORT_LIFE_MS: u64 = 15_000;
 /// Ends that are looked at together.
@@ -67,9 +86,9 @@ const SPAN_MS: u64 = 120_000;
 const SHORT_LIVES: usize = 3;
 
 impl EndedConnections {
-    /// Notes that a connection which was accepted at `accepted_ms` ended at `now_ms`, and returns a
-    /// sentence if the client id seems to be in use twice.
-    pub fn on_end(&mut self, accepted_ms: u64, now_ms: u64, cause: &CloseCause) -> Option<String> {
+    /// Notes that a connection which was accepted at `accepted_ms` ended at `now_ms`, and tells if the
+    /// client id seems to be in use twice.
+    pub fn on_end(&mut self, accepted_ms: u64, now_ms: u64, cause: &CloseCause) -> Option<Story> {
         let (told, closed) = match cause {
             CloseCause::ByServer(answer) => (answer.reason == ReasonCode::SessionTakenOver, false),
             CloseCause::Lost => (false, now_ms.saturating_sub(accepted_ms) <= SHORT_LIFE_MS),
@@ -87,16 +106,8 @@ impl EndedConnections {
         let many = self.recent.len() == SHORT_LIVES;
         let named = self.recent.iter().any(|(_, told)| *told);
         match (many, named) {
-            (true, true) => Some(
-                "another client connects with the same client id again and again, and each throws \
-                 the other out; give each client its own"
-                    .to_owned(),
-            ),
-            (true, false) => Some(format!(
-                "the server has closed {SHORT_LIVES} connections shortly after accepting them; most \
-                 often another client uses the same client id (give each its own), or the server \
-                 closes over a message that this client may not send"
-            )),
+            (true, true) => Some(Story::TakenOver),
+            (true, false) => Some(Story::ShortLives(SHORT_LIVES)),
             (false, _) => None,
         }
     }
@@ -138,7 +149,11 @@ mod tests {
         assert_eq!(ended.on_end(2_000, 60_000, &CloseCause::Lost), None);
         assert_eq!(ended.on_end(60_000, 61_000, &CloseCause::Lost), None);
         let told = ended.on_end(62_000, 63_000, &CloseCause::Lost);
-        assert!(told.expect("a sentence").contains("same client id"));
+        assert!(
+            told.expect("a story")
+                .to_string()
+                .contains("same client id")
+        );
         // Much later they are no story any more.
         assert_eq!(ended.on_end(900_000, 900_100, &CloseCause::Lost), None);
     }
@@ -152,7 +167,7 @@ mod tests {
         });
         assert_eq!(ended.on_end(0, 50_000, &cause), None);
         assert_eq!(ended.on_end(50_000, 100_000, &cause), None);
-        let told = ended.on_end(100_000, 110_000, &cause).expect("a sentence");
-        assert!(told.contains("each throws the other out"));
+        let told = ended.on_end(100_000, 110_000, &cause).expect("a story");
+        assert!(told.to_string().contains("each throws the other out"));
     }
 }

@@ -15,6 +15,7 @@ mod stream;
 mod task;
 mod tls;
 mod transport;
+mod warning;
 mod websocket;
 
 use std::future::Future;
@@ -38,7 +39,8 @@ pub use requester::{RequestError, Requester, RequesterOptions};
 pub use route::{Proxy, Route};
 pub use session_file::{SessionFile, SessionFileError};
 pub use stream::Messages;
-pub use tls::tls_config;
+pub use tls::{TlsFault, TlsFile, tls_config};
+pub use warning::Warning;
 
 /// Where the server is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,7 +135,7 @@ pub enum ConnectError {
     },
     /// A file or name that TLS needs is not usable.
     #[error("{0}")]
-    TlsSetup(String),
+    TlsSetup(TlsFault),
     /// The TLS handshake failed.
     #[error("no TLS connection to {address}: {source}{}", tls::advice(.source))]
     Tls {
@@ -167,8 +169,8 @@ pub enum Event {
     /// A message of a subscription.
     Message(Box<Incoming>),
     /// The server refused, or the connection lost, a request whose answer nobody waits for any
-    /// more; a sentence that says what and why.
-    Unanswered(String),
+    /// more.
+    Unanswered(Warning),
     /// The connection is over. Always the last event.
     Ended(Box<Ended>),
 }
@@ -422,7 +424,7 @@ impl Events {
         loop {
             return Some(match self.receiver.recv().await? {
                 LastingEvent::Message(incoming) => Event::Message(incoming),
-                LastingEvent::Warning(sentence) => Event::Unanswered(sentence),
+                LastingEvent::Warning(warning) => Event::Unanswered(warning),
                 LastingEvent::Ended(ended) => Event::Ended(ended),
                 // Only a connection that comes back has these.
                 LastingEvent::Connected(_) | LastingEvent::Disconnected { .. } => continue,

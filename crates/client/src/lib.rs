@@ -79,7 +79,7 @@ pub mod options;
 pub mod outcome;
 pub mod session;
 
-pub use backoff::{Backoff, EndedConnections};
+pub use backoff::{Backoff, EndedConnections, Story};
 pub use message::{Incoming, Message, MessageProperties, Will};
 pub use options::{ConnectProperties, DisconnectProperties, SessionOptions};
 pub use outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer, Violation};

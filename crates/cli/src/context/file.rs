@@ -15,7 +15,7 @@ use crate::admin_client::check_url;
 use crate::connection::Url;
 use crate::create::quoted;
 use crate::failure::Failure;
-use crate::words;
+use crate::words::{self, Said, toml_file};
 
 /// A larger file is no context.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -96,7 +96,9 @@ impl<'de> Deserialize<'de> for Secret {
         // By itself serde would say what stands there.
         match toml::Value::deserialize(deserializer)? {
             toml::Value::String(text) => Ok(Self(text)),
-            _ => Err(serde::de::Error::custom("write a text in quotes")),
+            _ => Err(serde::de::Error::custom(
+                words::secret_in_quotes().to_string(Language::English),
+            )),
         }
     }
 }
@@ -110,7 +112,8 @@ fn server_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Strin
 
 fn api_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    check_url(&text).map_err(serde::de::Error::custom)?;
+    let checked = check_url(&text);
+    checked.map_err(|what| serde::de::Error::custom(what.to_string(Language::English)))?;
     Ok(Some(text))
 }
 
@@ -152,7 +155,8 @@ impl Context {
                 text,
                 error.span().unwrap_or_default(),
             );
-            Failure::new(format!("{place}: {}", error.message())).faulty()
+            let what = fault_of(text, &error);
+            Failure::new(words::of_file(place.to_string(), what)).faulty()
         })?;
         context.check().map_err(|what| {
             let file = path.display().to_string();
@@ -219,6 +223,23 @@ impl Context {
     }
 }
 
+/// What is wrong with a text, in words that were lost on the way through its reader.
+fn fault_of(text: &str, error: &toml::de::Error) -> Param {
+    let message = error.message();
+    let written = error.span().and_then(|span| text.get(span));
+    let written = written.unwrap_or_default().trim_matches(['"', '\'']);
+    let known = [
+        check_server_url(written).err().map(Param::from),
+        check_url(written).err(),
+        Some(words::secret_in_quotes().into()),
+    ];
+    let found = known.into_iter().flatten();
+    let mut found = found.filter(|what| what.to_string(Language::English) == message);
+    found
+        .next()
+        .unwrap_or_else(|| toml_file::fault(message).into())
+}
+
 fn has_user(url: &str) -> bool {
     Url::parse(url).is_ok_and(|url| url.user_name.is_some())
 }
@@ -256,9 +277,7 @@ fn read_text(path: &Path, bytes_max: u64) -> Result<String, Failure> {
         let mut file = fs::File::open(path)?.take(bytes_max + 1);
         file.read_to_string(&mut text)?;
         if text.len() as u64 > bytes_max {
-            return Err(io::Error::other(format!(
-                "it has more than {bytes_max} bytes"
-            )));
+            return Err(io::Error::other(Said::from(words::over_bytes(bytes_max))));
         }
         Ok(text)
     };
@@ -274,7 +293,8 @@ mod tests {
 
     fn fault(text: &str) -> String {
         let parsed = Context::parse(Path::new("lab.toml"), text);
-        format!("{:?}", parsed.expect_err("faulty"))
+        let failure = parsed.expect_err("faulty");
+        failure.sentence().to_string(Language::English)
     }
 
     #[test]

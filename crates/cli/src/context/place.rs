@@ -34,8 +34,8 @@ pub(crate) fn choose(named: Option<&str>, names_server: bool) -> Result<Option<C
     if mosquitto::called_as().is_some() {
         return match named {
             None => Ok(None),
-            Some(_) => Err(Failure::new("Mosquitto's clients know no --context")
-                .fix("call this program `columba`")
+            Some(_) => Err(Failure::new(words::mosquitto_context())
+                .fix(words::call_columba())
                 .faulty()),
         };
     }
@@ -166,8 +166,8 @@ fn directory() -> Result<PathBuf, Failure> {
         (Some(config), _) => PathBuf::from(config),
         (None, Some(home)) => PathBuf::from(home).join(".config"),
         (None, None) => {
-            return Err(Failure::new("there is no home directory for contexts")
-                .fix("set HOME or XDG_CONFIG_HOME")
+            return Err(Failure::new(words::no_home())
+                .fix(words::set_home())
                 .faulty());
         }
     };

@@ -42,6 +42,16 @@ columba_speech::catalogue! {
     api_answers(broker) { en: "api   ok   {broker}", zh: "api   正常  {broker}" }
     /// `check`: it did not.
     api_fails(why) { en: "api   fails  {why}", zh: "api   失败  {why}" }
+    the_password() { en: "the password", zh: "密码" }
+    the_token() { en: "the token", zh: "令牌" }
+    /// On the terminal, before it is typed.
+    asked(what) { en: "Type {what}: ", zh: "请输入{what}：" }
+    unread(what, error) { en: "cannot read {what}: {error}", zh: "无法读取{what}：{error}" }
+    no_secret(what) {
+        en: "{what} is empty, or longer than MQTT can carry", zh: "{what}为空，或超过 MQTT 允许的长度",
+    }
+    secret_no_utf_8(what) { en: "{what} is no UTF-8", zh: "{what}不是 UTF-8" }
+    no_path(error) { en: "not a path: {error}", zh: "不是路径：{error}" }
     /// A secret that is not shown.
     kept_secret() { en: "(set, not shown)", zh: "（已设置，不显示）" }
 }

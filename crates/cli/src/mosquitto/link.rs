@@ -10,6 +10,7 @@ use clap::Args;
 
 use super::Tool;
 use crate::failure::{self, Failure};
+use crate::words::{instance, system};
 
 /// Make links named mosquitto_pub, mosquitto_sub and mosquitto_rr to this program in a directory
 #[derive(Args, Clone, Debug)]
@@ -26,7 +27,7 @@ pub struct LinkArgs {
 /// Runs the command.
 pub fn run(args: &LinkArgs) -> ExitCode {
     let linked = std::env::current_exe()
-        .map_err(|error| Failure::new(format!("cannot tell where this program is: {error}")))
+        .map_err(|error| Failure::new(instance::no_own_path(system(&error))))
         .and_then(|target| link(args, &target));
     failure::end(linked)
 }
@@ -37,13 +38,15 @@ fn link(args: &LinkArgs, target: &Path) -> Result<(), Failure> {
     for path in &paths {
         let is_ours = fs::read_link(path).is_ok_and(|found| found == target);
         if !args.force && !is_ours && path.symlink_metadata().is_ok() {
-            return Err(Failure::new(format!("{} is there already", path.display()))
-                .fix("--force replaces it; or choose another directory"));
+            return Err(Failure::new(instance::is_there(path.display().to_string()))
+                .fix(instance::force_replaces()));
         }
     }
     for path in &paths {
-        replace(path, target)
-            .map_err(|error| Failure::new(format!("cannot make {}: {error}", path.display())))?;
+        replace(path, target).map_err(|error| {
+            let path = path.display().to_string();
+            Failure::new(instance::unlinkable(path, system(&error)))
+        })?;
         failure::print(&format!("{} -> {}\n", path.display(), target.display()));
     }
     Ok(())

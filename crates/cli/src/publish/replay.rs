@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use columba_client::Message;
+use columba_speech::{Param, Text};
 use jiff::Timestamp;
 
 use crate::record;
-use crate::words::{Said, value};
+use crate::words::{Said, recording, system, value};
 
 /// A longer line holds no message that fits in a packet.
 const LINE_BYTES_MAX: u64 = 512 << 20;
@@ -68,14 +69,12 @@ impl Replay {
     ///
     /// # Errors
     /// A sentence that names the file and the line.
-    pub(super) fn open(path: &Path) -> Result<Self, String> {
-        let failed = |error: io::Error| format!("cannot replay {}: {error}", path.display());
+    pub(super) fn open(path: &Path) -> Result<Self, Text> {
+        let name = || path.display().to_string();
+        let failed = |error: io::Error| recording::unreplayed(name(), system(&error));
         let file = File::open(path).map_err(failed)?;
         if !file.metadata().map_err(failed)?.is_file() {
-            return Err(format!(
-                "cannot replay {}: it is no file that can be read twice",
-                path.display()
-            ));
+            return Err(recording::unreplayed(name(), recording::no_file()));
         }
         let mut replay = Self {
             path: path.to_owned(),
@@ -102,22 +101,22 @@ impl Replay {
     ///
     /// # Errors
     /// A sentence that names the file and the line.
-    pub(super) fn next(&mut self) -> Result<Option<(Duration, Message)>, String> {
+    pub(super) fn next(&mut self) -> Result<Option<(Duration, Message)>, Text> {
         while self.line < self.lines_checked {
             let mut line = Vec::new();
             let mut limited = (&mut self.lines).take(LINE_BYTES_MAX);
             let read = limited.read_until(b'\n', &mut line);
-            if read.map_err(|error| self.fault(&error.to_string()))? == 0 {
+            if read.map_err(|error| self.fault(system(&error)))? == 0 {
                 break;
             }
             self.line += 1;
             if line.len() as u64 == LINE_BYTES_MAX {
-                return Err(self.fault("the line is too long"));
+                return Err(self.fault(recording::line_too_long()));
             }
             if line.trim_ascii().is_empty() {
                 continue;
             }
-            let (time, message) = record::parse(&line).map_err(|what| self.fault(&what))?;
+            let (time, message) = record::parse(&line).map_err(|what| self.fault(what))?;
             let first = *self.first_at.get_or_insert(time);
             // A clock that was set back is no reason to wait.
             let after = Duration::try_from(time.duration_since(first)).unwrap_or_default();
@@ -126,8 +125,8 @@ impl Replay {
         Ok(None)
     }
 
-    fn fault(&self, what: &str) -> String {
-        format!("{}, line {}: {what}", self.path.display(), self.line)
+    fn fault(&self, what: impl Into<Param>) -> Text {
+        recording::of_line(self.path.display().to_string(), self.line, what)
     }
 }
 
@@ -142,11 +141,15 @@ mod tests {
         )
     }
 
+    fn english(text: Text) -> String {
+        text.to_string(columba_speech::Language::English)
+    }
+
     fn open(text: &str) -> Result<Replay, String> {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("recorded");
         std::fs::write(&path, text).expect("a file");
-        Replay::open(&path)
+        Replay::open(&path).map_err(english)
     }
 
     #[test]
@@ -178,11 +181,8 @@ mod tests {
             "{sentence}"
         );
         let directory = Replay::open(Path::new("/")).map(|replay| replay.messages);
-        assert!(
-            directory
-                .expect_err("a directory")
-                .contains("cannot replay /")
-        );
+        let sentence = english(directory.expect_err("a directory"));
+        assert!(sentence.contains("cannot replay /"), "{sentence}");
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! A scenario: which devices there are, what they publish and what goes wrong with them.
 
+mod fault;
 mod file;
 
 use std::time::Duration;
 
 use columba_client::Message;
 use columba_codec::QoS;
-use columba_server::config::fault::Fault;
+
+pub(super) use fault::Fault;
 
 use super::sparkplug::{DataType, Metric};
 use super::template::{Device, Template};
@@ -166,6 +168,7 @@ impl MetricPlan {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use columba_speech::Language;
 
     #[test]
     fn the_built_in_scenarios_have_no_faults() {
@@ -173,7 +176,10 @@ mod tests {
             let scenario = Scenario::parse(name, text).unwrap_or_else(|faults| {
                 panic!(
                     "{}",
-                    faults.iter().map(ToString::to_string).collect::<String>()
+                    faults
+                        .iter()
+                        .map(|fault| fault.shown(Language::English))
+                        .collect::<String>()
                 )
             });
             assert!(scenario.devices() > 1, "{name}");
@@ -243,7 +249,13 @@ value = "{choice(a, b)}"
         let faults = Scenario::parse("my.toml", text).expect_err("faults");
         let shown: Vec<_> = faults
             .iter()
-            .map(|fault| format!("{}: {}", fault.place, fault.what))
+            .map(|fault| {
+                format!(
+                    "{}: {}",
+                    fault.place,
+                    fault.what.to_string(Language::English)
+                )
+            })
             .collect();
         for start in [
             "my.toml:4:16: nothing is called indx",

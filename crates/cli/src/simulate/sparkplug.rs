@@ -66,8 +66,8 @@ impl DataType {
         found.map(|(data_type, ..)| *data_type)
     }
 
-    pub(super) fn names() -> String {
-        Self::ALL.map(|(_, name, _)| name).join(", ")
+    pub(super) fn names() -> impl Iterator<Item = &'static str> {
+        Self::ALL.iter().map(|(_, name, _)| *name)
     }
 
     fn entry(self) -> (&'static str, u64) {

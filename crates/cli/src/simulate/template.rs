@@ -3,9 +3,11 @@
 //! A `{` with a letter behind it opens a hole, any other is itself, so that JSON stands as it is.
 
 use columba_server::config::fault::closest;
+use columba_speech::{Param, Text};
 use jiff::Timestamp;
 
 use super::random::Random;
+use crate::words::scenario;
 
 /// Most characters that one hole makes.
 const FILL_MAX: usize = 65_536;
@@ -64,8 +66,8 @@ enum Draw {
 pub(super) struct TemplateFault {
     pub(super) at: usize,
     pub(super) len: usize,
-    pub(super) what: String,
-    pub(super) fix: Option<String>,
+    pub(super) what: Text,
+    pub(super) fix: Option<Text>,
 }
 
 /// Reads the templates of one kind of device, and gives those that remember something a place.
@@ -96,15 +98,20 @@ pub(super) struct State {
 }
 
 const NAMES: [&str; 6] = ["id", "index", "kind", "now", "now_ms", "now_s"];
-const DRAWS: [(&str, &str); 8] = [
-    ("walk", "{walk(LOW, HIGH, STEP)}"),
-    ("float", "{float(LOW, HIGH)}"),
-    ("int", "{int(LOW, HIGH)}"),
-    ("choice", "{choice(A, B, ...)}, a word by chance"),
-    ("next", "{next(A, B, ...)}, one after the other"),
-    ("of_index", "{of_index(A, B, ...)}, the same for a device"),
-    ("counter", "{counter} or {counter(START)}"),
-    ("hex", "{hex(DIGITS)}"),
+/// How each is written, and what is to be known of it.
+const DRAWS: [(&str, &str, Option<fn() -> Text>); 8] = [
+    ("walk", "{walk(LOW, HIGH, STEP)}", None),
+    ("float", "{float(LOW, HIGH)}", None),
+    ("int", "{int(LOW, HIGH)}", None),
+    ("choice", "{choice(A, B, ...)}", Some(scenario::by_chance)),
+    ("next", "{next(A, B, ...)}", Some(scenario::in_turn)),
+    (
+        "of_index",
+        "{of_index(A, B, ...)}",
+        Some(scenario::of_device),
+    ),
+    ("counter", "{counter} | {counter(START)}", None),
+    ("hex", "{hex(DIGITS)}", None),
 ];
 
 impl Compiler {
@@ -123,12 +130,12 @@ impl Compiler {
                 continue;
             }
             let Some(len) = rest.find('}') else {
-                let what = "no } ends this hole".to_owned();
+                let what = scenario::no_end("}");
                 return Err(TemplateFault {
                     at: open,
                     len: text.len() - open,
                     what,
-                    fix: Some("a { that is not to open one has no letter behind it".to_owned()),
+                    fix: Some(scenario::no_hole("{")),
                 });
             };
             let inside = rest.get(..len).unwrap_or_default();
@@ -151,11 +158,11 @@ impl Compiler {
         Ok(Template { pieces })
     }
 
-    fn hole(&mut self, inside: &str) -> Result<Piece, (String, Option<String>)> {
+    fn hole(&mut self, inside: &str) -> Result<Piece, (Text, Option<Text>)> {
         let (name, arguments) = match inside.split_once('(') {
             Some((name, rest)) => {
                 let rest = rest.trim_end().strip_suffix(')');
-                let list = rest.ok_or_else(|| ("no ) ends the list".to_owned(), None))?;
+                let list = rest.ok_or_else(|| (scenario::no_end_of_list(")"), None))?;
                 let arguments = list.split(',').map(|word| word.trim().to_owned());
                 (name.trim(), arguments.collect())
             }
@@ -175,21 +182,23 @@ impl Compiler {
                 _ => {}
             }
         }
-        let Some((_, usage)) = DRAWS.iter().find(|(known, _)| *known == name) else {
-            let draws = DRAWS.iter().map(|(name, _)| *name);
+        let Some((_, usage, note)) = DRAWS.iter().find(|(known, ..)| *known == name) else {
+            let draws = DRAWS.iter().map(|(name, ..)| *name);
             let values = self.values.iter().map(String::as_str);
             let known: Vec<_> = NAMES.into_iter().chain(draws).chain(values).collect();
             let fix = match closest(name, known.iter().copied()) {
-                Some(near) => format!("did you mean {near}?"),
-                None => format!("there are: {}", known.join(", ")),
+                Some(near) => scenario::near(near),
+                None => scenario::known(Param::list(known)),
             };
-            return Err((format!("nothing is called {name}"), Some(fix)));
+            return Err((scenario::unknown(name), Some(fix)));
         };
         let draw = draw(name, &arguments).ok_or_else(|| {
-            (
-                format!("{name} does not take this"),
-                Some(format!("write {usage}")),
-            )
+            let usage = match note {
+                Some(note) => scenario::with_note(*usage, note()).into(),
+                None => Param::from(*usage),
+            };
+            let what = scenario::other_arguments(name);
+            (what, Some(scenario::write(usage)))
         })?;
         self.states += 1;
         Ok(Piece::Draw(draw, self.states - 1))
@@ -435,7 +444,9 @@ mod tests {
         let check = |text: &str, at: usize, len: usize, words: &str| {
             let fault = Compiler::default().template(text).expect_err("a fault");
             assert_eq!((fault.at, fault.len), (at, len), "{text}");
-            let said = format!("{} {}", fault.what, fault.fix.unwrap_or_default());
+            let english = |text: Text| text.to_string(columba_speech::Language::English);
+            let fix = fault.fix.map(english).unwrap_or_default();
+            let said = format!("{} {fix}", english(fault.what));
             assert!(said.contains(words), "{said}");
         };
         check("a/{indx}", 2, 6, "did you mean index?");

@@ -15,10 +15,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::ValueEnum;
 use columba_client::Message;
+use columba_speech::Text;
 use serde_json::value::RawValue;
 
 use bytes::Undecodable;
 use json_text::JsonText;
+
+use crate::words::decoding;
 
 /// What the payload is, or is shown as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -55,7 +58,7 @@ pub(crate) enum Shown {
 pub(crate) struct Decoded {
     pub(crate) shown: Shown,
     /// Why it is not shown as it should be.
-    pub(crate) fault: Option<String>,
+    pub(crate) fault: Option<Text>,
 }
 
 /// Of binary formats more is not decoded.
@@ -73,10 +76,10 @@ pub(crate) fn decode(decoding: Decoding, message: &Message) -> Decoded {
         Decoding::Auto => automatic(message),
         Decoding::Hex => fine(Shown::Bytes(hex::dump(payload, ASKED_BYTES_MAX))),
         Decoding::Base64 => fine(Shown::Text(STANDARD.encode(payload))),
-        Decoding::Json => read_as(Format::Json, message, "is no JSON"),
-        Decoding::Cbor => read_as(Format::Cbor, message, "is no CBOR"),
-        Decoding::Msgpack => read_as(Format::Msgpack, message, "is no MessagePack"),
-        Decoding::Sparkplug => read_as(Format::Sparkplug, message, "is no Sparkplug B"),
+        Decoding::Json => read_as(Format::Json, message, decoding::no_json()),
+        Decoding::Cbor => read_as(Format::Cbor, message, decoding::no_cbor()),
+        Decoding::Msgpack => read_as(Format::Msgpack, message, decoding::no_msgpack()),
+        Decoding::Sparkplug => read_as(Format::Sparkplug, message, decoding::no_sparkplug()),
     }
 }
 
@@ -89,7 +92,7 @@ enum Format {
     Sparkplug,
 }
 
-fn read_as(format: Format, message: &Message, otherwise: &str) -> Decoded {
+fn read_as(format: Format, message: &Message, otherwise: Text) -> Decoded {
     let payload = &message.payload;
     let read = match format {
         Format::Json => json(payload).map(str::to_owned),
@@ -104,10 +107,12 @@ fn read_as(format: Format, message: &Message, otherwise: &str) -> Decoded {
         },
         Err(Undecodable { at, why }) => Decoded {
             shown: Shown::Bytes(hex::dump(payload, UNASKED_BYTES_MAX)),
-            fault: Some(format!(
-                "the message on '{}' {otherwise}: {why}, at byte {at} of {}",
-                message.topic,
-                payload.len()
+            fault: Some(decoding::undecodable(
+                message.topic.as_str(),
+                otherwise,
+                why,
+                at,
+                payload.len(),
             )),
         },
     }
@@ -118,7 +123,7 @@ fn binary(
     show: impl Fn(&[u8]) -> Result<JsonText, Undecodable>,
 ) -> Result<String, Undecodable> {
     if payload.len() > PAYLOAD_BYTES_MAX {
-        let why = format!("more than {} MiB are not decoded", PAYLOAD_BYTES_MAX >> 20);
+        let why = decoding::too_large(PAYLOAD_BYTES_MAX >> 20);
         return Err(Undecodable::new(PAYLOAD_BYTES_MAX, why));
     }
     show(payload).map(|json| json.finish().0)
@@ -126,12 +131,12 @@ fn binary(
 
 fn automatic(message: &Message) -> Decoded {
     if sparkplug::is_topic(&message.topic) {
-        let otherwise = "is no Sparkplug B, though its topic says so";
+        let otherwise = decoding::no_sparkplug_after_all();
         return read_as(Format::Sparkplug, message, otherwise);
     }
     let content_type = message.properties.content_type.as_deref();
     if let Some(format) = content_type.and_then(named_format) {
-        let otherwise = "is not what its content type says";
+        let otherwise = decoding::not_its_content_type();
         return read_as(format, message, otherwise);
     }
     let payload = &message.payload;
@@ -193,7 +198,7 @@ fn json(payload: &[u8]) -> Result<&str, Undecodable> {
             let at = before + error.column().saturating_sub(1);
             let sentence = error.to_string();
             let why = sentence.split(" at line ").next().unwrap_or_default();
-            Err(Undecodable::new(at, why.to_owned()))
+            Err(Undecodable::new(at, decoding::syntax(why)))
         }
     }
 }
@@ -211,6 +216,10 @@ mod tests {
                 u8::from_str_radix(pair, 16).expect("digits")
             })
             .collect()
+    }
+
+    fn english(text: Text) -> String {
+        text.to_string(columba_speech::Language::English)
     }
 
     fn auto(topic: &str, content_type: Option<&str>, payload: &[u8]) -> Decoded {
@@ -279,7 +288,10 @@ mod tests {
     fn what_does_not_decode_is_told_with_its_byte_and_shown_as_bytes() {
         let check = |decoding, payload: &[u8], expected: &str| {
             let decoded = decode(decoding, &Message::new("a/b", payload));
-            assert_eq!(decoded.fault.as_deref(), Some(expected));
+            assert_eq!(
+                decoded.fault.clone().map(english).as_deref(),
+                Some(expected)
+            );
             assert!(matches!(decoded.shown, Shown::Bytes(_)), "{decoded:?}");
         };
         check(
@@ -298,10 +310,10 @@ mod tests {
             "the message on 'a/b' is no MessagePack: the payload ends 1 byte too early, at byte 0 of 0",
         );
         let decoded = auto("spBv1.0/g/DDATA/n/d", None, b"x");
-        let fault = decoded.fault.unwrap_or_default();
+        let fault = decoded.fault.map(english).unwrap_or_default();
         assert!(fault.contains("though its topic says so"), "{fault}");
         let decoded = auto("a", Some("application/json"), b"x");
-        let fault = decoded.fault.unwrap_or_default();
+        let fault = decoded.fault.map(english).unwrap_or_default();
         assert!(fault.contains("not what its content type says"), "{fault}");
     }
 
@@ -309,7 +321,7 @@ mod tests {
     fn large_payloads_have_limits() {
         let large = Message::new("a", vec![0xff; PAYLOAD_BYTES_MAX + 1]);
         let decoded = decode(Decoding::Cbor, &large);
-        let fault = decoded.fault.unwrap_or_default();
+        let fault = decoded.fault.map(english).unwrap_or_default();
         assert!(fault.contains("more than 4 MiB"), "{fault}");
         let Shown::Bytes(lines) = decode(Decoding::Auto, &large).shown else {
             panic!("no bytes");

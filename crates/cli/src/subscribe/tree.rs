@@ -14,7 +14,9 @@ use super::decode::{Decoding, Shown, decode};
 use super::view::View;
 use crate::connection::Talk;
 use crate::failure::say;
+use crate::language;
 use crate::screen;
+use crate::words;
 use node::{Nodes, Row};
 use terminal::{Key, Terminal};
 
@@ -317,7 +319,8 @@ impl View for Tree {
         if let Some(mut terminal) = self.terminal.take() {
             terminal.leave();
             for sentence in self.sentences.drain(..) {
-                say(&format!("Warning: {sentence}\n"));
+                let warning = words::warning(sentence).to_string(language::spoken());
+                say(&format!("{warning}\n"));
             }
             return Ok(());
         }

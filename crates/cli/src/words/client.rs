@@ -2,13 +2,13 @@
 
 use std::io;
 
-use columba_client::driver::ConnectError;
-use columba_client::{CloseCause, Failure, Violation};
+use columba_client::driver::{ConnectError, Warning};
+use columba_client::{CloseCause, Failure, Story, Violation};
 use columba_codec::TopicFault;
 use columba_speech::{Language, Param, Text};
 
-use super::refusal::{disconnected, refused_connection};
-use super::{system, with_fix};
+use super::refusal::{disconnected, refused_connection, refused_filter, refused_publish};
+use super::{system, tls, with_fix};
 
 columba_speech::catalogue! {
     /// All sentences.
@@ -92,6 +92,35 @@ columba_speech::catalogue! {
         en: "it used a topic alias that stands for no topic", zh: "使用了没有对应主题的主题别名",
     }
 
+    not_subscribed(why) {
+        en: "subscribing or unsubscribing failed: {why}", zh: "订阅或取消订阅失败：{why}",
+    }
+    not_resubscribed(filters, why) {
+        en: "the subscription to '{filters}' has ended with the server's session: {why}",
+        zh: "对“{filters}”的订阅已随服务器上的会话结束：{why}",
+    }
+    no_qos_2() {
+        en: "the connection ended after messages at QoS 2 had been sent, and the server has never acknowledged one; if that happens each time, it has no QoS 2 (as NATS before 2.10), which MQTT 3 has no word for: publish at QoS 1",
+        zh: "发送 QoS 2 消息后连接中断，而服务器从未确认过这类消息；如果每次都这样，说明服务器不支持 QoS 2（例如 2.10 之前的 NATS），而 MQTT 3 无法说明这一点：请用 QoS 1 发布",
+    }
+    taken_over_again() {
+        en: "another client connects with the same client id again and again, and each throws the other out; give each client its own",
+        zh: "另一个客户端反复用相同的客户端 ID 连接，双方互相挤掉；请给每个客户端各自的 ID",
+    }
+    short_lives(connections) {
+        en: "the server has closed {connections} connections shortly after accepting them; most often another client uses the same client id (give each its own), or the server closes over a message that this client may not send",
+        zh: "服务器接受后不久就关闭了 {connections} 个连接；最常见的原因是另一个客户端使用相同的客户端 ID（请各用各的），或者服务器因该客户端无权发送的消息而关闭连接",
+    }
+
+    http_status(status) {
+        en: "the server answered {status}; check the path", zh: "服务器应答 {status}；请检查路径",
+    }
+    no_websocket_there(why) {
+        en: "the server does not seem to speak WebSocket there ({why})",
+        zh: "对方似乎不是 WebSocket 服务器（{why}）",
+    }
+    proxy_says(why) { en: "it says: {why}", zh: "代理报错（{why}）" }
+
     not_connected() { en: "there is no connection", zh: "没有连接" }
     connection_lost() {
         en: "the connection ended before the server answered; whether it took effect is unknown",
@@ -169,11 +198,11 @@ pub(crate) fn connect(error: &ConnectError) -> Text {
             address,
             proxy,
             message,
-        } => no_way_through(address.as_str(), proxy.as_str(), message.as_str()),
-        // What TLS says is for those who know TLS, and its advice names options.
-        ConnectError::Tls { address, .. } => no_tls(address.as_str(), after(error, address)),
+        } => no_way_through(address.as_str(), proxy.as_str(), proxy_fault(message)),
+        ConnectError::TlsSetup(fault) => tls::setup(fault),
+        ConnectError::Tls { address, source } => no_tls(address.as_str(), tls::handshake(source)),
         ConnectError::WebSocket { address, message } => {
-            no_websocket(address.as_str(), message.as_str())
+            no_websocket(address.as_str(), websocket(message))
         }
         ConnectError::Timeout { address } => no_way(address.as_str(), no_answer()),
         ConnectError::Mqtt(cause) => close(cause),
@@ -181,12 +210,47 @@ pub(crate) fn connect(error: &ConnectError) -> Text {
     }
 }
 
-/// What the library says behind an address.
-fn after(error: &ConnectError, address: &str) -> String {
-    let text = error.to_string();
-    match text.split_once(&format!("{address}: ")) {
-        Some((_, rest)) => rest.to_owned(),
-        None => text,
+/// Why there is no way through a proxy.
+fn proxy_fault(message: &str) -> Param {
+    let number = message.rsplit_once("(os error ").map(|(_, rest)| rest);
+    let number = number.and_then(|rest| rest.strip_suffix(')')?.parse().ok());
+    match number {
+        Some(number) => system(&io::Error::from_raw_os_error(number)),
+        None => proxy_says(message).into(),
+    }
+}
+
+/// Why a WebSocket was not opened.
+fn websocket(message: &str) -> Text {
+    match message.strip_prefix("HTTP error: ") {
+        Some(status) => http_status(status),
+        None => no_websocket_there(message),
+    }
+}
+
+/// What went wrong that nobody waits for.
+pub(crate) fn warning(warning: &Warning) -> Text {
+    match warning {
+        Warning::RefusedPublish { topic, answer } => refused_publish(topic, answer),
+        Warning::NotPublished {
+            topic,
+            failure: why,
+        } => super::not_published(topic.as_str(), failure(why)),
+        Warning::RefusedFilter {
+            filter,
+            reason,
+            reason_string,
+        } => refused_filter(filter, *reason, reason_string.as_deref()),
+        Warning::NotSubscribed(why) => not_subscribed(failure(why)),
+        Warning::NotResubscribed {
+            filters,
+            failure: why,
+        } => not_resubscribed(filters.join("', '"), failure(why)),
+        Warning::NoQos2 => no_qos_2(),
+        Warning::Story(Story::TakenOver) => taken_over_again(),
+        Warning::Story(Story::ShortLives(connections)) => short_lives(*connections),
+        Warning::NotBack(error) => connect(error),
+        _ => other(warning.to_string()),
     }
 }
 
@@ -277,7 +341,7 @@ fn newer(what: &str) -> Param {
     found.map_or_else(|| Param::from(what), Param::from)
 }
 
-fn topic(fault: TopicFault) -> Text {
+pub(crate) fn topic(fault: TopicFault) -> Text {
     match fault {
         TopicFault::Empty => topic_empty(),
         TopicFault::Nul => topic_nul(),

@@ -4,6 +4,8 @@ use std::io::{self, ErrorKind};
 
 use columba_speech::{Param, Text};
 
+use super::Said;
+
 columba_speech::catalogue! {
     /// All sentences.
     pub(super) ALL;
@@ -20,6 +22,7 @@ columba_speech::catalogue! {
     network_unreachable() { en: "Network is unreachable", zh: "网络不可达" }
     broken_pipe() { en: "Broken pipe", zh: "管道已断开" }
     no_space() { en: "No space left on device", zh: "设备上没有剩余空间" }
+    ended_early() { en: "unexpected end of file", zh: "提前结束" }
     lookup(detail) {
         en: "failed to lookup address information: {detail}", zh: "无法解析主机名：{detail}",
     }
@@ -32,6 +35,13 @@ const LOOKUP: &str = "failed to lookup address information: ";
 
 /// An error in words; what has none here stays as the system says it.
 pub(crate) fn system(error: &io::Error) -> Param {
+    let inner = error.get_ref();
+    if let Some(said) = inner.and_then(|inner| inner.downcast_ref::<Said>()) {
+        return said.0.clone();
+    }
+    if error.kind() == ErrorKind::UnexpectedEof && inner.is_none() {
+        return ended_early().into();
+    }
     let text = error.to_string();
     if let Some(detail) = text.strip_prefix(LOOKUP) {
         let known = [name_unknown(), no_lookup_now()];
@@ -82,6 +92,12 @@ mod tests {
                 assert!(said.ends_with(&format!("（系统错误 {number}）")), "{said}");
             }
         }
+        let error = io::Error::from(ErrorKind::UnexpectedEof);
+        let said = system(&error).to_string(Language::English);
+        assert_eq!(said, error.to_string());
+        let error = io::Error::other(Said::from(no_space()));
+        let said = system(&error).to_string(Language::Chinese);
+        assert_eq!(said, "设备上没有剩余空间");
         let error = io::Error::other(format!("{LOOKUP}Name or service not known"));
         assert_eq!(
             system(&error).to_string(Language::Chinese),

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -21,11 +22,29 @@ fn run(mut command: Command, line: &str, port: &str, dir: &Path) -> Output {
     command.output().expect("the binary")
 }
 
+/// Without what is quoted from a library, in brackets behind a Chinese sentence, and from a file.
+fn without_quotations(said: &str) -> String {
+    let lines = said.lines().filter(|line| !line.contains(" | "));
+    let mut text = String::new();
+    for line in lines {
+        let pieces = line.split('（').enumerate();
+        for (index, piece) in pieces {
+            text += match piece.split_once('）') {
+                Some((_, rest)) if index > 0 => rest,
+                _ => piece,
+            };
+        }
+        text.push('\n');
+    }
+    text
+}
+
 /// Words in a row that only an English sentence has. Names, options and commands stand alone, and so
 /// does what is in the command line.
 fn english(said: &str, line: &str) -> Option<String> {
     let mut row: Vec<&str> = Vec::new();
     // A command that is to be typed is a name.
+    let said = without_quotations(said);
     for word in said.split('`').step_by(2).flat_map(str::split_whitespace) {
         let is_word = word
             .chars()
@@ -52,6 +71,49 @@ fn check(output: &Output, line: &str) {
     assert_eq!(english(&said, line), None, "{line}: {said}");
 }
 
+/// Contexts, scenarios and certificates with a fault each.
+fn faulty_files(dir: &Path) {
+    let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
+    let certificate = certificate.expect("a certificate").cert.pem();
+    let other_key = rcgen::KeyPair::generate().expect("a key").serialize_pem();
+    let recorded =
+        "{\"time\":\"2026-11-28T09:00:00Z\",\"topic\":\"a/#\",\"qos\":1,\"payload\":\"x\"}\n";
+    for (name, text) in [
+        ("columba/contexts/faulty-key.toml", "colour = \"red\""),
+        ("columba/contexts/faulty-url.toml", "url = \"http://h\""),
+        (
+            "columba/contexts/faulty-secret.toml",
+            "url = \"mqtt://h\"\npassword = 1",
+        ),
+        ("columba/contexts/faulty-type.toml", "url = 1"),
+        ("columba/contexts/without-api.toml", "url = \"mqtt://h\""),
+        ("columba/contexts/faulty-mode.toml", "url = \"mqtt://h\""),
+        ("empty.pem", "nothing"),
+        ("ca.pem", &certificate),
+        ("other.key", &other_key),
+        ("wrong.jsonl", recorded),
+        ("links/mosquitto_pub", ""),
+        ("faulty-key.toml", "[[device]]\ncolour = 1\n"),
+        (
+            "faulty.toml",
+            "[[device]]\nname = \"x\"\ncount = 0\nclient_id = \"{indx}\"\nkeep_alive = \"often\"\n\
+             values = {v = \"{walk(1)}\", w = \"{choice()}\", x = \"{id\", y = \"{int(1, 2}\"}\n\
+             will = {topic = \"a/#\", payload = \"\", qos = 3}\n\
+             [[device.message]]\ntopic = \"a\"\npayload = \"x\"\n\
+             [[device.message]]\ntopic = \"a\"\npayload = \"x\"\nevery = \"0s\"\njitter = 2.0\n\
+             [[device.subscribe]]\nfilter = \"a#\"\n\
+             [device.sparkplug]\ngroup = \"a/b\"\nnode = \"n\"\nevery = \"9999d\"\n\
+             metric = [{name = \"m\", type = \"colour\", value = \"x\"}, {name = \"n\", type = \"int32\", value = \"x\"}]\n",
+        ),
+    ] {
+        let path = dir.join(name);
+        std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+        std::fs::write(&path, text).expect("a file");
+        let mode = if name.contains("mode") { 0o644 } else { 0o600 };
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("a mode");
+    }
+}
+
 #[test]
 fn what_goes_wrong_before_there_is_a_connection_is_told_in_chinese() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -63,6 +125,7 @@ fn what_goes_wrong_before_there_is_a_connection_is_told_in_chinese() {
         .port()
         .to_string();
     drop(listener);
+    faulty_files(dir.path());
     for line in [
         "pub -h 127.0.0.1 -p PORT -t a -m x",
         "sub -h 127.0.0.1 -p PORT -t a",
@@ -98,6 +161,39 @@ fn what_goes_wrong_before_there_is_a_connection_is_told_in_chinese() {
         "context add empty",
         "context add wrong --url http://127.0.0.1",
         "context add wrong --url mqtt://127.0.0.1/topic",
+        "context add wrong --api mqtt://127.0.0.1",
+        "context add wrong --url mqtt://127.0.0.1 -u x --password-stdin",
+        "context remove nonexistent",
+        "pub --context faulty-key -t a -m x",
+        "pub --context faulty-url -t a -m x",
+        "pub --context faulty-secret -t a -m x",
+        "pub --context faulty-type -t a -m x",
+        "pub --context faulty-mode -t a -m x",
+        "pub -h 127.0.0.1 -p PORT --proxy socks5h://127.0.0.1:PORT -t a -m x",
+        "pub --replay /nonexistent",
+        "pub --replay .",
+        "pub --replay wrong.jsonl",
+        "sub -t a --record /nonexistent/file",
+        "doctor --test-topic a/#",
+        "doctor --check-id x",
+        "simulate -s ./faulty.toml",
+        "simulate -s ./faulty-key.toml",
+        "create .",
+        "passwd /nonexistent ann",
+        "token add /nonexistent ann",
+        "link-mosquitto links",
+        "man /dev/null/x",
+        "top",
+        "top --url http://127.0.0.1:PORT",
+        "clients --dir /nonexistent",
+        "clients --context faulty-key",
+        "clients --context without-api",
+        "why a --url nowhere",
+        "events --url http://127.0.0.1:PORT",
+        "trace a --url http://127.0.0.1:PORT",
+        "topics --url http://127.0.0.1:PORT",
+        "retained --url https://127.0.0.1:PORT --cafile /nonexistent",
+        "can x publish a --url http://127.0.0.1:PORT",
     ] {
         let output = run(columba(), line, &port, dir.path());
         assert_ne!(output.status.code(), Some(0), "{line}");
@@ -255,6 +351,69 @@ fn help_has_chinese_headings_and_says_in_chinese_what_commands_are_for() {
         }
     }
     assert!(count > 80, "{count}");
+}
+
+/// Connections that are accepted, and get this for an answer.
+fn answering(answer: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            let mut socket = socket.expect("a connection");
+            let mut hello = [0; 4096];
+            // What is not read would make the end a reset.
+            drop(std::io::Read::read(&mut socket, &mut hello));
+            drop(socket.write_all(answer));
+        }
+    });
+    address.port().to_string()
+}
+
+#[test]
+fn what_tls_and_websockets_do_not_like_is_told_in_chinese() {
+    let dir = tempfile::tempdir().expect("a directory");
+    faulty_files(dir.path());
+    // An alert: a certificate is wanted.
+    let alert = answering(b"\x15\x03\x03\0\x02\x02\x74");
+    let plain = answering(b"\x20\x02\0\0 no TLS at all");
+    let page = answering(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
+    let closed = answering(b"");
+    for (port, line, expected) in [
+        (&plain, "--cafile /nonexistent", "没有那个文件或目录"),
+        (&plain, "--cafile empty.pem", "没有 PEM 格式的证书"),
+        (&plain, "--capath /nonexistent", "没有那个文件或目录"),
+        (
+            &plain,
+            "--cafile ca.pem --cert ca.pem --key /nonexistent",
+            "中的私钥：没有那个文件或目录",
+        ),
+        (
+            &plain,
+            "--cafile ca.pem --cert ca.pem --key empty.pem",
+            "没有找到 PEM 内容",
+        ),
+        (
+            &plain,
+            "--cafile ca.pem --cert ca.pem --key other.key",
+            "与其密钥不匹配",
+        ),
+        (
+            &plain,
+            "--cafile ca.pem --tls-keylog /nonexistent/log",
+            "密钥日志",
+        ),
+        (&plain, "--cafile ca.pem", "收到的不是 TLS 数据"),
+        (&closed, "--cafile ca.pem", "似乎不使用 TLS"),
+        (&alert, "--cafile ca.pem", "要求客户端证书"),
+        (&page, "--ws", "请检查路径"),
+        (&plain, "--ws", "不是 WebSocket 服务器"),
+    ] {
+        let line = format!("pub -h 127.0.0.1 -p PORT -t a -m x {line}");
+        let output = run(columba(), &line, port, dir.path());
+        check(&output, &line);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains(expected), "{line}: {said}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::session_file::{Journal, SessionFile};
 use super::task::{LastingLink, Task, tokens_from};
-use super::{Client, ConnectError, ConnectOptions, Ended, transport};
+use super::{Client, ConnectError, ConnectOptions, Ended, Warning, transport};
 use crate::backoff::Backoff;
 use crate::message::Incoming;
 use crate::options::SessionOptions;
@@ -58,9 +58,8 @@ pub enum LastingEvent {
         /// The wait before the next attempt.
         next_attempt_after: Duration,
     },
-    /// Something went wrong that nobody waits for, or the ends of several connections tell a story;
-    /// a sentence that says what, and what to do.
-    Warning(String),
+    /// Something went wrong that nobody waits for, or the ends of several connections tell a story.
+    Warning(Warning),
     /// It is over for good. Always the last event.
     Ended(Box<Ended>),
 }

@@ -1,7 +1,8 @@
 //! TLS with rustls: whom to trust, and as whom to speak.
 
+use std::fmt;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
@@ -12,6 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
+use rustls_native_certs::ErrorKind;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -25,9 +27,8 @@ pub(super) async fn open(
     address: &Address,
     options: &TlsOptions,
 ) -> Result<Transport, ConnectError> {
-    let name = ServerName::try_from(host.to_owned()).map_err(|_| {
-        ConnectError::TlsSetup(format!("'{host}' is no name that a certificate can have"))
-    })?;
+    let name = ServerName::try_from(host.to_owned())
+        .map_err(|_| ConnectError::TlsSetup(TlsFault::HostName(host.to_owned())))?;
     let connector = TlsConnector::from(Arc::new(tls_config(options)?));
     let stream = connector.connect(name, tcp).await;
     let stream = stream.map_err(|source| ConnectError::Tls {
@@ -35,6 +36,69 @@ pub(super) async fn open(
         source,
     })?;
     Ok(Box::new(stream))
+}
+
+/// What a file or a library said.
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why TLS cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsFault {
+    /// A host name that no certificate can be for.
+    #[error("'{0}' is no name that a certificate can have")]
+    HostName(String),
+    /// There is nobody whose word counts.
+    #[error("no certificates to trust: {0}")]
+    NobodyTrusted(Cause),
+    /// A certificate and a key that do not belong together.
+    #[error("the certificate {} does not go with its key: {source}", .certificate.display())]
+    OtherKey {
+        /// The file with the certificate.
+        certificate: PathBuf,
+        /// What rustls said.
+        source: Error,
+    },
+    /// A file that should hold certificates and holds none.
+    #[error("{} holds no certificate in PEM form", .0.display())]
+    NoCertificate(PathBuf),
+    /// A file that cannot be used.
+    #[error("cannot use {what} in {}: {source}", .path.display())]
+    Unusable {
+        /// What it should hold.
+        what: TlsFile,
+        /// The file, or the directory of files.
+        path: PathBuf,
+        /// Why.
+        source: Cause,
+    },
+    /// Anything else that rustls does not take.
+    #[error("{0}")]
+    Other(Error),
+}
+
+/// What a file is to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsFile {
+    /// The private key of the client.
+    PrivateKey,
+    /// The secrets that are logged.
+    KeyLog,
+    /// One certificate of several.
+    Certificate,
+    /// Certificates.
+    Certificates,
+}
+
+impl fmt::Display for TlsFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PrivateKey => "the private key",
+            Self::KeyLog => "the key log",
+            Self::Certificate => "a certificate",
+            Self::Certificates => "the certificates",
+        })
+    }
 }
 
 /// What to do about a handshake that fails.
@@ -74,14 +138,14 @@ pub fn tls_config(options: &TlsOptions) -> Result<ClientConfig, ConnectError> {
     let roots = Arc::new(roots(options)?);
     let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
         .build()
-        .map_err(|error| ConnectError::TlsSetup(format!("no certificates to trust: {error}")))?;
+        .map_err(|error| ConnectError::TlsSetup(TlsFault::NobodyTrusted(error.into())))?;
     let versions: &[_] = match options.only_tls_1_3 {
         true => &[&rustls::version::TLS13],
         false => rustls::DEFAULT_VERSIONS,
     };
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(versions)
-        .map_err(|error| ConnectError::TlsSetup(error.to_string()))?;
+        .map_err(|error| ConnectError::TlsSetup(TlsFault::Other(error)))?;
     let builder = if options.accept_any_host_name {
         let verifier = AnyHostName { verifier, provider };
         builder
@@ -94,20 +158,20 @@ pub fn tls_config(options: &TlsOptions) -> Result<ClientConfig, ConnectError> {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
             let key = PrivateKeyDer::from_pem_file(key)
-                .map_err(|error| unusable("the private key", key, &error))?;
+                .map_err(|error| unusable(TlsFile::PrivateKey, key, error))?;
             let config = builder.with_client_auth_cert(certificates(certificate)?, key);
             config.map_err(|error| {
-                ConnectError::TlsSetup(format!(
-                    "the certificate {} does not go with its key: {error}",
-                    certificate.display()
-                ))
+                ConnectError::TlsSetup(TlsFault::OtherKey {
+                    certificate: certificate.clone(),
+                    source: error,
+                })
             })?
         }
     };
     let protocols = options.application_protocols.iter();
     config.alpn_protocols = protocols.map(|name| name.clone().into_bytes()).collect();
     if let Some(path) = &options.key_log {
-        let file = KeyFile::open(path).map_err(|error| unusable("the key log", path, &error))?;
+        let file = KeyFile::open(path).map_err(|error| unusable(TlsFile::KeyLog, path, error))?;
         config.key_log = Arc::new(file);
     }
     Ok(config)
@@ -119,13 +183,17 @@ fn roots(options: &TlsOptions) -> Result<RootCertStore, ConnectError> {
         for certificate in certificates(path)? {
             roots
                 .add(certificate)
-                .map_err(|error| unusable("a certificate", path, &error))?;
+                .map_err(|error| unusable(TlsFile::Certificate, path, error))?;
         }
     }
     if let Some(path) = &options.ca_directory {
         let found = rustls_native_certs::load_certs_from_paths(None, Some(path));
-        if let Some(error) = found.errors.first() {
-            return Err(unusable("the certificates", path, error));
+        if let Some(error) = found.errors.into_iter().next() {
+            return Err(match error.kind {
+                ErrorKind::Io { inner, path } => unusable(TlsFile::Certificates, &path, inner),
+                ErrorKind::Pem(error) => unusable(TlsFile::Certificates, path, error),
+                _ => unusable(TlsFile::Certificates, path, error),
+            });
         }
         roots.add_parsable_certificates(found.certs);
     }
@@ -138,16 +206,20 @@ fn roots(options: &TlsOptions) -> Result<RootCertStore, ConnectError> {
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConnectError> {
     let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect)
-        .map_err(|error| unusable("the certificates", path, &error))?;
+        .map_err(|error| unusable(TlsFile::Certificates, path, error))?;
     if certificates.is_empty() {
-        let message = format!("{} holds no certificate in PEM form", path.display());
-        return Err(ConnectError::TlsSetup(message));
+        let fault = TlsFault::NoCertificate(path.to_owned());
+        return Err(ConnectError::TlsSetup(fault));
     }
     Ok(certificates)
 }
 
-fn unusable(what: &str, path: &Path, error: &dyn std::fmt::Display) -> ConnectError {
-    ConnectError::TlsSetup(format!("cannot use {what} in {}: {error}", path.display()))
+fn unusable(what: TlsFile, path: &Path, error: impl Into<Cause>) -> ConnectError {
+    ConnectError::TlsSetup(TlsFault::Unusable {
+        what,
+        path: path.to_owned(),
+        source: error.into(),
+    })
 }
 
 /// Checks everything about a certificate but the host name in it.

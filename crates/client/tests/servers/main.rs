@@ -277,8 +277,8 @@ async fn refusals_are_answers_and_events() {
         assert_eq!(answer.reason, ReasonCode::NotAuthorized);
         drop(client.start_publish(secret).await.expect("room"));
         match next(&mut events).await {
-            Event::Unanswered(sentence) => {
-                assert!(sentence.contains("Not authorized"), "{sentence}")
+            Event::Unanswered(warning) => {
+                assert!(warning.to_string().contains("Not authorized"), "{warning}")
             }
             other => panic!("expected a refusal, got {other:?}"),
         }

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use columba_codec::QoS;
 use columba_codec::topic::{TopicFilter, TopicName};
-use columba_server::config::fault::{Fault, Place};
+use columba_server::config::fault::Place;
 use columba_server::config::quantity::parse_duration_ms;
+use columba_speech::{Param, Text};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{DEVICES_MAX, Faults, Kind, MetricPlan, Pace, Scenario, Sent, Sparkplug};
+use super::{DEVICES_MAX, Fault, Faults, Kind, MetricPlan, Pace, Scenario, Sent, Sparkplug};
 use crate::simulate::sparkplug::{DataType, is_name};
 use crate::simulate::template::{Compiler, Template};
+use crate::words::{self, scenario, toml_file, value};
 
 /// A longer time is a slip, and could not be counted from now on.
 const TIME_MAX_MS: u64 = 366 * 24 * 3600 * 1000;
@@ -104,7 +106,11 @@ struct FaultsTable {
 pub(super) fn parse(name: &str, text: &str) -> Result<Scenario, Vec<Fault>> {
     let table: FileTable = toml::from_str(text).map_err(|error| {
         let place = Place::in_text(name, text, error.span().unwrap_or_default());
-        vec![Fault::error(place, error.message())]
+        vec![Fault {
+            place,
+            what: toml_file::fault(error.message()).into(),
+            fix: None,
+        }]
     })?;
     let mut reader = Reader {
         name,
@@ -118,10 +124,11 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Scenario, Vec<Fault>> {
         .collect();
     let devices: u64 = kinds.iter().map(|kind| u64::from(kind.count)).sum();
     if !(1..=u64::from(DEVICES_MAX)).contains(&devices) {
-        let what = format!("there are {devices} devices; 1 to {DEVICES_MAX} can be simulated");
-        reader
-            .faults
-            .push(Fault::error(Place::File(name.to_owned()), what));
+        reader.faults.push(Fault {
+            place: Place::File(name.to_owned()),
+            what: scenario::devices(devices, DEVICES_MAX).into(),
+            fix: None,
+        });
     }
     if reader.faults.is_empty() {
         Ok(Scenario {
@@ -141,11 +148,11 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn fault(&mut self, span: Range<usize>, what: impl Into<String>, fix: Option<String>) {
-        let fault = Fault::error(Place::in_text(self.name, self.text, span), what);
-        self.faults.push(match fix {
-            Some(fix) => fault.fix(fix),
-            None => fault,
+    fn fault(&mut self, span: Range<usize>, what: Text, fix: Option<Text>) {
+        self.faults.push(Fault {
+            place: Place::in_text(self.name, self.text, span),
+            what: what.into(),
+            fix: fix.map(Param::from),
         });
     }
 
@@ -235,7 +242,7 @@ impl Reader<'_> {
             if let Err(fault) = TopicName::parse(&topic) {
                 self.fault(
                     table.topic.span(),
-                    format!("topic {topic:?}: {fault}"),
+                    scenario::topic(format!("{topic:?}"), words::client::topic(fault)),
                     None,
                 );
             }
@@ -248,7 +255,7 @@ impl Reader<'_> {
             if let Err(fault) = TopicFilter::parse(&filter) {
                 self.fault(
                     table.filter.span(),
-                    format!("filter {filter:?}: {fault}"),
+                    scenario::filter(format!("{filter:?}"), words::client::topic(fault)),
                     None,
                 );
             }
@@ -259,9 +266,8 @@ impl Reader<'_> {
         for (template, written) in [(&plan.group, &table.group), (&plan.node, &table.node)] {
             let name = device.render(template);
             if !is_broken(template, written) && !is_name(&name) {
-                let what = format!("{name:?} is no name of Sparkplug B");
-                let fix = "one level of a topic: no /, + and #".to_owned();
-                self.fault(written.span(), what, Some(fix));
+                let what = scenario::no_sparkplug_name(format!("{name:?}"));
+                self.fault(written.span(), what, Some(scenario::one_level()));
             }
         }
         for (metric, table) in plan.metrics.iter().zip(&table.metric) {
@@ -269,7 +275,8 @@ impl Reader<'_> {
             let is_broken = is_broken(&metric.value, &table.value);
             if !is_broken && metric.data_type.read(&text).is_none() {
                 let name = metric.data_type.name();
-                self.fault(table.value.span(), format!("{text:?} is no {name}"), None);
+                let what = scenario::no_such_value(format!("{text:?}"), name);
+                self.fault(table.value.span(), what, None);
             }
         }
     }
@@ -288,8 +295,8 @@ impl Reader<'_> {
         for metric in &table.metric {
             let name = metric.data_type.get_ref();
             let data_type = DataType::from_name(name).unwrap_or_else(|| {
-                let fix = format!("the types are {}", DataType::names());
-                let what = format!("{name} is no type of a metric");
+                let fix = scenario::types(Param::list(DataType::names()));
+                let what = scenario::no_type(name.as_str());
                 self.fault(metric.data_type.span(), what, Some(fix));
                 DataType::String
             });
@@ -298,7 +305,7 @@ impl Reader<'_> {
                 .as_ref()
                 .filter(|name| !is_name(name.get_ref()))
             {
-                let what = format!("{:?} is no name of Sparkplug B", device.get_ref());
+                let what = scenario::no_sparkplug_name(format!("{:?}", device.get_ref()));
                 self.fault(device.span(), what, None);
             }
             metrics.push(MetricPlan {
@@ -348,15 +355,15 @@ impl Reader<'_> {
         beside: &Spanned<String>,
     ) -> Pace {
         if every.is_none() {
-            let fix = Some("every = \"10s\", for example".to_owned());
-            self.fault(beside.span(), "nothing says how often this is sent", fix);
+            let fix = Some(scenario::every());
+            self.fault(beside.span(), scenario::how_often(), fix);
         }
         let time = self.time(every);
         if let (Some(every), Some(Duration::ZERO)) = (every, time) {
-            self.fault(every.span(), "more than 0 s lie between two messages", None);
+            self.fault(every.span(), scenario::no_time_between(), None);
         }
         if let Some(jitter) = jitter.filter(|jitter| !(0.0..=1.0).contains(jitter.get_ref())) {
-            self.fault(jitter.span(), "the jitter is a share from 0 to 1", None);
+            self.fault(jitter.span(), scenario::jitter(), None);
         }
         Pace {
             every: time.unwrap_or(Duration::from_secs(1)),
@@ -369,7 +376,7 @@ impl Reader<'_> {
             return QoS::AtMostOnce;
         };
         QoS::from_u8(*written.get_ref()).unwrap_or_else(|| {
-            self.fault(written.span(), "the QoS is 0, 1 or 2", None);
+            self.fault(written.span(), value::qos(), None);
             QoS::AtMostOnce
         })
     }
@@ -378,13 +385,12 @@ impl Reader<'_> {
         let written = written?;
         match parse_duration_ms(written.get_ref()) {
             Ok(ms) if ms > TIME_MAX_MS => {
-                let what = "366 days at most".to_owned();
-                self.fault(written.span(), what, None);
+                self.fault(written.span(), scenario::days(), None);
                 None
             }
             Ok(ms) => Some(Duration::from_millis(ms)),
-            Err(what) => {
-                self.fault(written.span(), what, None);
+            Err(_) => {
+                self.fault(written.span(), value::time_of_units(), None);
                 None
             }
         }
@@ -393,7 +399,7 @@ impl Reader<'_> {
     fn secs(&mut self, written: Option<&Spanned<String>>, max: u64) -> Option<u64> {
         let secs = self.time(written)?.as_secs();
         if let Some(written) = written.filter(|_| secs > max) {
-            self.fault(written.span(), format!("{max} s at most"), None);
+            self.fault(written.span(), scenario::secs(max), None);
         }
         Some(secs)
     }

@@ -1,18 +1,19 @@
 //! Reading a payload from its start to its end, and saying where it went wrong.
 
-use std::borrow::Cow;
+use columba_speech::Text;
+
+use crate::words::decoding;
 
 /// Why bytes are not what they were read as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Undecodable {
     /// The first byte that does not fit, counted from 0.
     pub(super) at: usize,
-    pub(super) why: Cow<'static, str>,
+    pub(super) why: Text,
 }
 
 impl Undecodable {
-    pub(super) fn new(at: usize, why: impl Into<Cow<'static, str>>) -> Self {
-        let why = why.into();
+    pub(super) fn new(at: usize, why: Text) -> Self {
         Self { at, why }
     }
 }
@@ -55,8 +56,7 @@ impl<'a> Reader<'a> {
             .and_then(|len| self.rest.split_at_checked(len));
         let Some((taken, rest)) = split else {
             let missing = len - self.rest.len() as u64;
-            let plural = if missing == 1 { "" } else { "s" };
-            let why = format!("the payload ends {missing} byte{plural} too early");
+            let why = decoding::too_early(missing);
             return Err(Undecodable::new(self.at + self.rest.len(), why));
         };
         self.at += taken.len();
@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
         let taken = self.take(N as u64)?;
         taken
             .try_into()
-            .map_err(|_| Undecodable::new(self.at, "too few bytes"))
+            .map_err(|_| Undecodable::new(self.at, decoding::too_early(N as u64)))
     }
 
     pub(super) fn byte(&mut self) -> Result<u8, Undecodable> {
@@ -80,7 +80,7 @@ impl<'a> Reader<'a> {
         let start = self.at;
         let taken = self.take(len)?;
         std::str::from_utf8(taken)
-            .map_err(|error| Undecodable::new(start + error.valid_up_to(), "text is not UTF-8"))
+            .map_err(|error| Undecodable::new(start + error.valid_up_to(), decoding::no_utf_8()))
     }
 
     /// Nothing may be left.
@@ -88,11 +88,7 @@ impl<'a> Reader<'a> {
         if self.is_at_end() {
             return Ok(());
         }
-        let left = self.rest.len();
-        let plural = if left == 1 { "" } else { "s" };
-        Err(Undecodable::new(
-            self.at,
-            format!("{left} more byte{plural} behind the end"),
-        ))
+        let why = decoding::more_behind(self.rest.len());
+        Err(Undecodable::new(self.at, why))
     }
 }

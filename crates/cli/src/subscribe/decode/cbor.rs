@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::bytes::{Reader, Undecodable};
 use super::json_text::JsonText;
+use crate::words::decoding;
 
 /// The tag that says no more than that this is CBOR (RFC 8949, 3.4.6).
 const SELF_DESCRIBED: u64 = 55_799;
@@ -37,9 +38,9 @@ fn head(reader: &mut Reader<'_>) -> Result<Head, Undecodable> {
         26 => Some(u64::from(u32::from_be_bytes(reader.array()?))),
         27 => Some(u64::from_be_bytes(reader.array()?)),
         31 if (2..=5).contains(&major) => None,
-        31 if major == 7 => return Err(Undecodable::new(at, "a break where nothing is open")),
+        31 if major == 7 => return Err(Undecodable::new(at, decoding::break_outside())),
         _ => {
-            let why = format!("0x{first:02x} begins no CBOR item");
+            let why = decoding::no_cbor_item(format!("0x{first:02x}"));
             return Err(Undecodable::new(at, why));
         }
     };
@@ -116,7 +117,7 @@ fn name(reader: &mut Reader<'_>, json: &mut JsonText) -> Result<(), Undecodable>
         (1, Some(number)) => json.name(&(-1 - i128::from(number)).to_string()),
         (3, _) => json.name(&text(reader, &head)?),
         _ => {
-            let why = "a map key that is neither text nor a whole number";
+            let why = decoding::map_key();
             return Err(Undecodable::new(head.at, why));
         }
     }
@@ -152,10 +153,7 @@ fn piece(reader: &mut Reader<'_>, whole: &Head) -> Result<u64, Undecodable> {
     let piece = head(reader)?;
     match piece.argument {
         Some(len) if piece.major == whole.major => Ok(len),
-        _ => Err(Undecodable::new(
-            piece.at,
-            "a string in pieces has a piece of another kind",
-        )),
+        _ => Err(Undecodable::new(piece.at, decoding::other_piece())),
     }
 }
 
@@ -167,7 +165,7 @@ fn simple(json: &mut JsonText, head: &Head) -> Result<(), Undecodable> {
         (21, _) => json.plain(true, at),
         // Null, and undefined, which JSON does not know.
         (22 | 23, _) => json.plain("null", at),
-        (24, 0..=31) => Err(Undecodable::new(at, "a simple value in the wrong form")),
+        (24, 0..=31) => Err(Undecodable::new(at, decoding::simple_value())),
         (25, _) => json.float32(half(argument as u16), at),
         (26, _) => json.float32(f32::from_bits(argument as u32), at),
         (27, _) => json.float(f64::from_bits(argument), at),
@@ -198,6 +196,7 @@ fn half(bits: u16) -> f32 {
 mod tests {
     use super::super::tests::unhex;
     use super::*;
+    use columba_speech::Language;
 
     fn check(bytes: &str, expected: &str) {
         let shown = show(&unhex(bytes)).map(|json| json.finish().0);
@@ -209,7 +208,10 @@ mod tests {
         let fault = show(&unhex(bytes)).map(|json| json.finish().0);
         let fault = fault.expect_err(bytes);
         assert_eq!(fault.at, at, "{bytes}: {fault:?}");
-        assert!(fault.why.contains(why), "{bytes}: {fault:?}");
+        assert!(
+            fault.why.to_string(Language::English).contains(why),
+            "{bytes}: {fault:?}"
+        );
     }
 
     #[test]
@@ -285,7 +287,13 @@ mod tests {
         let fault = show(&nested(64))
             .map(|json| json.finish())
             .expect_err("too deep");
-        assert_eq!((fault.at, fault.why.contains("64 values")), (64, true));
+        assert_eq!(
+            (
+                fault.at,
+                fault.why.to_string(Language::English).contains("64 values")
+            ),
+            (64, true)
+        );
         // Tags inside of tags are as deep.
         let fault = show(&vec![0xc1; 1 << 20]).map(|json| json.finish());
         assert_eq!(fault.expect_err("too deep").at, 64);
@@ -301,6 +309,12 @@ mod tests {
         let fault = show(&strings)
             .map(|json| json.finish())
             .expect_err("too long");
-        assert!(fault.why.contains("more than 16 MiB"), "{fault:?}");
+        assert!(
+            fault
+                .why
+                .to_string(Language::English)
+                .contains("more than 16 MiB"),
+            "{fault:?}"
+        );
     }
 }

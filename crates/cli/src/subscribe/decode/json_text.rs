@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::bytes::Undecodable;
+use crate::words::decoding;
 
 /// More is not shown as JSON: a few bytes of payload may stand for many of text.
 const TEXT_BYTES_MAX: usize = 16 << 20;
@@ -48,7 +49,7 @@ impl JsonText {
         self.comma();
         self.depth += 1;
         if self.depth > DEPTH_MAX {
-            let why = format!("more than {DEPTH_MAX} values inside of each other");
+            let why = decoding::too_deep(DEPTH_MAX);
             return Err(Undecodable::new(at, why));
         }
         self.text.push(bracket);
@@ -125,10 +126,7 @@ impl JsonText {
         if self.text.len() <= TEXT_BYTES_MAX {
             return Ok(());
         }
-        let why = format!(
-            "shown as JSON it has more than {} MiB",
-            TEXT_BYTES_MAX >> 20
-        );
+        let why = decoding::shown_too_large(TEXT_BYTES_MAX >> 20);
         Err(Undecodable::new(at, why))
     }
 }

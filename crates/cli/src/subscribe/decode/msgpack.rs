@@ -2,6 +2,7 @@
 
 use super::bytes::{Reader, Undecodable};
 use super::json_text::JsonText;
+use crate::words::decoding;
 
 /// The extension type of a time.
 const TIMESTAMP: i8 = -1;
@@ -39,7 +40,7 @@ fn kind(reader: &mut Reader<'_>) -> Result<(usize, Kind), Undecodable> {
         0x90..=0x9f => Kind::Array(u64::from(first & 0x0f)),
         0xa0..=0xbf => Kind::Text(u64::from(first & 0x1f)),
         0xc0 => Kind::Nil,
-        0xc1 => return Err(Undecodable::new(at, "0xc1 begins no MessagePack object")),
+        0xc1 => return Err(Undecodable::new(at, decoding::no_msgpack_object())),
         0xc2 | 0xc3 => Kind::Boolean(first == 0xc3),
         0xc4..=0xc6 => Kind::Binary(unsigned(reader, first - 0xc4)?),
         0xc7..=0xc9 => Kind::Extension(unsigned(reader, first - 0xc7)?),
@@ -109,7 +110,7 @@ fn name(reader: &mut Reader<'_>, json: &mut JsonText) -> Result<(), Undecodable>
         Kind::Signed(value) => json.name(&value.to_string()),
         Kind::Text(len) => json.name(reader.text(len)?),
         _ => {
-            let why = "a map key that is neither text nor a whole number";
+            let why = decoding::map_key();
             return Err(Undecodable::new(at, why));
         }
     }
@@ -160,6 +161,7 @@ fn timestamp(data: &[u8]) -> Option<jiff::Timestamp> {
 mod tests {
     use super::super::tests::unhex;
     use super::*;
+    use columba_speech::Language;
 
     fn check(bytes: &str, expected: &str) {
         let shown = show(&unhex(bytes)).map(|json| json.finish().0);
@@ -170,7 +172,10 @@ mod tests {
         let fault = show(&unhex(bytes)).map(|json| json.finish().0);
         let fault = fault.expect_err(bytes);
         assert_eq!(fault.at, at, "{bytes}: {fault:?}");
-        assert!(fault.why.contains(why), "{bytes}: {fault:?}");
+        assert!(
+            fault.why.to_string(Language::English).contains(why),
+            "{bytes}: {fault:?}"
+        );
     }
 
     #[test]

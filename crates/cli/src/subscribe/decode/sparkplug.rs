@@ -7,6 +7,7 @@
 
 use super::bytes::{Reader, Undecodable};
 use super::json_text::JsonText;
+use crate::words::decoding;
 
 mod value;
 
@@ -349,13 +350,13 @@ fn split(mut reader: Reader<'_>) -> Result<Vec<Found<'_>>, Undecodable> {
             }
             5 => Wire::Four(reader.array()?),
             other => {
-                let why = format!("a field of the unknown wire type {other}");
+                let why = decoding::wire_type(other.to_string());
                 return Err(Undecodable::new(at, why));
             }
         };
         let number = key >> 3;
         if number == 0 {
-            return Err(Undecodable::new(at, "a field with the number 0"));
+            return Err(Undecodable::new(at, decoding::field_0()));
         }
         fields.push(Found { number, at, wire });
     }
@@ -376,7 +377,7 @@ fn varint(reader: &mut Reader<'_>) -> Result<u64, Undecodable> {
             return Ok(value);
         }
     }
-    Err(Undecodable::new(at, "a number of more than 64 bits"))
+    Err(Undecodable::new(at, decoding::over_64_bits()))
 }
 
 /// A field that may be there often; numbers may also be packed into one.
@@ -441,7 +442,7 @@ fn show_field(
             json.float(f64::from_le_bytes(*bytes), at)
         }
         _ => {
-            let why = format!("field {} is of another kind", found.number);
+            let why = decoding::other_kind(found.number.to_string());
             Err(Undecodable::new(at, why))
         }
     }

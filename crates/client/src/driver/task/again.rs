@@ -11,7 +11,7 @@ use super::{Task, Wake, unheard};
 use crate::backoff::Backoff;
 use crate::driver::lasting::Random;
 use crate::driver::transport::{self, Transport};
-use crate::driver::{Address, ConnectError, LastingEvent, Route};
+use crate::driver::{Address, ConnectError, LastingEvent, Route, Warning};
 use crate::outcome::CloseCause;
 
 /// A connection that lived so long resets the backoff.
@@ -52,8 +52,8 @@ impl Task {
             link.backoff.reset();
         }
         let story = self.ended.on_end(self.accepted_ms, self.now_ms(), &cause);
-        if let Some(sentence) = story {
-            self.unanswered(sentence);
+        if let Some(story) = story {
+            self.unanswered(Warning::Story(story));
         }
         if !matches!(cause, CloseCause::Lost) {
             self.finish_transport().await;
@@ -105,7 +105,7 @@ impl Task {
                 return Err(match error {
                     ConnectError::Mqtt(cause) => cause,
                     other => {
-                        self.unanswered(other.to_string());
+                        self.unanswered(Warning::NotBack(Box::new(other)));
                         CloseCause::Lost
                     }
                 });

@@ -10,8 +10,7 @@ use tokio::time::{Instant, timeout};
 use super::Task;
 use super::outlet::Parcel;
 use super::requests::Waiting;
-use crate::advice;
-use crate::driver::{Ended, LastingEvent};
+use crate::driver::{Ended, LastingEvent, Warning};
 use crate::outcome::{CloseCause, Failure};
 use crate::session::Input;
 
@@ -44,7 +43,7 @@ impl Task {
         let is_lost = matches!(self.closed, Some(CloseCause::Lost)) && !self.abandoned;
         if is_lost && !self.has_doubted && self.session.doubts_qos_2() {
             self.has_doubted = true;
-            self.unanswered(advice::no_qos_2().to_owned());
+            self.unanswered(Warning::NoQos2);
         }
     }
 
@@ -89,7 +88,7 @@ impl Task {
                 Waiting::Publish(topic, reply) => {
                     if reply.send(Err(Failure::ConnectionLost)).is_err() {
                         let failure = Failure::ConnectionLost;
-                        self.unanswered(format!("the message to '{topic}': {failure}"));
+                        self.unanswered(Warning::NotPublished { topic, failure });
                     }
                 }
                 Waiting::Subscribe(_, reply) | Waiting::Unsubscribe(reply) => {

@@ -5,7 +5,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::Task;
 use super::requests::Waiting;
-use crate::driver::LastingEvent;
+use crate::driver::{LastingEvent, Warning};
 use crate::message::Incoming;
 use crate::outcome::Failure;
 use crate::session::Output;
@@ -29,10 +29,7 @@ impl Task {
                 self.report_refused(&filters, &answer);
             }
             Output::NotResubscribed { filters, failure } => {
-                let filters = filters.join("', '");
-                self.unanswered(format!(
-                    "the subscription to '{filters}' has ended with the server's session: {failure}"
-                ));
+                self.unanswered(Warning::NotResubscribed { filters, failure });
             }
             Output::Failed { token, failure } => match self.waiting.get(token) {
                 Some(Waiting::Subscribe(..) | Waiting::Unsubscribe(_)) => {
@@ -78,8 +75,8 @@ impl Task {
             .push_back(Parcel::Message(sender.clone(), incoming));
     }
 
-    pub(super) fn unanswered(&mut self, sentence: String) {
-        self.event(LastingEvent::Warning(sentence));
+    pub(super) fn unanswered(&mut self, warning: Warning) {
+        self.event(LastingEvent::Warning(warning));
     }
 
     pub(super) fn event(&mut self, event: LastingEvent) {

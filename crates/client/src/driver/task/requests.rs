@@ -3,8 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{REQUESTS_A_TURN_MAX, Task};
-use crate::advice;
-use crate::driver::{Reply, Request};
+use crate::driver::{Reply, Request, Warning};
 use crate::outcome::{Answer, CloseCause, Failure, FilterAnswer};
 use crate::session::{Input, Token};
 
@@ -99,12 +98,10 @@ impl Task {
         };
         match unheard {
             Some(Ok(answer)) if answer.reason.is_error() => {
-                self.unanswered(advice::refused_publish(&topic, &answer));
+                self.unanswered(Warning::RefusedPublish { topic, answer });
             }
             Some(Err(failure)) => {
-                self.unanswered(format!(
-                    "the message to '{topic}' was not published: {failure}"
-                ));
+                self.unanswered(Warning::NotPublished { topic, failure });
             }
             Some(Ok(_)) | None => {}
         }
@@ -125,7 +122,7 @@ impl Task {
         match unheard {
             Some(Ok(answer)) => self.report_refused(&filters, &answer),
             Some(Err(failure)) => {
-                self.unanswered(format!("subscribing or unsubscribing failed: {failure}"));
+                self.unanswered(Warning::NotSubscribed(failure));
             }
             None => {}
         }
@@ -134,8 +131,11 @@ impl Task {
     pub(super) fn report_refused(&mut self, filters: &[String], answer: &FilterAnswer) {
         for (filter, code) in filters.iter().zip(&answer.codes) {
             if code.is_error() {
-                let said = answer.reason_string.as_deref();
-                self.unanswered(advice::refused_filter(filter, *code, said));
+                self.unanswered(Warning::RefusedFilter {
+                    filter: filter.clone(),
+                    reason: *code,
+                    reason_string: answer.reason_string.clone(),
+                });
             }
         }
     }

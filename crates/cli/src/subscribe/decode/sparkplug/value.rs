@@ -2,6 +2,7 @@
 
 use super::super::bytes::{Reader, Undecodable};
 use super::super::json_text::JsonText;
+use crate::words::decoding;
 
 /// A data type by its number; 0 is unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,8 +97,7 @@ fn strings(bytes: &[u8], start: usize, json: &mut JsonText) -> Result<(), Undeco
     for text in bytes.split_inclusive(|byte| *byte == 0) {
         let len = text.len();
         let Some(text) = text.strip_suffix(b"\0") else {
-            let why = "a text without a zero behind it";
-            return Err(Undecodable::new(at + len, why));
+            return Err(Undecodable::new(at + len, decoding::no_zero()));
         };
         let mut reader = Reader::inside(text, at);
         json.string(reader.text(text.len() as u64)?, at)?;
