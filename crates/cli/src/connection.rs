@@ -27,7 +27,7 @@ use crate::context::{self, Chosen, Context};
 use crate::language::{language_of_environment, parse_language};
 use crate::mosquitto::{self, EXIT_BEFORE_ANSWER, Tool};
 use crate::words::{self, Said, value};
-pub(crate) use property::{PROPERTY_SEPARATOR, PropertySets, parse_properties};
+pub(crate) use property::{PROPERTY_SEPARATOR, PropertySets, USER_PROPERTY, parse_properties};
 pub(crate) use url::Url;
 
 /// Exit code of Mosquitto's clients: the connection was lost.

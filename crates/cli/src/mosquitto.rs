@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use columba_speech::Text;
 
-use crate::connection::PROPERTY_SEPARATOR;
+use crate::connection::{PROPERTY_SEPARATOR, USER_PROPERTY};
 use crate::context;
 use crate::failure;
 use crate::language;
@@ -261,7 +261,8 @@ fn group(option: &OsStr, words: &mut std::slice::Iter<'_, OsString>) -> Result<O
         word.ok_or_else(|| missing(option))
     };
     let mut group = vec![next()?, next()?, next()?];
-    if group.get(1).is_some_and(|name| *name == "user-property") {
+    let name = group.get(1).copied().unwrap_or_default();
+    if name.eq_ignore_ascii_case(USER_PROPERTY) {
         group.push(next()?);
     }
     let separator = OsString::from(PROPERTY_SEPARATOR.to_string());

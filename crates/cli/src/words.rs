@@ -235,8 +235,12 @@ columba_speech::catalogue! {
         zh: "-D {packet}：报文只能是 connect、publish、subscribe、unsubscribe、disconnect 或 will",
     }
     property_auth() {
-        en: "-D auth: this client sends no AUTH; the method and first data of enhanced authentication go with -D connect",
-        zh: "-D auth：本客户端不发送 AUTH；增强认证的方法和初始数据请用 -D connect",
+        en: "-D auth: this property is not supported for auth, as with Mosquitto's clients; the method and first data of enhanced authentication go with -D connect",
+        zh: "-D auth：与 Mosquitto 的客户端一样，不支持 auth 的属性；增强认证的方法和初始数据请用 -D connect",
+    }
+    property_needs_method() {
+        en: "-D connect authentication-data says nothing without -D connect authentication-method",
+        zh: "-D connect authentication-data 须与 -D connect authentication-method 一起使用",
     }
     property_name(packet, name) {
         en: "-D {packet} {name}: {packet} has no such property",
@@ -248,12 +252,12 @@ columba_speech::catalogue! {
         zh: "--ciphers：本客户端没有“{name}”；TLS 1.2 的套件有 {known}，TLS 1.3 使用自己的套件",
     }
     no_psk() {
-        en: "--psk: rustls has no TLS with pre-shared keys; use certificates (--cafile, --cert, --key)",
-        zh: "--psk：rustls 不支持预共享密钥的 TLS；请使用证书（--cafile、--cert、--key）",
+        en: "--psk: rustls has no TLS with pre-shared keys; use certificates: --cafile for the server's, --cert and --key for the client's",
+        zh: "--psk：rustls 不支持预共享密钥的 TLS；请使用证书：服务器的用 --cafile，客户端的用 --cert 和 --key",
     }
     no_srv() {
-        en: "-S: this client looks up no SRV records; name the host with -h and the port with -p",
-        zh: "-S：本客户端不查询 SRV 记录；请用 -h 指定主机，用 -p 指定端口",
+        en: "-S: this client looks up no SRV records; ask for them with `host -t SRV _mqtt._tcp.DOMAIN` (with TLS _secure-mqtt._tcp.DOMAIN) and give what it says: -h HOST -p PORT",
+        zh: "-S：本客户端不查询 SRV 记录；请用 `host -t SRV _mqtt._tcp.域名`（TLS 用 _secure-mqtt._tcp.域名）查询，再以 -h 主机 -p 端口 给出结果",
     }
     no_engine() {
         en: "--tls-engine: engines belong to OpenSSL, and this client uses rustls; give the key as a PEM file with --key",

@@ -90,6 +90,8 @@ pub struct DisconnectProperties {
     /// Session Expiry Interval in seconds, in place of that of CONNECT. A server takes no other for one
     /// that was 0 (`MQTT-3.1.2-23`).
     pub session_expiry_secs: Option<u32>,
+    /// Reason String.
+    pub reason_string: Option<String>,
     /// User Properties in order.
     pub user_properties: Vec<(String, String)>,
 }
@@ -99,6 +101,9 @@ impl DisconnectProperties {
         let mut properties = PropertiesBuf::new();
         if let Some(secs) = self.session_expiry_secs {
             properties.push(PropertyId::SessionExpiryInterval, Value::U32(secs))?;
+        }
+        if let Some(text) = &self.reason_string {
+            properties.push(PropertyId::ReasonString, Value::String(text))?;
         }
         put_user_properties(&self.user_properties, &mut properties)?;
         Ok(properties)

@@ -8,6 +8,9 @@ use crate::words;
 /// Stands between the words of a group; no word of a command line can have it in it.
 pub(crate) const PROPERTY_SEPARATOR: char = '\0';
 
+/// The property that has a name and a value.
+pub(crate) const USER_PROPERTY: &str = "user-property";
+
 /// What all `-D` of a command line say, by packet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PropertySets {
@@ -28,18 +31,25 @@ pub(crate) fn parse_properties(groups: &[String]) -> Result<PropertySets, Text> 
     let mut sets = PropertySets::default();
     for group in groups {
         let words: Vec<_> = group.split(PROPERTY_SEPARATOR).collect();
-        match *words {
-            [packet, "user-property", name, value] => {
-                let pair = (name.to_owned(), value.to_owned());
-                user_properties(&mut sets, packet)?.push(pair);
+        // Mosquitto's clients know no case here.
+        let lower = |at: usize| words.get(at).map(|word| word.to_ascii_lowercase());
+        let (packet, property_name) = (lower(0).unwrap_or_default(), lower(1).unwrap_or_default());
+        match (property_name.as_str(), words.get(2..)) {
+            (USER_PROPERTY, Some([name, value])) => {
+                let pair = ((*name).to_owned(), (*value).to_owned());
+                user_properties(&mut sets, &packet)?.push(pair);
             }
-            [packet, name, value] if name != "user-property" => {
-                property(&mut sets, packet, name, value)?;
+            (name, Some([value])) if name != USER_PROPERTY => {
+                property(&mut sets, &packet, name, value)?;
             }
             _ => {
                 return Err(words::property_words());
             }
         }
+    }
+    // MQTT-3.1.2.11.10: a protocol error.
+    if sets.connect.authentication_data.is_some() && sets.connect.authentication_method.is_none() {
+        return Err(words::property_needs_method());
     }
     Ok(sets)
 }
@@ -78,6 +88,10 @@ fn property(sets: &mut PropertySets, packet: &str, name: &str, value: &str) -> R
         "will" => message_property(&mut sets.will, packet, name, value),
         "disconnect" if name == "session-expiry-interval" => {
             sets.disconnect.session_expiry_secs = Some(number(name, value)?);
+            Ok(())
+        }
+        "disconnect" if name == "reason-string" => {
+            sets.disconnect.reason_string = Some(value.to_owned());
             Ok(())
         }
         "subscribe" | "unsubscribe" | "disconnect" => Err(unknown_name(packet, name)),
@@ -176,6 +190,16 @@ mod tests {
     }
 
     #[test]
+    fn names_know_no_case() {
+        let sets = check("CONNECT Receive-Maximum 5, Disconnect User-Property A B").expect("good");
+        assert_eq!(sets.connect.receive_maximum, Some(5));
+        let pair = ("A".to_owned(), "B".to_owned());
+        assert_eq!(sets.disconnect.user_properties, [pair]);
+        let sets = check("disconnect reason-string enough").expect("good");
+        assert_eq!(sets.disconnect.reason_string.as_deref(), Some("enough"));
+    }
+
+    #[test]
     fn wrong_groups_are_refused() {
         for words in [
             "publish content-type",
@@ -184,6 +208,9 @@ mod tests {
             "nothing content-type x",
             "publish payload-format-indicator 2",
             "publish content-type text/plain surplus",
+            "connect authentication-data x",
+            "auth authentication-method x",
+            "disconnect server-reference x",
         ] {
             assert!(check(words).is_err(), "{words}");
         }

@@ -9,6 +9,7 @@ use columba_speech::{Param, Text};
 
 use super::Tool;
 use super::spelling::{Takes, spelling};
+use crate::connection::USER_PROPERTY;
 use crate::words::{command_line, system};
 
 /// A larger file is no options file.
@@ -63,7 +64,10 @@ fn words(line: &str) -> Option<Vec<OsString>> {
     let is_group = spelling(option).is_some_and(|found| found.takes == Takes::Group);
     match value {
         Some(value) if is_group => {
-            let is_user_property = value.split(' ').nth(1) == Some("user-property");
+            let is_user_property = value
+                .split(' ')
+                .nth(1)
+                .is_some_and(|name| name.eq_ignore_ascii_case(USER_PROPERTY));
             let limit = if is_user_property { 4 } else { 3 };
             words.extend(value.splitn(limit, ' ').map(OsString::from));
         }

@@ -222,6 +222,39 @@ const PUBLISH: &[Case] = &[
         Some(("not enough", "without its value")),
     ),
     (
+        "pub -r -t p/1 -m x -D auth authentication-method x",
+        Some(("not supported for auth", "not supported for auth")),
+    ),
+    (
+        "pub -r -t p/1 -m x -D puback reason-string x",
+        Some(("not supported", "the packets are")),
+    ),
+    (
+        "pub -r -t p/1 -m x -D connect authentication-method none",
+        Some(("bad authentication method", "bad authentication method")),
+    ),
+    (
+        "pub -r -t p/1 -m x -D connect receive-maximum 0",
+        Some(("connect properties", "receive maximum")),
+    ),
+    (
+        "pub -r -t p/1 -m x -D connect will-delay-interval 1",
+        Some(("not allowed for connect", "no such property")),
+    ),
+    (
+        "pub -r -t p/1 -m x -D disconnect reason-string enough",
+        None,
+    ),
+    (
+        "pub -r -t p/1 -m x -D CONNECT Receive-Maximum 5 -D Publish User-Property a b",
+        None,
+    ),
+    // Debian builds Mosquitto's without it.
+    (
+        "pub -r -t p/1 -m x -S",
+        Some(("unknown option", "no srv records")),
+    ),
+    (
         "pub -r -t p/1 -m x -D foo content-type x",
         Some(("invalid command", "the packets are")),
     ),
