@@ -105,6 +105,7 @@ pub struct AdminClient {
     token: Option<String>,
     /// What the command calls the option with the URL.
     url_option: &'static str,
+    patience: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -147,7 +148,14 @@ impl AdminClient {
             target,
             token: args.token,
             url_option,
+            patience: PATIENCE,
         })
+    }
+
+    /// The broker of the options, if it is one on this machine that is asked over its socket.
+    pub(crate) fn of_socket(args: &AdminArgs, patience: Duration) -> Option<Self> {
+        let client = Self::new(args).ok()?;
+        matches!(client.target, Target::Socket(_)).then_some(Self { patience, ..client })
     }
 
     /// What a path below `/api/v1` says.
@@ -286,13 +294,13 @@ impl AdminClient {
         match &self.target {
             Target::Socket(path) => {
                 let stream = UnixStream::connect(path).map_err(|error| closed(&error))?;
-                drop(stream.set_read_timeout(Some(PATIENCE)));
+                drop(stream.set_read_timeout(Some(self.patience)));
                 Ok(Box::new(stream))
             }
             Target::Http { host, port, tls } => {
                 let stream = TcpStream::connect((host.as_str(), *port));
                 let stream = stream.map_err(|error| closed(&error))?;
-                drop(stream.set_read_timeout(Some(PATIENCE)));
+                drop(stream.set_read_timeout(Some(self.patience)));
                 let Some(tls) = tls else {
                     return Ok(Box::new(stream));
                 };

@@ -429,6 +429,11 @@ fn check(args: &NameArgs, language: Language, say: impl Fn(Text)) -> ExitCode {
     end_with(Ok(u8::from(!works)))
 }
 
+/// The names of all contexts, as far as they can be read.
+pub(crate) fn known_names() -> Vec<String> {
+    place::names().unwrap_or_default()
+}
+
 fn named_or_in_use(args: &NameArgs) -> Result<String, Failure> {
     match &args.name {
         Some(name) => Ok(name.clone()),

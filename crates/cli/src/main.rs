@@ -66,6 +66,7 @@ enum Command {
     Retained(clients::RetainedArgs),
     Context(Box<context::ContextArgs>),
     Completion(completion::CompletionArgs),
+    Complete(completion::CompleteArgs),
     Man(manual::ManArgs),
     /// About the configuration
     #[command(subcommand)]
@@ -117,6 +118,7 @@ fn main() -> ExitCode {
         Command::Retained(args) => clients::run_retained(&args),
         Command::Context(args) => context::run(*args),
         Command::Completion(args) => completion::run(&args, &Columba::command()),
+        Command::Complete(args) => completion::complete(&args, Columba::command()),
         Command::Man(args) => manual::run(&args, Columba::command()),
         Command::Config(ConfigCommand::Reference) => {
             use std::io::Write as _;

@@ -135,6 +135,7 @@ const ABOUTS: &[(&str, &str)] = &[
         "用上下文连接（不带 NAME 时用当前使用的），说明是否可用",
     ),
     ("completion", "输出脚本，使 Shell 能补全 columba 的命令行"),
+    ("complete", "说明光标处可以写什么，供补全脚本使用"),
     ("man", "生成手册页，每个命令一页"),
     ("config", "关于配置"),
     ("config reference", "以 Markdown 输出所有配置项的参考"),
