@@ -2,8 +2,9 @@
 //!
 //! A segment that is not the last one never changes; one that is removed gets another name first,
 //! and its number never comes back. So what was read is good if the name is still there afterwards.
-//! What has to be read in one go is only the last segment, up to the commit that the mark named
-//! before: what follows may be half written.
+//! What has to be read in one go is only the last segment, up to the last group that is whole: what
+//! follows may be half written. The mark alone does not tell: it is not synced, so where the power
+//! has gone it may name an older commit than the last one that is on the disk.
 //!
 //! The last segment is the last that was begun. The file of another one may be there that finds no
 //! room and goes again; nothing is in it, and the segment before it is written on.
@@ -29,7 +30,8 @@ pub(crate) enum Step {
     /// A segment that was read is gone: all that lived there lives in others that are still to come,
     /// or no more.
     Gone(u32),
-    /// All has been read: the last segment up to the mark, if there is any.
+    /// All has been read: the last segment up to its last group that is whole, if there is any, and
+    /// the commit of that.
     End(Option<(u32, Vec<u8>)>, Mark),
 }
 
@@ -58,17 +60,18 @@ impl Walk {
                 continue;
             }
             // A removal is done only when the mark is behind the commit that announced it.
-            let mark = read_mark(files)?.ok_or(Error::NoStore)?;
+            let mark = read_mark(files)?;
             // And it may speak of commits in a segment that was begun meanwhile.
             let there = segments(files)?;
             if last_begun(files, &there)? != last {
                 continue;
             }
             let Some(last) = last else {
-                return Ok(Step::End(None, mark));
+                return Ok(Step::End(None, mark.ok_or(Error::NoStore)?));
             };
             if let Some(mut bytes) = read(files, last)? {
-                bytes.truncate(end_of(&bytes, last, mark));
+                let (end, mark) = end_of(&bytes, last, mark);
+                bytes.truncate(end);
                 return Ok(Step::End(Some((last, bytes)), mark));
             }
         }
@@ -141,19 +144,26 @@ fn read(files: &mut impl Files, number: u32) -> Result<Option<Vec<u8>>, Error> {
     Ok(segments(files)?.contains(&number).then_some(bytes))
 }
 
-/// Where the last commit ends that the mark covers.
-fn end_of(bytes: &[u8], number: u32, mark: Mark) -> usize {
+/// Where the last commit ends that the mark covers or that is whole, and the mark of that commit.
+fn end_of(bytes: &[u8], number: u32, mark: Option<Mark>) -> (usize, Mark) {
     let header = SegmentHeader::read(bytes).filter(|header| header.segment == number);
-    let store = header.map_or(mark.store, |header| header.store);
-    let mut groups = Groups::new(bytes, Salt::new(store, number));
+    let store = header.map(|header| header.store);
+    let mut last = mark.unwrap_or(Mark {
+        store: store.unwrap_or_default(),
+        sequence: 0,
+    });
+    let marked = last.sequence;
+    let mut groups = Groups::new(bytes, Salt::new(store.unwrap_or(last.store), number));
     let (mut group, mut end) = (Group::default(), 0);
     while groups.next(&mut group) {
         // One that does not say its number is half written, unless one that counts follows.
         match group.sequence {
-            Some(sequence) if sequence > mark.sequence => break,
-            Some(_) => end = group.end,
-            None => {}
+            Some(sequence) if sequence <= marked || group.is_whole => {
+                end = group.end;
+                last.sequence = last.sequence.max(sequence);
+            }
+            Some(_) | None => {}
         }
     }
-    end
+    (end, last)
 }

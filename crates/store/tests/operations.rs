@@ -312,6 +312,31 @@ fn a_copy_of_a_store_at_rest_is_the_store() {
     assert!(matches!(nothing, Err(Error::NoStore)));
 }
 
+/// The mark is not synced: an older one may be there, or none.
+#[test]
+fn a_copy_made_after_a_loss_of_power_has_all_that_was_committed() {
+    let mut has_older_mark = false;
+    for seed in 0..40 {
+        let (disk, model) = worked_on(seed, 30);
+        let mark = disk.content(Name::Mark);
+        disk.restart();
+        has_older_mark |= disk.content(Name::Mark) != mark;
+        for is_marked in [true, false] {
+            if !is_marked {
+                disk.lose(Name::Mark);
+            }
+            let target = SimDisk::new(seed);
+            let done = backup(&mut disk.clone(), &mut target.clone(), &mut |_| ()).unwrap();
+            assert_eq!(content_of_copy(&target), model.content(), "seed {seed}");
+            let (_, found) = Log::open_in_use(disk.clone(), &mut |_| ()).unwrap();
+            assert_eq!(found.commit, done.commit, "seed {seed}");
+            assert_eq!(found.records, model.content().len() as u64, "seed {seed}");
+        }
+        assert_eq!(content(&mut open(&disk).unwrap().0), model.content());
+    }
+    assert!(has_older_mark);
+}
+
 #[test]
 fn a_copy_of_a_store_in_use_is_what_it_was_at_one_commit() {
     for seed in 0..40 {
