@@ -7,6 +7,7 @@ use bed::{Bed, ClientIx, ConnectOptions, V5, V311};
 use columba_broker::event::Command;
 use columba_broker::limits::Promise;
 use columba_broker::outcome::Outcome;
+use columba_broker::query::{Answer, Condition, Request};
 use columba_codec::{Packet, PacketType};
 
 fn types(bed: &mut Bed, client: ClientIx) -> Vec<PacketType> {
@@ -41,6 +42,54 @@ fn end_by_operator(bed: &mut Bed) {
         client_id: "absent".into(),
         end_session: true,
     });
+}
+
+/// After a crash it might be there again.
+#[test]
+fn an_operator_is_told_that_there_is_nothing_to_end_once_that_is_on_the_disk() {
+    for shards in SHARDS {
+        let mut bed = with_absent(shards);
+        let other = bed.connect_keeping(V5, "other");
+        bed.subscribe(other, "o", QOS_1);
+        bed.retain(other, "r", b"retained", QOS_1);
+        bed.store.is_held = true;
+        let requests = [
+            (
+                "absent",
+                Request::Disconnect {
+                    client_id: "absent".into(),
+                    end_session: true,
+                },
+            ),
+            (
+                "other",
+                Request::Unsubscribe {
+                    client_id: "other".into(),
+                    filter: "o".into(),
+                },
+            ),
+            (
+                "r",
+                Request::ClearRetained {
+                    topic: "r".into(),
+                    condition: Condition::None,
+                },
+            ),
+        ];
+        let mut ask = |(name, request): &(&str, Request)| {
+            let home = columba_broker::home_of(42, name, shards);
+            bed.ask(home.index(), request.clone())
+        };
+        let first = requests.each_ref().map(&mut ask);
+        let second = requests.each_ref().map(&mut ask);
+        assert!(bed.answers.is_empty(), "{:?}", bed.answers);
+        bed.release_store();
+        let told = |id| bed.answers.iter().find(|(of, _)| *of == id);
+        for (first, second) in first.into_iter().zip(second) {
+            assert!(matches!(told(first), Some((_, Answer::Done))));
+            assert!(matches!(told(second), Some((_, Answer::Missing))));
+        }
+    }
 }
 
 #[test]

@@ -29,20 +29,21 @@ impl Shard {
         client_id: &str,
         end_session: bool,
     ) {
-        if !self.on_admin_disconnect(client_id, end_session) {
-            return self.answer(id, Answer::Missing);
-        }
-        self.tell_when_durable(id, Answer::Done);
+        let answer = match self.on_admin_disconnect(client_id, end_session) {
+            true => Answer::Done,
+            false => Answer::Missing,
+        };
+        self.tell_when_durable(id, answer);
     }
 
     pub(super) fn on_unsubscribe_request(&mut self, id: RequestId, client_id: &str, filter: &str) {
         let found = self.slot_of(client_id).zip(TopicFilter::parse(filter).ok());
         let Some((slot, parsed)) = found else {
-            return self.answer(id, Answer::Missing);
+            return self.tell_when_durable(id, Answer::Missing);
         };
         let mut gone = Vec::new();
         if !self.unsubscribe_one(slot, parsed, &mut gone) {
-            return self.answer(id, Answer::Missing);
+            return self.tell_when_durable(id, Answer::Missing);
         }
         self.forget_replays(slot, &gone);
         self.stats.count(Outcome::UnsubscribeByAdmin);
@@ -55,6 +56,8 @@ impl Shard {
         self.tell_when_durable(id, Answer::Done);
     }
 
+    /// Answers when all that has happened up to now is on the disk. So does the answer that there is
+    /// nothing to end: what has ended just now may be there again after a crash until then.
     fn tell_when_durable(&mut self, request: RequestId, answer: Answer) {
         let then = Then::Tell(Box::new((request, answer)));
         if self.journal.is_on() {
@@ -160,7 +163,7 @@ impl Shard {
         condition: Condition,
     ) {
         if self.retained_now(topic).is_none() {
-            return self.answer(request, Answer::Missing);
+            return self.tell_when_durable(request, Answer::Missing);
         }
         if !self.holds(condition, topic) {
             return self.answer(request, Answer::Changed);
