@@ -81,7 +81,10 @@ impl Salt {
     }
 
     fn header(self, offset: u32, rest: &[u8; 12]) -> u32 {
-        crc32c_append(crc32c_append(self.0, &offset.to_le_bytes()), rest)
+        let mut bytes = [0; 16];
+        put(&mut bytes, 0, &offset.to_le_bytes());
+        put(&mut bytes, 4, rest);
+        crc32c_append(self.0, &bytes)
     }
 }
 
@@ -128,17 +131,19 @@ impl FrameWriter<'_> {
         let offset = self.base + self.out.len() as u32;
         let word = position | u64::from(kind.code()) << POSITION_BITS;
         let mut rest = [0; 12];
-        let (length, place) = rest.split_at_mut(4);
-        length.copy_from_slice(&(body.len() as u32).to_le_bytes());
-        place.copy_from_slice(&word.to_le_bytes());
-        let header = self.salt.header(offset, &rest);
-        self.out.extend_from_slice(&header.to_le_bytes());
-        self.out
-            .extend_from_slice(&crc32c_append(header, body).to_le_bytes());
-        self.out.extend_from_slice(&rest);
+        put(&mut rest, 0, &(body.len() as u32).to_le_bytes());
+        put(&mut rest, 4, &word.to_le_bytes());
+        let check = self.salt.header(offset, &rest);
+        let mut header = [0; FRAME_HEADER_BYTES];
+        put(&mut header, 0, &check.to_le_bytes());
+        put(&mut header, 4, &crc32c_append(check, body).to_le_bytes());
+        put(&mut header, 8, &rest);
+        self.out.extend_from_slice(&header);
         self.out.extend_from_slice(body);
+        let padding = self.out.len().next_multiple_of(ALIGNMENT) - self.out.len();
+        let zeros = &[0; ALIGNMENT];
         self.out
-            .resize(self.out.len().next_multiple_of(ALIGNMENT), 0);
+            .extend_from_slice(zeros.get(..padding).unwrap_or_default());
         offset
     }
 

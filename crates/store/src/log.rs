@@ -305,6 +305,47 @@ impl<F: Files> Log<F> {
         }
     }
 
+    /// The same for many records that lie in one segment.
+    fn settle_all(&mut self, records: &[(u64, Place)]) {
+        let mut moved = Vec::new();
+        self.index
+            .insert_all(records, |place, old| moved.push((place, old)));
+        if let Some((_, place)) = records.first()
+            && let Some(segment) = self.segments.get_mut(&place.segment)
+        {
+            let bytes = |(_, place): &(u64, Place)| frame_bytes(place.length as usize) as u64;
+            segment.live_bytes += records.iter().map(bytes).sum::<u64>();
+            segment.live_records += records.len() as u64;
+        }
+        for (place, old) in moved {
+            self.uncount(old);
+            self.bury(place.segment, old.segment);
+        }
+    }
+
+    /// Notes that a frame in segment `by` releases records, of which some may not be live.
+    fn unsettle_all(&mut self, positions: &[Position], by: u32) {
+        // By segment; most of what is released together was written together.
+        let mut gone: Vec<(u32, u64, u64)> = Vec::new();
+        self.index.remove_all(positions, |place| {
+            let bytes = frame_bytes(place.length as usize) as u64;
+            match gone.last_mut() {
+                Some((segment, all_bytes, records)) if *segment == place.segment => {
+                    *all_bytes += bytes;
+                    *records += 1;
+                }
+                Some(_) | None => gone.push((place.segment, bytes, 1)),
+            }
+        });
+        for (number, bytes, records) in gone {
+            if let Some(segment) = self.segments.get_mut(&number) {
+                segment.live_bytes -= bytes;
+                segment.live_records -= records;
+            }
+            self.bury(by, number);
+        }
+    }
+
     /// Notes that a frame in segment `by` releases a record. Returns whether it was live.
     fn unsettle(&mut self, position: u64, by: u32) -> bool {
         let Some(place) = self.index.remove(position) else {

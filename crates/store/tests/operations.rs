@@ -105,6 +105,30 @@ fn closing_an_engine_without_syncs_leaves_everything_on_the_disk() {
     assert_eq!(content(&mut open(&disk).unwrap().0).len(), 1);
 }
 
+/// New room has to be entered into the file system with the first syncs, written room does not.
+#[test]
+fn where_records_come_and_go_the_same_files_are_written_again() {
+    let disk = SimDisk::new(7);
+    let (mut log, _) = open(&disk).unwrap();
+    let (mut old, mut heads) = (None, Vec::new());
+    while log.stats().segments_removed < 20 {
+        let mut batch = Batch::new();
+        batch.append(&[7; 200]);
+        old.into_iter().for_each(|old| batch.release(old));
+        old = Some(commit(&mut log, &batch));
+        let names = disk.names();
+        let head = names.into_iter().rfind(|n| matches!(n, Name::Segment(_)));
+        let head = head.unwrap();
+        if heads.last().is_none_or(|(last, _)| *last != head) {
+            // Nothing of its own stands there yet.
+            let content = disk.content(head).unwrap();
+            heads.push((head, content[2048..3072].iter().any(|byte| *byte != 0)));
+        }
+    }
+    let new = heads.iter().filter(|(_, was_written)| !was_written);
+    assert_eq!(new.count(), 2, "{heads:?}");
+}
+
 #[test]
 fn a_look_changes_nothing() {
     let (disk, model) = worked_on(5, 70);

@@ -35,7 +35,7 @@ impl<F: Files> Log<F> {
             let limit = BATCH_BYTES_MAX;
             return Err(Error::TooLarge { size, limit });
         }
-        self.make_spare()?;
+        self.make_spare(size)?;
         self.make_room(size, true)??;
         self.write_group(&[], &moves, &[], &mut || ())??;
         self.next_position = next;

@@ -76,10 +76,10 @@ impl<F: Files> Log<F> {
         if let Some(failed) = &self.failed {
             return Err(failed.clone());
         }
-        self.make_spare()?;
         let wanted: u64 = batches.iter().map(|b| b.bytes_on_disk()).sum();
         let mut moves = self.plan_moves(wanted);
         let moved: u64 = moves.iter().map(Move::bytes).sum();
+        self.make_spare(wanted + moved)?;
         if wanted + moved + GROUP_RESERVE_BYTES > u64::from(u32::MAX) {
             // They are moved with a smaller one.
             moves.clear();
@@ -198,13 +198,11 @@ impl<F: Files> Log<F> {
             ..head
         });
         self.stats.written_bytes += self.out.len() as u64;
-        let mut staged = std::mem::take(&mut self.staged);
-        for (position, place) in staged.drain(..) {
-            self.settle(position, place);
-        }
+        let staged = std::mem::take(&mut self.staged);
+        self.settle_all(&staged);
         self.staged = staged;
-        for position in batches.iter().flat_map(|batch| batch.releases()) {
-            self.unsettle(position.value(), head.segment);
+        for batch in batches {
+            self.unsettle_all(batch.releases(), head.segment);
         }
         self.write_mark()?;
         Ok(Ok(first))
@@ -406,9 +404,15 @@ impl<F: Files> Log<F> {
         }
     }
 
-    /// Reserves room for the next segment, if there is none yet and the disk has some.
-    pub(super) fn make_spare(&mut self) -> Result<(), Error> {
-        if self.has_spare {
+    /// Reserves room for the next segment, if there is none yet and the disk has some. Not before
+    /// half of the head will be written with another `bytes`: until then a segment may have become
+    /// free, which was written before and so is quicker to write than new room.
+    pub(super) fn make_spare(&mut self, bytes: u64) -> Result<(), Error> {
+        let is_early = self.head.is_some_and(|head| {
+            u64::from(head.end) + bytes
+                <= u64::from(head.capacity.min(self.options.segment_bytes) / 2)
+        });
+        if self.has_spare || is_early {
             return Ok(());
         }
         let bytes = u64::from(self.options.segment_bytes);
