@@ -19,6 +19,8 @@ pub struct Mail {
     pub(crate) letters: Vec<Letter>,
     /// The bytes of [`Letter::PublishCopied`] and [`Letter::AnsweredCopied`], in order.
     pub(crate) bytes: Vec<u8>,
+    /// What [`Letter::Stored`] tells, in order: records of the receiver, and where they are.
+    pub(crate) stored: Vec<(RecordId, u64)>,
     /// Bytes of what the letters refer to, as often as they do.
     pub(crate) referred_bytes: usize,
 }
@@ -36,13 +38,17 @@ impl Mail {
 
     /// Bytes of its letters and of the messages, filters and names that they carry or refer to.
     pub const fn size_bytes(&self) -> usize {
-        self.letters.len() * size_of::<Letter>() + self.bytes.len() + self.referred_bytes
+        self.letters.len() * size_of::<Letter>()
+            + self.bytes.len()
+            + self.stored.len() * size_of::<(RecordId, u64)>()
+            + self.referred_bytes
     }
 
     /// Adds later letters of the same sender to the same receiver.
     pub fn append(&mut self, mut later: Self) {
         self.letters.append(&mut later.letters);
         self.bytes.append(&mut later.bytes);
+        self.stored.append(&mut later.stored);
         self.referred_bytes += later.referred_bytes;
     }
 
@@ -52,16 +58,29 @@ impl Mail {
         self.letters.push(letter);
     }
 
+    /// Tells the receiver where a record is that the sender wrote for it.
+    pub(crate) fn push_stored(&mut self, record: RecordId, position: u64) {
+        self.stored.push((record, position));
+        if let Some(Letter::Stored { count }) = self.letters.last_mut() {
+            *count += 1;
+        } else {
+            self.push(Letter::Stored { count: 1 });
+        }
+    }
+
     /// Makes it empty and keeps its memory.
     pub(crate) fn clear(&mut self) {
         self.letters.clear();
         self.bytes.clear();
+        self.stored.clear();
         self.referred_bytes = 0;
     }
 
     /// Bytes of memory that it holds.
     pub(crate) const fn capacity_bytes(&self) -> usize {
-        self.letters.capacity() * size_of::<Letter>() + self.bytes.capacity()
+        self.letters.capacity() * size_of::<Letter>()
+            + self.bytes.capacity()
+            + self.stored.capacity() * size_of::<(RecordId, u64)>()
     }
 }
 
@@ -198,8 +217,9 @@ pub(crate) enum Letter {
         record: RecordId,
         len_bytes: u32,
     },
-    /// Records of the receiver that the sender wrote are durable.
-    Stored { records: Vec<(RecordId, u64)> },
+    /// Records of the receiver that the sender wrote are durable: the next `count` of
+    /// [`Mail::stored`].
+    Stored { count: u32 },
     /// The sender's counters, for `$SYS`.
     Stats(Box<Stats>),
 }
@@ -241,10 +261,10 @@ impl Letter {
                 let drafts = drafts.iter().map(|draft| draft.bytes.len());
                 drafts.map(|bytes| bytes + size_of::<Draft>()).sum()
             }
-            Self::Stored { records } => size_of_val(records.as_slice()),
             Self::Stats(_) => size_of::<Stats>(),
             Self::PublishCopied { .. }
             | Self::AnsweredCopied { .. }
+            | Self::Stored { .. }
             | Self::Applied { .. }
             | Self::MemberState { .. } => 0,
         }
@@ -257,4 +277,37 @@ pub(crate) struct NewMember {
     pub(crate) session: SessionRef,
     pub(crate) is_online: bool,
     pub(crate) room: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::Journal;
+
+    #[test]
+    fn records_that_are_durable_are_told_in_few_letters_and_keep_their_order() {
+        let mut journal = Journal::new(true);
+        let records: Vec<RecordId> = (0..5).map(|_| journal.reserve()).collect();
+        let told = |records: &[RecordId]| {
+            let mut mail = Mail::default();
+            for record in records {
+                mail.push_stored(*record, u64::from(record.value()));
+            }
+            mail
+        };
+        let (first, later) = records.split_at(3);
+        let mut mail = told(first);
+        let size_bytes = mail.size_bytes();
+        assert!(size_bytes > 3 * size_of::<(RecordId, u64)>());
+        mail.append(told(later));
+        assert!(mail.size_bytes() > size_bytes);
+        let counts = mail.letters.iter().map(|letter| match letter {
+            Letter::Stored { count } => *count,
+            other => panic!("{other:?}"),
+        });
+        assert!(counts.eq([3, 2]));
+        assert!(mail.stored.iter().map(|(record, _)| *record).eq(records));
+        mail.clear();
+        assert_eq!((mail.size_bytes(), mail.is_empty()), (0, true));
+    }
 }

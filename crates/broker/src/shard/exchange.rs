@@ -9,7 +9,7 @@ use super::drafts::{Drafts, Spares};
 use super::line::Line;
 use crate::connection::Connection;
 use crate::event::ConnectionId;
-use crate::journal::RecordId;
+use crate::journal::{RecordId, Settled};
 use crate::kept::Kept;
 use crate::limits::Promise;
 use crate::mail::{Draft, ExchangeRef};
@@ -139,6 +139,8 @@ pub(super) struct Exchanges {
     pub(super) durable: Line,
     /// Memory for drafts.
     pub(super) spares: Spares,
+    /// Memory for the records of other shards in a batch that is durable.
+    pub(super) settled: Vec<Settled>,
     /// Sessions that hold messages back until the store has them, once each.
     pub(super) holding: Vec<SessionRef>,
     /// Connections whose input waits for the store.
@@ -155,6 +157,7 @@ impl Exchanges {
             written: Line::new(Promise::Written),
             durable: Line::new(Promise::Durable),
             spares: Spares::default(),
+            settled: Vec::new(),
             holding: Vec::new(),
             held: Vec::new(),
             looked_at_bytes: BTreeMap::new(),

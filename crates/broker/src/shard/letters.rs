@@ -7,7 +7,7 @@ use crate::mail::{ExchangeRef, Letter, Mail};
 use crate::message::Head;
 
 /// Mail of more memory than this is freed and not written into again.
-const SPARE_MAIL_BYTES_MAX: usize = 256 * 1024;
+const SPARE_MAIL_BYTES_MAX: usize = 512 * 1024;
 /// Emptied mails that are kept to be written into.
 const SPARE_MAILS_MAX: usize = 8;
 
@@ -21,6 +21,7 @@ impl Shard {
             bytes = rest;
             next
         };
+        let mut stored = mail.stored.as_slice();
         for letter in mail.letters.drain(..) {
             match letter {
                 Letter::PublishCopied {
@@ -33,6 +34,13 @@ impl Shard {
                     record,
                     len_bytes,
                 } => self.on_answered_copied(number, Owner::There(from, record), next(len_bytes)),
+                Letter::Stored { count } => {
+                    let (records, rest) = stored
+                        .split_at_checked(count as usize)
+                        .unwrap_or((stored, &[]));
+                    stored = rest;
+                    self.on_stored(records);
+                }
                 letter => self.on_letter(from, letter),
             }
         }
@@ -53,8 +61,10 @@ impl Shard {
     pub(super) fn on_letter(&mut self, from: ShardId, letter: Letter) {
         match letter {
             Letter::Publish { message, exchange } => self.route_here(&message, exchange),
-            // Their bytes are in the mail: see `on_mail`.
-            Letter::PublishCopied { .. } | Letter::AnsweredCopied { .. } => {}
+            // What they tell is in the mail: see `on_mail`.
+            Letter::PublishCopied { .. }
+            | Letter::AnsweredCopied { .. }
+            | Letter::Stored { .. } => {}
             Letter::Interest {
                 filter,
                 is_interested,
@@ -120,7 +130,6 @@ impl Shard {
             } => self.members.tell(session, is_online, room),
             Letter::Settled { group, session } => self.on_settled(&group, session),
             Letter::Answered { number, drafts } => self.on_answered(number, drafts),
-            Letter::Stored { records } => self.on_stored(records),
             Letter::Stats(stats) => self.on_stats(from, *stats),
         }
     }

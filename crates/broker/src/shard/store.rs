@@ -4,10 +4,8 @@ use columba_codec::{Packet, QoS};
 
 use super::Shard;
 use crate::connection::Connection;
-use crate::event::{ConnectionId, ShardId};
-use crate::hash::Map;
+use crate::event::ConnectionId;
 use crate::journal::{RecordId, Settled, StoreEvent};
-use crate::mail::Letter;
 use crate::outcome::Outcome;
 use crate::recorder::Facts;
 use crate::stats::StoreWaiting;
@@ -23,6 +21,9 @@ const OVER: usize = 2;
 
 /// Input that is looked through for acknowledgements behind a packet that waits for the store.
 const HELD_BYTES_MAX: usize = 64 * 1024;
+/// The longest list of records of other shards that is kept for the next batch.
+const SPARE_SETTLED_MAX: usize = 1 << 14;
+
 /// Connections that may wait in vain before anybody looks which are gone.
 const HELD_SMALL: usize = 64;
 
@@ -158,33 +159,31 @@ impl Shard {
     }
 
     fn on_durable(&mut self, ticket: u64, first: u64) {
-        let mut others = Vec::new();
+        let mut others = std::mem::take(&mut self.exchanges.settled);
         self.journal.on_durable(ticket, first, &mut others);
         self.tell_stored(&others);
+        if others.capacity() <= SPARE_SETTLED_MAX {
+            others.clear();
+            self.exchanges.settled = others;
+        }
         self.follow_commits();
         self.pump_holding();
         self.put_out();
     }
 
+    /// Tells other shards where records are that were written for them.
     fn tell_stored(&mut self, others: &[Settled]) {
-        if others.is_empty() {
-            return;
-        }
-        let mut by_shard: Map<ShardId, Vec<(RecordId, u64)>> = Map::with_hasher(self.hashing);
         for settled in others {
-            let records = by_shard.entry(settled.shard).or_default();
-            records.push((settled.record, settled.position));
-        }
-        for shard in self.others() {
-            if let Some(records) = by_shard.remove(&shard) {
-                self.post(shard, Letter::Stored { records });
+            if let Some(outbox) = self.outbox.get_mut(settled.shard.index()) {
+                outbox.push_stored(settled.record, settled.position);
+                self.has_mail = true;
             }
         }
     }
 
-    pub(super) fn on_stored(&mut self, records: Vec<(RecordId, u64)>) {
+    pub(super) fn on_stored(&mut self, records: &[(RecordId, u64)]) {
         for (record, position) in records {
-            self.journal.settle(record, position);
+            self.journal.settle(*record, *position);
         }
         self.follow_commits();
         self.pump_holding();

@@ -24,9 +24,7 @@ impl Driver {
             self.read(*id);
             read += 1;
             self.keep_many_records();
-            if self.core.mail_bytes() >= MAIL_PART_BYTES {
-                // The others begin with it now, while it is warm, in memory that is used again.
-                self.send_mail();
+            if self.send_mail_part() {
                 room = self.mail.room();
             }
         }
@@ -279,7 +277,5 @@ impl Driver {
     }
 }
 
-/// With so many bytes letters are sent in the middle of a tick.
-const MAIL_PART_BYTES: usize = 64 * 1024;
 /// The first byte of plain MQTT.
 const MQTT_CONNECT: u8 = 0x10;
