@@ -178,6 +178,8 @@ codes! {
     U02 Unknown Unknown;
     /// No such client.
     U03 Unknown Unknown;
+    /// It came before the time that was asked about.
+    U04 Unknown Unknown;
 }
 
 impl Code {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use columba_broker::event::Now;
 use columba_broker::outcome::{Effectively, Outcome};
-use columba_broker::query::{SessionDetail, SubscriptionRow};
+use columba_broker::query::{SessionDetail, SubscriptionRow, TopicRow};
 use columba_broker::recorder::{Entry, Line, PayloadKind, Recording, TapeName, flag};
 use columba_codec::QoS;
 
@@ -160,6 +161,8 @@ pub struct Evidence {
     pub filters: Vec<String>,
     /// The subscriber's connection, as the kernel sees it.
     pub kernel: Option<KernelFacts>,
+    /// What the shards know of the topic.
+    pub topic_rows: Vec<TopicRow>,
     /// Topics that were published to, up to [`NAMES_MAX`].
     pub topics: Vec<String>,
     /// Client ids that were seen, up to [`NAMES_MAX`].
@@ -237,6 +240,16 @@ impl Evidence {
         self.events.retain(|event| {
             !event.client.is_empty() || event.outcome.name().starts_with("broker.")
         });
+        let traffic = self.topic_rows.iter_mut();
+        for traffic in traffic.filter_map(|row| row.traffic.as_mut()) {
+            let is_others = |of: &Arc<str>| !is_own(of);
+            if traffic.last_publisher.as_ref().is_some_and(is_others) {
+                traffic.last_publisher = None;
+            }
+        }
+        if !with_others {
+            self.topic_rows.clear();
+        }
         self.matching.retain(|row| is_own(&row.key.client_id));
         self.filters = self
             .subscriptions

@@ -20,9 +20,16 @@ pub struct History<'e> {
     /// The topic that it is about.
     pub topic: &'e str,
     by_client: BTreeMap<&'e str, Vec<&'e Event>>,
-    copies: BTreeMap<u64, Vec<&'e Event>>,
-    publications: BTreeSet<u64>,
+    copies: BTreeMap<MessageKey, Vec<&'e Event>>,
+    publications: BTreeMap<MessageKey, &'e Event>,
+    /// When the processes began whose record there is.
+    starts_ms: Vec<u64>,
+    /// When the last session of a client ended that had ended before the window.
+    ended_before_ms: BTreeMap<&'e str, u64>,
 }
+
+/// Which process of the record, and the number that it gave a message: each process counts anew.
+pub type MessageKey = (usize, u64);
 
 /// How a client stood to a topic at a time.
 #[derive(Clone, Debug)]
@@ -47,6 +54,17 @@ pub enum Standing<'e> {
     },
 }
 
+/// How a copy of a message from before the window stood to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Something happened to it in the window.
+    Happened,
+    /// It was on its way, and nothing happened.
+    Waited,
+    /// It had come to its end, or did not exist yet.
+    Outside,
+}
+
 /// Whether a session ended with this.
 pub fn ends_session(outcome: Outcome) -> bool {
     matches!(
@@ -55,6 +73,25 @@ pub fn ends_session(outcome: Outcome) -> bool {
             | Outcome::SessionEndedWithConnection
             | Outcome::SessionReplaced
             | Outcome::SessionEndedByAdmin
+    )
+}
+
+/// Whether this is the line of a message that was taken in.
+pub fn is_publication(event: &Event) -> bool {
+    matches!(
+        event.outcome,
+        Outcome::PublishAccepted | Outcome::PublishNoMatch
+    )
+}
+
+/// Whether a copy of which this is the last line is still on its way.
+pub fn is_waiting(outcome: Outcome) -> bool {
+    matches!(
+        outcome,
+        Outcome::DeliverInFlight
+            | Outcome::DeliverInflightFull
+            | Outcome::DeliverSocketFull
+            | Outcome::DeliverOffline
     )
 }
 
@@ -87,23 +124,36 @@ impl<'e> History<'e> {
     /// Sorts the evidence about a topic.
     pub fn new(evidence: &'e Evidence, topic: &'e str) -> Self {
         let mut by_client: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
-        let mut copies: BTreeMap<u64, Vec<&Event>> = BTreeMap::new();
+        let mut copies: BTreeMap<MessageKey, Vec<&Event>> = BTreeMap::new();
         let mut seen = BTreeSet::new();
-        let published = evidence.events.iter().filter(|event| {
-            matches!(
-                event.outcome,
-                Outcome::PublishAccepted | Outcome::PublishNoMatch
-            )
-        });
-        let publications = published.map(|event| event.message).collect();
+        let starts = evidence
+            .events
+            .iter()
+            .filter(|event| event.outcome == Outcome::BrokerStarted && event.shard == 0);
+        let starts_ms: Vec<u64> = starts.map(|event| event.unix_ms).collect();
+        let key = |event: &Event| {
+            let life = starts_ms.partition_point(|start_ms| *start_ms <= event.unix_ms);
+            (life, event.message)
+        };
+        let published = evidence
+            .events
+            .iter()
+            .filter(|event| is_publication(event) && event.message != 0 && event.topic == topic);
+        let publications = published.map(|event| (key(event), event)).collect();
+        let mut ended_before_ms = BTreeMap::new();
+        for event in &evidence.events {
+            if ends_session(event.outcome) && event.unix_ms < evidence.question.from_ms {
+                ended_before_ms.insert(&*event.client, event.unix_ms);
+            }
+        }
         for event in &evidence.events {
             by_client.entry(&event.client).or_default().push(event);
             if event.message != 0
                 && event.tape == TapeName::Ledger
                 && event.outcome.name().starts_with("deliver.")
             {
-                seen.insert((event.message, &*event.client, event.outcome));
-                copies.entry(event.message).or_default().push(event);
+                seen.insert((key(event), &*event.client, event.outcome));
+                copies.entry(key(event)).or_default().push(event);
             }
         }
         // A fault stands on both tapes; the ledger may have been full.
@@ -111,9 +161,9 @@ impl<'e> History<'e> {
             if event.message != 0
                 && event.tape != TapeName::Ledger
                 && event.outcome.name().starts_with("deliver.")
-                && !seen.contains(&(event.message, &*event.client, event.outcome))
+                && !seen.contains(&(key(event), &*event.client, event.outcome))
             {
-                let list = copies.entry(event.message).or_default();
+                let list = copies.entry(key(event)).or_default();
                 list.push(event);
                 list.sort_by_key(|event| event.unix_ms);
             }
@@ -124,7 +174,16 @@ impl<'e> History<'e> {
             by_client,
             copies,
             publications,
+            starts_ms,
+            ended_before_ms,
         }
+    }
+
+    /// Which message an event is about.
+    pub fn key_of(&self, event: &Event) -> MessageKey {
+        let starts = &self.starts_ms;
+        let life = starts.partition_point(|start_ms| *start_ms <= event.unix_ms);
+        (life, event.message)
     }
 
     /// What happened to a client, the oldest first.
@@ -132,14 +191,100 @@ impl<'e> History<'e> {
         self.by_client.get(client).map_or(&[], Vec::as_slice)
     }
 
-    /// What became of the copies of a message.
-    pub fn copies(&self, message: u64) -> &[&'e Event] {
-        self.copies.get(&message).map_or(&[], Vec::as_slice)
+    /// What became of the copies of the message that an event is about.
+    pub fn copies(&self, event: &Event) -> &[&'e Event] {
+        let found = self.copies.get(&self.key_of(event));
+        found.map_or(&[], Vec::as_slice)
     }
 
-    /// Whether the record has the line of a message, in the window or not.
-    pub fn has_publication(&self, message: u64) -> bool {
-        message != 0 && self.publications.contains(&message)
+    /// Whether the record has the line of the message that an event is about, in the window or not.
+    pub fn has_publication(&self, event: &Event) -> bool {
+        event.message != 0 && self.publications.contains_key(&self.key_of(event))
+    }
+
+    /// When a PUBLISH to the topic came last before a time, and its line if the record has it; of the
+    /// publisher that was asked about, if one was.
+    pub fn last_before(&self, unix_ms: u64) -> Option<(u64, Option<&'e Event>)> {
+        let publisher = self.evidence.question.publisher.as_deref();
+        let is_by = |client: Option<&str>| publisher.is_none() || client == publisher;
+        let mut events = self.evidence.events.iter();
+        let last = events.rfind(|event| {
+            is_publication(event)
+                && event.topic == self.topic
+                && event.unix_ms < unix_ms
+                && is_by(Some(&event.client))
+        });
+        let traffic = self.evidence.topic_rows.iter();
+        let traffic = traffic.filter_map(|row| row.traffic.as_ref());
+        let known_ms = traffic
+            .filter(|traffic| is_by(traffic.last_publisher.as_deref()))
+            .map(|traffic| traffic.last_unix_ms)
+            .filter(|last_ms| *last_ms < unix_ms)
+            .max();
+        match (last, known_ms) {
+            (Some(event), Some(known_ms)) if known_ms > event.unix_ms => Some((known_ms, None)),
+            (Some(event), _) => Some((event.unix_ms, Some(event))),
+            (None, known_ms) => known_ms.map(|known_ms| (known_ms, None)),
+        }
+    }
+
+    /// Whether the record has the line of any message on the topic.
+    pub fn has_any(&self) -> bool {
+        !self.publications.is_empty()
+    }
+
+    /// Whether anybody published to the topic after a time.
+    pub fn came_after(&self, unix_ms: u64) -> bool {
+        let mut events = self.evidence.events.iter();
+        let mut traffic = self
+            .evidence
+            .topic_rows
+            .iter()
+            .filter_map(|row| row.traffic.as_ref());
+        traffic.any(|traffic| traffic.last_unix_ms > unix_ms)
+            || events.any(|event| {
+                is_publication(event) && event.topic == self.topic && event.unix_ms > unix_ms
+            })
+    }
+
+    /// Messages on the topic that were published before the window.
+    pub fn earlier(&self) -> impl Iterator<Item = &'e Event> {
+        let from_ms = self.evidence.question.from_ms;
+        let all = self.publications.values().copied();
+        all.filter(move |event| event.unix_ms < from_ms)
+    }
+
+    /// Copies on the topic of messages whose own line is not in the record, message by message.
+    pub fn copies_alone(&self) -> impl Iterator<Item = &[&'e Event]> {
+        let alone = self
+            .copies
+            .iter()
+            .filter(|(key, _)| !self.publications.contains_key(key));
+        let alone = alone.map(|(_, events)| events.as_slice());
+        alone.filter(|events| events.iter().all(|event| event.topic == self.topic))
+    }
+
+    /// How the copy of a message for a client stood to the window, by what is recorded of it and the
+    /// seconds that the message lives, 0 for ever.
+    pub fn reach_of(&self, own: &[&'e Event], client: &str, secs: u64) -> Reach {
+        let question = &self.evidence.question;
+        if own.iter().any(|event| self.is_in_window(event.unix_ms)) {
+            return Reach::Happened;
+        }
+        let mut before = own.iter().filter(|event| event.unix_ms < question.from_ms);
+        let Some(last) = before.next_back() else {
+            return Reach::Outside;
+        };
+        let first_ms = own.first().map_or(0, |event| event.unix_ms);
+        let has_expired =
+            secs > 0 && first_ms.saturating_add(secs.saturating_mul(1000)) < question.from_ms;
+        let ended_ms = self.ended_before_ms.get(client).copied();
+        let has_ended = ended_ms.is_some_and(|ended_ms| ended_ms >= last.unix_ms);
+        if is_waiting(last.outcome) && !has_expired && !has_ended {
+            Reach::Waited
+        } else {
+            Reach::Outside
+        }
     }
 
     /// Whether a time is in the window.

@@ -1,5 +1,6 @@
 //! From evidence to a report: each message and subscriber is judged, one verdict counts.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use columba_broker::outcome::Outcome;
@@ -7,7 +8,7 @@ use columba_speech::Text;
 
 use crate::code::{Area, Code, Confidence, Fate};
 use crate::evidence::{Coverage, Event, Evidence, KernelFacts, Question, order};
-use crate::history::{History, Standing};
+use crate::history::{History, MessageKey, Reach, Standing, is_publication};
 use crate::rules::{Finding, copy, publisher, routing};
 use crate::texts::{page, sentences as say};
 
@@ -145,13 +146,6 @@ impl Report {
     }
 }
 
-const fn is_publication(event: &Event) -> bool {
-    matches!(
-        event.outcome,
-        Outcome::PublishAccepted | Outcome::PublishNoMatch
-    )
-}
-
 /// One copy, or a PUBLISH that never became one.
 struct Item<'e> {
     at_ms: u64,
@@ -198,6 +192,9 @@ pub fn diagnose(evidence: &Evidence) -> Report {
     let mut items = items(&history);
     let mut also = publisher::noticed(&history);
     if items.is_empty() {
+        items.extend(held(&history));
+    }
+    if items.is_empty() {
         let mut found = publisher::nothing_came(&history).into_iter();
         if let Some(first) = found.next() {
             let first = as_far_as_known(evidence, first, &mut also);
@@ -225,6 +222,18 @@ pub fn diagnose(evidence: &Evidence) -> Report {
     report(evidence, &items, also)
 }
 
+/// A message that the subscriber's session has, though the record does not know it.
+fn held<'e>(history: &History<'e>) -> Option<Item<'e>> {
+    let client = history.evidence.question.subscriber.as_deref()?;
+    let found = copy::held(history, client)?;
+    Some(Item {
+        at_ms: history.evidence.question.to_ms,
+        subscriber: Some(client.to_owned()),
+        found,
+        publication: None,
+    })
+}
+
 /// Nothing found in a record with holes is no proof that nothing was there.
 fn as_far_as_known<'e>(
     evidence: &Evidence,
@@ -240,7 +249,8 @@ fn as_far_as_known<'e>(
     // That is so whatever came.
     let is_by_topic = found.code == Code::P06 && found.cites.is_empty();
     let is_uncovered = from_ms > evidence.question.from_ms || cut > 0;
-    if !is_uncovered && left_out == 0 || is_by_topic || found.code == Code::U03 {
+    let is_known = matches!(found.code, Code::U01 | Code::U03 | Code::U04);
+    if !is_uncovered && left_out == 0 || is_by_topic || is_known {
         return found;
     }
     // What is recorded, perhaps by an earlier process, says more than that something is missing.
@@ -287,17 +297,28 @@ fn items<'e>(history: &History<'e>) -> Vec<Item<'e>> {
     let publisher = question.publisher.as_deref();
     let is_by = |event: &Event| publisher.is_none_or(|publisher| event.client == publisher);
     let mut items = Vec::new();
-    let followed: BTreeMap<u64, &Event> = history
+    let followed: BTreeMap<MessageKey, &Event> = history
         .window()
         .filter(|event| event.topic == history.topic && event.message != 0)
         .filter(|event| is_publication(event))
-        .map(|event| (event.message, event))
+        .map(|event| (history.key_of(event), event))
         .collect();
-    let mut publications: Vec<_> = followed.values().filter(|event| is_by(event)).collect();
-    publications.sort_by_key(|event| order(event));
-    let start = publications.len().saturating_sub(MESSAGES_MAX);
-    for publication in publications.get(start..).unwrap_or_default() {
+    let mut publications: Vec<&Event> = followed.values().copied().collect();
+    // What came before and was delivered, or waited, in the window may be what is missed.
+    publications.extend(history.earlier());
+    publications.retain(|event| is_by(event));
+    publications.sort_by_key(|event| Reverse(order(event)));
+    let mut count = 0;
+    for publication in publications {
+        let before = items.len();
         judge_all(history, publication, &mut items);
+        count += usize::from(items.len() > before);
+        if count == MESSAGES_MAX {
+            break;
+        }
+    }
+    if followed.is_empty() || publisher.is_none() {
+        items.extend(alone(history));
     }
     for event in history
         .window()
@@ -326,11 +347,60 @@ fn items<'e>(history: &History<'e>) -> Vec<Item<'e>> {
     items
 }
 
+/// Copies of messages whose own line is not in the record, because it is older than that or was left
+/// out. What was lost of them is told by events, like all that is not followed.
+fn alone<'e>(history: &History<'e>) -> Vec<Item<'e>> {
+    let question = &history.evidence.question;
+    let mut items = Vec::new();
+    for copies in history.copies_alone() {
+        let mut clients: BTreeSet<&str> = copies.iter().map(|event| &*event.client).collect();
+        clients.remove("");
+        if let Some(client) = question.subscriber.as_deref() {
+            clients.retain(|of| *of == client);
+        }
+        for client in clients.into_iter().take(SUBSCRIBERS_MAX) {
+            let own = copies
+                .iter()
+                .copied()
+                .filter(|event| event.client == client);
+            let own: Vec<&Event> = own.collect();
+            let reach = history.reach_of(&own, client, 0);
+            let found = copy::judge_alone(history, &own, client);
+            let Some(found) = found.filter(|found| counts_in_window(found, reach)) else {
+                continue;
+            };
+            // Whose message it was is not told.
+            let sure = match question.publisher {
+                Some(_) => Confidence::Possible,
+                None => found.confidence,
+            };
+            items.push(Item {
+                at_ms: own.last().map_or(0, |event| event.unix_ms),
+                subscriber: Some(client.to_owned()),
+                found: found.with(sure),
+                publication: None,
+            });
+        }
+    }
+    let start = items.len().saturating_sub(MESSAGES_MAX);
+    items.split_off(start)
+}
+
+/// Whether what became of the copy of a message from before the window is an answer about the window.
+fn counts_in_window(found: &Finding<'_>, reach: Reach) -> bool {
+    match reach {
+        Reach::Happened => true,
+        // When it arrived is not known then.
+        Reach::Waited => matches!(found.code.fate(), Fate::Waiting | Fate::NotDelivered),
+        Reach::Outside => false,
+    }
+}
+
 /// What an event says of a message that the ledger has not followed.
 fn unfollowed<'e>(
     history: &History<'e>,
     event: &'e Event,
-    followed: &BTreeMap<u64, &'e Event>,
+    followed: &BTreeMap<MessageKey, &'e Event>,
 ) -> Option<Item<'e>> {
     let question = &history.evidence.question;
     let subscriber = question.subscriber.as_deref();
@@ -339,9 +409,9 @@ fn unfollowed<'e>(
         let is_asked = subscriber.is_none_or(|subscriber| event.client == subscriber);
         // Whose message it was is not told: if somebody is asked about and was followed, it counts not.
         // What was published before the window is no answer either.
-        let is_judged = followed.contains_key(&event.message)
+        let is_judged = followed.contains_key(&history.key_of(event))
             || publisher.is_some() && !followed.is_empty()
-            || history.has_publication(event.message);
+            || history.has_publication(event);
         let found = copy::fault(event, &event.client).filter(|_| is_asked && !is_judged)?;
         let sure = if publisher.is_some() {
             Confidence::Possible
@@ -378,19 +448,36 @@ fn judge_all<'e>(history: &History<'e>, publication: &'e Event, items: &mut Vec<
             publication,
         });
     };
+    let copies = history.copies(publication);
+    let is_in_window = history.is_in_window(at_ms);
+    let judge = |client: &str| {
+        if is_in_window {
+            return Some(copy::judge(history, publication, client));
+        }
+        // Most of what is older has nothing to do with the window, and a record is long.
+        let own = copies
+            .iter()
+            .copied()
+            .filter(|event| event.client == client);
+        let reach = history.reach_of(&own.collect::<Vec<_>>(), client, publication.secs);
+        let found = (reach != Reach::Outside).then(|| copy::judge(history, publication, client));
+        found.filter(|found| counts_in_window(found, reach))
+    };
     if let Some(client) = history.evidence.question.subscriber.as_deref() {
-        return push(Some(client), copy::judge(history, publication, client));
+        if let Some(found) = judge(client) {
+            push(Some(client), found);
+        }
+        return;
     }
-    let copies = history.copies(publication.message);
     let mut clients: BTreeSet<&str> = copies.iter().map(|event| &*event.client).collect();
     clients.remove("");
     let of_nobody = copies.iter().filter(|event| event.client.is_empty());
-    for event in of_nobody {
+    for event in of_nobody.filter(|event| is_in_window || history.is_in_window(event.unix_ms)) {
         if let Some(found) = copy::fault(event, "") {
             push(None, found.cite([*event]));
         }
     }
-    if clients.is_empty() && copies.is_empty() {
+    if clients.is_empty() && copies.is_empty() && is_in_window {
         let is_left_out = publication.outcome == Outcome::PublishAccepted;
         let found = if is_left_out {
             Finding::certain(
@@ -404,7 +491,9 @@ fn judge_all<'e>(history: &History<'e>, publication: &'e Event, items: &mut Vec<
         return push(None, found);
     }
     for client in clients.into_iter().take(SUBSCRIBERS_MAX) {
-        let found = copy::judge(history, publication, client);
+        let Some(found) = judge(client) else {
+            continue;
+        };
         // That a member of a group handed its copy on is no loss: another one is judged.
         if found.code != Code::R05 {
             push(Some(client), found);
@@ -631,6 +720,6 @@ fn stages(code: Code) -> [Status; 6] {
         Code::S08 | Code::S10 => [Pass, Pass, Pass, Pass, Fail, Skip],
         Code::D03 | Code::D06 => [Pass, Pass, Pass, Pass, Wait, Unknown],
         Code::D01 | Code::D02 | Code::D04 | Code::D05 => [Pass, Pass, Pass, Pass, Pass, Unknown],
-        Code::U01 | Code::U02 | Code::U03 => [Unknown; 6],
+        Code::U01 | Code::U02 | Code::U03 | Code::U04 => [Unknown; 6],
     }
 }

@@ -1,7 +1,7 @@
 //! What became of the copy for one subscriber?
 
 use columba_broker::outcome::Outcome;
-use columba_broker::query::{SessionDetail, WaitingOn};
+use columba_broker::query::{InflightStep, SessionDetail, WaitingOn};
 use columba_broker::recorder::{PayloadKind, flag};
 use columba_codec::QoS;
 use columba_speech::{Param, Text};
@@ -11,7 +11,7 @@ use super::routing::is_about;
 use super::{Finding, between, with_slowdown, words};
 use crate::code::{Code, Confidence, Fate};
 use crate::evidence::{Event, Presence};
-use crate::history::{History, ends_session};
+use crate::history::{History, ends_session, is_waiting};
 use crate::texts::sentences as say;
 
 /// How long a connection may have been dead before that was noticed.
@@ -19,7 +19,7 @@ const LOST_WITHIN_MS: u64 = 120_000;
 
 /// What became of the copy of a message for a client.
 pub fn judge<'e>(history: &History<'e>, publication: &'e Event, client: &str) -> Finding<'e> {
-    let copies = history.copies(publication.message);
+    let copies = history.copies(publication);
     let own: Vec<_> = copies
         .iter()
         .copied()
@@ -45,6 +45,25 @@ pub fn judge<'e>(history: &History<'e>, publication: &'e Event, client: &str) ->
         found
     };
     found.cite(own)
+}
+
+/// The same of a message whose own line is not in the record, by its copies for the client. `None`: it was
+/// lost, which events tell.
+pub fn judge_alone<'e>(
+    history: &History<'e>,
+    own: &[&'e Event],
+    client: &str,
+) -> Option<Finding<'e>> {
+    let (first, last) = (own.first().copied()?, own.last().copied()?);
+    let has_arrived = |event: &&Event| {
+        matches!(
+            event.outcome,
+            Outcome::DeliverAcked | Outcome::DeliverSent | Outcome::DeliverRefused
+        )
+    };
+    let end = own.iter().copied().rfind(has_arrived);
+    let end = end.or_else(|| is_waiting(last.outcome).then_some(last))?;
+    Some(of_end(history, first, own, end, client).cite(own.iter().copied()))
 }
 
 fn of_end<'e>(
@@ -85,7 +104,7 @@ fn handed_on<'e>(
     client: &str,
 ) -> Finding<'e> {
     let group = &*last.detail;
-    let copies = history.copies(publication.message).iter().copied();
+    let copies = history.copies(publication).iter().copied();
     // Others got copies of their own, or by another group; waiting, they do not say by which.
     let mut since = copies.filter(|event| event.client != client && event.unix_ms >= last.unix_ms);
     let is_of_group = |event: &&Event| match &*event.client {
@@ -262,7 +281,7 @@ fn waits<'e>(
             }
         }
     } else {
-        (Code::S11, in_queue(last, session, client))
+        (Code::S11, in_queue(Some(last), session, client))
     };
     let sure = match session {
         // Nothing is left that this could be: it went on, and the record has no line of that.
@@ -278,8 +297,38 @@ fn waits<'e>(
     Finding::certain(code, text).with(sure)
 }
 
+/// A message on the topic that the session of the subscriber holds now, whenever it came.
+pub fn held<'e>(history: &History<'e>, client: &str) -> Option<Finding<'e>> {
+    let session = session_of(history, client)?;
+    let question = &history.evidence.question;
+    // It may be one that came after the time that was asked about, or from somebody else.
+    let is_others = question.publisher.is_some() && history.has_any();
+    if history.came_after(question.to_ms) || is_others {
+        return None;
+    }
+    let is_it = |topic: &str| topic == history.topic;
+    let mut inflight = session.inflight.iter();
+    let sent = inflight.find(|row| row.step == InflightStep::Sent && is_it(&row.message.topic));
+    let waits = session.oldest.as_ref().is_some_and(|row| is_it(&row.topic));
+    let found = if session.row.connection.is_none() && (sent.is_some() || waits) {
+        Finding::certain(Code::S13, say::s13(client))
+    } else if sent.is_some() {
+        Finding::certain(Code::D03, say::d03(client))
+    } else if waits {
+        Finding::certain(Code::S11, in_queue(None, Some(session), client))
+    } else {
+        return None;
+    };
+    // Who published it is not told.
+    let sure = match question.publisher {
+        Some(_) => Confidence::Possible,
+        None => Confidence::Certain,
+    };
+    Some(found.with(sure))
+}
+
 /// What a copy waits for whose client is online.
-fn in_queue(last: &Event, session: Option<&SessionDetail>, client: &str) -> Text {
+fn in_queue(last: Option<&Event>, session: Option<&SessionDetail>, client: &str) -> Text {
     match session.map(|session| session.row.waiting_on) {
         Some(WaitingOn::Socket) => say::s11_socket(client),
         Some(WaitingOn::Acknowledgement) => {
@@ -289,9 +338,9 @@ fn in_queue(last: &Event, session: Option<&SessionDetail>, client: &str) -> Text
         Some(WaitingOn::Disk | WaitingOn::Broker | WaitingOn::Client | WaitingOn::Nothing) => {
             say::s11_turn(client)
         }
-        None => match last.outcome {
-            Outcome::DeliverSocketFull => say::s11_socket(client),
-            Outcome::DeliverInflightFull => say::s11_plain(client),
+        None => match last.map(|last| last.outcome) {
+            Some(Outcome::DeliverSocketFull) => say::s11_socket(client),
+            Some(Outcome::DeliverInflightFull) => say::s11_plain(client),
             _ => say::s11_turn(client),
         },
     }
@@ -329,7 +378,7 @@ fn settled<'e>(history: &History<'e>, publication: &'e Event, client: &str) -> O
         return None;
     }
     let is_copied = history
-        .copies(publication.message)
+        .copies(publication)
         .iter()
         .any(|event| event.client == client);
     let coverage = &history.evidence.coverage;

@@ -80,8 +80,36 @@ pub fn nothing_came<'e>(history: &History<'e>) -> Vec<Finding<'e>> {
         found.extend(kept_out(history, publisher));
     }
     found.extend(will_not_sent(history, publisher));
-    found.push(no_publish(history, publisher));
+    let is_away = found.iter().any(|other| other.code == Code::P04);
+    match came_at_another_time(history) {
+        // What it says of the publisher is true, and of a message that came before, beside the point.
+        Some(other) if found.iter().all(|other| other.code == Code::P04) => found.insert(0, other),
+        Some(other) => found.push(other),
+        None if is_away || found.iter().any(|other| other.code == Code::P02) => {}
+        None => found.push(no_publish(history, publisher)),
+    }
     found
+}
+
+/// A PUBLISH that came all the same: in the window and not followed, or before it.
+fn came_at_another_time<'e>(history: &History<'e>) -> Option<Finding<'e>> {
+    let evidence = history.evidence;
+    let question = &evidence.question;
+    let (last_ms, line) = history.last_before(question.to_ms.saturating_add(1))?;
+    if last_ms >= question.from_ms {
+        let text = say::u01_came(history.topic, crate::render::date_time(last_ms));
+        return Some(Finding::certain(Code::U01, text).cite(line));
+    }
+    let ago = super::between(last_ms, evidence.now_ms);
+    let text = say::u04(history.topic, ago);
+    let minutes = ago.as_secs() / 60 + 1;
+    let found = Finding::certain(Code::U04, text).fix(say::fix_since(minutes));
+    // In a hole there may have been another one.
+    let sure = match is_whole(history) {
+        true => Confidence::Certain,
+        false => Confidence::Possible,
+    };
+    Some(found.with(sure).cite(line))
 }
 
 /// A Will on the topic, and why it was never published.

@@ -100,7 +100,7 @@ pub(super) fn is_about(detail: &str, group: &str) -> bool {
 }
 
 fn of_group<'e>(history: &History<'e>, publication: &'e Event, group: &str) -> Finding<'e> {
-    let copies = history.copies(publication.message);
+    let copies = history.copies(publication);
     let nobody = copies
         .iter()
         .copied()

@@ -103,6 +103,9 @@ columba_speech::catalogue! {
     u03(client) { en: "{client} was never seen here, as far as the record goes back.", zh: "在记录范围内从未见过 {client}。" }
     u03_near(client, other) { en: "{client} was never seen here. Did you mean {other}?", zh: "从未见过 {client}。您是指 {other} 吗？" }
 
+    u04(topic, ago) { en: "No PUBLISH to {topic} came in the time that was asked about. The last one came {ago} ago.", zh: "在所查询的时间内没有发往 {topic} 的 PUBLISH，最后一条是在 {ago}之前收到的。" }
+    u01_came(topic, at) { en: "A PUBLISH to {topic} came at {at}, and was not followed one by one.", zh: "{at} 收到过发往 {topic} 的 PUBLISH，但没有逐条跟踪。" }
+
     near_case(level) { en: "Level {level} differs only in upper and lower case.", zh: "第 {level} 层仅大小写不同。" }
     near_outer_slash() { en: "A / at the beginning or the end makes another topic.", zh: "开头或结尾的 / 会使其成为另一个主题。" }
     near_whitespace(level) { en: "Level {level} has a blank, or a character that does not show.", zh: "第 {level} 层含有空格或不可见字符。" }
@@ -123,6 +126,7 @@ columba_speech::catalogue! {
     fix_ask_for(client) { en: "Ask about {client}", zh: "查询 {client}" }
 
     fix_will_reason() { en: "To have the Will published all the same, end the connection with reason code 0x04 (MQTT 5), or publish the message before DISCONNECT", zh: "若仍需发布遗嘱，请用原因码 0x04 断开（MQTT 5），或在 DISCONNECT 之前自行发布该消息" }
+    fix_since(minutes) { en: "Ask with --since {minutes}m", zh: "请用 --since {minutes}m 查询" }
     fix_private(filter) { en: "Take {filter} out of recorder_private_topics and publish again, or try with a topic that it does not cover", zh: "从 recorder_private_topics 中去掉 {filter} 后重新发布，或用它未涵盖的主题测试" }
     fix_will_delay() { en: "Set a shorter Will Delay Interval if every loss of the connection should be heard of", zh: "如果每次断线都应通知，请设置更短的 Will Delay Interval" }
 

@@ -7,7 +7,7 @@
     reason = "a module of test files, of which each uses its own part; a test that goes wrong stops"
 )]
 
-use columba_broker::query::{Answer, Request, SubscriptionsQuery};
+use columba_broker::query::{Answer, Request, SubscriptionsQuery, TopicRow, TopicsQuery};
 use columba_diagnosis::{Code, Confidence, Evidence, Presence, Question, Report, diagnose, render};
 use columba_speech::Language;
 
@@ -138,6 +138,20 @@ pub fn evidence(
         .cloned()
         .collect();
     evidence.filters = rows.map(columba_diagnosis::history::filter_of).collect();
+    for shard in 0..recordings.len() {
+        let query = TopicsQuery {
+            filter: "#".into(),
+            after: None,
+            rows_max: 1000,
+        };
+        let Answer::Topics(page) = bed.request(shard, Request::Topics(query)) else {
+            panic!("no topics");
+        };
+        let is_it = |row: &TopicRow| evidence.question.topic.as_deref() == Some(&*row.topic);
+        evidence
+            .topic_rows
+            .extend(page.rows.into_iter().filter(is_it));
+    }
     evidence.publisher = presence(bed, publisher);
     evidence.subscriber = presence(bed, subscriber);
     evidence

@@ -8,7 +8,7 @@ use axum::extract::State;
 use columba_broker::access::Action;
 use columba_broker::query::{
     AccessAnswer, AccessQuery, Answer, PAGE_ROWS_MAX, Page, Request, SubscriptionKey,
-    SubscriptionRow, SubscriptionsQuery,
+    SubscriptionRow, SubscriptionsQuery, TopicsQuery,
 };
 use columba_codec::topic::TopicName;
 use columba_diagnosis::evidence::FILTERS_MAX;
@@ -316,6 +316,17 @@ async fn gather(app: &App, question: Question) -> Result<Evidence, Problem> {
         return Ok(evidence);
     };
     let topic: Arc<str> = topic.into();
+    let of_topic = Request::Topics(TopicsQuery {
+        filter: Arc::clone(&topic),
+        after: None,
+        rows_max: 1,
+    });
+    for answer in app.asker.ask_all(&of_topic).await? {
+        match answer {
+            Answer::Topics(page) => evidence.topic_rows.extend(page.rows),
+            other => return Err(unexpected(&other)),
+        }
+    }
     let matching = SubscriptionsQuery {
         topic: Some(Arc::clone(&topic)),
         ..all_subscriptions()

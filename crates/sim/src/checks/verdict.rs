@@ -78,7 +78,7 @@ impl Oracle {
                 let is_known = changes.any(|of| matches!(of.what, What::Connected));
                 is_known.then_some("the client was here")
             }
-            Code::U01 | Code::U02 => None,
+            Code::U01 | Code::U02 | Code::U04 => None,
             Code::R08 => Some("no copy is lost without a trace"),
             Code::S04 => self.session_ended(claim),
             Code::S05 | Code::S06 => Some("nothing was denied"),

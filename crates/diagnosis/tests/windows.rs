@@ -1,0 +1,223 @@
+//! A message from before the window counts if it was delivered, or waited, in the window.
+
+mod asked;
+#[path = "../../broker/tests/bed/mod.rs"]
+mod bed;
+
+use asked::{Asked, ask, ask_since, evidence};
+use bed::exchange::{QOS_0, QOS_1, keeping};
+use bed::{Bed, V5};
+use columba_broker::outcome::Outcome;
+use columba_diagnosis::{Code, Confidence, diagnose};
+
+const TOPIC: &str = "home/kitchen/temp";
+
+/// Asks about the last seconds.
+fn ask_last(bed: &mut Bed, secs: u64, publisher: Option<&str>, subscriber: Option<&str>) -> Asked {
+    let from_ms = bed.now().unix_ms - secs * 1000;
+    ask_since(bed, TOPIC, publisher, subscriber, from_ms)
+}
+
+/// Asks about some seconds that ended so many seconds ago.
+fn ask_until(bed: &mut Bed, (secs, ago_secs): (u64, u64), subscriber: Option<&str>) -> Asked {
+    let to_ms = bed.now().unix_ms - ago_secs * 1000;
+    let mut evidence = evidence(bed, Some(TOPIC), None, subscriber, to_ms - secs * 1000);
+    evidence.question.to_ms = to_ms;
+    let report = diagnose(&evidence);
+    Asked { report }
+}
+
+#[test]
+fn a_retained_message_of_long_ago_that_was_delivered_in_the_window_was_delivered() {
+    let mut bed = Bed::new(2);
+    let publisher = bed.connect(V5, "esp");
+    bed.retain(publisher, TOPIC, b"1", QOS_1);
+    bed.finish(publisher);
+    bed.advance(600_000);
+    let subscriber = bed.connect(V5, "hub");
+    bed.subscribe(subscriber, TOPIC, QOS_1);
+    bed.pass(10);
+    bed.finish(subscriber);
+    bed.advance(1_000);
+    for publisher in [None, Some("esp")] {
+        for subscriber in [None, Some("hub")] {
+            ask_last(&mut bed, 3, publisher, subscriber).is(Code::D01, Confidence::Certain);
+        }
+    }
+}
+
+/// A session that waits, and a message for it.
+fn waiting() -> Bed {
+    let mut bed = Bed::new(2);
+    let publisher = bed.connect(V5, "esp");
+    let subscriber = bed.connect_with(&keeping(V5, "hub"));
+    bed.subscribe(subscriber, "home/#", QOS_1);
+    bed.drop_connection(subscriber);
+    bed.pass(10);
+    bed.publish(publisher, TOPIC, b"1", QOS_1);
+    bed.finish(publisher);
+    bed.advance(60_000);
+    bed
+}
+
+#[test]
+fn a_message_of_long_ago_that_waits_still_is_waiting() {
+    let mut bed = waiting();
+    ask_last(&mut bed, 3, None, None).is(Code::S13, Confidence::Possible);
+    ask_last(&mut bed, 3, None, Some("hub")).is(Code::S13, Confidence::Certain);
+    // Once it was taken, it arrived.
+    let subscriber = bed.connect_with(&keeping(V5, "hub").clean(false));
+    bed.finish(subscriber);
+    bed.advance(1_000);
+    for subscriber in [None, Some("hub")] {
+        ask_last(&mut bed, 3, None, subscriber).is(Code::D01, Confidence::Certain);
+    }
+    // It was on its way during a window in which nothing happened to it.
+    for subscriber in [None, Some("hub")] {
+        let asked = ask_until(&mut bed, (5, 20), subscriber);
+        assert_ne!(asked.report.exit_code(), 10);
+    }
+}
+
+#[test]
+fn a_message_that_had_come_to_its_end_before_the_window_is_no_answer_about_it() {
+    let mut bed = waiting();
+    let subscriber = bed.connect_with(&keeping(V5, "hub"));
+    bed.advance(60_000);
+    for subscriber in [None, Some("hub")] {
+        let asked = ask_last(&mut bed, 3, None, subscriber);
+        asked.is(Code::U04, Confidence::Certain);
+        asked.says("The last one came 120 s ago");
+        assert_eq!(asked.fix(0), "Ask with --since 3m");
+    }
+    bed.disconnect(subscriber);
+}
+
+#[test]
+fn what_was_published_before_the_window_alone_is_not_told_to_be_missing() {
+    let mut bed = Bed::new(2);
+    let publisher = bed.connect(V5, "esp");
+    let subscriber = bed.connect(V5, "hub");
+    bed.subscribe(subscriber, "home/#", QOS_1);
+    bed.pass(10);
+    bed.publish(publisher, TOPIC, b"1", QOS_1);
+    bed.finish(publisher);
+    bed.finish(subscriber);
+    bed.advance(60_000);
+    bed.disconnect(publisher);
+    bed.advance(60_000);
+    for publisher in [None, Some("esp")] {
+        for subscriber in [None, Some("hub")] {
+            let asked = ask_last(&mut bed, 3, publisher, subscriber);
+            asked.is(Code::U04, Confidence::Certain);
+            assert!(!asked.also().contains(&Code::P05), "{:?}", asked.also());
+        }
+    }
+    let asked = ask_last(&mut bed, 3, Some("esp"), Some("hub"));
+    assert_eq!(asked.also(), [Code::P04]);
+    // Of another topic nothing was ever heard.
+    let from_ms = bed.now().unix_ms - 3_000;
+    let asked = ask_since(&mut bed, "garden/gate", None, Some("hub"), from_ms);
+    asked.is(Code::P05, Confidence::Certain);
+}
+
+/// The table of topics knows the last time where the ledger does not go back so far.
+#[test]
+fn a_message_that_only_the_table_of_topics_knows_is_known() {
+    let mut bed = Bed::new(2);
+    let publisher = bed.connect(V5, "esp");
+    bed.publish(publisher, TOPIC, b"1", QOS_0);
+    bed.advance(60_000);
+    for (publisher, secs, code) in [
+        (None, 3, Code::U04),
+        (Some("esp"), 3, Code::U04),
+        (None, 90, Code::U01),
+        (Some("esp"), 90, Code::U01),
+    ] {
+        let from_ms = bed.now().unix_ms - secs * 1000;
+        let mut evidence = evidence(&mut bed, Some(TOPIC), publisher, None, from_ms);
+        evidence
+            .events
+            .retain(|event| !event.outcome.name().starts_with("publish."));
+        let asked = Asked {
+            report: diagnose(&evidence),
+        };
+        asked.is(code, Confidence::Certain);
+        assert!(!asked.also().contains(&Code::P05), "{:?}", asked.also());
+    }
+}
+
+/// What waits in the session is there, whatever the record says.
+#[test]
+fn a_message_that_the_session_holds_waits_even_if_the_record_does_not_know_it() {
+    let mut bed = waiting();
+    let from_ms = bed.now().unix_ms - 90_000;
+    for (publisher, sure) in [
+        (None, Confidence::Certain),
+        (Some("esp"), Confidence::Possible),
+    ] {
+        let mut evidence = evidence(&mut bed, Some(TOPIC), publisher, Some("hub"), from_ms);
+        evidence.events.retain(|event| event.topic != TOPIC);
+        evidence.topic_rows.clear();
+        let asked = Asked {
+            report: diagnose(&evidence),
+        };
+        asked.is(Code::S13, sure);
+    }
+}
+
+/// A copy whose message is older than the record.
+#[test]
+fn a_copy_in_the_window_counts_without_the_line_of_its_message() {
+    let mut bed = waiting();
+    let subscriber = bed.connect_with(&keeping(V5, "hub").clean(false));
+    bed.finish(subscriber);
+    bed.advance(1_000);
+    for (publisher, sure) in [
+        (None, Confidence::Certain),
+        (Some("esp"), Confidence::Possible),
+    ] {
+        for subscriber in [None, Some("hub")] {
+            let from_ms = bed.now().unix_ms - 3_000;
+            let mut evidence = evidence(&mut bed, Some(TOPIC), publisher, subscriber, from_ms);
+            evidence
+                .events
+                .retain(|event| !event.outcome.name().starts_with("publish."));
+            let asked = Asked {
+                report: diagnose(&evidence),
+            };
+            asked.is(Code::D01, sure);
+        }
+    }
+}
+
+/// Each process numbers its messages anew.
+#[test]
+fn a_number_of_an_earlier_process_is_another_message() {
+    let mut bed = waiting();
+    let now_ms = bed.now().unix_ms;
+    let mut evidence = evidence(&mut bed, Some(TOPIC), None, Some("hub"), now_ms - 90_000);
+    // As if an earlier process had given the same number to a message that was acknowledged.
+    let start_ms = evidence.events[0].unix_ms;
+    let older: Vec<_> = evidence
+        .events
+        .iter()
+        .filter(|event| event.message != 0 || event.outcome == Outcome::BrokerStarted)
+        .cloned()
+        .map(|mut event| {
+            event.unix_ms = start_ms - 500_000;
+            event.first_unix_ms = event.unix_ms;
+            if event.outcome == Outcome::DeliverOffline {
+                event.outcome = Outcome::DeliverAcked;
+            }
+            event
+        })
+        .collect();
+    evidence.events.splice(0..0, older);
+    let asked = Asked {
+        report: diagnose(&evidence),
+    };
+    asked.is(Code::S13, Confidence::Certain);
+    // Nor is it the one that is asked about.
+    ask(&mut bed, TOPIC, None, Some("hub")).is(Code::S13, Confidence::Certain);
+}
