@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use columba_cli::{
     acl, bench, check, clients, completion, context, create, doctor, events, language, manual,
-    mosquitto, passwd, publish, request, run, simulate, store, subscribe, token, top, topics, trace,
-    why,
+    mosquitto, passwd, publish, request, run, simulate, store, subscribe, token, top, topics,
+    trace, why,
 };
 use columba_server::config::reference::reference;
 
