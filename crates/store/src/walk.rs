@@ -148,7 +148,7 @@ fn read(files: &mut impl Files, number: u32) -> Result<Option<Vec<u8>>, Error> {
 fn end_of(bytes: &[u8], number: u32, mark: Option<Mark>) -> (usize, Mark) {
     let header = SegmentHeader::read(bytes).filter(|header| header.segment == number);
     let store = header.map(|header| header.store);
-    let mut last = mark.unwrap_or(Mark {
+    let mut last = mark.unwrap_or_else(|| Mark {
         store: store.unwrap_or_default(),
         sequence: 0,
     });

@@ -98,8 +98,9 @@ pub(super) struct State {
 }
 
 const NAMES: [&str; 6] = ["id", "index", "kind", "now", "now_ms", "now_s"];
-/// How each is written, and what is to be known of it.
-const DRAWS: [(&str, &str, Option<fn() -> Text>); 8] = [
+/// A name, how it is written, and what is to be known of it.
+type Spelling = (&'static str, &'static str, Option<fn() -> Text>);
+const DRAWS: [Spelling; 8] = [
     ("walk", "{walk(LOW, HIGH, STEP)}", None),
     ("float", "{float(LOW, HIGH)}", None),
     ("int", "{int(LOW, HIGH)}", None),

@@ -179,9 +179,12 @@ fn below(error: &Error) -> Vec<Text> {
     }
 }
 
+/// A sentence about what stands on the command line.
+type About = fn(Param) -> Text;
+
 /// What may have been meant.
 fn tips(error: &Error, language: Language) -> Vec<Text> {
-    let kinds: [(ContextKind, fn(Param) -> Text, fn(Param) -> Text); 3] = [
+    let kinds: [(ContextKind, About, About); 3] = [
         (
             ContextKind::SuggestedSubcommand,
             similar_command,

@@ -318,9 +318,9 @@ fn help_has_chinese_headings_and_says_in_chinese_what_commands_are_for() {
         for option in ["--help", "-h"] {
             let line = format!("{path} {option}");
             // Those that connect have -h for the host.
-            if option == "-h" && ["pub", "sub", "rr", "doctor", "simulate"].contains(&path.trim())
-                || option == "-h" && path.starts_with(" bench ")
-            {
+            let connects = ["pub", "sub", "rr", "doctor", "simulate"].contains(&path.trim())
+                || path.starts_with(" bench ");
+            if option == "-h" && connects {
                 continue;
             }
             let output = run(columba(), &line, "1", dir.path());
