@@ -27,7 +27,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use columba_codec::packet::{Disconnect, Packet, SubscribeOptions};
 use columba_codec::{
-    DecodeError, Decoded, PacketId, Properties, PropertiesBuf, QoS, ReasonCode, Version, decode,
+    DecodeError, Decoded, PacketId, PacketType, Properties, PropertiesBuf, QoS, ReasonCode,
+    Version, decode,
 };
 
 use crate::message::{Incoming, Message};
@@ -539,6 +540,12 @@ impl Session {
     /// Ends the connection over a fault of the server's, and tells it where MQTT can.
     fn fail(&mut self, cause: CloseCause, reason: ReasonCode) {
         if self.is_open() && self.options.version.has_reason_codes() {
+            // Reading a CONNECT has faults of its own, whose codes belong into CONNACK.
+            let reason = if reason.is_allowed_in(PacketType::Disconnect) {
+                reason
+            } else {
+                ReasonCode::ProtocolError
+            };
             self.send(&Packet::Disconnect(Disconnect {
                 reason,
                 properties: Properties::EMPTY,

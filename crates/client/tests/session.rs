@@ -541,6 +541,22 @@ proptest! {
     }
 }
 
+/// A DISCONNECT cannot say what a CONNACK could.
+#[test]
+fn a_server_that_sends_a_faulty_connect_is_left_for_breaking_the_protocol() {
+    let mut bed = Bed::plain(Version::V5);
+    let connect = b"\x10\x0D\0\x04MQTX\x05\0\0\0\0\0\0";
+    bed.input(Input::Received(connect));
+    assert!(matches!(bed.close_cause(), CloseCause::Malformed { .. }));
+    let mut reasons = Vec::new();
+    bed.sent(|packet| {
+        if let Packet::Disconnect(disconnect) = packet {
+            reasons.push(disconnect.reason);
+        }
+    });
+    assert_eq!(reasons, [ReasonCode::ProtocolError]);
+}
+
 fn by_hand(receive_maximum: Option<u16>) -> Bed {
     let mut options = SessionOptions {
         acknowledges_by_hand: true,

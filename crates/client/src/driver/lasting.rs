@@ -183,8 +183,10 @@ impl Client {
             .options()
             .check()
             .map_err(|failure| ConnectError::Mqtt(CloseCause::Options(failure)))?;
-        let transport =
-            transport::open(&options.address, &options.route, options.transport_timeout).await?;
+        let packet_bytes_max = session.options().packet_bytes_max();
+        let (address, route) = (&options.address, &options.route);
+        let opening = transport::open(address, route, options.transport_timeout, packet_bytes_max);
+        let transport = opening.await?;
         let (requests, request_receiver) = mpsc::channel(options.requests_max.max(1));
         let (urgent, urgent_receiver) = mpsc::channel(1);
         let (events, receiver) = mpsc::channel(options.events_max.max(1));

@@ -19,8 +19,14 @@ pub(super) async fn open(
     address: &Address,
     route: &Route,
     patience: Duration,
+    packet_bytes_max: u32,
 ) -> Result<Transport, ConnectError> {
-    match timeout(patience, open_without_limit(address, route)).await {
+    match timeout(
+        patience,
+        open_without_limit(address, route, packet_bytes_max),
+    )
+    .await
+    {
         Ok(result) => result,
         Err(_) => Err(ConnectError::Timeout {
             address: address.to_string(),
@@ -28,7 +34,11 @@ pub(super) async fn open(
     }
 }
 
-async fn open_without_limit(address: &Address, route: &Route) -> Result<Transport, ConnectError> {
+async fn open_without_limit(
+    address: &Address,
+    route: &Route,
+    packet_bytes_max: u32,
+) -> Result<Transport, ConnectError> {
     let error = |source| ConnectError::Transport {
         address: address.to_string(),
         source,
@@ -54,7 +64,10 @@ async fn open_without_limit(address: &Address, route: &Route) -> Result<Transpor
         None => Box::new(tcp),
     };
     match websocket_path {
-        Some(path) => websocket::open(stream, address, path, tls_options.is_some()).await,
+        Some(path) => {
+            let is_tls = tls_options.is_some();
+            websocket::open(stream, address, path, is_tls, packet_bytes_max).await
+        }
         None => Ok(stream),
     }
 }

@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Bytes, Message};
 
 use super::transport::Transport;
@@ -19,6 +20,7 @@ pub(super) async fn open(
     address: &Address,
     path: &str,
     is_tls: bool,
+    packet_bytes_max: u32,
 ) -> Result<Transport, ConnectError> {
     let error = |error: tungstenite::Error| ConnectError::WebSocket {
         address: address.to_string(),
@@ -33,13 +35,31 @@ pub(super) async fn open(
     request
         .headers_mut()
         .insert("Sec-WebSocket-Protocol", HeaderValue::from_static("mqtt"));
-    let (stream, _response) = tokio_tungstenite::client_async(request, stream)
-        .await
-        .map_err(error)?;
+    let (stream, _response) = tokio_tungstenite::client_async_with_config(
+        request,
+        stream,
+        Some(limits(packet_bytes_max)),
+    )
+    .await
+    .map_err(error)?;
     Ok(Box::new(ByteStream {
         stream,
         unread: Bytes::new(),
     }))
+}
+
+/// A message may hold several packets, and is in memory as a whole before any of them is read. So many
+/// bytes more than the largest packet has room for what a server sends at once.
+const MESSAGE_BYTES_MORE: usize = 1024 * 1024;
+
+fn limits(packet_bytes_max: u32) -> WebSocketConfig {
+    let packet = usize::try_from(packet_bytes_max).unwrap_or(usize::MAX);
+    // The largest packet that MQTT has.
+    let packet = packet.min(268_435_460);
+    let message = Some(packet + MESSAGE_BYTES_MORE);
+    WebSocketConfig::default()
+        .max_message_size(message)
+        .max_frame_size(message)
 }
 
 /// A WebSocket whose binary frames are one stream; frame borders mean nothing (`MQTT-6.0.0-2`).

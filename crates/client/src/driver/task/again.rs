@@ -117,9 +117,10 @@ impl Task {
             });
             self.pass_events();
             let (address, route) = (&link.address, &link.route);
+            let packet_bytes_max = self.session.options().packet_bytes_max();
             let opening = async {
                 sleep(next_attempt_after).await;
-                transport::open(address, route, link.transport_timeout).await
+                transport::open(address, route, link.transport_timeout, packet_bytes_max).await
             };
             match self.while_opening(opening).await {
                 Some(Ok(transport)) => return Ok(transport),
