@@ -69,9 +69,14 @@ pub enum Request {
     Topics(TopicsQuery),
     /// A page of what is below a topic, level by level.
     TopicTree(TopicTreeQuery),
-    /// How many subscriptions of the shard's clients match each of some topics, at most
-    /// [`PAGE_ROWS_MAX`]; those of shared groups are told by the shard that owns the group.
-    TopicSubscriptions(Arc<[Arc<str>]>),
+    /// All topics that match a filter and that the shard remembers messages of, in no order. As many as its
+    /// table holds.
+    TopicTraffic {
+        /// The filter.
+        filter: Arc<str>,
+    },
+    /// How each of some topics stands, at most [`PAGE_ROWS_MAX`].
+    TopicStandings(Arc<[Arc<str>]>),
     /// What the access rules say. For the home shard of the client id.
     Access(Box<AccessQuery>),
     /// The access rules in force, and how often each has decided.
@@ -131,8 +136,10 @@ pub enum Answer {
     Topics(Page<TopicRow, Arc<str>>),
     /// To [`Request::TopicTree`].
     TopicTree(Page<TopicNode, Arc<str>>),
-    /// To [`Request::TopicSubscriptions`], in the same order.
-    TopicSubscriptions(Vec<usize>),
+    /// To [`Request::TopicTraffic`].
+    TopicTraffic(Vec<(Arc<str>, TopicTraffic)>),
+    /// To [`Request::TopicStandings`], in the same order.
+    TopicStandings(Vec<TopicStanding>),
     /// To [`Request::Access`].
     Access(Box<AccessAnswer>),
     /// To [`Request::AccessHits`].
@@ -195,25 +202,50 @@ pub enum SessionOrder {
     /// By client id.
     #[default]
     ClientId,
-    /// The most messages that wait first.
+    /// By the messages that wait.
     Queued,
-    /// The most bytes that wait first.
+    /// By their bytes.
     QueuedBytes,
-    /// The most unsettled deliveries first.
+    /// By unsettled deliveries.
     Inflight,
-    /// Who has changed between connected and not connected last first.
+    /// By the time at which they came to be connected, or not, as they are.
     Since,
+    /// By subscriptions.
+    Subscriptions,
+    /// By the bytes that wait for their sockets.
+    OutputBytes,
+    /// By how long ago they sent something last, or went.
+    Silent,
 }
 
 /// Where a session stands in an order.
 ///
-/// Only the order by client id is one in which nothing moves while pages are turned.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What a session is sorted by may change while pages are turned, and then it moves; but where it does not,
+/// its place does not change either.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionKey {
-    /// Lower comes first; 0 in the order by client id.
+    /// Lower comes first; the same for all in the order by client id.
     pub rank: u64,
-    /// Decides between equals.
+    /// Decides between equals: lower comes first.
     pub client_id: Arc<str>,
+    /// Whether the higher client id comes first instead.
+    pub is_reversed: bool,
+}
+
+impl Ord for SessionKey {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        let by_id = match self.is_reversed {
+            false => self.client_id.cmp(&other.client_id),
+            true => other.client_id.cmp(&self.client_id),
+        };
+        self.rank.cmp(&other.rank).then(by_id)
+    }
+}
+
+impl PartialOrd for SessionKey {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// Which sessions.
@@ -225,6 +257,8 @@ pub struct SessionsQuery {
     pub rows_max: usize,
     /// What they are sorted by.
     pub order: SessionOrder,
+    /// Whether the highest comes first.
+    pub is_descending: bool,
     /// Only those that are, or are not, connected.
     pub is_online: Option<bool>,
     /// Only client ids that contain this.
@@ -552,9 +586,23 @@ pub struct TopicTraffic {
     pub first_unix_ms: u64,
     /// When the last came.
     pub last_unix_ms: u64,
+    /// When the first came, by the clock that never goes back.
+    pub first_ms: u64,
+    /// When the last came, by the clock that never goes back.
+    pub last_ms: u64,
     /// Which client sent the last, or another message in the same millisecond, if it was one, and its id is
     /// not too long to be kept.
     pub last_publisher: Option<Arc<str>>,
+}
+
+/// What a shard has for a topic beside messages that were published to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TopicStanding {
+    /// Subscriptions of its clients that match; those of shared groups are told by the shard that owns the
+    /// group.
+    pub subscriptions: usize,
+    /// Bytes of the payload that the shard retains.
+    pub retained_bytes: Option<usize>,
 }
 
 /// What is below a topic.

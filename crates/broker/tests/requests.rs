@@ -186,6 +186,7 @@ fn sessions_are_found_by_what_they_are_and_sorted_by_what_waits() {
         }
         let queued = SessionsQuery {
             order: SessionOrder::Queued,
+            is_descending: true,
             is_online: Some(false),
             ..of_rows(2)
         };
@@ -239,6 +240,7 @@ fn sessions_are_found_by_what_they_are_and_sorted_by_what_waits() {
         let behind = SessionKey {
             rank: 0,
             client_id: "many".into(),
+            is_reversed: false,
         };
         let after = SessionsQuery {
             after: Some(behind),

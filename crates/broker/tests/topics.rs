@@ -178,12 +178,13 @@ fn subscriptions_that_match_topics_are_counted_by_those_who_have_them() {
         let asked: Arc<[Arc<str>]> = ["home/x", "home/y", "away"].map(Arc::from).into();
         let mut sums = vec![0; 3];
         for shard in 0..usize::from(shards) {
-            let request = Request::TopicSubscriptions(Arc::clone(&asked));
-            let Answer::TopicSubscriptions(counts) = bed.request(shard, request) else {
-                panic!("no counts");
+            let request = Request::TopicStandings(Arc::clone(&asked));
+            let Answer::TopicStandings(standings) = bed.request(shard, request) else {
+                panic!("no standings");
             };
-            for (sum, count) in sums.iter_mut().zip(counts) {
-                *sum += count;
+            for (sum, standing) in sums.iter_mut().zip(standings) {
+                *sum += standing.subscriptions;
+                assert_eq!(standing.retained_bytes, None);
             }
         }
         assert_eq!(sums, [9, 4, 0]);

@@ -36,8 +36,10 @@ pub struct ClientsArgs {
     /// Only client ids that contain this
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
-    /// What they are sorted by
-    #[arg(long, value_name = "KEY", value_parser = ["id", "queued", "queued_bytes", "inflight", "since"])]
+    /// What they are sorted by, the highest first; by `id`, and with `+` before the key, the lowest first
+    ///
+    /// Keys are id, queued, queued_bytes, inflight, since, subscriptions, output_bytes and silent.
+    #[arg(long, value_name = "KEY")]
     sort: Option<String>,
     /// Only those whose messages wait for this
     #[arg(long, value_name = "WHAT", value_parser = ["nothing", "client", "acknowledgement", "socket", "disk", "broker"])]
@@ -91,9 +93,8 @@ fn clients(args: &ClientsArgs) -> Result<(), Failure> {
     if let Some(what) = &args.waiting_on {
         query.push(format!("waiting_on={what}"));
     }
-    match args.sort.as_deref() {
-        None | Some("id") => {}
-        Some(key) => query.push(format!("sort=-{key}")),
+    if let Some(key) = &args.sort {
+        query.push(format!("sort={}", encoded(&direction(key, "id"))));
     }
     let list = if args.sessions { "sessions" } else { "clients" };
     let columns = &[
@@ -110,8 +111,16 @@ fn clients(args: &ClientsArgs) -> Result<(), Failure> {
         &format!("/{list}?{}", query.join("&")),
         args.output,
         columns,
-        None,
     )
+}
+
+/// A key as the API knows it: the highest first, but for the key of names.
+pub(crate) fn direction(key: &str, name: &str) -> String {
+    match key.strip_prefix('+') {
+        Some(key) => key.to_owned(),
+        None if key == name || key.starts_with('-') => key.to_owned(),
+        None => format!("-{key}"),
+    }
 }
 
 fn retained(args: &RetainedArgs) -> Result<(), Failure> {
@@ -123,30 +132,28 @@ fn retained(args: &RetainedArgs) -> Result<(), Failure> {
         Column::new("BYTES", "payload_bytes"),
         Column::text("PAYLOAD", "payload"),
     ];
-    show(&client, &path, args.output, columns, None)
+    show(&client, &path, args.output, columns)
 }
 
-/// Prints the rows of a list, as they come or sorted by a number, the highest first.
+/// Prints the rows of a list as they come.
 pub(crate) fn show(
     client: &AdminClient,
     path: &str,
     output: Output,
     columns: &[Column],
-    sort: Option<&str>,
 ) -> Result<(), Failure> {
-    let mut sorted = Vec::new();
-    if let Some(key) = sort {
-        client.rows(path, |row| {
-            sorted.push(row.clone());
-            Ok(())
-        })?;
-        let rank = |row: &Value| row.get(key).and_then(Value::as_u64);
-        sorted.sort_by_key(|row| std::cmp::Reverse(rank(row)));
-    }
-    let each = |take: &mut dyn FnMut(&Value) -> Result<(), Failure>| match sort {
-        None => client.rows(path, take),
-        Some(_) => sorted.iter().try_for_each(take),
-    };
+    show_rows(|take| client.rows(path, take), output, columns)
+}
+
+/// What takes one row after the other.
+type Take<'a> = &'a mut dyn FnMut(&Value) -> Result<(), Failure>;
+
+/// Prints rows as something brings them.
+pub(crate) fn show_rows(
+    each: impl FnOnce(Take<'_>) -> Result<(), Failure>,
+    output: Output,
+    columns: &[Column],
+) -> Result<(), Failure> {
     if output == Output::Jsonl {
         return each(&mut |row| {
             print(&format!("{row}\n"));

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::admin_client::{AdminArgs, AdminClient, encoded};
-use crate::clients::{Output, ago, cell, show};
+use crate::clients::{Output, ago, cell, direction, show, show_rows};
 use crate::failure::{Failure, end, print};
 use crate::table::{Column, Table};
 
@@ -27,10 +27,13 @@ pub struct TopicsArgs {
     #[arg(long, value_name = "LEVELS", default_value_t = 2, requires = "tree",
           value_parser = clap::value_parser!(u8).range(1..=128))]
     depth: u8,
-    /// What a table is sorted by; but for `topic`, the largest or latest first
-    #[arg(long, value_name = "KEY", default_value = "topic", conflicts_with = "tree",
-          value_parser = ["topic", "messages", "payload_bytes", "unmatched", "last_unix_ms", "subscriptions"])]
-    sort: String,
+    /// What they are sorted by, the largest or latest first; by `topic`, and with `+` before the key, the
+    /// lowest first
+    ///
+    /// Keys are topic, messages, payload_bytes, unmatched, first_unix_ms, last_unix_ms, rate (messages by the
+    /// time since the first) and subscriptions.
+    #[arg(long, value_name = "KEY", conflicts_with = "tree")]
+    sort: Option<String>,
     /// How rows are printed
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
@@ -58,7 +61,8 @@ fn topics(args: &TopicsArgs) -> Result<(), Failure> {
         return Ok(());
     }
     let filter = args.topic.as_deref().unwrap_or("#");
-    let path = format!("/topics?topic={}", encoded(filter));
+    let sort = args.sort.as_deref().unwrap_or("topic");
+    let mut path = format!("/topics?topic={}", encoded(filter));
     let columns = &[
         Column::text("TOPIC", "topic"),
         Column::new("MESSAGES", "messages"),
@@ -69,8 +73,19 @@ fn topics(args: &TopicsArgs) -> Result<(), Failure> {
         Column::new("RETAINED BYTES", "retained_bytes").dispensable(5),
         Column::new("SUBSCRIPTIONS", "subscriptions").dispensable(3),
     ];
-    let sort = Some(args.sort.as_str()).filter(|key| *key != "topic");
-    show(&client, &path, args.output, columns, sort)
+    // How many subscriptions match is counted for the rows of a page alone.
+    if sort == "subscriptions" {
+        let mut rows = Vec::new();
+        client.rows(&path, |row| {
+            rows.push(row.clone());
+            Ok(())
+        })?;
+        let count = |row: &Value| row.get(sort).and_then(Value::as_u64);
+        rows.sort_by_key(|row| std::cmp::Reverse(count(row)));
+        return show_rows(|take| rows.iter().try_for_each(take), args.output, columns);
+    }
+    path.push_str(&format!("&sort={}", encoded(&direction(sort, "topic"))));
+    show(&client, &path, args.output, columns)
 }
 
 const TREE_COLUMNS: [Column; 5] = [

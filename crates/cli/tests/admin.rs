@@ -497,6 +497,25 @@ fn topics_are_shown_as_a_table_sorted_by_what_one_looks_for_and_as_a_tree() {
         (&rows[0]["messages"], &rows[0]["payload_bytes"]),
         (&2.into(), &3.into())
     );
+    for (sort, first) in [
+        ("+messages", "home/a"),
+        ("payload_bytes", "home/b/x"),
+        ("subscriptions", "home/a"),
+    ] {
+        let lines = broker.out(&["topics", "home/#", "--sort", sort, "-o", "json"]);
+        assert!(
+            lines.starts_with('{') && lines.lines().count() == 2,
+            "{lines}"
+        );
+        let row: Value = serde_json::from_str(lines.lines().next().expect("a line")).expect("JSON");
+        assert_eq!(row["topic"], first, "{sort}");
+    }
+    let (code, error) = broker.fails(&["topics", "--sort", "size"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        error.contains("write one of topic, messages, -messages"),
+        "{error}"
+    );
     let table = broker.out(&["topics", "home/+"]);
     let lines: Vec<_> = table.lines().collect();
     assert!(

@@ -17,15 +17,40 @@ use crate::session::{Membership, Session};
 use crate::shard::scan::{Top, is_wanted};
 
 impl Shard {
-    /// Where a session stands in an order: lower comes first.
-    pub(super) fn rank_of(&self, session: &Session, order: SessionOrder) -> u64 {
+    /// Where a session stands in an order.
+    pub(super) fn key_of(
+        &self,
+        session: &Session,
+        order: SessionOrder,
+        is_descending: bool,
+    ) -> SessionKey {
+        let value = self.value_of(session, order);
+        SessionKey {
+            rank: if is_descending { !value } else { value },
+            client_id: Arc::clone(&session.client_id),
+            is_reversed: is_descending && order == SessionOrder::ClientId,
+        }
+    }
+
+    /// What a session is sorted by. Times are those of the clock that never goes back: the other one, and so
+    /// every place in the order, would shift between two pages.
+    fn value_of(&self, session: &Session, order: SessionOrder) -> u64 {
         let queue = session.queue.as_ref();
+        let connection = || session.connection.and_then(|id| self.connection(id));
+        // What was before the start of the process is below 0.
+        let in_order = |ms: i64| (ms as u64) ^ (1 << 63);
         match order {
             SessionOrder::ClientId => 0,
-            SessionOrder::Queued => !(queue.map_or(0, |queue| queue.len()) as u64),
-            SessionOrder::QueuedBytes => !(queue.map_or(0, |queue| queue.bytes()) as u64),
-            SessionOrder::Inflight => !(inflight_of(session) as u64),
-            SessionOrder::Since => !self.unix_ms_of(session.since_ms),
+            SessionOrder::Queued => queue.map_or(0, |queue| queue.len()) as u64,
+            SessionOrder::QueuedBytes => queue.map_or(0, |queue| queue.bytes()) as u64,
+            SessionOrder::Inflight => inflight_of(session) as u64,
+            SessionOrder::Since => in_order(session.since_ms),
+            SessionOrder::Subscriptions => session.subscription_count() as u64,
+            SessionOrder::OutputBytes => connection().map_or(0, |of| of.output_len()) as u64,
+            SessionOrder::Silent => {
+                let last = connection().map(|of| of.last_received_ms as i64);
+                !in_order(last.unwrap_or(session.since_ms))
+            }
         }
     }
 
@@ -72,16 +97,13 @@ impl Shard {
         }
     }
 
-    pub(super) fn row_of(&self, slot: u32, order: SessionOrder) -> Option<SessionRow> {
+    pub(super) fn row_of(&self, slot: u32, key: SessionKey) -> Option<SessionRow> {
         let session = self.session(slot)?;
         let connection = session.connection.and_then(|id| self.connection_row(id));
         let queue = session.queue.as_ref();
         let expires = session.expires_at_ms();
         Some(SessionRow {
-            key: SessionKey {
-                rank: self.rank_of(session, order),
-                client_id: Arc::clone(&session.client_id),
-            },
+            key,
             user: session.identity.user.clone(),
             addr: session.addr,
             since_unix_ms: self.unix_ms_of(session.since_ms),
@@ -113,8 +135,9 @@ impl Shard {
 
     /// All about a session.
     pub(super) fn detail_of(&self, slot: u32) -> Option<SessionDetail> {
-        let row = self.row_of(slot, SessionOrder::ClientId)?;
         let session = self.session(slot)?;
+        let key = self.key_of(session, SessionOrder::ClientId, false);
+        let row = self.row_of(slot, key)?;
         let connection = session.connection.and_then(|id| self.connection(id));
         let query = SubscriptionsQuery::default();
         let mut top = Top::new(DETAIL_ROWS_MAX, None);

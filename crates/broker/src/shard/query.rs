@@ -51,8 +51,11 @@ impl Shard {
             }
             Request::Topics(query) => return self.begin_scan(Scan::of_topics(id, query)),
             Request::TopicTree(query) => return self.begin_scan(Scan::of_topic_tree(id, query)),
-            Request::TopicSubscriptions(topics) => {
-                return self.begin_scan(Scan::of_topic_subscriptions(id, topics));
+            Request::TopicTraffic { filter } => {
+                return self.begin_scan(Scan::of_topic_traffic(id, filter));
+            }
+            Request::TopicStandings(topics) => {
+                return self.begin_scan(Scan::of_topic_standings(id, topics));
             }
             Request::AccessHits => Answer::AccessHits(Box::new(AccessHits {
                 access: Arc::clone(&self.access),

@@ -12,11 +12,11 @@ use std::sync::Arc;
 use columba_codec::topic;
 
 use super::Shard;
-use super::topics::{Matched, TopicScan};
+use super::topics::{Standings, TopicScan};
 use crate::query::{
     Answer, GroupKey, GroupRow, GroupsQuery, PAGE_ROWS_MAX, Page, RequestId, SessionKey,
-    SessionRow, SessionsQuery, SubscriptionKey, SubscriptionRow, SubscriptionsQuery,
-    TopicTreeQuery, TopicsQuery,
+    SessionsQuery, SubscriptionKey, SubscriptionRow, SubscriptionsQuery, TopicTreeQuery,
+    TopicsQuery,
 };
 use crate::routing::FilterId;
 use crate::session::Session;
@@ -126,7 +126,7 @@ enum Of {
     Subscriptions(SubscriptionsQuery, Top<SubscriptionKey, SubscriptionRow>),
     Groups(GroupsQuery, Top<GroupKey, GroupRow>),
     Topics(TopicScan),
-    TopicSubscriptions(Matched),
+    TopicStandings(Standings),
 }
 
 impl Scan {
@@ -162,8 +162,13 @@ impl Scan {
         Self { id, at, of }
     }
 
-    pub(super) fn of_topic_subscriptions(id: RequestId, topics: Arc<[Arc<str>]>) -> Self {
-        let (at, of) = (0, Of::TopicSubscriptions(Matched::new(topics)));
+    pub(super) fn of_topic_traffic(id: RequestId, filter: Arc<str>) -> Self {
+        let (at, of) = (0, Of::Topics(TopicScan::of_traffic(filter)));
+        Self { id, at, of }
+    }
+
+    pub(super) fn of_topic_standings(id: RequestId, topics: Arc<[Arc<str>]>) -> Self {
+        let (at, of) = (0, Of::TopicStandings(Standings::new(topics)));
         Self { id, at, of }
     }
 }
@@ -181,7 +186,7 @@ impl Shard {
             Of::Groups(..) => self.filters.slots(),
             // What is retained comes behind the table.
             Of::Topics(_) => self.recorder.topics().slots(),
-            Of::TopicSubscriptions(matched) => matched.len(),
+            Of::TopicStandings(standings) => standings.len(),
         };
         let mut steps = TURN_STEPS;
         while *at < end && steps > 0 {
@@ -193,7 +198,7 @@ impl Shard {
                 },
                 Of::Groups(query, top) => self.scan_groups(*at, query, top),
                 Of::Topics(scan) => scan.look_at_table(self, *at),
-                Of::TopicSubscriptions(matched) => matched.look_at(self, *at),
+                Of::TopicStandings(standings) => standings.look_at(self, *at),
             };
             steps = steps.saturating_sub(1 + spent);
             *at += 1;
@@ -221,10 +226,7 @@ impl Shard {
             return 0;
         };
         if self.is_wanted_session(session, query) {
-            let key = SessionKey {
-                rank: self.rank_of(session, query.order),
-                client_id: Arc::clone(&session.client_id),
-            };
+            let key = self.key_of(session, query.order, query.is_descending);
             top.offer(key, (slot as u32, session.me.serial));
         }
         1
@@ -272,20 +274,15 @@ impl Shard {
 
     fn finish_scan(&self, of: Of) -> Answer {
         match of {
-            Of::Sessions(query, top) => {
-                let order = query.order;
-                Answer::Sessions(top.into_page_of(|key, (slot, serial)| {
-                    let session = self.session(slot)?;
-                    let is_same = session.me.serial == serial;
-                    let row = self.row_of(slot, order).filter(|_| is_same)?;
-                    // What it is sorted by may have changed since it was looked at.
-                    Some(SessionRow { key, ..row })
-                }))
-            }
+            Of::Sessions(_, top) => Answer::Sessions(top.into_page_of(|key, (slot, serial)| {
+                let is_same = self.session(slot)?.me.serial == serial;
+                // What it is sorted by may have changed since it was looked at; its place has not.
+                self.row_of(slot, key).filter(|_| is_same)
+            })),
             Of::Subscriptions(_, top) => Answer::Subscriptions(top.into_page()),
             Of::Groups(_, top) => Answer::Groups(top.into_page()),
             Of::Topics(scan) => scan.into_answer(self),
-            Of::TopicSubscriptions(matched) => matched.into_answer(),
+            Of::TopicStandings(standings) => standings.into_answer(),
         }
     }
 }

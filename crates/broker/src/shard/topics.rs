@@ -7,7 +7,8 @@ use columba_codec::topic::matches;
 
 use super::Shard;
 use crate::query::{
-    Answer, PAGE_ROWS_MAX, Page, TopicNode, TopicRow, TopicTraffic, TopicTreeQuery, TopicsQuery,
+    Answer, PAGE_ROWS_MAX, Page, TopicNode, TopicRow, TopicStanding, TopicTraffic, TopicTreeQuery,
+    TopicsQuery,
 };
 use crate::recorder::Traffic;
 use crate::work::Steps;
@@ -25,6 +26,8 @@ pub(super) struct TopicScan {
 enum Of {
     List(TopicsQuery, First<Found>),
     Tree(TopicTreeQuery, First<TopicNode>),
+    /// All of the table.
+    Traffic(Arc<str>, Vec<(Arc<str>, TopicTraffic)>),
 }
 
 /// A topic of a list.
@@ -105,6 +108,13 @@ impl TopicScan {
         }
     }
 
+    pub(super) const fn of_traffic(filter: Arc<str>) -> Self {
+        Self {
+            retained: None,
+            of: Of::Traffic(filter, Vec::new()),
+        }
+    }
+
     /// Looks at a slot of the recorder's table; returns what that takes beside the look.
     pub(super) fn look_at_table(&mut self, shard: &Shard, slot: usize) -> usize {
         let Some(entry) = shard.recorder.topics().get(slot) else {
@@ -127,6 +137,13 @@ impl TopicScan {
                     node.payload_bytes += traffic.payload_bytes;
                     node.unmatched += traffic.unmatched;
                     node.last_unix_ms = node.last_unix_ms.max(Some(last));
+                }
+            }
+            Of::Traffic(filter, rows) => {
+                if matches(filter, entry.topic) {
+                    let publisher = entry.publisher.map(Arc::clone);
+                    let traffic = traffic_of(shard, &entry.traffic, publisher);
+                    rows.push((entry.topic.into(), traffic));
                 }
             }
         }
@@ -174,25 +191,24 @@ impl TopicScan {
                 let retained = &shard.retained;
                 self.retained = retained.walk(&query.prefix, after, &mut steps, take);
             }
+            Of::Traffic(..) => {}
         }
         self.retained.is_none()
     }
 
     pub(super) fn into_answer(self, shard: &Shard) -> Answer {
         match self.of {
-            Of::List(_, first) => Answer::Topics(first.into_page(|topic, found| TopicRow {
-                topic,
-                traffic: found.traffic.map(|traffic| TopicTraffic {
-                    messages: traffic.messages,
-                    payload_bytes: traffic.payload_bytes,
-                    unmatched: traffic.unmatched,
-                    first_unix_ms: shard.unix_ms_of(traffic.first_ms as i64),
-                    last_unix_ms: shard.unix_ms_of(traffic.last_ms as i64),
-                    last_publisher: found.publisher,
-                }),
-                retained_bytes: found.retained_bytes,
+            Of::List(_, first) => Answer::Topics(first.into_page(|topic, found| {
+                TopicRow {
+                    topic,
+                    traffic: found
+                        .traffic
+                        .map(|traffic| traffic_of(shard, &traffic, found.publisher)),
+                    retained_bytes: found.retained_bytes,
+                }
             })),
             Of::Tree(_, first) => Answer::TopicTree(first.into_page(|_, node| node)),
+            Of::Traffic(_, rows) => Answer::TopicTraffic(rows),
         }
     }
 }
@@ -217,18 +233,31 @@ fn node_of<'a>(
     Some(node)
 }
 
-/// How many subscriptions match topics: being counted.
-#[derive(Debug)]
-pub(super) struct Matched {
-    topics: Arc<[Arc<str>]>,
-    counts: Vec<usize>,
+fn traffic_of(shard: &Shard, traffic: &Traffic, publisher: Option<Arc<str>>) -> TopicTraffic {
+    TopicTraffic {
+        messages: traffic.messages,
+        payload_bytes: traffic.payload_bytes,
+        unmatched: traffic.unmatched,
+        first_unix_ms: shard.unix_ms_of(traffic.first_ms as i64),
+        last_unix_ms: shard.unix_ms_of(traffic.last_ms as i64),
+        first_ms: traffic.first_ms,
+        last_ms: traffic.last_ms,
+        last_publisher: publisher,
+    }
 }
 
-impl Matched {
+/// How topics stand: being looked up.
+#[derive(Debug)]
+pub(super) struct Standings {
+    topics: Arc<[Arc<str>]>,
+    found: Vec<TopicStanding>,
+}
+
+impl Standings {
     pub(super) const fn new(topics: Arc<[Arc<str>]>) -> Self {
         Self {
             topics,
-            counts: Vec::new(),
+            found: Vec::new(),
         }
     }
 
@@ -236,7 +265,7 @@ impl Matched {
         self.topics.len().min(PAGE_ROWS_MAX)
     }
 
-    /// Counts for one topic; returns what that takes beside the look.
+    /// Looks one topic up; returns what that takes beside the look.
     pub(super) fn look_at(&mut self, shard: &mut Shard, at: usize) -> usize {
         let Some(topic) = self.topics.get(at) else {
             return 0;
@@ -244,18 +273,23 @@ impl Matched {
         let mut found = Vec::new();
         let visited = shard.filters.find_once(topic, &mut found);
         let mut groups = 0;
-        let mut count = 0;
+        let mut subscriptions = 0;
         for filter in found.iter().filter_map(|id| shard.filters.get(*id)) {
             let owned = filter.groups.iter().filter(|group| group.owner == shard.id);
             groups += filter.groups.len();
-            count += filter.local.len() + owned.map(|group| group.members.len()).sum::<usize>();
+            subscriptions +=
+                filter.local.len() + owned.map(|group| group.members.len()).sum::<usize>();
         }
-        self.counts.push(count);
+        let retained = shard.retained_now(topic);
+        self.found.push(TopicStanding {
+            subscriptions,
+            retained_bytes: retained.map(|message| message.payload().len()),
+        });
         visited + found.len() + groups
     }
 
     pub(super) fn into_answer(self) -> Answer {
-        Answer::TopicSubscriptions(self.counts)
+        Answer::TopicStandings(self.found)
     }
 }
 

@@ -26,6 +26,9 @@ pub(super) const CHECKS_MAX: usize = 2;
 /// Large bodies that are read at a time.
 const BODIES_MAX: usize = 4;
 
+/// Lists at a time whose rows are all held before they are sorted.
+const SORTED_MAX: usize = 2;
+
 /// Streams of events at a time.
 pub(super) const STREAMS_MAX: usize = 16;
 
@@ -48,6 +51,8 @@ pub(super) struct Inner {
     pub(super) checks: Semaphore,
     /// Room for large bodies.
     pub(super) bodies: Arc<Semaphore>,
+    /// Room for lists whose rows are all held before they are sorted.
+    pub(super) sorting: Semaphore,
     /// Room for streams of events.
     pub(super) streams: Arc<Semaphore>,
     /// The traces.
@@ -83,6 +88,7 @@ impl App {
             throttle: Throttle::default(),
             checks: Semaphore::new(CHECKS_MAX),
             bodies: Arc::new(Semaphore::new(BODIES_MAX)),
+            sorting: Semaphore::new(SORTED_MAX),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             traces: Traces::default(),
             ending: watch::Sender::new(false),

@@ -54,6 +54,60 @@ impl PageParams {
     }
 }
 
+/// What a list is sorted by: one of its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sort<K> {
+    /// The key.
+    pub(super) key: K,
+    /// Whether the highest comes first: `-` stands before the key.
+    pub(super) is_descending: bool,
+}
+
+impl<K: Copy + PartialEq> Sort<K> {
+    /// What a text such as `-queued` means.
+    pub(super) fn parse(text: &str, keys: &[(&str, K)]) -> Option<Self> {
+        let name = text.strip_prefix('-').unwrap_or(text);
+        let found = keys.iter().find(|(known, _)| *known == name);
+        found.map(|(_, key)| Self {
+            key: *key,
+            is_descending: name.len() < text.len(),
+        })
+    }
+
+    /// The text that means it.
+    pub(super) fn to_text(self, keys: &[(&str, K)]) -> String {
+        let name = keys.iter().find(|(_, key)| *key == self.key);
+        let name = name.map_or("", |(name, _)| *name);
+        let sign = if self.is_descending { "-" } else { "" };
+        format!("{sign}{name}")
+    }
+}
+
+/// The refusal of a `sort` that a list does not have; it names those that it has, besides others.
+pub(super) fn no_such_sort<K>(text: &str, keys: &[(&str, K)], others: &[&str]) -> Problem {
+    let keys = keys.iter().map(|(name, _)| *name);
+    let names: Vec<_> = keys
+        .flat_map(|name| [name.to_owned(), format!("-{name}")])
+        .collect();
+    let others = others.iter().map(|name| (*name).to_owned());
+    let all: Vec<_> = others.chain(names).collect();
+    Problem::invalid(format!("sort is {text:?}: write one of {}", all.join(", ")))
+}
+
+/// What a list is sorted by: what is said, or what its cursor remembers.
+pub(super) fn sort_text<'a>(
+    said: Option<&'a str>,
+    remembered: Option<&'a str>,
+) -> Result<Option<&'a str>, Problem> {
+    match (said, remembered) {
+        (Some(said), Some(remembered)) if said != remembered => Err(Problem::bad_cursor(format!(
+            "it is of the list that is sorted by {remembered}: begin anew without the cursor, or leave \
+                 `sort` as it was"
+        ))),
+        (said, remembered) => Ok(said.or(remembered)),
+    }
+}
+
 /// A key as a text that nobody is to take apart.
 pub(super) fn to_cursor<K: Serialize>(key: &K) -> Option<String> {
     let text = serde_json::to_vec(key).ok()?;

@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 use super::app::App;
 use super::caller::{May, Operate, Read};
 use super::extract::{Params, PathOf};
-use super::page::{Listed, PageParams};
+use super::page::{Listed, PageParams, Sort, no_such_sort, sort_text};
 use super::problem::Problem;
 use super::view::{SessionView, waiting_on};
 
@@ -27,26 +27,20 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(end))
 }
 
-/// How sessions and clients are sorted.
-#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
-pub(super) enum Sort {
-    /// By client id: rows never move while pages are turned.
-    #[default]
-    #[serde(rename = "id")]
-    Id,
-    /// The most queued messages first.
-    #[serde(rename = "-queued")]
-    Queued,
-    /// The most queued bytes first.
-    #[serde(rename = "-queued_bytes")]
-    QueuedBytes,
-    /// The most messages in flight first.
-    #[serde(rename = "-inflight")]
-    Inflight,
-    /// Who came or went last first.
-    #[serde(rename = "-since")]
-    Since,
-}
+/// What sessions and clients are sorted by.
+const KEYS: &[(&str, SessionOrder)] = &[
+    ("id", SessionOrder::ClientId),
+    ("queued", SessionOrder::Queued),
+    ("queued_bytes", SessionOrder::QueuedBytes),
+    ("inflight", SessionOrder::Inflight),
+    ("since", SessionOrder::Since),
+    ("subscriptions", SessionOrder::Subscriptions),
+    ("output_bytes", SessionOrder::OutputBytes),
+    ("silent", SessionOrder::Silent),
+];
+
+/// Where a page has ended: what the list is sorted by, and the last row.
+type Mark = (String, u64, Arc<str>);
 
 /// Which sessions, or clients.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
@@ -62,22 +56,22 @@ pub(super) struct Filters {
     /// Only those whose messages wait for this: `nothing`, `client`, `acknowledgement`, `socket`,
     /// `disk` or `broker`.
     waiting_on: Option<String>,
-    /// What they are sorted by: `id`, `-queued`, `-queued_bytes`, `-inflight` or `-since`.
-    #[serde(default)]
-    #[param(inline)]
-    sort: Sort,
+    /// What they are sorted by, with `-` before it the highest first: `id`, `queued`, `queued_bytes`,
+    /// `inflight`, `since` (when they came, or went), `subscriptions`, `output_bytes`, `silent` (how long
+    /// ago they sent something). By `id` if nothing is said; a cursor remembers it.
+    #[param(
+        pattern = "^-?(id|queued|queued_bytes|inflight|since|subscriptions|output_bytes|silent)$"
+    )]
+    sort: Option<String>,
 }
 
 impl Filters {
     fn query(self, params: &PageParams, is_online: Option<bool>) -> Result<SessionsQuery, Problem> {
-        let order = match self.sort {
-            Sort::Id => SessionOrder::ClientId,
-            Sort::Queued => SessionOrder::Queued,
-            Sort::QueuedBytes => SessionOrder::QueuedBytes,
-            Sort::Inflight => SessionOrder::Inflight,
-            Sort::Since => SessionOrder::Since,
-        };
-        let after: Option<(u64, Arc<str>)> = params.after()?;
+        let after: Option<Mark> = params.after()?;
+        let remembered = after.as_ref().map(|(sort, _, _)| sort.as_str());
+        let sort = sort_text(self.sort.as_deref(), remembered)?.unwrap_or("id");
+        let Sort { key, is_descending } =
+            Sort::parse(sort, KEYS).ok_or_else(|| no_such_sort(sort, KEYS, &[]))?;
         let addr = self.address.map(|text| {
             let addr = text.parse::<IpAddr>();
             addr.map_err(|_| Problem::invalid(format!("{text:?} is no IP address")))
@@ -88,9 +82,14 @@ impl Filters {
             })
         });
         Ok(SessionsQuery {
-            after: after.map(|(rank, client_id)| SessionKey { rank, client_id }),
+            after: after.map(|(_, rank, client_id)| SessionKey {
+                rank,
+                client_id,
+                is_reversed: is_descending && key == SessionOrder::ClientId,
+            }),
             rows_max: params.rows_max()?,
-            order,
+            order: key,
+            is_descending,
             is_online,
             client_id_part: self.client.map(Arc::from),
             user: self.user.map(Arc::from),
@@ -110,6 +109,11 @@ pub(super) async fn page_of<T>(
 ) -> Result<Listed<T>, Problem> {
     let query = filters.query(params, is_online)?;
     let rows_max = query.rows_max;
+    let sort = Sort {
+        key: query.order,
+        is_descending: query.is_descending,
+    };
+    let sort = sort.to_text(KEYS);
     let answers = app.asker.ask_all(&Request::Sessions(query)).await?;
     let pages: Vec<Page<SessionRow, SessionKey>> = answers
         .into_iter()
@@ -118,7 +122,8 @@ pub(super) async fn page_of<T>(
             other => Err(unexpected(&other)),
         })
         .collect::<Result<_, _>>()?;
-    let cursor = |key: &SessionKey| (key.rank, Arc::clone(&key.client_id));
+    let cursor =
+        |key: &SessionKey| -> Mark { (sort.clone(), key.rank, Arc::clone(&key.client_id)) };
     Ok(Listed::merge(pages, rows_max, |row| &row.key, cursor, view))
 }
 

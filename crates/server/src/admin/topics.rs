@@ -1,12 +1,15 @@
 //! Topics: what was published lately and what is retained, as a list by filter and as a tree.
 
+mod sorted;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use columba_broker::query::{
-    Answer, Page, Request, TopicNode, TopicRow, TopicTraffic, TopicTreeQuery, TopicsQuery,
+    Answer, Page, Request, TopicNode, TopicRow, TopicStanding, TopicTraffic, TopicTreeQuery,
+    TopicsQuery,
 };
 use columba_codec::topic::{TopicFilter, TopicName};
 use serde::{Deserialize, Serialize};
@@ -17,7 +20,7 @@ use utoipa_axum::routes;
 use super::app::App;
 use super::caller::{May, Read};
 use super::extract::Params;
-use super::page::{Next, PageParams};
+use super::page::{Next, PageParams, Sort, no_such_sort, sort_text};
 use super::problem::Problem;
 use super::sessions::unexpected;
 
@@ -102,6 +105,28 @@ struct Filter {
 
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
+struct Order {
+    /// What they are sorted by, with `-` before it the highest first: `topic` (without `-`), `messages`,
+    /// `payload_bytes`, `unmatched`, `first_unix_ms`, `last_unix_ms`, `rate` (messages by the time since the
+    /// first). Topics that are only retained come last. By `topic` if nothing is said; a cursor remembers it.
+    #[param(
+        pattern = "^(topic|-?(messages|payload_bytes|unmatched|first_unix_ms|last_unix_ms|rate))$"
+    )]
+    sort: Option<String>,
+}
+
+/// Where a page has ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Mark {
+    /// In the order of the topics.
+    Topic(Arc<str>),
+    /// In another order.
+    Sorted(sorted::Mark),
+}
+
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Below {
     /// The topic whose next levels are asked for; without, the first levels of all topics.
     prefix: Option<String>,
@@ -110,9 +135,9 @@ struct Below {
 /// Topics
 ///
 /// Those that were published to lately, and those that have a retained message, in the order of their
-/// names. What the broker says below `$SYS` itself is there as retained messages only.
+/// names or by their numbers. What the broker says below `$SYS` itself is there as retained messages only.
 #[utoipa::path(
-    get, path = "/topics", tag = "topics", params(PageParams, Filter),
+    get, path = "/topics", tag = "topics", params(PageParams, Filter, Order),
     responses((status = 200, description = "A page of topics", body = Topics<TopicView>)),
 )]
 async fn list(
@@ -120,6 +145,7 @@ async fn list(
     State(app): State<App>,
     Params(params): Params<PageParams>,
     Params(filter): Params<Filter>,
+    Params(order): Params<Order>,
 ) -> Result<Json<Topics<TopicView>>, Problem> {
     let filter = filter.topic.as_deref().unwrap_or("#");
     match TopicFilter::parse(filter) {
@@ -128,20 +154,12 @@ async fn list(
         Err(fault) => return Err(Problem::invalid(format!("topic: {fault}"))),
     }
     let rows_max = params.rows_max()?;
-    let request = Request::Topics(TopicsQuery {
-        filter: filter.into(),
-        after: params.after()?,
-        rows_max,
-    });
-    let pages = pages(&app, &request, |answer| match answer {
-        Answer::Topics(page) => Ok(page),
-        other => Err(other),
-    });
-    let (rows, next) = merged(pages.await?, rows_max, |row| &row.topic, add_row);
+    let (rows, next) = rows(&app, &filter.into(), &order, params.after()?, rows_max).await?;
     let topics = rows.iter().map(|row| Arc::clone(&row.topic)).collect();
-    let subscriptions = subscriptions(&app, topics).await?;
-    let view = |(row, subscriptions): (TopicRow, usize)| {
+    let standings = standings(&app, topics).await?;
+    let view = |(row, standing): (TopicRow, TopicStanding)| {
         let traffic = row.traffic.as_ref();
+        let retained_bytes = row.retained_bytes.or(standing.retained_bytes);
         TopicView {
             messages: traffic.map_or(0, |of| of.messages),
             payload_bytes: traffic.map_or(0, |of| of.payload_bytes),
@@ -149,17 +167,58 @@ async fn list(
             first_unix_ms: traffic.map(|of| of.first_unix_ms),
             last_unix_ms: traffic.map(|of| of.last_unix_ms),
             last_publisher: traffic.and_then(|of| of.last_publisher.clone()),
-            is_retained: row.retained_bytes.is_some(),
-            retained_bytes: row.retained_bytes,
+            is_retained: retained_bytes.is_some(),
+            retained_bytes,
             topic: row.topic,
-            subscriptions,
+            subscriptions: standing.subscriptions,
         }
     };
     Ok(Json(Topics {
-        data: rows.into_iter().zip(subscriptions).map(view).collect(),
+        data: rows.into_iter().zip(standings).map(view).collect(),
         page: Next::after(next.as_ref()),
         forgotten: forgotten(&app).await?,
     }))
+}
+
+/// The rows behind a mark, and where they end.
+async fn rows(
+    app: &App,
+    filter: &Arc<str>,
+    order: &Order,
+    after: Option<Mark>,
+    rows_max: usize,
+) -> Result<(Vec<TopicRow>, Option<Mark>), Problem> {
+    let remembered = after.as_ref().map(|mark| match mark {
+        Mark::Topic(_) => "topic",
+        Mark::Sorted(mark) => mark.sort.as_str(),
+    });
+    let sort = sort_text(order.sort.as_deref(), remembered)?.unwrap_or("topic");
+    if sort != "topic" {
+        let sort = Sort::parse(sort, sorted::KEYS)
+            .ok_or_else(|| no_such_sort(sort, sorted::KEYS, &["topic"]))?;
+        let after = after.and_then(|mark| match mark {
+            Mark::Topic(_) => None,
+            Mark::Sorted(mark) => Some(mark),
+        });
+        let room = app.sorting.acquire().await;
+        let _room = room.map_err(|_| Problem::busy("the broker is stopping"))?;
+        let (rows, next) = sorted::page(app, filter, sort, after, rows_max).await?;
+        return Ok((rows, next.map(Mark::Sorted)));
+    }
+    let request = Request::Topics(TopicsQuery {
+        filter: Arc::clone(filter),
+        after: after.and_then(|mark| match mark {
+            Mark::Topic(topic) => Some(topic),
+            Mark::Sorted(_) => None,
+        }),
+        rows_max,
+    });
+    let pages = pages(app, &request, |answer| match answer {
+        Answer::Topics(page) => Ok(page),
+        other => Err(other),
+    });
+    let (rows, next) = merged(pages.await?, rows_max, |row| &row.topic, add_row);
+    Ok((rows, next.map(Mark::Topic)))
 }
 
 /// Topics, level by level
@@ -200,8 +259,8 @@ async fn tree(
     let (nodes, next) = merged(pages.await?, rows_max, |node| &node.level, add_node);
     let topic_of = |node: &TopicNode| format!("{prefix}{}", node.level);
     let topics = nodes.iter().map(|node| topic_of(node).into()).collect();
-    let subscriptions = subscriptions(&app, topics).await?;
-    let view = |(node, subscriptions): (TopicNode, usize)| NodeView {
+    let standings = standings(&app, topics).await?;
+    let view = |(node, standing): (TopicNode, TopicStanding)| NodeView {
         topic: topic_of(&node),
         level: node.level,
         is_topic: node.is_topic,
@@ -212,10 +271,10 @@ async fn tree(
         last_unix_ms: node.last_unix_ms,
         retained: node.retained,
         is_retained: node.is_retained,
-        subscriptions,
+        subscriptions: standing.subscriptions,
     };
     Ok(Json(Topics {
-        data: nodes.into_iter().zip(subscriptions).map(view).collect(),
+        data: nodes.into_iter().zip(standings).map(view).collect(),
         page: Next::after(next.as_ref()),
         forgotten: forgotten(&app).await?,
     }))
@@ -261,24 +320,26 @@ fn merged<T>(
 
 fn add_row(row: &mut TopicRow, more: TopicRow) {
     row.retained_bytes = row.retained_bytes.or(more.retained_bytes);
-    let (known, more) = match (&mut row.traffic, more.traffic) {
-        (Some(known), Some(more)) => (known, more),
-        (known, more) => {
-            *known = known.take().or(more);
-            return;
-        }
-    };
-    let (last, last_publisher) = if more.last_unix_ms > known.last_unix_ms {
-        (more.last_unix_ms, more.last_publisher)
+    match (&mut row.traffic, more.traffic) {
+        (Some(known), Some(more)) => add_traffic(known, more),
+        (known, more) => *known = known.take().or(more),
+    }
+}
+
+fn add_traffic(known: &mut TopicTraffic, more: TopicTraffic) {
+    let last_publisher = if more.last_ms > known.last_ms {
+        more.last_publisher
     } else {
-        (known.last_unix_ms, known.last_publisher.take())
+        known.last_publisher.take()
     };
     *known = TopicTraffic {
         messages: known.messages + more.messages,
         payload_bytes: known.payload_bytes + more.payload_bytes,
         unmatched: known.unmatched + more.unmatched,
         first_unix_ms: known.first_unix_ms.min(more.first_unix_ms),
-        last_unix_ms: last,
+        last_unix_ms: known.last_unix_ms.max(more.last_unix_ms),
+        first_ms: known.first_ms.min(more.first_ms),
+        last_ms: known.last_ms.max(more.last_ms),
         last_publisher,
     };
 }
@@ -297,20 +358,21 @@ fn add_node(node: &mut TopicNode, more: TopicNode) {
     };
 }
 
-/// How many subscriptions match each of some topics.
-async fn subscriptions(app: &App, topics: Arc<[Arc<str>]>) -> Result<Vec<usize>, Problem> {
-    let mut sums = vec![0; topics.len()];
+/// How each of some topics stands, of all shards together.
+async fn standings(app: &App, topics: Arc<[Arc<str>]>) -> Result<Vec<TopicStanding>, Problem> {
+    let mut sums = vec![TopicStanding::default(); topics.len()];
     if topics.is_empty() {
         return Ok(sums);
     }
-    let request = Request::TopicSubscriptions(topics);
+    let request = Request::TopicStandings(topics);
     for answer in app.asker.ask_all(&request).await? {
-        let counts = match answer {
-            Answer::TopicSubscriptions(counts) => counts,
+        let standings = match answer {
+            Answer::TopicStandings(standings) => standings,
             other => return Err(unexpected(&other)),
         };
-        for (sum, count) in sums.iter_mut().zip(counts) {
-            *sum += count;
+        for (sum, standing) in sums.iter_mut().zip(standings) {
+            sum.subscriptions += standing.subscriptions;
+            sum.retained_bytes = sum.retained_bytes.or(standing.retained_bytes);
         }
     }
     Ok(sums)
@@ -341,6 +403,8 @@ mod tests {
                 unmatched: 1,
                 first_unix_ms: last_unix_ms - 5,
                 last_unix_ms,
+                first_ms: last_unix_ms - 5,
+                last_ms: last_unix_ms,
                 last_publisher: Some(publisher.into()),
             }),
             retained_bytes: None,

@@ -152,6 +152,10 @@ fn what_says_nothing_sensible_is_refused_with_a_problem() {
     check("/api/v1/clients?cursor=x", 400, "invalid_cursor");
     check("/api/v1/clients?cursor=eyJhIjoxfQ", 400, "invalid_cursor");
     check("/api/v1/clients?sort=id2", 400, "invalid_request");
+    check("/api/v1/clients?sort=--id", 400, "invalid_request");
+    check("/api/v1/clients?sort=", 400, "invalid_request");
+    let wrong = bed.request("GET", "/api/v1/sessions?sort=size", None).body;
+    assert!(wrong.contains("id, -id, queued, -queued,"), "{wrong}");
     check("/api/v1/clients?address=home", 400, "invalid_request");
     check("/api/v1/clients?waiting_on=godot", 400, "invalid_request");
     check("/api/v1/retained?topic=a%23", 400, "invalid_request");
@@ -163,5 +167,52 @@ fn what_says_nothing_sensible_is_refused_with_a_problem() {
     assert_eq!(
         (answer.status, answer.code().as_str()),
         (405, "method_not_allowed")
+    );
+}
+
+#[test]
+fn clients_are_sorted_both_ways_and_the_cursor_remembers_how() {
+    let bed = Bed::new();
+    let mut clients: Vec<_> = (0..9).map(|n| bed.connect(&format!("c{n}"))).collect();
+    for (n, client) in clients.iter_mut().enumerate() {
+        for filter in 0..n * 7 % 9 {
+            client.subscribe(&format!("{n}/{filter}"), QoS::AtMostOnce);
+        }
+    }
+    let counts = |sort: &str| -> Vec<u64> {
+        let rows = bed.all(&format!("/api/v1/clients?sort={sort}"), 2);
+        let counts = rows
+            .iter()
+            .map(|row| row["subscriptions"].as_u64().unwrap());
+        counts.collect()
+    };
+    let mut ascending: Vec<u64> = (0..9).map(|n| n * 7 % 9).collect();
+    ascending.sort_unstable();
+    assert_eq!(counts("subscriptions"), ascending);
+    ascending.reverse();
+    assert_eq!(counts("-subscriptions"), ascending);
+    let ids = |path: &str| -> Vec<String> {
+        let rows = bed.all(path, 2);
+        let ids = rows
+            .iter()
+            .map(|row| row["id"].as_str().unwrap().to_owned());
+        ids.collect()
+    };
+    let mut expected: Vec<_> = (0..9).map(|n| format!("c{n}")).collect();
+    assert_eq!(ids("/api/v1/sessions?sort=id"), expected);
+    expected.reverse();
+    assert_eq!(ids("/api/v1/sessions?sort=-id"), expected);
+    let first = bed.get("/api/v1/clients?sort=-id&limit=2");
+    let next = first["page"]["next"].as_str().unwrap();
+    let page = bed.get(&format!("/api/v1/clients?limit=2&cursor={next}"));
+    assert_eq!(page["data"][0]["id"], "c6");
+    let other = bed.request(
+        "GET",
+        &format!("/api/v1/clients?sort=id&cursor={next}"),
+        None,
+    );
+    assert_eq!(
+        (other.status, other.code().as_str()),
+        (400, "invalid_cursor")
     );
 }
