@@ -206,9 +206,13 @@ impl Requester {
                     if args.receive.no_retained && incoming.message.retain {
                         continue;
                     }
-                    return args.output.print(&incoming, plan.talk).map_err(|error| {
-                        Trouble::new(words::cannot_print(words::system(&error)), 1)
-                    });
+                    return args
+                        .output
+                        .clone()
+                        .print(&incoming, plan.talk)
+                        .map_err(|error| {
+                            Trouble::new(words::cannot_print(words::system(&error)), 1)
+                        });
                 }
                 Some(Event::Unanswered(warning)) => {
                     plan.talk.warning(words::client::warning(&warning));

@@ -20,6 +20,7 @@ use serde_json::value::RawValue;
 
 use bytes::Undecodable;
 use json_text::JsonText;
+pub(crate) use sparkplug::births::Births;
 
 use crate::words::decoding;
 
@@ -59,6 +60,18 @@ pub(crate) struct Decoded {
     pub(crate) shown: Shown,
     /// Why it is not shown as it should be.
     pub(crate) fault: Option<Text>,
+    /// Of Sparkplug B: an alias that no birth gives a name.
+    pub(crate) unknown_alias: Option<u64>,
+}
+
+impl Decoded {
+    fn new(shown: Shown) -> Self {
+        Self {
+            shown,
+            fault: None,
+            unknown_alias: None,
+        }
+    }
 }
 
 /// Of binary formats more is not decoded.
@@ -68,18 +81,24 @@ const UNASKED_BYTES_MAX: usize = 1 << 10;
 /// How much of it is shown to those who asked.
 const ASKED_BYTES_MAX: usize = 16 << 20;
 
-/// Decodes a payload.
-pub(crate) fn decode(decoding: Decoding, message: &Message) -> Decoded {
+/// Whether births are of use to those who decode so.
+pub(crate) fn needs_births(decoding: Decoding) -> bool {
+    matches!(decoding, Decoding::Auto | Decoding::Sparkplug)
+}
+
+/// Decodes a payload; of Sparkplug B with the births that came before.
+pub(crate) fn decode(decoding: Decoding, message: &Message, births: &Births) -> Decoded {
     let payload = &message.payload;
-    let fine = |shown| Decoded { shown, fault: None };
+    let fine = Decoded::new;
+    let read_as = |format, otherwise| read_as(format, message, otherwise, births);
     match decoding {
-        Decoding::Auto => automatic(message),
+        Decoding::Auto => automatic(message, births),
         Decoding::Hex => fine(Shown::Bytes(hex::dump(payload, ASKED_BYTES_MAX))),
         Decoding::Base64 => fine(Shown::Text(STANDARD.encode(payload))),
-        Decoding::Json => read_as(Format::Json, message, decoding::no_json()),
-        Decoding::Cbor => read_as(Format::Cbor, message, decoding::no_cbor()),
-        Decoding::Msgpack => read_as(Format::Msgpack, message, decoding::no_msgpack()),
-        Decoding::Sparkplug => read_as(Format::Sparkplug, message, decoding::no_sparkplug()),
+        Decoding::Json => read_as(Format::Json, decoding::no_json()),
+        Decoding::Cbor => read_as(Format::Cbor, decoding::no_cbor()),
+        Decoding::Msgpack => read_as(Format::Msgpack, decoding::no_msgpack()),
+        Decoding::Sparkplug => read_as(Format::Sparkplug, decoding::no_sparkplug()),
     }
 }
 
@@ -92,18 +111,24 @@ enum Format {
     Sparkplug,
 }
 
-fn read_as(format: Format, message: &Message, otherwise: Text) -> Decoded {
+fn read_as(format: Format, message: &Message, otherwise: Text, births: &Births) -> Decoded {
     let payload = &message.payload;
+    let mut unknown_alias = None;
     let read = match format {
         Format::Json => json(payload).map(str::to_owned),
         Format::Cbor => binary(payload, cbor::show),
         Format::Msgpack => binary(payload, msgpack::show),
-        Format::Sparkplug => binary(payload, sparkplug::show),
+        Format::Sparkplug => binary(payload, |payload| {
+            let shown = sparkplug::show(payload, births.of(&message.topic))?;
+            unknown_alias = shown.unknown_alias;
+            Ok(shown.json)
+        }),
     };
     match read {
         Ok(json) => Decoded {
             shown: Shown::Json(json),
             fault: None,
+            unknown_alias,
         },
         Err(Undecodable { at, why }) => Decoded {
             shown: Shown::Bytes(hex::dump(payload, UNASKED_BYTES_MAX)),
@@ -114,13 +139,14 @@ fn read_as(format: Format, message: &Message, otherwise: Text) -> Decoded {
                 at,
                 payload.len(),
             )),
+            unknown_alias: None,
         },
     }
 }
 
 fn binary(
     payload: &[u8],
-    show: impl Fn(&[u8]) -> Result<JsonText, Undecodable>,
+    show: impl FnOnce(&[u8]) -> Result<JsonText, Undecodable>,
 ) -> Result<String, Undecodable> {
     if payload.len() > PAYLOAD_BYTES_MAX {
         let why = decoding::too_large(PAYLOAD_BYTES_MAX >> 20);
@@ -129,15 +155,15 @@ fn binary(
     show(payload).map(|json| json.finish().0)
 }
 
-fn automatic(message: &Message) -> Decoded {
+fn automatic(message: &Message, births: &Births) -> Decoded {
     if sparkplug::is_topic(&message.topic) {
         let otherwise = decoding::no_sparkplug_after_all();
-        return read_as(Format::Sparkplug, message, otherwise);
+        return read_as(Format::Sparkplug, message, otherwise, births);
     }
     let content_type = message.properties.content_type.as_deref();
     if let Some(format) = content_type.and_then(named_format) {
         let otherwise = decoding::not_its_content_type();
-        return read_as(format, message, otherwise);
+        return read_as(format, message, otherwise, births);
     }
     let payload = &message.payload;
     let shown = match std::str::from_utf8(payload) {
@@ -150,7 +176,7 @@ fn automatic(message: &Message) -> Decoded {
             None => Shown::Bytes(hex::dump(payload, UNASKED_BYTES_MAX)),
         },
     };
-    Decoded { shown, fault: None }
+    Decoded::new(shown)
 }
 
 /// Characters that are in no text; the escape of colours is in some.
@@ -225,7 +251,7 @@ mod tests {
     fn auto(topic: &str, content_type: Option<&str>, payload: &[u8]) -> Decoded {
         let mut message = Message::new(topic, payload);
         message.properties.content_type = content_type.map(str::to_owned);
-        decode(Decoding::Auto, &message)
+        decode(Decoding::Auto, &message, &Births::default())
     }
 
     fn check(content_type: Option<&str>, payload: &[u8], expected: Shown) {
@@ -287,7 +313,7 @@ mod tests {
     #[test]
     fn what_does_not_decode_is_told_with_its_byte_and_shown_as_bytes() {
         let check = |decoding, payload: &[u8], expected: &str| {
-            let decoded = decode(decoding, &Message::new("a/b", payload));
+            let decoded = decode(decoding, &Message::new("a/b", payload), &Births::default());
             assert_eq!(
                 decoded.fault.clone().map(english).as_deref(),
                 Some(expected)
@@ -320,17 +346,17 @@ mod tests {
     #[test]
     fn large_payloads_have_limits() {
         let large = Message::new("a", vec![0xff; PAYLOAD_BYTES_MAX + 1]);
-        let decoded = decode(Decoding::Cbor, &large);
+        let decoded = decode(Decoding::Cbor, &large, &Births::default());
         let fault = decoded.fault.map(english).unwrap_or_default();
         assert!(fault.contains("more than 4 MiB"), "{fault}");
-        let Shown::Bytes(lines) = decode(Decoding::Auto, &large).shown else {
+        let Shown::Bytes(lines) = decode(Decoding::Auto, &large, &Births::default()).shown else {
             panic!("no bytes");
         };
         assert!(lines.ends_with("more bytes"), "{lines}");
         assert!(lines.len() < 10_000);
         // JSON is not decoded, only looked at, however deep it is.
         let deep = Message::new("a", "[".repeat(1 << 20) + &"]".repeat(1 << 20));
-        let decoded = decode(Decoding::Auto, &deep);
+        let decoded = decode(Decoding::Auto, &deep, &Births::default());
         assert!(matches!(decoded.shown, Shown::Json(_)));
     }
 
@@ -344,7 +370,7 @@ mod tests {
                     let payload = payload.get(..len).unwrap_or_default();
                     let message = Message::new("a", payload);
                     for decoding in [Decoding::Cbor, Decoding::Msgpack, Decoding::Sparkplug] {
-                        let decoded = decode(decoding, &message);
+                        let decoded = decode(decoding, &message, &Births::default());
                         if let Shown::Json(json) = &decoded.shown {
                             let is_json = serde_json::from_str::<&RawValue>(json).is_ok();
                             assert!(is_json, "{json}");

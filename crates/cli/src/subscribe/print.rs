@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use clap::Args;
 use columba_client::Incoming;
 
-use super::decode::{Decoding, Shown, decode};
+use super::decode::{Births, Decoding, Shown, decode, needs_births};
 use super::format::Format;
 use super::pretty;
 use super::view::View;
@@ -38,6 +38,9 @@ pub(crate) struct OutputArgs {
     /// Colours: auto, always or never
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     color: Colour,
+    /// What the births of Sparkplug B have said.
+    #[arg(skip)]
+    births: Births,
 }
 
 impl OutputArgs {
@@ -45,7 +48,7 @@ impl OutputArgs {
     ///
     /// # Errors
     /// Standard output takes no more.
-    pub(crate) fn print(&self, incoming: &Incoming, talk: Talk) -> io::Result<()> {
+    pub(crate) fn print(&mut self, incoming: &Incoming, talk: Talk) -> io::Result<()> {
         let mut line = Vec::new();
         self.write(incoming, talk, &mut line);
         let mut stdout = io::stdout().lock();
@@ -54,7 +57,7 @@ impl OutputArgs {
     }
 
     /// Appends a message as it is printed.
-    pub(super) fn write(&self, incoming: &Incoming, talk: Talk, line: &mut Vec<u8>) {
+    pub(super) fn write(&mut self, incoming: &Incoming, talk: Talk, line: &mut Vec<u8>) {
         match &self.format {
             Some(format) => {
                 let now = jiff::ZonedDateTime::now();
@@ -73,7 +76,7 @@ impl OutputArgs {
         }
     }
 
-    fn write_json(&self, incoming: &Incoming, talk: Talk, line: &mut Vec<u8>) {
+    fn write_json(&mut self, incoming: &Incoming, talk: Talk, line: &mut Vec<u8>) {
         let decoded = match self.shown(incoming, talk) {
             Some(Shown::Json(json)) => Some(json),
             Some(Shown::Text(_) | Shown::Bytes(_)) | None => None,
@@ -83,10 +86,17 @@ impl OutputArgs {
     }
 
     /// The payload decoded, if that is wanted and there is one.
-    fn shown(&self, incoming: &Incoming, talk: Talk) -> Option<Shown> {
+    fn shown(&mut self, incoming: &Incoming, talk: Talk) -> Option<Shown> {
         let message = &incoming.message;
+        if self.decode.is_some_and(needs_births) {
+            self.births.learn(message);
+        }
         let decoding = self.decode.filter(|_| !message.payload.is_empty())?;
-        let decoded = decode(decoding, message);
+        let decoded = decode(decoding, message, &self.births);
+        let unknown = decoded.unknown_alias;
+        if let Some(why) = unknown.and_then(|alias| self.births.explain(message, alias)) {
+            talk.warning(why);
+        }
         if let Some(fault) = decoded.fault {
             talk.error(fault);
         }
@@ -94,7 +104,7 @@ impl OutputArgs {
     }
 
     /// Topic and payload.
-    fn write_payload(&self, incoming: &Incoming, talk: Talk, line: &mut Vec<u8>) {
+    fn write_payload(&mut self, incoming: &Incoming, talk: Talk, line: &mut Vec<u8>) {
         let message = &incoming.message;
         let is_terminal = io::stdout().is_terminal();
         let has_colours = self.has_colours(is_terminal);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use columba_client::Incoming;
 use columba_speech::width::{pad, width};
 
-use super::decode::{Decoding, Shown, decode};
+use super::decode::{Births, Decoding, Shown, decode, needs_births};
 use super::view::View;
 use crate::connection::Talk;
 use crate::failure::say;
@@ -37,6 +37,7 @@ const GAP: usize = 2;
 pub(super) struct Tree {
     nodes: Nodes,
     decoding: Decoding,
+    births: Births,
     has_colours: bool,
     /// None where people do not see it grow.
     terminal: Option<Terminal>,
@@ -70,6 +71,7 @@ impl Tree {
         Self {
             nodes: Nodes::default(),
             decoding: decoding.unwrap_or(Decoding::Auto),
+            births: Births::default(),
             has_colours,
             terminal: None,
             started_at: now,
@@ -83,7 +85,10 @@ impl Tree {
     }
 
     fn take(&mut self, incoming: &Incoming, now: Instant) {
-        let value = value(incoming, self.decoding);
+        if needs_births(self.decoding) {
+            self.births.learn(&incoming.message);
+        }
+        let value = value(incoming, self.decoding, &self.births);
         self.nodes.add(&incoming.message.topic, value, now);
         self.is_dirty = true;
     }
@@ -256,12 +261,12 @@ fn path(rows: &[Row<'_>], index: usize) -> Vec<String> {
 }
 
 /// A payload in one line.
-fn value(incoming: &Incoming, decoding: Decoding) -> String {
+fn value(incoming: &Incoming, decoding: Decoding, births: &Births) -> String {
     let payload = &incoming.message.payload;
     if payload.len() > PAYLOAD_BYTES_MAX {
         return format!("({} bytes)", payload.len());
     }
-    let text = match decode(decoding, &incoming.message).shown {
+    let text = match decode(decoding, &incoming.message, births).shown {
         Shown::Text(text) => text,
         Shown::Json(json) => super::pretty::json_line(&json),
         Shown::Bytes(_) => {

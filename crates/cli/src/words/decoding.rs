@@ -48,6 +48,19 @@ columba_speech::catalogue! {
     }
     simple_value() { en: "a simple value in the wrong form", zh: "简单值的形式有误" }
 
+    alias_before_birth(topic, alias, birth, command) {
+        en: "a metric on '{topic}' has the alias {alias} and no name, and no {birth} that names it has come yet: it comes when the node connects, or when Node Control/Rebirth is set by a message to {command}",
+        zh: "“{topic}”上有指标只有别名 {alias} 而没有名称，尚未收到说明其名称的 {birth}：节点连接时会发送，也可以向 {command} 发送 Node Control/Rebirth 要求重发",
+    }
+    alias_not_born(topic, alias, birth) {
+        en: "a metric on '{topic}' has no name: its {birth} has none with alias {alias}",
+        zh: "“{topic}”上有指标没有名称：其 {birth} 中没有别名 {alias}",
+    }
+    alias_forgotten(topic, alias, birth, most) {
+        en: "a metric on '{topic}' has the alias {alias} and no name: no {birth} of it has come, or it was forgotten, as {most} births at most are kept, and not the largest",
+        zh: "“{topic}”上有指标只有别名 {alias} 而没有名称：没有收到其 {birth}，或者已被遗忘（最多保留 {most} 个，且总大小有限）",
+    }
+
     wire_type(number) { en: "a field of the unknown wire type {number}", zh: "字段的线路类型 {number} 未知" }
     field_0() { en: "a field with the number 0", zh: "字段的编号为 0" }
     over_64_bits() { en: "a number of more than 64 bits", zh: "数字超过 64 位" }

@@ -82,6 +82,57 @@ fn payloads_are_decoded_and_what_does_not_decode_is_told() {
 }
 
 #[test]
+fn aliases_of_sparkplug_have_the_names_of_the_birth() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = broker(dir.path());
+    let (birth, data) = ("spBv1.0/g/NBIRTH/n", "spBv1.0/g/NDATA/n");
+    // A metric `rpm` with alias 3 and type Int32; then only the alias, and -5.
+    retain(
+        &broker,
+        dir.path(),
+        birth,
+        b"\x12\x09\x0a\x03rpm\x10\x03\x20\x03",
+    );
+    retain(
+        &broker,
+        dir.path(),
+        data,
+        b"\x12\x08\x10\x03\x50\xfb\xff\xff\xff\x0f",
+    );
+    let output = run(
+        &broker,
+        "sub",
+        &["-t", birth, "-t", data, "-C", "2", "--decode", "sparkplug"],
+    );
+    assert_eq!(
+        text(&output.stdout),
+        "{\"metrics\":[{\"name\":\"rpm\",\"alias\":3,\"datatype\":\"Int32\"}]}\n\
+         {\"metrics\":[{\"name\":\"rpm\",\"alias\":3,\"value\":-5}]}\n"
+    );
+    assert_eq!(text(&output.stderr), "");
+    let words = [
+        "-t",
+        data,
+        "-t",
+        "spBv1.0/+/NDATA/#",
+        "-C",
+        "2",
+        "--decode",
+        "auto",
+    ];
+    let output = run(&broker, "sub", &words);
+    let shown = "{\"metrics\":[{\"alias\":3,\"value\":4294967291}]}\n";
+    assert_eq!(text(&output.stdout), shown.repeat(2));
+    let said = text(&output.stderr);
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(
+        said.contains("no NBIRTH that names it has come yet"),
+        "{said}"
+    );
+    assert!(said.contains("Node Control/Rebirth"), "{said}");
+}
+
+#[test]
 fn a_response_is_decoded_too() {
     let dir = tempfile::tempdir().expect("a directory");
     let broker = broker(dir.path());

@@ -9,8 +9,12 @@ use super::bytes::{Reader, Undecodable};
 use super::json_text::JsonText;
 use crate::words::decoding;
 
+pub(super) mod births;
 mod value;
 
+use std::cell::Cell;
+
+use births::Known;
 use value::DataType;
 
 /// Whether messages to this topic are payloads of Sparkplug B: `spBv1.0/group/NDATA/node`.
@@ -26,12 +30,28 @@ pub(super) fn is_topic(topic: &str) -> bool {
 /// The messages that are Protocol Buffers; STATE is JSON.
 const KINDS: &str = "NBIRTH NDEATH DBIRTH DDEATH NDATA DDATA NCMD DCMD";
 
-/// Shows a payload.
-pub(super) fn show(payload: &[u8]) -> Result<JsonText, Undecodable> {
+/// A payload as it is shown.
+#[derive(Debug)]
+pub(super) struct Payload {
+    pub(super) json: JsonText,
+    /// The last alias that no birth gives a name.
+    pub(super) unknown_alias: Option<u64>,
+}
+
+/// Shows a payload, with what its births say.
+pub(super) fn show(payload: &[u8], known: Known<'_>) -> Result<Payload, Undecodable> {
     let mut json = JsonText::new();
-    let around = Around::default();
+    let unknown_alias = Cell::new(None);
+    let around = Around {
+        births: Some((known, &unknown_alias)),
+        ..Around::default()
+    };
     message(&PAYLOAD, Reader::new(payload), around, &mut json)?;
-    Ok(json)
+    let unknown_alias = unknown_alias.get();
+    Ok(Payload {
+        json,
+        unknown_alias,
+    })
 }
 
 /// What a field holds.
@@ -73,6 +93,7 @@ struct Field {
 enum Name {
     DataSet,
     Row,
+    Metric,
     Other,
 }
 
@@ -117,7 +138,7 @@ static PAYLOAD: Message = Message {
 };
 
 static METRIC: Message = Message {
-    name: Name::Other,
+    name: Name::Metric,
     fields: &[
         one(1, "name", Kind::Text),
         one(2, "alias", Kind::Number),
@@ -259,6 +280,8 @@ struct Around<'a> {
     data_type: DataType,
     /// Of a data set: the data types of its columns.
     columns: &'a [DataType],
+    /// Of a payload: the births, and an alias that is in none of them.
+    births: Option<(Known<'a>, &'a Cell<Option<u64>>)>,
 }
 
 fn message(
@@ -269,19 +292,36 @@ fn message(
 ) -> Result<(), Undecodable> {
     let start = reader.at();
     let found = split(reader)?;
-    let types = data_types(message, &found)?;
+    let mut types = data_types(message, &found)?;
+    let mut name_of_birth = None;
+    if let (Name::Metric, Some((known, unknown))) = (message.name, around.births) {
+        let (name, data_type) = of_birth(&found, known, unknown);
+        name_of_birth = name;
+        if let (Some(data_type), true) = (data_type, types.is_empty()) {
+            types.push(data_type);
+        }
+    }
+    // The metrics of a template in a metric have no aliases of their own.
+    let births = around
+        .births
+        .filter(|_| matches!(message.name, Name::Other));
+    let around = Around { births, ..around };
     let around = match (message.name, types.last()) {
         (Name::DataSet, _) => Around {
             columns: &types,
             ..around
         },
-        (Name::Other, Some(own)) => Around {
+        (Name::Other | Name::Metric, Some(own)) => Around {
             data_type: *own,
             ..Around::default()
         },
-        (Name::Row | Name::Other, _) => around,
+        (Name::Row | Name::Other | Name::Metric, _) => around,
     };
     json.open('{', start)?;
+    if let Some(name) = name_of_birth {
+        json.name("name");
+        json.string(name, start)?;
+    }
     for field in message.fields {
         let mut occurrences = found.iter().filter(|found| found.number == field.number);
         if field.is_repeated {
@@ -307,6 +347,36 @@ fn message(
     }
     json.close('}');
     Ok(())
+}
+
+/// Name and data type that a birth gives a metric that has only an alias, or only a name.
+fn of_birth<'a>(
+    metric: &[Found<'_>],
+    known: Known<'a>,
+    unknown: &Cell<Option<u64>>,
+) -> (Option<&'a str>, Option<DataType>) {
+    let (mut name, mut alias) = (None, None);
+    for found in metric {
+        match (found.number, &found.wire) {
+            (1, Wire::Delimited(text, _)) if !text.is_empty() => name = Some(*text),
+            (2, Wire::Varint(number)) => alias = Some(*number),
+            _ => {}
+        }
+    }
+    match (name, alias) {
+        (Some(name), _) => {
+            let name = std::str::from_utf8(name).ok();
+            (None, name.and_then(|name| known.data_type(name)))
+        }
+        (None, Some(alias)) => match known.alias(alias) {
+            Some(named) => (Some(named.name.as_str()), Some(named.data_type)),
+            None => {
+                unknown.set(Some(alias));
+                (None, None)
+            }
+        },
+        (None, None) => (None, None),
+    }
 }
 
 /// The data types that a message names: that of its value, or those of its columns.

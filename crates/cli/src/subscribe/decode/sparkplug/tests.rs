@@ -6,7 +6,7 @@ use super::super::tests::unhex;
 use super::*;
 
 fn shown(bytes: &str) -> Result<String, Undecodable> {
-    show(&unhex(bytes)).map(|json| json.finish().0)
+    show(&unhex(bytes), Known::default()).map(|shown| shown.json.finish().0)
 }
 
 fn refuse(bytes: &str, at: usize, why: &str) {
@@ -111,8 +111,8 @@ fn depth_has_a_limit() {
         length(outer.len(), &mut payload);
         payload.append(&mut outer);
     }
-    let fault = show(&payload)
-        .map(|json| json.finish())
+    let fault = show(&payload, Known::default())
+        .map(|shown| shown.json.finish())
         .expect_err("too deep");
     assert!(
         fault.why.to_string(Language::English).contains("64 values"),
