@@ -307,6 +307,7 @@ pub fn json(report: &Report, language: Language) -> Value {
             json!({
                 "client": of.client,
                 "judged": judged(&of.judged),
+                "published": of.published_ms.map(date_time),
                 "verdict": verdict(&of.verdict, language),
             })
         })
@@ -322,6 +323,7 @@ pub fn json(report: &Report, language: Language) -> Value {
             "to": date_time(report.question.to_ms),
         },
         "verdict": verdict(&report.verdict, language),
+        "published": report.published_ms.map(date_time),
         "stages": stages,
         "fixes": fixes,
         "timeline": report.timeline.iter().map(event).collect::<Vec<_>>(),

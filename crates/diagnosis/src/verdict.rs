@@ -112,6 +112,8 @@ pub struct SubscriberSummary {
     pub judged: Judged,
     /// About the last one that did not arrive, or the last one.
     pub verdict: Verdict,
+    /// When that one was published, if its line is in the record.
+    pub published_ms: Option<u64>,
 }
 
 /// The answer.
@@ -121,6 +123,8 @@ pub struct Report {
     pub question: Question,
     /// What counts.
     pub verdict: Verdict,
+    /// When the message was published that the verdict is about, if its line is in the record.
+    pub published_ms: Option<u64>,
     /// How far it came: a status for each of [`STAGES`].
     pub stages: [Status; 6],
     /// What to do, the most fitting thing first.
@@ -155,6 +159,10 @@ struct Item<'e> {
 }
 
 impl<'e> Item<'e> {
+    fn published_ms(&self) -> Option<u64> {
+        self.publication.map(|publication| publication.unix_ms)
+    }
+
     fn of(event: &Event, found: Finding<'e>) -> Self {
         Self {
             at_ms: event.unix_ms,
@@ -594,6 +602,7 @@ fn report(evidence: &Evidence, items: &[Item<'_>], mut noticed: Vec<Finding<'_>>
     Report {
         question: evidence.question.clone(),
         verdict: Verdict::from(found),
+        published_ms: counts.and_then(Item::published_ms),
         stages: stages(found.code),
         fixes,
         timeline: timeline(evidence, found, counts),
@@ -634,11 +643,12 @@ fn summaries(items: &[Item<'_>]) -> Vec<SubscriberSummary> {
                 publication: item.publication,
             })
             .collect();
-        let verdict = Verdict::from(&chosen(&own)?.found);
+        let counts = chosen(&own)?;
         Some(SubscriberSummary {
             client: client.to_owned(),
             judged: count(&own),
-            verdict,
+            verdict: Verdict::from(&counts.found),
+            published_ms: counts.published_ms(),
         })
     };
     clients

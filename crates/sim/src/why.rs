@@ -71,28 +71,49 @@ impl World {
             let client = self.clients[client].persona.client_id.clone();
             let publisher = (!chance.percent(30)).then(|| of.message.publisher.clone());
             let subscriber = (!chance.percent(15)).then_some(client);
-            self.ask_about(&standing, &of, publisher, subscriber);
+            let window = self.window(&mut chance, round, of.at_ms);
+            self.ask_about(&standing, &of, (publisher, subscriber), window);
             if self.oracle.has_failed() {
                 return;
             }
         }
     }
 
+    /// The time that is asked about, in milliseconds of the run: half of the questions are about the very
+    /// millisecond of a message, the others about a time before it, around it or after it.
+    fn window(&self, chance: &mut Chance, round: usize, at_ms: u64) -> (u64, u64) {
+        if round < MESSAGES / 2 {
+            return (at_ms, at_ms);
+        }
+        let (near_ms, far_ms) = (chance.range(1, 500), chance.range(1, 4_000));
+        let (from_ms, to_ms) = match chance.below(4) {
+            0 => (at_ms.saturating_sub(far_ms), at_ms + near_ms),
+            1 => (at_ms + near_ms, at_ms + near_ms + far_ms),
+            2 => (
+                at_ms.saturating_sub(near_ms + far_ms),
+                at_ms.saturating_sub(near_ms),
+            ),
+            _ => (at_ms + near_ms, u64::MAX),
+        };
+        (from_ms.min(self.now_ms), to_ms.min(self.now_ms))
+    }
+
     fn ask_about(
         &mut self,
         standing: &Standing,
         of: &Accepted,
-        publisher: Option<String>,
-        subscriber: Option<String>,
+        (publisher, subscriber): (Option<String>, Option<String>),
+        (from_ms, to_ms): (u64, u64),
     ) {
         let at_ms = of.at_ms + self.unix_offset_ms;
         let question = Question {
             topic: Some(of.message.topic.clone()),
             publisher,
             subscriber,
-            from_ms: at_ms,
-            to_ms: at_ms,
+            from_ms: from_ms + self.unix_offset_ms,
+            to_ms: to_ms + self.unix_offset_ms,
         };
+        let is_exact = from_ms == of.at_ms && to_ms == of.at_ms;
         let evidence = self.evidence(standing, question);
         let mut report = diagnose(&evidence);
         if let Some(tamper) = self.tamper {
@@ -101,15 +122,155 @@ impl World {
         self.verdicts.asked += 1;
         let coverage = &report.coverage;
         let since_ms = coverage.from_ms.max(coverage.excess_from_ms);
-        if of.life == self.oracle.truth.life && since_ms < at_ms && coverage.left_out_since == 0 {
+        let is_now = is_exact && of.life == self.oracle.truth.life;
+        if is_now && since_ms < at_ms && coverage.left_out_since == 0 {
             self.verdicts.covered += 1;
             let is_unsure = report.verdict.code == Code::U01
                 || report.verdict.confidence == Confidence::Possible;
             self.verdicts.unsure += u64::from(is_unsure);
         }
         let has_left_out = standing.recordings.iter().any(|of| of.left_out > 0);
-        let result = self.judge_report(of, &report, has_left_out);
+        let result = if is_exact {
+            self.judge_report(of, &report, has_left_out)
+        } else {
+            self.judge_window(&report, has_left_out)
+        };
+        let result = result.map_err(|why| {
+            let own = evidence.events.iter().filter(|event| event.message != 0);
+            let own: Vec<_> = own
+                .map(|event| {
+                    let at_ms = event.unix_ms.saturating_sub(self.unix_offset_ms);
+                    let (name, client) = (event.outcome.name(), &event.client);
+                    format!("{at_ms} {} {name} {client}", event.message)
+                })
+                .collect();
+            format!(
+                "{why}\nasked about {from_ms} to {to_ms}; messages: {}",
+                own.join("; ")
+            )
+        });
         self.oracle.judge("verdict", result);
+    }
+
+    /// Messages on the topic of a question, by its publisher, that were accepted in a time of the run.
+    fn accepted_in(&self, question: &Question, from_ms: u64, to_ms: u64) -> Vec<&Accepted> {
+        let publisher = question.publisher.as_ref();
+        let all = self.oracle.truth.accepted.iter();
+        all.filter(|of| (from_ms..=to_ms).contains(&of.at_ms))
+            .filter(|of| question.topic.as_ref() == Some(&of.message.topic))
+            .filter(|of| publisher.is_none_or(|publisher| *publisher == of.message.publisher))
+            .collect()
+    }
+
+    /// Each verdict names the message that it is about by its time, or says that none came.
+    fn judge_window(&self, report: &Report, has_left_out: bool) -> Result<(), String> {
+        let question = &report.question;
+        let fault = |what: String| {
+            let text = render::markdown(report, Language::English);
+            Err(format!("{what}\n{text}"))
+        };
+        if let Some(why) = self.none_came(report, has_left_out) {
+            let code = report.verdict.code;
+            return fault(format!("{code:?} about a time, but {why}"));
+        }
+        let of_all = question.subscriber.as_deref();
+        let of_all = of_all.map(|client| (&report.verdict, report.published_ms, client));
+        let rows = report.subscribers.iter();
+        let rows = rows.map(|row| (&row.verdict, row.published_ms, &*row.client));
+        for (verdict, published_ms, client) in of_all.into_iter().chain(rows) {
+            let Some(published_ms) = published_ms else {
+                continue;
+            };
+            let at_ms = published_ms.saturating_sub(self.unix_offset_ms);
+            let blank = (at_ms, question.topic.clone().unwrap_or_default());
+            let all = self.accepted_in(question, at_ms, at_ms);
+            let (code, confidence) = (verdict.code, verdict.confidence);
+            if all.is_empty() || self.oracle.truth.blank.contains(&blank) {
+                continue;
+            }
+            if let Err(why) = self.fits(&all, report, (code, confidence, client)) {
+                let ids: Vec<_> = all.iter().map(|of| (of.id, of.at_ms, of.life)).collect();
+                let changes = self.oracle.truth.changes_of(client);
+                return fault(format!(
+                    "{code:?} about one of {ids:?} to {client}, but {why}; {changes:?}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// What speaks against a verdict that says that nothing was published in a time.
+    fn none_came(&self, report: &Report, has_left_out: bool) -> Option<String> {
+        let says_none = matches!(
+            report.verdict.code,
+            Code::P01 | Code::P04 | Code::P05 | Code::P06 | Code::P13 | Code::U04
+        );
+        let Verdict {
+            code, confidence, ..
+        } = report.verdict;
+        if !says_none || confidence == Confidence::Possible {
+            return None;
+        }
+        let question = &report.question;
+        let from_ms = question.from_ms.saturating_sub(self.unix_offset_ms);
+        let to_ms = question.to_ms.saturating_sub(self.unix_offset_ms);
+        let truth = &self.oracle.truth;
+        if let Some(of) = self.accepted_in(question, from_ms, to_ms).first() {
+            return Some(format!("{} was accepted at {}", of.id, of.at_ms));
+        }
+        // What is not followed leaves no trace, and U04 does not say that nothing was delivered.
+        if has_left_out || code == Code::U04 {
+            return None;
+        }
+        let before = self.accepted_in(question, truth.began_ms + 1, from_ms);
+        let before = before.into_iter().filter(|of| of.life == truth.life);
+        for of in before.filter(|of| !self.oracle.is_repeated(of.id)) {
+            let subscriber = question.subscriber.as_deref();
+            let mut answers = truth.answers(of.id).filter(|(client, at_ms)| {
+                subscriber.is_none_or(|subscriber| subscriber == *client)
+                    && (from_ms..=to_ms).contains(at_ms)
+            });
+            if let Some((client, at_ms)) = answers.next() {
+                let id = of.id;
+                return Some(format!("{client} acknowledged {id} at {at_ms}"));
+            }
+        }
+        None
+    }
+
+    /// Whether a verdict about a client fits one of these messages.
+    fn fits(
+        &self,
+        all: &[&Accepted],
+        report: &Report,
+        (code, confidence, client): (Code, Confidence, &str),
+    ) -> Result<(), &'static str> {
+        let since_ms = report.coverage.from_ms.max(report.coverage.excess_from_ms);
+        let since_ms = since_ms.saturating_sub(self.unix_offset_ms);
+        let mut why = "";
+        let is_fine = all.iter().any(|of| {
+            // Of what came again, once may have had another end than the other time.
+            if self.oracle.is_repeated(of.id) {
+                return true;
+            }
+            let claim = Claim {
+                code,
+                confidence,
+                of,
+                client,
+                since_ms,
+            };
+            match self.oracle.contradiction(claim) {
+                // What came out of the store is not followed: its end counts where it comes.
+                Some(_) if self.oracle.may_be_older(claim) => true,
+                Some(fault) => {
+                    why = fault;
+                    false
+                }
+                None => true,
+            }
+        });
+        if is_fine { Ok(()) } else { Err(why) }
     }
 
     /// One verdict counts for all messages that the question is about: it has to fit one of them.
@@ -123,49 +284,21 @@ impl World {
         // A copy that was not followed is told by its own time, which is that of its message or later.
         let slack_ms = if has_left_out { 5_000 } else { 0 };
         let from_ms = of.at_ms.saturating_sub(slack_ms);
-        let all: Vec<&Accepted> = self
-            .oracle
-            .truth
-            .accepted
-            .iter()
-            .filter(|other| (from_ms..=of.at_ms).contains(&other.at_ms))
-            .filter(|other| other.message.topic == of.message.topic)
-            .filter(|other| {
-                question
-                    .publisher
-                    .as_ref()
-                    .is_none_or(|publisher| *publisher == other.message.publisher)
-            })
-            .collect();
-        let since_ms = report.coverage.from_ms.max(report.coverage.excess_from_ms);
-        let since_ms = since_ms.saturating_sub(self.unix_offset_ms);
-        let fits = |code, confidence, client: &str| {
-            let mut why = "";
-            let is_fine = all.iter().any(|of| {
-                // Of what came again, once may have had another end than the other time.
-                if self.oracle.is_repeated(of.id) {
-                    return true;
-                }
-                let claim = Claim {
-                    code,
-                    confidence,
-                    of,
-                    client,
-                    since_ms,
-                };
-                match self.oracle.contradiction(claim) {
-                    // What came out of the store is not followed: its end counts where it comes.
-                    Some(_) if self.oracle.may_be_older(claim) => true,
-                    Some(fault) => {
-                        why = fault;
-                        false
-                    }
-                    None => true,
-                }
-            });
-            if is_fine { Ok(()) } else { Err(why) }
-        };
+        let all = self.accepted_in(question, from_ms, of.at_ms);
         let verdict = &report.verdict;
+        // A copy of an earlier message may have come to its end in this millisecond.
+        let offset_ms = self.unix_offset_ms;
+        let is_earlier = |published_ms: Option<u64>| {
+            published_ms.is_some_and(|published_ms| published_ms < of.at_ms + offset_ms)
+        };
+        if is_earlier(report.published_ms)
+            || report
+                .subscribers
+                .iter()
+                .any(|row| is_earlier(row.published_ms))
+        {
+            return self.judge_window(report, has_left_out);
+        }
         let mut claims: Vec<(Code, Confidence, &str)> = Vec::new();
         match &question.subscriber {
             Some(client) => claims.push((verdict.code, verdict.confidence, client)),
@@ -180,14 +313,18 @@ impl World {
             self.judge_without_row(&all, report)?;
         }
         for (code, confidence, client) in claims {
-            if let Err(why) = fits(code, confidence, client) {
+            if let Err(why) = self.fits(&all, report, (code, confidence, client)) {
                 let (id, at_ms, life) = (of.id, of.at_ms, of.life);
                 let standings: BTreeSet<_> = all
                     .iter()
                     .map(|of| of.standings.get(client))
                     .map(|of| format!("{of:?}"))
                     .collect();
-                let changes = self.oracle.truth.changes_of(client);
+                let answers: Vec<_> = all
+                    .iter()
+                    .flat_map(|of| self.oracle.truth.answers(of.id))
+                    .collect();
+                let changes = (answers, self.oracle.truth.changes_of(client));
                 let text = render::markdown(report, Language::English);
                 let asked = &report.question.subscriber;
                 return Err(format!(

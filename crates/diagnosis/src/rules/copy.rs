@@ -283,11 +283,25 @@ fn waits<'e>(
     } else {
         (Code::S11, in_queue(Some(last), session, client))
     };
+    let has_returned = later
+        .clone()
+        .any(|event| event.outcome == Outcome::ConnectAccepted);
     let sure = match session {
         // Nothing is left that this could be: it went on, and the record has no line of that.
         Some(session) if session.row.queued == 0 && session.row.inflight == 0 => {
             return Finding::certain(Code::U01, say::u01_copy(client));
         }
+        // All that is sent and not settled, and not this: it was settled since.
+        Some(session)
+            if last.outcome == Outcome::DeliverInFlight
+                && session.inflight.len() == session.row.inflight
+                && !history.holds(session) =>
+        {
+            return Finding::certain(Code::U01, say::u01_copy(client));
+        }
+        // What came back from the disk after a connection was lost is not followed any further.
+        Some(session) if has_returned && !history.holds(session) => Confidence::Possible,
+        None if has_returned => Confidence::Possible,
         // A later line about it may be among those that were left out.
         _ if history.evidence.coverage.left_out_since > 0 => Confidence::Possible,
         Some(_) => Confidence::Certain,
@@ -308,21 +322,29 @@ pub fn held<'e>(history: &History<'e>, client: &str) -> Option<Finding<'e>> {
     }
     let is_it = |topic: &str| topic == history.topic;
     let mut inflight = session.inflight.iter();
-    let sent = inflight.find(|row| row.step == InflightStep::Sent && is_it(&row.message.topic));
+    let is_sent = inflight.any(|row| row.step == InflightStep::Sent && is_it(&row.message.topic));
     let waits = session.oldest.as_ref().is_some_and(|row| is_it(&row.topic));
-    let found = if session.row.connection.is_none() && (sent.is_some() || waits) {
+    let found = if session.row.connection.is_none() && (is_sent || waits) {
         Finding::certain(Code::S13, say::s13(client))
-    } else if sent.is_some() {
+    } else if is_sent {
         Finding::certain(Code::D03, say::d03(client))
     } else if waits {
         Finding::certain(Code::S11, in_queue(None, Some(session), client))
     } else {
         return None;
     };
-    // Who published it is not told.
-    let sure = match question.publisher {
-        Some(_) => Confidence::Possible,
-        None => Confidence::Certain,
+    // Who published it is not told, nor whether it is one that came in the window and was not followed.
+    let coverage = &history.evidence.coverage;
+    let may_be_other = question.publisher.is_some() || coverage.left_out > 0;
+    let came_in_window = history
+        .last_before(question.to_ms.saturating_add(1))
+        .is_some_and(|(last_ms, _)| last_ms >= question.from_ms);
+    let sure = if may_be_other || came_in_window {
+        Confidence::Possible
+    } else if coverage.from_ms > question.from_ms || coverage.cut > 0 {
+        Confidence::Likely
+    } else {
+        Confidence::Certain
     };
     Some(found.with(sure))
 }
@@ -372,8 +394,10 @@ fn settled<'e>(history: &History<'e>, publication: &'e Event, client: &str) -> O
     let mut since = since.filter(|event| event.message == 0 || event.topic == history.topic);
     let has_lost =
         since.any(|event| ends_session(event.outcome) || event.outcome.is_dropped_copy());
-    let is_whole = history.evidence.coverage.cut == 0
-        && history.evidence.coverage.from_ms <= publication.unix_ms;
+    // That a session ended may stand among what its client did in excess.
+    let coverage = &history.evidence.coverage;
+    let is_whole =
+        coverage.cut == 0 && coverage.from_ms.max(coverage.excess_from_ms) <= publication.unix_ms;
     if !is_idle || has_lost || !is_whole {
         return None;
     }

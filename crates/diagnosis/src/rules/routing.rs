@@ -120,13 +120,25 @@ fn of_group<'e>(history: &History<'e>, publication: &'e Event, group: &str) -> F
     }
     // A copy that waits does not say by which group it came: somebody else's has to be from it, unless
     // it is known to be from another.
-    let other = copies
-        .iter()
-        .copied()
-        .rfind(|event| !event.client.is_empty() && !event.detail.starts_with("$share/"));
-    match other {
+    let may_be = |event: &&Event| {
+        let mut own = copies.iter().filter(|copy| copy.client == event.client);
+        // A line about its sending would name the group.
+        let is_by_itself = own.any(|copy| {
+            let is_sent = matches!(
+                copy.outcome,
+                Outcome::DeliverSent | Outcome::DeliverInFlight
+            );
+            is_sent && copy.detail.is_empty()
+        });
+        !event.client.is_empty() && !event.detail.starts_with("$share/") && !is_by_itself
+    };
+    let sure = match history.evidence.coverage.left_out_since {
+        0 => Confidence::Likely,
+        _ => Confidence::Possible,
+    };
+    match copies.iter().copied().rfind(may_be) {
         Some(event) => Finding::certain(Code::R05, say::r05(group, &*event.client))
-            .with(Confidence::Likely)
+            .with(sure)
             .cite([event]),
         None => Finding::certain(
             Code::U01,

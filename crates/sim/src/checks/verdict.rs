@@ -200,9 +200,11 @@ impl Oracle {
         let mut ended = changes
             .iter()
             .filter(|of| matches!(of.what, What::Ended(_)));
-        // What is retained may have come by a later subscription, whose session has ended since.
-        let is_later =
-            claim.of.message.retain && ended.clone().any(|of| of.at_ms >= claim.of.at_ms);
+        // What is retained, or was under way between shards, may have come by a later subscription, whose
+        // session has ended since.
+        let may_come_later =
+            claim.of.message.retain || self.truth.is_written(claim.client, claim.of.id);
+        let is_later = may_come_later && ended.clone().any(|of| of.at_ms >= claim.of.at_ms);
         if Self::is_nothing(claim) && !is_later {
             let all = [
                 Ending::WithConnection,

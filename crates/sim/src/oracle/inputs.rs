@@ -59,7 +59,8 @@ impl Oracle {
                 answers.push_back(Answer::PubRel(ack.packet_id));
                 let client_id = self.conns[link].client_id.clone();
                 let session = self.sessions.get_mut(&client_id);
-                self.truth.answered(&client_id, ack.packet_id.get());
+                self.truth
+                    .answered(&client_id, self.now_ms, ack.packet_id.get());
                 let sent = session.and_then(|s| s.unsettled.get_mut(&ack.packet_id.get()));
                 if let Some(sent) = sent {
                     sent.is_released = true;
@@ -279,9 +280,11 @@ impl Oracle {
             return;
         };
         let is_shared = TopicFilter::parse(filter).is_ok_and(|parsed| parsed.share().is_some());
-        let is_sure =
+        let is_known =
             session.subscriptions.contains_key(filter) || session.shared.contains_key(filter);
-        let was_there = session.unsure.remove(filter) || is_sure;
+        // What a session had that came back after its end is not known.
+        let is_sure = is_known && !session.is_loose;
+        let was_there = session.unsure.remove(filter) || is_known;
         if was_there {
             let left = match is_sure {
                 true => What::Unsubscribed(filter.to_owned()),
@@ -303,7 +306,7 @@ impl Oracle {
     fn settle(&mut self, link: LinkId, packet_id: u16) {
         let conn = &mut self.conns[link];
         conn.on_air.remove(&packet_id);
-        self.truth.answered(&conn.client_id, packet_id);
+        self.truth.answered(&conn.client_id, self.now_ms, packet_id);
         if let Some(session) = self.sessions.get_mut(&conn.client_id)
             && let Some(sent) = session.unsettled.remove(&packet_id)
             && sent.qos == QoS::ExactlyOnce

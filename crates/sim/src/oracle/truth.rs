@@ -81,7 +81,8 @@ pub(crate) struct Truth {
     pub(crate) changes: BTreeMap<String, Vec<Change>>,
     /// Which message was written to whom, and whose answer came.
     written: BTreeSet<(String, u64)>,
-    answered: BTreeSet<(String, u64)>,
+    /// When it came last.
+    answered: BTreeMap<(String, u64), u64>,
     /// Which message a packet id of a client stands for.
     outstanding: BTreeMap<(String, u16), u64>,
     /// What was accepted without a number: by when, on which topic.
@@ -106,10 +107,10 @@ impl Truth {
         }
     }
 
-    pub(crate) fn answered(&mut self, client_id: &str, packet_id: u16) {
+    pub(crate) fn answered(&mut self, client_id: &str, at_ms: u64, packet_id: u16) {
         let key = (client_id.to_owned(), packet_id);
         if let Some(id) = self.outstanding.get(&key) {
-            self.answered.insert((key.0, *id));
+            self.answered.insert((key.0, *id), at_ms);
         }
     }
 
@@ -131,7 +132,13 @@ impl Truth {
     }
 
     pub(crate) fn is_answered(&self, client_id: &str, id: u64) -> bool {
-        self.answered.contains(&(client_id.to_owned(), id))
+        self.answered.contains_key(&(client_id.to_owned(), id))
+    }
+
+    /// When which client answered a message last.
+    pub(crate) fn answers(&self, id: u64) -> impl Iterator<Item = (&str, u64)> {
+        let all = self.answered.iter().filter(move |((_, of), _)| *of == id);
+        all.map(|((client_id, _), at_ms)| (&**client_id, *at_ms))
     }
 
     pub(crate) fn was_withheld(&self, client_id: &str, topic: &str, outcome: Outcome) -> bool {
