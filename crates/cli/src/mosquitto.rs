@@ -9,6 +9,7 @@
 
 mod file;
 pub mod link;
+mod mqttx;
 mod spelling;
 
 use std::ffi::{OsStr, OsString};
@@ -92,12 +93,25 @@ pub fn command_line(words: Vec<OsString>) -> Result<Vec<OsString>, ExitCode> {
                 .get(1)
                 .is_some_and(|command| command == "doctor" || command == "simulate") =>
         {
+            let words = mqttx::of_loads(words);
             return with_groups(&words).map_err(|text| {
                 say(words::error(text));
                 ExitCode::from(failure::EXIT_FAULTY)
             });
         }
-        (None, None) => return Ok(words),
+        (None, None) if words.get(1).is_some_and(|command| command == "bench") => {
+            return Ok(mqttx::of_loads(words));
+        }
+        (None, None) => {
+            let command = words.get(1).and_then(|command| command.to_str());
+            return match command.and_then(mqttx::other_command) {
+                Some(text) => {
+                    say(words::error(text));
+                    Err(ExitCode::from(failure::EXIT_FAULTY))
+                }
+                None => Ok(words),
+            };
+        }
     };
     let rest = rest.unwrap_or_default();
     if rest.iter().any(|word| word == "--version") && !is_value(rest, "--version") {
@@ -162,7 +176,10 @@ fn is_value(words: &[OsString], wanted: &str) -> bool {
             return false;
         }
         let takes = word.to_str().and_then(spelling).map(|found| found.takes);
-        if matches!(takes, Some(Takes::Value | Takes::Properties(..))) {
+        if matches!(
+            takes,
+            Some(Takes::Value | Takes::Properties(..) | Takes::Pair(_))
+        ) {
             words.next();
         }
     }
@@ -282,6 +299,9 @@ fn fold(words: &[OsString]) -> Result<(Vec<OsString>, Option<OsString>), Text> {
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let Some(found) = word.to_str().and_then(spelling) else {
+            if let Some(long) = word.to_str().and_then(mqttx::long_of_short) {
+                return Err(long);
+            }
             folded.push(word.clone());
             continue;
         };
@@ -298,6 +318,21 @@ fn fold(words: &[OsString]) -> Result<(Vec<OsString>, Option<OsString>), Text> {
             Takes::Group => {
                 folded.push(group(word, &mut words)?);
                 folded.push(VERSION_5.into());
+            }
+            Takes::Switch(packet, name, value) => {
+                let group = [packet, name, value].join(&PROPERTY_SEPARATOR.to_string());
+                folded.push(joined(found.ours, OsStr::new(&group)));
+            }
+            Takes::Pair(packets) => {
+                let pair = next()?.to_string_lossy().into_owned();
+                let (name, value) = pair
+                    .split_once(':')
+                    .ok_or_else(|| command_line::no_pair(pair.as_str()))?;
+                for packet in packets {
+                    let group = [packet, USER_PROPERTY, name.trim(), value.trim()];
+                    let group = group.join(&PROPERTY_SEPARATOR.to_string());
+                    folded.push(joined(found.ours, OsStr::new(&group)));
+                }
             }
             Takes::Properties(packet, name) => {
                 let value = next()?.to_string_lossy().into_owned();
@@ -356,6 +391,44 @@ mod tests {
             &["--content-type", "text/plain"],
             &["--property=publish\0content-type\0text/plain"],
         );
+    }
+
+    #[test]
+    fn names_of_mqttx_mean_something() {
+        check(
+            &["--user-properties", "a: b c", "--payload-format-indicator"],
+            &[
+                "--property=publish\0user-property\0a\0b c",
+                "--property=subscribe\0user-property\0a\0b c",
+                "--property=publish\0payload-format-indicator\x001",
+            ],
+        );
+        check(
+            &["--rcv-max", "5", "--alpn", "mqtt", "--file-read", "x"],
+            &[
+                "--property=connect\0receive-maximum\x005",
+                "--tls-alpn=mqtt",
+                "--file=x",
+            ],
+        );
+        // Clusters of our own letters stay what they are.
+        check(&["-rt", "a", "-ct", "b"], &["-rt", "a", "-ct", "b"]);
+        let told = |word: &str| {
+            let words = [OsString::from(word), OsString::from("x")];
+            let what = fold(&words).expect_err("a sentence");
+            what.to_string(columba_speech::Language::English)
+        };
+        assert_eq!(told("-Wt"), "-Wt of MQTTX is --will-topic here");
+        assert!(told("--user-properties").contains("NAME: VALUE"));
+        let line = ["columba", "bench", "pub", "-im", "10"].map(OsString::from);
+        let line = command_line(line.to_vec()).expect("a command line");
+        assert_eq!(
+            line,
+            ["columba", "bench", "pub", "--message-interval", "10"]
+        );
+        let line = ["columba", "simulate", "-sc", "fleet"].map(OsString::from);
+        let line = command_line(line.to_vec()).expect("a command line");
+        assert_eq!(line, ["columba", "simulate", "--scenario", "fleet"]);
     }
 
     #[test]

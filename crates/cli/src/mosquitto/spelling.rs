@@ -20,9 +20,13 @@ pub(super) enum Takes {
     Group,
     /// One word: the value of this property of this packet.
     Properties(&'static str, &'static str),
+    /// One word, `NAME: VALUE`: a user property of these packets, of which a command sends one.
+    Pair(&'static [&'static str]),
+    /// Nothing: it gives this property of this packet this value.
+    Switch(&'static str, &'static str, &'static str),
 }
 
-use Takes::{File, Group, Nothing, Properties, Value};
+use Takes::{File, Group, Nothing, Pair, Properties, Switch, Value};
 
 /// Looks a word up.
 pub(super) fn spelling(word: &str) -> Option<Spelling> {
@@ -172,6 +176,66 @@ const MQTTX: &[(&str, &str, Takes)] = &[
         "--will-delay-interval",
         "--property",
         Properties("will", "will-delay-interval"),
+    ),
+    ("--alpn", "--tls-alpn", Value),
+    ("--file-read", "--file", Value),
+    ("--multiline", "--stdin-line", Nothing),
+    (
+        "--user-properties",
+        "--property",
+        Pair(&["publish", "subscribe"]),
+    ),
+    ("--conn-user-properties", "--property", Pair(&["connect"])),
+    ("--will-user-properties", "--property", Pair(&["will"])),
+    (
+        "--payload-format-indicator",
+        "--property",
+        Switch("publish", "payload-format-indicator", "1"),
+    ),
+    (
+        "--will-payload-format-indicator",
+        "--property",
+        Switch("will", "payload-format-indicator", "1"),
+    ),
+    (
+        "--req-response-info",
+        "--property",
+        Switch("connect", "request-response-information", "1"),
+    ),
+    (
+        "--no-req-problem-info",
+        "--property",
+        Switch("connect", "request-problem-information", "0"),
+    ),
+    (
+        "--topic-alias",
+        "--property",
+        Properties("publish", "topic-alias"),
+    ),
+    (
+        "--rcv-max",
+        "--property",
+        Properties("connect", "receive-maximum"),
+    ),
+    (
+        "--will-message-expiry-interval",
+        "--property",
+        Properties("will", "message-expiry-interval"),
+    ),
+    (
+        "--will-content-type",
+        "--property",
+        Properties("will", "content-type"),
+    ),
+    (
+        "--will-response-topic",
+        "--property",
+        Properties("will", "response-topic"),
+    ),
+    (
+        "--will-correlation-data",
+        "--property",
+        Properties("will", "correlation-data"),
     ),
 ];
 

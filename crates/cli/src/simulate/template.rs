@@ -98,9 +98,11 @@ pub(super) struct State {
 }
 
 const NAMES: [&str; 6] = ["id", "index", "kind", "now", "now_ms", "now_s"];
-/// A name, how it is written, and what is to be known of it.
-type Spelling = (&'static str, &'static str, Option<fn() -> Text>);
-const DRAWS: [Spelling; 8] = [
+/// What is to be known of something that changes.
+type Note = fn() -> Text;
+
+/// How each is written, and what is to be known of it.
+const DRAWS: [(&str, &str, Option<Note>); 8] = [
     ("walk", "{walk(LOW, HIGH, STEP)}", None),
     ("float", "{float(LOW, HIGH)}", None),
     ("int", "{int(LOW, HIGH)}", None),

@@ -76,6 +76,22 @@ columba_speech::catalogue! {
     at_end(option) {
         en: "{option} stands at the end, without its value", zh: "{option} 在末尾，缺少它的值",
     }
+    mqttx_short(short, long) {
+        en: "{short} of MQTTX is {long} here", zh: "MQTTX 的 {short} 在这里是 {long}",
+    }
+    mqttx_conn() {
+        en: "there is no command conn: `columba doctor HOST` says whether connecting works, `columba bench conn` opens many connections, and `columba sub` holds one",
+        zh: "没有命令 conn：`columba doctor 主机` 检查能否连接，`columba bench conn` 打开大量连接，`columba sub` 保持一个连接",
+    }
+    mqttx_ls() {
+        en: "there is no command ls: `columba simulate --list` lists the scenarios", zh: "没有命令 ls：`columba simulate --list` 列出场景",
+    }
+    mqttx_init() {
+        en: "there is no command init: `columba context add NAME --url mqtt://HOST` keeps a server and its user",
+        zh: "没有命令 init：`columba context add 名称 --url mqtt://主机` 保存服务器和用户",
+    }
+    /// Of a property whose name and value stand in one word.
+    no_pair(word) { en: "'{word}' is no property: write 'NAME: VALUE'", zh: "“{word}”不是属性：请写成“名称: 值”" }
     see_usage(command) {
         en: "Use '{command} --help' to see usage.", zh: "用法请看“{command} --help”。",
     }
@@ -179,12 +195,12 @@ fn below(error: &Error) -> Vec<Text> {
     }
 }
 
-/// A sentence about what stands on the command line.
-type About = fn(Param) -> Text;
+/// A sentence about names.
+type Sentence = fn(Param) -> Text;
 
 /// What may have been meant.
 fn tips(error: &Error, language: Language) -> Vec<Text> {
-    let kinds: [(ContextKind, About, About); 3] = [
+    let kinds: [(ContextKind, Sentence, Sentence); 3] = [
         (
             ContextKind::SuggestedSubcommand,
             similar_command,
