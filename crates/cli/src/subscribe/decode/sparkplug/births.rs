@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn why_an_alias_has_no_name_is_told_once() {
         let mut births = Births::default();
-        let mut told = |births: &mut Births, topic: &str| {
+        let told = |births: &mut Births, topic: &str| {
             let text = births.explain(&Message::new(topic, ""), 9);
             text.map(|text| text.to_string(Language::English))
                 .unwrap_or_default()
