@@ -1,15 +1,21 @@
 //! The death of the broker at any moment, and its next life.
 
 use columba_broker::event::Now;
+use columba_broker::query::{Answer, PAGE_ROWS_MAX, Request, RetainedQuery};
 use columba_broker::recovery::Recovery;
 use columba_store::{Faults, Name};
 
 use crate::event::{DiskFault, Event};
 use crate::net::Phase;
-use crate::oracle::Said;
+use crate::operator::Act;
+use crate::oracle::id_of;
+use crate::oracle::{About, Observation, Said, Settings};
 use crate::planted::Planted;
 use crate::store::{Commit, Store};
 use crate::world::{Mode, World, new_shards};
+
+/// How often the broker dies of what it has just done.
+const LIVES_MAX: u64 = 60;
 
 impl World {
     /// The first start.
@@ -72,6 +78,41 @@ impl World {
         self.is_dead
     }
 
+    /// Whether the broker dies now, when what the store has told has let it answer somebody.
+    pub(crate) fn dies_of_answer(&mut self, seen: &Observation) -> bool {
+        let Some(storage) = &self.swarm.store else {
+            return false;
+        };
+        let per_mille = storage.death_after_answer_per_mille;
+        let is_answer = matches!(seen.about, About::Store(_)) && !seen.outputs.is_empty();
+        if is_answer && self.may_die_anew() && self.chance.per_mille(per_mille) {
+            self.is_dead = true;
+        }
+        self.is_dead
+    }
+
+    /// Perhaps the broker dies between two operations of the commit that begins.
+    pub(crate) fn may_die_in_commit(&mut self) {
+        let Some(storage) = &self.swarm.store else {
+            return;
+        };
+        let per_mille = storage.death_in_commit_per_mille;
+        if per_mille == 0 || !self.may_die_anew() || !self.chance.per_mille(per_mille) {
+            return;
+        }
+        let operations = self.chance.below(8);
+        if let Some(store) = &self.store {
+            store.disk.set_faults(Faults {
+                crash_at: Some(store.disk.operations() + operations),
+                ..Faults::default()
+            });
+        }
+    }
+
+    fn may_die_anew(&self) -> bool {
+        self.mode == Mode::Faulty && self.life < LIVES_MAX
+    }
+
     /// The broker is gone, with all that was in memory; then it starts again.
     pub(crate) fn restart(&mut self) {
         self.is_dead = false;
@@ -100,6 +141,7 @@ impl World {
             self.flip();
             self.records = (!is_power_lost && !had_failed).then_some(records);
         }
+        self.copy_remains();
         self.lose_connections();
         if self.chance.percent(storage.other_shards_percent) {
             self.swarm.shards = self.chance.range(1, 4) as u16;
@@ -116,7 +158,9 @@ impl World {
         } else {
             Said::Written
         };
+        self.operator.crash();
         self.oracle.crash(self.now_ms, self.swarm.shards, least);
+        self.oracle.settings = Settings::of(&self.swarm);
         for (client_id, session) in &self.oracle.sessions {
             self.note(format_args!("{client_id}: {session:?}"));
         }
@@ -145,6 +189,19 @@ impl World {
         if self.commit_written(most) != Commit::Done {
             self.oracle
                 .fail("store", "what was written cannot be kept".to_owned());
+        }
+    }
+
+    /// Somebody copies what a broker has left that has died.
+    fn copy_remains(&mut self) {
+        let operating = self.swarm.operators.as_ref();
+        let is_copied = operating.is_some_and(|of| of.acts.contains(&Act::BackUp));
+        if let Some(store) = &mut self.store
+            && is_copied
+            && !self.oracle.is_lenient
+        {
+            let result = store.copy_remains();
+            self.oracle.judge("backup", result);
         }
     }
 
@@ -193,6 +250,7 @@ impl World {
             | Event::Verdict { .. }
             | Event::Deadline { .. }
             | Event::Command { .. }
+            | Event::Request { .. }
             | Event::Resume { .. }
             | Event::Tick { .. }
             | Event::Written
@@ -208,6 +266,7 @@ impl World {
             | Event::DownEnd { .. }
             | Event::Read { .. }
             | Event::Crash
+            | Event::Operate
             | Event::Turn { .. }
             | Event::Ping { .. }
             | Event::Owed { .. } => true,
@@ -215,6 +274,35 @@ impl World {
         for link in &mut self.links {
             link.is_write_due = false;
         }
+    }
+
+    /// What has to have outlived the last process is there, before anybody comes.
+    fn check_recovered(&mut self) {
+        if self.life == 0 || self.oracle.has_failed() {
+            return;
+        }
+        self.check_books();
+        let query = RetainedQuery {
+            filter: "#".into(),
+            after: None,
+            rows_max: PAGE_ROWS_MAX,
+        };
+        let mut found = Vec::new();
+        for shard in 0..self.shards.len() {
+            let mut query = query.clone();
+            while let Some(Answer::Retained(page)) =
+                self.inquire(shard, Request::Retained(query.clone()))
+            {
+                let payloads = page.rows.iter().map(|row| id_of(row.message.payload()));
+                found.extend(payloads.flatten());
+                query.after = page.next;
+                if query.after.is_none() {
+                    break;
+                }
+            }
+        }
+        let result = self.oracle.compare_retained(&found, self.now_ms);
+        self.oracle.judge("retained", result.map(|_| ()));
     }
 
     /// Reads the store, repairs it and makes the shards.
@@ -274,6 +362,7 @@ impl World {
                 }
             }
         }
+        self.shard_seed = seed;
         self.shards = new_shards(&self.swarm, seed, now, self.store.is_some());
         for (shard, part) in parts.into_iter().enumerate() {
             self.shards[shard].core.restore(now, part);
@@ -281,6 +370,8 @@ impl World {
         for shard in 0..self.shards.len() {
             self.after_restore(shard);
         }
+        self.begin_with_bans();
+        self.check_recovered();
     }
 }
 
@@ -293,7 +384,7 @@ type Found = (
 
 /// What is in the store, repaired; nothing if that has to be read once more.
 fn recover(store: &mut Store, now: Now, shards: u16, seed: u64) -> Result<Option<Found>, String> {
-    let mut damage = store.open(shards).map_err(|error| error.to_string())?;
+    let mut damage = store.open(shards)?;
     let records = store.records();
     for _ in 0..3 {
         let mut recovery = Recovery::new(now);

@@ -40,7 +40,9 @@ impl World {
             transmits: Vec::new(),
             closes: Vec::new(),
             reports: Vec::new(),
+            answers: Vec::new(),
             held: Vec::new(),
+            unix_ms: now.unix_ms,
         };
         for effect in &effects {
             self.trace_effect(shard, effect);
@@ -54,7 +56,9 @@ impl World {
                         self.oracle.fail("effects", detail);
                     }
                 }
-                Effect::Answer { .. } => {}
+                Effect::Answer { id, answer } => {
+                    observation.answers.push((*id, (**answer).clone()))
+                }
                 Effect::Report(report) => observation.reports.push(report.clone()),
                 Effect::Fetch { .. } => {}
             }
@@ -66,6 +70,9 @@ impl World {
             observation.held = links.filter(is_held).collect();
         }
         self.oracle.observe(&observation);
+        if self.dies_of_answer(&observation) {
+            return;
+        }
         for effect in effects {
             if self.dies_here() {
                 return;
@@ -197,7 +204,8 @@ impl World {
                 let delay_ms = self.delay(most_ms);
                 self.put(delay_ms, Event::Fetch { shard, positions });
             }
-            Effect::Answer { .. } | Effect::Report(_) => {}
+            Effect::Answer { id, answer } => self.on_answer(shard, id, &answer),
+            Effect::Report(_) => {}
         }
     }
 

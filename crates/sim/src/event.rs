@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 
 use columba_broker::event::{AuthVerdict, CloseCause, Command, ConnectionId, Handover};
 use columba_broker::journal::StoreEvent;
+use columba_broker::query::{Request, RequestId};
 use columba_codec::PacketId;
 
 /// A link between a client and the broker, counted from the start of the run.
@@ -65,6 +66,14 @@ pub(crate) enum Event {
     Deadline { shard: usize },
     /// An operator speaks to a shard.
     Command { shard: usize, command: Command },
+    /// An operator asks a shard for something.
+    Request {
+        shard: usize,
+        id: RequestId,
+        request: Box<Request>,
+    },
+    /// An operator does something.
+    Operate,
     /// A shard that stood still goes on.
     Resume { shard: usize },
     /// A client does something.

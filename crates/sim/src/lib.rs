@@ -8,6 +8,7 @@
 //! became of messages, as an operator does, and no verdict may contradict the model.
 #![forbid(unsafe_code)]
 
+mod backup;
 mod chance;
 mod checks;
 mod client;
@@ -15,6 +16,7 @@ mod crash;
 mod driver;
 mod event;
 mod net;
+mod operator;
 mod oracle;
 mod persona;
 mod planted;

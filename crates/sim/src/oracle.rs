@@ -7,17 +7,19 @@
 pub(crate) mod crash;
 mod inputs;
 mod model;
+mod operators;
 mod outputs;
 mod sessions;
 pub(crate) mod truth;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::IpAddr;
 
 use columba_broker::event::{Command, Report, ReportEvent};
 use columba_broker::journal::StoreEvent;
-use columba_broker::limits::{Limits, Promise};
 use columba_broker::outcome::Outcome;
+use columba_broker::query::{Answer, Request, RequestId};
 use columba_codec::{QoS, Version};
 
 use crate::checks::effects::Effects;
@@ -29,20 +31,44 @@ pub(crate) use model::{
     Conn, Message, Owed as OwedMessage, Phase, Said, Session, Subscribing, Subscription, Unsettled,
     Will, owe,
 };
+pub(crate) use operators::Settings;
 pub(crate) use truth::Ending;
 
 /// What an input was.
 #[derive(Clone, Debug)]
 pub(crate) enum About {
-    Accepted { link: LinkId },
-    Adopted { link: LinkId },
-    Received { link: LinkId, bytes: Vec<u8> },
-    Sent { link: LinkId, len: usize },
-    Closed { link: LinkId },
-    Verdict { link: LinkId },
-    Mail { from: usize, letters: usize },
+    Accepted {
+        link: LinkId,
+    },
+    Adopted {
+        link: LinkId,
+    },
+    Received {
+        link: LinkId,
+        bytes: Vec<u8>,
+    },
+    Sent {
+        link: LinkId,
+        len: usize,
+    },
+    Closed {
+        link: LinkId,
+    },
+    Verdict {
+        link: LinkId,
+    },
+    Mail {
+        from: usize,
+        letters: usize,
+    },
     Deadline,
     Command(Command),
+    /// With what was told just before of how things stand.
+    Request {
+        id: RequestId,
+        request: Box<Request>,
+        before: Option<Answer>,
+    },
     Store(StoreEvent),
     Fetched(usize),
 }
@@ -62,6 +88,7 @@ impl fmt::Display for About {
             Self::Mail { from, letters } => write!(f, "mail from {from}: {letters} letters"),
             Self::Deadline => write!(f, "deadline"),
             Self::Command(command) => write!(f, "{command:?}"),
+            Self::Request { id, request, .. } => write!(f, "{id:?} {request:?}"),
             Self::Store(event) => write!(f, "{event:?}"),
             Self::Fetched(count) => write!(f, "{count} records are read"),
         }
@@ -72,6 +99,7 @@ impl fmt::Display for About {
 #[derive(Debug)]
 pub(crate) struct Observation {
     pub(crate) now_ms: u64,
+    pub(crate) unix_ms: u64,
     pub(crate) shard: usize,
     pub(crate) about: About,
     /// What the shard wrote, by connection.
@@ -80,6 +108,8 @@ pub(crate) struct Observation {
     pub(crate) transmits: Vec<Option<LinkId>>,
     pub(crate) closes: Vec<Option<LinkId>>,
     pub(crate) reports: Vec<Report>,
+    /// Of requests, now or before.
+    pub(crate) answers: Vec<(RequestId, Answer)>,
     /// Connections whose input waits for the store.
     pub(crate) held: Vec<LinkId>,
 }
@@ -96,10 +126,13 @@ pub(crate) struct Failure {
 pub(crate) struct Oracle {
     pub(crate) failure: Option<Failure>,
     pub(crate) now_ms: u64,
+    /// The same on the broker's wall clock.
+    pub(crate) unix_ms: u64,
     pub(crate) shard: usize,
     /// Which input this is, and whose packets of it are taken in.
     pub(crate) turn: Turn,
-    pub(crate) limits: Limits,
+    /// What the process began with.
+    pub(crate) settings: Settings,
     pub(crate) conns: Vec<Conn>,
     pub(crate) sessions: BTreeMap<String, Session>,
     pub(crate) messages: BTreeMap<u64, Message>,
@@ -132,6 +165,7 @@ pub(crate) struct Oracle {
     held: BTreeMap<LinkId, usize>,
     /// The client that an operator is closing.
     pub(crate) admin: Option<String>,
+    pub(crate) operators: operators::Operators,
     pub(crate) serial: u64,
     pub(crate) sequence: u64,
     pub(crate) accepted: u64,
@@ -139,13 +173,14 @@ pub(crate) struct Oracle {
 }
 
 impl Oracle {
-    pub(crate) fn new(limits: &Limits, is_durable: bool) -> Self {
+    pub(crate) fn new(settings: Settings, is_durable: bool) -> Self {
         Self {
             failure: None,
             now_ms: 0,
+            unix_ms: 0,
             shard: 0,
             turn: Turn::default(),
-            limits: limits.clone(),
+            settings,
             conns: Vec::new(),
             sessions: BTreeMap::new(),
             messages: BTreeMap::new(),
@@ -168,6 +203,7 @@ impl Oracle {
             found: BTreeMap::new(),
             held: BTreeMap::new(),
             admin: None,
+            operators: operators::Operators::default(),
             serial: 0,
             sequence: 0,
             accepted: 0,
@@ -188,10 +224,10 @@ impl Oracle {
     }
 
     /// A client opened a link.
-    pub(crate) fn open(&mut self, link: LinkId, version: Version, promise: Promise) {
+    pub(crate) fn open(&mut self, link: LinkId, version: Version, listener: usize, addr: IpAddr) {
         debug_assert_eq!(link, self.conns.len());
         self.conns
-            .push(Conn::new(version, promise.into(), self.now_ms));
+            .push(Conn::new(version, listener, addr, self.now_ms));
     }
 
     /// The session that a link is connected with.
@@ -222,6 +258,7 @@ impl Oracle {
     pub(crate) fn observe(&mut self, seen: &Observation) {
         self.now_ms = seen.now_ms;
         self.shard = seen.shard;
+        self.unix_ms = seen.unix_ms;
         self.turn = Turn {
             input: self.turn.input + 1,
             link: LinkId::MAX,
@@ -251,8 +288,8 @@ impl Oracle {
         }
         for (link, shard) in std::mem::take(&mut self.held) {
             // What a connection has sent that ends before its turn is read by nobody.
-            let is_ended =
-                matches!(seen.about, About::Command(_)) && seen.closes.contains(&Some(link));
+            let is_ended = matches!(seen.about, About::Command(_) | About::Request { .. })
+                && seen.closes.contains(&Some(link));
             let is_closed =
                 is_ended || matches!(seen.about, About::Closed { link: of } if of == link);
             if shard != seen.shard {
@@ -268,6 +305,7 @@ impl Oracle {
             self.on_close(*link, seen);
         }
         self.end_by_operator(seen);
+        self.check_bans(seen);
         self.admin = None;
         if matches!(seen.about, About::Deadline) {
             self.on_time();
@@ -281,6 +319,9 @@ impl Oracle {
         }
         for report in &seen.reports {
             self.on_report(report);
+        }
+        for (id, answer) in &seen.answers {
+            self.on_answer(*id, answer);
         }
     }
 
@@ -301,6 +342,7 @@ impl Oracle {
             }
             About::Adopted { link } | About::Verdict { link } => {
                 if matches!(seen.about, About::Adopted { .. }) {
+                    self.promise(*link);
                     self.conns[*link].last_received_ms = self.now_ms;
                 }
                 self.take_input(*link);
@@ -315,12 +357,14 @@ impl Oracle {
             About::Command(Command::Disconnect { client_id, .. }) => {
                 self.admin = Some(client_id.to_string());
             }
-            About::Command(_)
-            | About::Accepted { .. }
-            | About::Sent { .. }
-            | About::Store(_)
-            | About::Fetched(_)
-            | About::Mail { .. } => {}
+            About::Request {
+                id,
+                request,
+                before,
+            } => self.on_request(seen, *id, request, before.as_ref()),
+            About::Command(command) => self.on_command(command),
+            About::Accepted { link } => self.promise(*link),
+            About::Sent { .. } | About::Store(_) | About::Fetched(_) | About::Mail { .. } => {}
             About::Deadline => {
                 // Who has waited to take over may have to wait for the disk next.
                 for link in &seen.held {
@@ -328,26 +372,6 @@ impl Oracle {
                         self.leave_behind(*link);
                     }
                 }
-            }
-        }
-    }
-
-    fn end_by_operator(&mut self, seen: &Observation) {
-        if let About::Command(Command::Disconnect {
-            client_id,
-            end_session: true,
-        }) = &seen.about
-        {
-            if let Some(session) = self.sessions.get_mut(&**client_id)
-                && session.home == usize::MAX
-            {
-                // Some shard has it.
-                session.is_doubtful = true;
-                session.owed.clear();
-            }
-            let is_here = |session: &Session| session.home == seen.shard;
-            if self.sessions.get(&**client_id).is_some_and(is_here) {
-                self.end_session(client_id, Ending::ByOperator);
             }
         }
     }
@@ -372,7 +396,8 @@ impl Oracle {
             });
             let session = self.sessions.get(&conn.client_id);
             let is_loose = session.is_some_and(|session| session.is_loose);
-            if !is_loose && !conn.is_garbage && !is_silent && !is_admin && !is_slow {
+            let is_banned = self.is_banned_now(link, seen);
+            if !is_loose && !conn.is_garbage && !is_silent && !is_admin && !is_slow && !is_banned {
                 let detail = format!("link {link} ({}) was closed for nothing", conn.client_id);
                 self.fail("close", detail);
             }

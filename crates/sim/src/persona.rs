@@ -92,7 +92,7 @@ impl Persona {
             Reads::Promptly
         };
         let is_shared = chance.percent(35);
-        Self {
+        let persona = Self {
             client_id: format!("c{number}"),
             version: chance.pick(&[Version::V31, Version::V311, Version::V5, Version::V5]),
             expiry_secs: chance.pick(&[0, 1, 4, 3_600, u32::MAX]),
@@ -108,6 +108,23 @@ impl Persona {
             shared: is_shared.then(|| chance.pick(&SHARED)),
             will_percent: chance.pick(&[0, 40, 90]),
             publishes_percent: chance.pick(&[5, 60, 90]),
+        };
+        if swarm.is_deadly {
+            persona.lasting()
+        } else {
+            persona
+        }
+    }
+
+    /// The same client, with a session that never ends and takes whatever comes.
+    fn lasting(self) -> Self {
+        Self {
+            expiry_secs: u32::MAX,
+            clean_start_percent: 0,
+            keep_alive_secs: 0,
+            packet_bytes_max: None,
+            will_percent: 0,
+            ..self
         }
     }
 }

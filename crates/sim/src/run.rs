@@ -88,6 +88,7 @@ impl World {
         self.check_books();
         self.check_drained();
         self.oracle.check_owed();
+        self.oracle.check_answered();
     }
 
     fn settle(&mut self) {

@@ -32,6 +32,8 @@ pub(crate) struct Store {
     /// Whether the disk takes no more.
     has_no_room: bool,
     planted: Option<Planted>,
+    /// A copy of the disk, made between the last death and the next start.
+    copy: Option<SimDisk>,
 }
 
 /// What one shard has handed over.
@@ -77,12 +79,14 @@ impl Store {
             is_full: false,
             has_no_room: false,
             planted,
+            copy: None,
         }
     }
 
     /// The process is gone, and what it had not handed to the disk.
     pub(crate) fn die(&mut self) {
         self.port = None;
+        self.copy = None;
         self.lanes.clear();
         self.is_commit_due = false;
         self.has_failed = false;
@@ -91,10 +95,12 @@ impl Store {
     }
 
     /// Opens the log; returns what is damaged.
-    pub(crate) fn open(&mut self, shards: u16) -> Result<Vec<Damage>, Error> {
+    pub(crate) fn open(&mut self, shards: u16) -> Result<Vec<Damage>, String> {
         self.lanes = (0..shards).map(|_| Lane::default()).collect();
-        let (log, found) = Log::open(self.disk.clone(), self.options.clone(), &mut |_| {})?;
+        let opened = Log::open(self.disk.clone(), self.options.clone(), &mut |_| {});
+        let (log, found) = opened.map_err(|error| error.to_string())?;
         self.port = Some(Inline::new(log, usize::MAX));
+        self.check_copy()?;
         Ok(found.damage)
     }
 
@@ -169,6 +175,27 @@ impl Store {
             _ => None,
         });
         answers.collect()
+    }
+
+    /// The log, unless the broker is dead.
+    pub(crate) fn log(&mut self) -> Option<&mut Log<SimDisk>> {
+        self.port.as_mut().map(Inline::log)
+    }
+
+    pub(crate) const fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The broker is dead, and somebody copies what it has left.
+    pub(crate) fn copy_remains(&mut self) -> Result<(), String> {
+        self.copy = Some(self.back_up()?);
+        Ok(())
+    }
+
+    /// What was copied is what the broker finds.
+    fn check_copy(&mut self) -> Result<(), String> {
+        let copy = self.copy.take();
+        copy.map_or(Ok(()), |copy| self.compare(&copy))
     }
 
     /// Live records.
@@ -352,6 +379,8 @@ impl World {
             return;
         }
         let most = self.chance.range(1, group_max);
+        self.may_die_in_commit();
+        let Some(store) = &mut self.store else { return };
         let result = store.commit(most, true);
         self.trace
             .line(self.now_ms, format_args!("commit: {result:?}"));

@@ -3,6 +3,7 @@
 use columba_broker::limits::{Limits, Promise, QueuePolicy, ShareStrategy};
 
 use crate::chance::Chance;
+use crate::operator::Act;
 
 /// How a stream is cut on its way to the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +51,20 @@ pub(crate) struct Swarm {
     pub(crate) payload_bytes_max: u64,
     /// The listeners, by what they promise.
     pub(crate) listeners: Vec<Promise>,
+    /// Whether clients do little but what has to outlive the broker, which dies again and again.
+    pub(crate) is_deadly: bool,
     /// What there is of a store, if there is one.
     pub(crate) store: Option<Storage>,
     pub(crate) limits: Limits,
+    /// What operators do, if there are any.
+    pub(crate) operators: Option<Operating>,
+}
+
+/// What operators do in a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Operating {
+    pub(crate) pause_ms_max: u64,
+    pub(crate) acts: Vec<Act>,
 }
 
 /// The choices of a run with a store.
@@ -80,6 +92,10 @@ pub(crate) struct Storage {
     pub(crate) fetch_ms_max: u64,
     /// How often a record that is asked for cannot be read.
     pub(crate) unreadable_per_mille: u64,
+    /// How often the broker dies in the middle of a commit, and how often right after one has let it
+    /// answer somebody.
+    pub(crate) death_in_commit_per_mille: u32,
+    pub(crate) death_after_answer_per_mille: u32,
 }
 
 impl Swarm {
@@ -115,8 +131,10 @@ impl Swarm {
             qos0_percent: chance.pick(&[0, 20, 60]),
             payload_bytes_max: chance.pick(&[40, 200, 6_000]),
             listeners: vec![Promise::Durable],
+            is_deadly: false,
             store: chance.percent(60).then(|| Storage::draw(chance)),
             limits: draw_limits(chance),
+            operators: None,
         }
     }
 }
@@ -186,6 +204,81 @@ impl Swarm {
     }
 }
 
+impl Swarm {
+    /// In some worlds the broker dies where most is at stake: between the writes of a commit, and when
+    /// it has just said that something is done. Nothing else goes wrong there, and everything is kept, so
+    /// that nothing excuses a loss.
+    pub(crate) fn draw_deaths(&mut self, chance: &mut Chance) {
+        if !chance.percent(20) {
+            return;
+        }
+        self.is_deadly = true;
+        self.shards = chance.range(1, 4) as u16;
+        self.rounds = 2;
+        self.round_ms = chance.pick(&[2_000, 4_000]);
+        self.turn_ms_max = chance.pick(&[20, 60]);
+        self.up_ms_max = chance.pick(&[0, 1, 5]);
+        self.down_ms_max = chance.pick(&[0, 1, 5]);
+        self.mail_ms_max = chance.pick(&[0, 1, 5, 40]);
+        self.verdict_ms_max = 1;
+        self.socket_bytes_max = 65_536;
+        self.listeners = vec![Promise::Durable];
+        self.payload_bytes_max = 40;
+        for never in [
+            &mut self.clock_jump_per_mille,
+            &mut self.slow_reader_percent,
+            &mut self.never_ack_percent,
+            &mut self.garbage_per_mille,
+            &mut self.refuse_percent,
+            &mut self.pause_per_mille,
+            &mut self.qos0_percent,
+            &mut self.admin_per_mille,
+        ] {
+            *never = 0;
+        }
+        self.store = Some(Storage {
+            prompt_percent: chance.pick(&[100, 50]),
+            commit_ms_max: chance.pick(&[0, 2, 20]),
+            report_ms_max: chance.pick(&[0, 5, 20]),
+            group_max: chance.pick(&[1, 3]),
+            crashes_max: 2,
+            other_shards_percent: 0,
+            power_percent: chance.pick(&[0, 50, 100]),
+            full_percent: 0,
+            failed_sync_percent: 0,
+            flip_percent: 0,
+            death_in_commit_per_mille: chance.pick(&[0, 10, 40]),
+            death_after_answer_per_mille: chance.pick(&[10, 40]),
+            ..Storage::draw(chance)
+        });
+        self.limits = Limits {
+            keep_alive_secs_max: 0,
+            session_expiry_v3_secs: u32::MAX,
+            session_expiry_secs_max: u32::MAX,
+            queue_messages_max: 10_000,
+            queue_bytes_max: 1 << 24,
+            output_bytes_max: 1 << 20,
+            ..self.limits.clone()
+        };
+    }
+
+    /// Whether there are operators, and what they do; the other worlds run as if there were none.
+    pub(crate) fn draw_operators(&mut self, chance: &mut Chance) {
+        if self.is_deadly || !chance.percent(40) {
+            return;
+        }
+        let mut acts = Act::ALL.to_vec();
+        acts.retain(|_| chance.percent(60));
+        if acts.is_empty() {
+            acts.push(Act::Publish);
+        }
+        self.operators = Some(Operating {
+            pause_ms_max: chance.pick(&[30, 100, 400]),
+            acts,
+        });
+    }
+}
+
 impl Storage {
     fn draw(chance: &mut Chance) -> Self {
         Self {
@@ -203,6 +296,8 @@ impl Storage {
             segment_bytes: chance.pick(&[8_192, 65_536, 1 << 20]),
             fetch_ms_max: 0,
             unreadable_per_mille: 0,
+            death_in_commit_per_mille: 0,
+            death_after_answer_per_mille: 0,
         }
     }
 
@@ -212,7 +307,7 @@ impl Storage {
     }
 }
 
-fn draw_limits(chance: &mut Chance) -> Limits {
+pub(crate) fn draw_limits(chance: &mut Chance) -> Limits {
     Limits {
         connect_timeout_ms: chance.pick(&[1_000, 10_000]),
         keep_alive_secs_max: chance.pick(&[0, 0, 5]),

@@ -70,6 +70,8 @@ impl World {
             let client = chance.below(self.swarm.clients as u64) as usize;
             let client = self.clients[client].persona.client_id.clone();
             let publisher = (!chance.percent(30)).then(|| of.message.publisher.clone());
+            // Nobody publishes for operators.
+            let publisher = publisher.filter(|of| !of.is_empty());
             let subscriber = (!chance.percent(15)).then_some(client);
             let window = self.window(&mut chance, round, of.at_ms);
             self.ask_about(&standing, &of, (publisher, subscriber), window);

@@ -181,9 +181,13 @@ impl World {
 
     /// A payload that is the only one of its kind: a number, and some bytes to fill it up.
     fn new_payload(&mut self, bytes_max: u64) -> Vec<u8> {
+        let len = self.chance.below(bytes_max) as usize;
+        self.numbered_payload(len)
+    }
+
+    pub(crate) fn numbered_payload(&mut self, len: usize) -> Vec<u8> {
         self.messages += 1;
         let mut payload = self.messages.to_be_bytes().to_vec();
-        let len = self.chance.below(bytes_max) as usize;
         payload.resize(8 + len, b'.');
         payload
     }
@@ -202,8 +206,13 @@ impl World {
         } else {
             self.chance.pick(&TOPICS)
         };
-        let retain = self.chance.percent(20);
-        let payload = if retain && self.chance.percent(20) {
+        let (retained, cleared) = if self.swarm.is_deadly {
+            (40, 40)
+        } else {
+            (20, 20)
+        };
+        let retain = self.chance.percent(retained);
+        let payload = if retain && self.chance.percent(cleared) {
             Vec::new()
         } else {
             self.new_payload(self.swarm.payload_bytes_max)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use columba_broker::access::AccessRules;
 use columba_broker::event::{CloseCause, ListenerId, Now, Peer, ShardId};
-use columba_broker::limits::{Anonymous, ListenerSettings};
+use columba_broker::limits::Anonymous;
 use columba_broker::mail::Mail;
 use columba_broker::recovery::RecoveredCounts;
 use columba_broker::{Input, Shard, ShardConfig};
@@ -15,7 +15,8 @@ use crate::chance::Chance;
 use crate::client::Client;
 use crate::event::{Agenda, Event, LinkId, Owed};
 use crate::net::{Arrived, Link, Phase, Slots};
-use crate::oracle::{About, Oracle};
+use crate::operator::{Operator, address_of, listener_settings};
+use crate::oracle::{About, Oracle, Settings};
 use crate::persona::{Acknowledges, Persona, Reads};
 use crate::planted::Planted;
 use crate::run::Options;
@@ -74,6 +75,9 @@ pub(crate) struct World {
     /// What to take off it to get that of the broker's clock, which starts with the process.
     pub(crate) base_ms: i64,
     pub(crate) seed: u64,
+    /// What the shards of this life find homes by.
+    pub(crate) shard_seed: u64,
+    pub(crate) operator: Operator,
     pub(crate) planted: Option<Planted>,
     pub(crate) store: Option<Store>,
     /// What the last start found.
@@ -108,9 +112,12 @@ impl World {
         swarm.draw_recorder(&mut Chance::new(seed ^ 0x7461_7065));
         swarm.draw_listeners(&mut Chance::new(seed ^ 0x7072_6f6d));
         swarm.draw_filling(&mut Chance::new(seed ^ 0x6675_6c6c));
+        swarm.draw_deaths(&mut Chance::new(seed ^ 0x6465_6164));
+        swarm.draw_operators(&mut Chance::new(seed ^ 0x6f70_6572));
         if options.is_tight {
             swarm.tighten();
         }
+        let operator = Operator::new(seed ^ 0x626f_7373);
         let seed = chance.next_u64();
         let clients = (0..swarm.clients)
             .map(|number| Persona::draw(number, &swarm, &mut chance))
@@ -122,7 +129,7 @@ impl World {
         let trace = Trace::new(options.is_traced);
         trace.note(0, format_args!("{swarm:#?}"));
         let mut world = Self {
-            oracle: Oracle::new(&swarm.limits, swarm.store.is_some()),
+            oracle: Oracle::new(Settings::of(&swarm), swarm.store.is_some()),
             swarm,
             chance,
             mode: Mode::Faulty,
@@ -130,6 +137,8 @@ impl World {
             unix_offset_ms: 1_700_000_000_000,
             base_ms: 0,
             seed,
+            shard_seed: seed,
+            operator,
             planted: options.planted,
             store: None,
             counts: RecoveredCounts::default(),
@@ -252,6 +261,8 @@ impl World {
                 let about = About::Command(command.clone());
                 self.input(shard, Input::Command(command), about);
             }
+            Event::Request { shard, id, request } => self.on_request(shard, id, *request),
+            Event::Operate => self.on_operate(),
             Event::Tick { shard } => self.on_tick(shard),
             Event::Written => self.on_written(),
             Event::Commit => self.on_commit(),
@@ -279,6 +290,7 @@ impl World {
             | Event::Tick { shard }
             | Event::Stored { shard, .. }
             | Event::Fetch { shard, .. }
+            | Event::Request { shard, .. }
             | Event::Command { shard, .. } => Some(*shard),
             Event::Down { .. }
             | Event::Written
@@ -288,6 +300,7 @@ impl World {
             | Event::DownEnd { .. }
             | Event::Read { .. }
             | Event::Resume { .. }
+            | Event::Operate
             | Event::Turn { .. }
             | Event::Ping { .. }
             | Event::Owed { .. } => None,
@@ -324,13 +337,13 @@ impl World {
         let listener = self.listener_of(client);
         let port = 10_000 + (link % 50_000) as u16;
         let peer = Peer {
-            addr: Some(([127, 0, 0, 1], port).into()),
+            addr: Some((address_of(client), port).into()),
             listener: ListenerId(listener as u16),
             certificate: None,
         };
         let persona = &self.clients[client].persona;
-        let promise = self.swarm.listeners[listener];
-        self.oracle.open(link, persona.version, promise);
+        let addr = address_of(client).into();
+        self.oracle.open(link, persona.version, listener, addr);
         self.input(
             shard,
             Input::Accepted { conn, peer },
@@ -531,15 +544,7 @@ const RECORD_BYTES: usize = 200;
 
 pub(crate) fn new_shards(swarm: &Swarm, seed: u64, now: Now, is_durable: bool) -> Vec<Node> {
     let limits = Arc::new(swarm.limits.clone());
-    let listeners = swarm.listeners.iter().map(|promise| ListenerSettings {
-        name: format!("{promise:?}"),
-        anonymous: Anonymous::Always,
-        connections_max: 0,
-        packet_bytes_max: None,
-        certificate_is_user: false,
-        promise: *promise,
-    });
-    let listeners: Arc<[ListenerSettings]> = listeners.collect();
+    let listeners = listener_settings(&swarm.listeners, Anonymous::Always, 0);
     let access = Arc::new(AccessRules::allow_all());
     let node = |number: u16| {
         let config = ShardConfig {
@@ -601,6 +606,7 @@ impl World {
             }
             self.put(0, Event::Turn { client });
         }
+        self.let_all_in();
         for client in 0..self.clients.len() {
             self.put(PING_MS, Event::Ping { client });
         }
@@ -642,6 +648,9 @@ impl World {
         self.mode = Mode::Faulty;
         self.note(format_args!("----- Faulty"));
         self.plan_crashes();
+        if let Some(operating) = &self.swarm.operators {
+            self.put(operating.pause_ms_max, Event::Operate);
+        }
         for client in 0..self.swarm.clients {
             let delay_ms = self.chance.below(50);
             self.put(delay_ms, Event::Turn { client });

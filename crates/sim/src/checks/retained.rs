@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::LinkId;
-use crate::oracle::{Message, Oracle, Said};
+use crate::oracle::{Oracle, Said};
 
 /// By topic.
 #[derive(Debug, Default)]
@@ -97,13 +97,13 @@ impl Topic {
 impl Retained {
     pub(crate) fn accepted(
         &mut self,
-        message: &Message,
+        topic: &str,
         id: Option<u64>,
         shard: usize,
         turn: Turn,
     ) -> u64 {
         self.number += 1;
-        let topic = self.topics.entry(message.topic.clone()).or_default();
+        let topic = self.topics.entry(topic.to_owned()).or_default();
         topic.since.entry(shard).or_default().push(Set {
             number: self.number,
             id,
@@ -148,6 +148,22 @@ impl Oracle {
     /// All is quiet: `found` are the retained messages that a subscription to everything, made at
     /// `asked_ms`, got.
     pub(crate) fn check_retained(&mut self, found: &[u64], asked_ms: u64) -> Result<(), String> {
+        for (topic, actual) in self.compare_retained(found, asked_ms)? {
+            let known = Topic {
+                before: BTreeSet::from([actual]),
+                ..Topic::default()
+            };
+            self.retained.topics.insert(topic, known);
+        }
+        Ok(())
+    }
+
+    /// Whether these retained messages may be there, and no others; which there are, by topic.
+    pub(crate) fn compare_retained(
+        &self,
+        found: &[u64],
+        asked_ms: u64,
+    ) -> Result<BTreeMap<String, Option<u64>>, String> {
         let mut by_topic: BTreeMap<&str, u64> = BTreeMap::new();
         for id in found {
             let Some(message) = self.messages.get(id) else {
@@ -161,7 +177,8 @@ impl Oracle {
                 return Err(format!("message {id} has expired"));
             }
         }
-        for (topic, known) in &mut self.retained.topics {
+        let mut all = BTreeMap::new();
+        for (topic, known) in &self.retained.topics {
             let actual = by_topic.remove(topic.as_str());
             let is_candidate = |candidate: &Option<u64>| {
                 let message = candidate.and_then(|id| self.messages.get(&id));
@@ -176,14 +193,11 @@ impl Oracle {
             if !candidates.iter().any(is_candidate) {
                 return Err(format!("{topic} has {actual:?} of {candidates:?}"));
             }
-            *known = Topic {
-                before: BTreeSet::from([actual]),
-                ..Topic::default()
-            };
+            all.insert(topic.clone(), actual);
         }
         match by_topic.keys().next() {
             Some(topic) => Err(format!("{topic} has a retained message that was never set")),
-            None => Ok(()),
+            None => Ok(all),
         }
     }
 }

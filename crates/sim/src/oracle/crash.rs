@@ -95,6 +95,7 @@ impl Oracle {
         let is_moved = usize::from(shards) != self.shards;
         self.shards = usize::from(shards);
         self.held.clear();
+        self.operators.crash();
         self.effects = Effects::default();
         self.wills = Wills::default();
         self.retained.crash(least);
@@ -299,5 +300,5 @@ impl Oracle {
 pub(crate) struct Ghost {
     ended: Saved,
     is_recorded: bool,
-    session: Session,
+    pub(super) session: Session,
 }

@@ -99,20 +99,7 @@ impl Oracle {
     }
 
     fn on_connect(&mut self, link: LinkId, connect: &Connect<'_>) {
-        let limits = &self.limits;
         let properties = connect.properties;
-        let is_v5 = connect.version == Version::V5;
-        let expiry_secs = match (is_v5, connect.clean_start) {
-            (true, _) => properties
-                .u32(PropertyId::SessionExpiryInterval)
-                .unwrap_or(0)
-                .min(limits.session_expiry_secs_max),
-            (false, true) => 0,
-            (false, false) => limits.session_expiry_v3_secs,
-        };
-        let asked = connect.keep_alive_secs;
-        let most = limits.keep_alive_secs_max;
-        let is_cut = is_v5 && most > 0 && (asked == 0 || asked > most);
         let will = connect.will.map(|will| Will {
             topic: will.topic.to_owned(),
             payload: will.payload.to_vec(),
@@ -125,13 +112,16 @@ impl Oracle {
         });
         self.conns[link].connect = Some(Connecting {
             client_id: connect.client_id.to_owned(),
+            user: connect.user_name.is_some().then_some("user"),
+            is_v5: connect.version == Version::V5,
             clean_start: connect.clean_start,
-            expiry_secs,
-            keep_alive_secs: if is_cut { most } else { asked },
+            expiry_secs: properties
+                .u32(PropertyId::SessionExpiryInterval)
+                .unwrap_or(0),
+            keep_alive_secs: connect.keep_alive_secs,
             receive_maximum: properties
                 .u16(PropertyId::ReceiveMaximum)
-                .unwrap_or(u16::MAX)
-                .min(limits.inflight_max),
+                .unwrap_or(u16::MAX),
             packet_bytes_max: properties
                 .u32(PropertyId::MaximumPacketSize)
                 .map_or(usize::MAX, |most| most as usize),
@@ -276,7 +266,12 @@ impl Oracle {
 
     fn on_unsubscribe(&mut self, link: LinkId, filter: &str) {
         let client_id = self.conns[link].client_id.clone();
-        let Some(session) = self.sessions.get_mut(&client_id) else {
+        self.unsubscribe(&client_id, filter);
+    }
+
+    /// A subscription ends, whoever wants it.
+    pub(crate) fn unsubscribe(&mut self, client_id: &str, filter: &str) {
+        let Some(session) = self.sessions.get_mut(client_id) else {
             return;
         };
         let is_shared = TopicFilter::parse(filter).is_ok_and(|parsed| parsed.share().is_some());
@@ -290,12 +285,12 @@ impl Oracle {
                 true => What::Unsubscribed(filter.to_owned()),
                 false => What::PerhapsUnsubscribed(filter.to_owned()),
             };
-            self.truth.note(&client_id, self.now_ms, left);
+            self.truth.note(client_id, self.now_ms, left);
             session.leaving.insert(filter.to_owned());
         }
         if is_shared {
             if session.shared.remove(filter).is_some() {
-                self.groups.left(filter, &client_id, &self.sessions);
+                self.groups.left(filter, client_id, &self.sessions);
             }
         } else if session.subscriptions.remove(filter).is_some() {
             delivery::release(session, filter);

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use columba_broker::limits::Promise;
+use std::net::IpAddr;
+
+use columba_broker::limits::{Limits, Promise};
 use columba_codec::packet::SubscribeOptions;
 use columba_codec::{QoS, Version};
 
@@ -47,6 +49,8 @@ impl From<Promise> for Said {
 #[derive(Debug)]
 pub(crate) struct Conn {
     pub(crate) version: Version,
+    pub(crate) addr: IpAddr,
+    pub(crate) listener: usize,
     /// What an acknowledgement to it says.
     pub(crate) says: Said,
     pub(crate) phase: Phase,
@@ -54,6 +58,7 @@ pub(crate) struct Conn {
     pub(crate) output: Vec<u8>,
     pub(crate) connect: Option<Connecting>,
     pub(crate) client_id: String,
+    pub(crate) user: Option<&'static str>,
     /// Serial of the session.
     pub(crate) session: u64,
     pub(crate) session_present: bool,
@@ -82,7 +87,11 @@ pub(crate) struct Conn {
 #[derive(Clone, Debug)]
 pub(crate) struct Connecting {
     pub(crate) client_id: String,
+    /// Who the client is, if it logs in.
+    pub(crate) user: Option<&'static str>,
+    pub(crate) is_v5: bool,
     pub(crate) clean_start: bool,
+    /// What it asks for; limits of the broker come on top.
     pub(crate) expiry_secs: u32,
     pub(crate) keep_alive_secs: u16,
     pub(crate) receive_maximum: u16,
@@ -92,15 +101,18 @@ pub(crate) struct Connecting {
 }
 
 impl Conn {
-    pub(crate) const fn new(version: Version, says: Said, now_ms: u64) -> Self {
+    pub(crate) const fn new(version: Version, listener: usize, addr: IpAddr, now_ms: u64) -> Self {
         Self {
             version,
-            says,
+            addr,
+            listener,
+            says: Said::Nothing,
             phase: Phase::Await,
             input: Vec::new(),
             output: Vec::new(),
             connect: None,
             client_id: String::new(),
+            user: None,
             session: 0,
             session_present: false,
             keep_alive_secs: 0,
@@ -127,6 +139,24 @@ pub(crate) struct Publishing {
     pub(crate) topic: String,
     /// Counts what is retained.
     pub(crate) retained: Option<u64>,
+}
+
+impl Connecting {
+    /// How long the session outlives its connection.
+    pub(crate) fn granted_expiry_secs(&self, limits: &Limits) -> u32 {
+        match (self.is_v5, self.clean_start) {
+            (true, _) => self.expiry_secs.min(limits.session_expiry_secs_max),
+            (false, true) => 0,
+            (false, false) => limits.session_expiry_v3_secs,
+        }
+    }
+
+    /// The keep alive in force.
+    pub(crate) const fn granted_keep_alive_secs(&self, limits: &Limits) -> u16 {
+        let (asked, most) = (self.keep_alive_secs, limits.keep_alive_secs_max);
+        let is_cut = self.is_v5 && most > 0 && (asked == 0 || asked > most);
+        if is_cut { most } else { asked }
+    }
 }
 
 /// A Will.

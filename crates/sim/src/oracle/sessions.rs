@@ -35,6 +35,8 @@ impl Oracle {
             return self.fail("wire", format!("link {link} got CONNACK without CONNECT"));
         };
         let client_id = connect.client_id.clone();
+        self.conns[link].user = connect.user;
+        self.check_not_banned(link, &client_id);
         self.truth.note(&client_id, self.now_ms, What::Connected);
         if let Some(old) = self.sessions.get(&client_id).and_then(|known| known.conn) {
             self.detach(old, true);
@@ -67,6 +69,10 @@ impl Oracle {
                 .or_insert_with(|| will_message(&client_id, will));
         }
         let saved = self.now_saved();
+        let limits = &self.settings_here().limits;
+        let expiry_secs = connect.granted_expiry_secs(limits);
+        let keep_alive_secs = connect.granted_keep_alive_secs(limits);
+        let receive_maximum = connect.receive_maximum.min(limits.inflight_max);
         let Some(session) = self.sessions.get_mut(&client_id) else {
             return;
         };
@@ -80,14 +86,14 @@ impl Oracle {
         session.saved = saved;
         session.is_saved_anew = true;
         session.conn = Some(link);
-        session.expiry_secs = connect.expiry_secs;
+        session.expiry_secs = expiry_secs;
         let conn = &mut self.conns[link];
         conn.phase = Phase::Open;
         conn.session = session.serial;
         conn.session_present = is_present;
         conn.client_id = client_id;
-        conn.keep_alive_secs = connect.keep_alive_secs;
-        conn.receive_maximum = connect.receive_maximum;
+        conn.keep_alive_secs = keep_alive_secs;
+        conn.receive_maximum = receive_maximum;
         conn.packet_bytes_max = connect.packet_bytes_max;
         conn.alias_maximum = connect.alias_maximum;
         if session.home != self.shard {
@@ -222,7 +228,7 @@ impl Oracle {
         let id = id_of(&message.payload);
         let retained = message.retain.then(|| {
             let (shard, turn) = (self.shard, self.turn);
-            self.retained.accepted(&message, id, shard, turn)
+            self.retained.accepted(&message.topic, id, shard, turn)
         });
         let Some(id) = id else {
             let blank = (self.now_ms, message.topic);
