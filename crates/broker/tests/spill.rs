@@ -353,6 +353,46 @@ fn what_is_out_is_read_back_for_the_other_members_of_a_group() {
     }
 }
 
+/// There is room for its own small messages, or for one of the large ones that it hands on: what it
+/// reads ahead would put out what it needs, and the other way round, for ever.
+#[test]
+fn a_session_that_hands_on_what_is_out_reads_nothing_ahead_meanwhile() {
+    let mut bed = Bed::with(1, |limits| limits.queue_memory_bytes_max = 104).with_store();
+    let first = bed.connect_keeping(V5, "first");
+    bed.subscribe(first, "own", QOS_1);
+    bed.subscribe(first, "$share/g/t", QOS_1);
+    bed.disconnect(first);
+    let publisher = bed.connect_keeping(V5, "publisher");
+    for _ in 0..100 {
+        bed.publish(publisher, "own", b"small", QOS_1);
+    }
+    publish(&mut bed, publisher, "t", 0..10);
+    keep_absent(&mut bed, "second", "$share/g/t", QOS_1);
+    bed.crash(1);
+    let one_at_a_time = ConnectOptions::new(V5, "first").clean(false);
+    let one_at_a_time = one_at_a_time
+        .property(PropertyId::SessionExpiryInterval, Value::U32(u32::MAX))
+        .property(PropertyId::ReceiveMaximum, Value::U16(1));
+    bed.store.is_reading_held = true;
+    let first = bed.connect_with(&one_at_a_time);
+    while bed.payloads(first).is_empty() {
+        assert!(bed.read_one());
+        bed.release_mail();
+    }
+    assert!(bed.reading() > 0, "more are on their way");
+    bed.unsubscribe(first, "$share/g/t");
+    for _ in 0..200 {
+        bed.read_one();
+        bed.release_mail();
+    }
+    assert_eq!(bed.reading(), 0, "reading ends");
+    bed.release_reading();
+    let second = bed.resume(V5, "second");
+    assert_eq!(payloads(&bed.finish(second)), texts(0..10));
+    bed.check_books();
+    bed.check_gauges();
+}
+
 #[test]
 fn a_crash_while_a_group_hands_over_loses_nothing() {
     for (shards, after) in [(1, 1), (1, 3), (3, 3), (3, 1)] {

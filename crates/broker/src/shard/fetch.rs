@@ -68,9 +68,13 @@ impl Fetches {
 
     /// Whether a session may read what it needs, or else more: not before those who wait for room. It
     /// would take that from them, and what is put out to make room would be read anew before their
-    /// turn comes.
+    /// turn comes. Nor in its own turn, which is for what it needs: it may need something for its queue
+    /// and something else to hand on.
     fn has_turn(&self, me: SessionRef, is_needed: bool) -> bool {
-        self.queue.is_empty() || (is_needed && self.served == Some(me))
+        match self.served {
+            Some(served) => is_needed && served == me,
+            None => self.queue.is_empty(),
+        }
     }
 
     fn wait_for_room(&mut self, me: SessionRef) {
