@@ -11,6 +11,7 @@ use columba_broker::query::{
     Answer, Condition, PublishRequest, Request, RequestId, SubscriptionKey,
 };
 
+use super::truth::What;
 use super::{About, Ending, Message, Observation, Oracle, Phase, Said, id_of};
 use crate::checks::delivery::matches;
 use crate::event::LinkId;
@@ -370,6 +371,11 @@ impl Oracle {
                     && let Some(Asked::Disconnect { ended, .. }) = self.operators.asked.get_mut(id)
                 {
                     *ended = Some(self.serial);
+                    if self.ghosts.contains_key(&**client_id) {
+                        // One that the model was not sure of.
+                        let what = What::Ended(Ending::ByOperator);
+                        self.truth.note(client_id, self.now_ms, what);
+                    }
                     self.end_session(client_id, Ending::ByOperator);
                 }
             }
