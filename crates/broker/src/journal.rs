@@ -107,6 +107,8 @@ enum Place {
     Unwanted(Option<RecordId>),
     /// Durable, at this position.
     At(u64),
+    /// No record: a mark that has been reached.
+    Reached,
 }
 
 /// Another shard's record that has become durable.
@@ -249,7 +251,25 @@ impl Journal {
                 self.batch.releases.push(position);
             }
             Place::Pending(older) => *place = Place::Unwanted(older),
+            Place::Reached => {
+                self.places.try_remove(id.index());
+            }
             Place::Unwanted(_) => {}
+        }
+    }
+
+    /// Something that a mark stands for is durable. A mark is reserved like a record, is never written,
+    /// and is reached once; whoever waits for it releases it.
+    pub(crate) fn reach(&mut self, mark: RecordId) {
+        if self.has_failed() {
+            return;
+        }
+        match self.places.get_mut(mark.index()) {
+            Some(place @ Place::Pending(_)) => *place = Place::Reached,
+            Some(Place::Unwanted(_)) => {
+                self.places.try_remove(mark.index());
+            }
+            Some(Place::At(_) | Place::Reached) | None => {}
         }
     }
 
@@ -272,7 +292,7 @@ impl Journal {
                 }
                 self.behind.insert(head.value(), others);
             }
-            Some(Place::Pending(_) | Place::At(_)) | None => {
+            Some(Place::Pending(_) | Place::At(_) | Place::Reached) | None => {
                 others.into_iter().for_each(|id| self.end(id));
             }
         }
@@ -362,7 +382,7 @@ impl Journal {
         let (is_unwanted, older) = match *place {
             Place::Pending(older) => (false, older),
             Place::Unwanted(older) => (true, older),
-            Place::At(_) => return,
+            Place::At(_) | Place::Reached => return,
         };
         *place = Place::At(position);
         let mut free = Vec::new();
@@ -390,8 +410,14 @@ impl Journal {
     pub(crate) fn position(&self, id: RecordId) -> Option<u64> {
         match self.places.get(id.index()) {
             Some(Place::At(position)) => Some(*position),
-            Some(Place::Pending(_) | Place::Unwanted(_)) | None => None,
+            Some(Place::Pending(_) | Place::Unwanted(_) | Place::Reached) | None => None,
         }
+    }
+
+    /// Whether a record is durable, or a mark reached.
+    pub(crate) fn is_durable(&self, id: RecordId) -> bool {
+        let place = self.places.get(id.index());
+        matches!(place, Some(Place::At(_) | Place::Reached))
     }
 
     /// The ticket of the newest batch with anything in it: when that is durable, everything is

@@ -108,6 +108,9 @@ pub(crate) struct ExchangeRef {
     pub(crate) shard: ShardId,
     /// Which it is there.
     pub(crate) number: u64,
+    /// Whether it takes a copy of QoS 2 from a session that has it on disk: nobody may be sent it before
+    /// the disk knows.
+    pub(crate) is_moving: bool,
 }
 
 /// A record that another shard than its owner writes.
@@ -115,7 +118,8 @@ pub(crate) struct ExchangeRef {
 pub(crate) struct Draft {
     /// Whose it is.
     pub(crate) owner: Owner,
-    /// What to write.
+    /// What to write. Nothing, if the owner has no record but is to be told when all of the exchange is
+    /// durable.
     pub(crate) bytes: Vec<u8>,
 }
 
@@ -220,6 +224,8 @@ pub(crate) enum Letter {
     /// Records of the receiver that the sender wrote are durable: the next `count` of
     /// [`Mail::stored`].
     Stored { count: u32 },
+    /// What a copy of the receiver was taken from is gone from the disk.
+    Moved { mark: RecordId },
     /// The sender's counters, for `$SYS`.
     Stats(Box<Stats>),
 }
@@ -266,6 +272,7 @@ impl Letter {
             | Self::AnsweredCopied { .. }
             | Self::Stored { .. }
             | Self::Applied { .. }
+            | Self::Moved { .. }
             | Self::MemberState { .. } => 0,
         }
     }

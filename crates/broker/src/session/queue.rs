@@ -56,7 +56,8 @@ pub(crate) struct Delivery {
     pub(crate) identifiers: Identifiers,
     /// Its copy in the store, if the session outlives the process.
     pub(crate) kept: Option<Kept>,
-    /// The record of how far its QoS 2 exchange has come.
+    /// The record of how far its QoS 2 exchange has come. Of a copy that is not in the store: what has
+    /// to be reached before it may be sent, see [`Self::mark`].
     pub(crate) exchange: Option<RecordId>,
 }
 
@@ -96,6 +97,12 @@ impl Delivery {
     /// has begun (`MQTT-4.8.2-5`).
     pub(crate) fn may_go_to_others(&self, was_sent: bool) -> bool {
         self.membership != 0 && (!was_sent || self.qos != QoS::ExactlyOnce)
+    }
+
+    /// What has to be reached before a copy of QoS 2 may be sent that was taken from a session in the
+    /// store and is in memory alone: until then, a crash would leave it with that one.
+    pub(crate) fn mark(&self) -> Option<RecordId> {
+        self.exchange.filter(|_| self.kept.is_none())
     }
 
     /// What limits count: the message, and what the copy has of its own.

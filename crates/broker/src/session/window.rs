@@ -418,6 +418,23 @@ impl Window {
         taken
     }
 
+    /// Takes out some of what is held back.
+    pub(crate) fn take_held(&mut self, is_taken: impl Fn(&Delivery) -> bool) -> Vec<Delivery> {
+        let mut taken = Vec::new();
+        for slot in &mut self.slots {
+            if matches!(slot, Slot::Held(delivery) if is_taken(delivery))
+                && let Slot::Held(delivery) = std::mem::replace(slot, Slot::Settled)
+            {
+                self.bytes -= delivery.size_bytes();
+                taken.push(delivery);
+                self.open -= 1;
+                self.held = self.held.saturating_sub(1);
+            }
+        }
+        self.trim();
+        taken
+    }
+
     /// Notes that the client has left a shared subscription, if messages of it are in the window
     /// that may go to others. There are never more notes than such messages.
     pub(crate) fn note_left(&mut self, membership: Membership) {

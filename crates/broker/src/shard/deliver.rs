@@ -444,6 +444,7 @@ impl Shard {
                     self.resend(id, slot, packet_id, &delivery, true);
                 }
                 Some(Resend::First(packet_id, delivery)) => {
+                    self.forget_mark(slot, packet_id, &delivery);
                     self.resend(id, slot, packet_id, &delivery, false);
                 }
             }
@@ -465,7 +466,7 @@ impl Shard {
                 (None, Some(of)) => kept.record(of.message),
                 (None, None) => return true,
             };
-            record.is_some_and(|record| journal.position(record).is_some())
+            record.is_some_and(|record| journal.is_durable(record))
         };
         window.resend_next(receive_maximum, is_stored, |delivery| kept.has(delivery))
     }

@@ -49,9 +49,13 @@ impl Shard {
             if !self.kept.has(front) {
                 return true;
             }
-            let Some(delivery) = self.pop_queue(slot) else {
+            let Some(mut delivery) = self.pop_queue(slot) else {
                 return false;
             };
+            if delivery.mark().is_some() && self.is_on_disk(&delivery) {
+                self.release_mark(delivery.mark());
+                delivery.exchange = None;
+            }
             match delivery.qos {
                 QoS::AtMostOnce => self.send_kept_at_most_once(slot, &delivery),
                 QoS::AtLeastOnce | QoS::ExactlyOnce if self.must_hold(slot, &delivery) => {

@@ -369,9 +369,7 @@ impl Shard {
         let outcome = Outcome::DeliverAcked;
         self.stats.count(outcome);
         self.note_received_copy(&session.client_id, Subject::from(delivery.message()));
-        if let Some(kept) = delivery.kept {
-            self.settle_kept(kept, delivery.exchange);
-        }
+        self.settle_copy(delivery);
     }
 
     /// The client has not got the message. Gives it back if somebody else may have it.
@@ -394,9 +392,7 @@ impl Shard {
         self.stats.count(outcome);
         let client = (&*session.client_id, session.hash);
         self.note_lost(client, Subject::from(delivery.message()), outcome, "");
-        if let Some(kept) = delivery.kept {
-            self.settle_kept(kept, delivery.exchange);
-        }
+        self.settle_copy(&delivery);
         None
     }
 

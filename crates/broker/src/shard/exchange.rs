@@ -8,7 +8,7 @@ use columba_codec::{PacketId, PacketType, ReasonCode};
 use super::drafts::{Drafts, Spares};
 use super::line::Line;
 use crate::connection::Connection;
-use crate::event::ConnectionId;
+use crate::event::{ConnectionId, ShardId};
 use crate::journal::{RecordId, Settled};
 use crate::kept::Kept;
 use crate::limits::Promise;
@@ -70,6 +70,11 @@ pub(super) enum Then {
     },
     /// An operator is answered. Seldom, and larger than the others, which wait by the thousand.
     Tell(Box<(RequestId, Answer)>),
+    /// A copy was taken from somebody who had it on disk: whoever has it now may be sent it.
+    Moved {
+        to: ShardId,
+        mark: RecordId,
+    },
     /// The shard that began is answered.
     Answer {
         to: ExchangeRef,
@@ -85,6 +90,7 @@ impl Then {
             | Self::Forgotten { .. }
             | Self::Applied { .. }
             | Self::Tell(_)
+            | Self::Moved { .. }
             | Self::Answer { .. } => None,
         }
     }
@@ -109,6 +115,7 @@ impl Then {
             | Self::Nothing
             | Self::Forgotten { .. }
             | Self::Tell(_)
+            | Self::Moved { .. }
             | Self::Answer { .. } => Promise::Durable,
             Self::Acknowledge { .. } | Self::Applied { .. } | Self::UnsubAck { .. } => {
                 connection.map_or(Promise::Durable, |connection| connection.promise)
@@ -147,6 +154,8 @@ pub(super) struct Exchanges {
     pub(super) held: Vec<ConnectionId>,
     /// How much of that input was looked at for packets that need not wait, by the connection's index.
     pub(super) looked_at_bytes: BTreeMap<u32, usize>,
+    /// Whether copies have become free to be sent that sessions hold back.
+    pub(super) has_moved: bool,
 }
 
 impl Exchanges {
@@ -161,6 +170,7 @@ impl Exchanges {
             holding: Vec::new(),
             held: Vec::new(),
             looked_at_bytes: BTreeMap::new(),
+            has_moved: false,
         }
     }
 

@@ -313,8 +313,10 @@ impl Shard {
 
     /// A message cannot be read: those who wait for it do without.
     fn lose(&mut self, lost: &Lost) {
+        let (position, why) = (lost.position, &lost.why);
+        let detail = format!("record {position} of the store cannot be read back: {why}");
         for me in &lost.waiting {
-            self.lose_handed(*me, lost.message, lost.position, &lost.why);
+            self.lose_handed(*me, lost.message, &detail);
             let Some(session) = self.session_mut(me.slot).filter(|of| of.me == *me) else {
                 continue;
             };
@@ -324,7 +326,7 @@ impl Shard {
                 self.stats.queued_messages -= 1;
                 self.stats.queued_bytes -= delivery.size_bytes() as u64;
                 self.take_back(&mut delivery);
-                self.drop_lost(me.slot, &delivery, lost.position, &lost.why);
+                self.drop_lost(me.slot, &delivery, &detail);
             }
             let window = self.session_mut(me.slot).and_then(|of| of.window.as_mut());
             let taken = window.and_then(|window| {
@@ -337,19 +339,19 @@ impl Shard {
             if let Some(mut delivery) = taken {
                 self.stats.inflight_messages -= 1;
                 self.take_back(&mut delivery);
-                self.drop_lost(me.slot, &delivery, lost.position, &lost.why);
+                self.drop_lost(me.slot, &delivery, &detail);
             }
         }
     }
 
-    fn drop_lost(&mut self, slot: u32, delivery: &Delivery, position: u64, why: &str) {
+    /// A copy is lost because of the store.
+    pub(super) fn drop_lost(&mut self, slot: u32, delivery: &Delivery, detail: &str) {
         let outcome = Outcome::DeliverStoreLost;
         self.stats.count(outcome);
-        let detail = format!("record {position} of the store cannot be read back: {why}");
         let message = delivery.message().clone();
         let facts = Facts {
             topic: message.topic(),
-            detail: &detail,
+            detail,
             message: message.head().number,
             ..Facts::default()
         };

@@ -16,6 +16,7 @@ use columba_codec::QoS;
 use super::Shard;
 use super::exchange::Also;
 use super::note::{NOBODY, Subject};
+use super::steps::LOST_ON_THE_WAY;
 use crate::event::ShardId;
 use crate::hash::{Hashing, Map, Set};
 use crate::journal::RecordId;
@@ -109,8 +110,7 @@ impl Shard {
             };
             if !self.is_on_disk(&front.delivery) {
                 if self.journal.has_failed() {
-                    let why = "the disk has failed, so nobody else may get it before a restart";
-                    self.lose_handed_at(me, 0, why);
+                    self.lose_handed_at(me, 0, LOST_ON_THE_WAY);
                     continue;
                 }
                 return self.stall_handing(me);
@@ -151,6 +151,7 @@ impl Shard {
             }
             None => self.note_lost_by(me.slot, subject, outcome, &whose),
         }
+        self.release_mark(delivery.mark());
         let message = delivery.message().clone();
         let letter = Letter::Share {
             group,
@@ -203,7 +204,7 @@ impl Shard {
     }
 
     /// A message that is to be handed over cannot be read.
-    pub(super) fn lose_handed(&mut self, me: SessionRef, id: KeptId, position: u64, why: &str) {
+    pub(super) fn lose_handed(&mut self, me: SessionRef, id: KeptId, detail: &str) {
         let Some(handing) = self.handings.of.get(&me) else {
             return;
         };
@@ -212,8 +213,7 @@ impl Shard {
         let Some(at) = copies.position(is_it) else {
             return;
         };
-        let detail = format!("record {position} of the store cannot be read back: {why}");
-        self.lose_handed_at(me, at, &detail);
+        self.lose_handed_at(me, at, detail);
     }
 
     fn lose_handed_at(&mut self, me: SessionRef, at: usize, detail: &str) {
@@ -225,9 +225,7 @@ impl Shard {
         self.stats.count(outcome);
         let topic = handed.delivery.message().topic();
         self.report_withheld_of_group(outcome, topic, detail);
-        if let Some(kept) = handed.delivery.kept {
-            self.settle_kept(kept, handed.delivery.exchange);
-        }
+        self.settle_copy(&handed.delivery);
     }
 
     /// Whether a copy can go to somebody else now.
@@ -236,7 +234,10 @@ impl Shard {
     }
 
     /// Whether a copy that others may get only once, if it is of QoS 2, can be taken from its session.
-    fn is_on_disk(&self, delivery: &Delivery) -> bool {
+    pub(super) fn is_on_disk(&self, delivery: &Delivery) -> bool {
+        if let Some(mark) = delivery.mark() {
+            return self.journal.is_durable(mark);
+        }
         let is_recorded = || self.is_recorded(delivery) && !self.journal.has_failed();
         delivery.qos != QoS::ExactlyOnce || delivery.kept.is_none() || is_recorded()
     }

@@ -263,6 +263,7 @@ impl Shard {
         Some(ExchangeRef {
             shard: self.id,
             number,
+            is_moving: false,
         })
     }
 
@@ -304,6 +305,7 @@ impl Shard {
         Some(ExchangeRef {
             shard: self.id,
             number,
+            is_moving: delivery.qos == QoS::ExactlyOnce,
         })
     }
 
@@ -380,12 +382,24 @@ impl Shard {
     /// All of an exchange is known: it goes into the batch.
     fn write_exchange(&mut self, exchange: Exchange) {
         let has_records = exchange.has_released || !exchange.drafts.is_empty();
+        let mut moved = None;
         for Draft { owner, bytes } in exchange.drafts {
+            if bytes.is_empty() {
+                moved = Some(owner);
+                continue;
+            }
             self.journal
                 .append_as(owner, |out| out.extend_from_slice(&bytes));
             self.exchanges.spares.give(bytes);
         }
         self.write_step(has_records, exchange.also, exchange.then);
+        if let Some(owner) = moved {
+            let (to, mark) = match owner {
+                Owner::Here(mark) => (self.id, mark),
+                Owner::There(shard, mark) => (shard, mark),
+            };
+            self.do_when_durable(Then::Moved { to, mark });
+        }
     }
 
     /// What goes into the batch with records that are in it already, if there are any.
@@ -435,7 +449,7 @@ impl Shard {
 
     fn do_behind(&mut self, standing: Standing, then: Then) {
         let ending = match then {
-            Then::Answer { .. } => 0,
+            Then::Answer { .. } | Then::Moved { .. } => 0,
             Then::Nothing
             | Then::Acknowledge { .. }
             | Then::Forgotten { .. }
@@ -583,6 +597,7 @@ impl Shard {
                 });
                 self.write_packet(conn, &packet);
             }
+            Then::Moved { to, mark } => self.post(to, Letter::Moved { mark }),
             Then::Answer { to, drafts } => {
                 let number = to.number;
                 self.post(to.shard, Letter::Answered { number, drafts });
@@ -687,6 +702,15 @@ impl Shard {
         fact.write(&mut bytes);
         let owner = Owner::Here(record);
         self.keeping.drafts.push(Draft { owner, bytes });
+    }
+
+    /// What a copy has to wait for that this shard gets by an exchange and does not keep: all of that has
+    /// to be durable.
+    pub(super) fn draft_mark(&mut self) -> RecordId {
+        let mark = self.journal.reserve();
+        let (owner, bytes) = (Owner::Here(mark), Vec::new());
+        self.keeping.drafts.push(Draft { owner, bytes });
+        mark
     }
 
     /// Notes that something was released that has to be on disk before the answer.

@@ -130,6 +130,10 @@ impl Shard {
             } => self.members.tell(session, is_online, room),
             Letter::Settled { group, session } => self.on_settled(&group, session),
             Letter::Answered { number, drafts } => self.on_answered(number, drafts),
+            Letter::Moved { mark } => {
+                self.journal.reach(mark);
+                self.exchanges.has_moved = true;
+            }
             Letter::Stats(stats) => self.on_stats(from, *stats),
         }
     }

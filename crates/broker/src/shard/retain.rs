@@ -184,6 +184,7 @@ impl Shard {
             || !self.held.is_empty()
             || !self.scans.is_empty()
             || self.has_input_to_go_on()
+            || self.has_moved()
     }
 
     /// Goes on with work that was put off, session by session and connection by connection, until
@@ -202,6 +203,7 @@ impl Shard {
                 Work::Find(find) => self.on_retained_find(session, find),
             }
         }
+        self.go_on_with_moved();
         self.go_on_with_input();
         while self.matched < self.limits.match_steps_max
             && let Some(id) = self.held.pop_front()

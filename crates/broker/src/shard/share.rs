@@ -356,7 +356,7 @@ impl Shard {
             head.qos.min(membership.qos),
             head.retain && membership.retain_as_published,
         );
-        let delivery = Delivery {
+        let mut delivery = Delivery {
             membership: membership.number,
             identifiers,
             ..Delivery::new(message, qos, retain)
@@ -366,13 +366,17 @@ impl Shard {
             return self.deliver_part(to.slot, delivery);
         }
         let outer = self.open_keeping(exchange);
+        let is_moving = exchange.is_some_and(|of| of.is_moving) && qos == QoS::ExactlyOnce;
+        if is_moving && self.durable_number(to.slot).is_none() {
+            delivery.exchange = Some(self.draft_mark());
+        }
         self.deliver_part(to.slot, delivery);
         self.close_keeping(outer, Also::Nothing, Then::Nothing);
     }
 
     /// Nobody here has anything to do with another shard's exchange.
     fn answer_nothing(&mut self, exchange: Option<ExchangeRef>) {
-        if let Some(ExchangeRef { shard, number }) = exchange {
+        if let Some(ExchangeRef { shard, number, .. }) = exchange {
             let drafts = Vec::new();
             self.post(shard, Letter::Answered { number, drafts });
         }
@@ -380,9 +384,7 @@ impl Shard {
 
     /// A delivery is off a session's hands.
     pub(super) fn settle(&mut self, slot: u32, delivery: &Delivery) {
-        if let Some(kept) = delivery.kept {
-            self.settle_kept(kept, delivery.exchange);
-        }
+        self.settle_copy(delivery);
         self.settle_shared(slot, delivery);
     }
 

@@ -8,15 +8,21 @@ use crate::event::ConnectionId;
 use crate::journal::RecordId;
 use crate::kept::Kept;
 use crate::record::{Exchange, Record, Step};
+use crate::routing::share::SessionRef;
 use crate::session::queue::Delivery;
 use crate::session::window::Window;
 use crate::timer::Timer;
+
+/// Why a copy of QoS 2 on its way from one member of a group to another is lost.
+pub(super) const LOST_ON_THE_WAY: &str =
+    "the disk has failed, so nobody else may get it before a restart";
 
 impl Shard {
     /// Whether a delivery that could be sent now has to be held back.
     pub(super) fn must_hold(&self, slot: u32, delivery: &Delivery) -> bool {
         let has_held = |window: &Window| window.has_held();
-        (delivery.kept.is_some() && delivery.qos == QoS::ExactlyOnce)
+        let is_exact = delivery.qos == QoS::ExactlyOnce;
+        (is_exact && (delivery.kept.is_some() || delivery.exchange.is_some()))
             || self
                 .session(slot)
                 .and_then(|session| session.window.as_deref())
@@ -25,6 +31,9 @@ impl Shard {
 
     /// Gives a delivery its packet id, and sends it when the store knows of both.
     pub(super) fn hold(&mut self, slot: u32, mut delivery: Delivery) {
+        if delivery.mark().is_some() && self.journal.has_failed() {
+            return self.drop_lost(slot, &delivery, LOST_ON_THE_WAY);
+        }
         let number = self.durable_number(slot);
         let Some(session) = self.sessions.get_mut(slot as usize) else {
             return;
@@ -58,6 +67,43 @@ impl Shard {
         window.push_held(delivery);
         self.stats.inflight_messages += 1;
         self.wait_for_store(slot);
+    }
+
+    /// What is held back may be sent: nothing has to be waited for any more.
+    pub(super) fn forget_mark(&mut self, slot: u32, packet_id: PacketId, delivery: &Delivery) {
+        let Some(mark) = delivery.mark() else { return };
+        self.release_mark(Some(mark));
+        let window = self.session_mut(slot).and_then(|of| of.window.as_mut());
+        if let Some(sent) = window.and_then(|window| window.delivery_mut(packet_id)) {
+            sent.exchange = None;
+        }
+    }
+
+    pub(super) fn release_mark(&mut self, mark: Option<RecordId>) {
+        if let Some(mark) = mark {
+            self.journal.release(mark);
+        }
+    }
+
+    /// The store has failed: copies that a session holds back because others may have them on disk are
+    /// lost. The session, which is in memory alone, goes on without them.
+    pub(super) fn lose_moving(&mut self, me: SessionRef) {
+        let Some(session) = self.session_mut(me.slot).filter(|of| of.me == me) else {
+            return;
+        };
+        let Some(window) = session.window.as_mut() else {
+            return;
+        };
+        let lost = window.take_held(|delivery| delivery.mark().is_some());
+        if lost.is_empty() {
+            return;
+        }
+        window.go_on();
+        for delivery in lost {
+            self.stats.inflight_messages -= 1;
+            self.drop_lost(me.slot, &delivery, LOST_ON_THE_WAY);
+        }
+        self.pump(me.slot);
     }
 
     /// Whether the store has the message of a delivery that waits, so that the next step can be
@@ -127,7 +173,15 @@ impl Shard {
         self.commit_then(!is_durable, then);
     }
 
-    /// A copy is off this shard's hands.
+    /// Nothing of a copy is waited for any more, nor is it in the store.
+    pub(super) fn settle_copy(&mut self, delivery: &Delivery) {
+        if let Some(kept) = delivery.kept {
+            self.settle_kept(kept, delivery.exchange);
+        }
+        self.release_mark(delivery.mark());
+    }
+
+    /// A copy of a kept message is off this shard's hands.
     pub(super) fn settle_kept(&mut self, kept: Kept, exchange: Option<RecordId>) {
         let now_ms = self.now.mono_ms;
         let due = self.kept.settle(kept, exchange, &mut self.journal, now_ms);

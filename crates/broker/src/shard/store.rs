@@ -129,7 +129,11 @@ impl Shard {
             }
             StoreEvent::Failed => {
                 self.note_disk(Outcome::BrokerDiskFailed);
+                let holding = std::mem::take(&mut self.exchanges.holding);
                 self.give_up_store();
+                for me in holding {
+                    self.lose_moving(me);
+                }
                 self.resume_handings();
             }
         }
@@ -155,6 +159,21 @@ impl Shard {
     pub(super) fn go_on_with_input(&mut self) {
         if self.has_input_to_go_on() {
             self.held.extend(self.exchanges.held.drain(..));
+        }
+    }
+
+    /// Whether sessions may be sent what they held back until another one had it no more.
+    pub(super) const fn has_moved(&self) -> bool {
+        self.exchanges.has_moved
+    }
+
+    /// Has them go on.
+    pub(super) fn go_on_with_moved(&mut self) {
+        if std::mem::take(&mut self.exchanges.has_moved) {
+            self.pump_holding();
+            if !self.is_store_behind() {
+                self.resume_handings();
+            }
         }
     }
 
