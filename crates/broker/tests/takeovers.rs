@@ -349,3 +349,26 @@ fn those_that_have_given_up_make_room_for_others() {
     bed.connect_raw(&ConnectOptions::new(V5, "esp"));
     assert_eq!(bed.outcome(Outcome::ConnectTakeoverWait), 4_097);
 }
+
+/// Each of two programs that start clean with a session that lasts ends what the other one waits for.
+#[test]
+fn those_that_throw_each_other_out_while_the_disk_is_waited_for_are_counted() {
+    let mut bed = Bed::new(1).with_store();
+    let keeper = keeping(V5, "esp");
+    let holder = bed.connect_with(&keeper);
+    bed.store.is_held = true;
+    // The holder goes, then each of four waiting ones: five takeovers.
+    let mut last = holder;
+    for _ in 0..5 {
+        let (newer, _) = bed.connect_raw(&keeper);
+        assert!(bed.is_closed(last) && !bed.is_closed(newer));
+        last = newer;
+    }
+    bed.release_store();
+    assert!(is_let_in(&mut bed, last));
+    let (newcomer, inbox) = bed.connect_raw(&keeper);
+    assert!(inbox.bytes.is_empty() && !bed.is_closed(last), "it waits");
+    assert_eq!(bed.outcome(Outcome::ConnectTakeoverWait), 1);
+    bed.advance(500);
+    assert!(is_let_in(&mut bed, newcomer));
+}

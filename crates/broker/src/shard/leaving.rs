@@ -83,6 +83,8 @@ impl Shard {
             connection.is_input_held = true;
         }
         if let Some((older, _)) = older.filter(|(older, _)| self.is_leaving(*older)) {
+            // It has changed hands, as if the older one had been let in.
+            self.count_takeover(client_id);
             // MQTT-3.1.4-3
             let detail = "the client came on another connection".to_owned();
             self.refuse_silently(older, Outcome::ConnectTakenOver, detail);
