@@ -465,7 +465,12 @@ impl Journal {
 
     /// Bytes that are gathered and on their way.
     pub(crate) fn waiting_bytes(&self) -> usize {
-        self.flying_bytes + batch_bytes(&self.batch)
+        self.flying_bytes + self.batch_bytes()
+    }
+
+    /// Bytes that are gathered.
+    pub(crate) fn batch_bytes(&self) -> usize {
+        batch_bytes(&self.batch)
     }
 
     /// Whether anything waits to be handed out.
@@ -603,8 +608,9 @@ mod tests {
     #[test]
     fn positions_are_known_once_a_batch_is_durable() {
         let (mut journal, ids) = journal_with(&[b"a", b"bc"]);
-        assert_eq!(journal.ticket(), 1);
+        assert_eq!((journal.ticket(), journal.batch_bytes()), (1, 3));
         let batch = journal.take_batch().unwrap();
+        assert_eq!(journal.batch_bytes(), 0);
         assert_eq!((batch.bytes, batch.ends), (b"abc".to_vec(), vec![1, 3]));
         assert_eq!((journal.ticket(), journal.position(ids[0])), (1, None));
         journal.on_durable(1, 70, &mut Vec::new());

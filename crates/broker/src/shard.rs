@@ -319,6 +319,11 @@ impl Shard {
         self.journal.take_batch()
     }
 
+    /// Bytes that [`poll_records`](Self::poll_records) has.
+    pub fn records_bytes(&self) -> usize {
+        self.journal.batch_bytes()
+    }
+
     /// Gives the memory of a batch back that the store needs no more, for a later one.
     pub fn reuse_records(&mut self, records: Records) {
         self.journal.reuse(records);

@@ -7,7 +7,6 @@ use std::sync::mpsc::Sender;
 
 use columba_broker::Input;
 use columba_broker::journal::{Fetched, Records, StoreEvent};
-use columba_broker::stats::Stats;
 use columba_store::{Batch, Error, Handle, Port, Position, Report, Ticket};
 
 use super::Driver;
@@ -417,8 +416,6 @@ pub(crate) struct Store {
     events: Vec<StoreEvent>,
     /// Who wants to know when the batches up to one are settled.
     settlers: Vec<(u64, Sender<()>)>,
-    /// What may have been written into the batch since it was last taken, by [`weight`].
-    weight: u64,
 }
 
 impl Store {
@@ -429,7 +426,6 @@ impl Store {
             has_reports,
             events: Vec::new(),
             settlers: Vec::new(),
-            weight: 0,
         }
     }
 
@@ -452,17 +448,15 @@ impl Driver {
     /// Hands over what the core wants kept.
     pub(super) fn keep_records(&mut self) {
         let Some(store) = &mut self.store else { return };
-        store.weight = weight(self.core.stats());
         if let Some(records) = self.core.poll_records() {
             store.storing.keep(records);
         }
     }
 
-    /// The same before the end of the tick, if there may be so much that one batch gets large.
+    /// The same before the end of the tick, if there are many: the store begins with them now, and
+    /// their memory stays small enough to be used again.
     pub(super) fn keep_many_records(&mut self) {
-        if let Some(store) = &self.store
-            && weight(self.core.stats()).saturating_sub(store.weight) > BATCH_WEIGHT
-        {
+        if self.core.records_bytes() >= BATCH_PART_BYTES {
             self.keep_records();
         }
     }
@@ -520,19 +514,12 @@ impl Driver {
     }
 }
 
-/// A number that grows by at least as many bytes as records are written, as a rule.
-fn weight(stats: &Stats) -> u64 {
-    const BYTES_PER_COPY: u64 = 32;
-    let payloads = stats.publish_bytes_received + stats.publish_bytes_sent;
-    payloads + stats.queued_bytes + stats.retained_bytes + stats.copies * BYTES_PER_COPY
-}
-
 /// How often a full disk is tried again.
 const RETRY_MS: u64 = 200;
 /// How often a store is tried again whose queue was full.
 const BEHIND_MS: u64 = 10;
 /// What one batch holds, apart from what a single input adds.
-const BATCH_WEIGHT: u64 = 256 << 20;
+const BATCH_PART_BYTES: usize = 256 << 10;
 
 #[cfg(test)]
 mod tests;
