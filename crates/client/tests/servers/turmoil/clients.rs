@@ -8,7 +8,7 @@ use std::path::Path;
 
 use columba_client::driver::{LastingEvent, LastingEvents, Pending, SessionFile};
 use columba_client::{Answer, Incoming};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::Workload;
 use super::programs::say;
@@ -67,7 +67,7 @@ async fn connect(
             Err(error) => assert!(Instant::now() < until, "{error}"),
         }
         // The server may be starting again.
-        sleep(Duration::from_millis(2)).await;
+        tokio::task::yield_now().await;
     }
 }
 

@@ -11,7 +11,7 @@ use columba_codec::{Decoded, Version, decode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::chance::Chance;
 use crate::trace::{Trace, Watch};
@@ -291,7 +291,8 @@ impl Way {
         if self.shared.has_begun.load(Ordering::Relaxed) && *left != usize::MAX {
             *left -= len;
             if self.chance.once_in(16) {
-                sleep(Duration::from_millis(1)).await;
+                // The network takes its time.
+                sleep_until(Instant::now() + Duration::from_millis(1)).await;
             }
         }
         if len > 0 { read.get(..len) } else { None }
