@@ -13,6 +13,7 @@ use columba_doctor::{Check, Finding, Report, Visit, address, examine, fresh_clie
 use crate::colour::Colour;
 use crate::connection::{ConnectionArgs, Trouble, run_to_end};
 use crate::failure::{print, say};
+use crate::screen::terminal_cells;
 use crate::words::{self, instance};
 
 /// Find out why messages to or from a broker, any broker, do not arrive
@@ -94,6 +95,7 @@ async fn doctor(args: DoctorArgs) -> Result<u8, Trouble> {
             language,
             is_ascii: args.ascii,
             has_colour: args.color.is_wanted(io::stdout().is_terminal()),
+            cells: terminal_cells(),
         },
         output: args.output,
         is_strict: args.strict,

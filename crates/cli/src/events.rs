@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use columba_speech::Text;
-use columba_speech::width::pad;
+use columba_speech::width::{behind, pad, width};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
 use serde_json::Value;
@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::admin_client::{AdminArgs, AdminClient, encoded};
 use crate::failure::{Failure, end, print, say};
 use crate::language::language_of_environment;
+use crate::screen::terminal_cells;
 use crate::texts;
 use crate::words::{Said, broker, value};
 
@@ -109,9 +110,10 @@ fn show(args: &EventsArgs) -> Result<(), Failure> {
     let now_ms = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default();
     let since_ms = now_ms.saturating_sub(args.since.as_millis() as u64);
     query.push_str(&format!("&since_unix_ms={since_ms}"));
+    let cells = terminal_cells();
     let show = |row: &Value| match args.output {
         Output::Jsonl => print(&format!("{row}\n")),
-        Output::Text => print(&format!("{}\n", line(row, &zone))),
+        Output::Text => print(&shown(&line(row, &zone), cells)),
     };
     if args.follow {
         return follow(&client, &query, (since_ms, &zone), show);
@@ -166,6 +168,20 @@ fn follow(
         };
         id = Some(last.to_owned());
         std::thread::sleep(PAUSE);
+    }
+}
+
+/// Cells of a time, under which a line that is too long for the terminal does not go on.
+const TIME_CELLS: usize = 20;
+
+/// An event as a person sees it: in as many lines as it takes.
+fn shown(line: &str, cells: Option<usize>) -> String {
+    match (cells, line.char_indices().nth(TIME_CELLS)) {
+        (Some(cells), Some((at, _))) if width(line) > cells => {
+            let (time, rest) = line.split_at(at);
+            behind(time, rest, cells)
+        }
+        _ => format!("{line}\n"),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The terminal as a surface: its size, and text that fits.
 
+use std::io::IsTerminal as _;
 use std::os::fd::AsFd;
 
 use columba_speech::width::width;
@@ -12,6 +13,12 @@ pub(crate) fn size(terminal: impl AsFd) -> (usize, usize) {
         }
         _ => (80, 24),
     }
+}
+
+/// Cells of a line of the standard output, if a person sees it.
+pub(crate) fn terminal_cells() -> Option<usize> {
+    let stdout = std::io::stdout();
+    stdout.is_terminal().then(|| size(&stdout).0)
 }
 
 /// The start of a text that fits in so many cells, with `…` for what is left out; what a terminal

@@ -1,11 +1,9 @@
 //! Tables that fit into the terminal: long text is cut, and columns that matter less make room.
 
-use std::io::IsTerminal as _;
-
 use columba_speech::width::{pad, width};
 
 use crate::failure::{print, say};
-use crate::screen::{cut, size};
+use crate::screen::{cut, terminal_cells};
 
 /// Rows that are measured before they are printed.
 const ROWS_MEASURED: usize = 1000;
@@ -68,12 +66,10 @@ pub(crate) struct Table<'a> {
 impl<'a> Table<'a> {
     /// A table for standard output: as wide as the terminal if it is one.
     pub(crate) fn new(columns: &'a [Column]) -> Self {
-        let stdout = std::io::stdout();
-        let cells = stdout.is_terminal().then(|| size(&stdout).0);
         let head = columns.iter().map(|column| column.title.to_owned());
         Self {
             columns,
-            cells,
+            cells: terminal_cells(),
             rows: vec![head.collect()],
             widths: None,
         }

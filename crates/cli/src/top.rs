@@ -140,7 +140,15 @@ fn show(
         let now = now?;
         let at_ms = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default();
         let time = clock(at_ms, &zone, "%H:%M:%S");
-        let size = if is_screen { size() } else { SIZE };
+        let size = match (is_screen, stdout().is_terminal()) {
+            (true, _) => size(),
+            // One picture may be longer than the screen, but not wider.
+            (false, true) => Size {
+                cells: size().cells,
+                ..SIZE
+            },
+            (false, false) => SIZE,
+        };
         let lines = frame(&before, &now, &time, size, language);
         if is_screen {
             let lines: String = lines

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use columba_codec::topic::{TopicFilter, TopicName};
 use columba_diagnosis::{Code, explain};
+use columba_speech::width::behind;
 use columba_speech::{Language, Param};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -19,7 +20,7 @@ use crate::bundle::{self, Subjects};
 use crate::events::{clock, duration, printable};
 use crate::failure::{Failure, end_with, print, say};
 use crate::language::{language_of_environment, parse_language};
-use crate::screen::size;
+use crate::screen::{size, terminal_cells};
 use crate::texts;
 use crate::words::{Said, value};
 
@@ -381,11 +382,17 @@ fn can(args: &CanArgs) -> Result<u8, Failure> {
         || "no rule decides it".to_owned(),
         |rule| format!("decided by {rule}"),
     );
-    print(&format!(
-        "{who} {may} {} {}: {rule}\n",
-        args.action, args.topic
-    ));
+    let told = format!("{who} {may} {} {}: {rule}", args.action, args.topic);
+    print_wrapped(&printable(&told));
     Ok(if is_allowed { 0 } else { FAULT_FOUND })
+}
+
+/// Prints a sentence, in as many lines as the terminal takes for it.
+fn print_wrapped(text: &str) {
+    match terminal_cells() {
+        None => print(&format!("{text}\n")),
+        Some(cells) => print(&behind("", text, cells)),
+    }
 }
 
 /// Runs `columba match`.
@@ -411,8 +418,8 @@ pub fn run_match(args: &MatchArgs) -> ExitCode {
     }
     let language = args.lang.unwrap_or_else(language_of_environment);
     match columba_diagnosis::near::of_filter(&args.filter, &args.topic) {
-        Some((rule, level)) => print(&format!(
-            "it does not match: {}\n",
+        Some((rule, level)) => print_wrapped(&format!(
+            "it does not match: {}",
             rule.sentence(level).to_string(language)
         )),
         None => print("it does not match\n"),

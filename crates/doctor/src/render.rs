@@ -16,6 +16,8 @@ pub struct Style {
     pub is_ascii: bool,
     /// Whether the marks are coloured.
     pub has_colour: bool,
+    /// Cells of a line; longer sentences go on below their beginning.
+    pub cells: Option<usize>,
 }
 
 /// What JSON calls its own shape.
@@ -29,16 +31,30 @@ pub fn finding(finding: &Finding, style: Style) -> String {
         label_cells(language),
     );
     let mark = mark(finding.mark, style);
-    let mut out = format!("{mark} {label} {}\n", finding.what.to_string(language));
     let indent = " ".repeat(mark_cells(style) + 1 + label_cells(language) + 1);
-    for note in &finding.notes {
-        out.push_str(&format!("{indent}{}\n", note.to_string(language)));
-    }
+    let mut start = format!("{mark} {label} ");
+    let mut out = String::new();
+    let mut add = |text: &Text, colour: Option<Colour>| {
+        for line in lines(&text.to_string(language), width::width(&indent), style) {
+            let line = colour.map_or_else(|| line.clone(), |colour| paint(&line, colour, style));
+            out.push_str(&format!("{start}{line}\n"));
+            start.clone_from(&indent);
+        }
+    };
+    add(&finding.what, None);
+    finding.notes.iter().for_each(|note| add(note, None));
     for fix in &finding.fixes {
-        let fix = summary::fix(fix.clone()).to_string(language);
-        out.push_str(&format!("{indent}{}\n", paint(&fix, Colour::Bold, style)));
+        add(&summary::fix(fix.clone()), Some(Colour::Bold));
     }
     out
+}
+
+/// A sentence in lines that stand behind so many cells.
+fn lines(text: &str, behind: usize, style: Style) -> Vec<String> {
+    match style.cells {
+        None => vec![text.to_owned()],
+        Some(cells) => width::wrapped(text, cells.saturating_sub(behind)),
+    }
 }
 
 /// What stands below the findings: what was not reached, the counts, the exit code.
@@ -48,10 +64,17 @@ pub fn ending(report: &Report, is_strict: bool, style: Style) -> String {
     if !report.unreached.is_empty() {
         let names = Param::list(report.unreached.iter().map(|check| check.label()));
         let line = summary::unreached(names).to_string(language);
-        out.push_str(&format!("{} {line}\n", mark(Mark::Skip, style)));
+        let cells = mark_cells(style) + 1;
+        let mut start = format!("{} ", mark(Mark::Skip, style));
+        for line in lines(&line, cells, style) {
+            out.push_str(&format!("{start}{line}\n"));
+            start = " ".repeat(cells);
+        }
     }
     if report.interrupted {
-        out.push_str(&format!("{}\n", summary::interrupted().to_string(language)));
+        for line in lines(&summary::interrupted().to_string(language), 0, style) {
+            out.push_str(&format!("{line}\n"));
+        }
     }
     let counts = summary::counts(
         report.count(Mark::Fail),
@@ -60,7 +83,9 @@ pub fn ending(report: &Report, is_strict: bool, style: Style) -> String {
         report.count(Mark::Skip),
         report.exit_code(is_strict),
     );
-    out.push_str(&format!("{}\n", counts.to_string(language)));
+    for line in lines(&counts.to_string(language), 0, style) {
+        out.push_str(&format!("{line}\n"));
+    }
     out
 }
 

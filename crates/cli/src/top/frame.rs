@@ -16,6 +16,12 @@ use crate::texts;
 /// Queues that are shown.
 const QUEUES: usize = 10;
 
+/// Cells between columns.
+const GAP: usize = 2;
+
+/// Cells that the first column of a table has at least.
+const FIRST_CELLS_MIN: usize = 12;
+
 /// Lines of what was lost or refused.
 const REASONS: usize = 12;
 
@@ -73,6 +79,7 @@ pub(super) fn frame(
     language: Language,
 ) -> Vec<String> {
     let picture = Picture {
+        cells: size.cells,
         before,
         now,
         secs: now.at.saturating_duration_since(before.at).as_secs_f64(),
@@ -93,6 +100,7 @@ pub(super) fn frame(
 }
 
 struct Picture<'a> {
+    cells: usize,
     before: &'a Sample,
     now: &'a Sample,
     secs: f64,
@@ -178,7 +186,7 @@ impl Picture<'_> {
             ),
         ];
         let rows = rows.map(|(what, received, sent)| [self.say(&what), received, sent]);
-        table(std::iter::once(head).chain(rows).collect())
+        table(std::iter::once(head).chain(rows).collect(), self.cells)
     }
 
     /// What was lost, refused or dropped since the start, what goes on first.
@@ -213,7 +221,7 @@ impl Picture<'_> {
             let name = format!("{}{}", outcome.name(), words.unwrap_or_default());
             [name, self.rate(*before, *now), grouped(*now)]
         });
-        table(std::iter::once(head).chain(rows).collect())
+        table(std::iter::once(head).chain(rows).collect(), self.cells)
     }
 
     fn queues(&self) -> Vec<String> {
@@ -244,21 +252,29 @@ impl Picture<'_> {
             texts::top_waiting_on(),
         ];
         let head = head.map(|title| self.say(&title));
-        table(std::iter::once(head).chain(rows).collect())
+        table(std::iter::once(head).chain(rows).collect(), self.cells)
     }
 }
 
 /// Rows in columns; all but the first and a last one with words are numbers.
-fn table<const COLUMNS: usize>(rows: Vec<[String; COLUMNS]>) -> Vec<String> {
+fn table<const COLUMNS: usize>(rows: Vec<[String; COLUMNS]>, room: usize) -> Vec<String> {
     let widest = |at: usize| {
         let cells = rows.iter().filter_map(|row| row.get(at));
         cells.map(|cell| width(cell)).max().unwrap_or_default()
     };
-    let widths: Vec<usize> = (0..COLUMNS).map(widest).collect();
+    let mut widths: Vec<usize> = (0..COLUMNS).map(widest).collect();
+    // What somebody chose makes room for the numbers behind it.
+    let excess = (widths.iter().sum::<usize>() + GAP * (COLUMNS - 1)).saturating_sub(room);
+    if let Some(first) = widths.first_mut() {
+        *first = first
+            .saturating_sub(excess)
+            .max(FIRST_CELLS_MIN.min(*first));
+    }
     let line = |row: &[String; COLUMNS]| {
         let cells = row.iter().zip(&widths).enumerate();
         let cells = cells.map(|(at, (cell, cells))| match at {
             1..=3 => format!("{}{cell}", " ".repeat(cells - width(cell))),
+            0 => pad(&cut(cell, *cells), *cells),
             _ => pad(cell, *cells),
         });
         let line = cells.collect::<Vec<_>>().join("  ");

@@ -15,3 +15,4 @@ mod survives;
 mod sys;
 mod takeover;
 mod terminal;
+mod widths;

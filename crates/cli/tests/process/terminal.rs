@@ -26,6 +26,17 @@ fn at_a_terminal_of(
     args: &[&str],
     talk: &[(&str, &str)],
 ) -> (String, bool) {
+    at_a_terminal_with(columns, &[], dir, args, talk)
+}
+
+/// The same with variables of the environment.
+pub(crate) fn at_a_terminal_with(
+    columns: u16,
+    variables: &[(&str, &str)],
+    dir: &std::path::Path,
+    args: &[&str],
+    talk: &[(&str, &str)],
+) -> (String, bool) {
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
     grantpt(&terminal).expect("the permission");
     unlockpt(&terminal).expect("the lock");
@@ -49,6 +60,8 @@ fn at_a_terminal_of(
         .arg(env!("CARGO_BIN_EXE_columba"))
         .args(args)
         .env_remove("COLUMNS")
+        .env_remove("NO_COLOR")
+        .envs(variables.iter().copied())
         .current_dir(dir)
         .stdin(copy(&end))
         .stdout(copy(&end))
