@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use columba_broker::outcome::Outcome;
-use columba_broker::query::{SessionDetail, SubscriptionRow};
+use columba_broker::query::SubscriptionRow;
 use columba_broker::recorder::{TapeName, flag};
 
 use crate::evidence::{Event, Evidence};
@@ -226,13 +226,6 @@ impl<'e> History<'e> {
             (Some(event), _) => Some((event.unix_ms, Some(event))),
             (None, known_ms) => known_ms.map(|known_ms| (known_ms, None)),
         }
-    }
-
-    /// Whether what can be seen of a session's messages has one on the topic.
-    pub fn holds(&self, session: &SessionDetail) -> bool {
-        let inflight = session.inflight.iter().map(|row| &row.message);
-        let mut all = inflight.chain(&session.oldest);
-        all.any(|row| &*row.topic == self.topic)
     }
 
     /// Whether the record has the line of any message on the topic.

@@ -115,7 +115,10 @@ pub fn text(report: &Report, style: &Style) -> String {
         report.fixes.iter().map(|fix| say(fix.clone())).collect(),
     );
     let also = report.also.iter();
-    let also = also.map(|other| format!("{}  {}", other.code.name(), say(other.text.clone())));
+    let also = also.map(|other| {
+        let (code, sure) = (other.code.name(), say(confidence_word(other)));
+        format!("{code}  {sure}  {}", say(other.text.clone()))
+    });
     section(say::word_also(), also.collect());
     section(
         say::word_seen(),
@@ -154,7 +157,10 @@ pub fn markdown(report: &Report, language: Language) -> String {
             report
                 .also
                 .iter()
-                .map(|other| format!("{}: {}", other.code.name(), say(other.text.clone())))
+                .map(|other| {
+                    let (code, sure) = (other.code.name(), say(confidence_word(other)));
+                    format!("{code} ({sure}): {}", say(other.text.clone()))
+                })
                 .collect(),
         ),
         (

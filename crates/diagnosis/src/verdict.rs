@@ -153,6 +153,8 @@ impl Report {
 /// One copy, or a PUBLISH that never became one.
 struct Item<'e> {
     at_ms: u64,
+    /// For how many messages it stands: what came again is counted in one line.
+    times: u64,
     subscriber: Option<String>,
     found: Finding<'e>,
     publication: Option<&'e Event>,
@@ -166,6 +168,18 @@ impl<'e> Item<'e> {
     fn of(event: &Event, found: Finding<'e>) -> Self {
         Self {
             at_ms: event.unix_ms,
+            times: event.times.max(1),
+            subscriber: None,
+            found,
+            publication: None,
+        }
+    }
+
+    /// What is no copy of a message, and does not count.
+    fn of_none(found: Finding<'e>) -> Self {
+        Self {
+            at_ms: 0,
+            times: 1,
             subscriber: None,
             found,
             publication: None,
@@ -177,24 +191,12 @@ impl<'e> Item<'e> {
 pub fn diagnose(evidence: &Evidence) -> Report {
     let Some(topic) = evidence.question.topic.as_deref() else {
         let nothing = Finding::certain(Code::U02, say::u02());
-        let item = Item {
-            at_ms: 0,
-            subscriber: None,
-            found: nothing,
-            publication: None,
-        };
-        return report(evidence, &[item], Vec::new());
+        return report(evidence, &[Item::of_none(nothing)], Vec::new());
     };
     if let Some(filter) = evidence.private.as_deref() {
         let found = Finding::certain(Code::U01, say::u01_private(topic, filter));
         let found = found.fix(say::fix_private(filter));
-        let item = Item {
-            at_ms: 0,
-            subscriber: None,
-            found,
-            publication: None,
-        };
-        return report(evidence, &[item], Vec::new());
+        return report(evidence, &[Item::of_none(found)], Vec::new());
     }
     let history = History::new(evidence, topic);
     let mut items = items(&history);
@@ -206,12 +208,7 @@ pub fn diagnose(evidence: &Evidence) -> Report {
         let mut found = publisher::nothing_came(&history).into_iter();
         if let Some(first) = found.next() {
             let first = as_far_as_known(evidence, first, &mut also);
-            items.push(Item {
-                at_ms: 0,
-                subscriber: None,
-                found: first,
-                publication: None,
-            });
+            items.push(Item::of_none(first));
         }
         also.extend(found);
     }
@@ -236,6 +233,7 @@ fn held<'e>(history: &History<'e>) -> Option<Item<'e>> {
     let found = copy::held(history, client)?;
     Some(Item {
         at_ms: history.evidence.question.to_ms,
+        times: 1,
         subscriber: Some(client.to_owned()),
         found,
         publication: None,
@@ -290,12 +288,7 @@ fn unknown_subscriber<'e>(history: &History<'e>, subscriber: &str, items: &mut V
         .all(|item| item.found.code.area() != Area::Publisher)
     {
         items.clear();
-        items.push(Item {
-            at_ms: 0,
-            subscriber: None,
-            found,
-            publication: None,
-        });
+        items.push(Item::of_none(found));
     }
 }
 
@@ -384,6 +377,7 @@ fn alone<'e>(history: &History<'e>) -> Vec<Item<'e>> {
             };
             items.push(Item {
                 at_ms: own.last().map_or(0, |event| event.unix_ms),
+                times: 1,
                 subscriber: Some(client.to_owned()),
                 found: found.with(sure),
                 publication: None,
@@ -451,6 +445,7 @@ fn judge_all<'e>(history: &History<'e>, publication: &'e Event, items: &mut Vec<
         let publication = Some(publication);
         items.push(Item {
             at_ms,
+            times: 1,
             subscriber,
             found,
             publication,
@@ -554,12 +549,12 @@ fn chosen<'i, 'e>(items: &'i [Item<'e>]) -> Option<&'i Item<'e>> {
 fn count(items: &[Item<'_>]) -> Judged {
     let mut judged = Judged::default();
     for item in items.iter().filter(|item| item.at_ms > 0) {
-        judged.messages += 1;
+        judged.messages += item.times;
         match item.found.code.fate() {
-            Fate::Delivered => judged.delivered += 1,
-            Fate::NotDelivered => judged.not_delivered += 1,
-            Fate::Waiting => judged.waiting += 1,
-            Fate::Unknown => judged.unknown += 1,
+            Fate::Delivered => judged.delivered += item.times,
+            Fate::NotDelivered => judged.not_delivered += item.times,
+            Fate::Waiting => judged.waiting += item.times,
+            Fate::Unknown => judged.unknown += item.times,
         }
     }
     judged
@@ -638,6 +633,7 @@ fn summaries(items: &[Item<'_>]) -> Vec<SubscriberSummary> {
         let own: Vec<_> = own
             .map(|item| Item {
                 at_ms: item.at_ms,
+                times: item.times,
                 subscriber: None,
                 found: item.found.clone(),
                 publication: item.publication,

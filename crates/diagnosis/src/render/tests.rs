@@ -79,12 +79,14 @@ fn report(code: Code, entry: &'static Entry, name: &str) -> Report {
     Report {
         question: Question::default(),
         verdict: verdict.clone(),
+        published_ms: None,
         stages: [Status::Skip; 6],
         fixes: fixes.map(|entry| filled(entry, name)).collect(),
         timeline: vec![event],
         also: vec![verdict.clone()],
         judged,
         subscribers: vec![SubscriberSummary {
+            published_ms: None,
             client: name.to_owned(),
             judged,
             verdict,

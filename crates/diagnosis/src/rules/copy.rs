@@ -285,7 +285,7 @@ fn waits<'e>(
     };
     let has_returned = later
         .clone()
-        .any(|event| event.outcome == Outcome::ConnectAccepted);
+        .any(|event| event.outcome == Outcome::ConnectAccepted && event.unix_ms > last.unix_ms);
     let sure = match session {
         // Nothing is left that this could be: it went on, and the record has no line of that.
         Some(session) if session.row.queued == 0 && session.row.inflight == 0 => {
@@ -295,13 +295,14 @@ fn waits<'e>(
         Some(session)
             if last.outcome == Outcome::DeliverInFlight
                 && session.inflight.len() == session.row.inflight
-                && !history.holds(session) =>
+                && !session.inflight.iter().any(|row| {
+                    row.packet_id == last.packet_id && &*row.message.topic == history.topic
+                }) =>
         {
             return Finding::certain(Code::U01, say::u01_copy(client));
         }
         // What came back from the disk after a connection was lost is not followed any further.
-        Some(session) if has_returned && !history.holds(session) => Confidence::Possible,
-        None if has_returned => Confidence::Possible,
+        _ if has_returned => Confidence::Possible,
         // A later line about it may be among those that were left out.
         _ if history.evidence.coverage.left_out_since > 0 => Confidence::Possible,
         Some(_) => Confidence::Certain,
@@ -464,8 +465,34 @@ pub fn noticed<'e>(
             Finding::certain(Code::S04, say::s04(client, times, peers))
         };
         also.push(with_slowdown(history, client, shared));
+    } else if found.code.fate() == Fate::Delivered {
+        also.extend(taken_over(history, found, client));
     }
     also
+}
+
+/// How near a takeover has to be to a delivery to be worth a word.
+const TAKEOVER_NEAR_MS: u64 = 60_000;
+
+/// A single takeover shortly before or after a copy went to a client: by a connection from elsewhere, or a
+/// program that was begun again.
+fn taken_over<'e>(history: &History<'e>, found: &Finding<'e>, client: &str) -> Option<Finding<'e>> {
+    let is_own =
+        |event: &&&Event| event.client == client && event.outcome.name().starts_with("deliver.");
+    let sent_ms = found.cites.iter().rfind(is_own)?.unix_ms;
+    let events = history.of(client).iter().copied();
+    let takeovers = events.filter(|event| event.outcome == Outcome::DisconnectTakenOver);
+    let takeover = takeovers
+        .filter(|event| event.unix_ms.abs_diff(sent_ms) <= TAKEOVER_NEAR_MS)
+        .min_by_key(|event| event.unix_ms.abs_diff(sent_ms))?;
+    let why = words(takeover);
+    let text = if takeover.unix_ms <= sent_ms {
+        say::d05_once(client, between(takeover.unix_ms, sent_ms), why)
+    } else {
+        say::d05_soon(client, between(sent_ms, takeover.unix_ms), why)
+    };
+    let found = Finding::certain(Code::D05, text).with(Confidence::Possible);
+    Some(found.cite([takeover]))
 }
 
 fn payload_words(kind: PayloadKind) -> Option<Text> {

@@ -299,9 +299,20 @@ fn no_publish<'e>(history: &History<'e>, publisher: Option<&str>) -> Finding<'e>
             .fix(say::fix_publish_to(history.topic))
             .fix(say::fix_subscribe_to(&*best.name));
     }
+    let was_connected = |client: &str| {
+        let mut connects = history.of(client).iter();
+        history.is_online_at(client, evidence.question.from_ms) == Some(true)
+            || connects.any(|event| {
+                event.outcome == Outcome::ConnectAccepted && history.is_in_window(event.unix_ms)
+            })
+    };
     let text = match publisher {
-        Some(publisher) => say::p05_by(history.topic, publisher),
-        None => say::p05(history.topic),
+        Some(publisher) if sure == Confidence::Certain && was_connected(publisher) => {
+            say::p05_by(history.topic, publisher)
+        }
+        Some(publisher) => say::p05_from(history.topic, publisher),
+        None if sure == Confidence::Certain => say::p05(history.topic),
+        None => say::p05_recorded(history.topic),
     };
     Finding::certain(Code::P05, text).with(sure)
 }

@@ -14,6 +14,8 @@ columba_speech::catalogue! {
     p04_broke(client, why) { en: "{client} broke the protocol and was disconnected; what it sent after that was not read: {why}.", zh: "{client} 违反协议而被断开，之后发送的内容没有被读取：{why}。" }
     p05(topic) { en: "No PUBLISH to {topic} came in the window, from anybody.", zh: "在所查询的时间内，没有任何客户端向 {topic} 发布消息。" }
     p05_by(topic, client) { en: "{client} was connected, and sent no PUBLISH to {topic}.", zh: "{client} 已连接，但没有向 {topic} 发送 PUBLISH。" }
+    p05_from(topic, client) { en: "No PUBLISH of {client} to {topic} is in the record of that time.", zh: "该时段的记录中没有 {client} 发往 {topic} 的 PUBLISH。" }
+    p05_recorded(topic) { en: "No PUBLISH to {topic} is in the record of that time.", zh: "该时段的记录中没有发往 {topic} 的 PUBLISH。" }
     p05_near(topic, other, why) { en: "No PUBLISH came to {topic}, but there were some to {other}: {why}", zh: "没有发往 {topic} 的 PUBLISH，但有发往 {other} 的：{why}" }
     p05_will(client, topic) { en: "{client} had a Will for {topic}, and ended its connection with DISCONNECT: then a Will is dropped, not published.", zh: "{client} 在 {topic} 上设置了遗嘱，但它用 DISCONNECT 正常断开：此时遗嘱会被丢弃，不会发布。" }
     p05_will_back(client, topic) { en: "{client} had a Will for {topic}, and came back before the Will was due: then it is not published.", zh: "{client} 在 {topic} 上设置了遗嘱，但在遗嘱到期发布之前它已重新连接：此时遗嘱不会发布。" }
@@ -87,6 +89,8 @@ columba_speech::catalogue! {
     d06_unread(client, bytes) { en: "The message was handed to the connection of {client}, and is among {bytes} that wait here: the other end's kernel takes no more, because the program does not read what it has.", zh: "消息已交给 {client} 的连接，目前在本端等待的 {bytes} 之中：对端程序没有读取数据，其内核无法再接收。" }
     d06_silent(client, bytes, times) { en: "The message was handed to the connection of {client}, and is among {bytes} that the other end's kernel has not acknowledged, though they were sent again ({times} {times|time|times} in a row): neither the network nor the client's machine answers.", zh: "消息已交给 {client} 的连接，目前在对端内核尚未确认的 {bytes} 之中，已连续重发 {times} 次：网络或客户端所在的机器没有应答。" }
     d04(what) { en: "The payload {what}.", zh: "载荷{what}。" }
+    d05_once(client, ago, peers) { en: "Another connection took {client} over {ago} before the message went to it: {peers}. What got it may be another program.", zh: "消息发出前 {ago}，另一个连接接管了 {client}：{peers}。收到消息的可能是另一个程序。" }
+    d05_soon(client, after, peers) { en: "Another connection took {client} over {after} after the message went to it: {peers}. What got it may be another program.", zh: "消息发出后 {after}，另一个连接接管了 {client}：{peers}。收到消息的可能是另一个程序。" }
     d05(client, peers) { en: "The message was delivered to {client}, which changed hands between {peers}.", zh: "消息已送达 {client}，但该标识符在 {peers} 之间换手。" }
     payload_empty() { en: "is empty; with RETAIN that clears the retained message", zh: "为空；带 RETAIN 时会清除保留消息" }
     payload_json_cut() { en: "begins like JSON and does not end like it", zh: "开头像 JSON，但结尾不完整" }

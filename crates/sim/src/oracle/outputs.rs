@@ -167,10 +167,9 @@ impl Oracle {
         };
         let conn = &mut self.conns[link];
         let client_id = conn.client_id.clone();
-        if let Some(id) = id_of(publish.payload) {
-            let packet_id = publish.packet_id.map(|id| id.get());
-            self.truth.wrote(&client_id, id, packet_id);
-        }
+        let packet_id = publish.packet_id.map(|id| id.get());
+        self.truth
+            .wrote(&client_id, id_of(publish.payload), packet_id);
         // The same input may have ended the connection, and the session with it.
         let serial = conn.session;
         let session = self.sessions.get_mut(&client_id);

@@ -99,7 +99,14 @@ impl Truth {
         changes.push(Change { at_ms, what });
     }
 
-    pub(crate) fn wrote(&mut self, client_id: &str, id: u64, packet_id: Option<u16>) {
+    /// A message was written to a client; one without an id counts for its packet id alone.
+    pub(crate) fn wrote(&mut self, client_id: &str, id: Option<u64>, packet_id: Option<u16>) {
+        if let Some(packet_id) = packet_id {
+            self.outstanding.remove(&(client_id.to_owned(), packet_id));
+        }
+        let Some(id) = id else {
+            return;
+        };
         self.written.insert((client_id.to_owned(), id));
         if let Some(packet_id) = packet_id {
             self.outstanding
