@@ -24,6 +24,7 @@ use columba_speech::{Language, Param};
 use rustls::CipherSuite;
 
 use crate::context::{self, Chosen, Context};
+use crate::failure;
 use crate::language::{language_of_environment, parse_language};
 use crate::mosquitto::{self, EXIT_BEFORE_ANSWER, Tool};
 use crate::words::{self, Said, value};
@@ -248,21 +249,21 @@ impl Talk {
     /// An error or refusal.
     pub(crate) fn error(self, sentence: impl Into<Param>) {
         if !self.quiet {
-            eprintln!("{}", words::error(sentence).to_string(self.language));
+            say_line(&words::error(sentence).to_string(self.language));
         }
     }
 
     /// Something that is no failure but should be known.
     pub(crate) fn warning(self, sentence: impl Into<Param>) {
         if !self.quiet {
-            eprintln!("{}", words::warning(sentence).to_string(self.language));
+            say_line(&words::warning(sentence).to_string(self.language));
         }
     }
 
     /// Something that was asked for beside the output.
     pub(crate) fn note(self, sentence: &str) {
         if !self.quiet {
-            eprintln!("{sentence}");
+            say_line(sentence);
         }
     }
 
@@ -279,9 +280,14 @@ impl Talk {
     /// What `-d` shows.
     pub(crate) fn debug(self, sentence: impl FnOnce() -> String) {
         if self.debug {
-            eprintln!("{}", sentence());
+            say_line(&sentence());
         }
     }
+}
+
+/// In one piece, so that what others write at the same time does not come in between.
+fn say_line(line: &str) {
+    failure::say(&format!("{line}\n"));
 }
 
 impl ConnectionArgs {
@@ -458,17 +464,22 @@ impl ConnectionArgs {
         })
     }
 
+    /// Whether an option means TLS by itself. With Mosquitto's clients those do that say whom to
+    /// trust; others have no effect on a connection without TLS, and scripts leave them there.
+    fn asks_for_tls(&self) -> bool {
+        let says_whom_to_trust =
+            self.cafile.is_some() || self.capath.is_some() || self.tls_use_os_certs;
+        let is_about_tls = self.cert.is_some() || self.insecure;
+        says_whom_to_trust
+            || self.port == Some(8883)
+            || is_about_tls && mosquitto::called_as().is_none()
+    }
+
     fn address(&self, url: Option<&Url>, cipher_suites: Vec<CipherSuite>) -> Address {
         if let Some(path) = &self.unix {
             return Address::Unix(path.clone());
         }
-        let asks_for_tls = self.cafile.is_some()
-            || self.capath.is_some()
-            || self.cert.is_some()
-            || self.tls_use_os_certs
-            || self.insecure
-            || self.port == Some(8883);
-        let wants_tls = asks_for_tls && !self.refused.no_tls;
+        let wants_tls = self.asks_for_tls() && !self.refused.no_tls;
         let tls = TlsOptions {
             ca_file: self.cafile.clone(),
             ca_directory: self.capath.clone(),
@@ -581,6 +592,18 @@ impl Plan {
                 let session = Session::new(options.session.clone());
                 Client::resume_lasting(options, reconnect.clone(), session)
             })
+            .await;
+        connected.map_err(|error| connect_trouble(&error))
+    }
+
+    /// [`Self::connect`] for a connection that comes back by itself, with what was not answered: the
+    /// messages are sent again even if the server has forgotten the client.
+    pub(crate) async fn connect_recovering(
+        &mut self,
+        reconnect: &Reconnect,
+    ) -> Result<(Client, LastingEvents), Trouble> {
+        let connected = self
+            .connect_with(|options| Client::connect_lasting(options, reconnect.clone()))
             .await;
         connected.map_err(|error| connect_trouble(&error))
     }

@@ -1,30 +1,30 @@
 //! `columba pub`: publishes messages, and says what became of them.
 
 mod fate;
+mod link;
 mod progress;
 mod replay;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{ArgGroup, Args};
-use columba_client::driver::{Client, Event, Events, Pending};
-use columba_client::{Answer, CloseCause, Failure, Message, MessageProperties};
+use columba_client::driver::{Client, Pending};
+use columba_client::{Answer, Failure, Message, MessageProperties};
 use columba_codec::{QoS, ReasonCode};
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use crate::api::ApiArgs;
-use crate::connection::{
-    ConnectionArgs, EXIT_LOST, Plan, Trouble, close_trouble, parse_qos, run_to_end,
-};
+use crate::connection::{ConnectionArgs, EXIT_LOST, Plan, Trouble, parse_qos, run_to_end};
 use crate::events::duration;
 use crate::mosquitto;
 use crate::payload::{Payload, PayloadArgs, stdin_lines};
 use crate::words::{self, Said, value};
 use fate::Sender;
+use link::{Link, State};
 use progress::Progress;
 use replay::{Replay, Speed};
 
@@ -148,9 +148,12 @@ async fn publish(args: PublishArgs, mut plan: Plan, sender: &mut Sender) -> Resu
     let delay = Duration::try_from_secs_f64(args.repeat_delay)
         .map_err(|_| Trouble::usage(words::repeat_delay()))?;
     let payload = args.payload.read().await?;
-    let (client, events) = plan.connect().await?;
+    let (client, mut link) = if matches!(payload, Payload::Lines) {
+        Link::lasting(&mut plan).await?
+    } else {
+        Link::single(&mut plan).await?
+    };
     let client_id = client.accepted().client_id.clone();
-    let ended = tokio::spawn(watch(events, plan.talk));
     let is_quiet = args.connection.is_quiet();
     let mut publisher = Publisher {
         client,
@@ -162,6 +165,8 @@ async fn publish(args: PublishArgs, mut plan: Plan, sender: &mut Sender) -> Resu
         exit: 0,
         is_nobody_told: false,
         is_sent: false,
+        state: link.state.clone(),
+        lost: 0,
     };
     let sent = match (replay, payload) {
         (Some(replay), _) => publisher.replay(replay).await,
@@ -173,7 +178,7 @@ async fn publish(args: PublishArgs, mut plan: Plan, sender: &mut Sender) -> Resu
         Err(failure) => Err(failure),
     };
     sender.client_id = publisher.is_sent.then_some(client_id);
-    publisher.finish(sent, ended).await
+    publisher.finish(sent, &mut link).await
 }
 
 struct Publisher {
@@ -190,6 +195,9 @@ struct Publisher {
     is_nobody_told: bool,
     /// Whether a message was sent.
     is_sent: bool,
+    state: Arc<State>,
+    /// Lines that found no connection.
+    lost: u64,
 }
 
 impl Publisher {
@@ -313,8 +321,12 @@ impl Publisher {
     }
 
     /// A message that cannot be sent is like one that was refused: the others may still arrive. The
-    /// end of the connection is the end of all.
+    /// end of the connection is the end of all, if it does not come back.
     fn fail(&mut self, topic: String, failure: Failure) -> Result<(), Failure> {
+        if is_loss(&failure) && self.state.comes_back() {
+            self.lost += 1;
+            return Ok(());
+        }
         if is_loss(&failure) {
             self.topic = topic;
             return Err(failure);
@@ -338,26 +350,35 @@ impl Publisher {
         }
     }
 
-    async fn finish(
-        mut self,
-        sent: Result<(), Failure>,
-        ended: JoinHandle<Option<Trouble>>,
-    ) -> Result<u8, Trouble> {
+    async fn finish(mut self, sent: Result<(), Failure>, link: &mut Link) -> Result<u8, Trouble> {
         self.progress.clear();
-        let lost = sent.as_ref().is_err_and(is_loss);
-        if !lost {
-            let unfinished = self.client.disconnect(ReasonCode::Success, PATIENCE).await;
+        let is_over = sent.as_ref().is_err_and(is_loss);
+        if !is_over {
+            // Without a connection nothing is left that could be finished.
+            let patience = if self.state.is_connected() {
+                PATIENCE
+            } else {
+                Duration::ZERO
+            };
+            let unfinished = self.client.disconnect(ReasonCode::Success, patience).await;
             if unfinished > 0 {
                 self.plan.talk.error(words::left_unanswered(unfinished));
             }
         }
         drop(self.client);
-        let trouble = ended.await.ok().flatten();
+        let trouble = link.end().await;
+        if self.lost > 0 {
+            self.plan.talk.error(words::lines_lost(self.lost));
+            // Mosquitto's client loses them without a word.
+            if self.exit == 0 && mosquitto::called_as().is_none() {
+                self.exit = EXIT_LOST;
+            }
+        }
         match (sent, trouble) {
             (Err(failure), None) => {
                 let topic = self.topic.as_str();
                 let sentence = words::not_published(topic, words::client::failure(&failure));
-                Err(Trouble::new(sentence, if lost { EXIT_LOST } else { 1 }))
+                Err(Trouble::new(sentence, if is_over { EXIT_LOST } else { 1 }))
             }
             (_, Some(trouble)) => Err(trouble),
             (Ok(()), None) => Ok(self.exit),
@@ -367,20 +388,4 @@ impl Publisher {
 
 fn is_loss(failure: &Failure) -> bool {
     matches!(failure, Failure::ConnectionLost | Failure::NotConnected)
-}
-
-/// Takes events until the connection ends; says why, if it was not this program that ended it.
-async fn watch(mut events: Events, talk: crate::connection::Talk) -> Option<Trouble> {
-    while let Some(event) = events.next().await {
-        match event {
-            // A kept session may still have subscriptions.
-            Event::Message(_) => {}
-            Event::Unanswered(warning) => talk.warning(words::client::warning(&warning)),
-            Event::Ended(ended) if ended.cause == CloseCause::Requested => return None,
-            Event::Ended(ended) => {
-                return Some(close_trouble(&ended.cause, ended.transport_error.as_ref()));
-            }
-        }
-    }
-    None
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 use columba_client::Subscription;
-use columba_codec::QoS;
 use columba_codec::packet::{RetainHandling, SubscribeOptions};
+use columba_codec::{QoS, ReasonCode};
 use columba_speech::Text;
 
 use crate::connection::{EXIT_TIMEOUT, Plan, Trouble, parse_qos};
@@ -69,6 +69,15 @@ impl ReceiveArgs {
             identifier: plan.properties.subscribe_identifier,
             user_properties: plan.properties.subscribe_user_properties.clone(),
         }
+    }
+}
+
+/// What the server is told by a client that a signal or `-W` ends: Mosquitto's lets it publish the
+/// Will, since the client did not come to an end of its own.
+pub(crate) fn goodbye_when_told() -> ReasonCode {
+    match mosquitto::called_as() {
+        Some(_) => ReasonCode::DisconnectWithWill,
+        None => ReasonCode::Success,
     }
 }
 

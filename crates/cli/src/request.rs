@@ -14,7 +14,7 @@ use crate::connection::{
 };
 use crate::failure;
 use crate::payload::{Payload, PayloadArgs, stdin_lines, stdin_trouble};
-use crate::receive::{PATIENCE, ReceiveArgs, timed_out};
+use crate::receive::{PATIENCE, ReceiveArgs, goodbye_when_told, timed_out};
 use crate::subscribe::print::OutputArgs;
 use crate::words;
 
@@ -90,12 +90,12 @@ async fn request(args: RequestArgs, mut plan: Plan) -> Result<u8, Trouble> {
     };
     let is_timed_out = matches!(&answered, Err(trouble) if trouble.exit == EXIT_TIMEOUT);
     // A server that has not answered so far is not waited for once more.
-    let patience = if is_timed_out {
-        Duration::ZERO
+    let (goodbye, patience) = if is_timed_out {
+        (goodbye_when_told(), Duration::ZERO)
     } else {
-        PATIENCE
+        (ReasonCode::Success, PATIENCE)
     };
-    client.disconnect(ReasonCode::Success, patience).await;
+    client.disconnect(goodbye, patience).await;
     answered.map(|()| 0)
 }
 

@@ -1,6 +1,6 @@
 //! `columba sub`: subscribes and prints what comes.
 
-mod again;
+pub(crate) mod again;
 mod count;
 pub(crate) mod decode;
 mod done;
@@ -35,7 +35,7 @@ use crate::connection::{
     ConnectionArgs, EXIT_LOST, Plan, Talk, Trouble, close_trouble, connect_trouble, run_to_end,
 };
 use crate::mosquitto;
-use crate::receive::{PATIENCE, ReceiveArgs, timed_out};
+use crate::receive::{PATIENCE, ReceiveArgs, goodbye_when_told, timed_out};
 use crate::record::Recorder;
 use crate::words::{self, Said, value};
 use again::may_pass;
@@ -167,6 +167,7 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
         recorder,
         silence,
         is_connected: true,
+        goodbye: ReasonCode::Success,
         printed: 0,
         done: Done::default(),
     };
@@ -188,7 +189,7 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
     } else {
         Duration::ZERO
     };
-    let left = client.disconnect(ReasonCode::Success, patience).await;
+    let left = client.disconnect(printer.goodbye, patience).await;
     plan.talk
         .debug(|| format!("Disconnected, {left} messages unfinished"));
     match finished.map_err(|error| of_output(&error)) {
@@ -353,9 +354,13 @@ async fn receive(
                 Err(error) => return after_output(Err(error)),
             },
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
+                printer.goodbye = goodbye_when_told();
                 return Err(out_of_time());
             }
-            () = &mut interrupt => return Ok(0),
+            () = &mut interrupt => {
+                printer.goodbye = goodbye_when_told();
+                return Ok(0);
+            }
         };
         match event {
             Some(LastingEvent::Message(incoming)) => {
@@ -409,6 +414,8 @@ struct Printer {
     recorder: Option<Recorder>,
     silence: Option<Silence>,
     is_connected: bool,
+    /// The reason to give when leaving.
+    goodbye: ReasonCode,
     printed: u64,
     done: Done,
 }

@@ -83,6 +83,10 @@ columba_speech::catalogue! {
         en: "the server took the request, but nobody subscribes to {topic}",
         zh: "服务器已收下请求，但没有客户端订阅 {topic}",
     }
+    lines_lost(lines) {
+        en: "{lines} {lines|line was|lines were} not sent, because there was no connection and QoS 0 does not wait for one; -q 1 does",
+        zh: "有 {lines} 行因没有连接而未发送，因为 QoS 0 不等待连接；用 -q 1 会等待",
+    }
     left_unanswered(messages) {
         en: "{messages} {messages|message was|messages were} left without an answer",
         zh: "有 {messages} 条消息没有得到应答",

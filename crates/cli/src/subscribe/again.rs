@@ -1,4 +1,4 @@
-//! When a subscriber whose connection was lost connects again, as Mosquitto's does.
+//! When a client whose connection was lost connects again, as Mosquitto's does.
 
 use std::io;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::mosquitto;
 const DELAY: Duration = Duration::from_secs(1);
 
 /// How often, and after which ends.
-pub(super) fn reconnect() -> Reconnect {
+pub(crate) fn reconnect() -> Reconnect {
     Reconnect {
         first_delay: DELAY,
         longest_delay: DELAY,
@@ -37,7 +37,7 @@ fn is_worth_it(cause: &CloseCause) -> bool {
 }
 
 /// Whether connecting failed for want of a server, and not by its word.
-pub(super) fn may_pass(error: &ConnectError) -> bool {
+pub(crate) fn may_pass(error: &ConnectError) -> bool {
     match error {
         // A proxy or a gateway says so too when there is no server behind it.
         ConnectError::Transport { .. }

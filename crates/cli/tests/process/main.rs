@@ -6,6 +6,7 @@ mod context;
 mod goodbye;
 mod log;
 mod mosquitto;
+mod scripts;
 mod service_manager;
 mod shell;
 mod shows;
