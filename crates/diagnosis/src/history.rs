@@ -525,7 +525,11 @@ impl<'e> History<'e> {
                 event.outcome == Outcome::ConnectAccepted || ends_session(event.outcome)
             })
             .peekable();
-        let starts_new = changes.peek().is_some_and(|first| is_new(first));
+        // A clean start does not tell what was before it.
+        let is_covered = self.evidence.coverage.from_ms <= unix_ms;
+        let starts_new = changes
+            .peek()
+            .is_some_and(|first| is_new(first) && (is_covered || first.unix_ms <= unix_ms));
         starts_new
             || changes
                 .take_while(|event| event.unix_ms <= unix_ms)

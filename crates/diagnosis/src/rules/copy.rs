@@ -254,6 +254,9 @@ fn waits<'e>(
             .with(sure)
             .cite([end]);
     }
+    let has_returned = later
+        .clone()
+        .any(|event| event.outcome == Outcome::ConnectAccepted && event.unix_ms > last.unix_ms);
     // What has expired is dropped when its turn to be sent comes, and counts as lost from now on.
     let lives_ms = publication.secs.saturating_mul(1000);
     let expires_ms = publication.unix_ms.saturating_add(lives_ms);
@@ -261,7 +264,13 @@ fn waits<'e>(
         && publication.secs > 0
         && expires_ms <= history.evidence.now_ms
     {
-        return Finding::certain(Code::S09, say::s09(client)).with(Confidence::Likely);
+        // It may have gone out in time without a line: see below.
+        let sure = if has_returned || history.evidence.coverage.left_out_since > 0 {
+            Confidence::Possible
+        } else {
+            Confidence::Likely
+        };
+        return Finding::certain(Code::S09, say::s09(client)).with(sure);
     }
     let is_offline = match session {
         Some(session) => Some(session.row.connection.is_none()),
@@ -283,9 +292,6 @@ fn waits<'e>(
     } else {
         (Code::S11, in_queue(Some(last), session, client))
     };
-    let has_returned = later
-        .clone()
-        .any(|event| event.outcome == Outcome::ConnectAccepted && event.unix_ms > last.unix_ms);
     let sure = match session {
         // Nothing is left that this could be: it went on, and the record has no line of that.
         Some(session) if session.row.queued == 0 && session.row.inflight == 0 => {
@@ -336,7 +342,8 @@ pub fn held<'e>(history: &History<'e>, client: &str) -> Option<Finding<'e>> {
     };
     // Who published it is not told, nor whether it is one that came in the window and was not followed.
     let coverage = &history.evidence.coverage;
-    let may_be_other = question.publisher.is_some() || coverage.left_out > 0;
+    let may_be_other =
+        question.publisher.is_some() || coverage.left_out > 0 || coverage.from_ms > question.to_ms;
     let came_in_window = history
         .last_before(question.to_ms.saturating_add(1))
         .is_some_and(|(last_ms, _)| last_ms >= question.from_ms);

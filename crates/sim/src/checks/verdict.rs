@@ -54,7 +54,9 @@ impl Oracle {
             Code::R03 | Code::R04 => self.subscribed_later(claim),
             Code::R05 => (!self.was_member(claim)).then_some("it was no member of a shared group"),
             Code::R06 => match of.standings.get(client) {
-                Some(Standing::Subscribed { is_own: true, .. } | Standing::Open) => None,
+                Some(
+                    Standing::Subscribed { is_own: true, .. } | Standing::Open | Standing::Ghost,
+                ) => None,
                 _ => Some("No Local does not hold it back"),
             },
             Code::S01 => self.ended(claim, &[Ending::WithConnection]),
@@ -196,6 +198,9 @@ impl Oracle {
     }
 
     fn session_ended(&self, claim: Claim<'_>) -> Option<&'static str> {
+        if claim.of.standings.get(claim.client) == Some(&Standing::Ghost) {
+            return None;
+        }
         let changes = self.truth.changes_of(claim.client);
         let mut ended = changes
             .iter()
@@ -266,7 +271,7 @@ impl Oracle {
                 is_online,
                 is_own,
             } => !is_own && (*is_online || (*qos).min(of.message.qos) > QoS::AtMostOnce),
-            Standing::Nothing | Standing::Open => false,
+            Standing::Nothing | Standing::Open | Standing::Ghost => false,
         };
         match code {
             Code::P01 | Code::P04 | Code::P05 | Code::P06 | Code::P13 => Some("it was accepted"),

@@ -242,6 +242,8 @@ impl Oracle {
         if known.times == 0 {
             known.first = sequence;
         }
+        // Of one that came again, the store may have either.
+        known.is_expiry_open |= known.times > 0 && known.expires_ms != message.expires_ms;
         known.last = sequence;
         known.times += 1;
         known.expires_ms = message.expires_ms;

@@ -55,6 +55,8 @@ pub(crate) enum Standing {
     },
     /// It had no subscription, and was asking for none.
     Nothing,
+    /// It had a session before a crash, which may have come back or not.
+    Ghost,
     /// A request was under way, it was a member of a shared group, or the model does not know.
     Open,
 }
@@ -173,10 +175,11 @@ impl Oracle {
             return;
         };
         let clients = self.truth.changes.keys().chain(self.sessions.keys());
+        let clients = clients.chain(self.ghosts.keys());
         let clients: BTreeSet<&String> = clients.collect();
         let standings = clients.into_iter().map(|client_id| {
             let standing = match self.sessions.get(client_id) {
-                None if self.ghosts.contains_key(client_id) => Standing::Open,
+                None if self.ghosts.contains_key(client_id) => Standing::Ghost,
                 None => Standing::Nothing,
                 Some(session) => standing(client_id, session, message),
             };
@@ -206,8 +209,10 @@ impl Oracle {
 
 fn standing(client_id: &str, session: &Session, message: &Message) -> Standing {
     let is_about = |filter: &String| matches(filter, &message.topic);
-    let is_open = session.is_doubtful
-        || session.is_loose
+    if session.is_doubtful {
+        return Standing::Ghost;
+    }
+    let is_open = session.is_loose
         || session.unsure.iter().any(is_about)
         || session.leaving.iter().any(is_about)
         || session.shared.keys().any(is_about);
