@@ -21,7 +21,12 @@ use crate::scan::{Group, Groups};
 pub(crate) struct Walk {
     /// Those that were read as a whole and were still there.
     read: BTreeSet<u32>,
+    /// How often the last one was read while it was being written.
+    torn: usize,
 }
+
+/// A last segment is read so often at most. What is torn then is damaged, and not being written.
+const TORN_READS_MAX: usize = 8;
 
 /// What comes next.
 pub(crate) enum Step {
@@ -39,6 +44,7 @@ impl Walk {
     pub(crate) const fn new() -> Self {
         Self {
             read: BTreeSet::new(),
+            torn: 0,
         }
     }
 
@@ -70,9 +76,14 @@ impl Walk {
                 return Ok(Step::End(None, mark.ok_or(Error::NoStore)?));
             };
             if let Some(mut bytes) = read(files, last)? {
-                let (end, mark) = end_of(&bytes, last, mark);
-                bytes.truncate(end);
-                return Ok(Step::End(Some((last, bytes)), mark));
+                let found = end_of(&bytes, last, mark);
+                // The part before was read before it was written, the one behind it after.
+                if found.is_torn_inside && self.torn < TORN_READS_MAX {
+                    self.torn += 1;
+                    continue;
+                }
+                bytes.truncate(found.end);
+                return Ok(Step::End(Some((last, bytes)), found.mark));
             }
         }
     }
@@ -144,8 +155,17 @@ fn read(files: &mut impl Files, number: u32) -> Result<Option<Vec<u8>>, Error> {
     Ok(segments(files)?.contains(&number).then_some(bytes))
 }
 
-/// Where the last commit ends that the mark covers or that is whole, and the mark of that commit.
-fn end_of(bytes: &[u8], number: u32, mark: Option<Mark>) -> (usize, Mark) {
+/// What a last segment holds.
+struct End {
+    /// Where the last commit ends that the mark covers or that is whole.
+    end: usize,
+    /// The mark of that commit.
+    mark: Mark,
+    /// Whether a commit before that one, and behind what the mark covers, is not whole.
+    is_torn_inside: bool,
+}
+
+fn end_of(bytes: &[u8], number: u32, mark: Option<Mark>) -> End {
     let header = SegmentHeader::read(bytes).filter(|header| header.segment == number);
     let store = header.map(|header| header.store);
     let mut last = mark.unwrap_or_else(|| Mark {
@@ -155,15 +175,21 @@ fn end_of(bytes: &[u8], number: u32, mark: Option<Mark>) -> (usize, Mark) {
     let marked = last.sequence;
     let mut groups = Groups::new(bytes, Salt::new(store.unwrap_or(last.store), number));
     let (mut group, mut end) = (Group::default(), 0);
+    let (mut is_torn, mut is_torn_inside) = (false, false);
     while groups.next(&mut group) {
         // One that does not say its number is half written, unless one that counts follows.
         match group.sequence {
             Some(sequence) if sequence <= marked || group.is_whole => {
+                is_torn_inside |= is_torn;
                 end = group.end;
                 last.sequence = last.sequence.max(sequence);
             }
-            Some(_) | None => {}
+            Some(_) | None => is_torn = last.sequence >= marked,
         }
     }
-    (end, last)
+    End {
+        end,
+        mark: last,
+        is_torn_inside,
+    }
 }

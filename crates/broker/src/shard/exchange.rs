@@ -135,6 +135,15 @@ pub(super) struct Standing {
 }
 
 /// Exchanges in the order in which they began, and what waits for the disk.
+/// Input that waits for the store.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HeldInput {
+    /// The length of the packet that waits, the first one.
+    pub(super) first_bytes: usize,
+    /// So much was looked at for packets that need not wait.
+    pub(super) looked_at_bytes: usize,
+}
+
 #[derive(Debug)]
 pub(super) struct Exchanges {
     /// Number of the first one in the queue; they count from 1.
@@ -152,8 +161,8 @@ pub(super) struct Exchanges {
     pub(super) holding: Vec<SessionRef>,
     /// Connections whose input waits for the store.
     pub(super) held: Vec<ConnectionId>,
-    /// How much of that input was looked at for packets that need not wait, by the connection's index.
-    pub(super) looked_at_bytes: BTreeMap<u32, usize>,
+    /// What is known of that input, by the connection's index.
+    pub(super) held_inputs: BTreeMap<u32, HeldInput>,
     /// Whether copies have become free to be sent that sessions hold back.
     pub(super) has_moved: bool,
 }
@@ -169,7 +178,7 @@ impl Exchanges {
             settled: Vec::new(),
             holding: Vec::new(),
             held: Vec::new(),
-            looked_at_bytes: BTreeMap::new(),
+            held_inputs: BTreeMap::new(),
             has_moved: false,
         }
     }

@@ -3,6 +3,7 @@
 use columba_codec::{Decoded, Packet, PacketId, PacketType, Properties, ReasonCode, decode};
 
 use super::Shard;
+use super::exchange::HeldInput;
 use crate::connection::{Connection, State};
 use crate::event::{CloseCause, ConnectionId, Effect, Handover, Peer};
 use crate::limits::Promise;
@@ -91,7 +92,7 @@ impl Shard {
         let connection = self.connections.get_mut(id.index as usize)?.take()?;
         self.stats.connections -= 1;
         if connection.is_input_held {
-            self.exchanges.looked_at_bytes.remove(&id.index);
+            self.exchanges.held_inputs.remove(&id.index);
         }
         Some(connection)
     }
@@ -158,13 +159,14 @@ impl Shard {
     /// broker is there when it asks.
     #[cold]
     fn look_behind_held(&mut self, id: ConnectionId) {
-        let Some(mut at) = self.exchanges.looked_at_bytes.get(&id.index).copied() else {
+        let Some(held) = self.exchanges.held_inputs.get(&id.index).copied() else {
             return;
         };
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
         let mut bytes = std::mem::take(&mut connection.partial);
+        let mut at = held.looked_at_bytes;
         let mut kept = at;
         while let Some(connection) = self.connection(id)
             && connection.state == State::Open
@@ -193,21 +195,23 @@ impl Shard {
             && connection.state == State::Open
         {
             connection.partial = bytes;
-            self.exchanges.looked_at_bytes.insert(id.index, kept);
+            let looked_at_bytes = kept;
+            let held = HeldInput {
+                looked_at_bytes,
+                ..held
+            };
+            self.exchanges.held_inputs.insert(id.index, held);
         }
     }
 
     /// Whether a connection whose input waits may bring more of it.
     pub(super) fn may_bring_more(&self, id: ConnectionId) -> bool {
-        let Some(connection) = self.connection(id).filter(|_| self.is_held_for_store(id)) else {
-            return false;
-        };
-        let bytes = &connection.partial;
-        let first = match decode(bytes, connection.version, connection.packet_bytes_max_in) {
-            Ok(Decoded::Packet(_, len)) => len,
-            _ => 0,
-        };
-        bytes.len() < first.saturating_add(self.held_bytes_max())
+        let held = self.exchanges.held_inputs.get(&id.index);
+        let connection = self.connection(id);
+        held.zip(connection).is_some_and(|(held, connection)| {
+            let behind_max = self.held_bytes_max();
+            connection.partial.len() < held.first_bytes.saturating_add(behind_max)
+        })
     }
 
     /// Appends to the packet that is not whole yet just what it lacks, and handles it. Returns
@@ -236,9 +240,9 @@ impl Shard {
                     partial.extend_from_slice(taken);
                     bytes = rest;
                 }
-                Ok(Decoded::Packet(packet, _)) => {
+                Ok(Decoded::Packet(packet, len)) => {
                     if self.must_wait_for_store(id, &packet) {
-                        self.hold_for_store(id, &packet);
+                        self.hold_for_store(id, &packet, len);
                         partial.extend_from_slice(bytes);
                         return &[];
                     }
@@ -274,7 +278,7 @@ impl Shard {
             match decode(rest, connection.version, connection.packet_bytes_max_in) {
                 Ok(Decoded::Packet(packet, len)) => {
                     if self.must_wait_for_store(id, &packet) {
-                        self.hold_for_store(id, &packet);
+                        self.hold_for_store(id, &packet, len);
                         return used;
                     }
                     used += len;
@@ -317,7 +321,7 @@ impl Shard {
         // Who waits for the broker is not silent.
         connection.last_received_ms = now_ms;
         let mut bytes = std::mem::take(&mut connection.partial);
-        self.exchanges.looked_at_bytes.remove(&id.index);
+        self.exchanges.held_inputs.remove(&id.index);
         let used = self.consume(id, &bytes);
         if !self.holds_input(id) {
             return self.keep_partial(id, bytes.get(used..).unwrap_or_default());

@@ -59,6 +59,11 @@ impl Shard {
     /// Answers when all that has happened up to now is on the disk. So does the answer that there is
     /// nothing to end: what has ended just now may be there again after a crash until then.
     fn tell_when_durable(&mut self, request: RequestId, answer: Answer) {
+        // Nothing will be durable any more; and that nothing is there need not wait for room.
+        let is_nothing = matches!(answer, Answer::Missing);
+        if self.journal.has_failed() || is_nothing && self.journal.is_full() {
+            return self.answer(request, Answer::Busy);
+        }
         let then = Then::Tell(Box::new((request, answer)));
         if self.journal.is_on() {
             return self.do_when_durable(then);

@@ -87,16 +87,15 @@ impl Shard {
 
     /// The store has failed: copies that a session holds back because others may have them on disk are
     /// lost. The session, which is in memory alone, goes on without them.
-    pub(super) fn lose_moving(&mut self, me: SessionRef) {
-        let Some(session) = self.session_mut(me.slot).filter(|of| of.me == me) else {
-            return;
-        };
-        let Some(window) = session.window.as_mut() else {
-            return;
+    /// Returns whether there were any.
+    pub(super) fn lose_moving(&mut self, me: SessionRef) -> bool {
+        let session = self.session_mut(me.slot).filter(|of| of.me == me);
+        let Some(window) = session.and_then(|session| session.window.as_mut()) else {
+            return false;
         };
         let lost = window.take_held(|delivery| delivery.mark().is_some());
         if lost.is_empty() {
-            return;
+            return false;
         }
         window.go_on();
         for delivery in lost {
@@ -104,6 +103,7 @@ impl Shard {
             self.drop_lost(me.slot, &delivery, LOST_ON_THE_WAY);
         }
         self.pump(me.slot);
+        true
     }
 
     /// Whether the store has the message of a delivery that waits, so that the next step can be
@@ -117,11 +117,14 @@ impl Shard {
 
     /// Has [`Self::pump`] called again when the store is further.
     pub(super) fn wait_for_store(&mut self, slot: u32) {
-        let Some(session) = self.session_mut(slot) else {
+        let Some(me) = self.session(slot).map(|session| session.me) else {
             return;
         };
-        let me = session.me;
-        if session.window.as_mut().is_some_and(|window| window.wait()) {
+        if self.journal.has_failed() && self.lose_moving(me) {
+            return;
+        }
+        let window = self.session_mut(slot).and_then(|of| of.window.as_mut());
+        if window.is_some_and(|window| window.wait()) {
             return;
         }
         self.exchanges.holding.push(me);

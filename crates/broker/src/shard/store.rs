@@ -3,6 +3,7 @@
 use columba_codec::{Packet, QoS};
 
 use super::Shard;
+use super::exchange::HeldInput;
 use crate::connection::Connection;
 use crate::event::ConnectionId;
 use crate::journal::{RecordId, Settled, StoreEvent};
@@ -21,6 +22,8 @@ const OVER: usize = 2;
 
 /// Input that is looked through for acknowledgements behind a packet that waits for the store.
 const HELD_BYTES_MAX: usize = 64 * 1024;
+/// However many wait: some acknowledgements have room.
+const HELD_BYTES_MIN: usize = 256;
 /// The longest list of records of other shards that is kept for the next batch.
 const SPARE_SETTLED_MAX: usize = 1 << 14;
 
@@ -60,7 +63,7 @@ impl Shard {
 
     /// Input of a connection waits until the store keeps up.
     #[cold]
-    pub(super) fn hold_for_store(&mut self, id: ConnectionId, packet: &Packet<'_>) {
+    pub(super) fn hold_for_store(&mut self, id: ConnectionId, packet: &Packet<'_>, len: usize) {
         self.stats.count(Outcome::PublishStoreWait);
         self.note_held(id, packet);
         // It may have as many that are gone as there are.
@@ -72,7 +75,11 @@ impl Shard {
         if let Some(connection) = self.connection_mut(id) {
             connection.is_input_held = true;
             self.exchanges.held.push(id);
-            self.exchanges.looked_at_bytes.insert(id.index, 0);
+            let held = HeldInput {
+                first_bytes: len,
+                looked_at_bytes: 0,
+            };
+            self.exchanges.held_inputs.insert(id.index, held);
         }
     }
 
@@ -103,13 +110,13 @@ impl Shard {
 
     /// Whether what a connection has sent waits for the store.
     pub(super) fn is_held_for_store(&self, id: ConnectionId) -> bool {
-        self.exchanges.looked_at_bytes.contains_key(&id.index)
+        self.exchanges.held_inputs.contains_key(&id.index)
     }
 
     /// Bytes of input that one connection may have behind the packet that waits for the store.
     pub(super) fn held_bytes_max(&self) -> usize {
         let share = self.limits.store_waiting_bytes_max / self.exchanges.held.len().max(1);
-        share.min(HELD_BYTES_MAX)
+        share.clamp(HELD_BYTES_MIN, HELD_BYTES_MAX)
     }
 
     pub(super) fn on_store(&mut self, event: StoreEvent) {

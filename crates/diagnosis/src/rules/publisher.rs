@@ -101,7 +101,10 @@ fn came_at_another_time<'e>(history: &History<'e>) -> Option<Finding<'e>> {
         return Some(Finding::certain(Code::U01, text).cite(line));
     }
     let ago = super::between(last_ms, evidence.now_ms);
-    let text = say::u04(history.topic, ago);
+    let text = match question.publisher.as_deref() {
+        Some(publisher) => say::u04_from(publisher, history.topic, ago),
+        None => say::u04(history.topic, ago),
+    };
     let minutes = ago.as_secs() / 60 + 1;
     let found = Finding::certain(Code::U04, text).fix(say::fix_since(minutes));
     // In a hole there may have been another one.

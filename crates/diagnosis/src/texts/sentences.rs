@@ -108,6 +108,7 @@ columba_speech::catalogue! {
     u03_near(client, other) { en: "{client} was never seen here. Did you mean {other}?", zh: "从未见过 {client}。您是指 {other} 吗？" }
 
     u04(topic, ago) { en: "No PUBLISH to {topic} came in the time that was asked about. The last one came {ago} ago.", zh: "在所查询的时间内没有发往 {topic} 的 PUBLISH，最后一条是在 {ago}之前收到的。" }
+    u04_from(client, topic, ago) { en: "No PUBLISH to {topic} came from {client} in the time that was asked about. Its last one came {ago} ago.", zh: "在所查询的时间内没有来自 {client} 的发往 {topic} 的 PUBLISH，其最后一条是在 {ago}之前收到的。" }
     u01_came(topic, at) { en: "A PUBLISH to {topic} came at {at}, and was not followed one by one.", zh: "{at} 收到过发往 {topic} 的 PUBLISH，但没有逐条跟踪。" }
 
     near_case(level) { en: "Level {level} differs only in upper and lower case.", zh: "第 {level} 层仅大小写不同。" }

@@ -75,7 +75,7 @@ struct RuleHitsView {
     publish: HitsView,
     /// Subscriptions; those that ended when the rules changed are among them.
     subscribe: HitsView,
-    /// Copies of messages; where no rule denies anything, none is checked or counted.
+    /// Copies of messages; where neither a rule nor the default can deny one, none is checked or counted.
     receive: HitsView,
 }
 
@@ -88,7 +88,7 @@ struct DefaultHitsView {
     publish: DefaultView,
     /// Subscriptions.
     subscribe: DefaultView,
-    /// Copies of messages; where no rule denies anything, none is checked or counted.
+    /// Copies of messages; where neither a rule nor the default can deny one, none is checked or counted.
     receive: DefaultView,
 }
 

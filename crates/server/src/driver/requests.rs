@@ -15,6 +15,9 @@ use crate::listener::kernel::send_queue;
 /// Where the answer to a request goes. Whoever asked may have stopped waiting.
 pub(crate) type Reply = oneshot::Sender<Answer>;
 
+/// Requests without an answer that may be there before anybody looks who has stopped waiting.
+const WAITING_SMALL: usize = 64;
+
 /// Requests without an answer. Their number is bounded by who makes them:
 /// [`Asker`](crate::runtime::Asker).
 #[derive(Debug, Default)]
@@ -25,6 +28,10 @@ pub(super) struct Requests {
 
 impl Requests {
     fn begin(&mut self, reply: Reply) -> RequestId {
+        // Some are never answered: what waits for a disk that has failed since.
+        if self.waiting.len() > WAITING_SMALL {
+            self.waiting.retain(|_, reply| !reply.is_closed());
+        }
         self.last += 1;
         let id = RequestId(self.last);
         self.waiting.insert(id, reply);

@@ -325,9 +325,7 @@ impl<P: Port> Storing<P> {
         }
         if !matches!(error, Error::Full { .. }) {
             self.alarm.failed(error);
-            self.state = State::Failed;
-            self.waiting.clear();
-            events.push(StoreEvent::Failed);
+            self.fail(events);
             return;
         }
         let at = self.waiting.partition_point(|(other, _)| *other < ticket);
@@ -339,6 +337,18 @@ impl<P: Port> Storing<P> {
         self.state = State::Full {
             retry_at_ms: now_ms + RETRY_MS,
         };
+    }
+
+    /// Nothing of this shard will be durable any more, nor of any other.
+    fn fail(&mut self, events: &mut Vec<StoreEvent>) {
+        self.state = State::Failed;
+        self.waiting.clear();
+        events.push(StoreEvent::Failed);
+    }
+
+    /// Whether the disk has failed and no batch of this shard's own has told so.
+    fn has_failed_for_others(&self) -> bool {
+        self.state != State::Failed && self.alarm.state() == DiskState::Failed
     }
 
     /// What was kept is durable.
@@ -465,11 +475,16 @@ impl Driver {
     pub(super) fn take_reports(&mut self) {
         let Some(store) = &mut self.store else { return };
         store.storing.retry(self.now.mono_ms);
-        if !store.has_reports.swap(false, Ordering::Acquire) {
+        let is_news = store.storing.has_failed_for_others();
+        if !store.has_reports.swap(false, Ordering::Acquire) && !is_news {
             return;
         }
         let mut events = std::mem::take(&mut store.events);
         store.storing.look(self.now.mono_ms, &mut events);
+        // Another shard may wait for what this one was to write, or the other way round.
+        if store.storing.has_failed_for_others() {
+            store.storing.fail(&mut events);
+        }
         let fetched = std::mem::take(&mut store.storing.fetched);
         for event in events.drain(..) {
             self.core.handle(self.now, Input::Store(event));

@@ -255,3 +255,24 @@ fn what_is_written_is_told_as_long_as_nothing_has_to_wait() {
     let told = [StoreEvent::Durable { ticket, first: 1 }, StoreEvent::Room];
     assert_eq!(bed.work(), told);
 }
+
+/// One shard may wait for what another one was to write.
+#[test]
+fn a_disk_that_failed_for_one_shard_has_failed_for_all() {
+    let mut bed = Bed::new(10);
+    let mut other = Bed::new(10);
+    other.storing.alarm = Arc::clone(&bed.storing.alarm);
+    bed.disk.set_faults(Faults {
+        fail_sync_at: Some(bed.disk.syncs()),
+        ..Faults::default()
+    });
+    bed.keep(&[b"lost"], &[]);
+    assert!(!other.storing.has_failed_for_others());
+    assert_eq!(bed.work(), [StoreEvent::Failed]);
+    assert!(!bed.storing.has_failed_for_others());
+    assert!(other.storing.has_failed_for_others());
+    let mut events = Vec::new();
+    other.storing.fail(&mut events);
+    assert_eq!(events, [StoreEvent::Failed]);
+    assert!(!other.storing.has_failed_for_others());
+}
