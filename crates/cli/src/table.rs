@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn what_fits_stays_and_the_longest_texts_are_cut_first() {
         check([10, 5, 10, 5], 36, [10, 5, 10, 5]);
-        check([40, 5, 10, 5], 40, [14, 5, 10, 5]);
+        check([40, 5, 10, 5], 44, [18, 5, 10, 5]);
         check([40, 5, 30, 5], 60, [22, 5, 22, 5]);
         let all = layout(&COLUMNS, &[40, 5, 30, 5], None);
         assert_eq!(all, [40, 5, 30, 5].map(Some));
@@ -207,7 +207,9 @@ mod tests {
 
     #[test]
     fn columns_that_matter_less_make_room() {
-        check([40, 5, 30, 5], 40, [16, 5, 15, 0]);
+        check([40, 5, 10, 5], 40, [21, 5, 10, 0]);
+        check([40, 5, 30, 5], 43, [17, 5, 17, 0]);
+        check([40, 5, 30, 5], 40, [33, 5, 0, 0]);
         check([40, 5, 30, 5], 30, [23, 5, 0, 0]);
         check([40, 5, 30, 5], 12, [5, 5, 0, 0]);
         check([40, 9, 30, 5], 9, [4, 3, 0, 0]);

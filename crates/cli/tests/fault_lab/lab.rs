@@ -257,6 +257,12 @@ impl Lab {
         report
     }
 
+    /// Has the next [answers](Self::answers) be about the time from now on.
+    pub(crate) fn asks_since_now(&mut self) {
+        let now = std::time::UNIX_EPOCH.elapsed().expect("a clock");
+        self.since_unix_ms = now.as_millis() + 1;
+    }
+
     /// What `columba events` lists.
     pub(crate) fn events(&self, args: &[&str]) -> Vec<Value> {
         let output = command(COLUMBA, self.dir.path())

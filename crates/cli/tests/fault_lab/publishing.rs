@@ -30,6 +30,18 @@ fn no_local_keeps_ones_own_messages_away() {
     lab.says(&["chat/y", "--from", "own", "--to", "own"], 0, "D01");
 }
 
+/// What came before the time that was asked about is not said to have never come.
+#[test]
+fn the_last_message_came_before_the_time_asked_about() {
+    let mut lab = Lab::start();
+    lab.publishes("esp", &["-q", "1", "-t", "early/x", "-m", "1"]);
+    lab.answers("topic=early/x&from=esp", "R01");
+    lab.asks_since_now();
+    let report = lab.answers("topic=early/x&from=esp", "U04");
+    tells(&report["verdict"], &["Its last one came"]);
+    advises(&report, "--since");
+}
+
 /// Cause 16: the retained message was not asked for.
 #[test]
 fn retain_handling_leaves_retained_messages_out() {

@@ -306,6 +306,8 @@ impl Oracle {
                 true
             }
             (Asked::Changed, Answer::Changed) | (Asked::Busy, Answer::Busy) => true,
+            // A full disk has no room for what it would wait for.
+            (Asked::Missing { .. }, Answer::Busy) => self.is_durable,
             _ => false,
         };
         if !is_fine {
