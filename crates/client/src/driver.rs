@@ -1,9 +1,9 @@
 //! Drives a [`Session`] over a real transport with tokio.
 //!
 //! [`Client::connect`] opens the transport, waits for CONNACK and leaves a task behind that owns
-//! the connection. [`Client`] is the way in, [`Events`] the way out; both queues are bounded. When
-//! nobody takes events, the task stops reading from the server, and with it acknowledgements
-//! stop: take events while waiting for answers.
+//! the connection. [`Client`] is the way in, [`Events`] the way out; both queues are bounded. Warnings
+//! that nobody takes are dropped and counted. Messages never are: when nobody takes those, the task
+//! stops reading from the server, and with it acknowledgements stop.
 
 mod authentication;
 mod key_file;

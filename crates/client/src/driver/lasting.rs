@@ -66,8 +66,10 @@ pub enum LastingEvent {
 
 /// The events of a lasting connection, in order.
 ///
-/// When nobody takes them, reading from the server and connecting again stop. Dropping this says
-/// that nobody wants them, and that messages outside of streams may go.
+/// When nobody takes them, warnings and what is said of the connection are dropped, the oldest first,
+/// and counted ([`Warning::EventsMissed`]). Messages outside of streams are not: once one of them has no
+/// room, reading from the server and connecting again stop. Dropping this says that nobody wants the
+/// events, and that those messages may go.
 #[derive(Debug)]
 pub struct LastingEvents {
     receiver: mpsc::Receiver<LastingEvent>,

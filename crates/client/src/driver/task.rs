@@ -6,9 +6,9 @@ mod ending;
 mod keeping;
 mod outlet;
 mod requests;
+mod stalled;
 mod waiters;
 
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -31,8 +31,8 @@ use crate::session::{Input, Session};
 pub(super) use again::LastingLink;
 use ending::Leaving;
 use keeping::{Keeping, Written, is_writing, written};
-use outlet::{Parcel, room};
 pub(super) use requests::tokens_from;
+use stalled::Stalled;
 use waiters::Waiters;
 
 /// No more requests and no more reading while this many bytes wait for the socket.
@@ -59,7 +59,7 @@ pub(super) struct Task {
     urgent: mpsc::Receiver<Request>,
     events: mpsc::Sender<LastingEvent>,
     /// What the queues had no room for yet.
-    stalled: VecDeque<Parcel>,
+    stalled: Stalled,
     streams: Streams,
     lasting: Option<LastingLink>,
     ended: EndedConnections,
@@ -120,7 +120,7 @@ impl Task {
             requests,
             urgent,
             events,
-            stalled: VecDeque::new(),
+            stalled: Stalled::default(),
             streams: Streams::default(),
             lasting,
             ended: EndedConnections::default(),
@@ -210,7 +210,7 @@ impl Task {
             }
             written = poll_fn(|context| write(writer.as_mut(), bytes, context)),
                 if has_bytes || self.unflushed => Wake::Written(written),
-            () = room(&self.events, self.stalled.front()), if !self.stalled.is_empty() => Wake::Room,
+            () = self.stalled.room(&self.events), if !self.stalled.is_empty() => Wake::Room,
             request = self.requests.recv(), if takes_requests => Wake::Request(request),
             Some(request) = self.urgent.recv() => Wake::Urgent(request),
             () = self.alarm.as_mut(), if deadline.is_some() => Wake::Deadline,
@@ -258,7 +258,7 @@ impl Task {
 
     /// Whether what the server sends can be passed on.
     fn is_listening(&self) -> bool {
-        self.stalled.is_empty() && !self.keeping.as_ref().is_some_and(Keeping::is_full)
+        !self.stalled.has_messages() && !self.keeping.as_ref().is_some_and(Keeping::is_full)
     }
 
     fn on_wake(&mut self, wake: Wake) {

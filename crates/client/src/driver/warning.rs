@@ -58,4 +58,13 @@ pub enum Warning {
     /// The connection did not come back, which is why it is over.
     #[error("{0}")]
     NotBack(Box<ConnectError>),
+    /// Nobody took the events for so long that the oldest of them were dropped. Messages never are.
+    #[error(
+        "{events} events were dropped since nobody took them; \
+         take the events of the connection, or drop the queue that they come from"
+    )]
+    EventsMissed {
+        /// How many.
+        events: u64,
+    },
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::keeping::{is_writing, written};
-use super::outlet::room;
 use super::{Task, Wake, unheard};
 use crate::backoff::Backoff;
 use crate::driver::lasting::Random;
@@ -148,11 +147,9 @@ impl Task {
             let until = self.leaving.as_ref().map(|leaving| leaving.until);
             let writes_records = is_writing(self.keeping.as_ref());
             let wake = tokio::select! {
-                // Each attempt may make an event, and events that nobody takes must not pile up.
-                opened = &mut opening, if self.stalled.is_empty() => return Some(opened),
-                () = room(&self.events, self.stalled.front()), if !self.stalled.is_empty() => {
-                    Wake::Room
-                }
+                // A message that has no room would hold up CONNACK as well.
+                opened = &mut opening, if !self.stalled.has_messages() => return Some(opened),
+                () = self.stalled.room(&self.events), if !self.stalled.is_empty() => Wake::Room,
                 request = self.requests.recv(), if takes_requests => Wake::Request(request),
                 Some(request) = self.urgent.recv() => Wake::Urgent(request),
                 () = unheard(&self.events, &self.streams), if is_abandoned => Wake::Request(None),

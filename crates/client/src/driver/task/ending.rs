@@ -8,7 +8,6 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::Task;
-use super::outlet::Parcel;
 use super::requests::Waiting;
 use crate::driver::{Ended, LastingEvent, Warning};
 use crate::outcome::{CloseCause, Failure};
@@ -83,12 +82,14 @@ impl Task {
         // The file is closed and its lock free before anybody hears of the end.
         self.keeping = None;
         self.session.end_keeping();
-        for waiting in self.waiting.drain().collect::<Vec<_>>() {
+        let mut last = Vec::new();
+        for waiting in self.waiting.drain() {
             match waiting {
                 Waiting::Publish(topic, reply) => {
                     if reply.send(Err(Failure::ConnectionLost)).is_err() {
                         let failure = Failure::ConnectionLost;
-                        self.unanswered(Warning::NotPublished { topic, failure });
+                        let warning = Warning::NotPublished { topic, failure };
+                        last.push(LastingEvent::Warning(warning));
                     }
                 }
                 Waiting::Subscribe(_, reply) | Waiting::Unsubscribe(reply) => {
@@ -108,14 +109,9 @@ impl Task {
             transport_error: self.transport_error,
             session: self.session,
         };
-        self.stalled
-            .push_back(Parcel::Event(LastingEvent::Ended(Box::new(ended))));
-        for parcel in self.stalled {
-            // Nobody there is nobody to tell.
-            let _ = match parcel {
-                Parcel::Event(event) => self.events.send(event).await.is_ok(),
-                Parcel::Message(sender, incoming) => sender.send(incoming).await.is_ok(),
-            };
-        }
+        last.push(LastingEvent::Ended(Box::new(ended)));
+        // Those streams end here that have all their messages.
+        drop(self.streams);
+        self.stalled.finish(self.events, last).await;
     }
 }

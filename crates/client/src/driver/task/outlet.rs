@@ -1,6 +1,5 @@
 //! What the session says, to the queues of those who want to hear it.
 
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::Task;
@@ -9,12 +8,6 @@ use crate::driver::{LastingEvent, Warning};
 use crate::message::Incoming;
 use crate::outcome::Failure;
 use crate::session::Output;
-
-/// Something on its way out, and where to.
-pub(super) enum Parcel {
-    Event(LastingEvent),
-    Message(mpsc::Sender<Box<Incoming>>, Box<Incoming>),
-}
 
 impl Task {
     pub(super) fn on_output(&mut self, output: Output) {
@@ -65,14 +58,13 @@ impl Task {
         let Some(sender) = self.streams.sender(stream) else {
             return;
         };
-        if self.stalled.is_empty() {
+        if !self.stalled.has_stream_messages() {
             incoming = match sender.try_send(incoming) {
                 Ok(()) => return,
                 Err(TrySendError::Full(incoming) | TrySendError::Closed(incoming)) => incoming,
             };
         }
-        self.stalled
-            .push_back(Parcel::Message(sender.clone(), incoming));
+        self.stalled.push_to_stream(sender.clone(), incoming);
     }
 
     pub(super) fn unanswered(&mut self, warning: Warning) {
@@ -80,51 +72,16 @@ impl Task {
     }
 
     pub(super) fn event(&mut self, event: LastingEvent) {
-        self.stalled.push_back(Parcel::Event(event));
+        self.stalled.push_event(event);
     }
 
     pub(super) fn pass_events(&mut self) {
-        while let Some(parcel) = self.stalled.pop_front() {
-            if let Some(parcel) = parcel.try_send(&self.events) {
-                self.stalled.push_front(parcel);
-                return;
-            }
-        }
+        self.stalled.pass(&self.events);
     }
 
     pub(super) fn forget_unwanted_events(&mut self) {
         if self.events.is_closed() {
-            self.stalled
-                .retain(|parcel| matches!(parcel, Parcel::Message(..)));
+            self.stalled.forget_events();
         }
-    }
-}
-
-impl Parcel {
-    /// Gives the parcel back if there is no room for it.
-    pub(super) fn try_send(self, events: &mpsc::Sender<LastingEvent>) -> Option<Self> {
-        match self {
-            Self::Event(event) => match events.try_send(event) {
-                Ok(()) | Err(TrySendError::Closed(_)) => None,
-                Err(TrySendError::Full(event)) => Some(Self::Event(event)),
-            },
-            Self::Message(sender, incoming) => match sender.try_send(incoming) {
-                Ok(()) => None,
-                // Its stream was dropped a moment ago: as without a stream.
-                Err(TrySendError::Closed(incoming)) => {
-                    Self::Event(LastingEvent::Message(incoming)).try_send(events)
-                }
-                Err(TrySendError::Full(incoming)) => Some(Self::Message(sender, incoming)),
-            },
-        }
-    }
-}
-
-/// Waits until the first parcel has room where it goes.
-pub(super) async fn room(events: &mpsc::Sender<LastingEvent>, parcel: Option<&Parcel>) {
-    // A receiver that is gone is room too: trying to send finds out.
-    match parcel {
-        Some(Parcel::Message(sender, _)) => drop(sender.reserve().await),
-        Some(Parcel::Event(_)) | None => drop(events.reserve().await),
     }
 }

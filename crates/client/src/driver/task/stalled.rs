@@ -1,0 +1,169 @@
+//! What the queues of those who listen have no room for.
+
+use std::collections::VecDeque;
+
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+use crate::driver::{LastingEvent, Warning};
+use crate::message::Incoming;
+
+/// Warnings, ends and beginnings of connections that wait for room. Of more, the oldest are only
+/// counted: nothing may wait for somebody who keeps the events and does not take them.
+const NOTICES_MAX: usize = 256;
+
+/// Waits for room, in two queues: a stream that is full holds up no event, nor the other way round.
+#[derive(Default)]
+pub(super) struct Stalled {
+    events: VecDeque<LastingEvent>,
+    /// Those among the events that are no message.
+    notices: usize,
+    /// Notices that were dropped since the last that was taken.
+    missed: u64,
+    streams: VecDeque<(mpsc::Sender<Box<Incoming>>, Box<Incoming>)>,
+}
+
+impl Stalled {
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.streams.is_empty()
+    }
+
+    /// Whether a message waits: those are never dropped, so that no more may come.
+    pub(super) fn has_messages(&self) -> bool {
+        self.events.len() > self.notices || self.has_stream_messages()
+    }
+
+    pub(super) fn has_stream_messages(&self) -> bool {
+        !self.streams.is_empty()
+    }
+
+    pub(super) fn push_event(&mut self, event: LastingEvent) {
+        if is_notice(&event) {
+            self.notices += 1;
+            if self.notices > NOTICES_MAX
+                && let Some(oldest) = self.events.iter().position(is_notice)
+            {
+                self.events.remove(oldest);
+                self.notices -= 1;
+                self.missed += 1;
+            }
+        }
+        self.events.push_back(event);
+    }
+
+    pub(super) fn push_to_stream(
+        &mut self,
+        sender: mpsc::Sender<Box<Incoming>>,
+        incoming: Box<Incoming>,
+    ) {
+        self.streams.push_back((sender, incoming));
+    }
+
+    /// Moves on what there is room for.
+    pub(super) fn pass(&mut self, events: &mpsc::Sender<LastingEvent>) {
+        while let Some((sender, incoming)) = self.streams.pop_front() {
+            match sender.try_send(incoming) {
+                Ok(()) => {}
+                // Its stream was dropped a moment ago: as without a stream.
+                Err(TrySendError::Closed(incoming)) => {
+                    self.push_event(LastingEvent::Message(incoming));
+                }
+                Err(TrySendError::Full(incoming)) => {
+                    self.streams.push_front((sender, incoming));
+                    break;
+                }
+            }
+        }
+        while !self.events.is_empty() {
+            match events.try_reserve() {
+                Ok(permit) => {
+                    if let Some(event) = self.pop_event() {
+                        permit.send(event);
+                    }
+                }
+                Err(TrySendError::Full(())) => return,
+                Err(TrySendError::Closed(())) => {
+                    self.forget_events();
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The next event; what was missed stands before those that were kept.
+    fn pop_event(&mut self) -> Option<LastingEvent> {
+        if self.missed > 0 {
+            let events = std::mem::take(&mut self.missed);
+            return Some(LastingEvent::Warning(Warning::EventsMissed { events }));
+        }
+        let event = self.events.pop_front()?;
+        self.notices -= usize::from(is_notice(&event));
+        Some(event)
+    }
+
+    /// Nobody takes events any more.
+    pub(super) fn forget_events(&mut self) {
+        self.events.clear();
+        self.notices = 0;
+        self.missed = 0;
+    }
+
+    /// Waits until one of them may have room. Cancel safe.
+    pub(super) async fn room(&self, events: &mpsc::Sender<LastingEvent>) {
+        // A receiver that is gone is room too: trying to send finds out.
+        let stream = self.streams.front();
+        tokio::select! {
+            _ = events.reserve(), if !self.events.is_empty() => {}
+            () = stream_room(stream.map(|(sender, _)| sender)), if stream.is_some() => {}
+        }
+    }
+
+    /// Hands over all that waits, and `last` as the last events, however long it takes. Each stream ends
+    /// once it has its messages, whoever else does not take his.
+    pub(super) async fn finish(
+        mut self,
+        events: mpsc::Sender<LastingEvent>,
+        last: Vec<LastingEvent>,
+    ) {
+        // A task, as who waits for the end of a stream may be the one who takes no events, and two
+        // streams may be taken one after the other.
+        let mut streams: Vec<(mpsc::Sender<Box<Incoming>>, Vec<Box<Incoming>>)> = Vec::new();
+        for (sender, incoming) in std::mem::take(&mut self.streams) {
+            match streams.iter_mut().find(|(s, _)| s.same_channel(&sender)) {
+                Some((_, messages)) => messages.push(incoming),
+                None => streams.push((sender, vec![incoming])),
+            }
+        }
+        for (sender, messages) in streams {
+            tokio::spawn(async move {
+                for incoming in messages {
+                    // Nobody there is nobody to tell.
+                    if sender.send(incoming).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        while let Some(event) = self.pop_event() {
+            if events.send(event).await.is_err() {
+                return;
+            }
+        }
+        for event in last {
+            if events.send(event).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+async fn stream_room(sender: Option<&mpsc::Sender<Box<Incoming>>>) {
+    if let Some(sender) = sender {
+        drop(sender.reserve().await);
+    }
+}
+
+/// Whether an event may be dropped and counted.
+fn is_notice(event: &LastingEvent) -> bool {
+    !matches!(event, LastingEvent::Message(_) | LastingEvent::Ended(_))
+}
