@@ -18,7 +18,9 @@ use crate::outcome::Failure;
 pub struct SessionOptions {
     /// The version to speak.
     pub version: Version,
-    /// The client id; empty asks the server to make one up (not in MQTT 3.1).
+    /// The client id; empty asks the server to make one up (not in MQTT 3.1). With MQTT 5 the server
+    /// says which, and the session uses it from then on. Before MQTT 5 it does not, so that such a
+    /// session ends with its connection.
     pub client_id: String,
     /// Keep Alive in seconds; 0 turns it off.
     pub keep_alive_secs: u16,

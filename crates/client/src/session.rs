@@ -389,7 +389,7 @@ impl Session {
             && published.any(|entry| entry.message.qos == QoS::ExactlyOnce)
     }
 
-    /// The options it was made from.
+    /// The options it was made from, with the client id that the server has assigned, if it has.
     pub fn options(&self) -> &SessionOptions {
         &self.options
     }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use columba_client::driver::{Address, Client, ConnectOptions, LastingEvent, Reconnect};
-use columba_client::{Failure, Message, SessionOptions};
-use columba_codec::{QoS, Version};
+use columba_client::driver::{Address, Client, ConnectOptions, LastingEvent, Reconnect, Warning};
+use columba_client::{Failure, Message, SessionOptions, Subscription};
+use columba_codec::packet::Packet;
+use columba_codec::{Decoded, QoS, Version, decode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -58,4 +60,89 @@ async fn requests_are_taken_while_offline_however_much_the_lost_connection_had_t
     let failure = published.expect("an answer").expect_err("no connection");
     assert_eq!(failure, Failure::NotConnected);
     drop(server.await.expect("a server"));
+}
+
+/// Accepts a client that speaks MQTT 3.1.1.
+async fn accept(listener: &TcpListener) -> TcpStream {
+    let (mut stream, _) = listener.accept().await.expect("a connection");
+    let mut bytes = [0; 64];
+    assert!(stream.read(&mut bytes).await.expect("CONNECT") > 0);
+    stream.write_all(b"\x20\x02\0\0").await.expect("CONNACK");
+    stream
+}
+
+/// Answers two SUBSCRIBEs, and refuses the topic filter `refused` if told to.
+async fn answer_two(stream: &mut TcpStream, refuses: bool) {
+    let mut unread = Vec::new();
+    let mut answered = 0;
+    while answered < 2 {
+        let decoded = decode(&unread, Version::V311, u32::MAX).expect("packets");
+        let Decoded::Packet(packet, len) = decoded else {
+            assert!(stream.read_buf(&mut unread).await.expect("SUBSCRIBE") > 0);
+            continue;
+        };
+        let Packet::Subscribe(subscribe) = packet else {
+            panic!("unexpected {packet:?}");
+        };
+        let [high, low] = subscribe.packet_id.get().to_be_bytes();
+        let is_refused = subscribe
+            .filters
+            .iter()
+            .any(|(filter, _)| filter == "refused");
+        let code = if refuses && is_refused { 0x80 } else { 1 };
+        unread.drain(..len);
+        answered += 1;
+        let suback = [0x90, 3, high, low, code];
+        stream.write_all(&suback).await.expect("SUBACK");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_ends_whose_filter_is_refused_after_an_outage() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let (gone, ends) = oneshot::channel::<()>();
+    let server = tokio::spawn(async move {
+        let mut stream = accept(&listener).await;
+        answer_two(&mut stream, false).await;
+        ends.await.expect("both streams are there");
+        drop(stream);
+        let mut stream = accept(&listener).await;
+        answer_two(&mut stream, true).await;
+        let publish = stream.write_all(b"\x30\x05\0\x02okx").await;
+        publish.expect("PUBLISH");
+        stream
+    });
+    let session = SessionOptions {
+        version: Version::V311,
+        client_id: "client".to_owned(),
+        ..SessionOptions::default()
+    };
+    let options = ConnectOptions::new(Address::tcp("127.0.0.1", port), session);
+    let reconnect = Reconnect {
+        first_delay: Duration::from_millis(2),
+        ..Reconnect::default()
+    };
+    let connected = Client::connect_lasting(options, reconnect).await;
+    let (client, mut events) = connected.expect("connects");
+    let ask = |filter| client.subscribe_stream(Subscription::to(filter, QoS::AtLeastOnce), 4);
+    let (_, mut refused) = ask("refused").await.expect("subscribes");
+    let (_, mut ok) = ask("ok").await.expect("subscribes");
+    gone.send(()).expect("a server");
+    let next = timeout(PATIENCE, refused.next()).await;
+    assert_eq!(next.expect("in time"), None);
+    let next = timeout(PATIENCE, ok.next()).await.expect("in time");
+    assert_eq!(next.expect("goes on").message.topic, "ok");
+    drop(server.await.expect("a server"));
+    loop {
+        let event = timeout(PATIENCE, events.next()).await.expect("in time");
+        match event.expect("goes on") {
+            LastingEvent::Warning(Warning::RefusedFilter { filter, .. }) => {
+                assert_eq!(filter, "refused");
+                break;
+            }
+            LastingEvent::Disconnected { .. } | LastingEvent::Connected(_) => {}
+            other => panic!("unexpected {other:?}"),
+        }
+    }
 }

@@ -702,3 +702,33 @@ fn a_server_sends_no_more_than_waits_for_acknowledgement_by_hand() {
     let violation = columba_client::Violation::ReceiveMaximum;
     assert_eq!(bed.close_cause(), CloseCause::Violation(violation));
 }
+
+#[test]
+fn an_assigned_client_id_is_used_again() {
+    let mut options = SessionOptions::default();
+    options.properties.session_expiry_secs = Some(60);
+    let mut properties = PropertiesBuf::new();
+    let id = Value::String("made-up");
+    let put = properties.push(PropertyId::AssignedClientIdentifier, id);
+    put.expect("a property");
+    let mut bed = Bed::open(options, &properties);
+    assert_eq!(bed.session.options().client_id, "made-up");
+    for clean_start in [false, true] {
+        bed.input(Input::TransportClosed);
+        bed.input(Input::TransportOpened { clean_start });
+        let mut ids = Vec::new();
+        bed.sent(|packet| {
+            if let Packet::Connect(connect) = packet {
+                ids.push(connect.client_id.to_owned());
+            }
+        });
+        assert_eq!(ids, ["made-up"]);
+    }
+    // A client with a name of its own keeps it: its session file has that one.
+    let options = SessionOptions {
+        client_id: "own".to_owned(),
+        ..SessionOptions::default()
+    };
+    let bed = Bed::open(options, &properties);
+    assert_eq!(bed.session.options().client_id, "own");
+}

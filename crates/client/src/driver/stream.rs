@@ -15,7 +15,8 @@ use crate::session::{Subscription, Token};
 /// The messages of the subscription that [`Client::subscribe_stream`] made, in order.
 ///
 /// It is a [`futures_util::Stream`]. It ends with the connection; a lasting connection carries it
-/// over. While it is full, nothing more is read from the server. Once it is dropped, messages of
+/// over. It also ends when the server has forgotten its filters and refuses to take them again; the
+/// events say why. While it is full, nothing more is read from the server. Once it is dropped, messages of
 /// the subscription come as events; to have no more of them, unsubscribe.
 #[derive(Debug)]
 pub struct Messages {
@@ -70,7 +71,8 @@ pub(super) struct Streams {
 #[derive(Debug)]
 struct Outlet {
     token: Token,
-    patterns: Vec<Pattern>,
+    /// The topic filters as they were asked for, each with what it matches.
+    patterns: Vec<(String, Pattern)>,
     sender: mpsc::Sender<Box<Incoming>>,
 }
 
@@ -120,7 +122,10 @@ impl Streams {
         self.streams.retain(|outlet| !outlet.sender.is_closed());
         self.streams.push(Outlet {
             token,
-            patterns: filters.iter().filter_map(|f| Pattern::new(f)).collect(),
+            patterns: filters
+                .iter()
+                .filter_map(|filter| Some((filter.clone(), Pattern::new(filter)?)))
+                .collect(),
             sender,
         });
     }
@@ -130,10 +135,18 @@ impl Streams {
         self.streams.retain(|outlet| outlet.token != token);
     }
 
+    /// The server has ended a subscription. A stream ends that has no other.
+    pub(super) fn end(&mut self, filter: &str) {
+        self.streams.retain_mut(|outlet| {
+            outlet.patterns.retain(|(asked, _)| asked != filter);
+            !outlet.patterns.is_empty()
+        });
+    }
+
     /// The first from `start` on that wants a message to `topic`.
     pub(super) fn next_match(&self, start: usize, topic: &str) -> Option<usize> {
         let wants = |outlet: &Outlet| {
-            !outlet.sender.is_closed() && outlet.patterns.iter().any(|p| p.matches(topic))
+            !outlet.sender.is_closed() && outlet.patterns.iter().any(|(_, p)| p.matches(topic))
         };
         let later = self.streams.get(start..)?;
         Some(start + later.iter().position(wants)?)

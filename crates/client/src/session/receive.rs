@@ -61,6 +61,11 @@ impl Session {
             return Err(Violation::SessionPresent);
         }
         let accepted = self.accepted(connack, clean_start);
+        // The session on the server goes by this name from now on. A client that has one keeps it,
+        // whatever the server says (`MQTT-3.2.2-16`).
+        if self.options.client_id.is_empty() {
+            self.options.client_id.clone_from(&accepted.client_id);
+        }
         let limits = Limits::new(&self.options, &accepted);
         self.state = State::Open(limits);
         self.timers.keep_alive(accepted.keep_alive_secs);

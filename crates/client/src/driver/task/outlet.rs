@@ -20,8 +20,16 @@ impl Task {
             }
             Output::Resubscribed { filters, answer } => {
                 self.report_refused(&filters, &answer);
+                for (filter, code) in filters.iter().zip(&answer.codes) {
+                    if code.is_error() {
+                        self.streams.end(filter);
+                    }
+                }
             }
             Output::NotResubscribed { filters, failure } => {
+                for filter in &filters {
+                    self.streams.end(filter);
+                }
                 self.unanswered(Warning::NotResubscribed { filters, failure });
             }
             Output::Failed { token, failure } => match self.waiting.get(token) {
