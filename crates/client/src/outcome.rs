@@ -100,6 +100,13 @@ pub enum Failure {
     /// Not a topic name or topic filter.
     #[error("{0}")]
     Topic(TopicFault),
+    /// A control character in the topic of a message: servers may take the packet for malformed and
+    /// end the connection (MQTT 5, 1.5.4).
+    #[error(
+        "the topic holds the control character U+{:04X}, for which servers may end the connection; \
+         take it out of the topic", u32::from(*.0)
+    )]
+    ControlCharacter(char),
     /// A SUBSCRIBE or UNSUBSCRIBE without a filter.
     #[error("there is no topic filter")]
     NoFilters,

@@ -5,8 +5,8 @@ use columba_client::{
 };
 use columba_codec::packet::{Acknowledgement, ConnAck, Disconnect, Packet, Publish};
 use columba_codec::{
-    Decoded, PacketId, PacketType, Properties, PropertiesBuf, PropertyId, QoS, ReasonCode, Value,
-    Version, decode,
+    Decoded, PacketId, PacketType, Properties, PropertiesBuf, PropertyId, QoS, ReasonCode,
+    TopicFault, Value, Version, decode,
 };
 use proptest::prelude::*;
 
@@ -731,4 +731,28 @@ fn an_assigned_client_id_is_used_again() {
     };
     let bed = Bed::open(options, &properties);
     assert_eq!(bed.session.options().client_id, "own");
+}
+
+#[test]
+fn a_topic_that_servers_take_amiss_is_refused_before_it_is_sent() {
+    let mut bed = Bed::plain(Version::V5);
+    bed.outputs();
+    let control = |c| Failure::ControlCharacter(c);
+    for (topic, refused) in [
+        ("a\nb", control('\n')),
+        ("a\u{7f}", control('\u{7f}')),
+        ("\u{85}", control('\u{85}')),
+        ("a/+", Failure::Topic(TopicFault::WildcardInName)),
+        ("a/#/b", Failure::Topic(TopicFault::WildcardInName)),
+    ] {
+        for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+            let message = Message::new(topic, "x").with_qos(qos);
+            bed.input(Input::Publish { token: 1, message });
+            let failure = refused.clone();
+            assert_eq!(bed.outputs(), [Output::Failed { token: 1, failure }]);
+            assert_eq!(bed.sent_types(), []);
+        }
+    }
+    let sentence = control('\n').to_string();
+    assert!(sentence.contains("U+000A"), "{sentence}");
 }

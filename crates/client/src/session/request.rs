@@ -35,6 +35,9 @@ impl Session {
 
     fn try_publish(&mut self, token: Token, message: Message) -> Result<(), Failure> {
         TopicName::parse(&message.topic).map_err(Failure::Topic)?;
+        if let Some(control) = message.topic.chars().find(|c| c.is_control()) {
+            return Err(Failure::ControlCharacter(control));
+        }
         if !self.options.version.has_properties() && !message.properties.is_empty() {
             return Err(Failure::NeedsVersion5("a message property"));
         }
