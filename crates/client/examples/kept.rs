@@ -4,8 +4,7 @@
 use std::error::Error;
 
 use columba_client::driver::{Address, Client, ConnectOptions, Reconnect, SessionFile};
-use columba_client::{Message, SessionOptions};
-use columba_codec::QoS;
+use columba_client::{Message, QoS, SessionOptions};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

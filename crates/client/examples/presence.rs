@@ -4,8 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use columba_client::driver::{Address, Client, ConnectOptions, Reconnect};
-use columba_client::{Message, SessionOptions, Will};
-use columba_codec::{QoS, ReasonCode};
+use columba_client::{Message, QoS, ReasonCode, SessionOptions, Will};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

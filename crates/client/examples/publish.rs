@@ -5,8 +5,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use columba_client::driver::{Address, Client, ConnectOptions};
-use columba_client::{Message, SessionOptions, advice};
-use columba_codec::{QoS, ReasonCode};
+use columba_client::{Message, QoS, ReasonCode, SessionOptions, advice};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

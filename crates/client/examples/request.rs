@@ -5,8 +5,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use columba_client::driver::{Address, Client, ConnectOptions, RequesterOptions};
-use columba_client::{Message, SessionOptions, Subscription};
-use columba_codec::QoS;
+use columba_client::{Message, QoS, SessionOptions, Subscription};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

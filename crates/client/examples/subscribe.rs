@@ -4,8 +4,7 @@
 use std::error::Error;
 
 use columba_client::driver::{Address, Client, ConnectOptions, LastingEvent, Reconnect};
-use columba_client::{SessionOptions, Subscription};
-use columba_codec::QoS;
+use columba_client::{QoS, SessionOptions, Subscription};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

@@ -4,9 +4,8 @@
 use std::error::Error;
 use std::time::Duration;
 
-use columba_client::SessionOptions;
 use columba_client::driver::{Address, Client, ConnectOptions, TlsOptions};
-use columba_codec::ReasonCode;
+use columba_client::{ReasonCode, SessionOptions};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

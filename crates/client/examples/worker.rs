@@ -4,8 +4,7 @@
 use std::error::Error;
 
 use columba_client::driver::{Address, Client, ConnectOptions, Reconnect};
-use columba_client::{SessionOptions, Subscription};
-use columba_codec::{QoS, ReasonCode};
+use columba_client::{QoS, ReasonCode, SessionOptions, Subscription};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

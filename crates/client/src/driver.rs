@@ -105,7 +105,9 @@ pub struct ConnectOptions {
     /// Enhanced authentication (MQTT 5), if wanted. It takes the place of the method and data in
     /// [`crate::ConnectProperties`], also for a session that is resumed.
     pub authentication: Option<std::sync::Arc<dyn Authentication>>,
-    /// Most events that wait to be taken; at least 1.
+    /// Most events that wait to be taken; at least 1. Messages count as one each, whatever their
+    /// size: where large ones may come, lower this, the room of streams, or
+    /// [`crate::ConnectProperties::packet_bytes_max`].
     pub events_max: usize,
     /// Most requests that wait for the task; at least 1.
     pub requests_max: usize,

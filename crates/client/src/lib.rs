@@ -1,11 +1,15 @@
 //! A client for MQTT 3.1, 3.1.1 and 5.0 that tells you what became of every message.
 //!
+//! ```sh
+//! cargo add --git https://github.com/columba-mqtt/columba columba-client --features tokio
+//! cargo add tokio --features macros,rt-multi-thread
+//! ```
+//!
 //! ```no_run
 //! # #[cfg(feature = "tokio")]
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use columba_client::driver::{Address, Client, ConnectOptions, Reconnect};
-//! use columba_client::{Message, SessionOptions, Subscription};
-//! use columba_codec::QoS;
+//! use columba_client::{Message, QoS, SessionOptions, Subscription};
 //!
 //! let session = SessionOptions { client_id: "kitchen".into(), ..SessionOptions::default() };
 //! let options = ConnectOptions::new(Address::tls("broker.example.org", 8883), session);
@@ -78,6 +82,14 @@ pub mod message;
 pub mod options;
 pub mod outcome;
 pub mod session;
+
+/// The packets, which some signatures here name parts of. What is used most stands here as well.
+pub use columba_codec;
+pub use columba_codec::packet::{RetainHandling, SubscribeOptions};
+pub use columba_codec::{PacketId, QoS, ReasonCode, TopicFault, Version};
+/// TLS, whose names [`driver::TlsOptions`] and [`driver::tls_config`] use.
+#[cfg(feature = "tokio")]
+pub use rustls;
 
 pub use backoff::{Backoff, EndedConnections, Story};
 pub use message::{Incoming, Message, MessageProperties, Will};

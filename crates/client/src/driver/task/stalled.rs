@@ -12,6 +12,9 @@ use crate::message::Incoming;
 /// counted: nothing may wait for somebody who keeps the events and does not take them.
 const NOTICES_MAX: usize = 256;
 
+/// The way into a stream.
+type Way = mpsc::Sender<Box<Incoming>>;
+
 /// Waits for room, in two queues: a stream that is full holds up no event, nor the other way round.
 #[derive(Default)]
 pub(super) struct Stalled {
@@ -20,7 +23,7 @@ pub(super) struct Stalled {
     notices: usize,
     /// Notices that were dropped since the last that was taken.
     missed: u64,
-    streams: VecDeque<(mpsc::Sender<Box<Incoming>>, Box<Incoming>)>,
+    streams: VecDeque<(Way, Box<Incoming>)>,
 }
 
 impl Stalled {
@@ -51,11 +54,7 @@ impl Stalled {
         self.events.push_back(event);
     }
 
-    pub(super) fn push_to_stream(
-        &mut self,
-        sender: mpsc::Sender<Box<Incoming>>,
-        incoming: Box<Incoming>,
-    ) {
+    pub(super) fn push_to_stream(&mut self, sender: Way, incoming: Box<Incoming>) {
         self.streams.push_back((sender, incoming));
     }
 
@@ -125,9 +124,9 @@ impl Stalled {
         events: mpsc::Sender<LastingEvent>,
         last: Vec<LastingEvent>,
     ) {
-        // A task, as who waits for the end of a stream may be the one who takes no events, and two
+        // A task for each: who waits for the end of a stream may be the one who takes no events, and
         // streams may be taken one after the other.
-        let mut streams: Vec<(mpsc::Sender<Box<Incoming>>, Vec<Box<Incoming>>)> = Vec::new();
+        let mut streams: Vec<(Way, Vec<Box<Incoming>>)> = Vec::new();
         for (sender, incoming) in std::mem::take(&mut self.streams) {
             match streams.iter_mut().find(|(s, _)| s.same_channel(&sender)) {
                 Some((_, messages)) => messages.push(incoming),
@@ -157,7 +156,7 @@ impl Stalled {
     }
 }
 
-async fn stream_room(sender: Option<&mpsc::Sender<Box<Incoming>>>) {
+async fn stream_room(sender: Option<&Way>) {
     if let Some(sender) = sender {
         drop(sender.reserve().await);
     }
