@@ -202,15 +202,17 @@ fn consent(args: &DoctorArgs) -> Result<Option<String>, Trouble> {
     let Some(id) = &args.check_id else {
         return Ok(None);
     };
+    let language = args.connection.language();
+    let risk = summary::risk(id.as_str()).to_string(language);
     if args.yes {
+        say(&format!("{risk}\n"));
         return Ok(Some(id.clone()));
     }
     if !io::stdin().is_terminal() {
         return Err(Trouble::usage(instance::agree()));
     }
-    let question = summary::consent(id.as_str());
-    let language = args.connection.language();
-    say(&format!("{} [y/N] ", question.to_string(language)));
+    let question = summary::consent().to_string(language);
+    say(&format!("{risk} {question} [y/N] "));
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer);
     let agrees = read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes");

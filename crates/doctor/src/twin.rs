@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use columba_client::CloseCause;
 use columba_client::driver::{ConnectError, ConnectOptions};
-use columba_codec::ReasonCode;
+use columba_codec::{QoS, ReasonCode};
 use columba_speech::Text;
 use tokio::time::Instant;
 
@@ -13,18 +13,29 @@ use crate::line::{Line, Next, close_text, connect_text};
 use crate::report::{Check, Finding};
 use crate::text::message as text;
 
-/// How long a session is kept that may be somebody's.
-const EXPIRY_SECS: u32 = 7_200;
+/// Never: how long a session is kept that may be somebody's. In MQTT 5 every CONNECT sets the expiry
+/// anew, what it was cannot be asked for, and too short a time would lose what waits (MQTT 5.0
+/// 3.1.2.11.2).
+const EXPIRY_SECS: u32 = u32::MAX;
 
 /// What was seen.
 #[derive(Clone, Debug)]
 pub(crate) enum Seen {
     /// It could not be tried.
     Broken(Text),
-    /// Nobody came for it. Whether there was a session of this id.
-    Alone { has_session: bool },
+    /// Nobody came for it. The session of this id, if there was one.
+    Alone { session: Option<Touched> },
     /// Somebody took it back after so long.
     TakenBack(Duration, CloseCause),
+}
+
+/// What this did to a session that was there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Touched {
+    /// Its expiry from now on; `None` before MQTT 5, where CONNECT names none.
+    expiry_secs: Option<u32>,
+    /// Messages at QoS 0 that came: nothing gives them back.
+    lost: usize,
 }
 
 /// Takes the id over and waits whether somebody takes it back.
@@ -38,8 +49,11 @@ pub(crate) async fn look(
     options.session.client_id = client_id.to_owned();
     // A clean start would take a session away that somebody needs.
     options.clean_start = false;
+    // What waits stays with the broker: nothing that comes is acknowledged.
+    options.session.acknowledges_by_hand = true;
     if options.session.version.has_properties() {
         options.session.properties.session_expiry_secs = Some(EXPIRY_SECS);
+        options.session.properties.receive_maximum = Some(1);
     }
     let start = Instant::now();
     let mut line = match Line::open(options.clone(), patience).await {
@@ -51,10 +65,14 @@ pub(crate) async fn look(
         Err(error) => return Seen::Broken(connect_text(&error)),
     };
     let has_session = line.accepted().session_present;
+    let granted_secs = line.accepted().session_expiry_secs;
+    let mut lost = 0;
     let start = Instant::now();
     let ended = loop {
         match line.next(start + wait).await {
-            Next::Message(_) => {}
+            Next::Message(incoming) => {
+                lost += usize::from(incoming.message.qos == QoS::AtMostOnce);
+            }
             Next::Silent => break false,
             Next::Ended => break true,
         }
@@ -64,6 +82,7 @@ pub(crate) async fn look(
         return Seen::TakenBack(after, line.cause().await);
     }
     line.leave().await;
+    let has_expiry = options.session.version.has_properties();
     if !has_session {
         // The session that is there now is of this test alone.
         options.clean_start = true;
@@ -72,7 +91,9 @@ pub(crate) async fn look(
             line.leave().await;
         }
     }
-    Seen::Alone { has_session }
+    let expiry_secs = has_expiry.then(|| granted_secs.unwrap_or(EXPIRY_SECS));
+    let session = has_session.then_some(Touched { expiry_secs, lost });
+    Seen::Alone { session }
 }
 
 fn is_takeover(cause: &CloseCause) -> bool {
@@ -83,9 +104,19 @@ fn is_takeover(cause: &CloseCause) -> bool {
 pub(crate) fn judge(client_id: &str, seen: &Seen, wait: Duration) -> Finding {
     match seen {
         Seen::Broken(why) => Finding::fail(Check::Twin, text::twin_broken(client_id, why.clone())),
-        Seen::Alone { has_session } => {
+        Seen::Alone { session } => {
             let finding = Finding::pass(Check::Twin, text::twin_alone(client_id, wait));
-            finding.note(has_session.then(text::twin_session))
+            let Some(touched) = session else {
+                return finding;
+            };
+            let expiry = touched.expiry_secs.map(|secs| match secs {
+                EXPIRY_SECS => text::twin_expiry_never(),
+                secs => text::twin_expiry(Duration::from_secs(secs.into())),
+            });
+            finding
+                .note(Some(text::twin_session()))
+                .note(expiry)
+                .note((touched.lost > 0).then(|| text::twin_lost(touched.lost)))
         }
         Seen::TakenBack(after, cause) if is_takeover(cause) => {
             Finding::fail(Check::Twin, text::twin_certain(client_id, *after)).fix(text::twin_fix())

@@ -211,8 +211,20 @@ columba_speech::catalogue! {
         zh: "{time}内没有其他客户端使用“{id}”",
     }
     twin_session() {
-        en: "the broker holds a session of this id; it was left as it is, but messages that waited for it may have come here",
-        zh: "服务器上有该 ID 的会话；会话已保留，但等待中的消息可能已发到这里",
+        en: "the broker holds a session of this id; nothing that came was acknowledged, so what waits at QoS 1 and 2 still waits",
+        zh: "服务器上有该 ID 的会话；收到的消息均未确认，QoS 1 和 2 的消息仍在等待",
+    }
+    twin_expiry(time) {
+        en: "its expiry was set anew, as CONNECT must: {time}, until its client connects again",
+        zh: "CONNECT 必须重设会话过期时间：现为 {time}，直到其客户端重新连接",
+    }
+    twin_expiry_never() {
+        en: "its expiry was set anew, as CONNECT must: never, until its client connects again",
+        zh: "CONNECT 必须重设会话过期时间：现为永不过期，直到其客户端重新连接",
+    }
+    twin_lost(count) {
+        en: "messages at QoS 0 that came here and are lost to its client: {count}",
+        zh: "已发到这里、其客户端收不到的 QoS 0 消息：{count} 条",
     }
     twin_certain(id, time) {
         en: "'{id}' was taken back after {time}: another client uses it",

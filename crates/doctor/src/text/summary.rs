@@ -9,10 +9,11 @@ columba_speech::catalogue! {
         en: "not reached: {checks}",
         zh: "未检查：{checks}",
     }
-    consent(id) {
-        en: "Taking over '{id}' throws out the client that uses it, and messages that wait for it may come here. Go on?",
-        zh: "接管“{id}”会把正在使用它的客户端顶下线，等待它的消息也可能发到这里。继续吗？",
+    risk(id) {
+        en: "Taking over '{id}' throws out the client that uses it, messages at QoS 0 may come here instead, and in MQTT 5 its session then never expires until its client connects again.",
+        zh: "接管“{id}”会把正在使用它的客户端顶下线，QoS 0 的消息可能发到这里；在 MQTT 5 中，其会话在客户端重新连接之前不再过期。",
     }
+    consent() { en: "Go on?", zh: "继续吗？" }
     interrupted() { en: "interrupted", zh: "已中断" }
     counts(failed, warned, passed, skipped, exit) {
         en: "{failed} failed, {warned} warning{warned||s}, {passed} passed, {skipped} skipped; exit code {exit}",

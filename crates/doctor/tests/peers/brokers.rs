@@ -242,6 +242,59 @@ async fn two_clients_with_one_id_are_found() {
 }
 
 #[tokio::test]
+async fn what_waits_for_an_id_still_waits_after_the_look_at_it() {
+    use columba_client::driver::{Client, Event};
+    use columba_client::{Message, Subscription};
+    use columba_codec::QoS;
+    use columba_codec::packet::SubscribeOptions;
+
+    let (_broker, port) = columba(Anonymous::Always, false);
+    let mut visit = visit(port, PATIENCE);
+    visit.check_id = Some("tab3".to_owned());
+    visit.check_id_wait = Duration::from_millis(200);
+    let mut options = visit.connect.clone();
+    options.session.client_id = "tab3".to_owned();
+    options.session.properties.session_expiry_secs = Some(3_600);
+    options.clean_start = false;
+    let (device, _events) = Client::connect(options.clone()).await.unwrap();
+    let by_qos = |qos| ("wait/t".to_owned(), SubscribeOptions::from_qos(qos));
+    let subscription = Subscription {
+        filters: vec![by_qos(QoS::ExactlyOnce)],
+        ..Subscription::default()
+    };
+    device.subscribe(subscription).await.unwrap();
+    device
+        .disconnect(columba_codec::ReasonCode::Success, PATIENCE)
+        .await;
+    let (publisher, _publisher_events) = Client::connect(visit.connect.clone()).await.unwrap();
+    let sent = [
+        (1, QoS::AtLeastOnce),
+        (2, QoS::ExactlyOnce),
+        (3, QoS::AtLeastOnce),
+    ];
+    for (number, qos) in sent {
+        let mut message = Message::new("wait/t", [number]);
+        message.qos = qos;
+        publisher.publish(message).await.unwrap();
+    }
+    drop(publisher);
+
+    let report = examined(&visit).await;
+    assert_eq!(verdict(&report, Check::Twin), (Mark::Pass, "twin_alone"));
+    let notes = codes(&finding(&report, Check::Twin).notes);
+    assert_eq!(notes, ["twin_session", "twin_expiry_never"]);
+
+    let (device, mut events) = Client::connect(options).await.unwrap();
+    assert!(device.accepted().session_present);
+    for (number, _) in sent {
+        match tokio::time::timeout(PATIENCE, events.next()).await.unwrap() {
+            Some(Event::Message(incoming)) => assert_eq!(incoming.message.payload, [number]),
+            other => panic!("no message {number}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
 async fn rules_of_mosquitto_that_deny_a_filter_are_told() {
     let server = Mosquitto::start("allow_anonymous true\nACL").await;
     let mut visit = visit(server.port, PATIENCE);
