@@ -252,8 +252,8 @@ pages! {
         "No client with this id has connected here as far as the record goes back.", "在记录范围内，没有使用该标识符的客户端连接过。";
         "Check the client id; list those that are there: columba clients", "检查客户端标识符，列出现有客户端：columba clients"; }
     U04 { "Published before the time asked about", "在所查询的时间之前发布";
-        "No PUBLISH to the topic came in the time that was asked about, but one came before it, and nothing became of it in that time either.",
-        "在所查询的时间内没有发往该主题的 PUBLISH，但之前有过，而且这段时间内它也没有任何变化。";
+        "No PUBLISH to the topic came in the time that was asked about, but one came before it. As far as the record shows, nothing became of it in that time; a message that was not followed one by one leaves no trace there.",
+        "在所查询的时间内没有发往该主题的 PUBLISH，但之前有过。就记录所示，这段时间内它没有任何变化；未被逐条跟踪的消息不会在记录中留下痕迹。";
         "If that one is missed, ask about the time when it came: --since or --at", "如果缺少的是之前那条，请用 --since 或 --at 查询它到达的时间";
         "If there should have been another one, look at the publisher", "如果之后本应再有消息，请检查发布端"; }
 }
