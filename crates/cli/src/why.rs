@@ -12,6 +12,7 @@ use columba_diagnosis::{Code, explain};
 use columba_speech::width::behind;
 use columba_speech::{Language, Param};
 use jiff::Timestamp;
+use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
@@ -69,7 +70,8 @@ pub struct WhyArgs {
     /// How far back to look: 90s, 15m, 2h, 1d
     #[arg(long, value_name = "TIME", default_value = "15m", value_parser = duration)]
     since: Duration,
-    /// A moment to look at, with 15 minutes before and 1 after: 2026-11-28T10:41:00Z
+    /// A moment to look at, with 15 minutes before and 1 after: 19:14, 2026-11-28T19:14 or
+    /// 2026-11-28T10:41:00Z
     #[arg(long, value_name = "TIME", conflicts_with = "since", value_parser = moment)]
     at: Option<u64>,
     /// How the answer is printed
@@ -155,8 +157,31 @@ fn code(text: &str) -> Result<Code, Said> {
 
 /// A time, in milliseconds since 1970.
 fn moment(text: &str) -> Result<u64, Said> {
-    let time: Timestamp = text.parse().map_err(|_: jiff::Error| value::moment())?;
+    moment_in(text, Timestamp::now(), &TimeZone::system())
+}
+
+/// A time with an offset from UTC, or one of the clock in a zone; without a date the last such time.
+fn moment_in(text: &str, now: Timestamp, zone: &TimeZone) -> Result<u64, Said> {
+    let time = timestamp_in(text, now, zone).map_err(|_| value::moment())?;
     u64::try_from(time.as_millisecond()).map_err(|_| value::before_1970().into())
+}
+
+fn timestamp_in(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, jiff::Error> {
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok(time);
+    }
+    // Before the time alone, which is read from a text with a date as well.
+    if let Ok(time) = text.parse::<DateTime>() {
+        return zone.to_timestamp(time);
+    }
+    let time: Time = text.parse()?;
+    let today = zone.to_datetime(now).date();
+    let found = zone.to_timestamp(DateTime::from_parts(today, time))?;
+    if found <= now {
+        return Ok(found);
+    }
+    // It is not that late yet.
+    zone.to_timestamp(DateTime::from_parts(today.yesterday()?, time))
 }
 
 /// Cells of a line.
@@ -425,4 +450,33 @@ pub fn run_match(args: &MatchArgs) -> ExitCode {
         None => print("it does not match\n"),
     }
     ExitCode::from(FAULT_FOUND)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_may_be_written_as_on_the_clock() {
+        let now: Timestamp = "2026-11-28T19:00:00Z".parse().expect("a time");
+        let zone = TimeZone::fixed(jiff::tz::offset(1));
+        for (text, means) in [
+            ("19:14", "2026-11-28T18:14:00Z"),
+            ("19:14:05", "2026-11-28T18:14:05Z"),
+            ("20:00", "2026-11-28T19:00:00Z"),
+            // Not yet today.
+            ("21:30", "2026-11-27T20:30:00Z"),
+            ("2026-11-28T19:14", "2026-11-28T18:14:00Z"),
+            ("2026-11-20T19:14", "2026-11-20T18:14:00Z"),
+            ("2026-11-28T19:14:00Z", "2026-11-28T19:14:00Z"),
+            ("2026-11-28T19:14:00+02:00", "2026-11-28T17:14:00Z"),
+        ] {
+            let means: Timestamp = means.parse().expect("a time");
+            let found = moment_in(text, now, &zone).ok();
+            assert_eq!(found, Some(means.as_millisecond() as u64), "{text}");
+        }
+        for text in ["soon", "25:00", "1969-12-31T12:00", ""] {
+            assert!(moment_in(text, now, &zone).is_err(), "{text}");
+        }
+    }
 }

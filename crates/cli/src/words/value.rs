@@ -43,7 +43,8 @@ columba_speech::catalogue! {
     a_second() { en: "at least one second", zh: "至少一秒" }
     patience() { en: "that is more than 30m", zh: "超过了 30m" }
     moment() {
-        en: "that is no time: write 2026-11-28T10:41:00Z", zh: "不是时间：请写成 2026-11-28T10:41:00Z",
+        en: "that is no time: write 19:14, 2026-11-28T19:14 or 2026-11-28T10:41:00Z",
+        zh: "不是时间：请写成 19:14、2026-11-28T19:14 或 2026-11-28T10:41:00Z",
     }
     before_1970() { en: "that is before 1970", zh: "早于 1970 年" }
     no_verdict(code, known) {
