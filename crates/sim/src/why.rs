@@ -28,6 +28,8 @@ const ROWS_MAX: usize = 1_000;
 pub struct Verdicts {
     /// How many verdicts.
     pub asked: u64,
+    /// Those of them about the moment of a message; the others are about a time that was drawn.
+    pub exact: u64,
     /// Those about messages that the record has, with all that followed.
     pub covered: u64,
     /// Those of them that are not sure.
@@ -122,6 +124,7 @@ impl World {
             tamper(&mut report);
         }
         self.verdicts.asked += 1;
+        self.verdicts.exact += u64::from(is_exact);
         let coverage = &report.coverage;
         let since_ms = coverage.from_ms.max(coverage.excess_from_ms);
         let is_now = is_exact && of.life == self.oracle.truth.life;

@@ -305,9 +305,9 @@ impl Oracle {
                 }
                 true
             }
-            (Asked::Changed, Answer::Changed) | (Asked::Busy, Answer::Busy) => true,
-            // A full disk has no room for what it would wait for.
-            (Asked::Missing { .. }, Answer::Busy) => self.is_durable,
+            (Asked::Changed, Answer::Changed) => true,
+            // A disk that is full or has failed has no room for what would be waited for.
+            (_, Answer::Busy) => self.is_durable,
             _ => false,
         };
         if !is_fine {
