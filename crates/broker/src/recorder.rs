@@ -532,7 +532,10 @@ fn tells_by_whom(outcome: Outcome, client: &str) -> bool {
         Outcome::PublishDeniedAcl | Outcome::SubscribeDeniedAcl | Outcome::DeliverDeniedRead => {
             !client.is_empty()
         }
-        _ => outcome == Outcome::ConnectHandshake,
+        _ => matches!(
+            outcome,
+            Outcome::ConnectHandshake | Outcome::ConnectWrongProtocol
+        ),
     }
 }
 

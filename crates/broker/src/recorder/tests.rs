@@ -117,18 +117,20 @@ fn any_damage_to_a_chunk_ends_its_reading_and_nothing_else() {
 }
 
 #[test]
-fn handshakes_of_one_address_that_fail_in_different_ways_are_different_faults() {
-    let mut recorder = recorder(1 << 20);
-    for (n, detail) in ["expired", "expired", "unknown"].into_iter().enumerate() {
-        let facts = Facts {
-            detail,
-            ..Facts::default()
-        };
-        recorder.note_fault(at(n as u64), Outcome::ConnectHandshake, 7, 0, &facts);
+fn strangers_of_one_address_that_fail_in_different_ways_are_different_faults() {
+    for outcome in [Outcome::ConnectHandshake, Outcome::ConnectWrongProtocol] {
+        let mut recorder = recorder(1 << 20);
+        for (n, detail) in ["expired", "expired", "unknown"].into_iter().enumerate() {
+            let facts = Facts {
+                detail,
+                ..Facts::default()
+            };
+            recorder.note_fault(at(n as u64), outcome, 7, 0, &facts);
+        }
+        let lines = told(&recorder.recording(at(9)), TapeName::Events);
+        let times: Vec<u64> = lines.iter().map(|line| line.4).collect();
+        assert_eq!(times, [1, 1, 1], "{outcome}: {lines:?}");
     }
-    let lines = told(&recorder.recording(at(9)), TapeName::Events);
-    let times: Vec<u64> = lines.iter().map(|line| line.4).collect();
-    assert_eq!(times, [1, 1, 1], "{lines:?}");
 }
 
 /// What a busy broker with many clients and topics puts into one recorder.
