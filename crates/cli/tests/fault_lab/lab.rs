@@ -90,7 +90,12 @@ impl Lab {
         let access = "[access]\nacl = \"etc/acl.toml\"\nusers = \"etc/users\"\n";
         std::fs::write(&config, format!("{text}{more}{access}")).expect("a file");
         let (broker, port) = Self::run(dir.path());
-        let since = std::time::UNIX_EPOCH.elapsed().expect("a clock");
+        let clock = || std::time::UNIX_EPOCH.elapsed().expect("a clock");
+        let since = clock();
+        // The broker's clock may be a millisecond behind: what happens from now on is not before that.
+        while clock().as_millis() < since.as_millis() + 2 {
+            std::thread::yield_now();
+        }
         Self {
             dir,
             broker,
