@@ -175,16 +175,17 @@ fn end_of(bytes: &[u8], number: u32, mark: Option<Mark>) -> End {
     let marked = last.sequence;
     let mut groups = Groups::new(bytes, Salt::new(store.unwrap_or(last.store), number));
     let (mut group, mut end) = (Group::default(), 0);
-    let (mut is_torn, mut is_torn_inside) = (false, false);
+    let (mut seen, mut is_torn, mut is_torn_inside) = (0, false, false);
     while groups.next(&mut group) {
         // One that does not say its number is half written, unless one that counts follows.
         match group.sequence {
             Some(sequence) if sequence <= marked || group.is_whole => {
                 is_torn_inside |= is_torn;
                 end = group.end;
+                seen = sequence;
                 last.sequence = last.sequence.max(sequence);
             }
-            Some(_) | None => is_torn = last.sequence >= marked,
+            Some(_) | None => is_torn |= seen >= marked,
         }
     }
     End {
