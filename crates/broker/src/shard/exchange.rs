@@ -134,7 +134,6 @@ pub(super) struct Standing {
     pub(super) is_ending: bool,
 }
 
-/// Exchanges in the order in which they began, and what waits for the disk.
 /// Input that waits for the store.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HeldInput {
@@ -144,6 +143,7 @@ pub(super) struct HeldInput {
     pub(super) looked_at_bytes: usize,
 }
 
+/// Exchanges in the order in which they began, and what waits for the disk.
 #[derive(Debug)]
 pub(super) struct Exchanges {
     /// Number of the first one in the queue; they count from 1.
