@@ -194,3 +194,48 @@ fn end_of(bytes: &[u8], number: u32, mark: Option<Mark>) -> End {
         is_torn_inside,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::Batch;
+    use crate::files::sim::SimDisk;
+    use crate::log::{Log, Options};
+
+    /// A reader may have the page of a commit from before it was written, and that of the next from after.
+    #[test]
+    fn a_commit_that_is_torn_before_a_whole_one_is_read_again_unless_the_mark_covers_it() {
+        let mut disk = SimDisk::new(1);
+        let (mut log, _) = Log::open(disk.clone(), Options::new(1), &mut |_| ()).unwrap();
+        let mut marks = Vec::new();
+        for byte in 1..=3 {
+            let batch = Batch::from_parts(vec![byte; 100], vec![100], vec![]);
+            log.commit([&batch]).unwrap();
+            marks.push(read_mark(&mut disk).unwrap());
+        }
+        let number = segments(&mut disk).unwrap()[0];
+        let bytes = read(&mut disk, number).unwrap().unwrap();
+        let whole = end_of(&bytes, number, marks[2]);
+        assert!(!whole.is_torn_inside);
+        let payload_of = |byte: u8| {
+            let mut runs = bytes.windows(100);
+            runs.position(|run| run.iter().all(|of| *of == byte))
+                .unwrap()
+        };
+        let first = payload_of(2);
+        let mut torn = bytes.clone();
+        torn[first] = 0;
+        for (mark, is_torn) in marks.iter().zip([true, false, false]) {
+            let found = end_of(&torn, number, *mark);
+            assert_eq!(found.is_torn_inside, is_torn, "{mark:?}");
+            assert_eq!(
+                (found.end, found.mark.sequence),
+                (whole.end, whole.mark.sequence)
+            );
+        }
+        // Without what follows it is only half written.
+        torn[payload_of(3)] = 0;
+        let found = end_of(&torn, number, marks[0]);
+        assert!(!found.is_torn_inside && found.end < first);
+    }
+}
