@@ -80,3 +80,24 @@ impl Driver {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_that_are_never_answered_do_not_pile_up() {
+        let mut requests = Requests::default();
+        let (reply, mut kept) = oneshot::channel();
+        let first = requests.begin(reply);
+        for _ in 0..10 * WAITING_SMALL {
+            // Whoever asked has stopped waiting.
+            let (reply, gone) = oneshot::channel();
+            drop(gone);
+            requests.begin(reply);
+        }
+        assert!(requests.waiting.len() <= WAITING_SMALL + 1);
+        requests.answer(first, Answer::Done);
+        assert!(matches!(kept.try_recv(), Ok(Answer::Done)));
+    }
+}
