@@ -131,8 +131,9 @@ pub(super) async fn page_of<T>(
 pub(super) fn unexpected(answer: &Answer) -> Problem {
     match answer {
         Answer::Busy => {
-            Problem::busy("too many lists are being made, or the disk does not keep up: try again")
-                .after_secs(1)
+            let what = "too many lists are being made, or the disk does not keep up, is full or has \
+                        failed: try again, and see store.disk of /broker";
+            Problem::busy(what).after_secs(1)
         }
         Answer::Missing => Problem::missing("it is not there"),
         Answer::Changed => Problem::changed("it has changed since: read it again"),
