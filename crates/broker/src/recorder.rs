@@ -86,6 +86,20 @@ pub(crate) struct Recorder {
     clock: Clock,
 }
 
+/// How long ago a message was accepted that has a number. On a shard that follows more messages in a
+/// millisecond than that has numbers for, the last of them seem to come later, and never to take less
+/// than no time.
+pub(crate) const fn followed_for_ms(number: u64, now: Now) -> u64 {
+    let of_shard = number & (TRACED_ONLY - 1);
+    now.mono_ms.saturating_sub(of_shard >> NUMBERS_PER_MS_BITS)
+}
+
+/// The numbers of a millisecond, as a power of 2.
+const NUMBERS_PER_MS_BITS: u32 = 8;
+
+/// Where the shard stands in a number. The time below it and [`TRACED_ONLY`] lasts for 17 years.
+const SHARD_SHIFT: u32 = 48;
+
 /// The wall clock, as far ahead of the one that never goes back as it was at first: two tapes must not
 /// disagree by the millisecond that is lost when each clock is rounded.
 #[derive(Debug, Default)]
@@ -293,7 +307,7 @@ impl Recorder {
             self.follow_in_ledger(now, topic_hash)
         };
         if number == 0 && self.traces.is_on() && self.traces.wants(now, topic) {
-            return self.next_number() | TRACED_ONLY;
+            return self.next_number(now) | TRACED_ONLY;
         }
         number
     }
@@ -310,18 +324,23 @@ impl Recorder {
             self.pace.skipped = (topic_hash, now.mono_ms);
             return 0;
         }
-        self.follow_topic(topic_hash)
+        self.follow_topic(now, topic_hash)
     }
 
     #[inline(never)]
-    fn follow_topic(&mut self, topic_hash: u64) -> u64 {
+    fn follow_topic(&mut self, now: Now, topic_hash: u64) -> u64 {
         self.pace.note(topic_hash);
-        self.next_number()
+        self.next_number(now)
     }
 
-    fn next_number(&mut self) -> u64 {
+    /// Numbers grow with the time, so that they tell it, see [`followed_for_ms`].
+    const fn next_number(&mut self, now: Now) -> u64 {
         self.messages += 1;
-        (u64::from(self.shard.0) << 48) | self.messages
+        let earliest = now.mono_ms << NUMBERS_PER_MS_BITS;
+        if self.messages < earliest {
+            self.messages = earliest;
+        }
+        (self.shard.0 as u64) << SHARD_SHIFT | self.messages
     }
 
     /// Writes a line about a message that the ledger or a trace follows, or a copy of one.
@@ -491,6 +510,11 @@ impl Recorder {
     /// What was published to which topic lately.
     pub(crate) const fn topics(&self) -> &TopicTable {
         &self.topics
+    }
+
+    /// Events that were written so far, those that were pushed out since included.
+    pub(crate) const fn written(&self) -> u64 {
+        self.events.written() + self.excess.written()
     }
 
     /// Events that were pushed out so far.

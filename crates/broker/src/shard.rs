@@ -538,6 +538,7 @@ impl Shard {
     }
 
     fn count_decision(&mut self, action: Action, decision: Decision) {
+        self.stats.count_access_check(action, decision.is_allowed);
         self.rule_hits
             .count(action, decision.rule, self.now.unix_ms);
     }

@@ -1,6 +1,22 @@
 //! Counters of one shard.
 
+mod times;
+
+use columba_codec::{PacketType, QoS, Version};
+
+use crate::access::Action;
 use crate::outcome::Outcome;
+
+pub use times::{DELIVERY_MS, DeliveryTimes};
+
+/// One counter for each type of packet, by its number.
+pub type ByType = [u64; 16];
+
+/// One counter for each QoS.
+pub type ByQoS = [u64; 3];
+
+/// Versions of MQTT that are told apart: 3.1, 3.1.1 and 5.
+pub const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
 
 /// Plain counters and gauges; read by `$SYS`, metrics and tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,13 +26,13 @@ pub struct Stats {
     /// Copies of messages made for subscribers. Each ends as delivered or dropped, or waits.
     pub copies: u64,
     /// Packets received and decoded.
-    pub packets_received: u64,
+    pub received: ByType,
     /// Packets written to connections.
-    pub packets_sent: u64,
-    /// PUBLISH packets among them.
-    pub publish_received: u64,
-    /// PUBLISH packets among them.
-    pub publish_sent: u64,
+    pub sent: ByType,
+    /// PUBLISH packets received.
+    pub publishes_received: ByQoS,
+    /// PUBLISH packets written to connections.
+    pub publishes_sent: ByQoS,
     /// Payload bytes of received PUBLISH packets.
     pub publish_bytes_received: u64,
     /// Payload bytes of sent PUBLISH packets.
@@ -27,10 +43,20 @@ pub struct Stats {
     pub bytes_sent: u64,
     /// Connections that listeners accepted.
     pub sockets_opened: u64,
-    /// CONNECT packets received.
-    pub connects_received: u64,
+    /// What came of CONNECT packets, by version and [`Outcome`]: those whose version was known.
+    pub connects: [[u64; Outcome::COUNT]; VERSIONS.len()],
+    /// Clients let in by their credentials.
+    pub logins_accepted: u64,
+    /// Clients let in without credentials.
+    pub anonymous_accepted: u64,
+    /// Questions to the access rules, by [`Action`]: how many were denied, and how many allowed.
+    pub access_checks: [[u64; 2]; 3],
+    /// How long copies took that the flight recorder followed.
+    pub delivery_times: DeliveryTimes,
     /// Connections now, established or not.
     pub connections: u64,
+    /// Those of them that read too slowly: messages wait for room in their sockets, or were dropped.
+    pub connections_stalled: u64,
     /// Clients connected now.
     pub clients_connected: u64,
     /// Sessions, connected or not.
@@ -59,6 +85,8 @@ pub struct Stats {
     /// Bytes of the flight recorder; 0 but in the answer to
     /// [`Request::Stats`](crate::query::Request::Stats), as is the next.
     pub recorder_bytes: u64,
+    /// Events that the flight recorder has written.
+    pub recorder_events: u64,
     /// Events that were pushed out of the flight recorder.
     pub recorder_overwritten: u64,
     /// Topics in the recorder's table of topics; 0 as the two above, as is the next.
@@ -68,6 +96,8 @@ pub struct Stats {
     pub topics_forgotten: u64,
     /// Connections whose input waits for the disk; 0 as those above.
     pub connections_held: u64,
+    /// Client ids that change hands so often that the next to come has to wait; 0 as those above.
+    pub takeover_loops: u64,
 }
 
 impl Default for Stats {
@@ -75,17 +105,22 @@ impl Default for Stats {
         Self {
             outcomes: [0; Outcome::COUNT],
             copies: 0,
-            packets_received: 0,
-            packets_sent: 0,
-            publish_received: 0,
-            publish_sent: 0,
+            received: [0; 16],
+            sent: [0; 16],
+            publishes_received: [0; 3],
+            publishes_sent: [0; 3],
             publish_bytes_received: 0,
             publish_bytes_sent: 0,
             bytes_received: 0,
             bytes_sent: 0,
             sockets_opened: 0,
-            connects_received: 0,
+            connects: [[0; Outcome::COUNT]; VERSIONS.len()],
+            logins_accepted: 0,
+            anonymous_accepted: 0,
+            access_checks: [[0; 2]; 3],
+            delivery_times: DeliveryTimes::default(),
             connections: 0,
+            connections_stalled: 0,
             clients_connected: 0,
             sessions: 0,
             subscriptions: 0,
@@ -99,10 +134,12 @@ impl Default for Stats {
             inflight_messages: 0,
             queued_bytes_in_memory: 0,
             recorder_bytes: 0,
+            recorder_events: 0,
             recorder_overwritten: 0,
             topics: 0,
             topics_forgotten: 0,
             connections_held: 0,
+            takeover_loops: 0,
         }
     }
 }
@@ -127,6 +164,80 @@ impl Stats {
             .get(outcome as usize)
             .copied()
             .unwrap_or_default()
+    }
+
+    /// Counts what came of a CONNECT.
+    pub(crate) fn count_connect(&mut self, version: Version, outcome: Outcome) {
+        let of_version = VERSIONS.iter().position(|of| *of == version);
+        let of_version = of_version.and_then(|at| self.connects.get_mut(at));
+        if let Some(counter) = of_version.and_then(|of| of.get_mut(outcome as usize)) {
+            *counter += 1;
+        }
+    }
+
+    /// Counts an answer of the access rules.
+    #[inline]
+    pub(crate) fn count_access_check(&mut self, action: Action, is_allowed: bool) {
+        let of_action = self.access_checks.get_mut(action as usize);
+        if let Some(counter) = of_action.and_then(|of| of.get_mut(usize::from(is_allowed))) {
+            *counter += 1;
+        }
+    }
+
+    /// How often the access rules denied an action, and how often they allowed it.
+    pub fn access_checks_of(&self, action: Action) -> [u64; 2] {
+        let of_action = self.access_checks.get(action as usize);
+        of_action.copied().unwrap_or_default()
+    }
+
+    /// Counts a packet from a client.
+    #[inline]
+    pub(crate) fn count_received(&mut self, packet: PacketType) {
+        if let Some(counter) = self.received.get_mut(packet as usize) {
+            *counter += 1;
+        }
+    }
+
+    /// Counts a packet to a client, by its first byte.
+    #[inline]
+    pub(crate) fn count_sent(&mut self, first_byte: u8) {
+        if let Some(counter) = self.sent.get_mut(usize::from(first_byte >> 4)) {
+            *counter += 1;
+        }
+    }
+
+    /// Counts the QoS of a PUBLISH.
+    #[inline]
+    pub(crate) fn count_qos(counters: &mut ByQoS, qos: QoS) {
+        if let Some(counter) = counters.get_mut(qos as usize) {
+            *counter += 1;
+        }
+    }
+
+    /// Packets received and decoded, of all types.
+    pub fn packets_received(&self) -> u64 {
+        self.received.iter().sum()
+    }
+
+    /// Packets written to connections, of all types.
+    pub fn packets_sent(&self) -> u64 {
+        self.sent.iter().sum()
+    }
+
+    /// PUBLISH packets received.
+    pub fn publish_received(&self) -> u64 {
+        self.publishes_received.iter().sum()
+    }
+
+    /// PUBLISH packets written to connections.
+    pub fn publish_sent(&self) -> u64 {
+        self.publishes_sent.iter().sum()
+    }
+
+    /// CONNECT packets received.
+    pub fn connects_received(&self) -> u64 {
+        let of_type = self.received.get(PacketType::Connect as usize);
+        of_type.copied().unwrap_or_default()
     }
 
     /// Copies that are no longer anybody's concern: delivered, handed to another member of the
@@ -161,21 +272,28 @@ impl Stats {
 
     /// Adds another shard's counters.
     pub fn add(&mut self, other: &Self) {
-        for (mine, theirs) in self.outcomes.iter_mut().zip(&other.outcomes) {
-            *mine += theirs;
-        }
+        add_each(&mut self.outcomes, &other.outcomes);
         self.copies += other.copies;
-        self.packets_received += other.packets_received;
-        self.packets_sent += other.packets_sent;
-        self.publish_received += other.publish_received;
-        self.publish_sent += other.publish_sent;
+        add_each(&mut self.received, &other.received);
+        add_each(&mut self.sent, &other.sent);
+        add_each(&mut self.publishes_received, &other.publishes_received);
+        add_each(&mut self.publishes_sent, &other.publishes_sent);
         self.publish_bytes_received += other.publish_bytes_received;
         self.publish_bytes_sent += other.publish_bytes_sent;
         self.bytes_received += other.bytes_received;
         self.bytes_sent += other.bytes_sent;
         self.sockets_opened += other.sockets_opened;
-        self.connects_received += other.connects_received;
+        for (mine, theirs) in self.connects.iter_mut().zip(&other.connects) {
+            add_each(mine, theirs);
+        }
+        self.logins_accepted += other.logins_accepted;
+        self.anonymous_accepted += other.anonymous_accepted;
+        for (mine, theirs) in self.access_checks.iter_mut().zip(&other.access_checks) {
+            add_each(mine, theirs);
+        }
+        self.delivery_times.add(&other.delivery_times);
         self.connections += other.connections;
+        self.connections_stalled += other.connections_stalled;
         self.clients_connected += other.clients_connected;
         self.sessions += other.sessions;
         self.subscriptions += other.subscriptions;
@@ -189,10 +307,18 @@ impl Stats {
         self.inflight_messages += other.inflight_messages;
         self.queued_bytes_in_memory += other.queued_bytes_in_memory;
         self.recorder_bytes += other.recorder_bytes;
+        self.recorder_events += other.recorder_events;
         self.recorder_overwritten += other.recorder_overwritten;
         self.topics += other.topics;
         self.topics_forgotten += other.topics_forgotten;
         self.connections_held += other.connections_held;
+        self.takeover_loops += other.takeover_loops;
+    }
+}
+
+fn add_each(mine: &mut [u64], theirs: &[u64]) {
+    for (mine, theirs) in mine.iter_mut().zip(theirs) {
+        *mine += theirs;
     }
 }
 

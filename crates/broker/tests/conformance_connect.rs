@@ -461,7 +461,7 @@ fn refused_credentials(version: Version, verdict: fn() -> AuthVerdict) -> Vec<u8
         answers.push(answer.bytes.clone());
         // Nothing of the stranger's was processed, and the owner has not noticed.
         assert!(bed.take(watcher).bytes.is_empty());
-        assert_eq!(bed.stats().publish_received, 0);
+        assert_eq!(bed.stats().publish_received(), 0);
         assert!(!bed.is_closed(owner));
         bed.publish(watcher, "t", b"still here", QoS::AtLeastOnce);
         assert_eq!(bed.take(owner).payloads(), ["still here"]);

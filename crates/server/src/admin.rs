@@ -137,7 +137,7 @@ impl Admin {
     /// Why it cannot be opened. A port that is taken is one only if the configuration names it.
     pub fn start(parts: AdminParts) -> Result<Self, AdminError> {
         let doors = serve::Doors::open(&parts.config.admin)?;
-        let app = app::App::new(parts);
+        let app = app::App::new(parts, doors.tls());
         let (address, url, socket) = (doors.address(), doors.url(), doors.socket());
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -272,6 +272,10 @@ impl Tape {
         self.bytes_max
     }
 
+    pub(super) const fn written(&self) -> u64 {
+        self.sequence
+    }
+
     pub(super) const fn overwritten(&self) -> u64 {
         self.overwritten
     }

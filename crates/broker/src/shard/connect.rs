@@ -106,7 +106,7 @@ impl Shard {
         len: usize,
     ) -> usize {
         if let Some(connection) = self.connection_mut(id) {
-            connection.version = connect.version;
+            connection.tell_version(connect.version);
             // From here on, for a refusal too (MQTT-3.2.2-19).
             connection.packet_bytes_max_out = connect
                 .properties
@@ -121,7 +121,7 @@ impl Shard {
                 return bytes.len();
             }
         }
-        self.stats.connects_received += 1;
+        self.stats.count_received(PacketType::Connect);
         let (client_id, is_assigned) = match self.check_connect(connect) {
             Ok(checked) => checked,
             Err(refusal) => {
@@ -149,6 +149,7 @@ impl Shard {
             self.refuse(id, connect.client_id, &refusal);
             return bytes.len();
         }
+        self.stats.anonymous_accepted += 1;
         let identity = Arc::clone(&self.nobody);
         let admission = Admission {
             connect: *connect,
@@ -321,14 +322,18 @@ impl Shard {
         if connection.state != State::Authenticating || connection.is_input_held {
             return;
         }
-        self.go_on_with_connect(id, |shard, connect| shard.identity_of(id, connect, verdict));
+        self.go_on_with_connect(id, |shard, connect| {
+            let identity = shard.identity_of(id, connect, verdict);
+            shard.stats.logins_accepted += u64::from(identity.is_ok());
+            identity
+        });
     }
 
     /// Goes on with a client whose CONNECT waited.
     pub(super) fn go_on_with_connect(
         &mut self,
         id: ConnectionId,
-        identity_of: impl FnOnce(&Self, &Connect<'_>) -> Result<Arc<Identity>, Refusal>,
+        identity_of: impl FnOnce(&mut Self, &Connect<'_>) -> Result<Arc<Identity>, Refusal>,
     ) {
         let Some(connection) = self.connection_mut(id) else {
             return;
@@ -481,7 +486,7 @@ impl Shard {
         self.enter_session(slot, id, &admission, will);
         self.enter_connection(slot, id, connect);
         self.save_session(slot);
-        self.stats.count(Outcome::ConnectAccepted);
+        self.count_connect(id, Outcome::ConnectAccepted);
         let packet = Packet::ConnAck(ConnAck {
             session_present,
             reason: ReasonCode::Success,
@@ -615,7 +620,7 @@ impl Shard {
         };
         connection.state = State::Open;
         connection.last_received_ms = now_ms;
-        connection.version = connect.version;
+        connection.tell_version(connect.version);
         connection.is_bridge = connect.is_bridge;
         connection.session = slot;
         connection.receive_maximum = receive_maximum;

@@ -20,6 +20,7 @@ use crate::session::Session;
 use crate::session::alias::Outgoing;
 use crate::session::queue::{Delivery, Identifiers, Queue, QueueLimits};
 use crate::session::window::{Resend, Window};
+use crate::stats::Stats;
 
 /// A session that gets a copy.
 #[derive(Clone, Copy, Debug)]
@@ -181,6 +182,7 @@ impl Shard {
             .connection(id)
             .is_none_or(|connection| connection.output_len() >= self.limits.output_bytes_max);
         if is_full {
+            self.wait_for_output(id);
             let subject = Subject::from(&publication.parts);
             return self.drop_copy(slot, Outcome::DeliverSocketCongested, subject);
         }
@@ -199,7 +201,7 @@ impl Shard {
                 self.write_publish(id, prepared, flags, topic, payload_len, message);
                 self.stats.count(Outcome::DeliverSent);
                 let subject = Subject::from(&publication.parts);
-                self.note_sent(slot, subject, Outcome::DeliverSent, Sent::AT_MOST_ONCE);
+                self.note_sent_at_most_once(slot, subject, 0, retain);
             }
             None => {
                 let subject = Subject::from(&publication.parts);
@@ -219,6 +221,7 @@ impl Shard {
             .connection(id)
             .is_none_or(|connection| connection.output_len() >= self.limits.output_bytes_max);
         if is_full {
+            self.wait_for_output(id);
             let outcome = Outcome::DeliverSocketCongested;
             return self.drop_delivery_of(slot, delivery, outcome, &message);
         }
@@ -236,12 +239,8 @@ impl Shard {
                 let payload_len = parts.payload.len();
                 self.write_publish(id, prepared, flags, parts.topic, payload_len, shared);
                 self.stats.count(Outcome::DeliverSent);
-                let how = Sent {
-                    membership: delivery.membership,
-                    ..Sent::AT_MOST_ONCE
-                };
                 let subject = Subject::from(&message);
-                self.note_sent(slot, subject, Outcome::DeliverSent, how);
+                self.note_sent_at_most_once(slot, subject, delivery.membership, retain);
                 self.settle(slot, delivery);
             }
             None => self.drop_delivery_of(slot, delivery, Outcome::DeliverTooLarge, &message),
@@ -342,9 +341,8 @@ impl Shard {
         self.stats.count(outcome);
         if outcome == Outcome::DeliverSocketFull
             && let Some(id) = self.session(slot).and_then(|session| session.connection)
-            && let Some(connection) = self.connection_mut(id)
         {
-            connection.is_output_full = true;
+            self.wait_for_output(id);
         }
         let before = self
             .session(slot)
@@ -526,8 +524,11 @@ impl Shard {
 
     /// Has [`Self::pump`] called again when the driver has sent enough.
     pub(super) fn wait_for_output(&mut self, id: ConnectionId) {
-        if let Some(connection) = self.connection_mut(id) {
+        if let Some(connection) = self.connection_mut(id)
+            && !connection.is_output_full
+        {
             connection.is_output_full = true;
+            self.stats.connections_stalled += 1;
         }
     }
 
@@ -626,7 +627,7 @@ impl Shard {
             ..
         } = scratch;
         let connection = connections.get(id.index as usize)?.as_ref()?;
-        let version = connection.version;
+        let version = connection.version();
         let is_v5 = version.has_properties();
         let is_payload_shared = parts.payload.len() >= SHARED_PAYLOAD_BYTES_MIN;
         let aliases = connection
@@ -730,8 +731,8 @@ impl Shard {
             connection.is_transmit_told = true;
             effects.push_back(crate::event::Effect::Transmit { conn: id });
         }
-        stats.packets_sent += 1;
-        stats.publish_sent += 1;
+        stats.count_sent((PacketType::Publish as u8) << 4);
+        Stats::count_qos(&mut stats.publishes_sent, flags.qos);
         stats.publish_bytes_sent += payload_len as u64;
     }
 }

@@ -91,6 +91,7 @@ impl Shard {
         self.connection(id)?;
         let connection = self.connections.get_mut(id.index as usize)?.take()?;
         self.stats.connections -= 1;
+        self.stats.connections_stalled -= u64::from(connection.is_output_full);
         if connection.is_input_held {
             self.exchanges.held_inputs.remove(&id.index);
         }
@@ -172,7 +173,7 @@ impl Shard {
             && connection.state == State::Open
             && let Some(rest) = bytes.get(at..)
             && let Ok(Decoded::Packet(packet, len)) =
-                decode(rest, connection.version, connection.packet_bytes_max_in)
+                decode(rest, connection.version(), connection.packet_bytes_max_in)
         {
             match packet {
                 Packet::PubAck(_) | Packet::PubRec(_) | Packet::PubComp(_) | Packet::PingReq => {
@@ -229,7 +230,7 @@ impl Shard {
             if connection.state != State::Open {
                 return &[];
             }
-            let (version, limit) = (connection.version, connection.packet_bytes_max_in);
+            let (version, limit) = (connection.version(), connection.packet_bytes_max_in);
             match decode(partial, version, limit) {
                 Ok(Decoded::Incomplete { needed }) => {
                     let lacking = needed - partial.len();
@@ -275,7 +276,7 @@ impl Shard {
             if rest.is_empty() {
                 return used;
             }
-            match decode(rest, connection.version, connection.packet_bytes_max_in) {
+            match decode(rest, connection.version(), connection.packet_bytes_max_in) {
                 Ok(Decoded::Packet(packet, len)) => {
                     if self.must_wait_for_store(id, &packet) {
                         self.hold_for_store(id, &packet, len);
@@ -349,7 +350,7 @@ impl Shard {
 
     /// One packet on an open connection.
     fn on_packet(&mut self, id: ConnectionId, packet: Packet<'_>) {
-        self.stats.packets_received += 1;
+        self.stats.count_received(packet.packet_type());
         let Some(connection) = self.connection(id) else {
             return;
         };
@@ -406,7 +407,10 @@ impl Shard {
         let Some(connection) = self.connection(id) else {
             return;
         };
-        let (version, limit) = (connection.version, connection.packet_bytes_max_out as usize);
+        let (version, limit) = (
+            connection.version(),
+            connection.packet_bytes_max_out as usize,
+        );
         let Some(output) = self.output_mut(id) else {
             return;
         };
@@ -422,7 +426,8 @@ impl Shard {
                 return;
             }
         }
-        self.stats.packets_sent += 1;
+        let first_byte = buffer.get(start).copied().unwrap_or_default();
+        self.stats.count_sent(first_byte);
         self.tell_transmit(id);
     }
 
@@ -432,7 +437,8 @@ impl Shard {
             return;
         };
         output.buffer().extend_from_slice(bytes);
-        self.stats.packets_sent += 1;
+        self.stats
+            .count_sent(bytes.first().copied().unwrap_or_default());
         self.tell_transmit(id);
     }
 
@@ -492,6 +498,7 @@ impl Shard {
             }
         }
         if is_resumed {
+            self.stats.connections_stalled -= 1;
             self.pump(slot);
         }
     }

@@ -75,7 +75,7 @@ impl Shard {
         };
         let waiting = (id, Arc::clone(&admission.identity));
         let older = left.waiting.replace(waiting);
-        self.stats.count(Outcome::ConnectStoreWait);
+        self.count_connect(id, Outcome::ConnectStoreWait);
         if let Some(connection) = self.connection_mut(id) {
             let login = Waiting::Login(Arc::clone(client_id), admission.is_assigned);
             connection.state = State::Authenticating;

@@ -11,7 +11,7 @@ use crate::event::{ConnectionId, Now, ShardId};
 use crate::hash::hash_of;
 use crate::message::{Message, MessageParts, NEVER_MS};
 use crate::outcome::Outcome;
-use crate::recorder::{Facts, PayloadKind, Recorder, Recording, Taken, flag};
+use crate::recorder::{Facts, PayloadKind, Recorder, Recording, Taken, flag, followed_for_ms};
 use crate::session::Will;
 use crate::session::queue::Delivery;
 use crate::stats::Stats;
@@ -88,10 +88,12 @@ impl Shard {
     pub(super) fn stats_asked(&self) -> Stats {
         Stats {
             recorder_bytes: self.recorder.memory_bytes() as u64,
+            recorder_events: self.recorder.written(),
             recorder_overwritten: self.recorder.overwritten(),
             topics: self.recorder.topics().len() as u64,
             topics_forgotten: self.recorder.topics().forgotten(),
             connections_held: self.exchanges.held_inputs.len() as u64,
+            takeover_loops: self.rivals.loops(self.now.mono_ms) as u64,
             ..self.stats.clone()
         }
     }
@@ -184,6 +186,34 @@ impl Shard {
         }
     }
 
+    /// The same of a copy with QoS 0, which has arrived as far as anybody will know.
+    #[inline]
+    pub(super) fn note_sent_at_most_once(
+        &mut self,
+        slot: u32,
+        subject: Subject<'_>,
+        membership: u32,
+        retain: bool,
+    ) {
+        if subject.number != 0 {
+            let how = Sent {
+                membership,
+                ..Sent::AT_MOST_ONCE
+            };
+            self.note_sent_copy(slot, &subject, Outcome::DeliverSent, how);
+            self.measure(subject.number, QoS::AtMostOnce, retain);
+        }
+    }
+
+    /// Counts how long a copy took, unless it is of a retained message, which may be as old as it
+    /// likes.
+    fn measure(&mut self, number: u64, qos: QoS, retain: bool) {
+        if !retain {
+            let took_ms = followed_for_ms(number, self.now);
+            self.stats.delivery_times.count(qos, took_ms);
+        }
+    }
+
     fn note_sent_copy(&mut self, slot: u32, subject: &Subject<'_>, outcome: Outcome, how: Sent) {
         let Self {
             sessions,
@@ -263,6 +293,8 @@ impl Shard {
             };
             let subject = Subject::from(delivery.message());
             self.note_sent_copy(slot, &subject, Outcome::DeliverAcked, how);
+            let number = delivery.message().head().number;
+            self.measure(number, delivery.qos, delivery.retain);
         }
     }
 
@@ -511,7 +543,7 @@ impl Shard {
         let (Some(session), Some(connection)) = (sessions.get(slot as usize), connection) else {
             return;
         };
-        let version = match connection.version {
+        let version = match connection.version() {
             columba_codec::Version::V31 => flag::V31,
             columba_codec::Version::V311 => 0,
             columba_codec::Version::V5 => flag::V5,

@@ -10,8 +10,11 @@ impl Shard {
     /// A subscription counts if its filter knows the session, and a client if its connection knows
     /// the session. Takes time in proportion to everything the shard holds.
     pub fn recount(&self) -> Stats {
+        let connections = self.connections.iter().flatten();
+        let stalled = connections.filter(|connection| connection.is_output_full);
         let mut stats = Stats {
             connections: self.connections.iter().flatten().count() as u64,
+            connections_stalled: stalled.count() as u64,
             sessions: self.sessions.len() as u64,
             retained_messages: self.retained.len() as u64,
             retained_bytes: self.retained.bytes() as u64,

@@ -46,7 +46,7 @@ impl Shard {
         let mut properties = PropertiesBuf::new();
         let version = self
             .connection(id)
-            .map_or(Version::V311, |connection| connection.version);
+            .map_or(Version::V311, |connection| connection.version());
         if version.has_properties() {
             let _ = properties.push(PropertyId::ReasonString, Value::String(&refusal.detail));
         }
@@ -66,8 +66,17 @@ impl Shard {
         self.refuse_silently(id, refusal.outcome, refusal.detail.clone());
     }
 
-    pub(super) fn refuse_silently(&mut self, id: ConnectionId, outcome: Outcome, detail: String) {
+    /// Counts what came of a connection that asks to be let in.
+    pub(super) fn count_connect(&mut self, id: ConnectionId, outcome: Outcome) {
         self.stats.count(outcome);
+        let connection = self.connection(id);
+        if let Some(version) = connection.and_then(|connection| connection.version_told) {
+            self.stats.count_connect(version, outcome);
+        }
+    }
+
+    pub(super) fn refuse_silently(&mut self, id: ConnectionId, outcome: Outcome, detail: String) {
+        self.count_connect(id, outcome);
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
@@ -96,7 +105,7 @@ impl Shard {
                 Version::V311
             };
             if let Some(connection) = self.connection_mut(id) {
-                connection.version = version;
+                connection.tell_version(version);
             }
             let refusal = Refusal::new(
                 ReasonCode::UnsupportedProtocolVersion,
@@ -109,7 +118,7 @@ impl Shard {
             // MQTT 5 has codes for a CONNECT that is wrong; MQTT 3 closes without a word
             // (MQTT-3.1.4-1 of both).
             if let Some(connection) = self.connection_mut(id) {
-                connection.version = Version::V5;
+                connection.tell_version(Version::V5);
             }
             let refusal =
                 Refusal::new(error.reason(), Outcome::ConnectMalformed, error.to_string());

@@ -102,6 +102,13 @@ impl Rivals {
         rivalry.last_ms = now_ms;
     }
 
+    /// Client ids that change hands so often that the next to come has to wait.
+    pub(super) fn loops(&self, now_ms: u64) -> usize {
+        let rivals = self.0.values();
+        let is_loop = |of: &&Rivalry| of.takeovers(now_ms) >= TAKEOVERS_FREE;
+        rivals.filter(is_loop).count()
+    }
+
     /// The connection that waits for a client id, if it is still there.
     fn waiting_for(&self, client_id: &str) -> Option<ConnectionId> {
         let waiting = self.0.get(client_id)?.waiting.as_ref()?;
@@ -171,7 +178,7 @@ impl Shard {
         connection.waiting = Some(Box::new(login));
         let peer = connection.peer.clone();
         let outcome = Outcome::ConnectTakeoverWait;
-        self.stats.count(outcome);
+        self.count_connect(id, outcome);
         let facts = Facts {
             client: client_id,
             peer: peer.addr,

@@ -101,19 +101,16 @@ impl SysTree {
             ("clients/expired", all.outcome(Outcome::SessionExpired)),
             ("bytes/received", all.bytes_received),
             ("bytes/sent", all.bytes_sent),
-            (
-                "messages/received",
-                all.packets_received + all.connects_received,
-            ),
-            ("messages/sent", all.packets_sent),
+            ("messages/received", all.packets_received()),
+            ("messages/sent", all.packets_sent()),
             ("messages/stored", stored),
             ("store/messages/count", stored),
             (
                 "store/messages/bytes",
                 all.retained_bytes + all.queued_bytes,
             ),
-            ("publish/messages/received", all.publish_received),
-            ("publish/messages/sent", all.publish_sent),
+            ("publish/messages/received", all.publish_received()),
+            ("publish/messages/sent", all.publish_sent()),
             ("publish/messages/dropped", all.dropped_copies()),
             ("publish/bytes/received", all.publish_bytes_received),
             ("publish/bytes/sent", all.publish_bytes_sent),
@@ -192,16 +189,16 @@ impl SysTree {
         let grown = [
             (
                 "messages/received",
-                all.packets_received + all.connects_received,
-                before.packets_received + before.connects_received,
+                all.packets_received(),
+                before.packets_received(),
             ),
-            ("messages/sent", all.packets_sent, before.packets_sent),
+            ("messages/sent", all.packets_sent(), before.packets_sent()),
             (
                 "publish/received",
-                all.publish_received,
-                before.publish_received,
+                all.publish_received(),
+                before.publish_received(),
             ),
-            ("publish/sent", all.publish_sent, before.publish_sent),
+            ("publish/sent", all.publish_sent(), before.publish_sent()),
             (
                 "publish/dropped",
                 all.dropped_copies(),
@@ -211,8 +208,8 @@ impl SysTree {
             ("bytes/sent", all.bytes_sent, before.bytes_sent),
             (
                 "connections",
-                all.connects_received,
-                before.connects_received,
+                all.connects_received(),
+                before.connects_received(),
             ),
             ("sockets", all.sockets_opened, before.sockets_opened),
         ];

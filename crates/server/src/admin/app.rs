@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::recorder::Past;
 use crate::reload::Running;
 use crate::runtime::Asker;
+use crate::transport::TlsListener;
 
 /// Passwords that are checked at a time: clients of MQTT log in with the same processor.
 pub(super) const CHECKS_MAX: usize = 2;
@@ -42,6 +43,8 @@ pub(super) struct App(Arc<Inner>);
 #[derive(Debug)]
 pub(super) struct Inner {
     pub(super) asker: Asker,
+    /// The keys of the management API itself.
+    pub(super) tls: Option<Arc<TlsListener>>,
     pub(super) authenticator: Arc<Authenticator>,
     pub(super) running: Arc<Running>,
     pub(super) tokens: TokenFile,
@@ -77,10 +80,11 @@ impl Deref for App {
 }
 
 impl App {
-    pub(super) fn new(parts: AdminParts) -> Self {
+    pub(super) fn new(parts: AdminParts, tls: Option<Arc<TlsListener>>) -> Self {
         let started = (Instant::now(), parts.asker.shared.now());
         Self(Arc::new(Inner {
             asker: parts.asker,
+            tls,
             authenticator: parts.authenticator,
             running: parts.running,
             tokens: TokenFile::new(parts.config.admin.tokens.clone()),

@@ -1,6 +1,9 @@
 //! `/metrics` for Prometheus. No label has a value that a client chooses.
 
-use std::fmt::Write as _;
+mod clients;
+mod process;
+mod text;
+mod traffic;
 
 use axum::Router;
 use axum::extract::State;
@@ -10,6 +13,7 @@ use axum::routing::get;
 use columba_broker::outcome::{Effectively, Outcome};
 use columba_broker::stats::Stats;
 
+use self::text::Text;
 use super::app::App;
 use super::broker::stats_of;
 use super::caller::Watcher;
@@ -28,41 +32,13 @@ async fn metrics(_: Watcher, State(app): State<App>) -> Result<Response, Problem
     let mut text = Text::default();
     of_broker(&mut text, &app);
     of_stats(&mut text, &stats);
+    traffic::of_traffic(&mut text, &stats);
+    clients::of_clients(&mut text, &stats);
     of_recorder(&mut text, &stats);
     of_outcomes(&mut text, &stats);
     of_store(&mut text, &app, &stats);
-    of_process(&mut text);
+    process::of_process(&mut text);
     Ok(([(CONTENT_TYPE, FORMAT)], text.0).into_response())
-}
-
-/// Metrics as text.
-#[derive(Debug, Default)]
-struct Text(String);
-
-impl Text {
-    /// Begins a metric.
-    fn metric(&mut self, name: &str, kind: &str, help: &str) {
-        // Writing into a String never fails.
-        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
-    }
-
-    /// A metric with one value.
-    fn one(&mut self, name: &str, kind: &str, help: &str, value: impl std::fmt::Display) {
-        self.metric(name, kind, help);
-        let _ = writeln!(self.0, "{name} {value}");
-    }
-
-    /// A value of the metric that was begun last.
-    fn value(&mut self, name: &str, labels: &[(&str, &str)], value: impl std::fmt::Display) {
-        let _ = write!(self.0, "{name}{{");
-        for (at, (label, text)) in labels.iter().enumerate() {
-            let comma = if at == 0 { "" } else { "," };
-            let text = text.replace('\\', "\\\\").replace('"', "\\\"");
-            let text = text.replace('\n', "\\n");
-            let _ = write!(self.0, "{comma}{label}=\"{text}\"");
-        }
-        let _ = writeln!(self.0, "}} {value}");
-    }
 }
 
 fn of_broker(text: &mut Text, app: &App) {
@@ -92,11 +68,33 @@ fn of_broker(text: &mut Text, app: &App) {
         ];
         text.value(name, &labels, listener.connections());
     }
+    of_certificates(text, app);
     let lost = crate::log::lines_lost();
     let name = "columba_log_lines_lost_total";
     text.one(name, "counter", "Lines that never reached the log.", lost);
     let name = "columba_bans";
     text.one(name, "gauge", "Bans, over or not.", app.bans().len());
+}
+
+/// When the certificates end that listeners show, so that somebody renews them in time.
+fn of_certificates(text: &mut Text, app: &App) {
+    let listeners = app.asker.shared.listeners().iter();
+    let listeners = listeners.filter_map(|of| Some((of.name(), of.tls.as_ref()?)));
+    let admin = app.tls.as_deref().map(|tls| ("[admin]", tls));
+    let mut ends: Vec<_> = listeners
+        .chain(admin)
+        .filter_map(|(name, tls)| Some((name, tls.expires_at_secs()?)))
+        .collect();
+    ends.sort_unstable();
+    let name = "columba_tls_cert_expiry_timestamp_seconds";
+    text.metric(
+        name,
+        "gauge",
+        "When the certificate of a listener ends, in seconds since 1970.",
+    );
+    for (listener, at_secs) in ends {
+        text.value(name, &[("listener", listener)], at_secs);
+    }
 }
 
 fn of_recorder(text: &mut Text, stats: &Stats) {
@@ -105,6 +103,11 @@ fn of_recorder(text: &mut Text, stats: &Stats) {
         "Bytes of the flight recorder.",
     );
     text.one(name, "gauge", help, stats.recorder_bytes);
+    let (name, help) = (
+        "columba_recorder_events_total",
+        "Events that the flight recorder has written.",
+    );
+    text.one(name, "counter", help, stats.recorder_events);
     let (name, help) = (
         "columba_recorder_overwritten_total",
         "Events that were pushed out of the flight recorder.",
@@ -175,44 +178,6 @@ fn of_stats(text: &mut Text, stats: &Stats) {
         .saturating_sub(stats.shared_subscriptions);
     text.value(name, &[("kind", "plain")], plain);
     text.value(name, &[("kind", "shared")], stats.shared_subscriptions);
-    let name = "columba_packets_total";
-    text.metric(name, "counter", "MQTT packets.");
-    let received = stats.packets_received + stats.connects_received;
-    text.value(name, &[("direction", "received")], received);
-    text.value(name, &[("direction", "sent")], stats.packets_sent);
-    let counters = [
-        ("received_bytes", "Bytes received.", stats.bytes_received),
-        ("sent_bytes", "Bytes sent.", stats.bytes_sent),
-        (
-            "messages_received",
-            "PUBLISH packets received.",
-            stats.publish_received,
-        ),
-        ("messages_sent", "PUBLISH packets sent.", stats.publish_sent),
-        (
-            "message_received_bytes",
-            "Bytes of payloads received.",
-            stats.publish_bytes_received,
-        ),
-        (
-            "message_sent_bytes",
-            "Bytes of payloads sent.",
-            stats.publish_bytes_sent,
-        ),
-        (
-            "message_copies",
-            "Copies made for subscribers.",
-            stats.copies,
-        ),
-        (
-            "sockets_opened",
-            "Connections that listeners accepted.",
-            stats.sockets_opened,
-        ),
-    ];
-    for (name, help, value) in counters {
-        text.one(&format!("columba_{name}_total"), "counter", help, value);
-    }
 }
 
 /// Everything that can happen, each kind under a name of its own, with the words of the vocabulary.
@@ -224,7 +189,7 @@ fn of_outcomes(text: &mut Text, stats: &Stats) {
             let (stage, reason) = words(*outcome);
             let count = stats.outcome(*outcome);
             match stage {
-                "connect" => text.value(&name, &[("result", reason)], count),
+                "connect" => clients::of_connect(text, &name, (*outcome, reason), stats),
                 "disconnect" => {
                     let labels = [("initiator", initiator(*outcome)), ("reason", reason)];
                     text.value(&name, &labels, count);
@@ -347,33 +312,6 @@ fn of_store(text: &mut Text, app: &App, of_shards: &Stats) {
     }
 }
 
-/// What every process tells of itself, where the operating system has `/proc`.
-fn of_process(text: &mut Text) {
-    let Ok(stat) = std::fs::read_to_string("/proc/self/stat") else {
-        return;
-    };
-    // The name of the program may hold spaces.
-    let Some((_, rest)) = stat.rsplit_once(')') else {
-        return;
-    };
-    let fields: Vec<u64> = rest
-        .split_whitespace()
-        .map(|field| field.parse().unwrap_or(0))
-        .collect();
-    let field = |number: usize| fields.get(number - 3).copied().unwrap_or(0);
-    let ticks_per_sec = rustix::param::clock_ticks_per_second() as f64;
-    let cpu_secs = (field(14) + field(15)) as f64 / ticks_per_sec;
-    let name = "process_cpu_seconds_total";
-    text.one(name, "counter", "Processor time used.", cpu_secs);
-    let resident = field(24) * rustix::param::page_size() as u64;
-    let name = "process_resident_memory_bytes";
-    text.one(name, "gauge", "Memory in use.", resident);
-    if let Ok(open) = std::fs::read_dir("/proc/self/fd") {
-        let name = "process_open_fds";
-        text.one(name, "gauge", "Open files and sockets.", open.count());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -389,16 +327,11 @@ mod tests {
         for (at, outcome) in Outcome::ALL.iter().enumerate() {
             let count = format!(" {}", 1_000 + at);
             let lines = text.0.lines().filter(|line| line.ends_with(&count));
+            let known = ["3.1", "3.1.1", "5"].map(|of| format!("version=\"{of}\""));
+            let lines = lines.filter(|line| !known.iter().any(|of| line.contains(of)));
             assert_eq!(lines.count(), 1, "{outcome}");
         }
         let full = "columba_messages_dropped_total{stage=\"deliver\",reason=\"queue_full\"} ";
         assert!(text.0.contains(full), "{}", text.0);
-    }
-
-    #[test]
-    fn labels_are_escaped() {
-        let mut text = Text::default();
-        text.value("m", &[("a", "x\"\\\n"), ("b", "")], 1);
-        assert_eq!(text.0, "m{a=\"x\\\"\\\\\\n\",b=\"\"} 1\n");
     }
 }

@@ -32,7 +32,7 @@ const HEAD_BYTES_MAX: usize = 256 * 1024;
 /// Bound sockets that nobody serves yet.
 pub(super) struct Doors {
     tcp: Option<std::net::TcpListener>,
-    tls: Option<TlsListener>,
+    tls: Option<Arc<TlsListener>>,
     unix: Option<(std::os::unix::net::UnixListener, PathBuf)>,
     connections_max: usize,
 }
@@ -40,7 +40,7 @@ pub(super) struct Doors {
 impl Doors {
     pub(super) fn open(config: &Admin) -> Result<Self, AdminError> {
         let tls = config.tls.clone().map(TlsListener::load).transpose();
-        let tls = tls.map_err(Box::new)?;
+        let tls = tls.map_err(Box::new)?.map(Arc::new);
         let tcp = match std::net::TcpListener::bind(config.bind) {
             Ok(listener) => Some(listener),
             Err(cause) if config.is_bind_set || cause.kind() != io::ErrorKind::AddrInUse => {
@@ -85,6 +85,11 @@ impl Doors {
         self.tcp.as_ref()?.local_addr().ok()
     }
 
+    /// The keys, if it speaks TLS.
+    pub(super) fn tls(&self) -> Option<Arc<TlsListener>> {
+        self.tls.clone()
+    }
+
     pub(super) fn url(&self) -> Option<String> {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         Some(format!("{scheme}://{}", self.address()?))
@@ -102,7 +107,7 @@ impl Doors {
         let unix = self.unix.map(|(unix, _)| UnixListener::from_std(unix));
         let unix = unix.and_then(Result::ok);
         tokio::join!(
-            serve_tcp(tcp, self.tls.map(Arc::new), room(), router.clone()),
+            serve_tcp(tcp, self.tls, room(), router.clone()),
             serve_unix(unix, room(), router),
         );
     }

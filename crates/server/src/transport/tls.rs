@@ -13,7 +13,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection};
 
 use super::Flow;
-use super::certificate::common_name;
+use super::certificate::{common_name, not_after_secs};
 use crate::listener::TlsFiles;
 
 /// The TLS session of one connection.
@@ -184,6 +184,8 @@ pub(crate) struct TlsListener {
     files: TlsFiles,
     /// Locked for one clone per handshake.
     current: Mutex<Arc<ServerConfig>>,
+    /// When the certificate ends, in seconds since 1970, if that can be read.
+    expires_at_secs: Mutex<Option<i64>>,
     /// What the files looked like when they were last read, for good or ill.
     seen: Mutex<Vec<Option<Stamp>>>,
 }
@@ -192,10 +194,11 @@ impl TlsListener {
     /// Reads the files.
     pub(crate) fn load(files: TlsFiles) -> Result<Self, TlsError> {
         let seen = Mutex::new(stamps(&files));
-        let current = Mutex::new(server_config(&files)?);
+        let (config, expires_at_secs) = server_config(&files)?;
         Ok(Self {
             files,
-            current,
+            current: Mutex::new(config),
+            expires_at_secs: Mutex::new(expires_at_secs),
             seen,
         })
     }
@@ -208,9 +211,19 @@ impl TlsListener {
     /// Reads the files again. If anything is wrong with them, the old keys stay.
     pub(crate) fn reload(&self) -> Result<(), TlsError> {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = stamps(&self.files);
-        let config = server_config(&self.files)?;
+        let (config, expires_at_secs) = server_config(&self.files)?;
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = config;
+        let expiry = self.expires_at_secs.lock();
+        *expiry.unwrap_or_else(PoisonError::into_inner) = expires_at_secs;
         Ok(())
+    }
+
+    /// When the certificate in use ends, in seconds since 1970.
+    pub(crate) fn expires_at_secs(&self) -> Option<i64> {
+        *self
+            .expires_at_secs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a file looks different from when it was last read.
@@ -260,8 +273,10 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     Ok(chain)
 }
 
-fn server_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
+/// What connections use, and when its certificate ends.
+fn server_config(files: &TlsFiles) -> Result<(Arc<ServerConfig>, Option<i64>), TlsError> {
     let chain = certificates(&files.certificate_chain)?;
+    let expires_at_secs = chain.first().and_then(|der| not_after_secs(der));
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|cause| TlsError::File {
         path: files.key.clone(),
         cause,
@@ -303,5 +318,5 @@ fn server_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
     let mut config = builder.with_single_cert(chain, key).map_err(refused)?;
     // MQTT clients reconnect seldom and stay long: one ticket is enough.
     config.send_tls13_tickets = 1;
-    Ok(Arc::new(config))
+    Ok((Arc::new(config), expires_at_secs))
 }

@@ -46,12 +46,48 @@ fn metrics_are_those_of_all_shards_and_the_books_balance() {
         value("columba_connections{listener=\"tcp\",kind=\"tcp\"}"),
         "4"
     );
-    assert_eq!(value("columba_connects_total{result=\"accepted\"}"), "4");
+    let by_labels = |name: &str, labels: &str| value(&format!("{name}{{{labels}}}"));
+    assert_eq!(
+        by_labels(
+            "columba_connects_total",
+            "version=\"5\",result=\"accepted\""
+        ),
+        "4"
+    );
+    assert_eq!(
+        by_labels("columba_auth_total", "result=\"anonymous_accepted\""),
+        "4"
+    );
+    assert_eq!(
+        by_labels(
+            "columba_acl_checks_total",
+            "action=\"subscribe\",result=\"allowed\""
+        ),
+        "5"
+    );
+    assert_eq!(
+        by_labels(
+            "columba_packets_total",
+            "direction=\"received\",type=\"SUBSCRIBE\""
+        ),
+        "5"
+    );
+    assert_eq!(by_labels("columba_messages_sent_total", "qos=\"0\""), "4");
+    assert_eq!(by_labels("columba_messages_sent_total", "qos=\"1\""), "1");
+    assert_eq!(
+        by_labels("columba_delivery_seconds_count", "qos=\"0\""),
+        "4"
+    );
+    assert_eq!(value("columba_stalled_clients"), "0");
+    assert_eq!(value("columba_takeover_loops"), "0");
+    assert_eq!(value("columba_session_takeovers_total"), "0");
     assert_eq!(value("columba_message_copies_total"), "5");
     assert_eq!(value("columba_inflight_messages"), "1");
     assert_eq!(value("columba_unaccounted_messages"), "0");
     let recorder_bytes: u64 = value("columba_recorder_memory_bytes").parse().unwrap();
     assert!((1..32 * 1024 * 1024).contains(&recorder_bytes));
+    let recorder_events: u64 = value("columba_recorder_events_total").parse().unwrap();
+    assert!(recorder_events >= 9, "{recorder_events}");
     assert_eq!(value("columba_recorder_overwritten_total"), "0");
     value("columba_messages_dropped_total{stage=\"deliver\",reason=\"queue_full\"}");
     value("columba_storage_commits_total");
@@ -118,8 +154,14 @@ fn series(text: &str) -> Vec<Series> {
 
 #[test]
 fn the_dashboard_and_the_alerts_name_metrics_that_are_there() {
-    let bed = Bed::new();
-    let text = bed.send("GET", "/metrics", "", None).body;
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let lines = "tls_certificate = \"etc/door.pem\"\ntls_key = \"etc/door.key\"";
+    let bed = Bed::with_files(lines, &[("door.pem", &certificate), ("door.key", &key)]);
+    let text = bed.local("GET", "/metrics").body;
+    // rcgen's certificates end in the year 4096.
+    let expiry = "columba_tls_cert_expiry_timestamp_seconds{listener=\"[admin]\"} 67090118400\n";
+    assert!(text.contains(expiry), "{text}");
     let contrib = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contrib");
     let read = |file: &str| std::fs::read_to_string(format!("{contrib}/{file}")).unwrap();
     let dashboard: serde_json::Value = serde_json::from_str(&read("grafana/columba.json")).unwrap();
