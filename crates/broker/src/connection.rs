@@ -57,8 +57,7 @@ pub(crate) struct Connection {
     pub(crate) generation: u32,
     pub(crate) peer: Peer,
     pub(crate) state: State,
-    /// What the client has said that it speaks.
-    pub(crate) version_told: Option<Version>,
+    pub(crate) version: Version,
     /// What acknowledgements to it promise: one thing as long as it lasts, so that none of them
     /// passes another.
     pub(crate) promise: Promise,
@@ -104,7 +103,7 @@ impl Connection {
             generation: id.generation,
             peer,
             state: State::AwaitConnect,
-            version_told: None,
+            version: Version::V311,
             promise: Promise::Durable,
             wants_problem_information: false,
             is_bridge: false,
@@ -125,17 +124,6 @@ impl Connection {
             aliases: None,
             waiting: None,
         }
-    }
-
-    /// The client speaks a version of MQTT, as it says.
-    pub(crate) const fn tell_version(&mut self, version: Version) {
-        self.version_told = Some(version);
-    }
-
-    /// The version to speak with the client.
-    #[inline]
-    pub(crate) fn version(&self) -> Version {
-        self.version_told.unwrap_or(Version::V311)
     }
 
     /// Silence that ends it, in milliseconds (`MQTT-3.1.2-22`); 0 for none.

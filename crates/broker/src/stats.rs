@@ -25,9 +25,9 @@ pub struct Stats {
     pub outcomes: [u64; Outcome::COUNT],
     /// Copies of messages made for subscribers. Each ends as delivered or dropped, or waits.
     pub copies: u64,
-    /// Packets received and decoded.
+    /// Packets received and decoded, but for PUBLISH.
     pub received: ByType,
-    /// Packets written to connections.
+    /// Packets written to connections, but for PUBLISH.
     pub sent: ByType,
     /// PUBLISH packets received.
     pub publishes_received: ByQoS,
@@ -190,7 +190,7 @@ impl Stats {
         of_action.copied().unwrap_or_default()
     }
 
-    /// Counts a packet from a client.
+    /// Counts a packet from a client that is no PUBLISH.
     #[inline]
     pub(crate) fn count_received(&mut self, packet: PacketType) {
         if let Some(counter) = self.received.get_mut(packet as usize) {
@@ -198,7 +198,7 @@ impl Stats {
         }
     }
 
-    /// Counts a packet to a client, by its first byte.
+    /// Counts a packet to a client that is no PUBLISH, by its first byte.
     #[inline]
     pub(crate) fn count_sent(&mut self, first_byte: u8) {
         if let Some(counter) = self.sent.get_mut(usize::from(first_byte >> 4)) {
@@ -216,12 +216,12 @@ impl Stats {
 
     /// Packets received and decoded, of all types.
     pub fn packets_received(&self) -> u64 {
-        self.received.iter().sum()
+        self.received.iter().sum::<u64>() + self.publish_received()
     }
 
     /// Packets written to connections, of all types.
     pub fn packets_sent(&self) -> u64 {
-        self.sent.iter().sum()
+        self.sent.iter().sum::<u64>() + self.publish_sent()
     }
 
     /// PUBLISH packets received.
@@ -236,8 +236,23 @@ impl Stats {
 
     /// CONNECT packets received.
     pub fn connects_received(&self) -> u64 {
-        let of_type = self.received.get(PacketType::Connect as usize);
-        of_type.copied().unwrap_or_default()
+        self.received_of(PacketType::Connect)
+    }
+
+    /// Packets of a type that were received and decoded.
+    pub fn received_of(&self, packet: PacketType) -> u64 {
+        match packet {
+            PacketType::Publish => self.publish_received(),
+            _ => of_type(&self.received, packet),
+        }
+    }
+
+    /// Packets of a type that were written to connections.
+    pub fn sent_of(&self, packet: PacketType) -> u64 {
+        match packet {
+            PacketType::Publish => self.publish_sent(),
+            _ => of_type(&self.sent, packet),
+        }
     }
 
     /// Copies that are no longer anybody's concern: delivered, handed to another member of the
@@ -314,6 +329,10 @@ impl Stats {
         self.connections_held += other.connections_held;
         self.takeover_loops += other.takeover_loops;
     }
+}
+
+fn of_type(counts: &ByType, packet: PacketType) -> u64 {
+    counts.get(packet as usize).copied().unwrap_or_default()
 }
 
 fn add_each(mine: &mut [u64], theirs: &[u64]) {

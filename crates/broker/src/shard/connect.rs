@@ -106,7 +106,7 @@ impl Shard {
         len: usize,
     ) -> usize {
         if let Some(connection) = self.connection_mut(id) {
-            connection.tell_version(connect.version);
+            connection.version = connect.version;
             // From here on, for a refusal too (MQTT-3.2.2-19).
             connection.packet_bytes_max_out = connect
                 .properties
@@ -486,7 +486,9 @@ impl Shard {
         self.enter_session(slot, id, &admission, will);
         self.enter_connection(slot, id, connect);
         self.save_session(slot);
-        self.count_connect(id, Outcome::ConnectAccepted);
+        self.stats.count(Outcome::ConnectAccepted);
+        self.stats
+            .count_connect(connect.version, Outcome::ConnectAccepted);
         let packet = Packet::ConnAck(ConnAck {
             session_present,
             reason: ReasonCode::Success,
@@ -620,7 +622,7 @@ impl Shard {
         };
         connection.state = State::Open;
         connection.last_received_ms = now_ms;
-        connection.tell_version(connect.version);
+        connection.version = connect.version;
         connection.is_bridge = connect.is_bridge;
         connection.session = slot;
         connection.receive_maximum = receive_maximum;

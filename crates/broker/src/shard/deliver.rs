@@ -627,7 +627,7 @@ impl Shard {
             ..
         } = scratch;
         let connection = connections.get(id.index as usize)?.as_ref()?;
-        let version = connection.version();
+        let version = connection.version;
         let is_v5 = version.has_properties();
         let is_payload_shared = parts.payload.len() >= SHARED_PAYLOAD_BYTES_MIN;
         let aliases = connection
@@ -731,7 +731,6 @@ impl Shard {
             connection.is_transmit_told = true;
             effects.push_back(crate::event::Effect::Transmit { conn: id });
         }
-        stats.count_sent((PacketType::Publish as u8) << 4);
         Stats::count_qos(&mut stats.publishes_sent, flags.qos);
         stats.publish_bytes_sent += payload_len as u64;
     }

@@ -49,7 +49,7 @@ impl Shard {
         if connection.state != State::Open {
             return;
         }
-        if connection.version().has_server_disconnect() {
+        if connection.version.has_server_disconnect() {
             let mut properties = PropertiesBuf::new();
             if connection.wants_problem_information {
                 let _ = properties.push(PropertyId::ReasonString, Value::String(detail));
@@ -571,7 +571,7 @@ impl Shard {
                     if let Some(connection) = self.connection_mut(id) {
                         connection.state = State::Closing;
                     }
-                    self.count_connect(id, Outcome::ConnectShuttingDown);
+                    self.stats.count(Outcome::ConnectShuttingDown);
                     self.effects.push_back(Effect::Close { conn: id });
                 }
                 State::Closing => {}

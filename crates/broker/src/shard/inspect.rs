@@ -124,7 +124,7 @@ impl Shard {
             id,
             addr: connection.peer.addr,
             listener: connection.peer.listener,
-            version: connection.version(),
+            version: connection.version,
             keep_alive_secs: u32::from(connection.keep_alive_secs),
             silent_ms: self.now.mono_ms.saturating_sub(connection.last_received_ms),
             receive_maximum: connection.receive_maximum,

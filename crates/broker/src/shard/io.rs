@@ -173,7 +173,7 @@ impl Shard {
             && connection.state == State::Open
             && let Some(rest) = bytes.get(at..)
             && let Ok(Decoded::Packet(packet, len)) =
-                decode(rest, connection.version(), connection.packet_bytes_max_in)
+                decode(rest, connection.version, connection.packet_bytes_max_in)
         {
             match packet {
                 Packet::PubAck(_) | Packet::PubRec(_) | Packet::PubComp(_) | Packet::PingReq => {
@@ -230,7 +230,7 @@ impl Shard {
             if connection.state != State::Open {
                 return &[];
             }
-            let (version, limit) = (connection.version(), connection.packet_bytes_max_in);
+            let (version, limit) = (connection.version, connection.packet_bytes_max_in);
             match decode(partial, version, limit) {
                 Ok(Decoded::Incomplete { needed }) => {
                     let lacking = needed - partial.len();
@@ -276,7 +276,7 @@ impl Shard {
             if rest.is_empty() {
                 return used;
             }
-            match decode(rest, connection.version(), connection.packet_bytes_max_in) {
+            match decode(rest, connection.version, connection.packet_bytes_max_in) {
                 Ok(Decoded::Packet(packet, len)) => {
                     if self.must_wait_for_store(id, &packet) {
                         self.hold_for_store(id, &packet, len);
@@ -350,7 +350,6 @@ impl Shard {
 
     /// One packet on an open connection.
     fn on_packet(&mut self, id: ConnectionId, packet: Packet<'_>) {
-        self.stats.count_received(packet.packet_type());
         let Some(connection) = self.connection(id) else {
             return;
         };
@@ -359,9 +358,18 @@ impl Shard {
             let detail = format!("{waiting} bytes wait for the client, and it asks for more");
             return self.lose_connection(id, Outcome::DisconnectSlow, &detail);
         }
+        let packet = match packet {
+            // Counted by their QoS.
+            Packet::Publish(publish) => return self.on_publish(id, slot, &publish),
+            Packet::PubAck(ack) => {
+                self.stats.count_received(PacketType::PubAck);
+                return self.on_puback(id, slot, ack);
+            }
+            other => other,
+        };
+        self.stats.count_received(packet.packet_type());
         match packet {
-            Packet::Publish(publish) => self.on_publish(id, slot, &publish),
-            Packet::PubAck(ack) => self.on_puback(id, slot, ack),
+            Packet::Publish(_) | Packet::PubAck(_) => {}
             Packet::PubRec(ack) => self.on_pubrec(id, slot, ack),
             Packet::PubRel(ack) => self.on_pubrel(id, slot, ack),
             Packet::PubComp(ack) => self.on_pubcomp(id, slot, ack),
@@ -407,10 +415,7 @@ impl Shard {
         let Some(connection) = self.connection(id) else {
             return;
         };
-        let (version, limit) = (
-            connection.version(),
-            connection.packet_bytes_max_out as usize,
-        );
+        let (version, limit) = (connection.version, connection.packet_bytes_max_out as usize);
         let Some(output) = self.output_mut(id) else {
             return;
         };

@@ -75,7 +75,9 @@ impl Shard {
         };
         let waiting = (id, Arc::clone(&admission.identity));
         let older = left.waiting.replace(waiting);
-        self.count_connect(id, Outcome::ConnectStoreWait);
+        self.stats.count(Outcome::ConnectStoreWait);
+        let version = admission.connect.version;
+        self.stats.count_connect(version, Outcome::ConnectStoreWait);
         if let Some(connection) = self.connection_mut(id) {
             let login = Waiting::Login(Arc::clone(client_id), admission.is_assigned);
             connection.state = State::Authenticating;

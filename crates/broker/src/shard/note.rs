@@ -543,7 +543,7 @@ impl Shard {
         let (Some(session), Some(connection)) = (sessions.get(slot as usize), connection) else {
             return;
         };
-        let version = match connection.version() {
+        let version = match connection.version {
             columba_codec::Version::V31 => flag::V31,
             columba_codec::Version::V311 => 0,
             columba_codec::Version::V5 => flag::V5,

@@ -246,7 +246,7 @@ impl Shard {
         let can_be_told = publish.qos != QoS::AtMostOnce
             && self
                 .connection_of(slot)
-                .is_some_and(|connection| connection.version().has_reason_codes());
+                .is_some_and(|connection| connection.version.has_reason_codes());
         if publish.retain && !publish.payload.is_empty() && can_be_told {
             self.check_retain(topic, publish)?;
         }
@@ -338,7 +338,7 @@ impl Shard {
         };
         let has_codes = self
             .connection(id)
-            .is_some_and(|connection| connection.version().has_reason_codes());
+            .is_some_and(|connection| connection.version.has_reason_codes());
         let reason = if is_matched || !has_codes {
             ReasonCode::Success
         } else {
@@ -375,7 +375,7 @@ impl Shard {
         let Some(connection) = self.connection(id) else {
             return;
         };
-        let has_codes = connection.version().has_reason_codes();
+        let has_codes = connection.version.has_reason_codes();
         let is_denied = refused.outcome == Outcome::PublishDeniedAcl;
         if !has_codes && is_denied && self.limits.denied_v3_disconnects {
             let outcome = Outcome::DisconnectDenied;
@@ -433,7 +433,7 @@ impl Shard {
         let Some(connection) = self.connection(id) else {
             return;
         };
-        if connection.version().has_properties() && connection.wants_problem_information {
+        if connection.version.has_properties() && connection.wants_problem_information {
             // A text that does not fit is left out.
             let _ = properties.push(PropertyId::ReasonString, Value::String(text));
         }
@@ -447,7 +447,7 @@ impl Shard {
         packet_id: PacketId,
     ) -> Received {
         let most = match self.connection(id) {
-            Some(connection) if connection.version().has_receive_maximum() => {
+            Some(connection) if connection.version.has_receive_maximum() => {
                 usize::from(connection.receive_maximum_in)
             }
             _ => usize::from(u16::MAX),

@@ -46,7 +46,7 @@ impl Shard {
         let mut properties = PropertiesBuf::new();
         let version = self
             .connection(id)
-            .map_or(Version::V311, |connection| connection.version());
+            .map_or(Version::V311, |connection| connection.version);
         if version.has_properties() {
             let _ = properties.push(PropertyId::ReasonString, Value::String(&refusal.detail));
         }
@@ -63,20 +63,31 @@ impl Shard {
                 connection.waiting = Some(Box::new(refused));
             }
         }
-        self.refuse_silently(id, refusal.outcome, refusal.detail.clone());
+        // One that is not spoken here is none of those that are counted.
+        let told = Some(version).filter(|_| refusal.outcome != Outcome::ConnectVersion);
+        self.end_refused(id, told, refusal.outcome, refusal.detail.clone());
     }
 
-    /// Counts what came of a connection that asks to be let in.
-    pub(super) fn count_connect(&mut self, id: ConnectionId, outcome: Outcome) {
-        self.stats.count(outcome);
+    /// Refuses without a word.
+    pub(super) fn refuse_silently(&mut self, id: ConnectionId, outcome: Outcome, detail: String) {
+        // Its CONNECT was whole, unless it is the first thing that is waited for.
         let connection = self.connection(id);
-        if let Some(version) = connection.and_then(|connection| connection.version_told) {
+        let connection = connection.filter(|of| of.state != State::AwaitConnect);
+        let version = connection.map(|connection| connection.version);
+        self.end_refused(id, version, outcome, detail);
+    }
+
+    fn end_refused(
+        &mut self,
+        id: ConnectionId,
+        version: Option<Version>,
+        outcome: Outcome,
+        detail: String,
+    ) {
+        self.stats.count(outcome);
+        if let Some(version) = version {
             self.stats.count_connect(version, outcome);
         }
-    }
-
-    pub(super) fn refuse_silently(&mut self, id: ConnectionId, outcome: Outcome, detail: String) {
-        self.count_connect(id, outcome);
         let Some(connection) = self.connection_mut(id) else {
             return;
         };
@@ -105,7 +116,7 @@ impl Shard {
                 Version::V311
             };
             if let Some(connection) = self.connection_mut(id) {
-                connection.tell_version(version);
+                connection.version = version;
             }
             let refusal = Refusal::new(
                 ReasonCode::UnsupportedProtocolVersion,
@@ -118,7 +129,7 @@ impl Shard {
             // MQTT 5 has codes for a CONNECT that is wrong; MQTT 3 closes without a word
             // (MQTT-3.1.4-1 of both).
             if let Some(connection) = self.connection_mut(id) {
-                connection.tell_version(Version::V5);
+                connection.version = Version::V5;
             }
             let refusal =
                 Refusal::new(error.reason(), Outcome::ConnectMalformed, error.to_string());

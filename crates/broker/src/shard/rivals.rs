@@ -178,7 +178,8 @@ impl Shard {
         connection.waiting = Some(Box::new(login));
         let peer = connection.peer.clone();
         let outcome = Outcome::ConnectTakeoverWait;
-        self.count_connect(id, outcome);
+        self.stats.count(outcome);
+        self.stats.count_connect(admission.connect.version, outcome);
         let facts = Facts {
             client: client_id,
             peer: peer.addr,

@@ -1,6 +1,6 @@
 //! Packets, messages and bytes, and how long messages take.
 
-use columba_broker::stats::{ByQoS, ByType, DELIVERY_MS, Stats};
+use columba_broker::stats::{ByQoS, DELIVERY_MS, Stats};
 use columba_codec::{PacketType, QoS};
 
 use super::text::Text;
@@ -43,15 +43,16 @@ pub(super) fn of_traffic(text: &mut Text, stats: &Stats) {
 fn of_packets(text: &mut Text, stats: &Stats) {
     let name = "columba_packets_total";
     text.metric(name, "counter", "MQTT packets.");
-    let mut of = |direction, counts: &ByType| {
-        for (number, count) in (1_u8..).zip(counts.iter().skip(1)) {
-            let packet = PacketType::from_first_byte(number << 4).to_string();
-            let labels = [("direction", direction), ("type", packet.as_str())];
-            text.value(name, &labels, count);
+    let mut of = |direction, count_of: &dyn Fn(PacketType) -> u64| {
+        for number in 1..16_u8 {
+            let packet = PacketType::from_first_byte(number << 4);
+            let word = packet.to_string();
+            let labels = [("direction", direction), ("type", word.as_str())];
+            text.value(name, &labels, count_of(packet));
         }
     };
-    of("received", &stats.received);
-    of("sent", &stats.sent);
+    of("received", &|packet| stats.received_of(packet));
+    of("sent", &|packet| stats.sent_of(packet));
 }
 
 fn of_messages(text: &mut Text, stats: &Stats) {
