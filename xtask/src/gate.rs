@@ -175,7 +175,7 @@ pub(crate) fn run_fault_lab(root: &Path, only: &[&str]) -> anyhow::Result<bool> 
     Ok(is_fine)
 }
 
-/// The client library against brokers from elsewhere, which are installed here. With a number of
+/// The client library and the doctor against brokers from elsewhere, which are installed here. With a number of
 /// seeds: so many runs through the network that cuts, delays and kills, instead of all tests.
 pub(crate) fn run_brokers(root: &Path, options: &[&str]) -> anyhow::Result<bool> {
     let (mut seeds, mut start) = (None, 1);
@@ -192,8 +192,12 @@ pub(crate) fn run_brokers(root: &Path, options: &[&str]) -> anyhow::Result<bool>
     if let Some(seeds) = seeds {
         tests.args(["--", "turmoil::", "--nocapture", "--test-threads", "1"]);
         tests.env("COLUMBA_TURMOIL_SEEDS", format!("{start} {seeds}"));
+        return Ok(tee(tests)?.0);
     }
-    Ok(tee(tests)?.0)
+    let words = ["test", "--package", "columba-doctor", "--test", "peers"];
+    let of_doctor = with_flags(cargo(words), &["--", "foreign::"]);
+    let of_client = tee(tests)?.0;
+    Ok(tee(of_doctor)?.0 && of_client)
 }
 
 fn shown(command: Command) -> anyhow::Result<Step> {

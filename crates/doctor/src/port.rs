@@ -16,6 +16,8 @@ use crate::target::Target;
 use crate::text::network as text;
 use crate::tls;
 
+/// The return code "server unavailable" of a CONNACK of MQTT 3.1.1.
+const CONNACK_UNAVAILABLE: u8 = 3;
 /// Bytes of an answer that are looked at.
 const ANSWER_BYTES_MAX: usize = 8 * 1024;
 /// Longest banner that is shown, in characters.
@@ -71,19 +73,22 @@ pub async fn look(target: &Target, address: SocketAddr, patience: Duration) -> S
     let mut last = Speaks::Silent;
     for probe in order(target) {
         let speaks = match probe {
-            Probe::Mqtt => over_tcp(address, &mqtt_connect(), patience).await,
-            Probe::Http => websocket(target, address, patience).await,
-            Probe::Tls => match tls::open(address, &target.host, None, &[], patience).await {
-                Ok((_, stream)) => {
-                    let inside = ask(stream, &mqtt_connect(), patience).await;
-                    let inside = classify(&inside);
-                    Speaks::Tls(inside.is_understood().then(|| Box::new(inside)))
+            Probe::Mqtt => match mqtt(address, patience).await {
+                (Speaks::Mqtt, Refusal::Unavailable) => {
+                    last = Speaks::Mqtt;
+                    continue;
                 }
-                Err(error) if error.is_tls() => Speaks::Tls(None),
-                Err(_) => continue,
+                (speaks, _) => speaks,
+            },
+            Probe::Http => websocket(target, address, patience).await,
+            Probe::Tls => match within_tls(target, address, patience).await {
+                Some(speaks) => speaks,
+                None => continue,
             },
         };
-        if speaks.is_understood() {
+        // Who has no service in plain MQTT, and has it in something else, is that.
+        let is_carrier = matches!(speaks, Speaks::Tls(Some(_)) | Speaks::WebSocket { .. });
+        if speaks.is_understood() && (is_carrier || last != Speaks::Mqtt) {
             return speaks;
         }
         // The answer to the protocol that was meant says most.
@@ -92,6 +97,55 @@ pub async fn look(target: &Target, address: SocketAddr, patience: Duration) -> S
         }
     }
     last
+}
+
+/// Whether a broker says in its CONNACK that it has no service here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    /// Server unavailable: the answer of Columba in plain MQTT on a port for TLS or WebSocket.
+    Unavailable,
+    None,
+}
+
+/// Asks in MQTT 3.1.1, and in MQTT 5 whoever hangs up on that: brokers with MQTT 5 alone do.
+async fn mqtt(address: SocketAddr, patience: Duration) -> (Speaks, Refusal) {
+    let mut last = Speaks::Silent;
+    for version in [Version::V311, Version::V5] {
+        let answer = match timeout(patience, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => ask(stream, &mqtt_connect(version), patience).await,
+            Ok(Err(error)) => return (of_end(&Err(error)), Refusal::None),
+            Err(_) => return (Speaks::Silent, Refusal::None),
+        };
+        last = classify(&answer);
+        if !matches!(last, Speaks::Closed | Speaks::Resets) {
+            let refusal = match answer.bytes.as_slice() {
+                [0x20, _, _, CONNACK_UNAVAILABLE, ..] => Refusal::Unavailable,
+                _ => Refusal::None,
+            };
+            return (last, refusal);
+        }
+    }
+    (last, Refusal::None)
+}
+
+/// Asks within TLS; `None` if it cannot be told whether there is any.
+async fn within_tls(target: &Target, address: SocketAddr, patience: Duration) -> Option<Speaks> {
+    let mut inside = Speaks::Silent;
+    for version in [Version::V311, Version::V5] {
+        match tls::open(address, &target.host, None, &[], patience).await {
+            Ok((_, stream)) => {
+                inside = classify(&ask(stream, &mqtt_connect(version), patience).await);
+            }
+            Err(error) if error.is_tls() => return Some(Speaks::Tls(None)),
+            Err(_) => return None,
+        }
+        if !matches!(inside, Speaks::Closed | Speaks::Resets) {
+            break;
+        }
+    }
+    Some(Speaks::Tls(
+        inside.is_understood().then(|| Box::new(inside)),
+    ))
 }
 
 #[derive(Clone, Copy)]
@@ -153,17 +207,17 @@ pub(crate) async fn inside(
 ) -> Answer {
     let question = match &target.websocket_path {
         Some(path) => upgrade(target, path),
-        None => mqtt_connect(),
+        None => mqtt_connect(Version::V311),
     };
     ask(stream, &question, patience).await
 }
 
-/// A CONNECT of MQTT 3.1.1 without credentials: whatever a broker thinks of it, it answers with a
-/// CONNACK. Ends with a DISCONNECT.
-fn mqtt_connect() -> Vec<u8> {
+/// A CONNECT without credentials: whatever a broker that has the version thinks of it, it answers
+/// with a CONNACK. Ends with a DISCONNECT.
+fn mqtt_connect(version: Version) -> Vec<u8> {
     let client_id = format!("doctor-{:08x}", crate::nonce() as u32);
     let connect = Packet::Connect(Connect {
-        version: Version::V311,
+        version,
         is_bridge: false,
         clean_start: true,
         keep_alive_secs: 10,
@@ -175,12 +229,12 @@ fn mqtt_connect() -> Vec<u8> {
     });
     let mut bytes = Vec::new();
     // Both are short and within every limit of the encoding.
-    let encoded = connect.encode(Version::V311, &mut bytes);
+    let encoded = connect.encode(version, &mut bytes);
     let disconnect = Packet::Disconnect(Disconnect {
         reason: ReasonCode::Success,
         properties: Properties::default(),
     });
-    let left = disconnect.encode(Version::V311, &mut bytes);
+    let left = disconnect.encode(version, &mut bytes);
     assert!(encoded.is_ok() && left.is_ok(), "a CONNECT can be encoded");
     bytes
 }

@@ -12,6 +12,8 @@ mod websocket;
 
 use std::sync::Arc;
 
+use greeting::{Carrier, Greeting};
+
 pub use origin::AllowedOrigins;
 pub(crate) use origin::is_origin;
 pub use tls::TlsError;
@@ -58,6 +60,9 @@ pub(crate) struct Layers {
     /// Bytes for the socket that it did not take yet.
     unsent: Vec<u8>,
     unsent_at: usize,
+    /// The first bytes, until they tell whether the peer speaks the protocol of the port.
+    first: Vec<u8>,
+    is_greeted: bool,
 }
 
 impl Layers {
@@ -67,6 +72,45 @@ impl Layers {
             tls,
             websocket,
             ..Self::default()
+        }
+    }
+
+    /// Judges the first bytes of a connection. Those that do not tell yet are kept for
+    /// [`receive`](Self::receive).
+    pub(crate) fn greet(&mut self, wire: &[u8]) -> Greeting {
+        if self.is_greeted {
+            return Greeting::Expected;
+        }
+        let greeting = if self.first.is_empty() {
+            Greeting::of(wire, self.carrier())
+        } else {
+            self.first.extend_from_slice(wire);
+            Greeting::of(&self.first, self.carrier())
+        };
+        match greeting {
+            Greeting::Expected => self.is_greeted = true,
+            Greeting::Undecided if self.first.is_empty() => self.first.extend_from_slice(wire),
+            Greeting::Undecided | Greeting::Strange(_) => {}
+        }
+        greeting
+    }
+
+    /// All that has come, while that is judged.
+    pub(crate) fn first_bytes<'a>(&'a self, wire: &'a [u8]) -> &'a [u8] {
+        if self.first.is_empty() {
+            wire
+        } else {
+            &self.first
+        }
+    }
+
+    /// What carries MQTT on it.
+    pub(crate) const fn carrier(&self) -> Carrier {
+        match (&self.tls, &self.websocket) {
+            (None, None) => Carrier::Plain,
+            (Some(_), None) => Carrier::Tls,
+            (None, Some(_)) => Carrier::WebSocket,
+            (Some(_), Some(_)) => Carrier::SecureWebSocket,
         }
     }
 
@@ -91,6 +135,8 @@ impl Layers {
         wire: &[u8],
         buffers: &mut Buffers,
     ) -> Result<Flow, TransportError> {
+        let first = std::mem::take(&mut self.first);
+        let wire = if first.is_empty() { wire } else { &first };
         let Some(tls) = &mut self.tls else {
             let Some(websocket) = &mut self.websocket else {
                 buffers.app.extend_from_slice(wire);

@@ -136,13 +136,23 @@ fn a_certificate_is_not_trusted() {
         "-m",
         "1",
     ]);
-    assert!(!plain.output().expect("mosquitto_pub").status.success());
+    let output = plain.output().expect("mosquitto_pub");
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("unavailable"), "{said}");
     is_noticed(
         &lab,
         "plain",
         ["P01", "P02"],
-        &["seems to speak plain MQTT on this port"],
+        &["plain MQTT on a port for MQTT over TLS"],
     );
+    // A client that shows the reason string of MQTT 5.
+    let mut plain = command(env!("CARGO_BIN_EXE_columba"), lab.dir.path());
+    plain.args(["sub", "-V", "5", "-h", "localhost", "-p", &port, "-t", "#"]);
+    let output = plain.output().expect("columba");
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("connect with TLS"), "{said}");
     arrives(&lab, &[]);
 }
 

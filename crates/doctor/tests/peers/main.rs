@@ -7,6 +7,9 @@
 mod bed;
 mod brokers;
 mod faulty_broker;
+mod foreign;
 mod golden;
 mod not_mqtt;
 mod secure;
+
+use bed::PATIENCE;

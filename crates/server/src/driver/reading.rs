@@ -7,7 +7,7 @@ use columba_broker::event::{CloseCause, ConnectionId, Peer};
 use columba_broker::outcome::Outcome;
 
 use super::{Driver, Phase, mark};
-use crate::transport::greeting::Stranger;
+use crate::transport::greeting::{Carrier, Greeting, Stranger};
 use crate::transport::{self, Flow, TransportError, WebSocketFault};
 
 impl Driver {
@@ -88,9 +88,8 @@ impl Driver {
             return;
         }
         if connection.phase == Phase::Greeting {
-            if let Some(stranger) = Stranger::recognise(bytes) {
-                self.answer_stranger(id, stranger);
-                return;
+            if let Greeting::Strange(stranger) = Greeting::of(bytes, Carrier::Plain) {
+                return self.answer_stranger(id, stranger, len);
             }
             self.introduce(id);
         }
@@ -120,6 +119,11 @@ impl Driver {
             return;
         };
         let bytes = self.input.get(..len).unwrap_or_default();
+        match layers.greet(bytes) {
+            Greeting::Expected => {}
+            Greeting::Undecided => return,
+            Greeting::Strange(stranger) => return self.answer_stranger(id, stranger, len),
+        }
         self.buffers.app.clear();
         self.buffers.wire.clear();
         let received = layers.receive(bytes, &mut self.buffers);
@@ -132,7 +136,11 @@ impl Driver {
         };
         // Answers go out at once: they are rare, and handshakes wait for them.
         let answered = self.write_wire(id);
-        if is_greeting && is_established {
+        // As on a plain port, the core need not know of it before it has said something.
+        if is_greeting && is_established && !self.buffers.app.is_empty() {
+            if let Some(stranger) = self.stranger_inside(id) {
+                return self.answer_stranger_inside(id, stranger);
+            }
             if let Some(connection) = self.connections.find(id)
                 && let Some(peer) = &mut connection.pending
             {
@@ -209,11 +217,49 @@ impl Driver {
         self.drain();
     }
 
-    fn answer_stranger(&mut self, id: ConnectionId, stranger: Stranger) {
-        self.refuse(id, Outcome::ConnectWrongProtocol, stranger.describe());
+    /// Tells a peer that began with another protocol, in that, what the port is for.
+    fn answer_stranger(&mut self, id: ConnectionId, stranger: Stranger, len: usize) {
+        let Some(connection) = self.connections.find(id) else {
+            return;
+        };
+        // What it began with is not what the layers speak: they have no say any more.
+        let layers = connection.layers.take();
+        let carrier = layers.as_ref().map_or(Carrier::Plain, |of| of.carrier());
+        let bytes = self.input.get(..len).unwrap_or_default();
+        let first = layers.as_ref().map_or(bytes, |of| of.first_bytes(bytes));
+        let answer = stranger.answer(carrier, first, self.shared.websocket_at());
+        let detail = stranger.describe(carrier);
+        self.refuse(id, Outcome::ConnectWrongProtocol, &detail);
         self.buffers.wire.clear();
-        let answer = stranger.answer(self.shared.websocket_at());
         self.buffers.wire.extend_from_slice(&answer);
+        // A peer that does not take the answer does without.
+        let _ = self.write_wire(id);
+        self.begin_close(id);
+    }
+
+    /// The other protocol that a peer speaks within TLS, such as a browser's. What comes within a
+    /// WebSocket is for the core to judge: there is nobody who would read an answer.
+    fn stranger_inside(&mut self, id: ConnectionId) -> Option<Stranger> {
+        let layers = self.connections.find(id)?.layers.as_ref()?;
+        match Greeting::of(&self.buffers.app, Carrier::Plain) {
+            Greeting::Strange(stranger) if layers.carrier() == Carrier::Tls => Some(stranger),
+            Greeting::Strange(_) | Greeting::Undecided | Greeting::Expected => None,
+        }
+    }
+
+    fn answer_stranger_inside(&mut self, id: ConnectionId, stranger: Stranger) {
+        self.refuse(
+            id,
+            Outcome::ConnectWrongProtocol,
+            &stranger.describe(Carrier::Tls),
+        );
+        let answer = stranger.answer(Carrier::Tls, &[], self.shared.websocket_at());
+        self.buffers.wire.clear();
+        if let Some(connection) = self.connections.find(id)
+            && let Some(layers) = &mut connection.layers
+        {
+            layers.send(&answer, &mut self.buffers);
+        }
         // A peer that does not take the answer does without.
         let _ = self.write_wire(id);
         self.begin_close(id);
@@ -235,12 +281,9 @@ impl Driver {
                     Outcome::ConnectHandshake
                 }
             };
-            let hint = match (outcome, first, error) {
-                (Outcome::ConnectWrongProtocol, Some(MQTT_CONNECT), _) => {
-                    Some("the peer seems to speak plain MQTT on this port")
-                }
-                (_, _, TransportError::Tls(error)) => transport::advice(error),
-                (_, _, TransportError::WebSocket(_) | TransportError::Flooded) => None,
+            let hint = match error {
+                TransportError::Tls(error) => transport::advice(error),
+                TransportError::WebSocket(_) | TransportError::Flooded => None,
             };
             let hint = hint.map_or_else(String::new, |hint| format!(" ({hint})"));
             self.refuse(id, outcome, &format!("{error}{hint}"));
@@ -276,6 +319,3 @@ impl Driver {
         self.core.handle(self.now, refused);
     }
 }
-
-/// The first byte of plain MQTT.
-const MQTT_CONNECT: u8 = 0x10;
