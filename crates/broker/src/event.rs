@@ -407,5 +407,7 @@ pub enum ReportEvent {
         connections: u64,
         /// Connections that were refused, and messages and subscriptions that were withheld.
         faults: u64,
+        /// The client of whose faults most were left out, and how many.
+        most: Option<(Arc<str>, u64)>,
     },
 }

@@ -8,6 +8,7 @@ mod drafts;
 mod drain;
 mod end;
 mod exchange;
+mod faults;
 mod fetch;
 mod foreign;
 mod handing;

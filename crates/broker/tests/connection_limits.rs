@@ -2,7 +2,10 @@
 
 mod bed;
 
+use std::sync::Arc;
+
 use bed::{Bed, ClientIx, ConnectOptions, V5, V31, V311};
+use columba_broker::access::AccessRules;
 use columba_broker::event::{AuthVerdict, Command, ReportEvent};
 use columba_broker::limits::{Anonymous, EARLY_BYTES_MAX, Limits, ListenerSettings, Promise};
 use columba_broker::outcome::Outcome;
@@ -233,18 +236,50 @@ fn reports_are_limited_and_the_rest_is_counted() {
             })
             .sum::<u64>()
     };
-    for _ in 0..20 {
-        let client = bed.open(V311);
+    let stranger = |bed: &mut Bed, number: u8| {
+        let addr = std::net::SocketAddr::from(([192, 0, 2, number], 1_000));
+        let client = bed.open_from(V311, Some(addr));
         bed.send_raw(client, b"GET / HTTP/1.1\r\n\r\n");
+    };
+    for number in 0..20 {
+        stranger(&mut bed, number);
     }
     assert_eq!((refused(&bed), suppressed(&bed)), (5, 0));
     assert_eq!(bed.outcome(Outcome::ConnectWrongProtocol), 20);
     // The rest is told although nothing more happens.
     bed.advance(1_000);
     assert_eq!((refused(&bed), suppressed(&bed)), (5, 15));
-    let client = bed.open(V311);
-    bed.send_raw(client, b"GET / HTTP/1.1\r\n\r\n");
+    stranger(&mut bed, 21);
     assert_eq!((refused(&bed), suppressed(&bed)), (6, 15));
+}
+
+#[test]
+fn a_client_that_is_denied_all_the_time_does_not_hide_the_first_denial_of_another() {
+    // reports_per_sec_max
+    let rules = AccessRules::deny_all();
+    let mut bed = Bed::build(1, Limits::default(), rules, Anonymous::Always);
+    let noisy = bed.connect(V5, "noisy");
+    for _ in 0..1_000 {
+        bed.publish(noisy, "secret", b"1", QoS::AtMostOnce);
+    }
+    let other = bed.connect(V5, "other");
+    bed.publish(other, "secret", b"1", QoS::AtMostOnce);
+    let denied = |bed: &Bed, client: &str| {
+        let reports = bed.reports.iter().filter(|report| {
+            matches!(report.event, ReportEvent::Withheld { .. })
+                && report.client_id.as_deref() == Some(client)
+        });
+        reports.count()
+    };
+    assert_eq!((denied(&bed, "noisy"), denied(&bed, "other")), (5, 1));
+    bed.advance(1_000);
+    let last = bed.reports.last().map(|report| &report.event);
+    let left_out = ReportEvent::Suppressed {
+        connections: 0,
+        faults: 995,
+        most: Some((Arc::from("noisy"), 995)),
+    };
+    assert_eq!(last, Some(&left_out));
 }
 
 #[test]
@@ -279,6 +314,7 @@ fn clients_that_come_and_go_are_reported_up_to_a_limit() {
     let left_out = ReportEvent::Suppressed {
         connections: 35,
         faults: 0,
+        most: None,
     };
     assert_eq!(last, Some(&left_out));
     assert_eq!(said(&bed), 5);

@@ -541,7 +541,7 @@ impl Shard {
             outcome,
             Outcome::DeliverNoLocal | Outcome::DeliverQos0Offline | Outcome::DeliverSessionEnded
         );
-        let may_report = !is_expected && self.may_report();
+        let may_report = !is_expected && self.may_report_of(slot);
         // Another denial may be by another rule: only its words tell.
         let is_counted =
             outcome != Outcome::DeliverDeniedRead && self.count_lost(slot, topic, outcome);

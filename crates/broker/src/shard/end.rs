@@ -8,6 +8,7 @@ use columba_codec::{
 };
 
 use super::Shard;
+use super::faults::Whose;
 use super::handing::Handed;
 use super::note::Subject;
 use super::share::group_of;
@@ -496,7 +497,7 @@ impl Shard {
         let topic_hash = hash_of(&self.hashing, topic);
         self.recorder
             .note_fault(self.now, outcome, hash, topic_hash, &facts);
-        if self.may_report() {
+        if self.may_report(Whose::client(hash, client_id)) {
             let event = ReportEvent::Withheld {
                 outcome,
                 topic: topic.to_owned(),

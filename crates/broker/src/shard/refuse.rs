@@ -8,9 +8,11 @@ use columba_codec::{
     fixed_header,
 };
 
+use super::faults::Whose;
 use super::{Shard, foreign};
 use crate::connection::{State, Waiting};
 use crate::event::{ConnectionId, Effect, ReportEvent};
+use crate::hash::hash_of;
 use crate::outcome::Outcome;
 
 /// Why a CONNECT, a PUBLISH or a filter is refused.
@@ -98,7 +100,11 @@ impl Shard {
         self.effects.push_back(Effect::Close { conn: id });
         let addr = peer.as_ref().and_then(|peer| peer.addr);
         self.note_refused(client_id.as_deref(), addr, outcome, &detail);
-        if self.may_report() {
+        let whose = match &client_id {
+            Some(client_id) => Whose::client(hash_of(&self.hashing, &**client_id), client_id),
+            None => Whose::stranger(hash_of(&self.hashing, &addr.map(|addr| addr.ip()))),
+        };
+        if self.may_report(whose) {
             self.report(client_id, peer, ReportEvent::Refused { outcome, detail });
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Shard;
+use super::faults::{Faults, Whose};
 use crate::event::{Effect, Peer, Report, ReportEvent};
 use crate::outcome::Outcome;
 use crate::recorder::Facts;
@@ -14,7 +15,7 @@ use crate::timer::Timer;
 pub(super) struct ReportBudget {
     second: u64,
     connections: Lines,
-    faults: Lines,
+    faults: Faults,
 }
 
 /// One kind of reports.
@@ -49,13 +50,14 @@ impl Shard {
         }
     }
 
-    /// Whether another report of something that went wrong fits into this second; the rest is
-    /// counted.
-    pub(super) fn may_report(&mut self) -> bool {
+    /// Whether another report of something that went wrong for somebody fits into this second; the
+    /// rest is counted.
+    pub(super) fn may_report(&mut self, whose: Whose<'_>) -> bool {
         self.begin_report_second();
-        let is_first = self.report_budget.faults.suppressed == 0;
+        let is_first = self.report_budget.faults.suppressed() == 0;
         let max = self.limits.reports_per_sec_max;
-        let may = self.report_budget.faults.take(max);
+        let second = self.report_budget.second;
+        let may = self.report_budget.faults.take(whose, second, max);
         if !may && is_first {
             self.end_report_second_later();
         }
@@ -68,15 +70,26 @@ impl Shard {
         if self.report_budget.second == second {
             return;
         }
-        let past = std::mem::take(&mut self.report_budget);
         self.report_budget.second = second;
-        let (connections, faults) = (past.connections.suppressed, past.faults.suppressed);
+        let connections = std::mem::take(&mut self.report_budget.connections).suppressed;
+        let (faults, most) = self.report_budget.faults.end_second();
         if connections + faults > 0 {
             let event = ReportEvent::Suppressed {
                 connections,
                 faults,
+                most,
             };
             self.report(None, None, event);
+        }
+    }
+
+    /// The same for a client that lives here.
+    pub(super) fn may_report_of(&mut self, slot: u32) -> bool {
+        let session = self.session(slot);
+        let whose = session.map(|of| (of.hash, Arc::clone(&of.client_id)));
+        match &whose {
+            Some((hash, client_id)) => self.may_report(Whose::client(*hash, client_id)),
+            None => self.may_report(Whose::NOBODY),
         }
     }
 
@@ -102,7 +115,7 @@ impl Shard {
     /// was said this second.
     pub(super) fn withhold(&mut self, slot: u32, outcome: Outcome, facts: Facts<'_>) {
         self.note_session_fault(slot, outcome, facts);
-        if self.may_report() {
+        if self.may_report_of(slot) {
             let (topic, detail) = (facts.topic.to_owned(), facts.detail.to_owned());
             self.report_session(
                 slot,
@@ -117,7 +130,7 @@ impl Shard {
 
     /// The same of a message that no member of a shared group has now.
     pub(super) fn report_withheld_of_group(&mut self, outcome: Outcome, topic: &str, detail: &str) {
-        if self.may_report() {
+        if self.may_report(Whose::NOBODY) {
             let (topic, detail) = (topic.to_owned(), detail.to_owned());
             let event = ReportEvent::Withheld {
                 outcome,

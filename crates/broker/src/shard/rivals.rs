@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use super::Shard;
 use super::connect::Admission;
+use super::faults::Whose;
 use crate::connection::{State, Waiting};
 use crate::event::{ConnectionId, Peer, ReportEvent};
 use crate::hash::hash_of;
@@ -189,7 +190,7 @@ impl Shard {
         // Not counted as a fault that comes again: each has another delay.
         let hash = hash_of(&self.hashing, &**client_id);
         self.recorder.note_event(self.now, outcome, hash, &facts);
-        if self.may_report() {
+        if self.may_report(Whose::client(hash, client_id)) {
             let event = ReportEvent::Delayed { outcome, detail };
             self.report(Some(Arc::clone(client_id)), Some(peer), event);
         }

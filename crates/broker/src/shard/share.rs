@@ -6,6 +6,7 @@ use columba_codec::QoS;
 
 use super::Shard;
 use super::exchange::{Also, Then};
+use super::faults::Whose;
 use super::handing::Handed;
 use super::note::Subject;
 use crate::access::Action;
@@ -228,7 +229,7 @@ impl Shard {
             _ => Outcome::DeliverDeniedRead,
         };
         self.stats.count(outcome);
-        let may_report = asked > 0 && self.may_report();
+        let may_report = asked > 0 && self.may_report(Whose::NOBODY);
         let subject = Subject::from(message);
         // Clients name groups: all of them share the allowance of nobody in particular.
         let whose = (&group.name, &group.filter, subject.topic);

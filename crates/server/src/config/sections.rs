@@ -556,7 +556,8 @@ const LIMITS: Section = Section {
             },
             "50",
             "Lines per second and shard in the log about clients that come and go, and as many about \
-             drops and denials. What is left out is told in a line of its own.",
+             drops and denials, a tenth of them about one client at most and half of them for clients of \
+             whom nothing was said in the last minute. What is left out is told in a line of its own.",
         ),
     ],
 };

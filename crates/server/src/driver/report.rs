@@ -60,10 +60,18 @@ pub(super) fn log(report: &Report, shared: &Shared) {
         ReportEvent::Suppressed {
             connections,
             faults,
+            most,
         } => {
+            let (client, of_client) = match most {
+                Some((client, count)) => (&**client, *count),
+                None => ("", 0),
+            };
+            let client = &*name(client);
             tracing::warn!(
                 connections,
                 faults,
+                client,
+                of_client,
                 "lines left out of the log, there were too many in a second"
             );
         }
