@@ -196,6 +196,29 @@ fn a_refusing_pubrec_ends_the_exchange() {
 }
 
 #[test]
+fn that_nobody_subscribes_is_known_of_both_qos_that_are_answered() {
+    // section 4.3: PUBCOMP has no word for what PUBREC said.
+    let nobody = |number| Acknowledgement {
+        reason: ReasonCode::NoMatchingSubscribers,
+        ..success(number)
+    };
+    let mut bed = Bed::plain(Version::V5);
+    let token = bed.publish(QoS::AtLeastOnce);
+    bed.receive(&Packet::PubAck(nobody(1)));
+    assert_eq!(
+        bed.published(),
+        [(token, ReasonCode::NoMatchingSubscribers)]
+    );
+    let token = bed.publish(QoS::ExactlyOnce);
+    bed.receive(&Packet::PubRec(nobody(2)));
+    bed.receive(&Packet::PubComp(success(2)));
+    assert_eq!(
+        bed.published(),
+        [(token, ReasonCode::NoMatchingSubscribers)]
+    );
+}
+
+#[test]
 fn the_reason_string_of_a_refusal_reaches_people() {
     let mut bed = Bed::plain(Version::V5);
     bed.outputs();

@@ -391,3 +391,26 @@ fn a_message_that_cannot_be_replayed_is_named_and_the_others_go_on() {
     let words = ["-t", "c", "-v", "-C", "1", "-W", "60"];
     assert_eq!(text(&run(&broker, "sub", &words).stdout), "c on\n");
 }
+
+#[test]
+fn pub_says_once_that_nobody_subscribes_at_either_qos_that_is_answered() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let broker = broker(directory.path());
+    for qos in ["1", "2"] {
+        let words = [
+            "-V", "5", "-q", qos, "-t", "alone/t", "-m", "1", "--repeat", "3",
+        ];
+        let output = run(&broker, "pub", &words);
+        assert!(output.status.success(), "{output:?}");
+        let said = text(&output.stderr);
+        let times = said.matches("nobody subscribes to alone/t").count();
+        assert_eq!(times, 1, "QoS {qos}: {said}");
+    }
+    // MQTT 3.1.1 has no word for it.
+    let output = run(
+        &broker,
+        "pub",
+        &["-V", "311", "-q", "2", "-t", "alone/t", "-m", "1"],
+    );
+    assert_eq!(text(&output.stderr), "");
+}

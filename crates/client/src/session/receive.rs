@@ -4,7 +4,7 @@ use columba_codec::packet::{Acknowledgement, ConnAck, Packet, Publish, SubAck, U
 use columba_codec::{PacketId, Properties, PropertyId, QoS, ReasonCode, Version};
 
 use super::request::{Asked, Request};
-use super::window::{Found, Published};
+use super::window::{Found, Published, Released};
 use super::{Limits, Output, Receipt, Session, State, Subscription, Token};
 use crate::message::{Incoming, user_properties};
 use crate::outcome::{Accepted, Answer, CloseCause, FilterAnswer, Violation};
@@ -220,7 +220,7 @@ impl Session {
         let packet_id = pubrec.packet_id;
         let refused = pubrec.reason.is_error();
         let mut reason = ReasonCode::Success;
-        match self.window.on_pubrec(packet_id, refused) {
+        match self.window.on_pubrec(packet_id, pubrec.reason) {
             // PUBREC with an error ends the exchange: no PUBREL follows, the id is free at once.
             Found::It(token) if refused => {
                 self.packet_ids.free(packet_id);
@@ -248,12 +248,12 @@ impl Session {
 
     fn on_pubcomp(&mut self, pubcomp: &Acknowledgement<'_>) -> Result<(), Violation> {
         match self.window.on_pubcomp(pubcomp.packet_id) {
-            Found::It(token) => {
+            Found::It(Released { token, reason, .. }) => {
                 self.packet_ids.free(pubcomp.packet_id);
                 self.keep_done(token);
                 // "Packet Identifier not found" says that the server has finished the exchange
-                // before; the message is delivered all the same.
-                let reason = ReasonCode::Success;
+                // before; the message is delivered all the same. Whether anybody subscribes to it
+                // PUBREC has said.
                 let answer = Answer {
                     reason,
                     ..answer(pubcomp.reason, pubcomp.properties)

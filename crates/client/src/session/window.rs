@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use columba_codec::{PacketId, QoS};
+use columba_codec::{PacketId, QoS, ReasonCode};
 
 use crate::message::Message;
 use crate::session::Token;
@@ -31,6 +31,8 @@ pub(super) struct Published {
 pub(super) struct Released {
     pub(super) packet_id: PacketId,
     pub(super) token: Token,
+    /// What PUBREC said: PUBCOMP has no word for it.
+    pub(super) reason: ReasonCode,
 }
 
 /// What an acknowledgement found.
@@ -121,11 +123,17 @@ impl Window {
 
     /// PUBREC: the message is the server's. It leaves the window if the server refused it, or
     /// else waits for PUBCOMP.
-    pub(super) fn on_pubrec(&mut self, packet_id: PacketId, refused: bool) -> Found<Token> {
+    pub(super) fn on_pubrec(&mut self, packet_id: PacketId, reason: ReasonCode) -> Found<Token> {
+        let refused = reason.is_error();
         match self.take_published(packet_id, QoS::ExactlyOnce) {
             Found::It(Published { token, .. }) => {
                 if !refused {
-                    self.released.push_back(Released { packet_id, token });
+                    let released = Released {
+                        packet_id,
+                        token,
+                        reason,
+                    };
+                    self.released.push_back(released);
                 }
                 Found::It(token)
             }
@@ -151,14 +159,14 @@ impl Window {
     }
 
     /// PUBCOMP ends a QoS 2 exchange.
-    pub(super) fn on_pubcomp(&mut self, packet_id: PacketId) -> Found<Token> {
+    pub(super) fn on_pubcomp(&mut self, packet_id: PacketId) -> Found<Released> {
         if let Some(at) = self
             .released
             .iter()
             .position(|entry| entry.packet_id == packet_id)
         {
             return match self.released.remove(at) {
-                Some(released) => Found::It(released.token),
+                Some(released) => Found::It(released),
                 None => Found::Nothing,
             };
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use columba_codec::{PacketId, Version};
+use columba_codec::{PacketId, ReasonCode, Version};
 
 use super::record::{
     ARRIVED, DONE, HEAD, INCOMING_CLEARED, INCOMING_ENDED, RECEIVED, RELEASED, Reader, SENT, TAKEN,
@@ -161,9 +161,11 @@ impl Replay {
         for (token, packet_id) in self.released {
             live(token, RELEASED_BYTES);
             session.packet_ids.take_this(packet_id);
-            session
-                .window
-                .restore_released(Released { packet_id, token });
+            session.window.restore_released(Released {
+                packet_id,
+                token,
+                reason: ReasonCode::Success,
+            });
         }
         for (token, (message, bytes, packet_id)) in self.messages {
             live(token, bytes);
