@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use crate::admin_client::{AdminArgs, AdminClient, encoded};
+use crate::client_page;
 use crate::failure::{Failure, end, print};
 use crate::table::{Column, Table};
 
@@ -23,8 +24,8 @@ pub enum Output {
 
 /// List connected clients, or show one
 ///
-/// With a client id: all about it as JSON, connected or not: its session, its subscriptions, its
-/// messages in flight, and what it waits for.
+/// With a client id: all about it, connected or not: its session, its subscriptions, its messages in
+/// flight, and what it waits for. `-o json` has all fields.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:\n\
 \x20 columba clients --sort queued            # whose messages pile up?\n\
@@ -83,8 +84,10 @@ fn clients(args: &ClientsArgs) -> Result<(), Failure> {
     let client = AdminClient::new(&args.admin)?;
     if let Some(id) = &args.client {
         let shown = client.get(&format!("/clients/{}", encoded(id)))?;
-        print(&format!("{shown:#}\n"));
-        return Ok(());
+        return match args.output {
+            Output::Table => shown_all(&client_page::page(&shown)),
+            Output::Jsonl => shown_all(&format!("{shown:#}\n")),
+        };
     }
     let mut query = Vec::new();
     if let Some(text) = &args.filter {
@@ -112,6 +115,11 @@ fn clients(args: &ClientsArgs) -> Result<(), Failure> {
         args.output,
         columns,
     )
+}
+
+fn shown_all(text: &str) -> Result<(), Failure> {
+    print(text);
+    Ok(())
 }
 
 /// A key as the API knows it: the highest first, but for the key of names.

@@ -7,6 +7,7 @@ mod api;
 pub mod bench;
 mod bundle;
 pub mod check;
+mod client_page;
 pub mod clients;
 mod colour;
 pub mod completion;

@@ -146,6 +146,29 @@ fn on_the_same_machine_the_broker_is_found_by_its_directory_and_needs_no_token()
 }
 
 #[test]
+fn a_client_is_shown_on_a_page_and_with_all_its_fields_as_json() {
+    let broker = Running::start();
+    let port = ["-p", &broker.port];
+    // It leaves a session behind.
+    let words = ["-i", "lamp", "-c", "-q", "1", "-t", "home/+", "-E"];
+    broker.out(&[&["sub"], &port[..], &words].concat());
+    broker.retain("home/a", "on");
+    let page = broker.out(&["clients", "lamp"]);
+    for part in [
+        "lamp\n  offline        since ",
+        ", last from 127.0.0.1\n",
+        "  queued         1, 8 B, the oldest to home/a\n",
+        "  subscriptions  1\n    home/+  QoS 1\n",
+    ] {
+        assert!(page.contains(part), "{part:?} is not in\n{page}");
+    }
+    let json = broker.out(&["clients", "lamp", "-o", "json"]);
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["session"]["id"], "lamp");
+    assert_eq!(json["subscriptions"][0]["filter"], "home/+");
+}
+
+#[test]
 fn elsewhere_a_token_is_needed_and_counts_until_it_is_revoked() {
     let broker = Running::start();
     let url = ["--url", &broker.url];
