@@ -327,7 +327,7 @@ mod tests {
         for (at, outcome) in Outcome::ALL.iter().enumerate() {
             let count = format!(" {}", 1_000 + at);
             let lines = text.0.lines().filter(|line| line.ends_with(&count));
-            let known = ["3.1", "3.1.1", "5"].map(|of| format!("version=\"{of}\""));
+            let known = ["3.1", "3.1.1", "5.0"].map(|of| format!("version=\"{of}\""));
             let lines = lines.filter(|line| !known.iter().any(|of| line.contains(of)));
             assert_eq!(lines.count(), 1, "{outcome}");
         }

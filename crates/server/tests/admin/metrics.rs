@@ -50,7 +50,7 @@ fn metrics_are_those_of_all_shards_and_the_books_balance() {
     assert_eq!(
         by_labels(
             "columba_connects_total",
-            "version=\"5\",result=\"accepted\""
+            "version=\"5.0\",result=\"accepted\""
         ),
         "4"
     );

@@ -92,6 +92,6 @@ const fn label_of(version: Version) -> &'static str {
     match version {
         Version::V31 => "3.1",
         Version::V311 => "3.1.1",
-        Version::V5 => "5",
+        Version::V5 => "5.0",
     }
 }
