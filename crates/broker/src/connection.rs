@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use columba_codec::{Version, fixed_header};
 
-use crate::event::{ConnectionId, Peer};
+use crate::event::Peer;
+use crate::id::ConnectionId;
 use crate::limits::Promise;
 use crate::output::Output;
 use crate::session::alias::Aliases;

@@ -16,41 +16,8 @@ use crate::mail::Mail;
 use crate::outcome::Outcome;
 use crate::query::{Answer, Request, RequestId};
 
-/// A connection, as the driver numbers it.
-///
-/// The index may be used again once the connection is closed; the generation tells the users
-/// apart, so that a late answer never reaches the wrong connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ConnectionId {
-    /// Slot in the driver's table; small and dense, the shard indexes by it.
-    pub index: u32,
-    /// Which user of the slot.
-    pub generation: u32,
-}
-
-/// A shard of the broker, counted from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ShardId(pub u16);
-
-impl ShardId {
-    /// The shard as an index.
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
-/// A listener, counted from 0 in the order of the configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ListenerId(pub u16);
-
-/// The time, read once per tick.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Now {
-    /// Milliseconds since the broker started; never goes back. All timers go by it.
-    pub mono_ms: u64,
-    /// Milliseconds since 1970; may jump. For people only.
-    pub unix_ms: u64,
-}
+pub use crate::id::{ConnectionId, ListenerId, ShardId};
+pub use crate::now::Now;
 
 /// The other end of a connection, as the listener knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hash};
 use foldhash::fast::{FixedState, FoldHasher};
 use siphasher::sip128::SipHasher24;
 
-use crate::event::ShardId;
+use crate::id::ShardId;
 
 /// Makes hashers that are the same on every shard and differ from process to process.
 #[derive(Clone, Copy, Debug)]

@@ -11,7 +11,7 @@ use std::num::NonZeroU32;
 
 use slab::Slab;
 
-use crate::event::ShardId;
+use crate::id::ShardId;
 use crate::limits::Promise;
 use trails::Trails;
 

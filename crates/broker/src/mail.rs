@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::event::ShardId;
+use crate::id::ShardId;
 use crate::journal::{Owner, RecordId};
 use crate::message::{Head, Message};
 use crate::routing::share::SessionRef;

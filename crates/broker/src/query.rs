@@ -12,8 +12,9 @@ use std::sync::Arc;
 use columba_codec::{PropertiesBuf, QoS, Version};
 
 use crate::access::{AccessRules, Action, RuleHits};
-use crate::event::{ConnectionId, ListenerId, Now};
+use crate::id::{ConnectionId, ListenerId};
 use crate::message::Message;
+use crate::now::Now;
 use crate::outcome::Outcome;
 use crate::recorder::{Recording, Seen, TraceId};
 use crate::stats::Stats;

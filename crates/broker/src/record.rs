@@ -157,7 +157,7 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    pub(crate) const fn new(now: crate::event::Now) -> Self {
+    pub(crate) const fn new(now: crate::now::Now) -> Self {
         Self {
             offset_ms: now.unix_ms as i64 - now.mono_ms as i64,
         }

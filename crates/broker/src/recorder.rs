@@ -24,8 +24,9 @@ mod trace;
 
 use std::sync::Arc;
 
-use crate::event::{Now, ShardId};
 use crate::hash::{Hashing, hash_of};
+use crate::id::ShardId;
+use crate::now::Now;
 use crate::outcome::{Effectively, Outcome};
 
 pub use entry::{Entry, Facts, flag};

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use columba_codec::{PacketId, QoS};
 
 use crate::chunks::Chunks;
-use crate::event::{Now, ShardId};
 use crate::hash::{Hashing, hash_of, shard_of};
+use crate::id::ShardId;
 use crate::journal::Records;
 use crate::message::Message;
+use crate::now::Now;
 use crate::record::{
     Clock, Exchange, MessageRecord, Recipient, Record, SessionNumber, SessionRecord, Step,
     SubscriptionRecord,

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use columba_codec::QoS;
 use hashbrown::Equivalent;
 
-use crate::event::{ConnectionId, ShardId};
 use crate::hash::{Hashing, Map};
+use crate::id::{ConnectionId, ShardId};
 use crate::indexed::{Indexed, Keyed};
 use crate::journal::RecordId;
 use crate::message::Message;

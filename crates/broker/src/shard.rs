@@ -48,12 +48,14 @@ use slab::Slab;
 use crate::access::{AccessRules, Action, Client, Decision, RuleHits};
 use crate::ban::BanList;
 use crate::connection::{Connection, State};
-use crate::event::{Command, ConnectionId, Effect, Input, Now, ShardId};
+use crate::event::{Command, Effect, Input};
 use crate::hash::{Chance, ClientIds, Hashing, Map, hash_of};
+use crate::id::{ConnectionId, ShardId};
 use crate::journal::{Journal, Records};
 use crate::kept::KeptMessages;
 use crate::limits::{Limits, ListenerSettings};
 use crate::mail::{Letter, Mail};
+use crate::now::Now;
 use crate::outcome::Outcome;
 use crate::output::Output;
 use crate::recorder::{Facts, Recorder};
@@ -90,7 +92,7 @@ pub struct ShardConfig {
     pub id_secret: [u8; 16],
     /// The bounds.
     pub limits: Arc<Limits>,
-    /// The listeners, by [`ListenerId`](crate::event::ListenerId).
+    /// The listeners, by [`ListenerId`](crate::id::ListenerId).
     pub listeners: Arc<[ListenerSettings]>,
     /// Who may do what.
     pub access: Arc<AccessRules>,
@@ -579,7 +581,8 @@ impl Shard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{ListenerId, Peer};
+    use crate::event::Peer;
+    use crate::id::ListenerId;
     use crate::limits::{Anonymous, Promise};
 
     const CONN: ConnectionId = ConnectionId {

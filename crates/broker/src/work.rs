@@ -86,7 +86,7 @@ impl WorkQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::ShardId;
+    use crate::id::ShardId;
 
     #[test]
     fn a_session_that_asks_again_and_again_stands_in_the_queue_once() {

@@ -129,7 +129,7 @@ proptest! {
 
 #[test]
 fn times_survive_a_process_that_starts_its_clock_anew() {
-    use crate::event::Now;
+    use crate::now::Now;
     let before = Clock::new(Now {
         mono_ms: 50_000,
         unix_ms: 1_000_000,

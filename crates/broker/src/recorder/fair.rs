@@ -1,6 +1,6 @@
 //! How many events a client may have in the common history.
 
-use crate::event::Now;
+use crate::now::Now;
 
 /// Events that a client may have at once.
 const BURST: u8 = 32;

@@ -1,7 +1,7 @@
 //! Faults that come again and again: written once, counted after that.
 
 use super::entry::{Facts, OwnedFacts};
-use crate::event::Now;
+use crate::now::Now;
 use crate::outcome::Outcome;
 
 /// Faults that are counted at a time; a new one takes the place of another.

@@ -18,8 +18,9 @@ use hashbrown::HashTable;
 
 use super::entry::{self, Bytes, Entry, Facts, Repeated, take_varint};
 use super::repeats::Known;
-use crate::event::{Now, ShardId};
 use crate::hash::{Hashing, hash_of};
+use crate::id::ShardId;
+use crate::now::Now;
 use crate::outcome::Outcome;
 
 /// Bytes of a chunk, more or less.

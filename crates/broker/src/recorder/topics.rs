@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hashbrown::HashTable;
 
-use crate::event::Now;
+use crate::now::Now;
 
 /// A longer topic has no entry: it would take the places of many others.
 const TOPIC_BYTES_MAX: usize = 1024;

@@ -12,8 +12,9 @@ use super::entry::Facts;
 use super::repeats::Known;
 use super::tape::{Tape, TapeName};
 use super::{Recording, TraceId};
-use crate::event::{Now, ShardId};
 use crate::hash::Hashing;
+use crate::id::ShardId;
+use crate::now::Now;
 use crate::outcome::Outcome;
 
 /// Traces at a time, those included that have ended and are still to be read.

@@ -9,8 +9,8 @@ use hashbrown::HashTable;
 use super::cache::MatchCache;
 use super::share::Group;
 use super::trie::Trie;
-use crate::event::ShardId;
 use crate::hash::{Hashing, hash_of};
+use crate::id::ShardId;
 use crate::indexed::Indexed;
 
 /// A filter of a [`FilterTable`]; used again after its filter is gone.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use slab::Slab;
 
-use crate::event::ShardId;
 use crate::hash::{Chance, Hashing, Map, hash_of};
+use crate::id::ShardId;
 use crate::indexed::{Indexed, Keyed};
 use crate::limits::ShareStrategy;
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use columba_codec::QoS;
 
-use crate::event::ShardId;
 use crate::hash::{Hashing, Map, Set};
+use crate::id::ShardId;
 use crate::message::Message;
 
 /// The replays of a session, one after the other and one for a filter. Only the first one reads.

@@ -6,7 +6,7 @@ use columba_codec::{PacketId, PacketType, Properties, ReasonCode};
 use super::Shard;
 use super::exchange::Then;
 use super::note::Subject;
-use crate::event::ConnectionId;
+use crate::id::ConnectionId;
 use crate::outcome::Outcome;
 use crate::recorder::Facts;
 use crate::session::ReceivedId;

@@ -7,7 +7,7 @@ use columba_codec::{Packet, Properties, PropertiesBuf, PropertyId, ReasonCode, V
 use super::Shard;
 use super::connect::Admission;
 use super::refuse::Refusal;
-use crate::event::ConnectionId;
+use crate::id::ConnectionId;
 use crate::outcome::Outcome;
 
 /// The largest packet that MQTT can express: nothing to announce.

@@ -12,8 +12,9 @@ use super::note;
 use super::refuse::Refusal;
 use super::{Shard, foreign};
 use crate::connection::{Connection, State, Waiting};
-use crate::event::{AuthRequest, AuthVerdict, ConnectionId, Effect, Handover, ReportEvent};
+use crate::event::{AuthRequest, AuthVerdict, Effect, Handover, ReportEvent};
 use crate::hash::{hash_of, shard_of};
+use crate::id::ConnectionId;
 use crate::limits::{Anonymous, CONNECT_BYTES_MAX, EARLY_BYTES_MAX};
 use crate::message::{Message, MessageParts, NEVER_MS};
 use crate::outcome::Outcome;
@@ -176,7 +177,7 @@ impl Shard {
                 .is_some_and(|session| session.identity.user != admission.identity.user)
     }
 
-    fn hand_over(&mut self, id: ConnectionId, to: crate::event::ShardId, bytes: &[u8]) {
+    fn hand_over(&mut self, id: ConnectionId, to: crate::id::ShardId, bytes: &[u8]) {
         if let Some(connection) = self.take_connection(id) {
             let handover = Handover {
                 peer: connection.peer,

@@ -8,7 +8,7 @@ use columba_codec::{PacketId, PacketType, ReasonCode};
 use super::drafts::{Drafts, Spares};
 use super::line::Line;
 use crate::connection::Connection;
-use crate::event::{ConnectionId, ShardId};
+use crate::id::{ConnectionId, ShardId};
 use crate::journal::{RecordId, Settled};
 use crate::kept::Kept;
 use crate::limits::Promise;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Shard;
 use super::query::shared;
-use crate::event::ConnectionId;
+use crate::id::ConnectionId;
 use crate::message::{Message, NEVER_MS};
 use crate::query::{
     Answer, ConnectionRow, DETAIL_ROWS_MAX, InflightRow, QueuedRow, SessionDetail, SessionKey,

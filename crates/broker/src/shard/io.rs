@@ -5,7 +5,8 @@ use columba_codec::{Decoded, Packet, PacketId, PacketType, Properties, ReasonCod
 use super::Shard;
 use super::exchange::HeldInput;
 use crate::connection::{Connection, State};
-use crate::event::{CloseCause, ConnectionId, Effect, Handover, Peer};
+use crate::event::{CloseCause, Effect, Handover, Peer};
+use crate::id::ConnectionId;
 use crate::limits::Promise;
 use crate::outcome::Outcome;
 use crate::output::Output;

@@ -15,7 +15,7 @@ use super::drafts::{Drafts, Way};
 use super::exchange::{Also, Exchange, Standing, Then};
 use super::line::Committing;
 use crate::connection::{Answers, Connection};
-use crate::event::ConnectionId;
+use crate::id::ConnectionId;
 use crate::journal::{Owner, RecordId};
 use crate::kept::KeptId;
 use crate::limits::Promise;

@@ -12,7 +12,7 @@ use super::Shard;
 use super::connect::Admission;
 use super::exchange::Then;
 use crate::connection::{State, Waiting};
-use crate::event::ConnectionId;
+use crate::id::ConnectionId;
 use crate::outcome::Outcome;
 use crate::session::Identity;
 

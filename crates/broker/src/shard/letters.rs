@@ -1,7 +1,7 @@
 //! What other shards want.
 
 use super::Shard;
-use crate::event::ShardId;
+use crate::id::ShardId;
 use crate::journal::Owner;
 use crate::mail::{ExchangeRef, Letter, Mail};
 use crate::message::Head;

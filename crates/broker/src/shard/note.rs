@@ -7,9 +7,10 @@ use columba_codec::{PacketId, QoS};
 
 use super::Shard;
 use crate::connection::Connection;
-use crate::event::{ConnectionId, Now, ShardId};
 use crate::hash::hash_of;
+use crate::id::{ConnectionId, ShardId};
 use crate::message::{Message, MessageParts, NEVER_MS};
+use crate::now::Now;
 use crate::outcome::Outcome;
 use crate::recorder::{Facts, PayloadKind, Recorder, Recording, Taken, flag, followed_for_ms};
 use crate::session::Will;

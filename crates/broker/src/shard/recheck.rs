@@ -7,7 +7,8 @@ use columba_codec::ReasonCode;
 
 use super::Shard;
 use crate::access::{AccessRules, Action};
-use crate::event::{ConnectionId, UserChange};
+use crate::event::UserChange;
+use crate::id::ConnectionId;
 use crate::outcome::Outcome;
 use crate::recorder::Facts;
 use crate::routing::FilterId;

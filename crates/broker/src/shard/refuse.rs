@@ -11,8 +11,9 @@ use columba_codec::{
 use super::faults::Whose;
 use super::{Shard, foreign};
 use crate::connection::{State, Waiting};
-use crate::event::{ConnectionId, Effect, ReportEvent};
+use crate::event::{Effect, ReportEvent};
 use crate::hash::hash_of;
+use crate::id::ConnectionId;
 use crate::outcome::Outcome;
 
 /// Why a CONNECT, a PUBLISH or a filter is refused.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use columba_codec::PacketId;
 
 use super::Shard;
-use crate::event::Now;
 use crate::hash::Map;
 use crate::journal::RecordId;
 use crate::limits::QueuePolicy;
 use crate::mail::GroupRef;
+use crate::now::Now;
 use crate::record::{Clock, Step};
 use crate::recovery::{
     FoundSession, FoundSubscription, RecoveredGroup, RecoveredMessage, RecoveredRetained,

@@ -4,7 +4,7 @@ use columba_codec::{PacketId, PacketType, QoS, ReasonCode};
 
 use super::Shard;
 use super::exchange::Then;
-use crate::event::ConnectionId;
+use crate::id::ConnectionId;
 use crate::journal::RecordId;
 use crate::kept::Kept;
 use crate::record::{Exchange, Record, Step};

@@ -5,7 +5,7 @@ use columba_codec::{Packet, QoS};
 use super::Shard;
 use super::exchange::HeldInput;
 use crate::connection::Connection;
-use crate::event::ConnectionId;
+use crate::id::ConnectionId;
 use crate::journal::{RecordId, Settled, StoreEvent};
 use crate::outcome::Outcome;
 use crate::recorder::Facts;

@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use columba_codec::QoS;
 
 use super::Shard;
-use crate::event::{Now, ShardId, StoreFigures};
+use crate::event::StoreFigures;
+use crate::id::ShardId;
 use crate::mail::Letter;
 use crate::message::{Message, MessageParts, NEVER_MS};
+use crate::now::Now;
 use crate::outcome::Outcome;
 use crate::stats::Stats;
 use crate::timer::Timer;
