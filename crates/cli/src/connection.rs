@@ -150,6 +150,12 @@ pub(crate) struct ConnectionArgs {
     /// Accept a certificate that names another host, if its authority is trusted
     #[arg(help_heading = TLS, long)]
     insecure: bool,
+    /// Accept a certificate of --cafile's authority that names the host in its common name alone
+    ///
+    /// So are certificates made without a subjectAltName. Not safe with an authority that gives clients
+    /// certificates under names that they choose. Called by the names of Mosquitto's clients it is always so.
+    #[arg(help_heading = TLS, long)]
+    accept_common_name: bool,
     /// Lowest version, tlsv1.2 or tlsv1.3; 1.3 is used where the server has it
     #[arg(help_heading = TLS, long, value_name = "VERSION", value_parser = parse_tls_version)]
     tls_version: Option<TlsVersion>,
@@ -485,6 +491,7 @@ impl ConnectionArgs {
             ca_directory: self.capath.clone(),
             client_certificate: self.cert.clone().zip(self.key.clone()),
             accept_any_host_name: self.insecure,
+            accept_common_name: self.accept_common_name || mosquitto::called_as().is_some(),
             application_protocols: self.tls_alpn.iter().cloned().collect(),
             only_tls_1_3: self.tls_version == Some(TlsVersion::Only13),
             cipher_suites,

@@ -34,12 +34,13 @@ use crate::options::SessionOptions;
 use crate::outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer};
 use crate::session::{Receipt, Session, Subscription};
 pub use authentication::{Authentication, Exchange};
+pub use columba_certificates::Fault as CertificateFault;
 pub use lasting::{LastingEvent, LastingEvents, Reconnect};
 pub use requester::{RequestError, Requester, RequesterOptions};
 pub use route::{Proxy, Route};
 pub use session_file::{SessionFile, SessionFileError};
 pub use stream::Messages;
-pub use tls::{TlsFault, TlsFile, tls_config};
+pub use tls::{TlsFault, TlsFile, certificate_fault, tls_config};
 pub use warning::Warning;
 
 /// Where the server is.
@@ -77,6 +78,13 @@ pub struct TlsOptions {
     /// Whether the server's certificate may name another host. It must still be signed by a
     /// trusted authority.
     pub accept_any_host_name: bool,
+    /// Whether the common name of the server's certificate may name the host, if the certificate has no
+    /// subjectAltName that does and its authority is in `ca_file` or `ca_directory`.
+    ///
+    /// Many certificates made by hand are like this. It is not safe with an authority that gives out
+    /// certificates to clients under names that they choose: one that is called as the server is could
+    /// be taken for it. A certificate that is in `ca_file` itself needs no leave.
+    pub accept_common_name: bool,
     /// Application protocols to offer (ALPN, RFC 7301), the best first.
     pub application_protocols: Vec<String>,
     /// Whether TLS 1.2 is not good enough.
@@ -139,7 +147,7 @@ pub enum ConnectError {
     #[error("{0}")]
     TlsSetup(TlsFault),
     /// The TLS handshake failed.
-    #[error("no TLS connection to {address}: {source}{}", tls::advice(.source))]
+    #[error("no TLS connection to {address}: {}{}", tls::said(.source), tls::advice(.source))]
     Tls {
         /// Where to.
         address: String,

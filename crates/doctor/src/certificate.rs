@@ -1,18 +1,21 @@
 //! What is wrong with a server's certificates: every fault by itself, not only the first.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use columba_certificates::{Names, ServerVerifier};
 use columba_speech::{Param, Text};
+use rustls::client::danger::ServerCertVerifier as _;
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{AlertDescription, CertificateError, Error, RootCertStore};
-use x509_cert::Certificate;
 use x509_cert::der::Decode as _;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{BasicConstraints, SubjectAltName};
 use x509_cert::time::Time;
+use x509_cert::{Certificate, Version};
 
 use crate::report::{Check, Finding};
 use crate::text::tls as text;
@@ -33,6 +36,8 @@ struct Certified {
     not_after: Time,
     names: Vec<String>,
     is_authority: bool,
+    /// Whether it is of a version without extensions.
+    is_old: bool,
 }
 
 impl Certified {
@@ -54,6 +59,7 @@ impl Certified {
             not_before: body.validity().not_before,
             not_after: body.validity().not_after,
             names,
+            is_old: body.version() != Version::V3,
             is_authority: matches!(constraints, Ok(Some((_, constraints))) if constraints.ca),
         })
     }
@@ -87,6 +93,8 @@ pub struct Viewpoint<'a> {
     pub has_ca_file: bool,
     /// Whether another name is accepted.
     pub accepts_any_name: bool,
+    /// Whether a common name will do.
+    pub accepts_common_name: bool,
     /// Time since 1970.
     pub now: Duration,
 }
@@ -103,9 +111,15 @@ pub fn judge(facts: &Facts, viewpoint: Viewpoint<'_>) -> Vec<Finding> {
     findings.extend(lifetime(&leaf, viewpoint.now));
     let parsed = ParsedCertificate::try_from(der);
     match &parsed {
+        // Clients take it, though it has a fault that strict ones would not forgive.
+        _ if takes(facts, &leaf, viewpoint) => {}
         Ok(parsed) => {
             findings.extend(trust(facts, &leaf, parsed, viewpoint));
             findings.extend(host_name(&leaf, parsed, viewpoint));
+        }
+        Err(_) if leaf.is_old => {
+            let finding = Finding::fail(Check::Tls, text::certificate_of_old_version());
+            findings.push(finding.fix(text::certificate_of_old_version_fix(viewpoint.host)));
         }
         Err(error) => {
             findings.push(Finding::fail(
@@ -126,6 +140,26 @@ pub fn judge(facts: &Facts, viewpoint: Viewpoint<'_>) -> Vec<Finding> {
         findings.insert(0, Finding::pass(Check::Tls, what).note(alpn));
     }
     findings
+}
+
+/// Whether a client with the same options takes the certificate in spite of its form.
+fn takes(facts: &Facts, leaf: &Certified, viewpoint: Viewpoint<'_>) -> bool {
+    let names = match viewpoint.accepts_common_name {
+        _ if viewpoint.accepts_any_name && leaf.is_old => Names::Any,
+        // There is a warning of a name that does not fit.
+        _ if viewpoint.accepts_any_name => return false,
+        true => Names::OrCommonName,
+        false => Names::SubjectAltName,
+    };
+    let roots = Arc::new(viewpoint.roots.clone());
+    let verifier = ServerVerifier::new(roots, &provider(), names, viewpoint.has_ca_file);
+    let host = ServerName::try_from(viewpoint.host.to_owned());
+    let (Ok(verifier), Ok(host), [leaf, others @ ..]) = (verifier, host, &*facts.chain) else {
+        return false;
+    };
+    let now = UnixTime::since_unix_epoch(viewpoint.now);
+    let taken = verifier.verify_server_cert(leaf, others, &host, &[], now);
+    taken.is_ok()
 }
 
 /// Whether this is the certificate's time, or this machine's clock is wrong.
@@ -371,6 +405,7 @@ mod tests {
             host,
             roots: &roots,
             has_ca_file: true,
+            accepts_common_name: false,
             accepts_any_name: false,
             now: Duration::from_secs(1_893_456_000)
                 + DAY * u32::try_from(days_into_2030).expect("few"),

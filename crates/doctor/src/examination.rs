@@ -305,6 +305,7 @@ impl Examination<'_> {
             roots: &roots,
             has_ca_file: options.ca_file.is_some(),
             accepts_any_name: options.accept_any_host_name,
+            accepts_common_name: options.accept_common_name,
             now: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .unwrap_or_default(),

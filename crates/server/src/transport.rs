@@ -24,7 +24,7 @@ pub(crate) use websocket::{WebSocket, WebSocketFault};
 /// Why a transport gave up on its peer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TransportError {
-    #[error("TLS: {0}")]
+    #[error("TLS: {}", tls::said(.0))]
     Tls(#[from] rustls::Error),
     #[error("WebSocket: {0}")]
     WebSocket(#[from] WebSocketFault),

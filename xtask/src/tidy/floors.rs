@@ -11,7 +11,7 @@ struct Floor {
     tests_may_use: &'static [&'static str],
 }
 
-const FLOORS: [Floor; 11] = [
+const FLOORS: [Floor; 12] = [
     Floor {
         name: "codec",
         may_use: &[],
@@ -28,13 +28,18 @@ const FLOORS: [Floor; 11] = [
         tests_may_use: &[],
     },
     Floor {
+        name: "certificates",
+        may_use: &[],
+        tests_may_use: &[],
+    },
+    Floor {
         name: "broker",
         may_use: &["codec"],
         tests_may_use: &[],
     },
     Floor {
         name: "client",
-        may_use: &["codec"],
+        may_use: &["codec", "certificates"],
         // A broker of ours to talk to.
         tests_may_use: &["broker", "server"],
     },
@@ -45,7 +50,14 @@ const FLOORS: [Floor; 11] = [
     },
     Floor {
         name: "server",
-        may_use: &["codec", "broker", "store", "speech", "diagnosis"],
+        may_use: &[
+            "codec",
+            "broker",
+            "store",
+            "speech",
+            "diagnosis",
+            "certificates",
+        ],
         tests_may_use: &["client"],
     },
     Floor {
@@ -60,7 +72,7 @@ const FLOORS: [Floor; 11] = [
     },
     Floor {
         name: "doctor",
-        may_use: &["codec", "client", "speech"],
+        may_use: &["codec", "client", "speech", "certificates"],
         // A broker of ours to examine.
         tests_may_use: &["broker", "server"],
     },
@@ -68,6 +80,7 @@ const FLOORS: [Floor; 11] = [
         name: "cli",
         may_use: &[
             "codec",
+            "certificates",
             "store",
             "broker",
             "client",
@@ -103,8 +116,9 @@ const BANNED_IN_PURE: [&str; 14] = [
 ];
 
 /// Crates that forbid unsafe code.
-const SAFE: [&str; 9] = [
+const SAFE: [&str; 10] = [
     "codec",
+    "certificates",
     "store",
     "broker",
     "client",

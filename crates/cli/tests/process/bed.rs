@@ -19,11 +19,25 @@ pub(crate) struct Broker {
 impl Broker {
     /// Starts a broker with this configuration file, once the command is as `change` wants it.
     pub(crate) fn start(dir: &Path, config: &str, change: impl FnOnce(&mut Command)) -> Self {
+        let change = |command: &mut Command| {
+            command.args(["--listen", "127.0.0.1:0"]);
+            change(command);
+        };
+        Self::start_at("mqtt://", dir, config, change)
+    }
+
+    /// The same with the listeners of the file, of which the first of this scheme counts.
+    pub(crate) fn start_at(
+        scheme: &str,
+        dir: &Path,
+        config: &str,
+        change: impl FnOnce(&mut Command),
+    ) -> Self {
         std::fs::create_dir_all(dir.join("etc")).expect("a directory");
         std::fs::write(dir.join("etc/columba.toml"), config).expect("a file");
         let mut command = columba();
         command
-            .args(["run", "--listen", "127.0.0.1:0"])
+            .arg("run")
             .arg(dir)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -35,7 +49,7 @@ impl Broker {
             let mut line = String::new();
             let len = stdout.read_line(&mut line).expect("text");
             assert!(len > 0, "the broker ended: {:?}", child.wait());
-            if let Some((_, rest)) = line.split_once("mqtt://") {
+            if let Some((_, rest)) = line.split_once(scheme) {
                 break rest
                     .split_whitespace()
                     .next()

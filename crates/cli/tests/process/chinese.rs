@@ -394,12 +394,12 @@ fn what_tls_and_websockets_do_not_like_is_told_in_chinese() {
         (
             &plain,
             "--cafile ca.pem --cert ca.pem --key empty.pem",
-            "没有找到 PEM 内容",
+            "没有未加密的 PEM 格式私钥",
         ),
         (
             &plain,
             "--cafile ca.pem --cert ca.pem --key other.key",
-            "与其密钥不匹配",
+            "other.key 不匹配",
         ),
         (
             &plain,

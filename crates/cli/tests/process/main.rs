@@ -1,6 +1,7 @@
 //! The program among others: whoever reads its log, the service manager, a terminal.
 
 mod bed;
+mod certificates;
 mod chinese;
 mod context;
 mod goodbye;

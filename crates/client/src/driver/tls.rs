@@ -5,14 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use columba_certificates::{Fault, Names, ServerVerifier, certified_key};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{CertificateError, ClientConfig, Error, RootCertStore};
 use rustls_native_certs::ErrorKind;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -52,12 +50,12 @@ pub enum TlsFault {
     #[error("no certificates to trust: {0}")]
     NobodyTrusted(Cause),
     /// A certificate and a key that do not belong together.
-    #[error("the certificate {} does not go with its key: {source}", .certificate.display())]
+    #[error("the certificate {} does not go with the key {}", .certificate.display(), .key.display())]
     OtherKey {
         /// The file with the certificate.
         certificate: PathBuf,
-        /// What rustls said.
-        source: Error,
+        /// The file with the key.
+        key: PathBuf,
     },
     /// A file that should hold certificates and holds none.
     #[error("{} holds no certificate in PEM form", .0.display())]
@@ -101,12 +99,41 @@ impl fmt::Display for TlsFile {
     }
 }
 
+/// What is not accepted in the server's certificate, if this library says so and not rustls.
+pub fn certificate_fault(error: &io::Error) -> Option<&Fault> {
+    match rustls_error(error)? {
+        Error::InvalidCertificate(fault) => Fault::of(fault),
+        _ => None,
+    }
+}
+
+fn rustls_error(error: &io::Error) -> Option<&Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// What is said of a handshake that fails.
+pub(super) fn said(error: &io::Error) -> String {
+    match certificate_fault(error) {
+        Some(fault) => format!("the server's certificate is not accepted: {fault}"),
+        None => error.to_string(),
+    }
+}
+
 /// What to do about a handshake that fails.
 pub(super) fn advice(error: &io::Error) -> &'static str {
-    let inner = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<Error>());
-    match inner {
+    match certificate_fault(error) {
+        Some(Fault::CommonNameOnly) => {
+            return "; have it made anew with a subjectAltName, or accept its common name";
+        }
+        Some(Fault::OldForm { .. }) => {
+            return "; name the authority that signed it";
+        }
+        Some(Fault::NotDirect { .. }) => {
+            return "; trust the authority that signed it as well";
+        }
+        Some(_) | None => {}
+    }
+    match rustls_error(error) {
         Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
             "; name the authority that signed the server's certificate with --cafile"
         }
@@ -136,8 +163,15 @@ pub fn tls_config(options: &TlsOptions) -> Result<ClientConfig, ConnectError> {
     });
     let provider = Arc::new(provider);
     let roots = Arc::new(roots(options)?);
-    let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
-        .build()
+    let names = match (options.accept_any_host_name, options.accept_common_name) {
+        (true, _) => Names::Any,
+        (false, true) => Names::OrCommonName,
+        (false, false) => Names::SubjectAltName,
+    };
+    // Authorities of operating systems make no certificates of old forms; only who names one may know
+    // that it does.
+    let takes_old_forms = options.ca_file.is_some() || options.ca_directory.is_some();
+    let verifier = ServerVerifier::new(roots, &provider, names, takes_old_forms)
         .map_err(|error| ConnectError::TlsSetup(TlsFault::NobodyTrusted(error.into())))?;
     let versions: &[_] = match options.only_tls_1_3 {
         true => &[&rustls::version::TLS13],
@@ -145,27 +179,14 @@ pub fn tls_config(options: &TlsOptions) -> Result<ClientConfig, ConnectError> {
     };
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(versions)
-        .map_err(|error| ConnectError::TlsSetup(TlsFault::Other(error)))?;
-    let builder = if options.accept_any_host_name {
-        let verifier = AnyHostName { verifier, provider };
-        builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-    } else {
-        builder.with_webpki_verifier(verifier)
-    };
+        .map_err(|error| ConnectError::TlsSetup(TlsFault::Other(error)))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
     let mut config = match &options.client_certificate {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
-            let key = PrivateKeyDer::from_pem_file(key)
-                .map_err(|error| unusable(TlsFile::PrivateKey, key, error))?;
-            let config = builder.with_client_auth_cert(certificates(certificate)?, key);
-            config.map_err(|error| {
-                ConnectError::TlsSetup(TlsFault::OtherKey {
-                    certificate: certificate.clone(),
-                    source: error,
-                })
-            })?
+            let identity = identity(certificate, key, &provider)?;
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity)))
         }
     };
     let protocols = options.application_protocols.iter();
@@ -203,6 +224,25 @@ fn roots(options: &TlsOptions) -> Result<RootCertStore, ConnectError> {
     Ok(roots)
 }
 
+/// The certificate to speak with, and its key.
+fn identity(
+    certificate: &Path,
+    key: &Path,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, ConnectError> {
+    let chain = certificates(certificate)?;
+    let secret = PrivateKeyDer::from_pem_file(key)
+        .map_err(|error| unusable(TlsFile::PrivateKey, key, error))?;
+    certified_key(chain, secret, provider).map_err(|error| match error {
+        Error::InconsistentKeys(_) => ConnectError::TlsSetup(TlsFault::OtherKey {
+            certificate: certificate.to_owned(),
+            key: key.to_owned(),
+        }),
+        Error::InvalidCertificate(_) => unusable(TlsFile::Certificate, certificate, error),
+        error => unusable(TlsFile::PrivateKey, key, error),
+    })
+}
+
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ConnectError> {
     let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect)
@@ -220,63 +260,4 @@ fn unusable(what: TlsFile, path: &Path, error: impl Into<Cause>) -> ConnectError
         path: path.to_owned(),
         source: error.into(),
     })
-}
-
-/// Checks everything about a certificate but the host name in it.
-#[derive(Debug)]
-struct AnyHostName {
-    verifier: Arc<WebPkiServerVerifier>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for AnyHostName {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let verified = self.verifier.verify_server_cert(
-            end_entity,
-            intermediates,
-            server_name,
-            ocsp_response,
-            now,
-        );
-        // The name is the last thing that is looked at, so everything else was found good.
-        match verified {
-            Err(Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
-            other => other,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier
-            .verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier
-            .verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
 }

@@ -33,6 +33,14 @@ columba_speech::catalogue! {
         en: "the certificate ({subject}) is signed by itself and not trusted here",
         zh: "证书（{subject}）是自签名的，本机不信任",
     }
+    certificate_of_old_version() {
+        en: "the certificate is of X.509 version 1 or 2, which has no subjectAltName: strict clients refuse that",
+        zh: "证书的 X.509 版本为 1 或 2，没有 subjectAltName；严格的客户端会拒绝",
+    }
+    certificate_of_old_version_fix(host) {
+        en: "make a certificate whose subjectAltName has {host} (openssl x509 -req -extfile FILE); until then, --cafile with the authority's file and --accept-common-name take this one",
+        zh: "签发 subjectAltName 含 {host} 的证书（openssl x509 -req -extfile 文件）；在此之前，可用 --cafile 指定签发机构并加 --accept-common-name",
+    }
     certificate_of_authority(subject) {
         en: "the broker shows the certificate of an authority ({subject}, CA:TRUE) as its own; strict clients refuse that",
         zh: "服务器直接使用了 CA 证书（{subject}，CA:TRUE）；严格的客户端会拒绝",

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use columba_certificates::{ClientVerifier, Fault, certified_key};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::sign::SingleCertAndKey;
 use rustls::{RootCertStore, ServerConfig, ServerConnection};
 
 use super::Flow;
@@ -140,6 +141,17 @@ pub(crate) fn advice(error: &rustls::Error) -> Option<&'static str> {
     })
 }
 
+/// What is said of a handshake that failed.
+pub(super) fn said(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(fault) => match Fault::of(fault) {
+            Some(fault) => format!("the client's certificate is not accepted: {fault}"),
+            None => error.to_string(),
+        },
+        _ => error.to_string(),
+    }
+}
+
 /// Why a listener's keys cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -158,7 +170,15 @@ pub enum TlsError {
         /// Which.
         path: PathBuf,
     },
-    /// Certificate and key do not fit together, or the library refuses them.
+    /// Certificate and key do not belong together.
+    #[error("{}: not the key of the certificate {}", key.display(), certificate_chain.display())]
+    OtherKey {
+        /// The chain.
+        certificate_chain: PathBuf,
+        /// The key.
+        key: PathBuf,
+    },
+    /// The library refuses certificate or key.
     #[error("certificate {}, key {}: {cause}", certificate_chain.display(), key.display())]
     Refused {
         /// The chain.
@@ -281,10 +301,19 @@ fn server_config(files: &TlsFiles) -> Result<(Arc<ServerConfig>, Option<i64>), T
         path: files.key.clone(),
         cause,
     })?;
-    let refused = |cause| TlsError::Refused {
-        certificate_chain: files.certificate_chain.clone(),
-        key: files.key.clone(),
-        cause,
+    let refused = |cause| {
+        let (certificate_chain, key) = (files.certificate_chain.clone(), files.key.clone());
+        match cause {
+            rustls::Error::InconsistentKeys(_) => TlsError::OtherKey {
+                certificate_chain,
+                key,
+            },
+            cause => TlsError::Refused {
+                certificate_chain,
+                key,
+                cause,
+            },
+        }
     };
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -303,19 +332,13 @@ fn server_config(files: &TlsFiles) -> Result<(Arc<ServerConfig>, Option<i64>), T
                     .add(certificate)
                     .map_err(|cause| authority(cause.to_string()))?;
             }
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-            let verifier = if client.is_required {
-                verifier
-            } else {
-                verifier.allow_unauthenticated()
-            };
-            let verifier = verifier
-                .build()
+            let verifier = ClientVerifier::new(Arc::new(roots), &provider, client.is_required)
                 .map_err(|cause| authority(cause.to_string()))?;
-            builder.with_client_cert_verifier(verifier)
+            builder.with_client_cert_verifier(Arc::new(verifier))
         }
     };
-    let mut config = builder.with_single_cert(chain, key).map_err(refused)?;
+    let identity = certified_key(chain, key, &provider).map_err(refused)?;
+    let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
     // MQTT clients reconnect seldom and stay long: one ticket is enough.
     config.send_tls13_tickets = 1;
     Ok((Arc::new(config), expires_at_secs))
