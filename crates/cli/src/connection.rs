@@ -29,7 +29,7 @@ use crate::language::{language_of_environment, parse_language};
 use crate::mosquitto::{self, EXIT_BEFORE_ANSWER, Tool};
 use crate::words::{self, Said, value};
 pub(crate) use property::{PROPERTY_SEPARATOR, PropertySets, USER_PROPERTY, parse_properties};
-pub(crate) use url::Url;
+pub(crate) use url::{Url, split_port};
 
 /// Exit code of Mosquitto's clients: the connection was lost.
 pub(crate) const EXIT_LOST: u8 = 7;

@@ -10,6 +10,7 @@
 mod file;
 pub mod link;
 mod mqttx;
+mod reading;
 mod spelling;
 
 use std::ffi::{OsStr, OsString};
@@ -119,7 +120,11 @@ pub fn command_line(words: Vec<OsString>) -> Result<Vec<OsString>, ExitCode> {
         return Err(ExitCode::from(u8::from(drop_in.is_some())));
     }
     let mut line = vec!["columba".into(), tool.command().into()];
-    match with_options_file(tool, rest) {
+    let folded = with_options_file(tool, rest).and_then(|folded| match drop_in {
+        Some(tool) => reading::as_mosquitto_reads(tool, folded),
+        None => Ok(folded),
+    });
+    match folded {
         Ok(folded) => line.extend(folded),
         Err(what) => return Err(refuse(tool, drop_in.is_some(), what)),
     }

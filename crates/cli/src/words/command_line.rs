@@ -76,6 +76,26 @@ columba_speech::catalogue! {
     at_end(option) {
         en: "{option} stands at the end, without its value", zh: "{option} 在末尾，缺少它的值",
     }
+    /// What Mosquitto's clients refuse.
+    one_message() {
+        en: "only one type of message can be sent at once: one of -m, -f, -n, -s, -l, and once",
+        zh: "一次只能有一种消息：-m、-f、-n、-s、-l 之一，且只能出现一次",
+    }
+    keep_alive_range() {
+        en: "invalid keepalive: it is 5 to 65535 seconds (-k, --keepalive)", zh: "keep alive 必须是 5 到 65535 秒（-k、--keepalive）",
+    }
+    port_range() { en: "invalid port: --port is 1 to 65535", zh: "端口无效：--port 必须是 1 到 65535" }
+    empty_id() { en: "invalid id: -i needs a client id", zh: "客户端 ID 无效：-i 不能为空" }
+    no_topic_to_subscribe() {
+        en: "-U alone does nothing: specify a topic to subscribe to with -t", zh: "只有 -U 没有意义：请用 -t 指定要订阅的主题",
+    }
+    wrong_filter(option, filter) {
+        en: "invalid topic filter '{filter}' of {option}: are all + and # where they may stand?",
+        zh: "{option} 的主题过滤器“{filter}”无效：请检查 + 和 # 的位置",
+    }
+    url_without_topic() {
+        en: "the URL of -L has its topic missing: mqtt://HOST[:PORT]/TOPIC", zh: "-L 的 URL 缺少主题：mqtt://主机[:端口]/主题",
+    }
     mqttx_short(short, long) {
         en: "{short} of MQTTX is {long} here", zh: "MQTTX 的 {short} 在这里是 {long}",
     }

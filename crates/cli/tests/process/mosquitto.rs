@@ -94,6 +94,62 @@ const SUBSCRIBE: &[Case] = &[
         "sub -t g/json -q 3",
         Some(("invalid qos", "the qos is 0, 1 or 2")),
     ),
+    // Numbers are what C makes of them.
+    ("sub -t g/json -q  -C 1", None),
+    ("sub -t g/json -q 1x -C 1 -F %q", None),
+    ("sub -t g/json -C 1x", None),
+    ("sub -t g/none -W 1.5", Some(("timed out", "timed out"))),
+    (
+        "sub -t g/json -C ",
+        Some(("invalid message count", "--count")),
+    ),
+    (
+        "sub -t g/json -W abc",
+        Some(("invalid timeout", "--timeout")),
+    ),
+    (
+        "sub -t g/json -k 4",
+        Some(("invalid keepalive", "invalid keepalive")),
+    ),
+    (
+        "sub -t g/json -k 65536",
+        Some(("invalid keepalive", "invalid keepalive")),
+    ),
+    (
+        "sub -t g/json --random-filter abc",
+        Some(("random-filter", "random-filter")),
+    ),
+    (
+        "sub -t g/json -T g/#/x",
+        Some((
+            "invalid filter topic",
+            "topic filter 'g/#/x' of --filter-out",
+        )),
+    ),
+    (
+        "sub -t g/json -U g+",
+        Some((
+            "invalid unsubscribe topic",
+            "topic filter 'g+' of --unsubscribe",
+        )),
+    ),
+    ("sub -t g/json -T  -C 1", None),
+    (
+        "sub -U g/json",
+        Some(("specify a topic", "specify a topic")),
+    ),
+    ("sub -t g/json -i ", Some(("invalid id", "invalid id"))),
+    ("sub -L mqtt://127.0.0.1:PORT/g/json -C 1 -v", None),
+    ("sub -L mqtt://127.0.0.1:PORT/g/json -t g/all -C 2 -v", None),
+    (
+        "sub -L mqtt://127.0.0.1:PORT/g/json -L mqtt://127.0.0.1:PORT/g/all -C 2 -v",
+        None,
+    ),
+    ("sub -L MQTT://127.0.0.1:PORT/g/json -C 1", None),
+    (
+        "sub -L mqtt://u%41:p%20@127.0.0.1:PORT/g/json",
+        Some(("bad user name", "bad user name")),
+    ),
     ("sub -t g/json -W 0", Some(("invalid timeout", "--timeout"))),
     (
         "sub -t g/json -R --retained-only",
@@ -169,6 +225,39 @@ const PUBLISH: &[Case] = &[
         None,
     ),
     ("pub -r -L mqtt://127.0.0.1:PORT/p/url -m x", None),
+    // Of -L and -t the last counts.
+    ("pub -r -L mqtt://127.0.0.1:PORT/p/url -t p/1 -m x", None),
+    ("pub -r -t p/1 -L mqtt://127.0.0.1:PORT/p/url -m x", None),
+    ("pub -r -L mqtt://127.0.0.1:PORT//p/%31 -m x", None),
+    (
+        "pub -r -L mqtt://127.0.0.1:PORT -t p/1 -m x",
+        Some(("topic missing", "topic missing")),
+    ),
+    ("pub -r -L mqtt://127.0.0.1/p/url -p PORT -m x", None),
+    ("pub -r -t p/1 -m x -q ", None),
+    ("pub -r -t p/1 -m x --repeat 1x --repeat-delay abc", None),
+    ("pub -r -t p/1 -m x -M 70000", None),
+    ("pub -r -t p/1 -m x --will-qos 1", None),
+    (
+        "pub -r -t p/1 -m x -p 0",
+        Some(("no such file", "invalid port")),
+    ),
+    (
+        "pub -r -t p/1 -m x -m y",
+        Some(("only one type", "only one type")),
+    ),
+    (
+        "pub -r -t p/1 -n -n",
+        Some(("only one type", "only one type")),
+    ),
+    (
+        "pub -r -t p/1 -l -s",
+        Some(("only one type", "only one type")),
+    ),
+    (
+        "pub -r -t p/1 -f FILE -l",
+        Some(("only one type", "only one type")),
+    ),
     (
         "pub -r -L mqtt://nonexistent.invalid:PORT/p/url -h 127.0.0.1 -m x",
         None,
@@ -199,7 +288,7 @@ const PUBLISH: &[Case] = &[
     ),
     (
         "pub -r -t p/1 -m x -n",
-        Some(("only one type", "cannot be used with")),
+        Some(("only one type", "only one type")),
     ),
     (
         "pub -r -t p/1 -m x --foo",
@@ -298,6 +387,11 @@ const REQUEST: &[Case] = &[
     ("rr -t a -e a -m x -W 5 -V 311 -v -q 1", None),
     ("rr -t a -e a -m x -W 5 -F %t|%R|%p -q 2", None),
     ("rr -t a -e b -m x -W 1", Some(("timed out", "timed out"))),
+    (
+        "rr -t a -e a -m x -m y",
+        Some(("only one type", "only one type")),
+    ),
+    ("rr -L mqtt://127.0.0.1:PORT/a -t b -e b -m x -W 5", None),
     (
         "rr -t a -e b/# -m x",
         Some(("invalid response topic", "response topic")),
@@ -404,7 +498,9 @@ impl Bench {
                 _ => {}
             }
         }
-        for topic in ["p/1", "p/2", "p/url", "p/file", "p/other", "p/o", "-t"] {
+        for topic in [
+            "p/1", "p/2", "p/url", "p/file", "p/other", "p/o", "-t", "/p/%31",
+        ] {
             let mut packet = vec![0x31, topic.len() as u8 + 3, 0, topic.len() as u8];
             packet.extend(topic.bytes());
             packet.push(0);
