@@ -167,6 +167,7 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
         recorder,
         silence,
         is_connected: true,
+        is_answered: false,
         goodbye: ReasonCode::Success,
         printed: 0,
         done: Done::default(),
@@ -334,7 +335,10 @@ async fn receive(
                 }
                 match result {
                     Ok(()) if printer.args.exit_after_subscribing => return Ok(0),
-                    Ok(()) => printer.begin_silence(&client_id),
+                    Ok(()) => {
+                        printer.is_answered = true;
+                        printer.begin_silence(&client_id);
+                    }
                     // The end of the connection comes as an event and knows more.
                     Err(trouble) if trouble.exit == EXIT_LOST => {}
                     Err(trouble) => return Err(trouble),
@@ -371,6 +375,7 @@ async fn receive(
             Some(LastingEvent::Connected(accepted)) => {
                 printer.talk.accepted(&accepted);
                 printer.is_connected = true;
+                printer.is_answered = false;
                 client_id.clone_from(&accepted.client_id);
                 requests.set(Some(ask(printer)));
             }
@@ -414,6 +419,8 @@ struct Printer {
     recorder: Option<Recorder>,
     silence: Option<Silence>,
     is_connected: bool,
+    /// Whether the server has answered the subscriptions on this connection.
+    is_answered: bool,
     /// The reason to give when leaving.
     goodbye: ReasonCode,
     printed: u64,
@@ -441,12 +448,34 @@ impl Printer {
             return Err(connect_trouble(&error));
         }
         if std::mem::replace(&mut self.is_connected, false) {
-            let sentence = words::connecting_again(words::client::connect(&error));
+            let why = words::client::connect(&error);
+            if !self.is_answered
+                && let Some((filter, control)) = self.filter_with_control()
+            {
+                self.client.abandon().await;
+                let control = words::code_point(control);
+                let sentence = words::ended_for_filter(why, format!("{filter:?}"), control);
+                return Err(Trouble::new(sentence, EXIT_LOST));
+            }
+            let sentence = match self.is_answered {
+                true => words::connecting_again(why),
+                false => words::connecting_again_unanswered(why),
+            };
             self.show.warn(self.talk, sentence);
         } else {
             self.talk.debug(|| error.to_string());
         }
         Ok(())
+    }
+
+    /// The first filter with a control character, which MQTT lets servers refuse by ending the connection.
+    fn filter_with_control(&self) -> Option<(&str, char)> {
+        let filters = self.args.topic.iter().chain(&self.args.unsubscribe);
+        let mut found = filters.filter_map(|filter| {
+            let control = filter.chars().find(|character| character.is_control())?;
+            Some((filter.as_str(), control))
+        });
+        found.next()
     }
 
     /// Prints a message and then acknowledges it, and says whether it is time to leave. A message

@@ -117,6 +117,15 @@ columba_speech::catalogue! {
     }
     all_refused() { en: "all subscriptions were refused", zh: "所有订阅均被拒绝" }
     connecting_again(why) { en: "{why}; connecting again", zh: "{why}；正在重新连接" }
+    /// Of a connection that is over before SUBACK has come.
+    ended_for_filter(why, filter, character) {
+        en: "{why}, before the server answered the subscription: the topic filter {filter} holds the control character {character}, for which servers may end the connection; take it out of the filter",
+        zh: "{why}，而服务器尚未答复订阅：主题过滤器 {filter} 中有控制字符 {character}，服务器可能因此断开连接；请去掉该字符",
+    }
+    connecting_again_unanswered(why) {
+        en: "{why}, before the server answered the subscription: it may have ended the connection for it, its log says why; connecting again",
+        zh: "{why}，而服务器尚未答复订阅：可能正是因此断开，原因见其日志；正在重新连接",
+    }
     removals_full(topic, waiting) {
         en: "cannot remove '{topic}' and others: {waiting} removals wait for the server; run it again for the rest",
         zh: "无法清除“{topic}”等保留消息：已有 {waiting} 个清除请求在等待服务器；其余的请再次运行",
@@ -271,6 +280,11 @@ columba_speech::catalogue! {
         en: "--keyform: keys are read from PEM files only; say pem",
         zh: "--keyform：只能读取 PEM 格式的密钥文件；请写 pem",
     }
+}
+
+/// A character that is not seen, by its number.
+pub(crate) fn code_point(character: char) -> String {
+    format!("U+{:04X}", u32::from(character))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use columba_codec::topic::TopicFilter;
 use columba_speech::Text;
 
 use super::Tool;
-use crate::words::command_line;
+use crate::words::{code_point, command_line};
 
 /// Options with a whole number. What does not begin with one is 0.
 const WHOLE: &[&str] = &[
@@ -25,6 +25,17 @@ const WHOLE: &[&str] = &[
 
 /// Options with a number that may have a fraction.
 const FRACTION: &[&str] = &["--repeat-delay=", "--random-filter="];
+
+/// Options whose text may hold no control character: servers may end the connection for it.
+const TEXTS: &[&str] = &[
+    "--topic=",
+    "--filter-out=",
+    "--unsubscribe=",
+    "--response-topic=",
+    "--will-topic=",
+    "--id=",
+    "--username=",
+];
 
 /// What a message comes from, of which there is one.
 const PAYLOADS: &[&str] = &[
@@ -87,6 +98,13 @@ fn value_of<'a>(word: &'a OsString, option: &str) -> Option<&'a str> {
 /// What our own options would take.
 fn check(word: &OsString) -> Result<(), Text> {
     let out_of = |value: &str, least| !(least..=65_535).contains(&whole(value));
+    for option in TEXTS {
+        let mut characters = value_of(word, option).unwrap_or_default().chars();
+        if let Some(control) = characters.find(|character| character.is_control()) {
+            let option = option.trim_end_matches('=');
+            return Err(command_line::control_character(option, code_point(control)));
+        }
+    }
     if word == "--id=" {
         return Err(command_line::empty_id());
     }
@@ -277,6 +295,8 @@ mod tests {
             &["--port=0"],
             &["--port=abc"],
             &["--id="],
+            &["--topic=a\nb"],
+            &["--id=a\u{7f}b"],
             &["--topic=a", "--filter-out=a/#/b"],
             &["--topic=a", "--unsubscribe=a+"],
             &["--unsubscribe=a"],

@@ -93,6 +93,10 @@ columba_speech::catalogue! {
         en: "invalid topic filter '{filter}' of {option}: are all + and # where they may stand?",
         zh: "{option} 的主题过滤器“{filter}”无效：请检查 + 和 # 的位置",
     }
+    control_character(option, character) {
+        en: "malformed UTF-8 for MQTT: {option} holds the control character {character}",
+        zh: "不是 MQTT 允许的 UTF-8：{option} 中有控制字符 {character}",
+    }
     url_without_topic() {
         en: "the URL of -L has its topic missing: mqtt://HOST[:PORT]/TOPIC", zh: "-L 的 URL 缺少主题：mqtt://主机[:端口]/主题",
     }

@@ -1,5 +1,6 @@
 //! The program among others: whoever reads its log, the service manager, a terminal.
 
+mod again;
 mod bed;
 mod certificates;
 mod chinese;
