@@ -1,9 +1,12 @@
 //! The `-F` formats of `mosquitto_sub`.
 
+pub(super) mod clock;
+mod json;
+mod number;
+
 use columba_client::Incoming;
 use columba_speech::Text;
 use jiff::ZonedDateTime;
-use serde_json::{Map, Value};
 
 use crate::words::{Said, value};
 
@@ -26,7 +29,7 @@ enum Piece {
         /// What stands between the bytes of `%x` and `%X`.
         separator: Option<char>,
     },
-    /// `@` and a letter of strftime.
+    /// `@` and a letter of strftime, `N` for nanoseconds, or any other.
     Time(char),
 }
 
@@ -50,10 +53,8 @@ impl Format {
                 '%' => pieces.push(field(&mut rest)?),
                 '@' => match rest.next() {
                     Some('@') => pieces.push(Piece::Literal(b"@".to_vec())),
-                    Some(letter) if letter.is_ascii_alphabetic() => {
-                        pieces.push(Piece::Time(letter))
-                    }
-                    _ => return Err(value::format_time().into()),
+                    Some(letter) => pieces.push(Piece::Time(letter)),
+                    None => return Err(value::format_time().into()),
                 },
                 '\\' => pieces.push(Piece::Literal(vec![escape(rest.next())?])),
                 other => pieces.push(Piece::Literal(other.to_string().into_bytes())),
@@ -63,6 +64,10 @@ impl Format {
     }
 
     /// Appends a message as this format shows it.
+    ///
+    /// # Errors
+    /// What the first field lacks that cannot be shown. The others are there all the same, as Mosquitto
+    /// prints them.
     pub(crate) fn write(
         &self,
         incoming: &Incoming,
@@ -70,6 +75,7 @@ impl Format {
         pretty: bool,
         out: &mut Vec<u8>,
     ) -> Result<(), Text> {
+        let mut fault = None;
         for piece in &self.pieces {
             match piece {
                 Piece::Literal(bytes) => out.extend_from_slice(bytes),
@@ -81,13 +87,21 @@ impl Format {
                     most,
                     separator,
                 } => {
-                    let mut value = match letter {
-                        'x' | 'X' => hex(&incoming.message.payload, *letter, *separator),
-                        'f' | 'd' => float(&incoming.message.payload, *letter, *most)?,
-                        _ => render(*letter, incoming, now)?,
+                    let payload = &incoming.message.payload;
+                    let value = match letter {
+                        'x' | 'X' => Ok(hex(payload, *letter, *separator)),
+                        'f' | 'd' => float(payload, *letter, *most),
+                        _ => render(*letter, incoming, now),
+                    };
+                    let mut value = match value {
+                        Ok(value) => value,
+                        Err(sentence) => {
+                            fault.get_or_insert(sentence);
+                            continue;
+                        }
                     };
                     if pretty && matches!(letter, 'j' | 'J') {
-                        value = spread(&value);
+                        value = json::spread(&value);
                     }
                     if let Some(most) = most.filter(|_| FILLED_WITH_SPACES.contains(*letter)) {
                         value.truncate(most);
@@ -99,20 +113,10 @@ impl Format {
                         pad(value, *left, zeros, *width, out);
                     }
                 }
-                Piece::Time('N') => {
-                    let nanoseconds = now.timestamp().subsec_nanosecond();
-                    out.extend_from_slice(format!("{nanoseconds:09}").as_bytes());
-                }
-                Piece::Time(letter) => {
-                    let text = jiff::fmt::strtime::format(format!("%{letter}"), now);
-                    let text = text.map_err(|error| {
-                        value::format_unprinted(letter.to_string(), error.to_string())
-                    })?;
-                    out.extend_from_slice(text.as_bytes());
-                }
+                Piece::Time(letter) => out.extend_from_slice(clock::show(*letter, now).as_bytes()),
             }
         }
-        Ok(())
+        fault.map_or(Ok(()), Err)
     }
 }
 
@@ -204,8 +208,8 @@ fn render(letter: char, incoming: &Incoming, now: &ZonedDateTime) -> Result<Vec<
             .map(|flag| u8::from(flag).to_string())
             .unwrap_or_default(),
         'I' => now.strftime("%Y-%m-%dT%H:%M:%S%z").to_string(),
-        'j' => json(incoming, now, None)?,
-        'J' => json(incoming, now, Some(payload_as_json(incoming)?))?,
+        'j' => json::object(incoming, now, &json::payload_as_text(incoming)),
+        'J' => json::object(incoming, now, &json::payload_as_json(incoming)?),
         'l' => message.payload.len().to_string(),
         'm' => incoming
             .packet_id
@@ -268,158 +272,6 @@ fn float(payload: &[u8], letter: char, digits: Option<usize>) -> Result<Vec<u8>,
     Ok(format!("{number:.digits$}").into_bytes())
 }
 
-fn payload_as_json(incoming: &Incoming) -> Result<&serde_json::value::RawValue, Text> {
-    let message = &incoming.message;
-    serde_json::from_slice(&message.payload)
-        .map_err(|_| value::format_no_json(message.topic.as_str()))
-}
-
-/// The object of `%j` and `%J`, member by member in Mosquitto's order.
-fn json(
-    incoming: &Incoming,
-    now: &ZonedDateTime,
-    payload: Option<&serde_json::value::RawValue>,
-) -> Result<String, Text> {
-    let message = &incoming.message;
-    let payload = match payload {
-        Some(raw) => raw.get().to_owned(),
-        None => quoted(&String::from_utf8_lossy(&message.payload)),
-    };
-    let packet_id = incoming
-        .packet_id
-        .map(|id| format!("\"mid\":{id},"))
-        .unwrap_or_default();
-    Ok(format!(
-        "{{\"tst\":\"{}\",\"topic\":{},\"qos\":{},\"retain\":{},\"payloadlen\":{},{packet_id}{}\"payload\":{payload}}}",
-        now.strftime("%Y-%m-%dT%H:%M:%S.%6fZ%z"),
-        quoted(&message.topic),
-        message.qos.as_u8(),
-        u8::from(message.retain),
-        message.payload.len(),
-        json_properties(incoming),
-    ))
-}
-
-fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
-}
-
-fn json_properties(incoming: &Incoming) -> String {
-    let properties = &incoming.message.properties;
-    let mut members = Map::new();
-    let mut put = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            members.insert(name.to_owned(), value);
-        }
-    };
-    let flag = |flag: bool| Value::from(u8::from(flag));
-    put(
-        "payload-format-indicator",
-        properties.payload_is_utf8.map(flag),
-    );
-    put(
-        "message-expiry-interval",
-        properties.message_expiry_secs.map(Value::from),
-    );
-    put(
-        "content-type",
-        properties.content_type.clone().map(Value::from),
-    );
-    put(
-        "response-topic",
-        properties.response_topic.clone().map(Value::from),
-    );
-    let correlation = properties.correlation_data.as_deref();
-    put(
-        "correlation-data",
-        correlation.map(|data| Value::from(String::from_utf8_lossy(data))),
-    );
-    put("topic-alias", incoming.topic_alias.map(Value::from));
-    let ids = &incoming.subscription_identifiers;
-    put(
-        "subscription-identifier",
-        (!ids.is_empty()).then(|| match ids.as_slice() {
-            [one] => Value::from(*one),
-            more => Value::from(more),
-        }),
-    );
-    let pairs = &properties.user_properties;
-    put(
-        "user-properties",
-        (!pairs.is_empty()).then(|| {
-            let pairs = pairs
-                .iter()
-                .map(|(name, value)| (name.clone(), Value::from(value.as_str())));
-            Value::Object(pairs.collect())
-        }),
-    );
-    if members.is_empty() {
-        String::new()
-    } else {
-        format!("\"properties\":{},", Value::Object(members))
-    }
-}
-
-/// Spreads a JSON text over lines as Mosquitto does: a tab for each level, arrays in one line.
-fn spread(text: &[u8]) -> Vec<u8> {
-    let (mut out, mut depth, mut in_string, mut is_escaped) = (Vec::new(), 0, false, false);
-    // Whether each open bracket is that of an object.
-    let mut open = Vec::new();
-    let line = |out: &mut Vec<u8>, depth: usize| {
-        out.push(b'\n');
-        out.extend(std::iter::repeat_n(b'\t', depth));
-    };
-    for &byte in text {
-        if in_string {
-            out.push(byte);
-            in_string = is_escaped || byte != b'"';
-            is_escaped = !is_escaped && byte == b'\\';
-            continue;
-        }
-        match byte {
-            b' ' | b'\t' | b'\n' | b'\r' => {}
-            b'{' => {
-                depth += 1;
-                open.push(true);
-                out.push(byte);
-                line(&mut out, depth);
-            }
-            b'}' => {
-                depth -= 1;
-                open.pop();
-                // An empty object has its closing bracket on the line that was begun for a member.
-                if out.ends_with(b"\t") && out.trim_ascii_end().ends_with(b"{") {
-                    out.pop();
-                } else {
-                    line(&mut out, depth);
-                }
-                out.push(byte);
-            }
-            b'[' => {
-                depth += 1;
-                open.push(false);
-                out.push(byte);
-            }
-            b']' => {
-                depth -= 1;
-                open.pop();
-                out.push(byte);
-            }
-            b',' if open.last() == Some(&true) => {
-                out.push(byte);
-                line(&mut out, depth);
-            }
-            b',' => out.extend_from_slice(b", "),
-            b':' => out.extend_from_slice(b":\t"),
-            other => {
-                in_string = other == b'"';
-                out.push(other);
-            }
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use columba_client::Message;
@@ -467,14 +319,6 @@ mod tests {
              \"text/plain\",\"subscription-identifier\":5,\"user-properties\":{\"a\":\"b\"}},\
              \"payload\":\"h\\\"i\"}",
         );
-    }
-
-    #[test]
-    fn pretty_json_is_that_of_mosquitto() {
-        // Compared with mosquitto_sub 2.0.11.
-        let spread = spread(br#"{"a":[1,2,{"b":"{,\"}"}],"c":{},"d":[]}"#);
-        let expected = "{\n\t\"a\":\t[1, 2, {\n\t\t\t\"b\":\t\"{,\\\"}\"\n\t\t}],\n\t\"c\":\t{\n\t},\n\t\"d\":\t[]\n}";
-        assert_eq!(String::from_utf8_lossy(&spread), expected);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use clap::Args;
 use columba_client::Incoming;
 
 use super::decode::{Births, Decoding, Shown, decode, needs_births};
-use super::format::Format;
+use super::format::{Format, clock};
 use super::pretty;
 use super::view::View;
 use crate::colour::Colour;
@@ -60,9 +60,8 @@ impl OutputArgs {
     pub(super) fn write(&mut self, incoming: &Incoming, talk: Talk, line: &mut Vec<u8>) {
         match &self.format {
             Some(format) => {
-                let now = jiff::ZonedDateTime::now();
+                let now = clock::now();
                 if let Err(sentence) = format.write(incoming, &now, self.pretty, line) {
-                    // What the format says before is printed all the same, as Mosquitto does.
                     talk.error(sentence);
                 }
             }

@@ -91,7 +91,6 @@ columba_speech::catalogue! {
     format_escape() {
         en: "after \\ comes one of \\ 0 a e n r t v", zh: "\\ 后面应是 \\ 0 a e n r t v 之一",
     }
-    format_unprinted(letter, error) { en: "cannot print @{letter}: {error}", zh: "无法显示 @{letter}：{error}" }
     format_bytes(letter, wanted, bytes) {
         en: "%{letter} needs a message of {wanted} bytes, and this one has {bytes}",
         zh: "%{letter} 需要 {wanted} 字节的消息，而这条有 {bytes} 字节",

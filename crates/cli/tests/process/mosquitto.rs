@@ -51,6 +51,13 @@ const SUBSCRIBE: &[Case] = &[
         "sub -t g/all -C 1 -F %J",
         Some(("not valid json", "not valid json")),
     ),
+    ("sub -t h/lines -C 1 -F %J", None),
+    ("sub -t h/lines -C 1 -F [%J|%j]", None),
+    ("sub -t h/lines -C 1 -F %J --pretty", None),
+    (
+        "sub -t g/all -C 1 -F a%Jb%t",
+        Some(("not valid json", "not valid json")),
+    ),
     ("sub -t g/json -R -W 1", Some(("timed out", "timed out"))),
     ("sub -t g/json -W 1", Some(("timed out", "timed out"))),
     // Of a topic without a retained message: whether that is seen before the end is a matter of luck.
@@ -449,6 +456,10 @@ impl Bench {
     }
 
     fn run(&self, programs: &Path, line: &str) -> Outcome {
+        self.run_with(programs, line, &[("TZ", "UTC")])
+    }
+
+    fn run_with(&self, programs: &Path, line: &str, variables: &[(&str, &str)]) -> Outcome {
         let (line, input) = line.split_once('\0').unwrap_or((line, ""));
         let file = self.dir.path().join("file");
         let line = line.replace("PORT", self.broker.port());
@@ -463,9 +474,8 @@ impl Bench {
         command
             .args(["-h", "127.0.0.1", "-p", self.broker.port()])
             .args(words);
-        command
-            .env("TZ", "UTC")
-            .env("XDG_CONFIG_HOME", self.dir.path());
+        command.env("XDG_CONFIG_HOME", self.dir.path());
+        command.envs(variables.iter().copied());
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -545,15 +555,22 @@ pub(crate) fn read_packet(socket: &mut TcpStream) -> Vec<u8> {
     packet
 }
 
-/// A line as JSON without the time of its arrival, or as it is.
+/// A line without the times of its arrival; as JSON where the order of the properties may differ.
 fn without_time(line: &str) -> Value {
-    match serde_json::from_str(line) {
-        Ok(Value::Object(mut members)) => {
-            members.remove("tst");
-            Value::Object(members)
-        }
-        _ => Value::from(line),
+    const TIME: &str = "\"tst\":\"";
+    let mut parts = line.split(TIME);
+    let mut timeless = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        timeless.push_str(TIME);
+        timeless.push_str(part.split_once('"').map_or(part, |(_, behind)| behind));
     }
+    if line.contains("\"properties\"")
+        && let Ok(Value::Object(mut members)) = serde_json::from_str(line)
+    {
+        members.remove("tst");
+        return Value::Object(members);
+    }
+    Value::from(timeless)
 }
 
 fn compare((line, words): &Case, theirs: &Outcome, ours: &Outcome) {
@@ -591,8 +608,38 @@ fn sub_prints_and_ends_as_mosquitto_sub_does() {
          user-property a b -D publish user-property c d -D publish response-topic z -D publish \
          correlation-data co -D publish payload-format-indicator 1",
     );
+    bench.theirs(
+        "pub -r -t h/lines -s\0{\n  \"b\": [1.0, 21.50, 1e3, -0.5 , 1795906054],\n  \"a\": \"x\\u00e9\\/\",\n\
+         \t\"a\": { \"c\": { }, \"raw\": \"\t\" }\n}\n",
+    );
     for case in SUBSCRIBE {
         compare(case, &bench.theirs(case.0), &bench.ours(case.0));
+    }
+}
+
+/// Of the same minute, which one of two runs before and behind it is in.
+#[test]
+fn sub_shows_time_as_mosquitto_sub_does() {
+    const FORMAT: &str = "sub -t g -C 1 -F @a|@A|@b|@B|@C|@d|@D|@e|@F|@g|@G|@h|@H|@I|@j|@k|@l|@m|@M|@n|\
+                          @p|@P|@R|@t|@u|@U|@V|@w|@W|@x|@y|@Y|@z|@Z|@E|@K|@+|@-|@f|@q|%.16I";
+    let bench = Bench::new();
+    bench.theirs("pub -r -t g -m x");
+    for zone in [
+        "UTC",
+        "Asia/Shanghai",
+        "CET-1CEST,M3.5.0,M10.5.0/3",
+        "NZST-12NZDT",
+        "<+0330>-3:30",
+        "",
+    ] {
+        let run = |programs: &Path| bench.run_with(programs, FORMAT, &[("TZ", zone)]);
+        let before = run(Path::new("/usr/bin"));
+        let ours = run(&bench.dir.path().join("ours"));
+        let behind = run(Path::new("/usr/bin"));
+        assert!(
+            ours == before || ours == behind,
+            "{zone}: {ours:?} {behind:?}"
+        );
     }
 }
 
