@@ -9,6 +9,7 @@ mod url;
 
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,6 +28,7 @@ use crate::context::{self, Chosen, Context};
 use crate::failure;
 use crate::language::{language_of_environment, parse_language};
 use crate::mosquitto::{self, EXIT_BEFORE_ANSWER, Tool};
+use crate::payload::{PAYLOAD_BYTES_MAX, read_whole};
 use crate::words::{self, Said, value};
 pub(crate) use property::{PROPERTY_SEPARATOR, PropertySets, USER_PROPERTY, parse_properties};
 pub(crate) use url::{Url, split_port};
@@ -663,7 +665,7 @@ fn before_answer(exit: u8) -> u8 {
 }
 
 /// The end of a connection that nobody asked for.
-pub(crate) fn close_trouble(cause: &CloseCause, error: Option<&std::io::Error>) -> Trouble {
+pub(crate) fn close_trouble(cause: &CloseCause, error: Option<&io::Error>) -> Trouble {
     let what = words::client::close(cause);
     let sentence = match error {
         Some(error) => words::with_cause(what, words::system(error)),
@@ -729,9 +731,13 @@ pub(crate) fn run_to_code(talk: Talk, command: impl Future<Output = Result<u8, T
 
 /// Reads a whole file to send.
 pub(crate) fn read_file(path: &std::path::Path) -> Result<Vec<u8>, Trouble> {
-    fs::read(path).map_err(|error| {
+    let read = fs::File::open(path).and_then(read_whole);
+    read.map_err(|error| {
         let file = path.display().to_string();
-        let sentence = words::unreadable(file, words::system(&error));
+        let sentence = match error.kind() {
+            io::ErrorKind::FileTooLarge => words::file_too_large(file, PAYLOAD_BYTES_MAX),
+            _ => words::unreadable(file, words::system(&error)),
+        };
         Trouble::new(sentence, before_answer(EXIT_SYSTEM))
     })
 }

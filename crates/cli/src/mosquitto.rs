@@ -135,15 +135,27 @@ pub fn command_line(words: Vec<OsString>) -> Result<Vec<OsString>, ExitCode> {
 /// program was called by the name of one of Mosquitto's clients.
 pub(crate) fn refuse_arguments(error: &clap::Error) -> Option<ExitCode> {
     let tool = called_as()?;
-    // A closed stream leaves nobody to tell.
-    let _ = error.print();
+    let text = under_own_name(tool, &error.render().to_string());
+    let program = tool.program();
     if error.use_stderr() {
-        failure::say(&format!(
-            "\nUse '{} --help' to see usage.\n",
-            tool.program()
-        ));
+        failure::say(&format!("{text}\nUse '{program} --help' to see usage.\n"));
+    } else {
+        failure::print(&format!("{}\n{text}", version_line(tool)));
     }
     Some(ExitCode::from(EXIT_BEFORE_ANSWER))
+}
+
+/// The help or a fault with the names that this program was called by.
+fn under_own_name(tool: Tool, text: &str) -> String {
+    let ours = format!("columba {}", tool.command());
+    let text = text.replace(&ours, tool.program());
+    // What to type is said below.
+    let mut text = text.replace("\nFor more information, try '--help'.\n", "");
+    // What only `columba` has is no example here.
+    if let Some((before, _)) = text.split_once("\nExamples:\n") {
+        text = before.to_owned();
+    }
+    text
 }
 
 fn refuse(tool: Tool, is_drop_in: bool, what: Text) -> ExitCode {
@@ -165,12 +177,16 @@ fn say(text: Text) {
 fn version(tool: Tool, is_drop_in: bool) {
     let version = env!("CARGO_PKG_VERSION");
     let line = if is_drop_in {
-        let program = tool.program();
-        format!("{program} version 2.1.0 (its options, by Columba {version}).\n")
+        version_line(tool)
     } else {
         format!("columba {version}\n")
     };
     failure::print(&line);
+}
+
+fn version_line(tool: Tool) -> String {
+    let (program, version) = (tool.program(), env!("CARGO_PKG_VERSION"));
+    format!("{program} version 2.1.0 (its options, by Columba {version}).\n")
 }
 
 /// Whether every such word is the value of the option before it.

@@ -14,6 +14,9 @@ use crate::words;
 /// Lines that are read ahead.
 const LINES_MAX: usize = 64;
 
+/// No packet carries more, whatever its topic.
+pub(crate) const PAYLOAD_BYTES_MAX: u64 = 268_435_455;
+
 /// Where the payload comes from. The command that takes these makes a group of them, since it may
 /// know more sources.
 #[derive(Args, Clone, Debug)]
@@ -64,11 +67,7 @@ impl PayloadArgs {
 
 /// All of stdin, read on a thread of its own.
 async fn read_stdin() -> Result<Vec<u8>, Trouble> {
-    let read = tokio::task::spawn_blocking(|| {
-        let mut payload = Vec::new();
-        let read = io::stdin().lock().read_to_end(&mut payload);
-        read.map(|_| payload)
-    });
+    let read = tokio::task::spawn_blocking(|| read_whole(io::stdin().lock()));
     match read.await.unwrap_or_else(|error| Err(error.into())) {
         Ok(payload) if payload.is_empty() => Err(Trouble::usage(words::stdin_empty())),
         Ok(payload) => Ok(payload),
@@ -76,8 +75,39 @@ async fn read_stdin() -> Result<Vec<u8>, Trouble> {
     }
 }
 
+/// All of what may never end, as long as a packet can carry it.
+pub(crate) fn read_whole(from: impl io::Read) -> io::Result<Vec<u8>> {
+    read_up_to(from, PAYLOAD_BYTES_MAX)
+}
+
+fn read_up_to(from: impl io::Read, limit: u64) -> io::Result<Vec<u8>> {
+    let mut payload = Vec::new();
+    from.take(limit + 1).read_to_end(&mut payload)?;
+    within(limit, payload)
+}
+
+/// A line without its line break, nothing at the end.
+fn read_line_up_to(from: impl io::BufRead, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    if from.take(limit + 1).read_until(b'\n', &mut line)? == 0 {
+        return Ok(None);
+    }
+    line.pop_if(|last| *last == b'\n');
+    within(limit, line).map(Some)
+}
+
+fn within(limit: u64, payload: Vec<u8>) -> io::Result<Vec<u8>> {
+    match payload.len() as u64 > limit {
+        true => Err(io::ErrorKind::FileTooLarge.into()),
+        false => Ok(payload),
+    }
+}
+
 /// Standard input cannot be read.
 pub(crate) fn stdin_trouble(error: &io::Error) -> Trouble {
+    if error.kind() == io::ErrorKind::FileTooLarge {
+        return Trouble::usage(words::stdin_too_large(PAYLOAD_BYTES_MAX));
+    }
     Trouble::usage(words::stdin_unreadable(words::system(error)))
 }
 
@@ -87,12 +117,9 @@ pub(crate) fn stdin_lines() -> mpsc::Receiver<io::Result<Vec<u8>>> {
     std::thread::spawn(move || {
         let mut stdin = io::stdin().lock();
         loop {
-            let mut line = Vec::new();
-            let read = stdin.read_until(b'\n', &mut line);
-            let item = match read {
-                Ok(0) => return,
-                Ok(_) => Ok(line.strip_suffix(b"\n").map(<[u8]>::to_vec).unwrap_or(line)),
-                Err(error) => Err(error),
+            let line = read_line_up_to(&mut stdin, PAYLOAD_BYTES_MAX);
+            let Some(item) = line.transpose() else {
+                return;
             };
             let is_error = item.is_err();
             if lines.blocking_send(item).is_err() || is_error {
@@ -101,4 +128,35 @@ pub(crate) fn stdin_lines() -> mpsc::Receiver<io::Result<Vec<u8>>> {
         }
     });
     receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_never_ends_is_read_up_to_the_limit() {
+        assert_eq!(
+            read_up_to(&b"abc"[..], 3).ok().as_deref(),
+            Some(&b"abc"[..])
+        );
+        for error in [
+            read_up_to(&b"abcd"[..], 3).err(),
+            read_up_to(io::repeat(0), 3).err(),
+            read_line_up_to(io::BufReader::new(io::repeat(0)), 3).err(),
+        ] {
+            let kind = error.map(|error| error.kind());
+            assert_eq!(kind, Some(io::ErrorKind::FileTooLarge));
+        }
+    }
+
+    #[test]
+    fn a_line_ends_with_its_break_or_with_the_input() {
+        let mut input = &b"ab\n\nabc\nxy"[..];
+        let mut next = || read_line_up_to(&mut input, 3).expect("readable");
+        for line in [&b"ab"[..], b"", b"abc", b"xy"] {
+            assert_eq!(next().as_deref(), Some(line));
+        }
+        assert_eq!(next(), None);
+    }
 }

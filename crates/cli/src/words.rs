@@ -62,6 +62,14 @@ columba_speech::catalogue! {
     stdin_unreadable(error) {
         en: "cannot read stdin: {error}", zh: "无法读取标准输入：{error}",
     }
+    stdin_too_large(limit) {
+        en: "what stdin gives is more than the {limit} bytes that a packet can carry",
+        zh: "标准输入的内容超过一个报文所能携带的 {limit} 字节",
+    }
+    file_too_large(file, limit) {
+        en: "{file} is larger than the {limit} bytes that a packet can carry",
+        zh: "{file} 超过一个报文所能携带的 {limit} 字节",
+    }
     unreadable(file, error) { en: "cannot read {file}: {error}", zh: "无法读取 {file}：{error}" }
     unwritable(file, error) { en: "cannot write {file}: {error}", zh: "无法写入 {file}：{error}" }
     cannot_print(error) { en: "cannot print: {error}", zh: "无法输出：{error}" }

@@ -66,6 +66,19 @@ columba_speech::catalogue! {
     force_replaces() {
         en: "--force replaces it; or choose another directory", zh: "用 --force 覆盖它，或选择其他目录",
     }
+    is_directory(file) { en: "{file} is a directory", zh: "{file} 是目录" }
+    other_directory() { en: "choose another directory for the links", zh: "请为链接选择其他目录" }
+    no_directory_for_links(directory, error) {
+        en: "no directory for the links: {directory}: {error}", zh: "没有存放链接的目录 {directory}：{error}",
+    }
+    links_are_behind(directory, other) {
+        en: "PATH still finds Mosquitto's names in {other}: put {directory} before it",
+        zh: "PATH 仍在 {other} 中找到 Mosquitto 的程序名：请把 {directory} 放到它前面",
+    }
+    links_are_not_found(directory) {
+        en: "PATH does not name {directory}: the links are not found by their names",
+        zh: "PATH 中没有 {directory}：无法按名称找到这些链接",
+    }
     unlinkable(file, error) { en: "cannot make {file}: {error}", zh: "无法创建 {file}：{error}" }
     writable_dir() {
         en: "name a directory that you may write to", zh: "请指定可以写入的目录",

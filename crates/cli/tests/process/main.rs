@@ -6,6 +6,7 @@ mod certificates;
 mod chinese;
 mod context;
 mod goodbye;
+mod link;
 mod log;
 mod mosquitto;
 mod scripts;

@@ -686,25 +686,3 @@ fn options_files_are_read_as_mosquitto_reads_them() {
     assert!(message.is_some_and(|message| message.contains("p/o")));
     assert_eq!(bench.ours("pub -o /nonexistent").exit, Some(1));
 }
-
-#[test]
-fn links_replace_other_files_only_by_force() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let file = dir.path().join("mosquitto_sub");
-    fs::write(&file, "precious").expect("a file");
-    let link = |more: &[&str]| {
-        let mut command = columba();
-        command.arg("link-mosquitto").arg(dir.path()).args(more);
-        command.output().expect("the binary").status.code()
-    };
-    assert_eq!(link(&[]), Some(1));
-    assert_eq!(fs::read_to_string(&file).expect("the file"), "precious");
-    assert!(!dir.path().join("mosquitto_pub").exists());
-    assert_eq!(link(&["--force"]), Some(0));
-    // What is linked already stays.
-    assert_eq!(link(&[]), Some(0));
-    for name in ["mosquitto_pub", "mosquitto_sub", "mosquitto_rr"] {
-        let target = fs::read_link(dir.path().join(name)).expect("a link");
-        assert!(target.ends_with("columba"), "{}", target.display());
-    }
-}
