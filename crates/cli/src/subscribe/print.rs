@@ -66,8 +66,12 @@ impl OutputArgs {
                 }
             }
             None if self.json => self.write_json(incoming, talk, line),
-            // A message of no bytes is worth a line only together with its topic.
-            None if incoming.message.payload.is_empty() && !self.verbose => return,
+            // A message of no bytes is worth a line only together with its topic, and is a line or nothing.
+            None if incoming.message.payload.is_empty()
+                && (!self.verbose || self.no_line_break) =>
+            {
+                return;
+            }
             None => self.write_payload(incoming, talk, line),
         }
         if !self.no_line_break {

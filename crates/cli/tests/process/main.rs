@@ -12,6 +12,7 @@ mod mosquitto;
 mod scripts;
 mod service_manager;
 mod shell;
+mod shell_lines;
 mod shows;
 mod simulate;
 mod stops_early;
