@@ -6,6 +6,7 @@
 //! stops reading from the server, and with it acknowledgements stop.
 
 mod authentication;
+mod budget;
 mod key_file;
 mod lasting;
 mod requester;
@@ -34,6 +35,7 @@ use crate::options::SessionOptions;
 use crate::outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer};
 use crate::session::{Receipt, Session, Subscription};
 pub use authentication::{Authentication, Exchange};
+use budget::Queued;
 pub use columba_certificates::Fault as CertificateFault;
 pub use lasting::{LastingEvent, LastingEvents, Reconnect};
 pub use requester::{RequestError, Requester, RequesterOptions};
@@ -114,9 +116,13 @@ pub struct ConnectOptions {
     /// [`crate::ConnectProperties`], also for a session that is resumed.
     pub authentication: Option<std::sync::Arc<dyn Authentication>>,
     /// Most events that wait to be taken; at least 1. Messages count as one each, whatever their
-    /// size: where large ones may come, lower this, the room of streams, or
-    /// [`crate::ConnectProperties::packet_bytes_max`].
+    /// size; `queued_bytes_max` bounds that.
     pub events_max: usize,
+    /// Memory that messages may take which wait to be taken, in the events and in all streams together.
+    /// While it is used up, nothing more is read from the server. A message larger than all of it
+    /// comes, too, but then it is the last before some are taken; to refuse those, lower
+    /// [`crate::ConnectProperties::packet_bytes_max`].
+    pub queued_bytes_max: usize,
     /// Most requests that wait for the task; at least 1.
     pub requests_max: usize,
 }
@@ -210,7 +216,7 @@ pub struct Client {
 /// The events of a connection, in order.
 #[derive(Debug)]
 pub struct Events {
-    receiver: mpsc::Receiver<LastingEvent>,
+    receiver: mpsc::Receiver<Queued<LastingEvent>>,
 }
 
 /// The answer to a request that is under way.
@@ -219,16 +225,17 @@ pub struct Pending<T> {
     receiver: oneshot::Receiver<Result<T, Failure>>,
 }
 
+/// [`ConnectOptions::queued_bytes_max`] unless set: messages of a megabyte in every place of the events, or
+/// some hundred thousand small ones in streams with room for them. What is large for a small device is
+/// then its to say.
+const QUEUED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 type Reply<T> = oneshot::Sender<Result<T, Failure>>;
 
 #[derive(Debug)]
 enum Request {
     Publish(Message, Reply<Answer>),
-    Subscribe(
-        Subscription,
-        Option<mpsc::Sender<Box<Incoming>>>,
-        Reply<FilterAnswer>,
-    ),
+    Subscribe(Subscription, Option<stream::Way>, Reply<FilterAnswer>),
     Unsubscribe(Vec<String>, Vec<(String, String)>, Reply<FilterAnswer>),
     Acknowledge(Receipt, ReasonCode),
     Reauthenticate(Reply<()>),
@@ -273,6 +280,7 @@ impl ConnectOptions {
             transport_timeout: Duration::from_secs(10),
             authentication: None,
             events_max: 64,
+            queued_bytes_max: QUEUED_BYTES_MAX,
             requests_max: 64,
         }
     }
@@ -432,7 +440,7 @@ impl Events {
     /// The next event; `None` after [`Event::Ended`]. Cancel safe.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
-            return Some(match self.receiver.recv().await? {
+            return Some(match self.receiver.recv().await?.into_item() {
                 LastingEvent::Message(incoming) => Event::Message(incoming),
                 LastingEvent::Warning(warning) => Event::Unanswered(warning),
                 LastingEvent::Ended(ended) => Event::Ended(ended),

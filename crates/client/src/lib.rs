@@ -38,7 +38,8 @@
 //! - **Exactly once across reconnects.** QoS 2 is tested with 64 messages in flight through a network
 //!   that cuts every few packets: each message arrives once and in order.
 //! - **Nothing grows without bound.** Queues, backlog, in-flight window, aliases and remembered
-//!   subscriptions have limits in [`SessionOptions`] and `ConnectOptions`; a full queue waits.
+//!   subscriptions have limits in [`SessionOptions`] and `ConnectOptions`, that of queues also in bytes;
+//!   a full queue waits.
 //! - **The server may forget; the client does not.** Subscriptions are asked for again, and unanswered
 //!   messages at QoS 1 published again, when the session is gone.
 //! - **MQTT 5 whole**: typed properties, topic aliases by itself, flow control, requests with a time

@@ -149,6 +149,29 @@ impl Incoming {
         Some(answer)
     }
 
+    /// The memory that it takes, which may be many times its bytes on the network: a User Property of
+    /// five bytes makes two texts.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn held_bytes(&self) -> usize {
+        let message = &self.message;
+        let properties = &message.properties;
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::capacity);
+        let correlation_data = properties.correlation_data.as_ref();
+        let pairs = &properties.user_properties;
+        size_of::<Self>()
+            + message.topic.capacity()
+            + message.payload.capacity()
+            + text(&properties.content_type)
+            + text(&properties.response_topic)
+            + correlation_data.map_or(0, Vec::capacity)
+            + pairs.capacity() * size_of::<(String, String)>()
+            + pairs
+                .iter()
+                .map(|(name, value)| name.capacity() + value.capacity())
+                .sum::<usize>()
+            + self.subscription_identifiers.capacity() * size_of::<u32>()
+    }
+
     /// Copies a PUBLISH whose topic, if it came as an alias, is `topic`.
     pub(crate) fn from_codec(
         publish: &Publish<'_>,

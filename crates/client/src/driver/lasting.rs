@@ -5,6 +5,7 @@ use std::time::Duration;
 use columba_codec::ReasonCode;
 use tokio::sync::mpsc;
 
+use super::budget::{Budget, Queued};
 use super::session_file::{Journal, SessionFile};
 use super::task::{LastingLink, Task, tokens_from};
 use super::{Client, ConnectError, ConnectOptions, Ended, Warning, transport};
@@ -72,13 +73,13 @@ pub enum LastingEvent {
 /// events, and that those messages may go.
 #[derive(Debug)]
 pub struct LastingEvents {
-    receiver: mpsc::Receiver<LastingEvent>,
+    receiver: mpsc::Receiver<Queued<LastingEvent>>,
 }
 
 impl LastingEvents {
     /// The next event; `None` after [`LastingEvent::Ended`]. Cancel safe.
     pub async fn next(&mut self) -> Option<LastingEvent> {
-        self.receiver.recv().await
+        self.receiver.recv().await.map(Queued::into_item)
     }
 }
 
@@ -180,7 +181,7 @@ impl Client {
         session: Session,
         journal: Option<Journal>,
         link: Option<LastingLink>,
-    ) -> Result<(Self, mpsc::Receiver<LastingEvent>), ConnectError> {
+    ) -> Result<(Self, mpsc::Receiver<Queued<LastingEvent>>), ConnectError> {
         session
             .options()
             .check()
@@ -197,7 +198,7 @@ impl Client {
             journal,
             transport,
             (request_receiver, urgent_receiver),
-            events,
+            (events, Budget::new(options.queued_bytes_max)),
             link,
             options.authentication,
         );

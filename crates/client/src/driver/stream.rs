@@ -7,6 +7,7 @@ use columba_codec::topic::{TopicFilter, has_wildcard, matches};
 use futures_util::Stream;
 use tokio::sync::mpsc;
 
+use super::budget::Queued;
 use super::{Client, Request};
 use crate::message::Incoming;
 use crate::outcome::{Failure, FilterAnswer};
@@ -20,13 +21,17 @@ use crate::session::{Subscription, Token};
 /// the subscription come as events; to have no more of them, unsubscribe.
 #[derive(Debug)]
 pub struct Messages {
-    receiver: mpsc::Receiver<Box<Incoming>>,
+    receiver: mpsc::Receiver<Queued<Box<Incoming>>>,
 }
+
+/// The way into a stream.
+pub(super) type Way = mpsc::Sender<Queued<Box<Incoming>>>;
 
 impl Messages {
     /// The next message; `None` once the connection is over. Cancel safe.
     pub async fn next(&mut self) -> Option<Incoming> {
-        self.receiver.recv().await.map(|incoming| *incoming)
+        let queued = self.receiver.recv().await?;
+        Some(*queued.into_item())
     }
 }
 
@@ -35,7 +40,7 @@ impl Stream for Messages {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Incoming>> {
         let next = self.receiver.poll_recv(context);
-        next.map(|incoming| incoming.map(|incoming| *incoming))
+        next.map(|queued| queued.map(|queued| *queued.into_item()))
     }
 }
 
@@ -73,7 +78,7 @@ struct Outlet {
     token: Token,
     /// The topic filters as they were asked for, each with what it matches.
     patterns: Vec<(String, Pattern)>,
-    sender: mpsc::Sender<Box<Incoming>>,
+    sender: Way,
 }
 
 /// A topic filter, prepared for many topics.
@@ -113,12 +118,7 @@ impl Pattern {
 impl Streams {
     /// Adds one before the server has answered: it may send messages before SUBACK
     /// (MQTT 5, 3.8.4, non-normative).
-    pub(super) fn add(
-        &mut self,
-        token: Token,
-        filters: &[String],
-        sender: mpsc::Sender<Box<Incoming>>,
-    ) {
+    pub(super) fn add(&mut self, token: Token, filters: &[String], sender: Way) {
         self.streams.retain(|outlet| !outlet.sender.is_closed());
         self.streams.push(Outlet {
             token,
@@ -153,7 +153,7 @@ impl Streams {
     }
 
     /// The way into one of them.
-    pub(super) fn sender(&self, stream: usize) -> Option<&mpsc::Sender<Box<Incoming>>> {
+    pub(super) fn sender(&self, stream: usize) -> Option<&Way> {
         self.streams.get(stream).map(|outlet| &outlet.sender)
     }
 

@@ -21,6 +21,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::budget::{Budget, Queued};
 use super::session_file::Journal;
 use super::stream::Streams;
 use super::transport::Transport;
@@ -57,7 +58,9 @@ pub(super) struct Task {
     is_cut: bool,
     requests: mpsc::Receiver<Request>,
     urgent: mpsc::Receiver<Request>,
-    events: mpsc::Sender<LastingEvent>,
+    events: mpsc::Sender<Queued<LastingEvent>>,
+    /// The memory of what waits in the queues.
+    budget: Arc<Budget>,
     /// What the queues had no room for yet.
     stalled: Stalled,
     streams: Streams,
@@ -106,7 +109,7 @@ impl Task {
         journal: Option<Journal>,
         transport: Transport,
         (requests, urgent): (mpsc::Receiver<Request>, mpsc::Receiver<Request>),
-        events: mpsc::Sender<LastingEvent>,
+        (events, budget): (mpsc::Sender<Queued<LastingEvent>>, Arc<Budget>),
         lasting: Option<LastingLink>,
         authentication: Option<Arc<dyn Authentication>>,
     ) -> Self {
@@ -120,6 +123,7 @@ impl Task {
             requests,
             urgent,
             events,
+            budget,
             stalled: Stalled::default(),
             streams: Streams::default(),
             lasting,
@@ -211,6 +215,7 @@ impl Task {
             written = poll_fn(|context| write(writer.as_mut(), bytes, context)),
                 if has_bytes || self.unflushed => Wake::Written(written),
             () = self.stalled.room(&self.events), if !self.stalled.is_empty() => Wake::Room,
+            () = self.budget.room(), if self.budget.is_used_up() => Wake::Room,
             request = self.requests.recv(), if takes_requests => Wake::Request(request),
             Some(request) = self.urgent.recv() => Wake::Urgent(request),
             () = self.alarm.as_mut(), if deadline.is_some() => Wake::Deadline,
@@ -258,7 +263,12 @@ impl Task {
 
     /// Whether what the server sends can be passed on.
     fn is_listening(&self) -> bool {
-        !self.stalled.has_messages() && !self.keeping.as_ref().is_some_and(Keeping::is_full)
+        self.has_room_for_messages() && !self.keeping.as_ref().is_some_and(Keeping::is_full)
+    }
+
+    /// Whether the queues take what may come.
+    fn has_room_for_messages(&self) -> bool {
+        !self.stalled.has_messages() && !self.budget.is_used_up()
     }
 
     fn on_wake(&mut self, wake: Wake) {
@@ -343,7 +353,7 @@ impl Task {
 }
 
 /// Waits until nobody listens any more.
-async fn unheard(events: &mpsc::Sender<LastingEvent>, streams: &Streams) {
+async fn unheard(events: &mpsc::Sender<Queued<LastingEvent>>, streams: &Streams) {
     events.closed().await;
     streams.closed().await;
 }

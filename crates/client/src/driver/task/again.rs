@@ -148,8 +148,9 @@ impl Task {
             let writes_records = is_writing(self.keeping.as_ref());
             let wake = tokio::select! {
                 // A message that has no room would hold up CONNACK as well.
-                opened = &mut opening, if !self.stalled.has_messages() => return Some(opened),
+                opened = &mut opening, if self.has_room_for_messages() => return Some(opened),
                 () = self.stalled.room(&self.events), if !self.stalled.is_empty() => Wake::Room,
+                () = self.budget.room(), if self.budget.is_used_up() => Wake::Room,
                 request = self.requests.recv(), if takes_requests => Wake::Request(request),
                 Some(request) = self.urgent.recv() => Wake::Urgent(request),
                 () = unheard(&self.events, &self.streams), if is_abandoned => Wake::Request(None),

@@ -4,6 +4,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::Task;
 use super::requests::Waiting;
+use crate::driver::budget::Queued;
 use crate::driver::{LastingEvent, Warning};
 use crate::message::Incoming;
 use crate::outcome::Failure;
@@ -51,7 +52,8 @@ impl Task {
     pub(super) fn on_message(&mut self, incoming: Box<Incoming>) {
         let topic = &incoming.message.topic;
         let Some(mut at) = self.streams.next_match(0, topic) else {
-            self.event(LastingEvent::Message(incoming));
+            let queued = Queued::message(incoming, &self.budget);
+            self.stalled.push_event(queued.map(LastingEvent::Message));
             return;
         };
         while let Some(next) = self.streams.next_match(at + 1, &incoming.message.topic) {
@@ -62,17 +64,18 @@ impl Task {
     }
 
     /// Hands a message to a stream, or keeps it until there is room and nothing is before it.
-    fn offer(&mut self, stream: usize, mut incoming: Box<Incoming>) {
+    fn offer(&mut self, stream: usize, incoming: Box<Incoming>) {
         let Some(sender) = self.streams.sender(stream) else {
             return;
         };
+        let mut queued = Queued::message(incoming, &self.budget);
         if !self.stalled.has_stream_messages() {
-            incoming = match sender.try_send(incoming) {
+            queued = match sender.try_send(queued) {
                 Ok(()) => return,
-                Err(TrySendError::Full(incoming) | TrySendError::Closed(incoming)) => incoming,
+                Err(TrySendError::Full(queued) | TrySendError::Closed(queued)) => queued,
             };
         }
-        self.stalled.push_to_stream(sender.clone(), incoming);
+        self.stalled.push_to_stream(sender.clone(), queued);
     }
 
     pub(super) fn unanswered(&mut self, warning: Warning) {
@@ -80,7 +83,7 @@ impl Task {
     }
 
     pub(super) fn event(&mut self, event: LastingEvent) {
-        self.stalled.push_event(event);
+        self.stalled.push_event(Queued::free(event));
     }
 
     pub(super) fn pass_events(&mut self) {

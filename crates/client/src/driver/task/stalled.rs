@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use crate::driver::budget::Queued;
+use crate::driver::stream::Way;
 use crate::driver::{LastingEvent, Warning};
 use crate::message::Incoming;
 
@@ -12,18 +14,16 @@ use crate::message::Incoming;
 /// counted: nothing may wait for somebody who keeps the events and does not take them.
 const NOTICES_MAX: usize = 256;
 
-/// The way into a stream.
-type Way = mpsc::Sender<Box<Incoming>>;
-
+type Message = Queued<Box<Incoming>>;
 /// Waits for room, in two queues: a stream that is full holds up no event, nor the other way round.
 #[derive(Default)]
 pub(super) struct Stalled {
-    events: VecDeque<LastingEvent>,
+    events: VecDeque<Queued<LastingEvent>>,
     /// Those among the events that are no message.
     notices: usize,
     /// Notices that were dropped since the last that was taken.
     missed: u64,
-    streams: VecDeque<(Way, Box<Incoming>)>,
+    streams: VecDeque<(Way, Message)>,
 }
 
 impl Stalled {
@@ -40,11 +40,11 @@ impl Stalled {
         !self.streams.is_empty()
     }
 
-    pub(super) fn push_event(&mut self, event: LastingEvent) {
-        if is_notice(&event) {
+    pub(super) fn push_event(&mut self, event: Queued<LastingEvent>) {
+        if is_notice(event.item()) {
             self.notices += 1;
             if self.notices > NOTICES_MAX
-                && let Some(oldest) = self.events.iter().position(is_notice)
+                && let Some(oldest) = self.events.iter().position(|event| is_notice(event.item()))
             {
                 self.events.remove(oldest);
                 self.notices -= 1;
@@ -54,21 +54,21 @@ impl Stalled {
         self.events.push_back(event);
     }
 
-    pub(super) fn push_to_stream(&mut self, sender: Way, incoming: Box<Incoming>) {
-        self.streams.push_back((sender, incoming));
+    pub(super) fn push_to_stream(&mut self, sender: Way, message: Message) {
+        self.streams.push_back((sender, message));
     }
 
     /// Moves on what there is room for.
-    pub(super) fn pass(&mut self, events: &mpsc::Sender<LastingEvent>) {
-        while let Some((sender, incoming)) = self.streams.pop_front() {
-            match sender.try_send(incoming) {
+    pub(super) fn pass(&mut self, events: &mpsc::Sender<Queued<LastingEvent>>) {
+        while let Some((sender, message)) = self.streams.pop_front() {
+            match sender.try_send(message) {
                 Ok(()) => {}
                 // Its stream was dropped a moment ago: as without a stream.
-                Err(TrySendError::Closed(incoming)) => {
-                    self.push_event(LastingEvent::Message(incoming));
+                Err(TrySendError::Closed(message)) => {
+                    self.push_event(message.map(LastingEvent::Message));
                 }
-                Err(TrySendError::Full(incoming)) => {
-                    self.streams.push_front((sender, incoming));
+                Err(TrySendError::Full(message)) => {
+                    self.streams.push_front((sender, message));
                     break;
                 }
             }
@@ -90,13 +90,14 @@ impl Stalled {
     }
 
     /// The next event; what was missed stands before those that were kept.
-    fn pop_event(&mut self) -> Option<LastingEvent> {
+    fn pop_event(&mut self) -> Option<Queued<LastingEvent>> {
         if self.missed > 0 {
             let events = std::mem::take(&mut self.missed);
-            return Some(LastingEvent::Warning(Warning::EventsMissed { events }));
+            let missed = LastingEvent::Warning(Warning::EventsMissed { events });
+            return Some(Queued::free(missed));
         }
         let event = self.events.pop_front()?;
-        self.notices -= usize::from(is_notice(&event));
+        self.notices -= usize::from(is_notice(event.item()));
         Some(event)
     }
 
@@ -108,7 +109,7 @@ impl Stalled {
     }
 
     /// Waits until one of them may have room. Cancel safe.
-    pub(super) async fn room(&self, events: &mpsc::Sender<LastingEvent>) {
+    pub(super) async fn room(&self, events: &mpsc::Sender<Queued<LastingEvent>>) {
         // A receiver that is gone is room too: trying to send finds out.
         let stream = self.streams.front();
         tokio::select! {
@@ -121,23 +122,23 @@ impl Stalled {
     /// once it has its messages, whoever else does not take his.
     pub(super) async fn finish(
         mut self,
-        events: mpsc::Sender<LastingEvent>,
+        events: mpsc::Sender<Queued<LastingEvent>>,
         last: Vec<LastingEvent>,
     ) {
         // A task for each: who waits for the end of a stream may be the one who takes no events, and
         // streams may be taken one after the other.
-        let mut streams: Vec<(Way, Vec<Box<Incoming>>)> = Vec::new();
-        for (sender, incoming) in std::mem::take(&mut self.streams) {
+        let mut streams: Vec<(Way, Vec<Message>)> = Vec::new();
+        for (sender, message) in std::mem::take(&mut self.streams) {
             match streams.iter_mut().find(|(s, _)| s.same_channel(&sender)) {
-                Some((_, messages)) => messages.push(incoming),
-                None => streams.push((sender, vec![incoming])),
+                Some((_, messages)) => messages.push(message),
+                None => streams.push((sender, vec![message])),
             }
         }
         for (sender, messages) in streams {
             tokio::spawn(async move {
-                for incoming in messages {
+                for message in messages {
                     // Nobody there is nobody to tell.
-                    if sender.send(incoming).await.is_err() {
+                    if sender.send(message).await.is_err() {
                         return;
                     }
                 }
@@ -149,7 +150,7 @@ impl Stalled {
             }
         }
         for event in last {
-            if events.send(event).await.is_err() {
+            if events.send(Queued::free(event)).await.is_err() {
                 return;
             }
         }

@@ -1,0 +1,162 @@
+//! How many bytes of messages wait for the application in the queues of one client.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::Notify;
+
+use crate::message::Incoming;
+
+/// What the events and the streams of a client hold together.
+#[derive(Debug)]
+pub(super) struct Budget {
+    held_bytes: AtomicUsize,
+    bytes_max: usize,
+    /// For the one task that waits for room.
+    room: Notify,
+}
+
+impl Budget {
+    pub(super) fn new(bytes_max: usize) -> Arc<Self> {
+        Arc::new(Self {
+            held_bytes: AtomicUsize::new(0),
+            bytes_max: bytes_max.max(1),
+            room: Notify::new(),
+        })
+    }
+
+    pub(super) fn is_used_up(&self) -> bool {
+        self.held_bytes.load(Ordering::Relaxed) >= self.bytes_max
+    }
+
+    /// Waits until it may no longer be used up. Cancel safe.
+    pub(super) async fn room(&self) {
+        self.room.notified().await;
+    }
+
+    fn take(self: &Arc<Self>, bytes: usize) -> Share {
+        self.held_bytes.fetch_add(bytes, Ordering::Relaxed);
+        Share {
+            budget: Arc::clone(self),
+            bytes,
+        }
+    }
+
+    fn give_back(&self, bytes: usize) {
+        let before = self.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        if before >= self.bytes_max && before - bytes < self.bytes_max {
+            self.room.notify_one();
+        }
+    }
+}
+
+/// A part of the budget, given back when it is dropped.
+#[derive(Debug)]
+struct Share {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.budget.give_back(self.bytes);
+    }
+}
+
+/// What waits in a queue. Its part of the budget is given back when the application takes it, and when the
+/// queue is dropped with what is in it.
+#[derive(Debug)]
+pub(super) struct Queued<T> {
+    item: T,
+    share: Option<Share>,
+}
+
+impl Queued<Box<Incoming>> {
+    pub(super) fn message(incoming: Box<Incoming>, budget: &Arc<Budget>) -> Self {
+        Self {
+            share: Some(budget.take(incoming.held_bytes())),
+            item: incoming,
+        }
+    }
+}
+
+impl<T> Queued<T> {
+    /// Something that is small, and whose number is bounded in another way.
+    pub(super) fn free(item: T) -> Self {
+        Self { item, share: None }
+    }
+
+    pub(super) fn map<U>(self, into: impl FnOnce(T) -> U) -> Queued<U> {
+        Queued {
+            item: into(self.item),
+            share: self.share,
+        }
+    }
+
+    pub(super) fn item(&self) -> &T {
+        &self.item
+    }
+
+    /// Hands it to the application.
+    pub(super) fn into_item(self) -> T {
+        self.item
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::message::{Incoming, Message};
+
+    fn queued(payload_bytes: usize, budget: &Arc<Budget>) -> Queued<Box<Incoming>> {
+        let message = Message::new("t", vec![0; payload_bytes]);
+        let incoming = Incoming {
+            message,
+            dup: false,
+            packet_id: None,
+            subscription_identifiers: Vec::new(),
+            topic_alias: None,
+            receipt: None,
+        };
+        Queued::message(Box::new(incoming), budget)
+    }
+
+    fn has_room(budget: &Budget) -> bool {
+        let mut context = Context::from_waker(Waker::noop());
+        pin!(budget.room()).poll(&mut context) == Poll::Ready(())
+    }
+
+    #[test]
+    fn what_is_dropped_or_taken_is_given_back_and_makes_room() {
+        let budget = Budget::new(10_000);
+        let dropped = queued(6_000, &budget);
+        assert!(!budget.is_used_up());
+        let taken = queued(6_000, &budget).map(Some);
+        assert!(budget.is_used_up() && !has_room(&budget));
+        drop(taken.into_item());
+        assert!(!budget.is_used_up() && has_room(&budget));
+        drop(dropped);
+        assert!(!has_room(&budget), "nobody waited for more");
+        assert_eq!(budget.held_bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_message_counts_with_its_properties() {
+        let mut incoming = Incoming {
+            message: Message::new("t", "p"),
+            dup: false,
+            packet_id: None,
+            subscription_identifiers: Vec::new(),
+            topic_alias: None,
+            receipt: None,
+        };
+        let plain = incoming.held_bytes();
+        incoming.subscription_identifiers = vec![1; 1_000];
+        incoming.message.properties.user_properties = vec![(String::new(), String::new()); 1_000];
+        assert!(incoming.held_bytes() >= plain + 1_000 * (4 + 2 * size_of::<String>()));
+    }
+}
