@@ -2,8 +2,9 @@
 //!
 //! [`Client::connect`] opens the transport, waits for CONNACK and leaves a task behind that owns
 //! the connection. [`Client`] is the way in, [`Events`] the way out; both queues are bounded. Warnings
-//! that nobody takes are dropped and counted. Messages never are: when nobody takes those, the task
-//! stops reading from the server, and with it acknowledgements stop.
+//! that nobody takes are dropped and counted. When nobody takes messages, the task stops reading from the
+//! server, and with it acknowledgements stop; it goes on while the server owes an answer, for which
+//! messages at QoS 0, and no others, are dropped once too many bytes wait.
 
 mod authentication;
 mod budget;
@@ -119,7 +120,8 @@ pub struct ConnectOptions {
     /// size; `queued_bytes_max` bounds that.
     pub events_max: usize,
     /// Memory that messages may take which wait to be taken, in the events and in all streams together.
-    /// While it is used up, nothing more is read from the server. A message larger than all of it
+    /// While it is used up, nothing more is read from the server, unless that owes an answer: then
+    /// messages at QoS 0 are dropped ([`Warning::MessagesMissed`]) until the answer is found. A message larger than all of it
     /// comes, too, but then it is the last before some are taken; to refuse those, lower
     /// [`crate::ConnectProperties::packet_bytes_max`].
     pub queued_bytes_max: usize,

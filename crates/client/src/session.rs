@@ -16,6 +16,7 @@
 mod acknowledge;
 mod aliases;
 mod authenticate;
+mod hold;
 mod inbound;
 mod keep;
 mod receive;
@@ -237,6 +238,9 @@ pub struct Session {
     keep: Option<Keep>,
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
+    /// PUBACK and PUBREC that are held back.
+    held: Vec<u8>,
+    holds_acknowledgements: bool,
     /// Memory for the properties of a PUBLISH on its way out.
     properties: PropertiesBuf,
     outputs: VecDeque<Output>,
@@ -297,6 +301,8 @@ impl Session {
             keep: None,
             incoming: Vec::new(),
             outgoing: Vec::new(),
+            held: Vec::new(),
+            holds_acknowledgements: false,
             properties: PropertiesBuf::new(),
             outputs: VecDeque::new(),
         }
@@ -558,6 +564,7 @@ impl Session {
     fn close(&mut self, cause: CloseCause) {
         self.state = State::Closed;
         self.incoming.clear();
+        self.held.clear();
         self.incoming_aliases.clear();
         self.reauthenticating = false;
         self.forget_unacknowledged();

@@ -3,15 +3,16 @@
 //! Over a Unix socket, whose buffers are small: what the server could write is what the client has read.
 #![cfg(unix)]
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use columba_client::driver::{Address, Client, ConnectOptions, Event, Events};
+use columba_client::driver::{Address, Client, ConnectOptions, Event, Events, Messages, Warning};
 use columba_client::{Message, SessionOptions, Subscription};
 use columba_codec::packet::{Packet, Publish};
-use columba_codec::{Decoded, Properties, QoS, Version, decode};
+use columba_codec::{Decoded, PacketId, Properties, QoS, Version, decode};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixListener;
@@ -35,8 +36,8 @@ struct Server {
     script: mpsc::UnboundedSender<Vec<u8>>,
     /// What the client took.
     taken_bytes: Arc<AtomicUsize>,
-    /// The topics that the client published to.
-    published: mpsc::UnboundedReceiver<String>,
+    /// The topics that the client published to, and the packet ids that it acknowledged.
+    heard: mpsc::UnboundedReceiver<String>,
 }
 
 impl Server {
@@ -45,7 +46,7 @@ impl Server {
         let path = directory.path().join("socket");
         let listener = UnixListener::bind(&path).expect("a socket");
         let (script, mut to_send) = mpsc::unbounded_channel::<Vec<u8>>();
-        let (told, published) = mpsc::unbounded_channel();
+        let (told, heard) = mpsc::unbounded_channel();
         let taken_bytes = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&taken_bytes);
         let answers = script.clone();
@@ -68,18 +69,22 @@ impl Server {
             path,
             script,
             taken_bytes,
-            published,
+            heard,
         }
     }
 
     async fn client(&self) -> (Client, Events) {
+        self.client_with_room(2 * MESSAGES).await
+    }
+
+    async fn client_with_room(&self, events_max: usize) -> (Client, Events) {
         let session = SessionOptions {
             client_id: "client".to_owned(),
             keep_alive_secs: 0,
             ..SessionOptions::default()
         };
         let mut options = ConnectOptions::new(Address::Unix(self.path.clone()), session);
-        options.events_max = 2 * MESSAGES;
+        options.events_max = events_max;
         options.queued_bytes_max = QUEUED_BYTES_MAX;
         Client::connect(options).await.expect("connects")
     }
@@ -97,11 +102,27 @@ impl Server {
     /// The client gets so many turns, in each of which it would read if it meant to.
     async fn give_turns(&mut self, client: &Client) {
         for _ in 0..4_000 {
-            let turn = client.publish(Message::new("turn", "")).await;
-            turn.expect("published");
-            let published = timeout(PATIENCE, self.published.recv()).await;
-            assert_eq!(published.expect("in time").as_deref(), Some("turn"));
+            assert_eq!(self.heard_before_turn(client).await, [""; 0]);
         }
+    }
+
+    /// What the client has sent until now.
+    async fn heard_before_turn(&mut self, client: &Client) -> Vec<String> {
+        let turn = client.publish(Message::new("turn", "")).await;
+        turn.expect("published");
+        let mut heard = Vec::new();
+        loop {
+            let next = self.next_heard().await;
+            if next == "turn" {
+                return heard;
+            }
+            heard.push(next);
+        }
+    }
+
+    async fn next_heard(&mut self) -> String {
+        let heard = timeout(PATIENCE, self.heard.recv()).await;
+        heard.expect("in time").expect("a server")
     }
 
     fn taken_bytes(&self) -> usize {
@@ -109,7 +130,8 @@ impl Server {
     }
 }
 
-/// Answers CONNECT and SUBSCRIBE, and tells what is published.
+/// Answers CONNECT, SUBSCRIBE and PUBLISH, behind what is being sent, and tells what is published and
+/// acknowledged.
 async fn read(
     mut reader: OwnedReadHalf,
     answers: mpsc::UnboundedSender<Vec<u8>>,
@@ -133,6 +155,11 @@ async fn read(
             Packet::Publish(publish) => {
                 // Nobody asks any more when the test is over.
                 let _ = told.send(publish.topic.to_owned());
+                let id = publish.packet_id.map(|id| id.get().to_be_bytes());
+                id.map_or_else(Vec::new, |id| vec![0x40, 2, id[0], id[1]])
+            }
+            Packet::PubAck(puback) => {
+                let _ = told.send(format!("PUBACK {}", puback.packet_id.get()));
                 Vec::new()
             }
             _ => Vec::new(),
@@ -146,12 +173,23 @@ async fn read(
 
 /// A PUBLISH at QoS 0.
 fn publish(topic: &str, payload: &[u8]) -> Vec<u8> {
+    publish_at(QoS::AtMostOnce, None, topic, payload)
+}
+
+/// PUBLISHs at QoS 1 with these packet ids.
+fn publish_acknowledged(topic: &str, packet_ids: RangeInclusive<u16>) -> Vec<u8> {
+    packet_ids
+        .flat_map(|id| publish_at(QoS::AtLeastOnce, PacketId::new(id), topic, b"x"))
+        .collect()
+}
+
+fn publish_at(qos: QoS, packet_id: Option<PacketId>, topic: &str, payload: &[u8]) -> Vec<u8> {
     let packet = Packet::Publish(Publish {
         dup: false,
-        qos: QoS::AtMostOnce,
+        qos,
         retain: false,
         topic,
-        packet_id: None,
+        packet_id,
         properties: Properties::EMPTY,
         payload,
     });
@@ -225,4 +263,124 @@ async fn a_stream_that_is_dropped_gives_back_what_it_held() {
     drop(unwanted);
     let next = timeout(PATIENCE, messages.next()).await.expect("in time");
     assert_eq!(next.expect("a message").message.payload, b"here");
+}
+
+async fn subscribe(client: &Client, messages_max: usize) -> Messages {
+    let subscription = Subscription::to("x", QoS::AtLeastOnce);
+    let subscribing = client.subscribe_stream(subscription, messages_max);
+    let subscribed = timeout(PATIENCE, subscribing).await.expect("in time");
+    subscribed.expect("subscribes").1
+}
+
+fn acknowledged(topic: &str) -> Message {
+    Message::new(topic, "x").with_qos(QoS::AtLeastOnce)
+}
+
+async fn next(messages: &mut Messages) -> Vec<u8> {
+    let next = timeout(PATIENCE, messages.next()).await.expect("in time");
+    next.expect("a message").message.payload
+}
+
+/// Whoever publishes in the loop that takes the messages, takes none while it waits for the answer.
+#[tokio::test]
+async fn an_answer_is_heard_behind_more_messages_than_the_stream_has_room_for() {
+    let server = Server::start();
+    let (client, _events) = server.client().await;
+    let mut messages = subscribe(&client, 1).await;
+    for number in 0..MESSAGES {
+        server.send(publish("x", &[u8::try_from(number).expect("small"); 1]));
+    }
+    for number in 0..MESSAGES {
+        assert_eq!(usize::from(next(&mut messages).await[0]), number);
+        let published = timeout(PATIENCE, client.publish(acknowledged("y"))).await;
+        published.expect("in time").expect("an answer");
+    }
+}
+
+/// A server sends what waited for the client right behind CONNACK, before it is asked for anything.
+#[tokio::test]
+async fn a_subscription_is_answered_behind_more_messages_than_the_events_have_room_for() {
+    let server = Server::start();
+    let (client, mut events) = server.client_with_room(1).await;
+    server.send(publish_acknowledged("earlier", 1..=200));
+    let _messages = subscribe(&client, 1).await;
+    for id in 1..=200 {
+        let next = timeout(PATIENCE, events.next()).await.expect("in time");
+        let Some(Event::Message(incoming)) = next else {
+            panic!("unexpected {next:?}");
+        };
+        assert_eq!(incoming.packet_id, PacketId::new(id));
+    }
+}
+
+/// So that its own window holds the server back, which may send no more than that (`MQTT-4.9.0-1`).
+#[tokio::test]
+async fn what_is_read_past_a_full_queue_is_acknowledged_when_there_is_room_again() {
+    let mut server = Server::start();
+    let (client, _events) = server.client().await;
+    let mut messages = subscribe(&client, 1).await;
+    server.send(publish_acknowledged("x", 1..=2));
+    for id in 1..=2 {
+        assert_eq!(server.next_heard().await, format!("PUBACK {id}"));
+    }
+    server.send(publish_acknowledged("x", 3..=10));
+    let published = timeout(PATIENCE, client.publish(acknowledged("y"))).await;
+    published.expect("in time").expect("an answer");
+    assert_eq!(server.heard_before_turn(&client).await, ["y"]);
+    for _ in 1..=10 {
+        assert_eq!(next(&mut messages).await, b"x");
+    }
+    for id in 3..=10 {
+        assert_eq!(server.next_heard().await, format!("PUBACK {id}"));
+    }
+}
+
+/// Behind more bytes than may wait, an answer is heard at the price of messages at QoS 0, which are counted.
+#[tokio::test]
+async fn messages_at_qos_0_give_way_to_an_answer_and_are_counted() {
+    let server = Server::start();
+    let (client, mut events) = server.client().await;
+    let mut messages = subscribe(&client, 2 * MESSAGES).await;
+    server.send_large_messages("x");
+    let published = timeout(PATIENCE, client.publish(acknowledged("y"))).await;
+    published.expect("in time").expect("an answer");
+    server.send(publish("x", b"last"));
+    let mut taken = 0;
+    while next(&mut messages).await != b"last" {
+        taken += 1;
+    }
+    let event = timeout(PATIENCE, events.next()).await.expect("in time");
+    let Some(Event::Unanswered(Warning::MessagesMissed {
+        messages: mut missed,
+    })) = event
+    else {
+        panic!("unexpected {event:?}");
+    };
+    assert!(taken > 0 && missed > 0);
+    client.abandon().await;
+    while let Some(event) = events.next().await {
+        if let Event::Unanswered(Warning::MessagesMissed { messages }) = event {
+            missed += messages;
+        }
+    }
+    assert_eq!(taken + missed, MESSAGES as u64);
+}
+
+/// At QoS 1 none gives way: not even an answer is heard before there is room.
+#[tokio::test]
+async fn messages_at_qos_1_do_not_give_way_to_an_answer() {
+    let server = Server::start();
+    let (client, _events) = server.client().await;
+    let mut messages = subscribe(&client, 2 * MESSAGES).await;
+    for id in 1..=MESSAGES {
+        let packet_id = PacketId::new(u16::try_from(id).expect("small"));
+        let payload = numbered(id);
+        server.send(publish_at(QoS::AtLeastOnce, packet_id, "x", &payload));
+    }
+    let pending = client.start_publish(acknowledged("y")).await;
+    for id in 1..=MESSAGES {
+        assert_eq!(next(&mut messages).await, numbered(id));
+    }
+    let answer = timeout(PATIENCE, pending.expect("taken")).await;
+    answer.expect("in time").expect("an answer");
 }

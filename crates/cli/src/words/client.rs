@@ -103,6 +103,10 @@ columba_speech::catalogue! {
         en: "the connection ended after messages at QoS 2 had been sent, and the server has never acknowledged one; if that happens each time, it has no QoS 2 (as NATS before 2.10), which MQTT 3 has no word for: publish at QoS 1",
         zh: "发送 QoS 2 消息后连接中断，而服务器从未确认过这类消息；如果每次都这样，说明服务器不支持 QoS 2（例如 2.10 之前的 NATS），而 MQTT 3 无法说明这一点：请用 QoS 1 发布",
     }
+    messages_missed(messages) {
+        en: "{messages} messages at QoS 0 were dropped, as those before them were not taken in time",
+        zh: "有 {messages} 条 QoS 0 消息被丢弃，因为之前的消息没有及时取走",
+    }
     taken_over_again() {
         en: "another client connects with the same client id again and again, and each throws the other out; give each client its own",
         zh: "另一个客户端反复用相同的客户端 ID 连接，双方互相挤掉；请给每个客户端各自的 ID",
@@ -249,6 +253,7 @@ pub(crate) fn warning(warning: &Warning) -> Text {
         Warning::NoQos2 => no_qos_2(),
         Warning::Story(Story::TakenOver) => taken_over_again(),
         Warning::Story(Story::ShortLives(connections)) => short_lives(*connections),
+        Warning::MessagesMissed { messages } => messages_missed(*messages),
         Warning::NotBack(error) => connect(error),
         _ => other(warning.to_string()),
     }

@@ -63,6 +63,8 @@ pub(super) struct Task {
     budget: Arc<Budget>,
     /// What the queues had no room for yet.
     stalled: Stalled,
+    /// A message that cannot be dropped has come after the budget was used up.
+    is_overfull: bool,
     streams: Streams,
     lasting: Option<LastingLink>,
     ended: EndedConnections,
@@ -125,6 +127,7 @@ impl Task {
             events,
             budget,
             stalled: Stalled::default(),
+            is_overfull: false,
             streams: Streams::default(),
             lasting,
             ended: EndedConnections::default(),
@@ -245,7 +248,8 @@ impl Task {
     /// Whether so much waits for the network or the disk that nothing may be added.
     fn is_crowded(&self) -> bool {
         let kept = self.keeping.as_ref().map_or(0, Keeping::waiting_bytes);
-        self.outgoing.len() - self.written + kept >= OUTGOING_BYTES_MAX
+        let held = self.session.held_acknowledgement_bytes();
+        self.outgoing.len() - self.written + kept + held >= OUTGOING_BYTES_MAX
     }
 
     fn takes_requests(&self) -> bool {
@@ -266,9 +270,20 @@ impl Task {
         self.has_room_for_messages() && !self.keeping.as_ref().is_some_and(Keeping::is_full)
     }
 
-    /// Whether the queues take what may come.
+    /// Whether the messages that may come can be taken.
+    ///
+    /// While the server owes an answer, more is taken than the queues have room for: who waits for it may
+    /// be the one who is to take the messages before it.
     fn has_room_for_messages(&self) -> bool {
-        !self.stalled.has_messages() && !self.budget.is_used_up()
+        if self.awaits_answer() {
+            !self.budget.is_used_up() || !self.is_overfull
+        } else {
+            !self.stalled.has_messages() && !self.budget.is_used_up()
+        }
+    }
+
+    fn awaits_answer(&self) -> bool {
+        !self.session.is_idle() || self.reauthenticating.is_some()
     }
 
     fn on_wake(&mut self, wake: Wake) {
@@ -335,6 +350,9 @@ impl Task {
     }
 
     fn handle(&mut self, input: Input<'_>) {
+        if self.stalled.has_messages() {
+            self.session.hold_acknowledgements(true);
+        }
         self.session.handle(self.now_ms(), input);
         if self.keeping.is_some() {
             self.keep();

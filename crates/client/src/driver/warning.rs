@@ -67,4 +67,13 @@ pub enum Warning {
         /// How many.
         events: u64,
     },
+    /// Messages at QoS 0 were dropped: as many bytes waited to be taken as may, and the server owed an
+    /// answer that came behind them.
+    #[error(
+        "{messages} messages at QoS 0 were dropped, as those before them were not taken in time;          take messages faster, or raise queued_bytes_max"
+    )]
+    MessagesMissed {
+        /// How many.
+        messages: u64,
+    },
 }

@@ -157,7 +157,8 @@ impl Session {
             }
             (QoS::AtLeastOnce, Some(packet_id)) => {
                 self.deliver(publish, topic, None);
-                self.send(&Packet::PubAck(Acknowledgement::success(packet_id)));
+                let puback = Acknowledgement::success(packet_id);
+                self.send_acknowledgement(&Packet::PubAck(puback));
             }
             (QoS::ExactlyOnce, Some(packet_id)) => {
                 if self
@@ -167,7 +168,8 @@ impl Session {
                     self.keep_received(packet_id);
                     self.deliver(publish, topic, None);
                 }
-                self.send(&Packet::PubRec(Acknowledgement::success(packet_id)));
+                let pubrec = Acknowledgement::success(packet_id);
+                self.send_acknowledgement(&Packet::PubRec(pubrec));
             }
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! What the session says, to the queues of those who want to hear it.
 
+use columba_codec::QoS;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::Task;
@@ -50,6 +51,12 @@ impl Task {
     }
 
     pub(super) fn on_message(&mut self, incoming: Box<Incoming>) {
+        self.is_overfull = self.budget.is_used_up();
+        if self.is_overfull && incoming.message.qos == QoS::AtMostOnce && self.awaits_answer() {
+            self.is_overfull = false;
+            self.stalled.miss_message();
+            return;
+        }
         let topic = &incoming.message.topic;
         let Some(mut at) = self.streams.next_match(0, topic) else {
             let queued = Queued::message(incoming, &self.budget);
@@ -88,11 +95,26 @@ impl Task {
 
     pub(super) fn pass_events(&mut self) {
         self.stalled.pass(&self.events);
+        self.release_acknowledgements();
+    }
+
+    /// Acknowledges what was taken past full queues, once they have room.
+    fn release_acknowledgements(&mut self) {
+        if self.stalled.has_messages() {
+            return;
+        }
+        self.session.hold_acknowledgements(false);
+        if self.keeping.is_some() {
+            self.keep();
+        } else {
+            self.session.transmit(&mut self.outgoing);
+        }
     }
 
     pub(super) fn forget_unwanted_events(&mut self) {
         if self.events.is_closed() {
             self.stalled.forget_events();
+            self.release_acknowledgements();
         }
     }
 }

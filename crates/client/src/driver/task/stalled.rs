@@ -23,12 +23,18 @@ pub(super) struct Stalled {
     notices: usize,
     /// Notices that were dropped since the last that was taken.
     missed: u64,
+    /// Likewise messages at QoS 0.
+    missed_messages: u64,
     streams: VecDeque<(Way, Message)>,
 }
 
 impl Stalled {
     pub(super) fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.streams.is_empty()
+        !self.has_events() && self.streams.is_empty()
+    }
+
+    fn has_events(&self) -> bool {
+        !self.events.is_empty() || self.missed_messages > 0
     }
 
     /// Whether a message waits: those are never dropped, so that no more may come.
@@ -54,6 +60,11 @@ impl Stalled {
         self.events.push_back(event);
     }
 
+    /// A message at QoS 0 is dropped, and nothing of it is left but that.
+    pub(super) fn miss_message(&mut self) {
+        self.missed_messages += 1;
+    }
+
     pub(super) fn push_to_stream(&mut self, sender: Way, message: Message) {
         self.streams.push_back((sender, message));
     }
@@ -73,7 +84,7 @@ impl Stalled {
                 }
             }
         }
-        while !self.events.is_empty() {
+        while self.has_events() {
             match events.try_reserve() {
                 Ok(permit) => {
                     if let Some(event) = self.pop_event() {
@@ -96,6 +107,11 @@ impl Stalled {
             let missed = LastingEvent::Warning(Warning::EventsMissed { events });
             return Some(Queued::free(missed));
         }
+        if self.missed_messages > 0 {
+            let messages = std::mem::take(&mut self.missed_messages);
+            let missed = LastingEvent::Warning(Warning::MessagesMissed { messages });
+            return Some(Queued::free(missed));
+        }
         let event = self.events.pop_front()?;
         self.notices -= usize::from(is_notice(event.item()));
         Some(event)
@@ -106,6 +122,7 @@ impl Stalled {
         self.events.clear();
         self.notices = 0;
         self.missed = 0;
+        self.missed_messages = 0;
     }
 
     /// Waits until one of them may have room. Cancel safe.
@@ -113,7 +130,7 @@ impl Stalled {
         // A receiver that is gone is room too: trying to send finds out.
         let stream = self.streams.front();
         tokio::select! {
-            _ = events.reserve(), if !self.events.is_empty() => {}
+            _ = events.reserve(), if self.has_events() => {}
             () = stream_room(stream.map(|(sender, _)| sender)), if stream.is_some() => {}
         }
     }
