@@ -129,6 +129,51 @@ async fn a_stream_ends_though_nobody_takes_events() {
     assert_eq!(next.expect("in time"), None);
 }
 
+/// One message at QoS 0 to each of these topics.
+fn messages(topics: &[&str]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for topic in topics {
+        let len = u8::try_from(topic.len()).expect("short");
+        bytes.extend([0x30, len + 3, 0, len]);
+        bytes.extend(topic.as_bytes());
+        bytes.push(0);
+    }
+    bytes
+}
+
+#[tokio::test]
+async fn a_stream_is_not_held_up_for_good_by_messages_that_nobody_takes() {
+    let (listener, port) = listen().await;
+    let server = tokio::spawn(async move { serve(&listener).await });
+    let (client, mut events) = Client::connect(options(port)).await.expect("connects");
+    let subscription = Subscription::to("x", QoS::AtLeastOnce);
+    let subscribed = client.subscribe_stream(subscription, 1).await;
+    let (_, mut stream) = subscribed.expect("subscribes");
+    let end = client.publish(Message::new("end", "x")).await;
+    end.expect("published");
+    let mut server = server.await.expect("a server");
+    for _ in 0..2 {
+        // Each behind more than one read takes.
+        let others = messages(&["other"; 20_000]);
+        server.write_all(&others).await.expect("written");
+        server.write_all(&messages(&["x"])).await.expect("written");
+        let next = timeout(PATIENCE, stream.next()).await.expect("in time");
+        assert_eq!(next.expect("a message").message.topic, "x");
+    }
+    // Once somebody takes them, none is lost without being counted.
+    drop(server);
+    let (mut taken, mut missed) = (0, 0);
+    while let Some(event) = events.next().await {
+        match event {
+            Event::Message(incoming) => taken += u64::from(incoming.message.topic == "other"),
+            Event::Unanswered(Warning::MessagesMissed { messages }) => missed += messages,
+            Event::Unanswered(_) | Event::Ended(_) => {}
+        }
+    }
+    assert_eq!(taken + missed, 40_000);
+    assert!(taken > 0);
+}
+
 /// What fails without a connection is a warning each; they are counted once they are too many, and the
 /// connection comes back.
 #[tokio::test]

@@ -69,7 +69,8 @@ pub enum LastingEvent {
 ///
 /// When nobody takes them, warnings and what is said of the connection are dropped, the oldest first,
 /// and counted ([`Warning::EventsMissed`]). Messages outside of streams are not: once one of them has no
-/// room, reading from the server and connecting again stop. Dropping this says that nobody wants the
+/// room, reading from the server and connecting again stop. If there are streams, messages at QoS 0 hold
+/// them up for ten seconds at most ([`Warning::MessagesMissed`]). Dropping this says that nobody wants the
 /// events, and that those messages may go.
 #[derive(Debug)]
 pub struct LastingEvents {

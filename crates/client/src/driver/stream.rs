@@ -143,6 +143,12 @@ impl Streams {
         });
     }
 
+    /// Whether somebody listens to any of them.
+    pub(super) fn has_listener(&self) -> bool {
+        let mut streams = self.streams.iter();
+        streams.any(|outlet| !outlet.sender.is_closed())
+    }
+
     /// The first from `start` on that wants a message to `topic`.
     pub(super) fn next_match(&self, start: usize, topic: &str) -> Option<usize> {
         let wants = |outlet: &Outlet| {

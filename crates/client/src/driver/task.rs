@@ -65,6 +65,8 @@ pub(super) struct Task {
     stalled: Stalled,
     /// A message that cannot be dropped has come after the budget was used up.
     is_overfull: bool,
+    /// Since then the events have been full of messages, and none was taken.
+    ignored_since: Option<Instant>,
     streams: Streams,
     lasting: Option<LastingLink>,
     ended: EndedConnections,
@@ -128,6 +130,7 @@ impl Task {
             budget,
             stalled: Stalled::default(),
             is_overfull: false,
+            ignored_since: None,
             streams: Streams::default(),
             lasting,
             ended: EndedConnections::default(),
@@ -346,7 +349,8 @@ impl Task {
         // Once it has left, only the disk is waited for.
         let leaving = self.leaving.as_ref().filter(|_| !self.session.is_closed());
         let leaving = leaving.map(|leaving| leaving.until);
-        session.into_iter().chain(leaving).min()
+        let patience = self.patience_ends();
+        session.into_iter().chain(leaving).chain(patience).min()
     }
 
     fn handle(&mut self, input: Input<'_>) {

@@ -58,7 +58,7 @@ pub enum Warning {
     /// The connection did not come back, which is why it is over.
     #[error("{0}")]
     NotBack(Box<ConnectError>),
-    /// Nobody took the events for so long that the oldest of them were dropped. Messages never are.
+    /// Nobody took the events for so long that the oldest of them were dropped.
     #[error(
         "{events} events were dropped since nobody took them; \
          take the events of the connection, or drop the queue that they come from"
@@ -68,9 +68,11 @@ pub enum Warning {
         events: u64,
     },
     /// Messages at QoS 0 were dropped: as many bytes waited to be taken as may, and the server owed an
-    /// answer that came behind them.
+    /// answer that came behind them; or the events were full, and nobody took them for so long that
+    /// streams were not to wait for it.
     #[error(
-        "{messages} messages at QoS 0 were dropped, as those before them were not taken in time;          take messages faster, or raise queued_bytes_max"
+        "{messages} messages at QoS 0 were dropped, as those before them were not taken in time; \
+         take messages faster, or drop the events if nobody wants them"
     )]
     MessagesMissed {
         /// How many.

@@ -1,7 +1,10 @@
 //! What the session says, to the queues of those who want to hear it.
 
+use std::time::Duration;
+
 use columba_codec::QoS;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::time::Instant;
 
 use super::Task;
 use super::requests::Waiting;
@@ -10,6 +13,10 @@ use crate::driver::{LastingEvent, Warning};
 use crate::message::Incoming;
 use crate::outcome::Failure;
 use crate::session::Output;
+
+/// How long an application that has streams may leave full events alone before messages at QoS 0 among them
+/// are dropped.
+const EVENTS_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Task {
     pub(super) fn on_output(&mut self, output: Output) {
@@ -94,8 +101,24 @@ impl Task {
     }
 
     pub(super) fn pass_events(&mut self) {
-        self.stalled.pass(&self.events);
+        if self.stalled.pass(&self.events) {
+            self.ignored_since = None;
+        }
+        if self.stalled.has_droppable_events() {
+            let now = Instant::now();
+            self.ignored_since.get_or_insert(now);
+            if self.patience_ends().is_some_and(|end| now >= end) {
+                self.stalled.drop_droppable_events();
+            }
+        }
         self.release_acknowledgements();
+    }
+
+    /// When the messages at QoS 0 that wait among the events hold up the streams no longer.
+    pub(super) fn patience_ends(&self) -> Option<Instant> {
+        let holds_up = self.stalled.has_droppable_events() && self.streams.has_listener();
+        let since = self.ignored_since.filter(|_| holds_up);
+        Some(since? + EVENTS_PATIENCE)
     }
 
     /// Acknowledges what was taken past full queues, once they have room.

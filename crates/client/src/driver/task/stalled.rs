@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use columba_codec::QoS;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
@@ -15,12 +16,15 @@ use crate::message::Incoming;
 const NOTICES_MAX: usize = 256;
 
 type Message = Queued<Box<Incoming>>;
+
 /// Waits for room, in two queues: a stream that is full holds up no event, nor the other way round.
 #[derive(Default)]
 pub(super) struct Stalled {
     events: VecDeque<Queued<LastingEvent>>,
     /// Those among the events that are no message.
     notices: usize,
+    /// Those among the events that are messages at QoS 0.
+    droppable: usize,
     /// Notices that were dropped since the last that was taken.
     missed: u64,
     /// Likewise messages at QoS 0.
@@ -35,6 +39,18 @@ impl Stalled {
 
     fn has_events(&self) -> bool {
         !self.events.is_empty() || self.missed_messages > 0
+    }
+
+    /// Whether a message at QoS 0 waits among the events.
+    pub(super) fn has_droppable_events(&self) -> bool {
+        self.droppable > 0
+    }
+
+    /// Drops and counts them.
+    pub(super) fn drop_droppable_events(&mut self) {
+        self.missed_messages += self.droppable as u64;
+        self.droppable = 0;
+        self.events.retain(|event| !is_droppable(event.item()));
     }
 
     /// Whether a message waits: those are never dropped, so that no more may come.
@@ -57,6 +73,7 @@ impl Stalled {
                 self.missed += 1;
             }
         }
+        self.droppable += usize::from(is_droppable(event.item()));
         self.events.push_back(event);
     }
 
@@ -69,8 +86,8 @@ impl Stalled {
         self.streams.push_back((sender, message));
     }
 
-    /// Moves on what there is room for.
-    pub(super) fn pass(&mut self, events: &mpsc::Sender<Queued<LastingEvent>>) {
+    /// Moves on what there is room for, and says whether an event was among it.
+    pub(super) fn pass(&mut self, events: &mpsc::Sender<Queued<LastingEvent>>) -> bool {
         while let Some((sender, message)) = self.streams.pop_front() {
             match sender.try_send(message) {
                 Ok(()) => {}
@@ -84,20 +101,23 @@ impl Stalled {
                 }
             }
         }
+        let mut has_passed_event = false;
         while self.has_events() {
             match events.try_reserve() {
                 Ok(permit) => {
                     if let Some(event) = self.pop_event() {
                         permit.send(event);
+                        has_passed_event = true;
                     }
                 }
-                Err(TrySendError::Full(())) => return,
+                Err(TrySendError::Full(())) => break,
                 Err(TrySendError::Closed(())) => {
                     self.forget_events();
-                    return;
+                    break;
                 }
             }
         }
+        has_passed_event
     }
 
     /// The next event; what was missed stands before those that were kept.
@@ -114,6 +134,7 @@ impl Stalled {
         }
         let event = self.events.pop_front()?;
         self.notices -= usize::from(is_notice(event.item()));
+        self.droppable -= usize::from(is_droppable(event.item()));
         Some(event)
     }
 
@@ -121,6 +142,7 @@ impl Stalled {
     pub(super) fn forget_events(&mut self) {
         self.events.clear();
         self.notices = 0;
+        self.droppable = 0;
         self.missed = 0;
         self.missed_messages = 0;
     }
@@ -178,6 +200,11 @@ async fn stream_room(sender: Option<&Way>) {
     if let Some(sender) = sender {
         drop(sender.reserve().await);
     }
+}
+
+/// Whether a message is one that may be dropped and counted.
+fn is_droppable(event: &LastingEvent) -> bool {
+    matches!(event, LastingEvent::Message(incoming) if incoming.message.qos == QoS::AtMostOnce)
 }
 
 /// Whether an event may be dropped and counted.
