@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use crate::admin_client::{AdminArgs, AdminClient};
 use crate::clients::{Output, ago};
 use crate::failure::{Failure, end, print, say};
+use crate::language::spoken;
 use crate::table::{Column, Table};
+use crate::words::shown;
 
 /// List the access rules, and how often each has decided
 ///
@@ -37,12 +39,12 @@ pub fn run(args: &AclArgs) -> ExitCode {
 const ACTIONS: [&str; 3] = ["publish", "subscribe", "receive"];
 
 const COLUMNS: [Column; 6] = [
-    Column::text("RULE", "place"),
-    Column::text("SAYS", "says"),
-    Column::new("PUBLISH", "publish"),
-    Column::new("SUBSCRIBE", "subscribe"),
-    Column::new("RECEIVE", "receive"),
-    Column::new("LAST", "last_unix_ms").dispensable(1),
+    Column::text(shown::rule, "place"),
+    Column::text(shown::says, "says"),
+    Column::new(shown::publish, "publish"),
+    Column::new(shown::subscribe, "subscribe"),
+    Column::new(shown::receive, "receive"),
+    Column::new(shown::last, "last_unix_ms").dispensable(1),
 ];
 
 fn acl(args: &AclArgs) -> Result<(), Failure> {
@@ -74,7 +76,11 @@ fn acl(args: &AclArgs) -> Result<(), Failure> {
         if !args.unused
             && let Some(by_default) = answer.get("by_default")
         {
-            table.row(cells("(no rule)", &says_default(by_default), by_default));
+            table.row(cells(
+                &shown::no_rule().to_string(spoken()),
+                &says_default(by_default),
+                by_default,
+            ));
         }
         table.end();
     }

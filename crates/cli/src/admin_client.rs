@@ -21,7 +21,7 @@ use crate::context::{self, Chosen};
 use crate::create::quoted;
 use crate::event_reader::EventReader;
 use crate::failure::Failure;
-use crate::words::{self, Said, broker, system};
+use crate::words::{self, Said, broker, problem, system};
 
 /// How long an answer may take; the broker itself gives up sooner.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -319,7 +319,7 @@ impl AdminClient {
     fn refusal(&self, status: u16, problem: &Value) -> Failure {
         let detail = problem.get("detail").and_then(Value::as_str);
         let what = match detail {
-            Some(detail) => broker::says(detail),
+            Some(detail) => broker::says(problem::said(detail)),
             None => broker::answers(self.name(), status.to_string()),
         };
         let failure = Failure::new(what);

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 use columba_server::instance::{Instance, Location, Overrides};
 
-use crate::failure::{EXIT_FAULTY, count_of, print, say, show_faults};
+use crate::failure::{EXIT_FAULTY, count_of, note, show_faults, tell};
+use crate::words::start;
 
 /// Check all files of an instance and report every error at once
 ///
@@ -32,9 +33,8 @@ pub fn run(args: &CheckArgs) -> ExitCode {
     match Instance::load(&location, &Overrides::default(), std::env::vars()) {
         Ok(instance) => {
             show_faults(&instance.warnings);
-            print(&format!(
-                "{}: good. {} listeners, {} users, {} access rules, {}.\n",
-                location.base.display(),
+            tell(start::good(
+                location.base.display().to_string(),
                 instance.config.listeners.len(),
                 instance.users.len(),
                 instance.access.len(),
@@ -44,11 +44,8 @@ pub fn run(args: &CheckArgs) -> ExitCode {
         }
         Err(faults) => {
             show_faults(&faults);
-            say(&format!(
-                "{}: {}.\n",
-                location.base.display(),
-                count_of(&faults)
-            ));
+            let base = location.base.display().to_string();
+            note(start::faulty(base, count_of(&faults)));
             ExitCode::from(EXIT_FAULTY)
         }
     }

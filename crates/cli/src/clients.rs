@@ -9,7 +9,9 @@ use serde_json::Value;
 use crate::admin_client::{AdminArgs, AdminClient, encoded};
 use crate::client_page;
 use crate::failure::{Failure, end, print};
+use crate::language::spoken;
 use crate::table::{Column, Table};
+use crate::words::shown;
 
 /// How rows are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -101,13 +103,13 @@ fn clients(args: &ClientsArgs) -> Result<(), Failure> {
     }
     let list = if args.sessions { "sessions" } else { "clients" };
     let columns = &[
-        Column::text("CLIENT", "id"),
-        Column::text("USER", "user").dispensable(1),
-        Column::text("ADDRESS", "address").dispensable(3),
-        Column::new("SUBSCRIPTIONS", "subscriptions").dispensable(4),
-        Column::new("IN FLIGHT", "inflight").dispensable(2),
-        Column::new("QUEUED", "queued"),
-        Column::new("WAITING ON", "waiting_on"),
+        Column::text(shown::client, "id"),
+        Column::text(shown::user, "user").dispensable(1),
+        Column::text(shown::address, "address").dispensable(3),
+        Column::new(shown::subscriptions, "subscriptions").dispensable(4),
+        Column::new(shown::inflight, "inflight").dispensable(2),
+        Column::new(shown::queued, "queued"),
+        Column::new(shown::waiting_on, "waiting_on"),
     ];
     show(
         &client,
@@ -135,10 +137,10 @@ fn retained(args: &RetainedArgs) -> Result<(), Failure> {
     let client = AdminClient::new(&args.admin)?;
     let path = format!("/retained?topic={}", encoded(&args.filter));
     let columns = &[
-        Column::text("TOPIC", "topic"),
-        Column::new("QOS", "qos"),
-        Column::new("BYTES", "payload_bytes"),
-        Column::text("PAYLOAD", "payload"),
+        Column::text(shown::topic, "topic"),
+        Column::new(shown::qos, "qos"),
+        Column::new(shown::bytes, "payload_bytes"),
+        Column::text(shown::payload, "payload"),
     ];
     show(&client, &path, args.output, columns)
 }
@@ -169,10 +171,18 @@ pub(crate) fn show_rows(
         });
     }
     let mut table = Table::new(columns);
+    let language = spoken();
     each(&mut |row| {
-        let shown = |column: &Column| match row.get(column.key).and_then(Value::as_u64) {
-            Some(unix_ms) if column.key.ends_with("_unix_ms") => ago(unix_ms),
-            _ => cell(row.get(column.key)),
+        let shown = |column: &Column| {
+            let value = row.get(column.key);
+            let waits = (column.key == "waiting_on").then(|| shown::waiting(value?.as_str()?));
+            if let Some(what) = waits.flatten() {
+                return what.to_string(language);
+            }
+            match value.and_then(Value::as_u64) {
+                Some(unix_ms) if column.key.ends_with("_unix_ms") => ago(unix_ms),
+                _ => cell(value),
+            }
         };
         table.row(columns.iter().map(shown).collect());
         Ok(())
@@ -185,12 +195,13 @@ pub(crate) fn show_rows(
 pub(crate) fn ago(unix_ms: u64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let secs = now.unwrap_or_default().as_secs();
-    match secs.saturating_sub(unix_ms / 1000) {
-        secs @ 0..120 => format!("{secs} s ago"),
-        secs @ 120..7200 => format!("{} min ago", secs / 60),
-        secs @ 7200..172_800 => format!("{} h ago", secs / 3600),
-        secs => format!("{} d ago", secs / 86_400),
-    }
+    let text = match secs.saturating_sub(unix_ms / 1000) {
+        secs @ 0..120 => shown::seconds_ago(secs),
+        secs @ 120..7200 => shown::minutes_ago(secs / 60),
+        secs @ 7200..172_800 => shown::hours_ago(secs / 3600),
+        secs => shown::days_ago(secs / 86_400),
+    };
+    text.to_string(spoken())
 }
 
 /// A value in one line; a peer chose the text.

@@ -268,9 +268,21 @@ fn make_used(args: &UseArgs, say: impl Fn(Text)) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What stands above the columns of the list.
+fn head(language: Language) -> [String; 6] {
+    let titles = [
+        texts::head_name(),
+        texts::head_server(),
+        texts::head_user(),
+        texts::head_api(),
+    ];
+    let [name, server, user, api] = titles.map(|title| title.to_string(language));
+    [String::new(), name, server, user, api, String::new()]
+}
+
 fn list(args: &ListArgs, language: Language, say: impl Fn(Text)) -> Result<(), Failure> {
     let in_use = place::in_use()?;
-    let mut rows = vec![["", "NAME", "SERVER", "USER", "API", ""].map(str::to_owned)];
+    let mut rows = vec![head(language)];
     let mut objects = Vec::new();
     for name in place::names()? {
         let is_in_use = in_use.as_ref() == Some(&name);

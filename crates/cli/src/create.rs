@@ -5,9 +5,12 @@ use std::process::ExitCode;
 
 use clap::Args;
 use columba_server::instance::create::{ADMIN, CreateError, create};
+use columba_speech::Text;
+use columba_speech::width::{pad, width};
 
 use crate::failure::{Failure, end, print};
-use crate::words::instance;
+use crate::language::spoken;
+use crate::words::{instance, start};
 
 /// Make a new instance: configuration, users, access rules
 ///
@@ -27,9 +30,18 @@ pub struct CreateArgs {
 pub fn run(args: &CreateArgs) -> ExitCode {
     end(make(&args.dir).map(|()| {
         let dir = quoted(&args.dir);
+        let language = spoken();
+        let said = |text: Text| text.to_string(language);
+        let add = format!("columba passwd {dir} {}", said(start::name()));
+        let run = format!("columba run {dir}");
+        let cells = width(&add).max(width(&run));
         print(&format!(
-            "\nNext:\n  columba passwd {dir} NAME     add a user\n  columba run {dir}             \
-             start the broker\n"
+            "\n{}\n  {}  {}\n  {}  {}\n",
+            said(start::next()),
+            pad(&add, cells),
+            said(start::add_a_user()),
+            pad(&run, cells),
+            said(start::start_it()),
         ));
     }))
 }
@@ -43,11 +55,17 @@ pub(crate) fn make(dir: &Path) -> Result<(), Failure> {
             _ => failure.fix(instance::check_above()),
         }
     })?;
+    let language = spoken();
+    let said = |text: Text| text.to_string(language);
+    let (user, pass) = (said(start::user()), said(start::password()));
+    let cells = width(&user).max(width(&pass));
+    let again = format!("columba passwd {} {ADMIN}", quoted(dir));
     print(&format!(
-        "Made an instance in {}.\n\n  user      {ADMIN}\n  password  {password}\n\nThe password is \
-         stored nowhere; `columba passwd {} {ADMIN}` sets another one.\n",
-        dir.display(),
-        quoted(dir),
+        "{}\n\n  {}  {ADMIN}\n  {}  {password}\n\n{}\n",
+        said(start::made(dir.display().to_string())),
+        pad(&user, cells),
+        pad(&pass, cells),
+        said(start::nowhere_stored(again)),
     ));
     Ok(())
 }

@@ -4,18 +4,19 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use columba_speech::Text;
+use columba_diagnosis::noted::noted;
 use columba_speech::width::{behind, pad, width};
+use columba_speech::{Language, Text};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ZonedDateTime};
 use serde_json::Value;
 
 use crate::admin_client::{AdminArgs, AdminClient, encoded};
 use crate::failure::{Failure, end, print, say};
-use crate::language::language_of_environment;
+use crate::language::spoken;
 use crate::screen::terminal_cells;
 use crate::texts;
-use crate::words::{Said, broker, value};
+use crate::words::{Said, broker, shown as words, value};
 
 /// How long to wait before a connection that has broken is opened again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -111,9 +112,10 @@ fn show(args: &EventsArgs) -> Result<(), Failure> {
     let since_ms = now_ms.saturating_sub(args.since.as_millis() as u64);
     query.push_str(&format!("&since_unix_ms={since_ms}"));
     let cells = terminal_cells();
+    let language = spoken();
     let show = |row: &Value| match args.output {
         Output::Jsonl => print(&format!("{row}\n")),
-        Output::Text => print(&shown(&line(row, &zone), cells)),
+        Output::Text => print(&shown(&line(row, &zone, language), cells)),
     };
     if args.follow {
         return follow(&client, &query, (since_ms, &zone), show);
@@ -132,7 +134,7 @@ fn follow(
     (since_ms, zone): (u64, &TimeZone),
     show: impl Fn(&Value),
 ) -> Result<(), Failure> {
-    let language = language_of_environment();
+    let language = spoken();
     let note = |text: &Text| say(&format!("{}\n", text.to_string(language)));
     let mut id: Option<String> = None;
     loop {
@@ -186,7 +188,7 @@ fn shown(line: &str, cells: Option<usize>) -> String {
 }
 
 /// An event in one line.
-fn line(row: &Value, zone: &TimeZone) -> String {
+fn line(row: &Value, zone: &TimeZone, language: Language) -> String {
     let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
     let number = |name: &str| row.get(name).and_then(Value::as_u64).unwrap_or_default();
     let mut parts = vec![
@@ -198,14 +200,15 @@ fn line(row: &Value, zone: &TimeZone) -> String {
         parts.push(format!("QoS {qos}"));
     }
     if row.get("size_bytes").is_some() {
-        parts.push(format!("{} bytes", number("size_bytes")));
+        parts.push(words::size(number("size_bytes")).to_string(language));
     }
     if !text("detail").is_empty() {
-        parts.push(format!("({})", printable(text("detail"))));
+        let detail = words::detail(noted(text("detail")));
+        parts.push(printable(&detail.to_string(language)));
     }
     if number("times") > 1 {
         let since = clock(number("first_unix_ms"), zone, "%H:%M:%S%.3f");
-        parts.push(format!("{} times since {since}", number("times")));
+        parts.push(words::times_since(number("times"), since).to_string(language));
     }
     parts.retain(|part| !part.is_empty());
     parts.join("  ").trim_end().to_owned()
@@ -258,9 +261,14 @@ mod tests {
             "detail": "denied by etc/acl.toml:14",
         });
         assert_eq!(
-            line(&row, &TimeZone::UTC),
+            line(&row, &TimeZone::UTC, Language::English),
             "11-14 22:13:20.123  publish.denied_acl        dev\u{fffd}7  iot/\u{fffd}[2J  QoS 1  \
              (denied by etc/acl.toml:14)  3 times since 22:13:20.000"
+        );
+        assert_eq!(
+            line(&row, &TimeZone::UTC, Language::Chinese),
+            "11-14 22:13:20.123  publish.denied_acl        dev\u{fffd}7  iot/\u{fffd}[2J  QoS 1  \
+             （被 etc/acl.toml:14 拒绝）  自 22:13:20.000 起 3 次"
         );
     }
 }

@@ -5,9 +5,11 @@ use std::process::ExitCode;
 
 use columba_server::config::fault::{Fault, Severity};
 use columba_server::store::StoreError;
-use columba_speech::{Language, Param};
+use columba_speech::width::behind;
+use columba_speech::{Language, Param, Text};
 
 use crate::language;
+use crate::screen::terminal_cells;
 use crate::words;
 
 /// Files of the instance or the command line have errors.
@@ -77,7 +79,7 @@ impl Failure {
 
 /// Why a store cannot be used.
 pub(crate) fn of_store(error: &StoreError) -> Failure {
-    let failure = Failure::new(error.to_string());
+    let failure = Failure::new(error.text());
     match error.fix() {
         Some(fix) => failure.fix(fix),
         None => failure,
@@ -112,24 +114,36 @@ pub(crate) fn end_in(language: Language, result: Result<u8, Failure>) -> ExitCod
 /// Shows faults, and after them how many there are.
 pub(crate) fn show_faults(faults: &[Fault]) {
     for fault in faults {
-        say(&format!("{fault}\n"));
+        let shown = words::faults::shown(fault, language::spoken());
+        say(&format!("{shown}\n"));
     }
 }
 
 /// How many errors and warnings there are, in words.
-pub(crate) fn count_of(faults: &[Fault]) -> String {
-    let count = |severity, name: &str| {
-        let count = faults
-            .iter()
-            .filter(|fault| fault.severity == severity)
-            .count();
-        format!("{count} {name}{}", if count == 1 { "" } else { "s" })
+pub(crate) fn count_of(faults: &[Fault]) -> Text {
+    let count = |severity| {
+        let of_it = faults.iter().filter(|fault| fault.severity == severity);
+        of_it.count()
     };
-    format!(
-        "{}, {}",
-        count(Severity::Error, "error"),
-        count(Severity::Warning, "warning")
-    )
+    words::faults(count(Severity::Error), count(Severity::Warning))
+}
+
+/// Prints a sentence in the language of this process.
+pub(crate) fn tell(text: Text) {
+    print_wrapped(&text.to_string(language::spoken()));
+}
+
+/// Prints a sentence, in as many lines as the terminal takes for it.
+pub(crate) fn print_wrapped(text: &str) {
+    match terminal_cells() {
+        None => print(&format!("{text}\n")),
+        Some(cells) => print(&behind("", text, cells)),
+    }
+}
+
+/// Says a sentence in the language of this process on the standard error output.
+pub(crate) fn note(text: Text) {
+    say(&format!("{}\n", text.to_string(language::spoken())));
 }
 
 /// Writes to the standard error output. That nobody reads there is no reason to fail.

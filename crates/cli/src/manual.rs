@@ -8,8 +8,8 @@ use clap::{Args, Command};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, roman};
 
-use crate::failure::{Failure, end, print};
-use crate::words::{instance, system, unwritable};
+use crate::failure::{Failure, end, print, tell};
+use crate::words::{instance, start, system, unwritable};
 
 /// Write the manual pages, one a command
 ///
@@ -48,7 +48,7 @@ fn write(dir: Option<&Path>, program: Command) -> Result<(), Failure> {
     };
     std::fs::create_dir_all(dir).map_err(|error| failed(dir, error))?;
     let mut waiting = vec![&program];
-    let mut count = 0;
+    let mut count = 0_u64;
     while let Some(command) = waiting.pop() {
         waiting.extend(command.get_subcommands().filter(|sub| !sub.is_hide_set()));
         let path = dir.join(format!("{}.1", page_name(command)));
@@ -57,7 +57,7 @@ fn write(dir: Option<&Path>, program: Command) -> Result<(), Failure> {
             .map_err(|error| failed(&path, error))?;
         count += 1;
     }
-    print(&format!("{count} pages in {}\n", dir.display()));
+    tell(start::pages(count, dir.display().to_string()));
     Ok(())
 }
 

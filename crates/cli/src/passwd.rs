@@ -14,12 +14,13 @@ use columba_server::instance::Location;
 use columba_server::instance::file::{SECRET_MODE, write_atomically};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
+use columba_speech::width::{pad, width};
 use columba_speech::{Param, Text};
 
 use crate::create::quoted;
-use crate::failure::{Failure, end, print, say};
+use crate::failure::{Failure, end, note, print, tell};
 use crate::language;
-use crate::words::{broker, instance, system};
+use crate::words::{broker, instance, start, system};
 
 /// Longest password that is read, in bytes; MQTT carries no longer one.
 pub(crate) const PASSWORD_BYTES_MAX: u64 = 65_535;
@@ -83,7 +84,7 @@ fn change(args: &PasswdArgs) -> Result<(), Failure> {
             Failure::new(what).fix(known).faulty()
         })?;
         write_atomically(&path, &text, SECRET_MODE).map_err(|error| failed(&error))?;
-        print(&format!("User `{name}` removed.\n"));
+        tell(start::user_removed(name.as_str()));
         return Ok(());
     }
     let fault = |what: Text, why: &str| Failure::new(instance::name(what, why)).faulty();
@@ -109,15 +110,18 @@ fn change(args: &PasswdArgs) -> Result<(), Failure> {
     let text = with_user(&text, name, hash.as_ref(), groups.as_deref());
     write_atomically(&path, &text, SECRET_MODE).map_err(|error| failed(&error))?;
     if let (true, Some(password)) = (args.generate, &password) {
-        print(&format!(
-            "user      {name}\npassword  {}\n",
-            String::from_utf8_lossy(password)
-        ));
+        let language = language::spoken();
+        let labels = [start::user(), start::password()].map(|text| text.to_string(language));
+        let cells = labels.iter().map(|label| width(label)).max();
+        let labels = labels.map(|label| pad(&label, cells.unwrap_or_default()));
+        let [user, pass] = labels;
+        let password = String::from_utf8_lossy(password);
+        print(&format!("{user}  {name}\n{pass}  {password}\n"));
     }
-    let done = if is_known { "changed" } else { "added" };
-    say(&format!(
-        "User `{name}` {done}. A running broker knows within two seconds.\n"
-    ));
+    note(match is_known {
+        true => start::user_changed(name.as_str()),
+        false => start::user_added(name.as_str()),
+    });
     Ok(())
 }
 

@@ -25,8 +25,8 @@ use columba_server::{Broker, StartError, log};
 use columba_store::DiskFiles;
 
 use crate::create::{make, quoted};
-use crate::failure::{Failure, count_of, end, of_store, print, say, show_faults};
-use crate::words::{Said, value};
+use crate::failure::{Failure, count_of, end, note, of_store, print, show_faults};
+use crate::words::{self, Said, start, store, value};
 
 /// The instance that is made where none is named.
 const DEFAULT_DIR: &str = "columba-data";
@@ -80,16 +80,16 @@ fn serve(args: &RunArgs) -> Result<(), Failure> {
         Ok(instance) => instance,
         Err(faults) => {
             show_faults(&faults);
-            let what = format!("the instance has faults: {}", count_of(&faults));
-            return Err(Failure::new(what)
-                .fix("correct them, then start again")
+            return Err(Failure::new(store::faulty_instance(count_of(&faults)))
+                .fix(store::correct_and_start())
                 .faulty());
         }
     };
     show_faults(&instance.warnings);
     let failed = |error: &dyn std::error::Error| Failure::new(error.to_string());
     // Dropped last: it waits for the last lines.
-    let _log = log::init(&instance.log_settings()).map_err(|error| failed(&error).faulty())?;
+    let _log = log::init(&instance.log_settings())
+        .map_err(|error| Failure::new(start::log(&error)).faulty())?;
     let _lock = lock(&instance.config)?;
     let authenticator = Authenticator::new(Arc::clone(&instance.users));
     let authenticator = Arc::new(authenticator.map_err(|error| failed(&error))?);
@@ -188,14 +188,10 @@ fn open_admin(
 }
 
 fn explain_admin(error: &AdminError) -> Failure {
-    let failure = Failure::new(error.to_string());
+    let failure = Failure::new(start::admin(error));
     match error {
-        AdminError::Bind { .. } => {
-            failure.fix("write another `bind` under [admin], or enabled = false")
-        }
-        AdminError::Socket { .. } => {
-            failure.fix("write another, shorter `socket` under [admin], or enabled = false")
-        }
+        AdminError::Bind { .. } => failure.fix(start::other_bind()),
+        AdminError::Socket { .. } => failure.fix(start::other_socket()),
         _ => failure,
     }
 }
@@ -255,11 +251,11 @@ fn locate(args: &RunArgs) -> Result<Location, Failure> {
         return Ok(location);
     }
     if args.dir.is_some() {
-        let what = format!("there is no instance in {}", dir.display());
-        let fix = format!("make one: columba create {}", quoted(dir));
+        let what = start::no_instance(dir.display().to_string());
+        let fix = words::instance::make_one(quoted(dir));
         return Err(Failure::new(what).fix(fix).faulty());
     }
-    say(&format!("There is no instance in ./{DEFAULT_DIR} yet.\n"));
+    note(start::no_instance_yet(format!("./{DEFAULT_DIR}")));
     make(dir)?;
     Ok(location)
 }
@@ -288,10 +284,10 @@ fn without_links(dir: &Path) -> PathBuf {
 }
 
 fn explain(error: &StartError) -> Failure {
-    let failure = Failure::new(error.to_string());
     if let StartError::Store(error) = error {
         return of_store(error);
     }
+    let failure = Failure::new(start::start(error));
     let StartError::Bind { address, cause, .. } = error else {
         return failure;
     };
@@ -302,23 +298,12 @@ fn explain(error: &StartError) -> Failure {
                 .map(|address| address.port())
                 .ok();
             match port.and_then(columba_doctor::listeners::owner) {
-                Some(owner) => failure.fix(format!(
-                    "{owner} listens there: stop it, or change `bind` of the listener, or add \
-                     --listen 127.0.0.1:0 for any free port"
-                )),
-                None => failure.fix(
-                    "another program listens there: stop it, or change `bind` of the listener, or \
-                     add --listen 127.0.0.1:0 for any free port",
-                ),
+                Some(owner) => failure.fix(start::port_taken(&owner)),
+                None => failure.fix(start::another_listens()),
             }
         }
-        io::ErrorKind::PermissionDenied => failure.fix(
-            "ports below 1024 are for root: take a higher one, or give the binary the capability \
-             cap_net_bind_service",
-        ),
-        io::ErrorKind::AddrNotAvailable => {
-            failure.fix("this machine has no such address: take one of its own, or 0.0.0.0")
-        }
+        io::ErrorKind::PermissionDenied => failure.fix(start::low_port()),
+        io::ErrorKind::AddrNotAvailable => failure.fix(start::no_such_address()),
         _ => failure,
     }
 }

@@ -10,14 +10,16 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use columba_server::instance::{Instance, Location, Overrides};
-use columba_server::store::StoreError;
-use columba_store::{
-    DiskFiles, Error, Files as _, LockError, Log, Name, Options, Recovered, Stats,
-};
+use columba_server::store::{StoreError, of_damage};
+use columba_speech::width::{pad, width};
+use columba_speech::{Param, Text};
+use columba_store::{DiskFiles, Error, Files as _, LockError, Log, Name, Options, Recovered};
 
-use crate::failure::{Failure, count_of, end, of_store, print, say, show_faults};
+use crate::failure::{Failure, count_of, end, note, of_store, print, show_faults, tell};
+use crate::language::spoken;
+use crate::words::store as words;
+use meter::Meter;
 pub(crate) use meter::size;
-use meter::{Meter, counted};
 
 /// Look at what a broker has on disk, compact it, move it, copy it
 ///
@@ -157,8 +159,8 @@ impl Place {
             Ok(instance) => Ok(instance.config.store.directory),
             Err(faults) => {
                 show_faults(&faults);
-                let what = format!("the instance has faults: {}", count_of(&faults));
-                let fix = "correct them, or name the directory of the store with --store";
+                let what = words::faulty_instance(count_of(&faults));
+                let fix = words::correct_or_name_store();
                 Err(Failure::new(what).fix(fix).faulty())
             }
         }
@@ -168,19 +170,15 @@ impl Place {
 /// Why a store cannot be used by one of these commands.
 fn failed(store: &Path, error: Error) -> Failure {
     let fix = match &error {
-        Error::Locked(LockError::InUse { pid: Some(_), .. }) => Some(
-            "stop that process first; only `check`, `stats`, `export` and `backup` work while it runs",
-        ),
-        Error::NoStore => Some("a broker that has run there once has made one"),
-        Error::NotEmpty => Some("take another directory, or move what is there away"),
+        Error::Locked(LockError::InUse { pid: Some(_), .. }) => Some(words::stop_it()),
+        Error::NoStore => Some(words::run_once()),
+        Error::NotEmpty => Some(words::other_directory()),
         _ => None,
     };
+    let error = StoreError::new(store.display().to_string(), error);
     match fix {
-        Some(fix) => {
-            let error = StoreError::new(store.display().to_string(), error);
-            Failure::new(error.to_string()).fix(fix)
-        }
-        None => of_store(&StoreError::new(store.display().to_string(), error)),
+        Some(fix) => Failure::new(error.text()).fix(fix),
+        None => of_store(&error),
     }
 }
 
@@ -202,7 +200,7 @@ struct Look {
 /// Opens a store to look at it, also if a process uses it.
 fn look(store: &Path) -> Result<Look, Failure> {
     let files = || DiskFiles::open_read_only(store).map_err(|error| failed_to_open(store, error));
-    let mut meter = Meter::new("reading");
+    let mut meter = Meter::new(words::reading());
     let mut progress = |at: columba_store::Progress| meter.step(at.bytes, at.bytes_total);
     let (opened, user) = match Log::open_read_only(files()?, &mut progress) {
         Err(Error::Locked(LockError::InUse { pid: Some(pid), .. })) => {
@@ -215,11 +213,8 @@ fn look(store: &Path) -> Result<Look, Failure> {
 }
 
 /// That a process uses it, where one does.
-fn used_by(user: Option<u32>, commit: u64) -> String {
-    match user {
-        Some(pid) => format!("Process {pid} is using it; this is how it was at commit {commit}.\n"),
-        None => String::new(),
-    }
+fn used_by(user: Option<u32>, commit: u64) -> Option<Text> {
+    Some(words::used_by(user?.to_string(), commit))
 }
 
 /// Opens a store that no process uses and that is there, to change it.
@@ -230,7 +225,7 @@ fn open(store: &Path) -> Result<Log<DiskFiles>, Failure> {
         return Err(failed(store, Error::NoStore));
     }
     let files = DiskFiles::open(store).map_err(|error| failed_to_open(store, error))?;
-    let mut meter = Meter::new("reading");
+    let mut meter = Meter::new(words::reading());
     let mut progress = |at: columba_store::Progress| meter.step(at.bytes, at.bytes_total);
     let opened = Log::open(files, Options::new(0), &mut progress);
     let (log, found) = opened.map_err(|error| failed(store, error))?;
@@ -241,91 +236,84 @@ fn open(store: &Path) -> Result<Log<DiskFiles>, Failure> {
 /// Says what is damaged, and whether something is.
 fn show_damage(found: &Recovered) -> bool {
     for damage in &found.damage {
-        say(&format!("{damage}\n"));
+        note(of_damage(damage));
     }
     !found.damage.is_empty()
 }
 
 fn check(store: &Path) -> Result<(), Failure> {
     let Look { log, found, user } = look(store)?;
-    let place = store.display();
-    print(&used_by(user, found.commit));
+    used_by(user, found.commit).into_iter().for_each(tell);
     if found.torn_bytes > 0 {
-        print(&format!(
-            "The last {} are of a commit that was never acknowledged; the broker cuts them off.\n",
-            size(found.torn_bytes)
-        ));
+        tell(words::torn(size(found.torn_bytes)));
     }
     let is_damaged = show_damage(&found);
-    let Stats {
-        records, segments, ..
-    } = log.stats();
-    let what = format!(
-        "{} in {}, {}, last commit {}",
-        counted(records, "record"),
-        counted(segments, "segment"),
-        size(log.stats().disk_bytes),
-        found.commit
+    let stats = log.stats();
+    let contents = words::contents(
+        words::records(stats.records),
+        words::segments(stats.segments),
+        size(stats.disk_bytes),
+        found.commit,
     );
+    let place = store.display().to_string();
     if is_damaged {
-        let places = counted(found.damage.len() as u64, "place");
-        let failure = Failure::new(format!("{place}: {places} damaged. {what} can be read."));
-        return Err(
-            failure.fix("the broker starts with what can be read; a backup may hold the rest")
-        );
+        let places = words::places(found.damage.len());
+        let failure = Failure::new(words::damaged(place, places, contents));
+        return Err(failure.fix(words::starts_with_rest()));
     }
-    print(&format!("{place}: sound. {what}.\n"));
+    tell(words::sound(place, contents));
     Ok(())
 }
 
 fn show_stats(store: &Path) -> Result<(), Failure> {
     let Look { log, found, user } = look(store)?;
-    print(&used_by(user, found.commit));
+    used_by(user, found.commit).into_iter().for_each(tell);
     let stats = log.stats();
     let share = 100 * stats.live_bytes / stats.disk_bytes.max(1);
-    print(&format!(
-        "\
-records      {}
-live         {}
-on disk      {}, {share} % of it live
-segments     {}
-last commit  {}
-damaged      {}
-",
-        stats.records,
-        size(stats.live_bytes),
-        size(stats.disk_bytes),
-        stats.segments,
-        found.commit,
-        match found.damage.len() {
-            0 => "nothing".to_owned(),
-            count => format!(
-                "{}: see `columba store check`",
-                counted(count as u64, "place")
-            ),
-        }
-    ));
+    let damaged = match found.damage.len() {
+        0 => words::nothing(),
+        count => words::see_check(words::places(count)),
+    };
+    let rows = [
+        (words::label_records(), Param::from(stats.records)),
+        (words::label_live(), size(stats.live_bytes)),
+        (
+            words::label_disk(),
+            words::share_live(size(stats.disk_bytes), share).into(),
+        ),
+        (words::label_segments(), stats.segments.into()),
+        (words::label_commit(), found.commit.into()),
+        (words::label_damaged(), damaged.into()),
+    ];
+    let language = spoken();
+    let rows = rows.map(|(label, value)| [label.to_string(language), value.to_string(language)]);
+    let widest = rows.iter().map(|[label, _]| width(label)).max();
+    for [label, value] in rows {
+        print(&format!(
+            "{}  {value}\n",
+            pad(&label, widest.unwrap_or_default())
+        ));
+    }
     Ok(())
 }
 
 fn compact(store: &Path) -> Result<(), Failure> {
     let mut log = open(store)?;
     let before = log.stats();
-    let mut meter = Meter::new("compacting");
+    let mut meter = Meter::new(words::compacting());
     let done = log.compact(&mut |stats| meter.step(stats.moved_bytes, before.live_bytes));
     done.map_err(|error| failed(store, error))?;
     let after = log.stats();
     if after.is_cleaning_stopped {
-        let what = "a record cannot be read, so its segment stays";
-        return Err(Failure::new(what).fix("see `columba store check`"));
+        let failure = Failure::new(words::unreadable_record());
+        return Err(failure.fix(words::look_at_check()));
     }
-    print(&format!(
-        "{}: {} before, {} now, for {} of {}.\n",
-        store.display(),
+    tell(words::compacted(
+        store.display().to_string(),
         size(before.disk_bytes),
         size(after.disk_bytes),
         size(after.live_bytes),
-        counted(after.records, "record"),
+        words::records(after.records),
     ));
     Ok(())
 }

@@ -1,9 +1,12 @@
 //! Tables that fit into the terminal: long text is cut, and columns that matter less make room.
 
 use columba_speech::width::{pad, width};
+use columba_speech::{Language, Param, Text};
 
 use crate::failure::{print, say};
+use crate::language::spoken;
 use crate::screen::{cut, terminal_cells};
+use crate::words::shown;
 
 /// Rows that are measured before they are printed.
 const ROWS_MEASURED: usize = 1000;
@@ -18,7 +21,7 @@ const TEXT_CELLS_MIN: usize = 16;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Column {
     /// What stands above it.
-    pub(crate) title: &'static str,
+    title: fn() -> Text,
     /// The key of its values.
     pub(crate) key: &'static str,
     /// Whether its cells may be cut.
@@ -29,7 +32,7 @@ pub(crate) struct Column {
 
 impl Column {
     /// A column of numbers or words, which are never cut as long as anything else can be.
-    pub(crate) const fn new(title: &'static str, key: &'static str) -> Self {
+    pub(crate) const fn new(title: fn() -> Text, key: &'static str) -> Self {
         Self {
             title,
             key,
@@ -39,7 +42,7 @@ impl Column {
     }
 
     /// A column of text that somebody chose, however long.
-    pub(crate) const fn text(title: &'static str, key: &'static str) -> Self {
+    pub(crate) const fn text(title: fn() -> Text, key: &'static str) -> Self {
         Self {
             is_text: true,
             ..Self::new(title, key)
@@ -56,6 +59,7 @@ impl Column {
 #[derive(Debug)]
 pub(crate) struct Table<'a> {
     columns: &'a [Column],
+    language: Language,
     /// Cells of a line; without, nothing is cut.
     cells: Option<usize>,
     rows: Vec<Vec<String>>,
@@ -66,8 +70,12 @@ pub(crate) struct Table<'a> {
 impl<'a> Table<'a> {
     /// A table for standard output: as wide as the terminal if it is one.
     pub(crate) fn new(columns: &'a [Column]) -> Self {
-        let head = columns.iter().map(|column| column.title.to_owned());
+        let language = spoken();
+        let head = columns
+            .iter()
+            .map(|column| (column.title)().to_string(language));
         Self {
+            language,
             columns,
             cells: terminal_cells(),
             rows: vec![head.collect()],
@@ -94,9 +102,9 @@ impl<'a> Table<'a> {
         let widths = self.widths.unwrap_or_default();
         let left_out = self.columns.iter().zip(widths);
         let left_out = left_out.filter(|(_, width)| width.is_none());
-        let titles: Vec<_> = left_out.map(|(column, _)| column.title).collect();
+        let titles: Vec<_> = left_out.map(|(column, _)| (column.title)()).collect();
         if !titles.is_empty() {
-            let what = format!("no room for {}: -o jsonl has all", titles.join(", "));
+            let what = shown::no_room(Param::list(titles)).to_string(self.language);
             say(&format!("{}\n", cut(&what, self.cells.unwrap_or(80))));
         }
     }
@@ -181,10 +189,10 @@ mod tests {
     use super::*;
 
     const COLUMNS: [Column; 4] = [
-        Column::text("TOPIC", "topic"),
-        Column::new("COUNT", "count"),
-        Column::text("BY", "by").dispensable(1),
-        Column::new("BYTES", "bytes").dispensable(2),
+        Column::text(shown::topic, "topic"),
+        Column::new(shown::messages, "count"),
+        Column::text(shown::last_by, "by").dispensable(1),
+        Column::new(shown::bytes, "bytes").dispensable(2),
     ];
 
     fn check(wanted: [usize; 4], cells: usize, expected: [usize; 4]) {

@@ -12,10 +12,12 @@ use columba_server::config::Config;
 use columba_server::config::quantity::parse_duration_ms;
 use columba_server::instance::Location;
 use columba_server::instance::file::{SECRET_MODE, write_atomically};
+use columba_speech::Text;
 
 use crate::create::quoted;
-use crate::failure::{Failure, end, print, say};
-use crate::words::{self, Said, broker, instance, system, value};
+use crate::failure::{Failure, end, note, print, tell};
+use crate::language::spoken;
+use crate::words::{self, Said, broker, instance, start, system, value};
 
 /// Tokens of the management API
 ///
@@ -101,9 +103,7 @@ fn add(dir: &Path, name: &str, scopes: Scopes, expires: Option<u64>) -> Result<(
         made.map_err(|error| Failure::new(instance::token_unmade(error.to_string())))?;
     write(&path, &with_token(&text, name, &token))?;
     print(&format!("{secret}\n"));
-    say(&format!(
-        "Token `{name}` for {scopes}. It is stored nowhere: keep it now.\n"
-    ));
+    note(start::token_made(name, scopes.to_string()));
     Ok(())
 }
 
@@ -113,10 +113,11 @@ fn list(dir: &Path) -> Result<(), Failure> {
     let now_secs = now_secs();
     for (name, token) in tokens.iter() {
         let end = match token.expires_unix_secs {
-            None => "never ends".to_owned(),
-            Some(_) if !token.is_good_at(now_secs) => "has ended".to_owned(),
-            Some(end) => format!("ends in {}", in_words(end - now_secs)),
+            None => start::never_ends(),
+            Some(_) if !token.is_good_at(now_secs) => start::has_ended(),
+            Some(end) => start::ends_in(in_words(end - now_secs)),
         };
+        let end = end.to_string(spoken());
         print(&format!(
             "{name:24}  {:24}  {end}\n",
             token.scopes.to_string()
@@ -126,12 +127,12 @@ fn list(dir: &Path) -> Result<(), Failure> {
 }
 
 /// A duration in its largest unit.
-fn in_words(secs: u64) -> String {
+fn in_words(secs: u64) -> Text {
     match secs {
-        0..120 => format!("{secs} s"),
-        120..7200 => format!("{} min", secs / 60),
-        7200..172_800 => format!("{} h", secs / 3600),
-        _ => format!("{} days", secs / 86_400),
+        0..120 => start::seconds(secs),
+        120..7200 => start::minutes(secs / 60),
+        7200..172_800 => start::hours(secs / 3600),
+        _ => start::days(secs / 86_400),
     }
 }
 
@@ -143,7 +144,7 @@ fn revoke(dir: &Path, name: &str) -> Result<(), Failure> {
             .faulty());
     };
     write(&path, &text)?;
-    print(&format!("Token `{name}` revoked.\n"));
+    tell(start::token_revoked(name));
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use crate::admin_client::{AdminArgs, AdminClient, encoded};
 use crate::clients::{Output, ago, cell, direction, show, show_rows};
 use crate::failure::{Failure, end, print};
 use crate::table::{Column, Table};
+use crate::words::shown;
 
 /// List topics that were published to lately or have a retained message
 ///
@@ -64,14 +65,14 @@ fn topics(args: &TopicsArgs) -> Result<(), Failure> {
     let sort = args.sort.as_deref().unwrap_or("topic");
     let mut path = format!("/topics?topic={}", encoded(filter));
     let columns = &[
-        Column::text("TOPIC", "topic"),
-        Column::new("MESSAGES", "messages"),
-        Column::new("BYTES", "payload_bytes").dispensable(2),
-        Column::new("UNMATCHED", "unmatched").dispensable(4),
-        Column::new("LAST", "last_unix_ms"),
-        Column::text("LAST BY", "last_publisher").dispensable(1),
-        Column::new("RETAINED BYTES", "retained_bytes").dispensable(5),
-        Column::new("SUBSCRIPTIONS", "subscriptions").dispensable(3),
+        Column::text(shown::topic, "topic"),
+        Column::new(shown::messages, "messages"),
+        Column::new(shown::bytes, "payload_bytes").dispensable(2),
+        Column::new(shown::unmatched, "unmatched").dispensable(4),
+        Column::new(shown::last, "last_unix_ms"),
+        Column::text(shown::last_by, "last_publisher").dispensable(1),
+        Column::new(shown::retained_bytes, "retained_bytes").dispensable(5),
+        Column::new(shown::subscriptions, "subscriptions").dispensable(3),
     ];
     // How many subscriptions match is counted for the rows of a page alone.
     if sort == "subscriptions" {
@@ -89,11 +90,11 @@ fn topics(args: &TopicsArgs) -> Result<(), Failure> {
 }
 
 const TREE_COLUMNS: [Column; 5] = [
-    Column::text("TOPIC", "topic"),
-    Column::new("MESSAGES", "messages"),
-    Column::new("LAST", "last_unix_ms"),
-    Column::new("RETAINED", "retained").dispensable(1),
-    Column::new("SUBSCRIPTIONS", "subscriptions").dispensable(2),
+    Column::text(shown::topic, "topic"),
+    Column::new(shown::messages, "messages"),
+    Column::new(shown::last, "last_unix_ms"),
+    Column::new(shown::retained, "retained").dispensable(1),
+    Column::new(shown::subscriptions, "subscriptions").dispensable(2),
 ];
 
 /// The levels that are shown, in the order of a tree.

@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use columba_codec::topic::{TopicFilter, TopicName};
 use columba_diagnosis::{Code, explain};
-use columba_speech::width::behind;
-use columba_speech::{Language, Param};
+use columba_speech::{Language, Param, Text};
 use jiff::Timestamp;
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
@@ -19,11 +18,11 @@ use serde_json::{Value, json};
 use crate::admin_client::{AdminArgs, AdminClient, encoded};
 use crate::bundle::{self, Subjects};
 use crate::events::{clock, duration, printable};
-use crate::failure::{Failure, end_with, print, say};
-use crate::language::{language_of_environment, parse_language};
-use crate::screen::{size, terminal_cells};
+use crate::failure::{Failure, end_with, print, print_wrapped, say};
+use crate::language::{language_of_environment, parse_language, spoken};
+use crate::screen::size;
 use crate::texts;
-use crate::words::{Said, value};
+use crate::words::{Said, client, shown, value};
 
 /// Exit codes beside 0, delivered; 2 is clap's.
 pub(crate) const FAULT_FOUND: u8 = 10;
@@ -399,56 +398,46 @@ fn can(args: &CanArgs) -> Result<u8, Failure> {
     let is_allowed = answer.get("is_allowed").and_then(Value::as_bool) == Some(true);
     let text = |name: &str| answer.get(name).and_then(Value::as_str);
     let who = match text("user") {
-        Some(user) => format!("{} (user {user})", args.client),
-        None => format!("{} (not logged in)", args.client),
+        Some(user) => shown::with_user(&*args.client, user),
+        None => shown::not_logged_in(&*args.client),
     };
-    let may = if is_allowed { "may" } else { "may not" };
-    let rule = text("rule").map_or_else(
-        || "no rule decides it".to_owned(),
-        |rule| format!("decided by {rule}"),
-    );
-    let told = format!("{who} {may} {} {}: {rule}", args.action, args.topic);
-    print_wrapped(&printable(&told));
+    let rule = text("rule").map_or_else(shown::undecided, shown::decided_by);
+    let may = if is_allowed {
+        shown::may
+    } else {
+        shown::may_not
+    };
+    let told = may(who, shown::action(&args.action), args.topic.as_str(), rule);
+    print_wrapped(&printable(&told.to_string(spoken())));
     Ok(if is_allowed { 0 } else { FAULT_FOUND })
-}
-
-/// Prints a sentence, in as many lines as the terminal takes for it.
-fn print_wrapped(text: &str) {
-    match terminal_cells() {
-        None => print(&format!("{text}\n")),
-        Some(cells) => print(&behind("", text, cells)),
-    }
 }
 
 /// Runs `columba match`.
 pub fn run_match(args: &MatchArgs) -> ExitCode {
+    let language = args.lang.unwrap_or_else(language_of_environment);
+    let told = |text: Text| print_wrapped(&text.to_string(language));
     let (filter, topic) = (
         TopicFilter::parse(&args.filter),
         TopicName::parse(&args.topic),
     );
-    let faults = [
-        filter
-            .err()
-            .map(|fault| format!("{}: {fault}", args.filter)),
-        topic.err().map(|fault| format!("{}: {fault}", args.topic)),
-    ];
-    let faults: Vec<String> = faults.into_iter().flatten().collect();
-    if !faults.is_empty() {
-        print(&format!("{}\n", faults.join("\n")));
+    let filter_fault = filter.err().map(|fault| (&args.filter, fault));
+    let topic_fault = topic.err().map(|fault| (&args.topic, fault));
+    if filter_fault.is_some() || topic_fault.is_some() {
+        for (text, fault) in filter_fault.into_iter().chain(topic_fault) {
+            told(shown::unusable(&**text, client::topic(fault)));
+        }
         return ExitCode::from(FAULT_FOUND);
     }
     if filter.is_ok_and(|filter| filter.matches(&args.topic)) {
-        print("it matches\n");
+        told(shown::matches());
         return ExitCode::SUCCESS;
     }
-    let language = args.lang.unwrap_or_else(language_of_environment);
-    match columba_diagnosis::near::of_filter(&args.filter, &args.topic) {
-        Some((rule, level)) => print_wrapped(&format!(
-            "it does not match: {}",
-            rule.sentence(level).to_string(language)
-        )),
-        None => print("it does not match\n"),
-    }
+    told(
+        match columba_diagnosis::near::of_filter(&args.filter, &args.topic) {
+            Some((rule, level)) => shown::differs_in(rule.sentence(level)),
+            None => shown::differs(),
+        },
+    );
     ExitCode::from(FAULT_FOUND)
 }
 

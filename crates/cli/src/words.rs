@@ -5,19 +5,31 @@ pub(crate) mod broker;
 pub(crate) mod client;
 pub(crate) mod command_line;
 pub(crate) mod decoding;
+pub(crate) mod faults;
 pub(crate) mod help;
 pub(crate) mod instance;
+pub(crate) mod problem;
 pub(crate) mod recording;
 mod refusal;
 pub(crate) mod scenario;
-mod system;
+pub(crate) mod shown;
+pub(crate) mod start;
+pub(crate) mod store;
 mod tls;
 pub(crate) mod toml_file;
 pub(crate) mod value;
 
 pub(crate) use refusal::{code, refused_filter, refused_publish};
-pub(crate) use system::system;
 pub(crate) use value::Said;
+
+/// What the system says, or what was put into its error here.
+pub(crate) fn system(error: &std::io::Error) -> columba_speech::Param {
+    let inner = error.get_ref();
+    match inner.and_then(|inner| inner.downcast_ref::<Said>()) {
+        Some(said) => said.0.clone(),
+        None => columba_speech::system(error),
+    }
+}
 
 columba_speech::catalogue! {
     /// All sentences.
@@ -35,6 +47,12 @@ columba_speech::catalogue! {
     with_cause(what, cause) { en: "{what} ({cause})", zh: "{what}（{cause}）" }
     /// A file, and what is wrong with it.
     of_file(file, what) { en: "{file}: {what}", zh: "{file}：{what}" }
+
+    /// How much is wrong in files.
+    faults(errors, warnings) {
+        en: "{errors} {errors|error|errors}, {warnings} {warnings|warning|warnings}",
+        zh: "{errors} 个错误，{warnings} 个警告",
+    }
 
     no_topic() { en: "there is no topic: add -t TOPIC", zh: "缺少主题：请用 -t 主题 指定" }
     no_filter() {
@@ -304,12 +322,17 @@ mod tests {
             super::broker::ALL,
             super::client::ALL,
             super::decoding::ALL,
+            super::faults::ALL,
             super::command_line::ALL,
             super::refusal::ALL,
             super::instance::ALL,
+            super::problem::ALL,
             super::recording::ALL,
             super::scenario::ALL,
-            super::system::ALL,
+            super::shown::ALL,
+            super::start::ALL,
+            super::start::OWNERS,
+            super::store::ALL,
             super::tls::ALL,
             super::toml_file::ALL,
             super::value::ALL,

@@ -13,6 +13,7 @@ pub mod code;
 pub mod evidence;
 pub mod history;
 pub mod near;
+pub mod noted;
 pub mod render;
 pub mod rules;
 pub mod texts;

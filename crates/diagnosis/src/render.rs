@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::code::Fate;
 use crate::evidence::{Event, KernelFacts};
+use crate::noted::{is_noted, noted};
 use crate::texts::pages::fate_word;
 use crate::texts::sentences as say;
 use crate::verdict::{Judged, Report, STAGES, Status, Verdict};
@@ -79,7 +80,7 @@ pub fn text(report: &Report, style: &Style) -> String {
     out.push('\n');
     for event in &report.timeline {
         let time = format!("  {}  ", clock(event.unix_ms, style));
-        out.push_str(&behind(&time, &event_line(event)));
+        out.push_str(&behind(&time, &event_line(event, style.language)));
     }
     let mut stages = Vec::new();
     for (name, status) in STAGES.iter().zip(report.stages) {
@@ -140,7 +141,7 @@ pub fn markdown(report: &Report, language: Language) -> String {
         say(verdict.text.clone())
     );
     for event in &report.timeline {
-        let line = event_line(event).replace('`', "'");
+        let line = event_line(event, language).replace('`', "'");
         out.push_str(&format!("- `{} {line}`\n", date_time(event.unix_ms)));
     }
     for (word, lines) in [
@@ -207,7 +208,7 @@ fn seen(report: &Report) -> Vec<Text> {
     seen
 }
 
-fn event_line(event: &Event) -> String {
+fn event_line(event: &Event, language: Language) -> String {
     let mut line = event.outcome.name().to_owned();
     for part in [&event.client, &event.topic] {
         if !part.is_empty() {
@@ -230,7 +231,11 @@ fn event_line(event: &Event) -> String {
         line.push_str(&format!("  x{}", event.times));
     }
     if !event.detail.is_empty() {
-        line.push_str(&format!("  ({})", event.detail));
+        let detail = noted(&event.detail).to_string(language);
+        line.push_str(&match language {
+            Language::English => format!("  ({detail})"),
+            Language::Chinese => format!("  （{detail}）"),
+        });
     }
     // A client id or topic may hold anything; a terminal shall not act on it.
     line.chars()
@@ -395,6 +400,8 @@ fn param(value: &Param) -> Value {
         Param::Plain(text) => json!(text),
         Param::Number(number) | Param::Bytes(number) => json!(number),
         Param::Duration(duration) => json!(duration.as_millis() as u64),
+        // Programs find it as the broker noted it.
+        Param::Text(text) if is_noted(text) => json!(text.to_string(Language::English)),
         Param::Text(text) => json!({"id": text.code(), "params": params(text)}),
         Param::List(items) => items.iter().map(param).collect(),
     }

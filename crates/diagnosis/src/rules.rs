@@ -7,11 +7,12 @@ pub mod routing;
 
 use std::time::Duration;
 
-use columba_speech::Text;
+use columba_speech::{Param, Text};
 
 use crate::code::{Code, Confidence};
 use crate::evidence::Event;
 use crate::history::History;
+use crate::noted::noted;
 use crate::texts::sentences as say;
 
 /// What a rule found.
@@ -69,11 +70,11 @@ pub fn between(from_ms: u64, to_ms: u64) -> Duration {
 }
 
 /// What an event says in words, or at least what it is called.
-pub fn words(event: &Event) -> String {
+pub fn words(event: &Event) -> Param {
     if event.detail.is_empty() {
-        event.outcome.name().to_owned()
+        event.outcome.name().into()
     } else {
-        event.detail.clone()
+        noted(&event.detail)
     }
 }
 

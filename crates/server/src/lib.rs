@@ -17,3 +17,4 @@ pub mod store;
 mod transport;
 
 pub use runtime::{Broker, RuntimeConfig, StartError};
+pub use transport::TlsError;

@@ -1,5 +1,7 @@
 //! The store of a broker: opened, read and made ready before the first client comes.
 
+mod words;
+
 use std::fmt;
 use std::io;
 use std::ops::ControlFlow;
@@ -10,11 +12,13 @@ use std::time::{Duration, Instant};
 use columba_broker::event::Now;
 use columba_broker::journal::Records;
 use columba_broker::recovery::{Recovered, RecoveredCounts, RecoveredShard, Recovery, Rewrite};
+use columba_speech::{Language, Text, system};
 use columba_store::{
     Batch, Damage, DiskFiles, Error, Files, LockError, Log, Loss, Options, Position,
 };
 
 use crate::runtime::service_manager;
+pub use words::of_damage;
 
 /// Where a broker keeps what is to outlive its process.
 pub struct StoreConfig {
@@ -94,58 +98,37 @@ impl StoreError {
         matches!(self.cause, Cause::Store(Error::Stopped))
     }
 
+    /// The same in words.
+    pub fn text(&self) -> Text {
+        let cause = match &self.cause {
+            Cause::Directory(error) => words::directory(system(error)).into(),
+            Cause::Store(error) => words::of_error(error),
+        };
+        words::of_store(&*self.place, cause)
+    }
+
     /// What to do about it, if anything can be said.
-    pub fn fix(&self) -> Option<String> {
-        let place = &self.place;
+    pub fn fix(&self) -> Option<Text> {
+        let place = &*self.place;
         Some(match &self.cause {
-            Cause::Directory(error) => return fix_of(error.kind(), place),
+            Cause::Directory(error) => words::fix_of(error.kind(), place),
             Cause::Store(Error::Locked(LockError::InUse { pid, .. })) => match pid {
-                Some(pid) => format!(
-                    "stop process {pid} first, or give this instance a directory of its own"
-                ),
-                None => "another program reads or writes it now: wait until it has ended".into(),
+                Some(pid) => words::stop_process(pid.to_string()),
+                None => words::wait_for_program(),
             },
             Cause::Store(Error::Locked(LockError::Failed { .. })) => {
-                return fix_of(io::ErrorKind::PermissionDenied, place);
+                words::fix_of(io::ErrorKind::PermissionDenied, place)
             }
-            Cause::Store(Error::Version { .. }) => format!(
-                "a newer Columba wrote it: run that one, or move it over with its `columba store \
-                 export` and the `import` of this one; to begin anew, move {place} away"
-            ),
-            Cause::Store(Error::Mixed { .. }) => {
-                "files of two stores are mixed: take those out that do not belong there".into()
-            }
+            Cause::Store(Error::Version { .. }) => words::newer_version(place),
+            Cause::Store(Error::Mixed { .. }) => words::take_out(),
             Cause::Store(
                 Error::Failed { source, .. }
                 | Error::Unreadable { source, .. }
                 | Error::Full { source, .. },
-            ) => return fix_of(source.kind(), place),
+            ) => words::fix_of(source.kind(), place),
             Cause::Store(_) => return None,
         })
     }
-}
-
-fn fix_of(kind: io::ErrorKind, place: &str) -> Option<String> {
-    use io::ErrorKind::{
-        FileTooLarge, NotADirectory, NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem,
-        StorageFull,
-    };
-    Some(match kind {
-        NotADirectory => format!("{place} is a file: move it away, or set [store] directory"),
-        PermissionDenied => {
-            format!("it has to belong to whoever runs this: chown -R USER {place}")
-        }
-        ReadOnlyFilesystem => {
-            "the file system is read only, perhaps since the disk failed: see the \
-                               kernel's log, mount it for writing, or set [store] directory"
-                .to_owned()
-        }
-        StorageFull | QuotaExceeded | FileTooLarge => {
-            "make room on the disk, then start again".to_owned()
-        }
-        NotFound => format!("make the directory above {place} first"),
-        _ => "see the kernel's log; if the disk is broken, restore a backup".to_owned(),
-    })
 }
 
 /// What was found in the store when the broker started.
@@ -163,8 +146,9 @@ pub struct BootReport {
     pub took: Duration,
 }
 
-impl fmt::Display for BootReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl BootReport {
+    /// What was found, in words.
+    pub fn text(&self) -> Text {
         let RecoveredCounts {
             sessions,
             queued,
@@ -172,26 +156,23 @@ impl fmt::Display for BootReport {
             unusable,
             ..
         } = self.counts;
-        let secs = self.took.as_secs_f64();
-        let s = if sessions == 1 { "" } else { "s" };
-        write!(
-            f,
-            "recovered {sessions} session{s}, {queued} queued, {retained} retained in {secs:.3} s; "
-        )?;
-        match (self.damaged, self.is_synced) {
-            (0, true) => f.write_str("0 acknowledged messages lost")?,
-            (0, false) => f.write_str("nothing is damaged")?,
-            (1, _) => f.write_str("1 place is damaged, what it held is lost: see the log")?,
-            (n, _) => write!(
-                f,
-                "{n} places are damaged, what they held is lost: see the log"
-            )?,
-        }
+        let damage = match (self.damaged, self.is_synced) {
+            (0, true) => words::none_lost(),
+            (0, false) => words::nothing_damaged(),
+            (places, _) => words::places_damaged(places),
+        };
+        let secs = format!("{:.3}", self.took.as_secs_f64());
+        let text = words::recovered(sessions, queued, retained, secs, damage);
         match unusable {
-            0 => Ok(()),
-            1 => f.write_str("; 1 record means nothing to this version"),
-            n => write!(f, "; {n} records mean nothing to this version"),
+            0 => text,
+            records => words::and_unusable(text, records),
         }
+    }
+}
+
+impl fmt::Display for BootReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text().to_string(Language::English))
     }
 }
 

@@ -10,8 +10,10 @@
 #![forbid(unsafe_code)]
 
 pub mod language;
+pub mod system;
 pub mod text;
 pub mod width;
 
 pub use language::Language;
-pub use text::{Entry, Param, Text, faults};
+pub use system::system;
+pub use text::{Entry, Param, Text, faults, recognise};

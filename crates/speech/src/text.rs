@@ -68,15 +68,11 @@ macro_rules! catalogue {
             $code:ident ( $($param:ident),* $(,)? ) { en: $en:literal, zh: $zh:literal $(,)? }
         )*
     ) => {
-        $(#[$all_doc])*
-        $vis const $all: &[$crate::Entry] = &[$(
-            $crate::Entry {
-                code: stringify!($code),
-                parameters: &[$(stringify!($param)),*],
-                en: $en,
-                zh: $zh,
-            },
-        )*];
+        $crate::said_elsewhere! {
+            $(#[$all_doc])*
+            $vis $all;
+            $($code($($param),*) { en: $en, zh: $zh })*
+        }
         $(
             $(#[$doc])*
             #[doc = $en]
@@ -90,6 +86,29 @@ macro_rules! catalogue {
                 $crate::Text::new(&ENTRY, vec![$($param.into()),*])
             }
         )*
+    };
+}
+
+/// Makes only the constant with all sentences: for those that are said in English elsewhere, and
+/// [recognised](recognise) here.
+#[macro_export]
+macro_rules! said_elsewhere {
+    (
+        $(#[$all_doc:meta])*
+        $vis:vis $all:ident;
+        $(
+            $code:ident ( $($param:ident),* $(,)? ) { en: $en:literal, zh: $zh:literal $(,)? }
+        )*
+    ) => {
+        $(#[$all_doc])*
+        $vis const $all: &[$crate::Entry] = &[$(
+            $crate::Entry {
+                code: stringify!($code),
+                parameters: &[$(stringify!($param)),*],
+                en: $en,
+                zh: $zh,
+            },
+        )*];
     };
 }
 
@@ -239,6 +258,58 @@ fn bytes_for_people(bytes: u64, language: Language) -> String {
     }
 }
 
+/// The sentence of a catalogue that an English text is, with what it says of its parameters: for
+/// texts that came from elsewhere, such as another process, which speaks English alone. A text that
+/// several could be is the first of them; a sentence with two forms of a word is not recognised. What
+/// stands in a sentence may itself be one of the catalogue.
+pub fn recognise(catalogue: &'static [Entry], said: &str) -> Option<Text> {
+    catalogue.iter().find_map(|entry| {
+        let values = values_in(entry.en, said)?;
+        let value = |name: &&str| {
+            let (_, value) = values.iter().find(|(known, _)| known == name)?;
+            // A pattern that is nothing but a hole would never end.
+            let inner = (value.len() < said.len()).then(|| recognise(catalogue, value));
+            Some(
+                inner
+                    .flatten()
+                    .map_or_else(|| Param::from(*value), Param::from),
+            )
+        };
+        let values: Option<Vec<_>> = entry.parameters.iter().map(value).collect();
+        Some(Text::new(entry, values?))
+    })
+}
+
+/// What stands in the holes of a pattern, if the text is made of it.
+fn values_in<'a, 'b>(pattern: &'a str, said: &'b str) -> Option<Vec<(&'a str, &'b str)>> {
+    let mut values = Vec::new();
+    let mut rest = said;
+    let mut open = None;
+    for piece in pieces(pattern) {
+        match piece {
+            Piece::Words(words) => {
+                let at = match open.take() {
+                    None => rest.starts_with(words).then_some(0)?,
+                    Some(name) => {
+                        let at = rest.find(words)?;
+                        values.push((name, rest.get(..at)?));
+                        at
+                    }
+                };
+                rest = rest.get(at + words.len()..)?;
+            }
+            Piece::Hole { name, forms: None } => open = Some(name),
+            Piece::Hole { forms: Some(_), .. } => return None,
+        }
+    }
+    match open {
+        Some(name) => values.push((name, rest)),
+        None if rest.is_empty() => {}
+        None => return None,
+    }
+    Some(values)
+}
+
 /// What is wrong with a catalogue: a language without text, a parameter that one of them leaves
 /// out or makes up, a Chinese text without a Chinese character, a code that is there twice.
 pub fn faults(catalogue: &[Entry]) -> Vec<String> {
@@ -343,6 +414,31 @@ mod tests {
         let text = because(Param::list(["a", "b"]));
         assert_eq!(text.to_string(Language::Chinese), "因为a、b");
         assert_eq!(text.code(), "because");
+    }
+
+    #[test]
+    fn what_was_said_in_english_is_recognised() {
+        let check = |said: &str, expected: Option<&str>| {
+            let found = recognise(SAID, said).map(|text| text.to_string(Language::Chinese));
+            assert_eq!(found.as_deref(), expected, "{said}");
+        };
+        check("the disk is full", Some("磁盘已满"));
+        check("the disk is full?", None);
+        check("denied by etc/acl.toml:14", Some("被 etc/acl.toml:14 拒绝"));
+        check("denied by ", Some("被  拒绝"));
+        check("7 of 9 bytes wait", Some("9 字节中有 7 字节等待"));
+        check("7 bytes wait", None);
+        check("denied by the disk is full", Some("被 磁盘已满 拒绝"));
+        check("x the disk is full", None);
+        check("", None);
+        assert_eq!(recognise(ALL, "2 addresses, 3 s"), None);
+    }
+
+    said_elsewhere! {
+        SAID;
+        disk_full() { en: "the disk is full", zh: "磁盘已满" }
+        denied(rule) { en: "denied by {rule}", zh: "被 {rule} 拒绝" }
+        waits(some, all) { en: "{some} of {all} bytes wait", zh: "{all} 字节中有 {some} 字节等待" }
     }
 
     #[test]

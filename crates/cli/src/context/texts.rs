@@ -26,6 +26,10 @@ columba_speech::catalogue! {
     }
     /// After `remove`.
     removed(name) { en: "Context {name} is removed.", zh: "上下文 {name} 已删除。" }
+    head_name() { en: "NAME", zh: "名称" }
+    head_server() { en: "SERVER", zh: "服务器" }
+    head_user() { en: "USER", zh: "用户" }
+    head_api() { en: "API", zh: "管理接口" }
     /// For `list` without any.
     there_are_none() {
         en: "There are no contexts. Make one: columba context add NAME --url mqtts://HOST -u USER --password",

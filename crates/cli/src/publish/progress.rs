@@ -3,8 +3,12 @@
 use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
 
+use columba_speech::Text;
+
 use crate::failure::say;
+use crate::language::spoken;
 use crate::mosquitto;
+use crate::words::shown;
 
 /// Between two lines.
 const PERIOD: Duration = Duration::from_millis(250);
@@ -54,7 +58,7 @@ impl Progress {
         self.shown_at = now;
         self.has_line = true;
         let line = line(self.sent, self.all, now.duration_since(self.started_at));
-        say(&format!("\r{line}\x1b[K"));
+        say(&format!("\r{}\x1b[K", line.to_string(spoken())));
     }
 
     /// Takes the line away, so that something else can be said.
@@ -65,10 +69,11 @@ impl Progress {
     }
 }
 
-fn line(sent: u64, all: Option<(u64, Duration)>, elapsed: Duration) -> String {
+fn line(sent: u64, all: Option<(u64, Duration)>, elapsed: Duration) -> Text {
     let rate = sent as f64 / elapsed.as_secs_f64().max(1e-3);
+    let shown_rate = format!("{rate:.0}");
     let Some((all, length)) = all else {
-        return format!("{sent} messages, {rate:.0}/s");
+        return shown::sent(sent, shown_rate);
     };
     let percent = sent.saturating_mul(100) / all.max(1);
     // Neither earlier than the times say, nor faster than it went up to now.
@@ -80,16 +85,19 @@ fn line(sent: u64, all: Option<(u64, Duration)>, elapsed: Duration) -> String {
     };
     let seconds = left.as_secs();
     let (minutes, seconds) = (seconds / 60, seconds % 60);
-    format!("{percent} %: {sent} of {all} messages, {rate:.0}/s, {minutes}:{seconds:02} left")
+    let left = format!("{minutes}:{seconds:02}");
+    shown::sent_of(percent, sent, all, shown_rate, left)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use columba_speech::Language;
 
     #[test]
     fn a_line_says_how_far_it_is() {
         let seconds = Duration::from_secs;
+        let line = |sent, all, elapsed| line(sent, all, elapsed).to_string(Language::English);
         assert_eq!(line(1_000, None, seconds(2)), "1000 messages, 500/s");
         assert_eq!(
             line(10, Some((40, seconds(100))), seconds(20)),

@@ -8,8 +8,12 @@ use columba_server::admin::Admin;
 use columba_server::config::{Config, Listener};
 use columba_server::listener::BoundAddress;
 use columba_server::store::BootReport;
+use columba_speech::Text;
+use columba_speech::width::{pad, width};
 
 use crate::create::quoted;
+use crate::language::spoken;
+use crate::words::start as words;
 
 /// One box with the addresses and the next command.
 pub(super) fn text(
@@ -20,42 +24,37 @@ pub(super) fn text(
     admin: Option<&Admin>,
 ) -> String {
     let addresses = broker.addresses();
-    let mut lines = vec![
-        format!(
-            "Columba {} is running: {}",
-            env!("CARGO_PKG_VERSION"),
-            base.display()
-        ),
-        String::new(),
-    ];
+    let language = spoken();
+    let said = |text: Text| text.to_string(language);
+    let running = words::running(env!("CARGO_PKG_VERSION"), base.display().to_string());
+    let mut lines = vec![said(running), String::new()];
     let shown: Vec<_> = config
         .listeners
         .iter()
         .zip(addresses)
         .map(|(listener, address)| (url(listener, address), listener))
         .collect();
-    let width = shown
-        .iter()
-        .map(|(url, _)| url.chars().count())
-        .max()
-        .unwrap_or_default();
+    let widest = shown.iter().map(|(url, _)| width(url)).max();
     for (url, listener) in &shown {
-        let who = match listener.settings.anonymous {
-            Anonymous::Never => "with user and password",
-            Anonymous::Loopback => "with user and password; from this machine without",
-            Anonymous::Always => "everybody, without a password",
-        };
-        lines.push(format!("{url:width$}  {who}"));
+        let who = said(match listener.settings.anonymous {
+            Anonymous::Never => words::by_password(),
+            Anonymous::Loopback => words::by_password_or_here(),
+            Anonymous::Always => words::open_to_all(),
+        });
+        lines.push(format!("{}  {who}", pad(url, widest.unwrap_or_default())));
     }
     lines.push(String::new());
-    lines.push(match report {
-        Some(report) => format!("Store       {report}"),
-        None => "Store       none: a restart begins empty".to_owned(),
-    });
+    let mut rows = vec![(
+        words::store(),
+        said(report.map_or_else(words::no_store, BootReport::text)),
+    )];
     if let Some(admin) = admin {
-        lines.push(match admin.url() {
-            Some(url) => format!("API         {url}/api/v1"),
-            None => format!("API         unix:{}", config.admin.socket.display()),
+        rows.push(match admin.url() {
+            Some(url) => (words::api(), format!("{url}/api/v1")),
+            None => (
+                words::api(),
+                format!("unix:{}", config.admin.socket.display()),
+            ),
         });
     }
     let port = addresses
@@ -74,9 +73,19 @@ pub(super) fn text(
         } else {
             format!(" -p {port}")
         };
-        lines.push(format!("Listen in   columba sub{port} -t '#' -v"));
+        rows.push((words::listen_in(), format!("columba sub{port} -t '#' -v")));
     }
-    lines.push(format!("Add a user  columba passwd {} NAME", quoted(base)));
+    let add = format!("columba passwd {} {}", quoted(base), said(words::name()));
+    rows.push((words::add_user(), add));
+    let rows: Vec<_> = rows
+        .into_iter()
+        .map(|(label, value)| (said(label), value))
+        .collect();
+    let widest = rows.iter().map(|(label, _)| width(label)).max();
+    let row = |(label, value): &(String, String)| {
+        format!("{}  {value}", pad(label, widest.unwrap_or_default()))
+    };
+    lines.extend(rows.iter().map(row));
     boxed(&lines)
 }
 
@@ -93,16 +102,12 @@ fn url(listener: &Listener, address: &BoundAddress) -> String {
 }
 
 fn boxed(lines: &[String]) -> String {
-    let width = lines
-        .iter()
-        .map(|line| line.chars().count())
-        .max()
-        .unwrap_or_default();
-    let edge = "─".repeat(width + 2);
+    let widest = lines.iter().map(|line| width(line)).max();
+    let widest = widest.unwrap_or_default();
+    let edge = "─".repeat(widest + 2);
     let mut text = format!("╭{edge}╮\n");
     for line in lines {
-        // The width of a format counts characters, as here.
-        text.push_str(&format!("│ {line:width$} │\n"));
+        text.push_str(&format!("│ {} │\n", pad(line, widest)));
     }
     text.push_str(&format!("╰{edge}╯\n"));
     text

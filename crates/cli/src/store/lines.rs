@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use columba_server::store::random_number;
+use columba_speech::{Param, Text};
 use columba_store::{DiskFiles, Error, Files as _, Log, Name, Options, Position};
 use serde_json::{Map, Value};
 
 use super::meaning::meaning;
-use super::meter::{Meter, counted};
+use super::meter::Meter;
 use super::{Look, failed, failed_to_open, look, show_damage, used_by};
-use crate::failure::{Failure, say};
+use crate::failure::{Failure, note};
+use crate::words::{store as words, system, unreadable};
 
 /// Records that are read in one go.
 const RECORDS: usize = 1024;
@@ -26,23 +28,23 @@ pub(super) fn export(store: &Path, to: Option<&Path>) -> Result<(), Failure> {
         mut found,
         user,
     } = look(store)?;
-    say(&used_by(user, found.commit));
+    used_by(user, found.commit).into_iter().for_each(note);
     let has_changed =
         |log: &mut Log<DiskFiles>| user.is_some() && !log.is_all_there().unwrap_or(false);
     let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(match to {
         Some(file) => Box::new(File::create_new(file).map_err(|error| {
-            let what = format!("cannot make {}: {error}", file.display());
-            Failure::new(what)
+            let file = file.display().to_string();
+            Failure::new(words::unmade(file, system(&error)))
         })?),
         None => Box::new(io::stdout().lock()),
     });
-    let unwritten = |error| Failure::new(format!("cannot write the records: {error}"));
+    let unwritten = |error| Failure::new(words::records_unwritten(system(&error)));
     // A reader that has seen enough, such as `head`, is no failure.
     let is_enough = |done: &io::Result<()>| {
         done.as_ref()
             .is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
     };
-    let mut meter = Meter::new("writing");
+    let mut meter = Meter::new(words::writing());
     let (mut from, mut count) = (Position::new(0), 0);
     loop {
         let mut written = Ok(());
@@ -77,24 +79,17 @@ pub(super) fn export(store: &Path, to: Option<&Path>) -> Result<(), Failure> {
     }
     found.damage.extend(damage);
     if show_damage(&found) {
-        let what = format!(
-            "{} written; what is damaged is missing",
-            counted(count, "record")
-        );
+        let what = words::written_without(words::records(count));
         return Err(Failure::new(what));
     }
-    say(&format!("{} written.\n", counted(count, "record")));
+    note(words::written(words::records(count)));
     Ok(())
 }
 
 /// The broker has moved or released records before they were read.
 fn changed(count: u64) -> Failure {
-    let what = format!(
-        "the broker has freed space while its store was read; {} written, and others are missing",
-        counted(count, "record")
-    );
-    Failure::new(what)
-        .fix("export a copy: columba store backup DIR --to TARGET, then --store TARGET")
+    let what = words::changed_meanwhile(words::records(count));
+    Failure::new(what).fix(words::export_copy())
 }
 
 fn write_line(out: &mut impl Write, position: Position, record: &[u8]) -> io::Result<()> {
@@ -112,8 +107,8 @@ fn write_line(out: &mut impl Write, position: Position, record: &[u8]) -> io::Re
 pub(super) fn import(store: &Path, from: Option<&Path>) -> Result<(), Failure> {
     let mut input: Box<dyn BufRead> = match from {
         Some(file) => Box::new(BufReader::new(File::open(file).map_err(|error| {
-            let what = format!("cannot read {}: {error}", file.display());
-            Failure::new(what)
+            let file = file.display().to_string();
+            Failure::new(unreadable(file, system(&error)))
         })?)),
         None => Box::new(io::stdin().lock()),
     };
@@ -129,7 +124,7 @@ pub(super) fn import(store: &Path, from: Option<&Path>) -> Result<(), Failure> {
     }
     let aside = aside(store);
     if aside.exists() {
-        let what = format!("there is {} of an import that did not end", aside.display());
+        let what = words::unfinished_import(aside.display().to_string());
         return Err(Failure::new(what).fix(format!("rm -r {}", aside.display())));
     }
     let done = fill(&aside, &mut input);
@@ -139,7 +134,7 @@ pub(super) fn import(store: &Path, from: Option<&Path>) -> Result<(), Failure> {
         moved.map(|()| count)
     });
     drop(fs::remove_dir_all(&aside));
-    say(&format!("{} taken over.\n", counted(moved?, "record")));
+    note(words::taken_over(words::records(moved?)));
     Ok(())
 }
 
@@ -167,28 +162,26 @@ fn fill(directory: &Path, input: &mut dyn BufRead) -> Result<u64, Failure> {
         part.clear();
         done
     };
-    let mut meter = Meter::new("taking over");
+    let mut meter = Meter::new(words::taking_over());
     let mut done = 0;
-    let (mut line, mut number) = (String::new(), 0);
+    let (mut line, mut number) = (String::new(), 0_u64);
     loop {
         line.clear();
         number += 1;
-        let faulty = |what: String| {
-            let failure = Failure::new(format!("line {number}: {what}"));
-            failure.fix("take an unchanged export").faulty()
+        let faulty = |what: Param| {
+            let failure = Failure::new(words::line(number, what));
+            failure.fix(words::unchanged_export()).faulty()
         };
         let read = input.read_line(&mut line);
-        if read.map_err(|error| faulty(error.to_string()))? == 0 {
+        if read.map_err(|error| faulty(system(&error)))? == 0 {
             break;
         }
         if line.trim().is_empty() {
             continue;
         }
-        let (position, record) = read_line(&line).map_err(faulty)?;
+        let (position, record) = read_line(&line).map_err(|what| faulty(what.into()))?;
         if last.is_some_and(|last| last >= position) {
-            return Err(faulty(format!(
-                "position {position} is not behind the one before it"
-            )));
+            return Err(faulty(words::not_behind(position.to_string()).into()));
         }
         last = Some(position);
         bytes += record.len();
@@ -208,14 +201,15 @@ fn fill(directory: &Path, input: &mut dyn BufRead) -> Result<u64, Failure> {
     Ok(count)
 }
 
-fn read_line(line: &str) -> Result<(Position, Vec<u8>), String> {
-    let value: Value = serde_json::from_str(line).map_err(|error| format!("no JSON: {error}"))?;
+fn read_line(line: &str) -> Result<(Position, Vec<u8>), Text> {
+    let value: Value =
+        serde_json::from_str(line).map_err(|error| words::no_json(error.column()))?;
     let position = value.get("position").and_then(Value::as_u64);
-    let position = position.ok_or("`position` is missing or no number")?;
+    let position = position.ok_or_else(words::no_position)?;
     let record = value.get("record").and_then(Value::as_str);
-    let record = record.ok_or("`record` is missing or no text")?;
+    let record = record.ok_or_else(words::no_record)?;
     let record = STANDARD.decode(record);
-    let record = record.map_err(|error| format!("`record` is not Base64: {error}"))?;
+    let record = record.map_err(|_| words::no_base64())?;
     Ok((Position::new(position), record))
 }
 

@@ -5,12 +5,15 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use columba_client::Incoming;
+use columba_speech::Language;
 use columba_speech::width::{pad, width};
 
 use super::view::View;
 use crate::connection::Talk;
+use crate::language::spoken;
 use crate::screen;
 use crate::store::size;
+use crate::words::shown;
 
 /// Topics with a row of their own; the messages of all others are counted together.
 const TOPICS_MAX: usize = 10_000;
@@ -67,7 +70,7 @@ impl Counts {
     }
 
     /// The table with so many rows for topics in so many columns, the busiest first.
-    fn table(&self, rows_max: usize, columns: usize) -> String {
+    fn table(&self, rows_max: usize, columns: usize, language: Language) -> String {
         let mut topics: Vec<_> = self.topics.iter().collect();
         topics.sort_by(|(left, a), (right, b)| {
             (b.messages, b.bytes, left).cmp(&(a.messages, a.bytes, right))
@@ -80,7 +83,7 @@ impl Counts {
         }
         let mut rows: Vec<[String; 3]> = topics
             .iter()
-            .map(|(topic, count)| cells(count, topic))
+            .map(|(topic, count)| cells(count, topic, language))
             .collect();
         let mut total = other;
         for (_, count) in &topics {
@@ -89,23 +92,20 @@ impl Counts {
         }
         if other.messages > 0 {
             let name = if self.other.messages > 0 {
-                format!("(other topics, beyond the first {})", self.topics.len())
+                shown::topics_beyond(self.topics.len())
             } else {
-                let plural = if left_out.len() == 1 { "" } else { "s" };
-                format!("({} other topic{plural})", left_out.len())
+                shown::other_topics(left_out.len())
             };
-            rows.push(cells(&other, &name));
+            rows.push(cells(&other, &name.to_string(language), language));
         }
-        let more = if self.other.messages > 0 {
-            "more than "
+        let name = if self.other.messages > 0 {
+            shown::all_of_more(self.topics.len())
         } else {
-            ""
+            shown::all_topics(self.topics.len())
         };
-        let plural = if self.topics.len() == 1 { "" } else { "s" };
-        let name = format!("(all, of {more}{} topic{plural})", self.topics.len());
-        rows.push(cells(&total, &name));
-        let head = ["MESSAGES", "BYTES", "TOPIC"].map(str::to_owned);
-        rows.insert(0, head);
+        rows.push(cells(&total, &name.to_string(language), language));
+        let head = [shown::messages(), shown::bytes(), shown::topic()];
+        rows.insert(0, head.map(|title| title.to_string(language)));
         let widest = |column: usize| {
             let cells = rows.iter().filter_map(|row| row.get(column));
             cells.map(|cell| width(cell)).max().unwrap_or_default()
@@ -113,7 +113,8 @@ impl Counts {
         let (first, second) = (widest(0), widest(1));
         let mut out = String::new();
         for [messages, bytes, topic] in &rows {
-            let line = format!("{messages:>first$}  {}  {topic}", pad(bytes, second));
+            let before = " ".repeat(first - width(messages));
+            let line = format!("{before}{messages}  {}  {topic}", pad(bytes, second));
             out.push_str(&screen::cut(&line, columns));
             out.push('\n');
         }
@@ -135,10 +136,10 @@ impl Counts {
     }
 }
 
-fn cells(count: &Count, topic: &str) -> [String; 3] {
+fn cells(count: &Count, topic: &str, language: Language) -> [String; 3] {
     [
         count.messages.to_string(),
-        size(count.bytes),
+        size(count.bytes).to_string(language),
         topic.to_owned(),
     ]
 }
@@ -157,13 +158,13 @@ impl View for Counts {
     fn on_tick(&mut self) -> io::Result<bool> {
         let (columns, rows) = screen::size(io::stdout());
         // Head, other topics, sum, and the line of the cursor.
-        let table = self.table(rows.saturating_sub(4), columns);
+        let table = self.table(rows.saturating_sub(4), columns, spoken());
         self.show(&table)?;
         Ok(false)
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        let table = self.table(usize::MAX, usize::MAX);
+        let table = self.table(usize::MAX, usize::MAX, spoken());
         self.show(&table)
     }
 }
@@ -179,7 +180,7 @@ mod tests {
             counts.add(topic, bytes);
         }
         assert_eq!(
-            counts.table(10, 80),
+            counts.table(10, 80, Language::English),
             "MESSAGES  BYTES     TOPIC\n       \
                     2  10 bytes  主题\n       \
                     1  2.0 KiB   b\n       \
@@ -187,7 +188,7 @@ mod tests {
                     4  2.0 KiB   (all, of 3 topics)\n"
         );
         assert_eq!(
-            counts.table(1, 25),
+            counts.table(1, 25, Language::English),
             "MESSAGES  BYTES     TOPIC\n       \
                     2  10 bytes  主题\n       \
                     2  2.0 KiB   (2 o…\n       \
@@ -204,7 +205,7 @@ mod tests {
         counts.add("0", 1);
         assert_eq!(counts.topics.len(), TOPICS_MAX);
         assert_eq!(counts.other.messages, 5);
-        let table = counts.table(2, 80);
+        let table = counts.table(2, 80, Language::English);
         assert!(
             table.contains("(other topics, beyond the first 10000)"),
             "{table}"

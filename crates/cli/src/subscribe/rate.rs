@@ -4,10 +4,14 @@ use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
 use columba_client::Incoming;
+use columba_speech::width::width;
+use columba_speech::{Language, Text};
 
 use super::view::View;
 use crate::connection::Talk;
+use crate::language::spoken;
 use crate::store::size;
+use crate::words::shown;
 
 /// See the [module](self).
 pub(super) struct Rate {
@@ -60,7 +64,8 @@ impl View for Rate {
             format!("{messages}\n")
         } else {
             let now = jiff::ZonedDateTime::now().strftime("%H:%M:%S");
-            format!("{now}  {}\n", rates(messages, bytes, elapsed))
+            let rates = rates(messages, bytes, elapsed, spoken());
+            format!("{now}  {}\n", rates.to_string(spoken()))
         };
         write(&line)?;
         Ok(false)
@@ -73,12 +78,14 @@ impl View for Rate {
         let messages = self.messages_total + self.messages;
         let bytes = self.bytes_total + self.bytes;
         let elapsed = self.started_at.elapsed();
-        write(&format!(
-            "all       {}: {} in {:.1} s\n",
-            rates(messages, bytes, elapsed),
-            counted(messages, bytes),
-            elapsed.as_secs_f64()
-        ))
+        let language = spoken();
+        let text = shown::whole_rate(
+            rates(messages, bytes, elapsed, language),
+            messages,
+            size(bytes),
+            format!("{:.1}", elapsed.as_secs_f64()),
+        );
+        write(&format!("{}\n", text.to_string(language)))
     }
 }
 
@@ -89,15 +96,12 @@ fn write(line: &str) -> io::Result<()> {
 }
 
 /// Messages and bytes a second, in columns.
-fn rates(messages: u64, bytes: u64, elapsed: Duration) -> String {
+fn rates(messages: u64, bytes: u64, elapsed: Duration, language: Language) -> Text {
     let seconds = elapsed.as_secs_f64().max(1e-3);
     let (messages, bytes) = (messages as f64 / seconds, bytes as f64 / seconds);
-    format!("{messages:>10.1} messages/s {:>12}/s", size(bytes as u64))
-}
-
-fn counted(messages: u64, bytes: u64) -> String {
-    let plural = if messages == 1 { "" } else { "s" };
-    format!("{messages} message{plural}, {}", size(bytes))
+    let bytes = size(bytes as u64).to_string(language);
+    let before = " ".repeat(12_usize.saturating_sub(width(&bytes)));
+    shown::message_rate(format!("{messages:>10.1}"), format!("{before}{bytes}"))
 }
 
 #[cfg(test)]
@@ -106,6 +110,10 @@ mod tests {
 
     #[test]
     fn rates_are_those_of_the_time_that_passed() {
+        let rates = |messages, bytes, elapsed| {
+            let rates = rates(messages, bytes, elapsed, Language::English);
+            rates.to_string(Language::English)
+        };
         assert_eq!(
             rates(3, 3072, Duration::from_millis(1500)),
             "       2.0 messages/s      2.0 KiB/s"
@@ -114,6 +122,5 @@ mod tests {
             rates(0, 0, Duration::ZERO),
             "       0.0 messages/s      0 bytes/s"
         );
-        assert_eq!(counted(1, 5), "1 message, 5 bytes");
     }
 }

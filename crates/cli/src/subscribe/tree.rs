@@ -14,9 +14,9 @@ use super::decode::{Births, Decoding, Shown, decode, needs_births};
 use super::view::View;
 use crate::connection::Talk;
 use crate::failure::say;
-use crate::language;
+use crate::language::spoken;
 use crate::screen;
-use crate::words;
+use crate::words::{self, shown};
 use node::{Nodes, Row};
 use terminal::{Key, Terminal};
 
@@ -169,23 +169,20 @@ impl Tree {
     }
 
     fn head(&self, now: Instant) -> String {
-        let counted = |count: u64, what: &str| {
-            let plural = if count == 1 { "" } else { "s" };
-            format!("{count} {what}{plural}")
-        };
         let seconds = now.duration_since(self.started_at).as_secs_f64().max(1.0);
         let rate = self.nodes.messages as f64 / seconds;
-        let mut head = format!(
-            "{} on {}, {rate:.1}/s",
-            counted(self.nodes.messages, "message"),
-            counted(self.nodes.topics, "topic"),
-        );
+        let rate = format!("{rate:.1}");
+        let mut parts = vec![shown::tree_head(
+            self.nodes.messages,
+            self.nodes.topics,
+            rate,
+        )];
         if self.nodes.others > 0 {
-            let others = counted(self.nodes.others, "message");
-            head.push_str(&format!(", {others} on topics beyond what is kept"));
+            parts.push(shown::tree_others(self.nodes.others));
         }
-        head.push_str("   (arrows, space: fold, q: quit)");
-        head
+        parts.push(shown::tree_keys());
+        let language = spoken();
+        parts.iter().map(|part| part.to_string(language)).collect()
     }
 
     /// Everything, without a screen.
@@ -195,23 +192,22 @@ impl Tree {
             let indent = "  ".repeat(row.depth);
             let name = screen::cut(row.name, usize::MAX);
             let name = if name.is_empty() {
-                "(empty)".to_owned()
+                shown::empty().to_string(spoken())
             } else {
                 name
             };
             out.push_str(&format!("{indent}{name}"));
             if let Some(value) = &row.node.value {
                 let count = row.node.messages;
-                let plural = if count == 1 { "" } else { "s" };
-                out.push_str(&format!("  {count} message{plural}  {}", value.text));
+                let count = shown::message_count(count).to_string(spoken());
+                out.push_str(&format!("  {count}  {}", value.text));
             }
             out.push('\n');
         }
         if self.nodes.others > 0 {
             let others = self.nodes.others;
-            out.push_str(&format!(
-                "({others} messages on topics beyond what is kept)\n"
-            ));
+            let others = shown::tree_beyond(others).to_string(spoken());
+            out.push_str(&format!("{others}\n"));
         }
         out
     }
@@ -225,8 +221,9 @@ fn name(row: &Row<'_>) -> String {
         (false, _) => " ",
     };
     // A topic may begin with a slash, or have two in a row.
+    let empty = shown::empty().to_string(spoken());
     let name = if row.name.is_empty() {
-        "(empty)"
+        &*empty
     } else {
         row.name
     };
@@ -324,7 +321,7 @@ impl View for Tree {
         if let Some(mut terminal) = self.terminal.take() {
             terminal.leave();
             for sentence in self.sentences.drain(..) {
-                let warning = words::warning(sentence).to_string(language::spoken());
+                let warning = words::warning(sentence).to_string(spoken());
                 say(&format!("{warning}\n"));
             }
             return Ok(());

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use columba_broker::outcome::{Effectively, Outcome};
 use columba_speech::width::{pad, width};
-use columba_speech::{Language, Text};
+use columba_speech::{Language, Param, Text};
 use serde_json::Value;
 
 use crate::admin_client::AdminClient;
@@ -12,6 +12,7 @@ use crate::bench::print::{bytes, grouped};
 use crate::events::printable;
 use crate::failure::Failure;
 use crate::texts;
+use crate::words::shown;
 
 /// Queues that are shown.
 const QUEUES: usize = 10;
@@ -59,6 +60,14 @@ impl Sample {
     fn outcome(&self, outcome: Outcome) -> u64 {
         let all = self.metrics.get("outcomes").unwrap_or(&Value::Null);
         number(all, outcome.name())
+    }
+}
+
+/// A size for people.
+fn size_of(size: f64) -> Param {
+    match size {
+        _ if size < 10_000.0 => shown::size(size as u64).into(),
+        _ => bytes(size).into(),
     }
 }
 
@@ -127,7 +136,7 @@ impl Picture<'_> {
         );
         let third = texts::top_waiting(
             count("queued_messages"),
-            bytes(self.now.counter("queued_bytes") as f64),
+            size_of(self.now.counter("queued_bytes") as f64),
             count("inflight_messages"),
         );
         let mut lines = vec![self.say(&first), self.say(&second), self.say(&third)];
@@ -161,7 +170,8 @@ impl Picture<'_> {
         let rate = |name: &str| self.rate(self.before.counter(name), self.now.counter(name));
         let rate_bytes = |name: &str| {
             let more = (self.now.counter(name)).saturating_sub(self.before.counter(name));
-            bytes((more as f64 / self.secs.max(0.001)).round())
+            let size = size_of((more as f64 / self.secs.max(0.001)).round());
+            size.to_string(self.language)
         };
         let head = [
             String::new(),
@@ -235,9 +245,12 @@ impl Picture<'_> {
                 [
                     printable(text(row, "id")),
                     grouped(number(row, "queued")),
-                    bytes(number(row, "queued_bytes") as f64),
+                    size_of(number(row, "queued_bytes") as f64).to_string(self.language),
                     grouped(number(row, "inflight")),
-                    printable(text(row, "waiting_on")),
+                    match shown::waiting(text(row, "waiting_on")) {
+                        Some(what) => what.to_string(self.language),
+                        None => printable(text(row, "waiting_on")),
+                    },
                 ]
             })
             .collect();

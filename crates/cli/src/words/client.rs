@@ -116,6 +116,11 @@ columba_speech::catalogue! {
         zh: "服务器接受后不久就关闭了 {connections} 个连接；最常见的原因是另一个客户端使用相同的客户端 ID（请各用各的），或者服务器因该客户端无权发送的消息而关闭连接",
     }
 
+    events_missed(events) {
+        en: "{events} events were dropped since nobody took them; take the events of the connection, or drop the queue that they come from",
+        zh: "有 {events} 个事件因无人取走而丢弃；请取走该连接的事件，或者丢弃它们所在的队列",
+    }
+
     http_status(status) {
         en: "the server answered {status}; check the path", zh: "服务器应答 {status}；请检查路径",
     }
@@ -173,6 +178,10 @@ columba_speech::catalogue! {
         zh: "服务器在连接时声明不支持 {what}",
     }
 
+    control_character(number) {
+        en: "the topic holds the control character U+{number}, for which servers may end the connection; take it out of the topic",
+        zh: "主题中有控制字符 U+{number}，服务器可能因此断开连接；请从主题中去掉它",
+    }
     topic_empty() { en: "a topic has at least one character", zh: "主题至少有一个字符" }
     topic_nul() { en: "a topic never holds U+0000", zh: "主题中不能有 U+0000" }
     topic_too_long() { en: "a topic has at most 65,535 bytes", zh: "主题最多 65,535 字节" }
@@ -255,6 +264,7 @@ pub(crate) fn warning(warning: &Warning) -> Text {
         Warning::Story(Story::ShortLives(connections)) => short_lives(*connections),
         Warning::MessagesMissed { messages } => messages_missed(*messages),
         Warning::NotBack(error) => connect(error),
+        Warning::EventsMissed { events } => events_missed(*events),
         _ => other(warning.to_string()),
     }
 }
@@ -320,6 +330,9 @@ pub(crate) fn failure(why: &Failure) -> Text {
         Failure::TooManySubscriptions(count) => too_many_subscriptions(*count),
         Failure::NoPacketId => no_packet_id(),
         Failure::Topic(fault) => topic(*fault),
+        Failure::ControlCharacter(control) => {
+            control_character(format!("{:04X}", u32::from(*control)))
+        }
         Failure::NoFilters => no_filters(),
         Failure::NeedsVersion5(what) => needs_version_5(newer(what)),
         Failure::PacketTooLarge { size, limit } => packet_too_large(*size, *limit),
@@ -376,6 +389,7 @@ mod tests {
             Failure::Topic(TopicFault::WildcardInName),
             Failure::Topic(TopicFault::HashNotLast),
             Failure::Topic(TopicFault::Share),
+            Failure::ControlCharacter('\u{7}'),
             Failure::NoFilters,
             Failure::NeedsVersion5("it"),
             Failure::NoAuthenticationMethod,
@@ -387,6 +401,9 @@ mod tests {
             let cause = CloseCause::Options(why);
             assert_eq!(close(&cause).to_string(English), cause.to_string());
         }
+        let missed = Warning::EventsMissed { events: 7 };
+        let said = warning(&missed);
+        assert_eq!(said.to_string(English), missed.to_string());
         for how in [
             Violation::UnexpectedPacket,
             Violation::SessionPresent,

@@ -2,6 +2,7 @@
 
 use columba_client::Answer;
 use columba_codec::{ReasonCode, Version};
+use columba_diagnosis::noted::noted;
 use columba_doctor::text::reason;
 use columba_speech::Text;
 
@@ -131,7 +132,7 @@ pub(crate) fn refused_publish(topic: &str, answer: &Answer) -> Text {
 pub(crate) fn refused_filter(of: &str, reason: ReasonCode, reason_string: Option<&str>) -> Text {
     let mut why = code(reason);
     if let Some(text) = reason_string {
-        why = says(why, text);
+        why = says(why, noted(text));
     }
     let advice = match reason {
         ReasonCode::NotAuthorized => Some(subscribe_rights()),
@@ -155,7 +156,7 @@ fn with(what: Text, advice: Option<Text>) -> Text {
 
 fn said(mut what: Text, answer: &Answer) -> Text {
     if let Some(text) = &answer.reason_string {
-        what = says(what, text.as_str());
+        what = says(what, noted(text));
     }
     if let Some(server) = &answer.server_reference {
         what = names_server(what, server.as_str());

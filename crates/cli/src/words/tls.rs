@@ -172,7 +172,8 @@ pub(super) fn setup(fault: &TlsFault) -> Text {
     }
 }
 
-fn file_fault(source: &(dyn Error + 'static)) -> Param {
+/// What is wrong with a file of certificates or a key.
+pub(super) fn file_fault(source: &(dyn Error + 'static)) -> Param {
     if let Some(error) = source.downcast_ref::<io::Error>() {
         return system(error);
     }

@@ -15,7 +15,7 @@ fn busy_broker(dir: &std::path::Path) -> Broker {
     let rules = "[[rule]]\ndeny = [\"publish\"]\ntopics = [\"secret/#\"]\n\n[[rule]]\nallow = [\"all\"]\n\
                  topics = [\"#\"]\ncomment = \"everybody\"\n";
     std::fs::write(dir.join("broker/etc/acl.toml"), rules).expect("a file");
-    let config = "[broker]\nshards = 1\n[access]\nacl = \"etc/acl.toml\"\n[store]\ndurability = \"memory\"\n";
+    let config = "[broker]\nshards = 1\n[access]\nacl = \"etc/acl.toml\"\n";
     let mut broker = Broker::start(&dir.join("broker"), config, |_| ());
     drop(broker.take_stderr());
     let run = |args: &[&str]| {
@@ -64,7 +64,7 @@ fn busy_broker(dir: &std::path::Path) -> Broker {
 }
 
 /// Without what colours text and moves the cursor; what comes behind a return begins its line anew.
-fn plain(shown: &str) -> String {
+pub(crate) fn plain(shown: &str) -> String {
     let mut out = String::new();
     let mut rest = shown.chars();
     while let Some(c) = rest.next() {
@@ -99,6 +99,9 @@ fn nothing_runs_over_the_width_of_the_terminal_in_either_language() {
         &["why", "secret/a/long/topic/that/nobody/may/publish/to"],
         &["can", LONG_CLIENT, "publish", LONG_TOPIC],
         &["can", "lamp", "publish", "secret/a"],
+        &["can", "lamp", "receive", LONG_TOPIC, "--user", "ann"],
+        &["topics", "--sort", "subscriptions"],
+        &["events", "--utc", "--outcome", "publish"],
     ];
     let mut wide = Vec::new();
     for columns in [60, 80, 120] {
@@ -118,6 +121,11 @@ fn nothing_runs_over_the_width_of_the_terminal_in_either_language() {
             }
             check(&mut wide, &["doctor", &url, "-W", "5"]);
             check(&mut wide, &["match", "home/+/x", LONG_TOPIC]);
+            check(&mut wide, &["match", LONG_TOPIC, LONG_TOPIC]);
+            check(&mut wide, &["check", "broker"]);
+            check(&mut wide, &["explain"]);
+            check(&mut wide, &["store", "check", "broker"]);
+            check(&mut wide, &["store", "stats", "broker"]);
         }
     }
     assert!(wide.is_empty(), "{}", wide.join("\n"));

@@ -185,7 +185,7 @@ pub fn fault<'e>(event: &Event, client: &str) -> Option<Finding<'e>> {
         Outcome::DeliverDeniedRead if event.detail.is_empty() => {
             (Code::S06, say::s06_plain(client, &*event.topic))
         }
-        Outcome::DeliverDeniedRead => (Code::S06, say::s06(client, &*event.topic, &*event.detail)),
+        Outcome::DeliverDeniedRead => (Code::S06, say::s06(client, &*event.topic, words(event))),
         Outcome::DeliverNoLocal => (Code::R06, say::r06(client)),
         Outcome::DeliverQos0Offline => (Code::S02, say::s02_plain(client)),
         Outcome::DeliverQueueFull => (Code::S07, say::s07(client, words(event))),

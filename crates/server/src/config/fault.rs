@@ -81,6 +81,31 @@ impl Place {
             width: part.trim_end().chars().count().max(1),
         }
     }
+
+    /// What stands there, with a mark below what is meant, in lines of their own; nothing for a file.
+    pub fn excerpt(&self) -> String {
+        match self {
+            Self::Text {
+                line,
+                column,
+                source_line,
+                width,
+                ..
+            } => {
+                let margin = " ".repeat(line.to_string().len());
+                // Tabs keep their width, so that the mark stands under what it means.
+                let before: String = source_line
+                    .chars()
+                    .take(column - 1)
+                    .map(|c| if c == '\t' { '\t' } else { ' ' })
+                    .collect();
+                let mark = "^".repeat(*width);
+                format!("{margin} |\n{line} | {source_line}\n{margin} | {before}{mark}\n")
+            }
+            Self::Variable { name, value } => format!("   {name}={value}\n"),
+            Self::File(_) => String::new(),
+        }
+    }
 }
 
 impl fmt::Display for Place {
@@ -151,28 +176,7 @@ impl fmt::Display for Fault {
         };
         writeln!(f, "{severity}: {}", self.what)?;
         writeln!(f, "  --> {}", self.place)?;
-        match &self.place {
-            Place::Text {
-                line,
-                column,
-                source_line,
-                width,
-                ..
-            } => {
-                let margin = " ".repeat(line.to_string().len());
-                // Tabs keep their width, so that the mark stands under what it means.
-                let before: String = source_line
-                    .chars()
-                    .take(column - 1)
-                    .map(|c| if c == '\t' { '\t' } else { ' ' })
-                    .collect();
-                writeln!(f, "{margin} |")?;
-                writeln!(f, "{line} | {source_line}")?;
-                writeln!(f, "{margin} | {before}{}", "^".repeat(*width))?;
-            }
-            Place::Variable { name, value } => writeln!(f, "   {name}={value}")?,
-            Place::File(_) => {}
-        }
+        f.write_str(&self.place.excerpt())?;
         match &self.fix {
             Some(fix) => writeln!(f, "  = {fix}"),
             None => Ok(()),

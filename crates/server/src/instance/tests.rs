@@ -7,6 +7,7 @@ use super::create::{CreateError, create};
 use super::*;
 use columba_broker::access::{Action, Client};
 use columba_broker::limits::Anonymous;
+use columba_speech::Language;
 
 fn load(dir: &Path) -> Result<Instance, Vec<Fault>> {
     Instance::load(&Location::of_directory(dir), &Overrides::default(), [])
@@ -195,8 +196,8 @@ fn an_instance_is_locked_once() {
         format!("the store in {place}: {place} is in use by process {pid}")
     );
     assert_eq!(
-        error.fix().as_deref(),
-        Some(&*format!(
+        error.fix().map(|fix| fix.to_string(Language::English)),
+        Some(format!(
             "stop process {pid} first, or give this instance a directory of its own"
         ))
     );

@@ -107,9 +107,9 @@ fn why_a_store_cannot_be_used_comes_with_what_to_do() {
         )),
         "{error}"
     );
-    let fix = error.fix().unwrap();
+    let fix = |error: &StoreError| error.fix().unwrap().to_string(Language::English);
     assert_eq!(
-        fix,
+        fix(&error),
         format!("{place} is a file: move it away, or set [store] directory")
     );
 
@@ -126,10 +126,10 @@ fn why_a_store_cannot_be_used_comes_with_what_to_do() {
         error.to_string(),
         "the store in data: 00000001.log has format version 9, and this program reads up to 1"
     );
-    assert!(error.fix().unwrap().contains("a newer Columba wrote it"));
+    assert!(fix(&error).contains("a newer Columba wrote it"));
 
     let check = |kind: io::ErrorKind, expected: &str| {
-        let fix = StoreError::of_directory("data", kind.into()).fix().unwrap();
+        let fix = fix(&StoreError::of_directory("data", kind.into()));
         assert!(fix.contains(expected), "{fix}");
     };
     check(io::ErrorKind::PermissionDenied, "chown -R USER data");

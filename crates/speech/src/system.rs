@@ -2,18 +2,17 @@
 
 use std::io::{self, ErrorKind};
 
-use columba_speech::{Param, Text};
+use crate::{Language, Param, Text};
 
-use super::Said;
-
-columba_speech::catalogue! {
+crate::catalogue! {
     /// All sentences.
-    pub(super) ALL;
+    pub ALL;
 
     with_number(what, number) { en: "{what} (os error {number})", zh: "{what}（系统错误 {number}）" }
     connection_refused() { en: "Connection refused", zh: "连接被拒绝" }
     connection_reset() { en: "Connection reset by peer", zh: "连接被对方重置" }
     not_found() { en: "No such file or directory", zh: "没有那个文件或目录" }
+    not_permitted() { en: "Operation not permitted", zh: "不允许的操作" }
     permission_denied() { en: "Permission denied", zh: "权限不足" }
     is_a_directory() { en: "Is a directory", zh: "是一个目录" }
     not_a_directory() { en: "Not a directory", zh: "不是目录" }
@@ -21,6 +20,10 @@ columba_speech::catalogue! {
     host_unreachable() { en: "No route to host", zh: "没有到主机的路由" }
     network_unreachable() { en: "Network is unreachable", zh: "网络不可达" }
     broken_pipe() { en: "Broken pipe", zh: "管道已断开" }
+    read_only() { en: "Read-only file system", zh: "文件系统是只读的" }
+    address_in_use() { en: "Address already in use", zh: "地址已被占用" }
+    address_not_available() { en: "Cannot assign requested address", zh: "本机没有该地址" }
+    exists() { en: "File exists", zh: "文件已存在" }
     no_space() { en: "No space left on device", zh: "设备上没有剩余空间" }
     ended_early() { en: "unexpected end of file", zh: "提前结束" }
     lookup(detail) {
@@ -33,13 +36,12 @@ columba_speech::catalogue! {
 /// What the standard library puts before what the resolver says.
 const LOOKUP: &str = "failed to lookup address information: ";
 
+/// Of one kind with EACCES, and with words of its own.
+const EPERM: i32 = 1;
+
 /// An error in words; what has none here stays as the system says it.
-pub(crate) fn system(error: &io::Error) -> Param {
-    let inner = error.get_ref();
-    if let Some(said) = inner.and_then(|inner| inner.downcast_ref::<Said>()) {
-        return said.0.clone();
-    }
-    if error.kind() == ErrorKind::UnexpectedEof && inner.is_none() {
+pub fn system(error: &io::Error) -> Param {
+    if error.kind() == ErrorKind::UnexpectedEof && error.get_ref().is_none() {
         return ended_early().into();
     }
     let text = error.to_string();
@@ -48,14 +50,18 @@ pub(crate) fn system(error: &io::Error) -> Param {
         let found = known.into_iter().find(|text| english(text) == detail);
         return lookup(found.map_or_else(|| Param::from(detail), Param::from)).into();
     }
-    let (Some(what), Some(number)) = (of_kind(error.kind()), error.raw_os_error()) else {
+    let what = match error.raw_os_error() {
+        Some(EPERM) => Some(not_permitted()),
+        _ => of_kind(error.kind()),
+    };
+    let (Some(what), Some(number)) = (what, error.raw_os_error()) else {
         return text.into();
     };
     with_number(what, number.to_string()).into()
 }
 
 fn english(text: &Text) -> String {
-    text.to_string(columba_speech::Language::English)
+    text.to_string(Language::English)
 }
 
 fn of_kind(kind: ErrorKind) -> Option<Text> {
@@ -71,6 +77,10 @@ fn of_kind(kind: ErrorKind) -> Option<Text> {
         ErrorKind::NetworkUnreachable => network_unreachable(),
         ErrorKind::BrokenPipe => broken_pipe(),
         ErrorKind::StorageFull => no_space(),
+        ErrorKind::ReadOnlyFilesystem => read_only(),
+        ErrorKind::AddrInUse => address_in_use(),
+        ErrorKind::AddrNotAvailable => address_not_available(),
+        ErrorKind::AlreadyExists => exists(),
         _ => return None,
     })
 }
@@ -78,26 +88,22 @@ fn of_kind(kind: ErrorKind) -> Option<Text> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use columba_speech::Language;
 
     #[test]
     fn english_is_what_the_system_says() {
-        for number in [1, 2, 13, 20, 21, 28, 32, 101, 104, 110, 111, 113] {
+        for number in [
+            1, 2, 13, 17, 20, 21, 28, 30, 32, 98, 99, 101, 104, 110, 111, 113,
+        ] {
             let error = io::Error::from_raw_os_error(number);
-            // EPERM and EACCES are of one kind and have different words.
-            if number != 1 {
-                let said = system(&error).to_string(Language::English);
-                assert_eq!(said, error.to_string());
-                let said = system(&error).to_string(Language::Chinese);
-                assert!(said.ends_with(&format!("（系统错误 {number}）")), "{said}");
-            }
+            let said = system(&error).to_string(Language::English);
+            assert_eq!(said, error.to_string());
+            let said = system(&error).to_string(Language::Chinese);
+            assert!(said.ends_with(&format!("（系统错误 {number}）")), "{said}");
         }
+        assert_eq!(crate::faults(ALL), [""; 0]);
         let error = io::Error::from(ErrorKind::UnexpectedEof);
         let said = system(&error).to_string(Language::English);
         assert_eq!(said, error.to_string());
-        let error = io::Error::other(Said::from(no_space()));
-        let said = system(&error).to_string(Language::Chinese);
-        assert_eq!(said, "设备上没有剩余空间");
         let error = io::Error::other(format!("{LOOKUP}Name or service not known"));
         assert_eq!(
             system(&error).to_string(Language::Chinese),

@@ -1,0 +1,239 @@
+//! What the broker notes of an event, in words. It notes English; the facts in it stay as they are.
+
+use columba_speech::{Language, Param, Text, recognise};
+
+columba_speech::said_elsewhere! {
+    /// All sentences.
+    pub ALL;
+
+    denied_by(rule) { en: "denied by {rule}", zh: "被 {rule} 拒绝" }
+    denied() { en: "denied: no access rule allows it", zh: "被拒绝：没有允许它的访问规则" }
+    queue_full(messages, bytes) {
+        en: "the client's queue is at its limit of {messages} messages or {bytes} bytes",
+        zh: "客户端的队列已达上限（{messages} 条消息或 {bytes} 字节）",
+    }
+    too_large(limit) {
+        en: "larger than the client's Maximum Packet Size of {limit} bytes",
+        zh: "超过客户端的最大报文长度（Maximum Packet Size）{limit} 字节",
+    }
+    congested(bytes) {
+        en: "{bytes} bytes wait already for the client to read them", zh: "已有 {bytes} 字节等待客户端读取",
+    }
+    asks_for_more(bytes) {
+        en: "{bytes} bytes wait for the client, and it asks for more", zh: "已有 {bytes} 字节等待客户端，而它还要求更多",
+    }
+    expired() {
+        en: "its Message Expiry Interval passed while it waited", zh: "等待期间消息过期时间（Message Expiry Interval）已到",
+    }
+    refused_with(packet, reason) { en: "the client answered {packet} {reason}", zh: "客户端应答 {packet} {reason}" }
+    does_not_fit(packet, id) {
+        en: "{packet} for packet id {id} does not fit its PUBLISH", zh: "{packet}（报文标识符 {id}）与其 PUBLISH 不符",
+    }
+    no_member(group) { en: "{group} has no member", zh: "{group} 没有成员" }
+    no_member_may(group, asked) {
+        en: "{group} has no member that may receive it ({asked} asked)",
+        zh: "{group} 没有可以接收它的成员（查询了 {asked} 个）",
+    }
+    store_lost(position, why) {
+        en: "record {position} of the store cannot be read back: {why}",
+        zh: "存储中位置 {position} 的记录无法读回（{why}）",
+    }
+    disk_failed_others() {
+        en: "the disk has failed, so nobody else may get it before a restart",
+        zh: "磁盘发生故障，重启之前其他成员不能收到它",
+    }
+    disk_failed() { en: "the disk has failed", zh: "磁盘发生故障" }
+    disk_full() { en: "the disk is full", zh: "磁盘已满" }
+    disk_slow() { en: "the disk does not keep up", zh: "磁盘跟不上" }
+
+    client_disconnected() { en: "the client disconnected", zh: "客户端主动断开" }
+    client_disconnected_with(reason) { en: "the client disconnected: {reason}", zh: "客户端主动断开：{reason}" }
+    client_closed() { en: "the client closed the socket", zh: "客户端关闭了套接字" }
+    network_failed() { en: "the network failed", zh: "网络故障" }
+    broker_closed() { en: "the broker closed the socket", zh: "Broker 关闭了套接字" }
+    taken_over_by_other() { en: "taken over by another connection", zh: "被另一个连接顶替" }
+    taken_over_by(peer) { en: "taken over by {peer}", zh: "被 {peer} 顶替" }
+    came_elsewhere() { en: "the client came on another connection", zh: "客户端从另一个连接上线" }
+    silent(secs) {
+        en: "nothing came for {secs} s, 1.5 times the keep alive", zh: "{secs} 秒没有收到任何数据，即 1.5 倍的 Keep Alive",
+    }
+    shutting_down() { en: "the broker is shutting down", zh: "Broker 正在关闭" }
+    closed_by_operator() { en: "closed by an operator", zh: "被管理接口断开" }
+    ended_by_operator() { en: "an operator ended this subscription", zh: "该订阅被管理接口终止" }
+    banned_by_operator() { en: "banned by an operator", zh: "被管理接口封禁" }
+    client_banned() { en: "the client id is banned", zh: "该客户端 ID 已被封禁" }
+    user_banned() { en: "the user is banned", zh: "该用户已被封禁" }
+    address_banned() { en: "the address is banned", zh: "该地址已被封禁" }
+    user_removed() { en: "its user was removed", zh: "其用户已被删除" }
+    user_changed() {
+        en: "the user was removed or has another password", zh: "该用户已被删除，或密码已更改",
+    }
+    subscription_ended() {
+        en: "the access rules no longer allow this subscription: it has ended",
+        zh: "访问规则不再允许该订阅：已终止",
+    }
+    changes_hands_here(times, wait_ms, rival) {
+        en: "the client id has changed hands {times} times lately, and both come from one address, so two programs there use it, or one comes back all the time: this one waits {wait_ms} ms, and {rival} stays until then",
+        zh: "该客户端 ID 最近易手 {times} 次，且双方来自同一地址，说明那里有两个程序在用它，或者一个程序不断重连：此连接须等待 {wait_ms} 毫秒，在此之前 {rival} 保持在线",
+    }
+    changes_hands(times, wait_ms, rival) {
+        en: "the client id has changed hands {times} times lately, and two programs seem to use it: this one waits {wait_ms} ms, and {rival} stays until then",
+        zh: "该客户端 ID 最近易手 {times} 次，似乎有两个程序在用它：此连接须等待 {wait_ms} 毫秒，在此之前 {rival} 保持在线",
+    }
+
+    not_mqtt_but(name) {
+        en: "these bytes are {name}, not MQTT: is this the right port?", zh: "收到的是 {name}，不是 MQTT：端口是否正确？",
+    }
+    not_mqtt(error) { en: "these bytes are not MQTT: {error}", zh: "收到的不是 MQTT（{error}）" }
+    not_connect(packet) {
+        en: "the first packet was {packet}, not CONNECT", zh: "第一个报文是 {packet}，而不是 CONNECT",
+    }
+    second_connect() {
+        en: "a second CONNECT came on this connection", zh: "此连接上收到第二个 CONNECT",
+    }
+    no_connect(secs) { en: "no CONNECT was accepted within {secs} s", zh: "{secs} 秒内没有接受 CONNECT" }
+    too_much_before() {
+        en: "too many bytes came before the client was let in", zh: "客户端获准之前发来的数据过多",
+    }
+    needs_id() { en: "MQTT 3.1 needs a client id", zh: "MQTT 3.1 需要客户端 ID" }
+    needs_clean() {
+        en: "an empty client id needs clean session 1", zh: "客户端 ID 为空时，Clean Session 必须为 1",
+    }
+    no_method(method) {
+        en: "authentication method {method} is not supported", zh: "不支持认证方法 {method}",
+    }
+    auth_without_method() {
+        en: "AUTH came, but CONNECT had no Authentication Method", zh: "收到 AUTH，但 CONNECT 没有 Authentication Method",
+    }
+    wants_login(listener) {
+        en: "listener {listener} wants a user name and a password from this address",
+        zh: "监听器 {listener} 要求此地址提供用户名和密码",
+    }
+    certificate_name(name) {
+        en: "the name {name} in the certificate is not that of a user", zh: "证书中的名称 {name} 不是用户名",
+    }
+    wrong_login(user) {
+        en: "user name {user} or its password is wrong", zh: "用户名 {user} 或其密码有误",
+    }
+    not_checked() {
+        en: "the credentials could not be checked now: try again", zh: "现在无法核对用户名和密码：请重试",
+    }
+    too_many_logins() {
+        en: "too many other logins wait for a check: try again", zh: "等待核对的登录过多：请重试",
+    }
+    sessions_full(count) {
+        en: "the broker has its limit of {count} sessions", zh: "Broker 的会话数已达上限 {count}",
+    }
+    disk_busy() {
+        en: "too much waits for the disk to take another session or Will that is stored: try again",
+        zh: "等待写入磁盘的内容过多，暂时不能接受需要保存的会话或遗嘱：请重试",
+    }
+    will_size(size, most) {
+        en: "the Will has {size} bytes, and {most} are the limit", zh: "遗嘱有 {size} 字节，上限为 {most}",
+    }
+    will_room() {
+        en: "the broker has no room for another Will", zh: "Broker 没有空间保存更多遗嘱",
+    }
+    will_unpublished(why) { en: "the Will was not published: {why}", zh: "遗嘱未发布（{why}）" }
+    connack_size(most) {
+        en: "the client takes packets of {most} bytes, and CONNACK is larger",
+        zh: "客户端只接受 {most} 字节以内的报文，而 CONNACK 更大",
+    }
+    session_end_late(secs) {
+        en: "the end of the session before was not on disk within {secs} s",
+        zh: "{secs} 秒内前一个会话的结束没有写入磁盘",
+    }
+
+    message_size(size, most) {
+        en: "the message has {size} bytes, and {most} are the limit", zh: "消息有 {size} 字节，上限为 {most}",
+    }
+    not_utf8() {
+        en: "the payload is not the UTF-8 that its format indicator promises",
+        zh: "消息内容不是其格式指示所声明的 UTF-8",
+    }
+    sys_topics() { en: "topics below $SYS are the broker's own", zh: "$SYS 下的主题只属于 Broker" }
+    topic_levels(most) { en: "the topic has more than {most} levels", zh: "主题超过 {most} 层" }
+    filter_levels(most) { en: "the filter has more than {most} levels", zh: "过滤器超过 {most} 层" }
+    retained_room() {
+        en: "there is no room for another retained message", zh: "没有空间保存更多保留消息",
+    }
+    alias_range(alias, most) {
+        en: "topic alias {alias} is not in 1..={most}", zh: "主题别名 {alias} 不在 1..={most} 之内",
+    }
+    alias_unset(alias) {
+        en: "topic alias {alias} was not set on this connection", zh: "此连接上没有设置过主题别名 {alias}",
+    }
+    unreleased(most) {
+        en: "more than {most} QoS 2 messages were not released", zh: "未释放的 QoS 2 消息超过 {most} 条",
+    }
+    identifier_of_client() {
+        en: "a client's PUBLISH carries no Subscription Identifier", zh: "客户端的 PUBLISH 不能带 Subscription Identifier",
+    }
+    for_servers(packet) { en: "{packet} is for servers to send", zh: "{packet} 只能由服务器发送" }
+    expiry_raised() {
+        en: "a Session Expiry Interval of 0 in CONNECT cannot be raised by DISCONNECT",
+        zh: "CONNECT 中的 Session Expiry Interval 为 0 时，不能由 DISCONNECT 增大",
+    }
+    subscriptions_full(count) {
+        en: "the client has its limit of {count} subscriptions", zh: "客户端的订阅数已达上限 {count}",
+    }
+    filters_full(bytes, most) {
+        en: "the client's filters have {bytes} bytes, and {most} are its limit",
+        zh: "客户端的过滤器共 {bytes} 字节，上限为 {most}",
+    }
+    filters_in_packet(most) {
+        en: "more than {most} filters in one packet", zh: "一个报文中的过滤器超过 {most} 个",
+    }
+    shared_no_local() {
+        en: "a shared subscription cannot be No Local", zh: "共享订阅不能使用 No Local",
+    }
+}
+
+/// What the broker noted, which may be nothing.
+pub fn noted(detail: &str) -> Param {
+    recognise(ALL, detail).map_or_else(|| Param::from(detail), Param::from)
+}
+
+/// Whether a sentence is one of these.
+pub(crate) fn is_noted(text: &Text) -> bool {
+    let english = text.to_string(Language::English);
+    recognise(ALL, &english).is_some_and(|found| found == *text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sentence_is_whole_in_both_languages() {
+        assert_eq!(columba_speech::faults(ALL), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_noted_stays_as_it_is_in_english_and_is_chinese_in_chinese() {
+        for (detail, chinese) in [
+            ("denied by etc/acl.toml:18", "被 etc/acl.toml:18 拒绝"),
+            ("taken over by another connection", "被另一个连接顶替"),
+            ("taken over by 10.0.0.7:4711", "被 10.0.0.7:4711 顶替"),
+            ("$share/g/a/# has no member", "$share/g/a/# 没有成员"),
+            ("the client disconnected", "客户端主动断开"),
+            (
+                "something of a later version",
+                "something of a later version",
+            ),
+        ] {
+            assert_eq!(noted(detail).to_string(Language::English), detail);
+            assert_eq!(noted(detail).to_string(Language::Chinese), chinese);
+        }
+    }
+
+    /// A sentence is not taken for one with a wider hole that stands before it.
+    #[test]
+    fn every_sentence_is_recognised_as_itself() {
+        for entry in ALL {
+            let said = entry.en.replace(['{', '}'], "");
+            let found = recognise(ALL, &said).map(|text| text.code());
+            assert_eq!(found, Some(entry.code), "{said}");
+        }
+    }
+}
