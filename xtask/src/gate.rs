@@ -213,6 +213,7 @@ fn with_flags(mut command: Command, flags: &[&str]) -> Command {
 fn tests(root: &Path) -> anyhow::Result<Step> {
     provision::node(&root.join("tests/differential"))?;
     provision::brokers(root)?;
+    provision::shells()?;
     let all = [
         "--workspace",
         "--all-features",

@@ -26,6 +26,13 @@ const CLIENT_NEEDS: [Need; 4] = [
     need("python3", "python3-venv"),
 ];
 
+/// The shells, beside bash, whose completion is tested, and what shows the manual pages.
+const SHELLS: [Need; 3] = [
+    need("zsh", "zsh"),
+    need("fish", "fish"),
+    need("man", "man-db"),
+];
+
 /// The broker that figures are measured beside.
 pub(crate) const MOSQUITTO: Need = need("mosquitto", "mosquitto");
 
@@ -68,6 +75,11 @@ pub(crate) fn programs(needs: &[Need]) -> anyhow::Result<()> {
 
 fn is_root() -> bool {
     std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}
+
+/// Brings the shells that completion is tested with.
+pub(crate) fn shells() -> anyhow::Result<()> {
+    programs(&SHELLS)
 }
 
 /// Brings what the fault lab drives, all but rumqttc of [`drivers`].

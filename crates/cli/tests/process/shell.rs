@@ -25,7 +25,7 @@ fn program_dir() -> tempfile::TempDir {
 }
 
 /// What a shell prints that has the script and runs this, in the directory of the program.
-fn shell(name: &str, arguments: &[&str], ask: &str, dir: &Path) -> Option<String> {
+fn shell(name: &str, arguments: &[&str], ask: &str, dir: &Path) -> String {
     let path = dir.join(format!("columba.{name}"));
     std::fs::write(&path, script(name)).expect("a file");
     let mut paths = vec![dir.join("bin")];
@@ -46,17 +46,12 @@ fn shell(name: &str, arguments: &[&str], ask: &str, dir: &Path) -> Option<String
         .env("HOME", dir)
         .stdin(Stdio::null())
         .output();
-    let output = match output {
-        Ok(output) => output,
-        // Not every machine has zsh and fish.
-        Err(error) if name != "bash" && error.kind() == std::io::ErrorKind::NotFound => {
-            return None;
-        }
-        Err(error) => panic!("{name}: {error}"),
-    };
+    let output = output.unwrap_or_else(|error| {
+        panic!("{name}: {error}; `cargo xtask test` installs zsh, fish and man");
+    });
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && error.is_empty(), "{error}");
-    Some(String::from_utf8(output.stdout).expect("text"))
+    String::from_utf8(output.stdout).expect("text")
 }
 
 /// What bash offers at the end of a line.
@@ -69,7 +64,7 @@ fn offered_in(dir: &Path, line: &str) -> Vec<String> {
         // As bash breaks them, but for words in quotes, which these are not.
         line.split(' ').map(quoted).collect::<Vec<_>>().join(" "),
     );
-    let text = shell("bash", &["--norc", "-c"], &ask, dir).expect("bash");
+    let text = shell("bash", &["--norc", "-c"], &ask, dir);
     text.lines()
         .filter(|line| !line.is_empty())
         .map(str::to_owned)
@@ -174,20 +169,19 @@ fn a_running_broker_is_asked_for_clients_and_topics() {
         "no other machine"
     );
     assert_eq!(offered("columba why --dir nowhere h"), [""; 0]);
-    if let Some(text) = shell(
+    let text = shell(
         "fish",
         &["--no-config", "-c"],
         "source columba.fish; complete -C 'columba why --from lamp'; complete -C 'columba why home/'",
         dir.path(),
-    ) {
-        let words: Vec<_> = text.lines().collect();
-        let expected = ["lamp 3", "lamp-1", "lamp:2", "home/hall", "home/kitchen/"];
-        for word in expected {
-            assert!(
-                words.iter().any(|line| line.replace('\\', "") == word),
-                "{word}: {text}"
-            );
-        }
+    );
+    let words: Vec<_> = text.lines().collect();
+    let expected = ["lamp 3", "lamp-1", "lamp:2", "home/hall", "home/kitchen/"];
+    for word in expected {
+        assert!(
+            words.iter().any(|line| line.replace('\\', "") == word),
+            "{word}: {text}"
+        );
     }
 }
 
@@ -199,15 +193,13 @@ fn zsh_and_fish_ask_the_program() {
                source ./columba.zsh; \
                words=(columba store ba); CURRENT=3; _columba; \
                words=(columba pub --cafile ''); CURRENT=4; _columba";
-    if let Some(text) = shell("zsh", &["-f", "-c"], ask, dir.path()) {
-        assert!(text.starts_with("backup\n"), "{text}");
-        assert!(text.contains("notes.txt"), "{text}");
-    }
+    let text = shell("zsh", &["-f", "-c"], ask, dir.path());
+    assert!(text.starts_with("backup\n"), "{text}");
+    assert!(text.contains("notes.txt"), "{text}");
     let ask = "source columba.fish; complete -C 'columba store ba'; complete -C 'columba pub --cafile no'";
-    if let Some(text) = shell("fish", &["--no-config", "-c"], ask, dir.path()) {
-        assert!(text.starts_with("backup\tCopy the store"), "{text}");
-        assert!(text.contains("notes.txt"), "{text}");
-    }
+    let text = shell("fish", &["--no-config", "-c"], ask, dir.path());
+    assert!(text.starts_with("backup\tCopy the store"), "{text}");
+    assert!(text.contains("notes.txt"), "{text}");
 }
 
 #[test]
