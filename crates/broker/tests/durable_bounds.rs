@@ -180,18 +180,16 @@ fn while_the_disk_is_full_what_is_kept_has_a_bound_and_then_everything_goes_on()
             let fleeting = bed.connect(V5, "fleeting");
             bed.publish(fleeting, "t", b"x", QOS_1);
             bed.drop_connection(fleeting);
-            // What one leaves is a Will, which is retained. Another shard may keep it, which its own one does
-            // not know the state of.
-            if shards == 1 {
-                let mayfly = ConnectOptions::new(V5, "mayfly").will("w", &[b'x'; 500], QOS_0, true);
-                let (mayfly, inbox) = bed.connect_raw(&mayfly);
-                if let Some(Packet::ConnAck(ack)) = inbox.packets().first()
-                    && ack.reason == ReasonCode::ServerBusy
-                {
-                    refused += 1;
-                }
-                bed.drop_connection(mayfly);
+            // What others leave are Wills, which are retained: some by another shard than their own.
+            let name = format!("mayfly {}", round % 8);
+            let mayfly = ConnectOptions::new(V5, &name).will("w", &[b'x'; 500], QOS_0, true);
+            let (mayfly, inbox) = bed.connect_raw(&mayfly);
+            if let Some(Packet::ConnAck(ack)) = inbox.packets().first()
+                && ack.reason == ReasonCode::ServerBusy
+            {
+                refused += 1;
             }
+            bed.drop_connection(mayfly);
             bed.advance(1);
         }
         assert!(accepted > 20 && refused > 1_000, "{accepted}, {refused}");
@@ -411,4 +409,52 @@ fn who_was_held_for_the_answers_of_other_shards_goes_on_when_they_have_come() {
     bed.release_mail();
     let answers = publishers.map(|publisher| types(&mut bed, publisher).len());
     assert_eq!(answers, [70_000; 4]);
+}
+
+/// Only the shard that keeps a retained message would write it: it may be another one than its publisher's.
+#[test]
+fn who_publishes_retained_messages_is_held_wherever_they_are_kept() {
+    const COUNT: usize = 600;
+    for shards in SHARDS {
+        let small = |limits: &mut Limits| limits.store_waiting_bytes_max = 8192;
+        let mut bed = Bed::with(shards, small).with_store();
+        let publisher = bed.connect(V5, "publisher");
+        bed.store.is_held = true;
+        for number in 0..COUNT {
+            // What is cleared while it is on its way leaves a record as well.
+            let payload: &[u8] = if number % 3 == 0 { b"" } else { &[b'x'; 100] };
+            bed.retain(publisher, &format!("t/{}", number / 2), payload, QOS_0);
+        }
+        let waits = waiting(&bed);
+        assert!(waits.bytes < 8192 + 1_000, "{waits:?}");
+        assert_eq!(waits.connections, 1, "{shards} shards");
+
+        bed.release_store();
+        assert_eq!(waiting(&bed), StoreWaiting::default());
+        bed.crash(shards);
+        let subscriber = bed.connect(V5, "subscriber");
+        bed.subscribe(subscriber, "t/#", QOS_0);
+        let kept = (0..COUNT / 2).filter(|number| (number * 2 + 1) % 3 != 0);
+        assert_eq!(bed.payloads(subscriber).len(), kept.count());
+    }
+}
+
+/// Nobody waits for what has no answer, and whatever comes behind it need not either.
+#[test]
+fn a_retained_message_that_is_cleared_at_qos_0_holds_up_nobody() {
+    for shards in SHARDS {
+        let mut bed = Bed::durable(shards);
+        let publisher = bed.connect(V5, "publisher");
+        for number in 0..6 {
+            bed.retain(publisher, &format!("t/{number}"), b"x", QOS_1);
+        }
+        bed.take(publisher);
+        bed.store.is_held = true;
+        for number in 0..6 {
+            bed.retain(publisher, &format!("t/{number}"), b"", QOS_0);
+        }
+        assert_eq!(waiting(&bed).answers, 0, "{shards} shards");
+        bed.publish(publisher, "to nobody", b"x", QOS_1);
+        assert_eq!(types(&mut bed, publisher), [PacketType::PubAck]);
+    }
 }

@@ -717,4 +717,9 @@ impl Shard {
     pub(super) const fn note_released(&mut self) {
         self.keeping.has_released = true;
     }
+
+    /// Notes that there is no answer that what was released would have to be on disk before.
+    pub(super) const fn forget_released(&mut self) {
+        self.keeping.has_released = false;
+    }
 }

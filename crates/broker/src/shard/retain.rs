@@ -34,8 +34,13 @@ impl Shard {
         if owner == self.id {
             return self.on_retain(message);
         }
-        let is_told = publication.parts.qos != QoS::AtMostOnce;
-        let exchange = if is_told { self.expect_answer() } else { None };
+        // At QoS 0 too the record comes back, although nobody waits for it: what is to be written waits
+        // where its publisher is held for that.
+        let exchange = if is_recorded(publication.parts.topic) {
+            self.expect_answer()
+        } else {
+            None
+        };
         self.post(owner, Letter::Retain { message, exchange });
     }
 
@@ -61,7 +66,11 @@ impl Shard {
     /// Another shard has accepted a message that is retained here.
     pub(super) fn on_retain_of(&mut self, message: Message, exchange: Option<ExchangeRef>) {
         let outer = self.open_keeping(exchange);
+        let is_acknowledged = message.head().qos != QoS::AtMostOnce;
         self.on_retain(message);
+        if !is_acknowledged {
+            self.forget_released();
+        }
         self.close_keeping(outer, Also::Nothing, Then::Nothing);
     }
 
@@ -96,10 +105,9 @@ impl Shard {
         self.set_retained_timer();
     }
 
-    /// The record of a message that is about to be retained. What the broker says of itself is
-    /// said anew by each process.
+    /// The record of a message that is about to be retained.
     fn record_retained(&mut self, message: &Message) -> Option<RecordId> {
-        if !self.journal.is_on() || message.topic().starts_with("$SYS/") {
+        if !self.journal.is_on() || !is_recorded(message.topic()) {
             return None;
         }
         let record = self.journal.reserve();
@@ -382,6 +390,12 @@ impl Shard {
             }
         }
     }
+}
+
+/// Whether retained messages of a topic are for the store. What the broker says of itself is said anew
+/// by each process.
+fn is_recorded(topic: &str) -> bool {
+    !topic.starts_with("$SYS/")
 }
 
 /// The copy of a retained message for a new subscription.
