@@ -2,7 +2,7 @@
 
 mod bed;
 
-use bed::exchange::{QOS_0, QOS_1, QOS_2, SHARDS, id, properties};
+use bed::exchange::{QOS_0, QOS_1, QOS_2, SHARDS, id, keeping, properties};
 use bed::{Bed, ClientIx, ConnectOptions, V5};
 use columba_broker::event::Command;
 use columba_broker::journal::StoreEvent;
@@ -207,5 +207,42 @@ fn a_copy_that_expires_while_a_member_in_memory_waits_leaves_nothing_behind() {
             end(&mut bed, name);
         }
         bed.check_nothing_is_stored();
+    }
+}
+
+/// What has to be read back is not overtaken by what is in memory.
+#[test]
+fn copies_that_a_member_hands_over_twice_keep_their_order() {
+    for shards in SHARDS {
+        let mut bed = Bed::with(shards, |limits| limits.queue_memory_bytes_max = 0).with_store();
+        let publisher = bed.connect(V5, "publisher");
+        let narrow = keeping(V5, "first").property(PropertyId::ReceiveMaximum, Value::U16(1));
+        let first = bed.connect_with(&narrow);
+        bed.subscribe(first, "own", QOS_1);
+        bed.publish(publisher, "own", b"not acknowledged", QOS_1);
+        bed.take(first);
+        bed.subscribe(first, "$share/g/s", QOS_1);
+        bed.publish(publisher, "s", b"old", QOS_1);
+        let other = bed.connect_keeping(V5, "other");
+        bed.subscribe(other, "$share/g/s", QOS_1);
+        bed.disconnect(other);
+        bed.store.is_reading_held = true;
+        bed.unsubscribe(first, "$share/g/s");
+        assert_eq!(bed.reading(), 1, "{shards} shards");
+        bed.subscribe(first, "$share/g/s", QOS_1);
+        bed.store.is_held = true;
+        bed.publish(publisher, "s", b"new", QOS_1);
+        bed.send_unsubscribe(first, id(99), &["$share/g/s"]);
+        bed.release_reading();
+        bed.release_store();
+        let other = bed.resume(V5, "other");
+        let arrived = bed.finish(other).into_iter().map(|of| of.payload);
+        assert_eq!(
+            arrived.collect::<Vec<_>>(),
+            ["old", "new"],
+            "{shards} shards"
+        );
+        bed.check_books();
+        bed.check_gauges();
     }
 }

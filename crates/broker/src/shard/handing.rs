@@ -78,7 +78,11 @@ impl Shard {
     /// Hands copies over, in order: now as far as others can have them, then as they can.
     pub(super) fn hand_on(&mut self, me: SessionRef, copies: Vec<Handed>) {
         let mut copies = copies.into_iter().peekable();
-        while let Some(mut handed) = copies.next_if(|of| self.can_be_handed_on(&of.delivery)) {
+        let waiting = self.handings.of.get(&me);
+        let is_first = waiting.is_none_or(|handing| handing.copies.is_empty());
+        while is_first
+            && let Some(mut handed) = copies.next_if(|of| self.can_be_handed_on(&of.delivery))
+        {
             self.take_back(&mut handed.delivery);
             self.give_back(me, handed);
         }
