@@ -246,3 +246,41 @@ fn copies_that_a_member_hands_over_twice_keep_their_order() {
         bed.check_gauges();
     }
 }
+
+/// What it holds back was looked at in vain, since it did not read, and nobody waited for the store when
+/// that failed.
+#[test]
+fn a_member_that_did_not_read_when_the_disk_failed_goes_on_without_what_it_held_back() {
+    for shards in SHARDS {
+        let (mut bed, publisher, member) = members(shards, false);
+        bed.store.is_held = true;
+        for number in 0..8 {
+            bed.connect_keeping(V5, &format!("client {number}"));
+        }
+        let before = bed.store.waiting();
+        end(&mut bed, "first");
+        let held = |bed: &Bed| {
+            let waiting = bed.shards.iter().map(|of| of.store_waiting().sessions);
+            waiting.sum::<usize>()
+        };
+        assert_eq!(held(&bed), 1, "{shards} shards");
+        bed.reading[member] = false;
+        bed.publish(publisher, "own", &vec![b'x'; 2 << 20], QOS_0);
+        for _ in 0..before {
+            bed.commit_next();
+        }
+        assert_eq!(held(&bed), 0, "{shards} shards");
+        for shard in 0..usize::from(shards) {
+            bed.store_event(shard, StoreEvent::Failed);
+        }
+        bed.read_all(member);
+        assert_eq!(bed.outcome(Outcome::DeliverStoreLost), 1, "{shards} shards");
+        bed.take(member);
+        let options = ConnectOptions::new(V5, "gone").will("own", b"goes on", QOS_1, false);
+        let gone = bed.connect_with(&options);
+        bed.drop_connection(gone);
+        assert_eq!(take_all(&mut bed, member), ["goes on"], "{shards} shards");
+        bed.check_books();
+        bed.check_gauges();
+    }
+}
