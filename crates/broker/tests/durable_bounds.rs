@@ -381,11 +381,22 @@ fn who_was_held_for_the_answers_of_other_shards_goes_on_when_they_have_come() {
         limits.store_waiting_bytes_max = 1 << 30;
     })
     .with_store();
+    let publishers = ["one", "two", "three", "four"].map(|name| bed.connect(V5, name));
+    flood_with_answers(&mut bed, &publishers, 70_000);
+    let held = bed.outcome(Outcome::PublishStoreWait);
+    assert!(held > 0, "nobody was held");
+    bed.release_mail();
+    let answers = publishers.map(|publisher| types(&mut bed, publisher).len());
+    assert_eq!(answers, [70_000; 4]);
+}
+
+/// Mail is held, and the shards of publishers wait for so many answers of others, none of which will be
+/// written, for each of them.
+fn flood_with_answers(bed: &mut Bed, publishers: &[ClientIx], count: usize) {
     // Whoever subscribes lives on another shard than one of these at least.
     let absent = bed.connect_keeping(V5, "absent");
     bed.subscribe(absent, "t", QOS_1);
     bed.disconnect(absent);
-    let publishers = ["one", "two", "three", "four"].map(|name| bed.connect(V5, name));
     // Its queue is full: what comes now is dropped, and answered without a record.
     bed.publish(publishers[0], "t", b"first", QOS_1);
     bed.take(publishers[0]);
@@ -400,15 +411,50 @@ fn who_was_held_for_the_answers_of_other_shards_goes_on_when_they_have_come() {
         payload: b"x",
     });
     for publisher in publishers {
-        for _ in 0..70 {
-            repeat(&mut bed, publisher, &publish, 1_000);
+        for sent in (0..count).step_by(1_000) {
+            repeat(bed, *publisher, &publish, 1_000.min(count - sent));
         }
     }
-    let held = bed.outcome(Outcome::PublishStoreWait);
-    assert!(held > 0, "nobody was held");
+}
+
+/// The same for copies that change hands: read back while too many answers were to come, they wait.
+#[test]
+fn copies_that_wait_for_the_answers_of_other_shards_change_hands_when_they_have_come() {
+    const SHARDS: u16 = 3;
+    let mut bed = Bed::with(SHARDS, |limits| {
+        limits.queue_messages_max = 1;
+        limits.queue_policy = QueuePolicy::DropNewest;
+        limits.store_waiting_bytes_max = 1 << 30;
+        limits.queue_memory_bytes_max = 0;
+    })
+    .with_store();
+    let home = |name: &str| columba_broker::home_of(42, name, SHARDS);
+    let near = |name: &str| home(name) == home("absent");
+    let names: Vec<String> = (0..9).map(|number| format!("client {number}")).collect();
+    let mut far = names.iter().filter(|name| !near(name));
+    let first = far.next().expect("a client of another shard");
+    let member = far.find(|name| home(name) == home(first));
+    let member = member.expect("another one beside it");
+    let publisher = bed.connect(V5, first);
+    let leaver = bed.connect_keeping(V5, member);
+    bed.subscribe(leaver, "$share/g/s", QOS_1);
+    bed.disconnect(leaver);
+    bed.publish(publisher, "s", b"shared", QOS_1);
+    let other = bed.connect_keeping(V5, "other");
+    bed.subscribe(other, "$share/g/s", QOS_1);
+    // One more than may wait: nobody is held.
+    flood_with_answers(&mut bed, &[publisher], (1 << 16) + 1);
+    assert_eq!(bed.outcome(Outcome::PublishStoreWait), 0);
+    bed.command(Command::Disconnect {
+        client_id: member.as_str().into(),
+        end_session: true,
+    });
+    assert_eq!(waiting(&bed).copies, 1);
     bed.release_mail();
-    let answers = publishers.map(|publisher| types(&mut bed, publisher).len());
-    assert_eq!(answers, [70_000; 4]);
+    assert_eq!(waiting(&bed), StoreWaiting::default());
+    assert_eq!(bed.payloads(other), ["shared"]);
+    bed.check_books();
+    bed.check_gauges();
 }
 
 /// Only the shard that keeps a retained message would write it: it may be another one than its publisher's.

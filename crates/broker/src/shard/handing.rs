@@ -37,6 +37,9 @@ pub(super) struct Handings {
     of: Map<SessionRef, Handing>,
     /// Those that wait until the store takes more, or has more.
     stalled: Vec<SessionRef>,
+    /// Whether one of them waits until the store takes more. The last thing that it waited for may have
+    /// been an answer of another shard, after which the store has nothing to tell.
+    is_store_behind: bool,
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +65,7 @@ impl Handings {
         Self {
             of: Map::with_hasher(hashing),
             stalled: Vec::new(),
+            is_store_behind: false,
         }
     }
 
@@ -125,6 +129,7 @@ impl Shard {
             if self.is_store_behind() && !self.journal.has_failed() {
                 // Whoever gets it writes it anew.
                 return self.stall_handing(me);
+                self.handings.is_store_behind = true;
             }
             let Some(mut handed) = self.take_handed(me, 0) else {
                 return;
@@ -167,7 +172,7 @@ impl Shard {
     }
 
     fn stall_handing(&mut self, me: SessionRef) {
-        let Handings { of, stalled } = &mut self.handings;
+        let Handings { of, stalled, .. } = &mut self.handings;
         if let Some(handing) = of.get_mut(&me)
             && !std::mem::replace(&mut handing.is_stalled, true)
         {
@@ -196,8 +201,21 @@ impl Shard {
             .collect();
         self.read(me, &wanted, true);
     }
+    /// Whether something can be handed over that waited until the store takes more.
+    pub(super) fn has_handings_to_go_on(&self) -> bool {
+        self.handings.is_store_behind && !self.is_store_behind()
+    }
+
+    /// Hands it over.
+    pub(super) fn go_on_with_handings(&mut self) {
+        if self.has_handings_to_go_on() {
+            self.resume_handings();
+        }
+    }
+
 
     fn take_handed(&mut self, me: SessionRef, at: usize) -> Option<Handed> {
+        self.handings.is_store_behind = false;
         let handing = self.handings.of.get_mut(&me)?;
         let handed = handing.copies.remove(at)?;
         let bytes = handed.delivery.size_bytes() as u64;

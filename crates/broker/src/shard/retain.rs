@@ -192,6 +192,7 @@ impl Shard {
             || !self.held.is_empty()
             || !self.scans.is_empty()
             || self.has_input_to_go_on()
+            || self.has_handings_to_go_on()
             || self.has_moved()
     }
 
@@ -212,6 +213,7 @@ impl Shard {
             }
         }
         self.go_on_with_moved();
+        self.go_on_with_handings();
         self.go_on_with_input();
         while self.matched < self.limits.match_steps_max
             && let Some(id) = self.held.pop_front()
