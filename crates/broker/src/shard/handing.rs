@@ -17,7 +17,7 @@ use super::Shard;
 use super::exchange::Also;
 use super::note::{NOBODY, Subject};
 use super::steps::LOST_ON_THE_WAY;
-use crate::hash::{Hashing, Map, Set};
+use crate::hash::{Hashing, Map, Set, hash_of};
 use crate::id::ShardId;
 use crate::journal::RecordId;
 use crate::kept::KeptId;
@@ -79,7 +79,8 @@ impl Handings {
 }
 
 impl Shard {
-    /// Hands copies over, in order: now as far as others can have them, then as they can.
+    /// Hands copies over, in order and behind those that wait: now as far as others can have them, then as
+    /// they can.
     pub(super) fn hand_on(&mut self, me: SessionRef, copies: Vec<Handed>) {
         let mut copies = copies.into_iter().peekable();
         let waiting = self.handings.of.get(&me);
@@ -128,8 +129,8 @@ impl Shard {
             }
             if self.is_store_behind() && !self.journal.has_failed() {
                 // Whoever gets it writes it anew.
-                return self.stall_handing(me);
                 self.handings.is_store_behind = true;
+                return self.stall_handing(me);
             }
             let Some(mut handed) = self.take_handed(me, 0) else {
                 return;
@@ -149,17 +150,8 @@ impl Shard {
             owner,
             group,
         } = handed;
-        let outcome = Outcome::DeliverOtherSharedMember;
-        self.stats.count(outcome);
-        let subject = Subject::from(delivery.message());
-        let ended = self.handings.of.get(&me).and_then(|of| of.client.clone());
-        let whose = format!("$share/{}/{}", group.name, group.filter);
-        match ended {
-            Some((client_id, hash)) => {
-                self.note_lost((&client_id, hash), subject, outcome, &whose);
-            }
-            None => self.note_lost_by(me.slot, subject, outcome, &whose),
-        }
+        self.stats.count(Outcome::DeliverOtherSharedMember);
+        self.note_handed_on(me, Subject::from(delivery.message()), &group);
         self.release_mark(delivery.mark());
         let message = delivery.message().clone();
         let letter = Letter::Share {
@@ -171,6 +163,35 @@ impl Shard {
         self.post(owner, letter);
     }
 
+    /// A session, that may have ended, lost a copy to its group.
+    fn note_handed_on(&mut self, me: SessionRef, subject: Subject<'_>, group: &GroupRef) {
+        let ended = self.handings.of.get(&me).and_then(|of| of.client.clone());
+        let present = || {
+            let session = self.session(me.slot).filter(|of| of.me == me)?;
+            Some((Arc::clone(&session.client_id), session.hash))
+        };
+        let Some((client_id, hash)) = ended.or_else(present) else {
+            return;
+        };
+        let outcome = Outcome::DeliverOtherSharedMember;
+        // Most are one of many, and only counted.
+        let topic_hash = hash_of(&self.hashing, subject.topic);
+        let is_counted = self
+            .recorder
+            .count_fault(self.now, outcome, hash, topic_hash);
+        if is_counted && !subject.is_followed() {
+            return;
+        }
+        let whose = format!("$share/{}/{}", group.name, group.filter);
+        self.note_lost_counted(
+            (&client_id, hash),
+            (topic_hash, is_counted),
+            subject,
+            outcome,
+            &whose,
+        );
+    }
+
     fn stall_handing(&mut self, me: SessionRef) {
         let Handings { of, stalled, .. } = &mut self.handings;
         if let Some(handing) = of.get_mut(&me)
@@ -180,8 +201,21 @@ impl Shard {
         }
     }
 
+    /// Whether something can be handed over that waited until the store takes more.
+    pub(super) fn has_handings_to_go_on(&self) -> bool {
+        self.handings.is_store_behind && !self.is_store_behind()
+    }
+
+    /// Hands it over.
+    pub(super) fn go_on_with_handings(&mut self) {
+        if self.has_handings_to_go_on() {
+            self.resume_handings();
+        }
+    }
+
     /// The store takes more, or has more.
     pub(super) fn resume_handings(&mut self) {
+        self.handings.is_store_behind = false;
         for me in std::mem::take(&mut self.handings.stalled) {
             if let Some(handing) = self.handings.of.get_mut(&me) {
                 handing.is_stalled = false;
@@ -201,21 +235,8 @@ impl Shard {
             .collect();
         self.read(me, &wanted, true);
     }
-    /// Whether something can be handed over that waited until the store takes more.
-    pub(super) fn has_handings_to_go_on(&self) -> bool {
-        self.handings.is_store_behind && !self.is_store_behind()
-    }
-
-    /// Hands it over.
-    pub(super) fn go_on_with_handings(&mut self) {
-        if self.has_handings_to_go_on() {
-            self.resume_handings();
-        }
-    }
-
 
     fn take_handed(&mut self, me: SessionRef, at: usize) -> Option<Handed> {
-        self.handings.is_store_behind = false;
         let handing = self.handings.of.get_mut(&me)?;
         let handed = handing.copies.remove(at)?;
         let bytes = handed.delivery.size_bytes() as u64;

@@ -349,20 +349,32 @@ impl Shard {
     /// No member of a shared group got a copy; the event of that is counted already, or is to be written.
     pub(super) fn note_lost_by_group(
         &mut self,
+        counted: (u64, bool),
+        subject: Subject<'_>,
+        outcome: Outcome,
+        detail: &str,
+    ) {
+        self.note_lost_counted(NOBODY, counted, subject, outcome, detail);
+    }
+
+    /// The same for somebody in particular, and a hash of what was lost.
+    pub(super) fn note_lost_counted(
+        &mut self,
+        (client, client_hash): (&str, u64),
         (place, is_counted): (u64, bool),
         subject: Subject<'_>,
         outcome: Outcome,
         detail: &str,
     ) {
         let facts = Facts {
+            client,
             detail,
             ..subject.facts()
         };
         self.recorder.note_in_ledger(self.now, outcome, &facts);
         if !is_counted {
-            let (_, nobody) = NOBODY;
             self.recorder
-                .note_fault(self.now, outcome, nobody, place, &facts);
+                .note_fault(self.now, outcome, client_hash, place, &facts);
         }
     }
 
