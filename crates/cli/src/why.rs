@@ -29,6 +29,9 @@ pub(crate) const FAULT_FOUND: u8 = 10;
 pub(crate) const CANNOT_TELL: u8 = 11;
 pub(crate) const WAITING: u8 = 12;
 
+/// How far back, if nothing is said.
+const WINDOW_MS: u64 = 15 * 60_000;
+
 /// How often a watch asks at most.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -66,9 +69,9 @@ pub struct WhyArgs {
     /// Client id of who misses it
     #[arg(long, value_name = "CLIENT")]
     to: Option<String>,
-    /// How far back to look: 90s, 15m, 2h, 1d
-    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = duration)]
-    since: Duration,
+    /// How far back to look: 90s, 15m, 2h, 1d; without it 15m, or since the broker started
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    since: Option<Duration>,
     /// A moment to look at, with 15 minutes before and 1 after: 19:14, 2026-11-28T19:14 or
     /// 2026-11-28T10:41:00Z
     #[arg(long, value_name = "TIME", conflicts_with = "since", value_parser = moment)]
@@ -202,13 +205,19 @@ pub fn run(args: &WhyArgs) -> ExitCode {
 fn why(args: &WhyArgs) -> Result<u8, Failure> {
     let inquiry = Inquiry::new(args)?;
     let now_ms = now_ms();
-    let (from_ms, to_ms) = match args.at {
-        Some(at_ms) => (at_ms.saturating_sub(15 * 60_000), at_ms + 60_000),
-        None => (now_ms.saturating_sub(args.since.as_millis() as u64), now_ms),
+    let (from_ms, to_ms) = match (args.at, args.since) {
+        (Some(at_ms), _) => (Some(at_ms.saturating_sub(WINDOW_MS)), at_ms + 60_000),
+        (None, Some(since)) => {
+            let since_ms = since.as_millis() as u64;
+            (Some(now_ms.saturating_sub(since_ms)), now_ms)
+        }
+        // The broker knows how far back it can tell.
+        (None, None) => (None, now_ms),
     };
     let answer = inquiry.ask(from_ms, to_ms)?;
     inquiry.show(&answer);
     if let Some(file) = &args.bundle {
+        let from_ms = from_ms.unwrap_or_else(|| to_ms.saturating_sub(WINDOW_MS));
         let count = inquiry.write_bundle(&answer, (from_ms, to_ms), file)?;
         let file = printable(&file.display().to_string());
         let told = texts::bundle(file, count).to_string(inquiry.language);
@@ -267,14 +276,17 @@ impl<'a> Inquiry<'a> {
     }
 
     /// Asks about a time, in milliseconds since 1970.
-    fn ask(&self, from_ms: u64, to_ms: u64) -> Result<Value, Failure> {
+    fn ask(&self, from_ms: Option<u64>, to_ms: u64) -> Result<Value, Failure> {
         let offset_secs = TimeZone::system().to_offset(Timestamp::now()).seconds();
         let mut query = format!(
-            "/why?since_unix_ms={from_ms}&until_unix_ms={to_ms}&lang={}&ascii={}&utc_offset_secs={offset_secs}&width={}",
+            "/why?until_unix_ms={to_ms}&lang={}&ascii={}&utc_offset_secs={offset_secs}&width={}",
             self.language.tag(),
             self.args.ascii,
             columns(),
         );
+        if let Some(from_ms) = from_ms {
+            query.push_str(&format!("&since_unix_ms={from_ms}"));
+        }
         for (name, text) in self.subjects() {
             query.push_str(&format!("&{name}={}", encoded(text)));
         }
@@ -303,11 +315,11 @@ impl<'a> Inquiry<'a> {
             say(&format!("{}\n", texts::watching().to_string(self.language)));
         }
         // What would be said if nothing happened: it was told in the first answer.
-        let mut known = gist(&self.ask(from_ms, from_ms)?);
+        let mut known = gist(&self.ask(Some(from_ms), from_ms)?);
         loop {
             let asked = Instant::now();
             let to_ms = now_ms();
-            let answer = self.ask(from_ms, to_ms)?;
+            let answer = self.ask(Some(from_ms), to_ms)?;
             let new = gist(&answer);
             if new != known {
                 known = new;
@@ -320,7 +332,7 @@ impl<'a> Inquiry<'a> {
                 if is_settled(&answer) {
                     // The next message is to be judged alone.
                     from_ms = to_ms;
-                    known = gist(&self.ask(from_ms, from_ms)?);
+                    known = gist(&self.ask(Some(from_ms), from_ms)?);
                 }
             }
             // A long record takes long to look through: the broker is to have other things to do.

@@ -266,7 +266,7 @@ fn a_watch_shows_what_becomes_of_the_next_message() {
         let line = lines.next().expect("a line").expect("text");
         serde_json::from_str(&line).expect("JSON")
     };
-    assert_eq!(next()["verdict"]["code"], "U01");
+    assert_eq!(next()["verdict"]["code"], "P05");
     broker.retain("home/lamp", "on");
     assert_eq!(next()["verdict"]["code"], "R01");
     broker.retain("home/lamp", "off");

@@ -121,11 +121,39 @@ pub struct KernelFacts {
     pub retransmits: u64,
 }
 
+/// Why a record begins when it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Beginning {
+    /// What was before has made room for what came later.
+    #[default]
+    Overwritten,
+    /// The broker started.
+    Started,
+    /// The broker started, and the process before it was killed or crashed.
+    Killed,
+    /// The recorder was off until then, or had no room.
+    Off,
+}
+
+impl Beginning {
+    /// A word for programs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Overwritten => "overwritten",
+            Self::Started => "started",
+            Self::Killed => "killed",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// How far the record reaches, and what it lacks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
     /// Since when there is a record without a hole, in milliseconds since 1970.
     pub from_ms: u64,
+    /// Why it begins then.
+    pub beginning: Beginning,
     /// Events that were pushed out before that.
     pub overwritten: u64,
     /// Messages in the window that were not followed one by one.
@@ -200,15 +228,21 @@ impl Evidence {
             clients,
             private,
             mut coverage,
+            boots_ms,
+            holes_ms,
             ..
         } = gathered;
+        coverage.beginning = beginning_of(&coverage, &boots_ms, &holes_ms);
         events.sort_by_key(order);
         let cut = events.len().saturating_sub(ENTRIES_MAX);
         events.drain(..cut);
         coverage.cut += cut as u64;
         if coverage.cut > 0 {
             let from_ms = events.first().map_or(0, |event| event.unix_ms);
-            coverage.from_ms = coverage.from_ms.max(from_ms);
+            if from_ms > coverage.from_ms {
+                coverage.from_ms = from_ms;
+                coverage.beginning = Beginning::Overwritten;
+            }
         }
         Self {
             question,
@@ -219,6 +253,16 @@ impl Evidence {
             private,
             coverage,
             ..Self::default()
+        }
+    }
+
+    /// For a question that named no beginning: lets the window begin with the broker, if that has started
+    /// in it. Where something may have come that is not in the record, it stays as it is.
+    pub fn clip_to_start(&mut self) {
+        let begins_ms = self.coverage.from_ms;
+        let is_within = (self.question.from_ms..=self.question.to_ms).contains(&begins_ms);
+        if is_within && self.coverage.beginning == Beginning::Started {
+            self.question.from_ms = begins_ms;
         }
     }
 
@@ -304,6 +348,20 @@ pub fn order(event: &Event) -> (u64, u8, u16, TapeName, u64) {
     (event.unix_ms, rank, event.shard, event.tape, event.sequence)
 }
 
+/// What is written at a start has times that are as far apart at most.
+const START_MS: u64 = 2_000;
+
+fn beginning_of(coverage: &Coverage, boots_ms: &[u64], holes_ms: &[u64]) -> Beginning {
+    let mut boots = boots_ms.iter();
+    let is_boot = boots.any(|boot_ms| boot_ms.abs_diff(coverage.from_ms) <= START_MS);
+    match (holes_ms.contains(&coverage.from_ms), is_boot) {
+        (true, true) => Beginning::Killed,
+        (true, false) => Beginning::Off,
+        (false, true) if coverage.overwritten == 0 => Beginning::Started,
+        (false, _) => Beginning::Overwritten,
+    }
+}
+
 /// How far a tape goes back.
 struct Reach {
     /// The number and the time of its first entry.
@@ -323,6 +381,10 @@ struct Gathered<'q> {
     clients: BTreeSet<String>,
     private: Option<String>,
     coverage: Coverage,
+    /// When processes began.
+    boots_ms: Vec<u64>,
+    /// When it is known again what happened.
+    holes_ms: Vec<u64>,
 }
 
 impl<'q> Gathered<'q> {
@@ -334,6 +396,8 @@ impl<'q> Gathered<'q> {
             clients: BTreeSet::new(),
             private: None,
             coverage: Coverage::default(),
+            boots_ms: Vec::new(),
+            holes_ms: Vec::new(),
         }
     }
 
@@ -345,6 +409,7 @@ impl<'q> Gathered<'q> {
             .filter(|hole| hole.1 > self.question.from_ms && hole.0 <= self.question.to_ms)
         {
             self.coverage.from_ms = self.coverage.from_ms.max(*end_ms);
+            self.holes_ms.push(*end_ms);
         }
         self.read_reach(recording);
         // When each tape was written to last: what was left out, was after that.
@@ -442,8 +507,9 @@ impl<'q> Gathered<'q> {
             self.clients.insert(facts.client.to_owned());
         }
         let is_in_window = (self.question.from_ms..=self.question.to_ms).contains(&entry.unix_ms);
-        if entry.outcome == Outcome::BrokerStarted && is_in_window && shard == 0 {
-            self.coverage.boots += 1;
+        if entry.outcome == Outcome::BrokerStarted {
+            self.boots_ms.push(entry.unix_ms);
+            self.coverage.boots += u64::from(is_in_window && shard == 0);
         }
         if self.is_relevant(tape, entry) {
             self.events.push(owned(shard, tape, entry));

@@ -20,6 +20,6 @@ pub mod texts;
 pub mod verdict;
 
 pub use code::{Area, Code, Confidence, Fate};
-pub use evidence::{Coverage, Event, Evidence, KernelFacts, Presence, Question};
+pub use evidence::{Beginning, Coverage, Event, Evidence, KernelFacts, Presence, Question};
 pub use texts::{explain, manual};
 pub use verdict::{Report, Verdict, diagnose};

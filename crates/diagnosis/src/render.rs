@@ -7,11 +7,11 @@ use columba_speech::{Language, Param, Text, width};
 use serde_json::{Map, Value, json};
 
 use crate::code::Fate;
-use crate::evidence::{Event, KernelFacts};
+use crate::evidence::{Event, KernelFacts, Question};
 use crate::noted::{is_noted, noted};
 use crate::texts::pages::fate_word;
 use crate::texts::sentences as say;
-use crate::verdict::{Judged, Report, STAGES, Status, Verdict};
+use crate::verdict::{Judged, Report, STAGES, Status, Verdict, begins};
 
 /// The name of the form that [`json()`] gives; changes with it.
 pub const SCHEMA: &str = "columba.why/1";
@@ -47,17 +47,67 @@ pub fn date_time(unix_ms: u64) -> String {
     format!("{time:.3}")
 }
 
-fn clock(unix_ms: u64, style: &Style) -> String {
-    let ms = unix_ms.saturating_add_signed(style.utc_offset_secs * 1000);
-    let (secs, ms) = (ms / 1000 % 86_400, ms % 1000);
-    let (hours, minutes, secs) = (secs / 3600, secs / 60 % 60, secs % 60);
-    format!("{hours:02}:{minutes:02}:{secs:02}.{ms:03}")
+/// The reader's clock: everything in one zone, with the day where there is more than one.
+struct Clock {
+    utc_offset_secs: i64,
+    /// The day of all that is shown by its time alone.
+    day: Option<u64>,
 }
+
+impl Clock {
+    fn of(report: &Report, style: &Style) -> Self {
+        let mut clock = Self {
+            utc_offset_secs: style.utc_offset_secs,
+            day: None,
+        };
+        let Question { from_ms, to_ms, .. } = report.question;
+        let day = clock.local_ms(to_ms) / DAY_MS;
+        let times = report.timeline.iter().map(|event| event.unix_ms);
+        let is_one_day = times
+            .chain([from_ms])
+            .all(|unix_ms| clock.local_ms(unix_ms) / DAY_MS == day);
+        clock.day = is_one_day.then_some(day);
+        clock
+    }
+
+    const fn local_ms(&self, unix_ms: u64) -> u64 {
+        unix_ms.saturating_add_signed(self.utc_offset_secs * 1000)
+    }
+
+    fn time(&self, unix_ms: u64) -> String {
+        let local_ms = self.local_ms(unix_ms);
+        let shown = date_time(local_ms).replace('T', " ").replace('Z', "");
+        let is_same_day = self.day == Some(local_ms / DAY_MS);
+        match shown.split_once(' ') {
+            Some((_, time)) if is_same_day => time.to_owned(),
+            _ => shown,
+        }
+    }
+
+    /// The same in a sentence, which says the zone as well.
+    fn moment(&self, unix_ms: u64) -> String {
+        let minutes = self.utc_offset_secs / 60;
+        let (hours, rest) = ((minutes / 60).abs(), (minutes % 60).abs());
+        let sign = if minutes < 0 { '-' } else { '+' };
+        let zone = match (minutes, rest) {
+            (0, _) => String::new(),
+            (_, 0) => format!("{sign}{hours}"),
+            _ => format!("{sign}{hours}:{rest:02}"),
+        };
+        format!("{} UTC{zone}", self.time(unix_ms))
+    }
+}
+
+const DAY_MS: u64 = 86_400_000;
 
 /// For a terminal. Says everything in words, so that marks and colours may be left out.
 pub fn text(report: &Report, style: &Style) -> String {
     let language = style.language;
-    let say = |text: Text| text.to_string(language);
+    let clock = Clock::of(report, style);
+    let say = |text: Text| {
+        let text = text.with_moments(&|unix_ms| clock.moment(unix_ms));
+        text.to_string(language)
+    };
     let verdict = &report.verdict;
     let behind = |start: &str, text: &str| width::behind(start, text, style.width);
     let mut out = String::new();
@@ -79,7 +129,7 @@ pub fn text(report: &Report, style: &Style) -> String {
     out.push_str(&behind("  ", &say(verdict.text.clone())));
     out.push('\n');
     for event in &report.timeline {
-        let time = format!("  {}  ", clock(event.unix_ms, style));
+        let time = format!("  {}  ", clock.time(event.unix_ms));
         out.push_str(&behind(&time, &event_line(event, style.language)));
     }
     let mut stages = Vec::new();
@@ -188,7 +238,7 @@ fn seen(report: &Report) -> Vec<Text> {
         unknown,
     } = report.judged;
     let coverage = &report.coverage;
-    let from = date_time(coverage.from_ms);
+    let from = Param::Moment(coverage.from_ms);
     let lost = coverage.left_out + coverage.cut;
     let mut seen = Vec::new();
     if messages > 0 {
@@ -200,11 +250,15 @@ fn seen(report: &Report) -> Vec<Text> {
             unknown,
         ));
     }
-    seen.push(if lost == 0 {
-        say::covered(from)
+    // Where the record begins within the window, or the window with it, the reader is to know why.
+    if coverage.from_ms >= report.question.from_ms {
+        seen.push(begins(coverage));
+        seen.extend((lost > 0).then(|| say::lost(lost)));
+    } else if lost == 0 {
+        seen.push(say::covered(from));
     } else {
-        say::covered_partly(from, lost)
-    });
+        seen.push(say::covered_partly(from, lost));
+    }
     seen
 }
 
@@ -344,6 +398,7 @@ pub fn json(report: &Report, language: Language) -> Value {
         "kernel": report.kernel.as_ref().map(kernel),
         "coverage": {
             "from": date_time(coverage.from_ms),
+            "beginning": coverage.beginning.name(),
             "overwritten": coverage.overwritten,
             "left_out": coverage.left_out,
             "cut": coverage.cut,
@@ -400,6 +455,7 @@ fn param(value: &Param) -> Value {
         Param::Plain(text) => json!(text),
         Param::Number(number) | Param::Bytes(number) => json!(number),
         Param::Duration(duration) => json!(duration.as_millis() as u64),
+        Param::Moment(unix_ms) => json!(date_time(*unix_ms)),
         // Programs find it as the broker noted it.
         Param::Text(text) if is_noted(text) => json!(text.to_string(Language::English)),
         Param::Text(text) => json!({"id": text.code(), "params": params(text)}),

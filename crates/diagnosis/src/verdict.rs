@@ -4,10 +4,10 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use columba_broker::outcome::Outcome;
-use columba_speech::Text;
+use columba_speech::{Param, Text};
 
 use crate::code::{Area, Code, Confidence, Fate};
-use crate::evidence::{Coverage, Event, Evidence, KernelFacts, Question, order};
+use crate::evidence::{Beginning, Coverage, Event, Evidence, KernelFacts, Question, order};
 use crate::history::{History, MessageKey, Reach, Standing, is_publication};
 use crate::rules::{Finding, copy, publisher, routing};
 use crate::texts::{page, sentences as say};
@@ -259,17 +259,29 @@ fn as_far_as_known<'e>(
     if !is_uncovered && left_out == 0 || is_by_topic || is_known {
         return found;
     }
-    // What is recorded, perhaps by an earlier process, says more than that something is missing.
-    if !found.cites.is_empty() {
+    // What is recorded, perhaps by an earlier process, says more than that something is missing. So does
+    // a name that is nearly the right one.
+    if !found.cites.is_empty() || found.code == Code::P05 && !found.fixes.is_empty() {
         return found.with(Confidence::Possible);
     }
     let text = if is_uncovered {
-        say::u01(crate::render::date_time(from_ms))
+        begins(&evidence.coverage)
     } else {
         say::u01_left_out(left_out)
     };
     also.push(found.with(Confidence::Possible));
     Finding::certain(Code::U01, text)
+}
+
+/// When the record begins, and why then.
+pub(crate) fn begins(coverage: &Coverage) -> Text {
+    let from = Param::Moment(coverage.from_ms);
+    match coverage.beginning {
+        Beginning::Overwritten => say::u01(from),
+        Beginning::Started => say::u01_started(from),
+        Beginning::Killed => say::u01_killed(from),
+        Beginning::Off => say::u01_off(from),
+    }
 }
 
 fn unknown_subscriber<'e>(history: &History<'e>, subscriber: &str, items: &mut Vec<Item<'e>>) {

@@ -139,7 +139,9 @@ fn sentence(text: &Text, language: Language) -> Value {
 fn param(value: &Param, language: Language) -> Value {
     match value {
         Param::Plain(text) => Value::from(text.as_str()),
-        Param::Number(number) | Param::Bytes(number) => Value::from(*number),
+        Param::Number(number) | Param::Bytes(number) | Param::Moment(number) => {
+            Value::from(*number)
+        }
         // In milliseconds, with their fraction.
         Param::Duration(duration) => Value::from(duration.as_micros() as f64 / 1_000.0),
         Param::Text(text) => sentence(text, language),

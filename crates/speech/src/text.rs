@@ -39,6 +39,9 @@ pub enum Param {
     Duration(Duration),
     /// A size, shown with a fitting unit.
     Bytes(u64),
+    /// A moment, in milliseconds since 1970; shown in UTC, if it is not put into a reader's words with
+    /// [`Text::with_moments`].
+    Moment(u64),
     /// Another sentence.
     Text(Text),
     /// Several, with commas between.
@@ -143,6 +146,16 @@ impl Text {
         names.zip(&self.values)
     }
 
+    /// The same with every moment as a reader's clock has it.
+    #[must_use]
+    pub fn with_moments(&self, shown: &dyn Fn(u64) -> String) -> Self {
+        let values = self.values.iter().map(|value| value.with_moments(shown));
+        Self {
+            entry: self.entry,
+            values: values.collect(),
+        }
+    }
+
     /// The sentence.
     pub fn to_string(&self, language: Language) -> String {
         let mut out = String::new();
@@ -172,6 +185,7 @@ impl Param {
             Self::Number(number) => number.to_string(),
             Self::Duration(duration) => duration_for_people(*duration, language),
             Self::Bytes(bytes) => bytes_for_people(*bytes, language),
+            Self::Moment(unix_ms) => moment_in_utc(*unix_ms),
             Self::Text(text) => text.to_string(language),
             Self::List(items) => {
                 let items: Vec<_> = items.iter().map(|item| item.to_string(language)).collect();
@@ -180,6 +194,17 @@ impl Param {
                     Language::Chinese => "、",
                 })
             }
+        }
+    }
+
+    fn with_moments(&self, shown: &dyn Fn(u64) -> String) -> Self {
+        match self {
+            Self::Moment(unix_ms) => Self::Plain(shown(*unix_ms)),
+            Self::Text(text) => Self::Text(text.with_moments(shown)),
+            Self::List(items) => {
+                Self::List(items.iter().map(|item| item.with_moments(shown)).collect())
+            }
+            Self::Plain(_) | Self::Number(_) | Self::Duration(_) | Self::Bytes(_) => self.clone(),
         }
     }
 
@@ -241,6 +266,27 @@ fn duration_for_people(duration: Duration, language: Language) -> String {
     } else {
         format!("{value:.0} {unit}")
     }
+}
+
+/// `2026-11-28T19:14:05.123Z`.
+fn moment_in_utc(unix_ms: u64) -> String {
+    let (secs, ms) = (unix_ms / 1000, unix_ms % 1000);
+    let (days, secs) = (secs / 86_400, secs % 86_400);
+    // Counted in eras of 400 years from 1 March of the year 0, so that a leap day comes last.
+    let days = days + 719_468;
+    let (era, of_era) = (days / 146_097, days % 146_097);
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let (month, next) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
+    let year = era * 400 + year + next;
+    let (hours, minutes, secs) = (secs / 3600, secs / 60 % 60, secs % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{secs:02}.{ms:03}Z")
 }
 
 fn bytes_for_people(bytes: u64, language: Language) -> String {
@@ -493,5 +539,24 @@ mod tests {
         assert_eq!(faults(&[entry("MQTT {a}", "MQTT {a}")]), [""; 0]);
         let twice = entry("{a} x", "{a}主");
         assert_eq!(faults(&[twice, twice]), ["x: twice"]);
+    }
+
+    #[test]
+    fn a_moment_is_told_in_utc_or_by_the_clock_of_the_reader() {
+        for (unix_ms, shown) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (1_709_251_199_999, "2024-02-29T23:59:59.999Z"),
+            (1_709_251_200_000, "2024-03-01T00:00:00.000Z"),
+            (1_735_689_599_001, "2024-12-31T23:59:59.001Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+        ] {
+            let text = because(because(Param::Moment(unix_ms)));
+            let told = text.to_string(Language::English);
+            assert_eq!(told, format!("because because {shown}"));
+            let own = text.with_moments(&|unix_ms| format!("at {unix_ms}"));
+            let told = own.to_string(Language::English);
+            assert_eq!(told, format!("because because at {unix_ms}"));
+        }
     }
 }

@@ -50,9 +50,16 @@ fn what_no_filter_matches_and_what_arrives() {
     lab.publishes("esp", &["-q", "1", "-t", "garage/door", "-m", "open"]);
     lab.says(&["garage/door"], NOT_DELIVERED, "R01");
 
-    // 40: it was never published here; or the client was never seen. What was before the broker
-    // started, half a second ago, it does not know.
-    let report = lab.says(&["home/kitchen/light", "--to", "phone"], CANNOT_TELL, "U01");
+    // 40: it was never published here; or the client was never seen. The broker started
+    // half a second ago, and what was before that nobody asks about, unless it is named.
+    let light = ["home/kitchen/light", "--to", "phone"];
+    lab.says(&light, NOT_DELIVERED, "P05");
+    let report = lab.says(
+        &[&light[..], &["--since", "1h"]].concat(),
+        CANNOT_TELL,
+        "U01",
+    );
+    assert_eq!(report["verdict"]["sentence"], "u01_started");
     assert_eq!(report["also"][0]["code"], "P05", "{report:#}");
     lab.says(&["home/kitchen/temp", "--to", "fone"], CANNOT_TELL, "U03");
 }
@@ -194,5 +201,6 @@ fn what_was_recorded_before_a_restart_is_known_after_it() {
     lab.publishes("esp", &["-q", "1", "-t", "garage/gate", "-m", "open"]);
     lab.restart("KILL");
     lab.says(&["garage/door"], NOT_DELIVERED, "R01");
-    lab.says(&["garage/gate"], CANNOT_TELL, "U01");
+    let report = lab.says(&["garage/gate"], CANNOT_TELL, "U01");
+    assert_eq!(report["verdict"]["sentence"], "u01_killed");
 }

@@ -97,7 +97,7 @@ fn came_at_another_time<'e>(history: &History<'e>) -> Option<Finding<'e>> {
     let question = &evidence.question;
     let (last_ms, line) = history.last_before(question.to_ms.saturating_add(1))?;
     if last_ms >= question.from_ms {
-        let text = say::u01_came(history.topic, crate::render::date_time(last_ms));
+        let text = say::u01_came(history.topic, Param::Moment(last_ms));
         return Some(Finding::certain(Code::U01, text).cite(line));
     }
     let ago = super::between(last_ms, evidence.now_ms);

@@ -244,7 +244,8 @@ pages! {
     U01 { "Not covered by the record", "超出记录范围";
         "What happened then is not recorded, or not completely. What is known is shown.",
         "当时发生的事情没有记录或记录不完整，这里只显示已知的内容。";
-        "Ask again soon after it happens; give the recorder more memory", "发生后尽快查询，或为记录器分配更多内存"; }
+        "Publish again and ask then: what comes from now on is recorded", "重新发布后再查询：从现在起的内容都会被记录";
+        "To look back further: a larger recorder, and a data_dir, in which the record outlives a restart", "若要追溯更久：增大 recorder，并设置 data_dir，使记录在重启后仍然保留"; }
     U02 { "The question lacks something", "问题不完整";
         "A topic, a publisher or a subscriber is needed to say more.", "需要主题、发布端或订阅端才能给出更多信息。";
         "Ask with a topic: columba why TOPIC --to CLIENT", "请带上主题查询：columba why TOPIC --to CLIENT"; }

@@ -100,6 +100,9 @@ columba_speech::catalogue! {
     payload_gzip() { en: "is compressed by gzip", zh: "经过 gzip 压缩" }
 
     u01(from) { en: "The record goes back to {from} and lacks what happened before.", zh: "记录只能追溯到 {from}，缺少之前的内容。" }
+    u01_started(from) { en: "The record begins at {from}: the broker started then.", zh: "记录从 {from} 开始：Broker 在那时启动。" }
+    u01_killed(from) { en: "The record begins anew at {from}: the broker started then, after it had been killed or had crashed. Of the last seconds before that, something may be missing.", zh: "记录从 {from} 重新开始：Broker 在被强行终止或崩溃后于那时启动，此前最后几秒的内容可能缺失。" }
+    u01_off(from) { en: "The record begins at {from}: until then the recorder was off, or had no room for all.", zh: "记录从 {from} 开始：在那之前记录器处于关闭状态，或空间不足。" }
     u01_left_out(count) { en: "{count} {count|message was|messages were} not followed one by one in the window, and this may be one of them.", zh: "在所查询的时间内有 {count} 条消息没有逐条跟踪，该消息可能是其中之一。" }
     u01_private(topic, filter) { en: "The name of {topic} is kept out of the record, as recorder_private_topics asks with {filter}. Something was recorded about topics that it covers; whether about this one cannot be told.", zh: "按 recorder_private_topics 中 {filter} 的要求，记录中不保留 {topic} 的名称。记录中有它所涵盖的主题的内容，但无法判断是否属于该主题。" }
     u01_copy(client) { en: "The message was accepted; what became of the copy for {client} is not in the record.", zh: "消息已被接受，但记录中没有发给 {client} 的副本的去向。" }
@@ -164,8 +167,9 @@ columba_speech::catalogue! {
         en: "{messages} {messages|copy|copies} judged: {delivered} delivered, {failed} not, {waiting} waiting, {unknown} not known.",
         zh: "共判断 {messages} 份：已送达 {delivered}，未送达 {failed}，等待 {waiting}，未知 {unknown}。",
     }
-    covered(from) { en: "The record goes back to {from} (UTC), nothing is missing.", zh: "记录可追溯到 {from}（UTC），没有缺失。" }
-    covered_partly(from, lost) { en: "The record goes back to {from} (UTC); {lost} {lost|entry is|entries are} missing.", zh: "记录可追溯到 {from}（UTC），缺失 {lost} 条。" }
+    covered(from) { en: "The record goes back to {from}, nothing is missing.", zh: "记录可追溯到 {from}，没有缺失。" }
+    covered_partly(from, lost) { en: "The record goes back to {from}; {lost} {lost|entry is|entries are} missing.", zh: "记录可追溯到 {from}，缺失 {lost} 条。" }
+    lost(count) { en: "{count} {count|entry is|entries are} missing.", zh: "缺失 {count} 条。" }
     manual_title() { en: "# Verdicts", zh: "# 诊断结论" }
     manual_start() {
         en: "What `columba why` may say about a message, by code. The codes never change; `columba explain CODE` shows one of them.",

@@ -58,7 +58,8 @@ struct WhyParams {
     from: Option<String>,
     /// The client id of who misses it. Without it, all subscribers are looked at.
     to: Option<String>,
-    /// The beginning of the time in question, in milliseconds since 1970; 15 minutes ago without it.
+    /// The beginning of the time in question, in milliseconds since 1970. Without it: 15 minutes before the
+    /// end, or when the broker started, if that was later.
     since_unix_ms: Option<u64>,
     /// Its end; now without it.
     until_unix_ms: Option<u64>,
@@ -142,7 +143,8 @@ async fn why(
     let question = question_of(&app, &params)?;
     let style = style_of(&params)?;
     check_caller(&app, &caller, &question).await?;
-    let mut evidence = gather(&app, question).await?;
+    let is_open = params.since_unix_ms.is_none();
+    let mut evidence = gather(&app, question, is_open).await?;
     if !caller.scopes.allow(Scope::Read) {
         conceal(&app, &mut evidence).await?;
     }
@@ -283,14 +285,18 @@ async fn access(
     }
 }
 
-/// What is recorded about a question, and how things stand.
-async fn gather(app: &App, question: Question) -> Result<Evidence, Problem> {
+/// What is recorded about a question, and how things stand. A window that `is_open` begins no earlier than
+/// the broker.
+async fn gather(app: &App, question: Question, is_open: bool) -> Result<Evidence, Problem> {
     let recordings = recordings(app).await?;
     let now = app.now();
     let read =
         tokio::task::spawn_blocking(move || Evidence::from_recordings(question, now, &recordings));
     let failed = |_| Problem::failed("the record could not be read");
     let mut evidence = read.await.map_err(failed)?;
+    if is_open {
+        evidence.clip_to_start();
+    }
     let Question {
         topic,
         publisher,

@@ -71,3 +71,22 @@ fn a_question_has_a_subject_and_fits_its_bounds() {
     let codes = bed.get("/api/v1/why/codes?lang=zh");
     assert!(codes.as_array().unwrap().len() > 40, "{codes}");
 }
+
+/// Without a beginning the question is about what the record can tell; with one, about all that was named.
+#[test]
+fn a_broker_that_has_just_started_answers_from_the_start() {
+    let bed = Bed::new();
+    let ask = |query: &str| bed.get(&format!("/api/v1/why?topic=garden/gate{query}"));
+    let open = ask("");
+    let report = &open["report"];
+    assert_eq!(report["verdict"]["code"], "P05", "{open}");
+    assert_eq!(report["verdict"]["confidence"], "certain", "{open}");
+    assert_eq!(report["coverage"]["beginning"], "started", "{open}");
+    assert_eq!(report["coverage"]["complete"], true, "{open}");
+    assert_eq!(report["question"]["from"], report["coverage"]["from"]);
+
+    let named = ask("&since_unix_ms=1");
+    let report = &named["report"];
+    assert_eq!(report["verdict"]["sentence"], "u01_started", "{named}");
+    assert_eq!(report["coverage"]["complete"], false, "{named}");
+}
