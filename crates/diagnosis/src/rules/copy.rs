@@ -244,19 +244,23 @@ fn waits<'e>(
         .iter()
         .copied()
         .filter(|event| event.unix_ms >= last.unix_ms);
+    // A later line of this copy or of its client may be among those that are not there.
+    let is_whole = history.is_whole_since(last.unix_ms);
+    let came_back =
+        |event: &&Event| event.outcome == Outcome::ConnectAccepted && event.unix_ms > last.unix_ms;
     if let Some(end) = later.clone().find(|event| ends_session(event.outcome)) {
-        let sure = if history.evidence.coverage.left_out_since > 0 {
-            Confidence::Possible
-        } else {
+        // It may have been settled before: what a client gets that came back is not followed.
+        let mut before = later.clone().take_while(|event| !std::ptr::eq(*event, end));
+        let sure = if is_whole && !before.any(|event| came_back(&event)) {
             Confidence::Likely
+        } else {
+            Confidence::Possible
         };
         return Finding::certain(Code::S03, say::s03_waiting(client))
             .with(sure)
             .cite([end]);
     }
-    let has_returned = later
-        .clone()
-        .any(|event| event.outcome == Outcome::ConnectAccepted && event.unix_ms > last.unix_ms);
+    let has_returned = later.clone().any(|event| came_back(&event));
     // What has expired is dropped when its turn to be sent comes, and counts as lost from now on.
     let lives_ms = publication.secs.saturating_mul(1000);
     let expires_ms = publication.unix_ms.saturating_add(lives_ms);
@@ -265,7 +269,7 @@ fn waits<'e>(
         && expires_ms <= history.evidence.now_ms
     {
         // It may have gone out in time without a line: see below.
-        let sure = if has_returned || history.evidence.coverage.left_out_since > 0 {
+        let sure = if has_returned || !is_whole {
             Confidence::Possible
         } else {
             Confidence::Likely
@@ -309,8 +313,7 @@ fn waits<'e>(
         }
         // What came back from the disk after a connection was lost is not followed any further.
         _ if has_returned => Confidence::Possible,
-        // A later line about it may be among those that were left out.
-        _ if history.evidence.coverage.left_out_since > 0 => Confidence::Possible,
+        _ if !is_whole => Confidence::Possible,
         Some(_) => Confidence::Certain,
         None if is_offline.is_none() && code != Code::D03 => Confidence::Possible,
         None => Confidence::Likely,

@@ -111,7 +111,8 @@ impl Oracle {
 
     fn waits(&self, claim: Claim<'_>) -> Option<&'static str> {
         let Some(session) = self.sessions.get(claim.client) else {
-            return Some("there is no session that it could wait in");
+            let may_be_there = self.ghosts.contains_key(claim.client);
+            return (!may_be_there).then_some("there is no session that it could wait in");
         };
         let is_offline = session.conn.is_none();
         match claim.code {
@@ -146,9 +147,21 @@ impl Oracle {
         matches!(standing, None | Some(Standing::Nothing))
     }
 
+    /// Whether this may have happened before the message came to the client's shard from another one.
+    fn is_on_its_way(&self, claim: Claim<'_>, is_it: impl Fn(&Change) -> bool) -> bool {
+        let changes = self.truth.changes_of(claim.client).iter();
+        let from_ms = claim.of.at_ms;
+        let mut meanwhile =
+            changes.filter(|of| (from_ms..from_ms + ON_THE_WAY_MS_MAX).contains(&of.at_ms));
+        self.shards > 1 && meanwhile.any(is_it)
+    }
+
     fn never_subscribed(&self, claim: Claim<'_>) -> Option<&'static str> {
         if !Self::has_no_subscription(claim) {
-            return Some("a subscription of the client matches");
+            // The session may have ended before the message came to it.
+            let has_ended = |of: &Change| matches!(of.what, What::Ended(_));
+            return (!self.is_on_its_way(claim, has_ended))
+                .then_some("a subscription of the client matches");
         }
         let known = self.before(claim).filter(|of| of.at_ms > claim.since_ms);
         let mut asked = known.filter(|of| Self::is_about(claim, of));
@@ -210,6 +223,11 @@ impl Oracle {
         let may_come_later =
             claim.of.message.retain || self.truth.is_written(claim.client, claim.of.id);
         let is_later = may_come_later && ended.clone().any(|of| of.at_ms >= claim.of.at_ms);
+        // What it may have had after a crash was not seen to end, and had ended.
+        let was_ghost = self.truth.haunted.contains(claim.client);
+        if Self::is_nothing(claim) && was_ghost && claim.of.life == self.truth.life {
+            return None;
+        }
         if Self::is_nothing(claim) && !is_later {
             let all = [
                 Ending::WithConnection,
@@ -249,7 +267,11 @@ impl Oracle {
                 Some("the copy has more than QoS 0")
             }
             Some(Standing::Nothing) if !claim.of.message.retain => {
-                Some("the client had no subscription")
+                // It may have subscribed before the message came.
+                let has_asked = |of: &Change| {
+                    matches!(of.what, What::Subscribed(_)) && Self::is_about(claim, of)
+                };
+                (!self.is_on_its_way(claim, has_asked)).then_some("the client had no subscription")
             }
             _ => None,
         }
@@ -318,5 +340,7 @@ impl Oracle {
     }
 }
 
+/// So long a message may be on its way from one shard to another.
+const ON_THE_WAY_MS_MAX: u64 = 1_000;
 /// By how much the time of a message's end is rounded.
 const SLACK_MS: u64 = 1_000;

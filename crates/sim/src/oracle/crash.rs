@@ -145,6 +145,7 @@ impl Oracle {
                 ghosts.entry(client_id).or_insert(ghost);
             }
         }
+        self.truth.haunted = ghosts.keys().cloned().collect();
         self.ghosts = ghosts;
         let acknowledged = |id: &u64, owed: &OwedMessage| {
             let message = self.messages.get(id);

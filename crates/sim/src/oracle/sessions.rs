@@ -277,12 +277,18 @@ impl Oracle {
         known.extra += 1;
         known.is_expiry_open = true;
         for (client_id, session) in &mut self.sessions {
-            let was_owed = known.owed_to.contains(&session.serial) && !session.got.contains(&id);
-            if was_owed
-                && let Some(owed) = delivery::owed(client_id, session, &message)
-                && owed.qos != QoS::AtMostOnce
-            {
-                session.owed.insert(id, owed);
+            if session.got.contains(&id) || !known.owed_to.contains(&session.serial) {
+                continue;
+            }
+            let owed = delivery::owed(client_id, session, &message);
+            match owed.filter(|owed| owed.qos != QoS::AtMostOnce) {
+                Some(owed) => {
+                    session.owed.insert(id, owed);
+                }
+                // If the broker takes it now, later tries are repetitions, whatever is subscribed by then.
+                None => {
+                    known.owed_to.remove(&session.serial);
+                }
             }
         }
         None

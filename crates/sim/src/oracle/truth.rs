@@ -91,6 +91,8 @@ pub(crate) struct Truth {
     pub(crate) blank: BTreeSet<(u64, String)>,
     /// When this life of the process began.
     pub(crate) began_ms: u64,
+    /// Who may have had a session then.
+    pub(crate) haunted: BTreeSet<String>,
     /// Why copies were dropped, by client and topic.
     withheld: BTreeMap<(String, String), BTreeSet<Outcome>>,
 }
