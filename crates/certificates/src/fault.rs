@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustls::{CertificateError, Error, OtherError};
 
-/// See the [module](self).
+/// A reason that rustls does not know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {

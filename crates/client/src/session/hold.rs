@@ -10,7 +10,7 @@ impl Session {
     /// hear its answers. What is held back goes with its connection, and the messages come again.
     ///
     /// Does nothing to a session that is [acknowledged by
-    /// hand](SessionOptions::acknowledges_by_hand).
+    /// hand](crate::SessionOptions::acknowledges_by_hand).
     pub fn hold_acknowledgements(&mut self, holds: bool) {
         self.holds_acknowledgements = holds;
         if !holds && !self.held.is_empty() {
