@@ -79,7 +79,8 @@ impl Upgrade {
         if let Some(path) = &self.settings.path
             && request.uri().path() != path
         {
-            let why = format!("Nothing is served at {}.", request.uri().path());
+            let asked = request.uri().path();
+            let why = format!("Nothing is served at {asked}; MQTT is at {path}.");
             return fail(wire, "404 Not Found", &why);
         }
         if let Some(origin) = self.settings.origins.refused(&request) {
