@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use columba_broker::event::Now;
-use columba_broker::outcome::{Effectively, Outcome};
+use columba_broker::outcome::Outcome;
 use columba_broker::query::{SessionDetail, SubscriptionRow, TopicRow};
 use columba_broker::recorder::{Entry, Line, PayloadKind, Recording, TapeName, flag};
 use columba_codec::QoS;
+
+use crate::losses::worst_topic;
 
 /// Entries that evidence has at most; of more, the last ones.
 pub const ENTRIES_MAX: usize = 50_000;
@@ -26,7 +28,7 @@ const OTHER: &str = "*";
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Question {
     /// The topic that it was published to. [`Evidence::from_recordings`] fills it in, if it is not
-    /// given, with that of the last message that went wrong for those who are asked about.
+    /// given, with that of which those who are asked about lost most.
     pub topic: Option<String>,
     /// The client id of who published it.
     pub publisher: Option<String>,
@@ -197,6 +199,10 @@ pub struct Evidence {
     pub clients: Vec<String>,
     /// The filter of private topics that stands in the record where this topic may have been.
     pub private: Option<String>,
+    /// Whether the question named no topic: that in it was found.
+    pub is_of_clients: bool,
+    /// Whether what others did was taken out: see [`Evidence::conceal`].
+    pub is_concealed: bool,
     /// How far the record reaches.
     pub coverage: Coverage,
 }
@@ -205,16 +211,23 @@ impl Evidence {
     /// What recordings say about a question. How things stand is for the caller to add, for the topic
     /// that [`Evidence::question`] then names.
     pub fn from_recordings(question: Question, now: Now, recordings: &[Recording]) -> Self {
+        let is_of_clients = question.topic.is_none();
         let evidence = Self::gathered(question, now, recordings);
-        let Some(topic) = evidence.topic_of_them() else {
-            return evidence;
+        let topic = is_of_clients.then(|| worst_topic(&evidence)).flatten();
+        let Some(topic) = topic.map(ToOwned::to_owned) else {
+            return Self {
+                is_of_clients,
+                ..evidence
+            };
         };
-        let topic = Some(topic.to_owned());
         let question = Question {
-            topic,
+            topic: Some(topic),
             ..evidence.question
         };
-        Self::gathered(question, now, recordings)
+        Self {
+            is_of_clients,
+            ..Self::gathered(question, now, recordings)
+        }
     }
 
     fn gathered(question: Question, now: Now, recordings: &[Recording]) -> Self {
@@ -302,38 +315,12 @@ impl Evidence {
             .collect();
         self.clients.retain(|client| is_own(client));
         self.topics.clear();
-    }
-
-    /// Without a topic in the question: that of the last thing that went wrong for those who are asked
-    /// about, or of their last message.
-    fn topic_of_them(&self) -> Option<&str> {
-        let Question {
-            topic: None,
-            publisher,
-            subscriber,
-            from_ms,
-            to_ms,
-        } = &self.question
-        else {
-            return None;
-        };
-        let whom = [publisher.as_deref(), subscriber.as_deref()];
-        let mut about = self.events.iter().filter(|event| {
-            let name = event.outcome.name();
-            let is_message = name.starts_with("publish.") || name.starts_with("deliver.");
-            is_message
-                && !event.topic.is_empty()
-                && event.flags & flag::PRIVATE == 0
-                && whom.contains(&Some(&*event.client))
-                && (*from_ms..=*to_ms).contains(&event.unix_ms)
+        // Which other topics there are that its clients may not receive.
+        let topic = self.question.topic.as_deref();
+        self.events.retain(|event| {
+            event.outcome != Outcome::DeliverDeniedRead || topic == Some(&*event.topic)
         });
-        let has_failed = |event: &&Event| {
-            event.outcome.is_dropped_copy() || event.outcome.effectively() == Effectively::Denied
-        };
-        let failed = about.clone().rfind(has_failed);
-        failed
-            .or_else(|| about.next_back())
-            .map(|event| &*event.topic)
+        self.is_concealed = true;
     }
 }
 
@@ -549,9 +536,13 @@ impl<'q> Gathered<'q> {
         } = self.question;
         let facts = &entry.facts;
         let is = |of: &Option<String>, text: &str| of.as_deref() == Some(text);
-        let is_of_topic = topic.is_none() || is(topic, facts.topic);
+        // Without a topic, all that they published and got may be it.
+        let is_of_topic = match topic {
+            Some(topic) => topic == facts.topic,
+            None => self.is_about_them(facts.client),
+        };
         if tape == TapeName::Ledger {
-            return is_of_topic && (topic.is_some() || self.is_about_them(facts.client));
+            return is_of_topic;
         }
         let name = entry.outcome.name();
         if name.starts_with("publish.") || name.starts_with("deliver.") {

@@ -95,7 +95,8 @@ pub fn is_waiting(outcome: Outcome) -> bool {
     )
 }
 
-fn is_refusal(outcome: Outcome) -> bool {
+/// Whether a subscription was refused with this.
+pub fn is_refusal(outcome: Outcome) -> bool {
     matches!(
         outcome,
         Outcome::SubscribeDeniedAcl
@@ -105,7 +106,8 @@ fn is_refusal(outcome: Outcome) -> bool {
     )
 }
 
-fn ends_subscription(outcome: Outcome) -> bool {
+/// Whether a subscription ended with this.
+pub fn ends_subscription(outcome: Outcome) -> bool {
     matches!(
         outcome,
         Outcome::UnsubscribeDone | Outcome::UnsubscribeByAdmin | Outcome::SubscribeRevoked

@@ -12,6 +12,7 @@
 pub mod code;
 pub mod evidence;
 pub mod history;
+pub mod losses;
 pub mod near;
 pub mod noted;
 pub mod render;

@@ -8,8 +8,9 @@ use serde_json::{Map, Value, json};
 
 use crate::code::Fate;
 use crate::evidence::{Event, KernelFacts, Question};
+use crate::losses::Loss;
 use crate::noted::{is_noted, noted};
-use crate::texts::pages::fate_word;
+use crate::texts::pages::{fate_word, page};
 use crate::texts::sentences as say;
 use crate::verdict::{Judged, Report, STAGES, Status, Verdict, begins};
 
@@ -165,6 +166,11 @@ pub fn text(report: &Report, style: &Style) -> String {
         say::word_fix(),
         report.fixes.iter().map(|fix| say(fix.clone())).collect(),
     );
+    section(
+        say::word_lost(),
+        lost(report).into_iter().map(say).collect(),
+    );
+    section(say::word_subscribed(), subscriptions(report));
     let also = report.also.iter();
     let also = also.map(|other| {
         let (code, sure) = (other.code.name(), say(confidence_word(other)));
@@ -204,6 +210,11 @@ pub fn markdown(report: &Report, language: Language) -> String {
                 .collect::<Vec<_>>(),
         ),
         (
+            say::word_lost(),
+            lost(report).into_iter().map(say).collect(),
+        ),
+        (say::word_subscribed(), subscriptions(report)),
+        (
             say::word_also(),
             report
                 .also
@@ -227,6 +238,25 @@ pub fn markdown(report: &Report, language: Language) -> String {
         }
     }
     out
+}
+
+fn lost(report: &Report) -> Vec<Text> {
+    let losses = report.losses.iter();
+    let losses = losses.map(|loss| {
+        let why = Param::from(page(loss.code).title());
+        let at = Param::Moment(loss.last_ms);
+        if loss.topic.is_empty() {
+            say::lost_somewhere(loss.times, why, at)
+        } else {
+            say::lost_on(&*loss.topic, loss.times, why, at)
+        }
+    });
+    losses.collect()
+}
+
+fn subscriptions(report: &Report) -> Vec<String> {
+    let filters = report.subscriptions.iter();
+    filters.map(|filter| printable(filter)).collect()
 }
 
 fn seen(report: &Report) -> Vec<Text> {
@@ -291,7 +321,11 @@ fn event_line(event: &Event, language: Language) -> String {
             Language::Chinese => format!("  （{detail}）"),
         });
     }
-    // A client id or topic may hold anything; a terminal shall not act on it.
+    printable(&line)
+}
+
+/// A client id or topic may hold anything; a terminal shall not act on it.
+fn printable(line: &str) -> String {
     line.chars()
         .map(|c| if c.is_control() { '\u{FFFD}' } else { c })
         .collect()
@@ -395,6 +429,8 @@ pub fn json(report: &Report, language: Language) -> Value {
         "also": report.also.iter().map(|of| verdict(of, language)).collect::<Vec<_>>(),
         "judged": judged(&report.judged),
         "subscribers": subscribers,
+        "losses": report.losses.iter().map(loss).collect::<Vec<_>>(),
+        "subscriptions": report.subscriptions,
         "kernel": report.kernel.as_ref().map(kernel),
         "coverage": {
             "from": date_time(coverage.from_ms),
@@ -430,6 +466,15 @@ fn verdict(verdict: &Verdict, language: Language) -> Value {
         "sentence": verdict.text.code(),
         "params": params(&verdict.text),
         "text": verdict.text.to_string(language),
+    })
+}
+
+fn loss(loss: &Loss) -> Value {
+    json!({
+        "topic": loss.topic,
+        "code": loss.code.name(),
+        "times": loss.times,
+        "last": date_time(loss.last_ms),
     })
 }
 

@@ -1,5 +1,6 @@
 //! From evidence to findings, one file for each part of a message's way.
 
+pub mod client;
 pub mod copy;
 mod kernel;
 pub mod publisher;

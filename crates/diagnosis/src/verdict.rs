@@ -8,8 +8,9 @@ use columba_speech::{Param, Text};
 
 use crate::code::{Area, Code, Confidence, Fate};
 use crate::evidence::{Beginning, Coverage, Event, Evidence, KernelFacts, Question, order};
-use crate::history::{History, MessageKey, Reach, Standing, is_publication};
-use crate::rules::{Finding, copy, publisher, routing};
+use crate::history::{History, MessageKey, Reach, Standing, filter_of, is_publication};
+use crate::losses::{Loss, losses};
+use crate::rules::{Finding, client, copy, publisher, routing};
 use crate::texts::{page, sentences as say};
 
 /// Messages that are judged at most, the last ones.
@@ -137,6 +138,11 @@ pub struct Report {
     pub judged: Judged,
     /// The same for each subscriber, if the question named none.
     pub subscribers: Vec<SubscriberSummary>,
+    /// What those who were asked about lost, topic by topic, the most first; if the question named no
+    /// topic.
+    pub losses: Vec<Loss>,
+    /// What the subscriber is subscribed to, the first filters; if the question named no topic.
+    pub subscriptions: Vec<String>,
     /// What the kernel says of the subscriber's connection, if it was asked.
     pub kernel: Option<KernelFacts>,
     /// How far the record reaches.
@@ -187,12 +193,51 @@ impl<'e> Item<'e> {
     }
 }
 
-/// Says what became of the message that was asked about.
+/// Says what became of the message that was asked about, or of what went to or came from the clients
+/// that were.
 pub fn diagnose(evidence: &Evidence) -> Report {
-    let Some(topic) = evidence.question.topic.as_deref() else {
-        let nothing = Finding::certain(Code::U02, say::u02());
-        return report(evidence, &[Item::of_none(nothing)], Vec::new());
+    let topic = evidence.question.topic.as_deref();
+    if !evidence.is_of_clients {
+        return match topic {
+            Some(topic) => of_topic(evidence, topic),
+            None => of_clients(evidence, None),
+        };
+    }
+    let losses = losses(evidence);
+    let of_topic = topic.map(|topic| of_topic(evidence, topic));
+    let mut report = match of_topic {
+        Some(of_topic) if !losses.is_empty() => of_topic,
+        other => of_clients(evidence, other),
     };
+    report.losses = losses;
+    let filters = evidence.subscriptions.iter().map(filter_of);
+    report.subscriptions = filters.take(client::NAMED_MAX).collect();
+    report
+}
+
+/// What is the matter with those who are asked about, who lost nothing that is known; or else what became
+/// of their last message.
+fn of_clients(evidence: &Evidence, last: Option<Report>) -> Report {
+    let history = History::new(evidence, "");
+    let mut found = client::faults(&history);
+    let is_fault = |found: &Finding<'_>| found.code.fate() == Fate::NotDelivered;
+    if let Some(last) = last
+        && !found.iter().any(is_fault)
+    {
+        return last;
+    }
+    found.sort_by_key(|found| !is_fault(found));
+    if found.is_empty() {
+        let silence = client::silence(&history);
+        found.push(silence.unwrap_or_else(|| Finding::certain(Code::U02, say::u02())));
+    }
+    let first = Item::of_none(found.remove(0));
+    let mut report = report(evidence, &[first], found);
+    report.question.topic = None;
+    report
+}
+
+fn of_topic(evidence: &Evidence, topic: &str) -> Report {
     if let Some(filter) = evidence.private.as_deref() {
         let found = Finding::certain(Code::U01, say::u01_private(topic, filter));
         let found = found.fix(say::fix_private(filter));
@@ -285,15 +330,7 @@ pub(crate) fn begins(coverage: &Coverage) -> Text {
 }
 
 fn unknown_subscriber<'e>(history: &History<'e>, subscriber: &str, items: &mut Vec<Item<'e>>) {
-    let (text, fix) = match publisher::like(history, subscriber) {
-        Some(other) => (
-            say::u03_near(subscriber, other),
-            Some(say::fix_ask_for(other)),
-        ),
-        None => (say::u03(subscriber), None),
-    };
-    let mut found = Finding::certain(Code::U03, text);
-    found.fixes.extend(fix);
+    let found = client::never_seen(history, subscriber);
     // What stopped the message before counts more.
     if items
         .iter()
@@ -616,6 +653,8 @@ fn report(evidence: &Evidence, items: &[Item<'_>], mut noticed: Vec<Finding<'_>>
         also,
         judged: count(items),
         subscribers,
+        losses: Vec::new(),
+        subscriptions: Vec::new(),
         kernel: evidence.kernel,
         coverage: evidence.coverage,
     }

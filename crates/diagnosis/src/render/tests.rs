@@ -91,6 +91,13 @@ fn report(code: Code, entry: &'static Entry, name: &str) -> Report {
             judged,
             verdict,
         }],
+        losses: vec![Loss {
+            topic: name.to_owned(),
+            code,
+            times: 12,
+            last_ms: 1_700_000_000_000,
+        }],
+        subscriptions: vec![name.to_owned()],
         kernel: None,
         coverage: Coverage {
             from_ms: 1_700_000_000_000,

@@ -361,7 +361,11 @@ pub fn held<'e>(history: &History<'e>, client: &str) -> Option<Finding<'e>> {
 }
 
 /// What a copy waits for whose client is online.
-fn in_queue(last: Option<&Event>, session: Option<&SessionDetail>, client: &str) -> Text {
+pub(super) fn in_queue(
+    last: Option<&Event>,
+    session: Option<&SessionDetail>,
+    client: &str,
+) -> Text {
     match session.map(|session| session.row.waiting_on) {
         Some(WaitingOn::Socket) => say::s11_socket(client),
         Some(WaitingOn::Acknowledgement) => {

@@ -158,7 +158,7 @@ fn fault_words(fault: TopicFault) -> String {
     fault.to_string()
 }
 
-fn never_seen<'e>(history: &History<'e>, publisher: &str) -> Vec<Finding<'e>> {
+pub(super) fn never_seen<'e>(history: &History<'e>, publisher: &str) -> Vec<Finding<'e>> {
     let sure = if is_covered(history) {
         Confidence::Certain
     } else {
@@ -210,7 +210,7 @@ pub fn like<'h>(history: &'h History<'_>, client: &str) -> Option<&'h str> {
 }
 
 /// What kept a known publisher away.
-fn kept_out<'e>(history: &History<'e>, publisher: &str) -> Vec<Finding<'e>> {
+pub(super) fn kept_out<'e>(history: &History<'e>, publisher: &str) -> Vec<Finding<'e>> {
     let mut found = Vec::new();
     let question = &history.evidence.question;
     let events = history.of(publisher);

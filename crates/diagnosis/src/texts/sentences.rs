@@ -13,6 +13,8 @@ columba_speech::catalogue! {
     p04_since(client, ago, reason) { en: "{client} was not connected: its connection had ended {ago} before ({reason}).", zh: "{client} 没有连接：它的连接在 {ago}之前已断开（{reason}）。" }
     p04_broke(client, why) { en: "{client} broke the protocol and was disconnected; what it sent after that was not read: {why}.", zh: "{client} 违反协议而被断开，之后发送的内容没有被读取：{why}。" }
     p05(topic) { en: "No PUBLISH to {topic} came in the window, from anybody.", zh: "在所查询的时间内，没有任何客户端向 {topic} 发布消息。" }
+    p05_nothing(client) { en: "{client} published nothing in the time that was asked about, as far as is recorded.", zh: "就记录所示，{client} 在所查询的时间内没有发布任何消息。" }
+    p05_for(client, filters) { en: "Nothing was published that {client} is subscribed to, as far as is recorded: {filters}.", zh: "就记录所示，没有发布过 {client} 所订阅的内容：{filters}。" }
     p05_by(topic, client) { en: "{client} was connected, and sent no PUBLISH to {topic}.", zh: "{client} 已连接，但没有向 {topic} 发送 PUBLISH。" }
     p05_from(topic, client) { en: "No PUBLISH of {client} to {topic} is in the record of that time.", zh: "该时段的记录中没有 {client} 发往 {topic} 的 PUBLISH。" }
     p05_recorded(topic) { en: "No PUBLISH to {topic} is in the record of that time.", zh: "该时段的记录中没有发往 {topic} 的 PUBLISH。" }
@@ -34,6 +36,7 @@ columba_speech::catalogue! {
 
     r01(topic) { en: "Nobody subscribed to {topic} when it was published.", zh: "发布时没有客户端订阅 {topic}。" }
     r01_of(client, topic) { en: "{client} had no subscription that matches {topic}.", zh: "{client} 没有与 {topic} 匹配的订阅。" }
+    r01_empty(client) { en: "{client} is connected and subscribed to nothing.", zh: "{client} 已连接，但没有任何订阅。" }
     r02(topic, filter, why) { en: "No filter matches {topic}. Closest: {filter}. {why}", zh: "没有过滤器与 {topic} 匹配。最接近的是 {filter}。{why}" }
     r02_of(client, topic, filter, why) { en: "No filter of {client} matches {topic}. Closest: {filter}. {why}", zh: "{client} 的过滤器都不匹配 {topic}。最接近的是 {filter}。{why}" }
     r03(client, filter, late) { en: "{client} subscribed to {filter} {late} after the publish, which was not retained.", zh: "{client} 在发布 {late}之后才订阅 {filter}，而该消息未保留。" }
@@ -51,12 +54,14 @@ columba_speech::catalogue! {
     r08(client, filter) { en: "{filter} of {client} matches, and there is no copy for it in a record without holes.", zh: "{client} 的 {filter} 匹配，但完整的记录中没有它的副本。" }
 
     s01(client, ago) { en: "{client} was offline, and its session had ended with its connection {ago} before.", zh: "{client} 离线，它的会话在 {ago}之前已随连接结束。" }
+    s01_now(client, ago, reason) { en: "{client} has been offline for {ago} ({reason}), and its session is over: nothing is kept for it.", zh: "{client} 已离线 {ago}（{reason}），它的会话也已结束：不会为它保留任何消息。" }
     s02(client, published, granted) { en: "{client} was offline. The message has QoS {published}, the subscription {granted}: copies of QoS 0 are not kept.", zh: "{client} 离线。消息为 QoS {published}，订阅为 QoS {granted}：QoS 0 的副本不会保留。" }
     s02_plain(client) { en: "{client} was offline, and its copy had QoS 0, which is not kept.", zh: "{client} 离线，而它的副本为 QoS 0，不会保留。" }
     s03_expired(client, ago) { en: "The session of {client} had expired {ago} before the publish.", zh: "{client} 的会话在发布前 {ago}已过期。" }
     s03_clean(client, ago) { en: "{client} had begun a clean session {ago} before the publish and not subscribed again.", zh: "{client} 在发布前 {ago}以 clean start 开始了新会话，之后没有重新订阅。" }
     s03_admin(client, ago) { en: "An operator had ended the session of {client} {ago} before the publish.", zh: "管理员在发布前 {ago}结束了 {client} 的会话。" }
     s03_connection(client, ago) { en: "The session of {client} had ended with its connection {ago} before the publish; it has not subscribed again.", zh: "{client} 的会话在发布前 {ago}随连接结束，之后没有重新订阅。" }
+    s03_empty(client, ago) { en: "{client} is connected and subscribed to nothing: the session with its subscriptions ended {ago} ago, and it has not subscribed again.", zh: "{client} 已连接，但没有任何订阅：带有订阅的会话在 {ago}之前已结束，之后没有重新订阅。" }
     s03_waiting(client) { en: "The message waited in the session of {client}, and the session ended.", zh: "消息在 {client} 的会话中等待，但会话已结束。" }
     s04(client, times, peers) { en: "{client} changed hands {times} times within two minutes, between {peers}.", zh: "{client} 在两分钟内换手 {times} 次，来自 {peers}。" }
     s05(client, filter, why) { en: "{client} asked for {filter}, and SUBACK refused it: {why}.", zh: "{client} 请求订阅 {filter}，但 SUBACK 拒绝了：{why}。" }
@@ -73,6 +78,8 @@ columba_speech::catalogue! {
     s11_turn(client) { en: "The message waits in the session of {client} for its turn.", zh: "消息在 {client} 的会话中排队等待发送。" }
     s12(client, filter, ago) { en: "{client} had unsubscribed from {filter} {ago} before the publish.", zh: "{client} 在发布前 {ago}取消了对 {filter} 的订阅。" }
     s12_admin(client, filter, ago) { en: "An operator had ended the subscription of {client} to {filter} {ago} before the publish.", zh: "管理员在发布前 {ago}取消了 {client} 对 {filter} 的订阅。" }
+    s12_empty(client, filter, ago) { en: "{client} is connected and subscribed to nothing: its last subscription, {filter}, was ended {ago} ago.", zh: "{client} 已连接，但没有任何订阅：最后一个订阅 {filter} 在 {ago}之前已被取消。" }
+    s13_many(client, count) { en: "{client} is offline; {count} {count|message waits|messages wait} in its session.", zh: "{client} 离线，有 {count} 条消息在它的会话中等待。" }
     s13(client) { en: "{client} is offline; the message waits in its session.", zh: "{client} 离线，消息在它的会话中等待。" }
 
     d01(client, took) { en: "{client} acknowledged the message {took} after it was sent.", zh: "消息发出后 {took}，{client} 进行了确认。" }
@@ -107,6 +114,7 @@ columba_speech::catalogue! {
     u01_private(topic, filter) { en: "The name of {topic} is kept out of the record, as recorder_private_topics asks with {filter}. Something was recorded about topics that it covers; whether about this one cannot be told.", zh: "按 recorder_private_topics 中 {filter} 的要求，记录中不保留 {topic} 的名称。记录中有它所涵盖的主题的内容，但无法判断是否属于该主题。" }
     u01_copy(client) { en: "The message was accepted; what became of the copy for {client} is not in the record.", zh: "消息已被接受，但记录中没有发给 {client} 的副本的去向。" }
     u02() { en: "Name a topic, or a client that published or received something in the window.", zh: "请指定主题，或在所查询时间内发布或接收过消息的客户端。" }
+    u02_subscribed(client, filters) { en: "Nothing is recorded of messages for {client} in the time that was asked about, neither that one came nor that one was lost. It is subscribed to {filters}.", zh: "在所查询的时间内，没有关于 {client} 的消息的记录，既没有送达，也没有丢失。它订阅了 {filters}。" }
     u03(client) { en: "{client} was never seen here, as far as the record goes back.", zh: "在记录范围内从未见过 {client}。" }
     u03_near(client, other) { en: "{client} was never seen here. Did you mean {other}?", zh: "从未见过 {client}。您是指 {other} 吗？" }
 
@@ -153,6 +161,10 @@ columba_speech::catalogue! {
     word_possible() { en: "possible", zh: "可能" }
     word_fix() { en: "Fix", zh: "建议" }
     word_also() { en: "Also", zh: "另外" }
+    word_lost() { en: "Lost", zh: "丢失" }
+    word_subscribed() { en: "Subs", zh: "订阅" }
+    lost_on(topic, times, why, at) { en: "{topic}: {times} {times|message|messages}, {why}; the last one at {at}", zh: "{topic}：{times} 条，{why}，最后一条在 {at}" }
+    lost_somewhere(times, why, at) { en: "Topic not known: {times} {times|message|messages}, {why}; the last one at {at}", zh: "主题未知：{times} 条，{why}，最后一条在 {at}" }
     word_seen() { en: "Seen", zh: "范围" }
     word_ok() { en: "ok", zh: "通过" }
     word_failed() { en: "failed", zh: "失败" }

@@ -51,8 +51,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct WhyParams {
-    /// The topic that the message was published to. Without it, that of the last message that went
-    /// wrong for those who are asked about.
+    /// The topic that the message was published to. Without it, the one of which those who are asked about
+    /// lost most; if they lost nothing, what is the matter with them, or their last message.
     topic: Option<String>,
     /// The client id of who published it.
     from: Option<String>,

@@ -1,0 +1,252 @@
+//! What is the matter with a client, whatever the topic?
+
+use columba_broker::outcome::{Effectively, Outcome};
+use columba_broker::query::SessionDetail;
+use columba_speech::Param;
+
+use super::{Finding, between, copy, peer, publisher, with_slowdown, words};
+use crate::code::{Code, Confidence};
+use crate::evidence::{Event, Presence};
+use crate::history::{History, ends_session, ends_subscription, filter_of, is_refusal};
+use crate::near;
+use crate::texts::sentences as say;
+
+/// How the session stands says something of a window that ends so near to the time of asking.
+const NOW_MS: u64 = 60_000;
+
+/// Subscriptions that are named at most.
+pub const NAMED_MAX: usize = 20;
+
+/// Topics that are compared with the subscriptions of a client at most.
+const TOPICS_MAX: usize = 200;
+
+/// Several connections of one client id within two minutes are a quarrel from so many takeovers on.
+const TAKEOVERS_MIN: usize = 3;
+
+/// What keeps those who are asked about from publishing or receiving anything, the most telling first.
+pub fn faults<'e>(history: &History<'e>) -> Vec<Finding<'e>> {
+    let question = &history.evidence.question;
+    let mut found = Vec::new();
+    if let Some(client) = question.publisher.as_deref() {
+        if history.knows(client) {
+            found.extend(publisher::kept_out(history, client));
+        } else {
+            found.extend(publisher::never_seen(history, client));
+        }
+    }
+    if let Some(client) = question.subscriber.as_deref() {
+        if history.knows(client) {
+            found.extend(of_subscriber(history, client));
+        } else {
+            found.push(never_seen(history, client));
+        }
+    }
+    found
+}
+
+/// The subscriber is in order, or the publisher, and nothing is recorded of its messages.
+pub fn silence<'e>(history: &History<'e>) -> Option<Finding<'e>> {
+    let question = &history.evidence.question;
+    if let Some(client) = question.publisher.as_deref() {
+        let sure = sure_of_absence(history);
+        return Some(Finding::certain(Code::P05, say::p05_nothing(client)).with(sure));
+    }
+    let client = question.subscriber.as_deref()?;
+    nothing_for(history, client)
+}
+
+/// A subscriber of which nothing is known.
+pub fn never_seen<'e>(history: &History<'e>, client: &str) -> Finding<'e> {
+    match publisher::like(history, client) {
+        Some(other) => {
+            let found = Finding::certain(Code::U03, say::u03_near(client, other));
+            found.fix(say::fix_ask_for(other))
+        }
+        None => Finding::certain(Code::U03, say::u03(client)),
+    }
+}
+
+fn of_subscriber<'e>(history: &History<'e>, client: &str) -> Vec<Finding<'e>> {
+    let mut found = Vec::new();
+    found.extend(shared_id(history, client));
+    found.extend(refused_subscription(history, client));
+    let question = &history.evidence.question;
+    let is_now = question.to_ms.saturating_add(NOW_MS) >= history.evidence.now_ms;
+    let presence = match &history.evidence.subscriber {
+        presence if is_now => presence,
+        _ => &Presence::Unknown,
+    };
+    let is_online = history.is_online_at(client, question.to_ms);
+    match (presence, is_online) {
+        (Presence::Session(session), _) if session.row.connection.is_some() => {
+            found.extend(without_subscriptions(history, session, client));
+            if session.row.queued > 0 {
+                let text = copy::in_queue(None, Some(session), client);
+                found.push(Finding::certain(Code::S11, text));
+            }
+        }
+        (Presence::Session(session), _) => {
+            found.extend(kept_away(history, client));
+            if session.row.queued > 0 {
+                let text = say::s13_many(client, session.row.queued);
+                found.push(Finding::certain(Code::S13, text));
+            }
+        }
+        (_, Some(true)) => {}
+        (Presence::Absent, _) | (_, Some(false)) => {
+            found.extend(kept_away(history, client));
+            found.extend(session_over(history, presence, client));
+        }
+        (Presence::Unknown, None) => {}
+    }
+    found
+}
+
+fn shared_id<'e>(history: &History<'e>, client: &str) -> Option<Finding<'e>> {
+    let (times, peers) = history.takeovers(client);
+    let mut own = history.of(client).iter().copied();
+    let last = own.rfind(|event| event.outcome == Outcome::DisconnectTakenOver);
+    (times >= TAKEOVERS_MIN).then(|| {
+        let text = say::s04(client, times, Param::list(peers));
+        let found = Finding::certain(Code::S04, text).cite(last);
+        with_slowdown(history, client, found)
+    })
+}
+
+/// The last subscription that was refused, or taken away, and stayed so.
+fn refused_subscription<'e>(history: &History<'e>, client: &str) -> Option<Finding<'e>> {
+    let to_ms = history.evidence.question.to_ms;
+    let before = |event: &&&Event| event.unix_ms <= to_ms;
+    let own = history.of(client).iter().filter(before);
+    let mut since: Vec<&'e Event> = Vec::new();
+    for event in own.copied().rev() {
+        if ends_session(event.outcome) {
+            return None;
+        }
+        let is_denial = is_refusal(event.outcome) || event.outcome == Outcome::SubscribeRevoked;
+        if is_denial && !since.iter().any(|later| later.topic == event.topic) {
+            let (filter, why) = (&*event.topic, words(event));
+            let text = if is_refusal(event.outcome) {
+                say::s05(client, filter, why)
+            } else {
+                say::s05_revoked(client, filter, why)
+            };
+            return Some(Finding::certain(Code::S05, text).cite([event]));
+        }
+        if event.outcome == Outcome::SubscribeGranted || ends_subscription(event.outcome) {
+            since.push(event);
+        }
+    }
+    None
+}
+
+/// Connections that were refused in the window, of somebody who has none.
+fn kept_away<'e>(history: &History<'e>, client: &str) -> Option<Finding<'e>> {
+    let own = history.of(client).iter().copied();
+    let refusals = own.filter(|event| {
+        event.outcome.name().starts_with("connect.")
+            && event.outcome.effectively() == Effectively::Denied
+            && history.is_in_window(event.unix_ms)
+    });
+    let last = refusals.clone().next_back()?;
+    let is_same = |event: &&Event| event.outcome == last.outcome;
+    let times: u64 = refusals.filter(is_same).map(|event| event.times).sum();
+    let text = say::p02(client, times, words(last), peer(last));
+    Some(Finding::certain(Code::S01, text).cite([last]))
+}
+
+/// It is gone, and nothing is kept for it.
+fn session_over<'e>(
+    history: &History<'e>,
+    presence: &Presence,
+    client: &str,
+) -> Option<Finding<'e>> {
+    let to_ms = history.evidence.question.to_ms;
+    let own = history.of(client).iter().copied();
+    let mut before = own.filter(|event| event.unix_ms <= to_ms);
+    let gone = before
+        .clone()
+        .rfind(|event| event.outcome.name().starts_with("disconnect."))?;
+    let over = before.rfind(|event| ends_session(event.outcome));
+    let over = over.filter(|over| over.unix_ms >= gone.unix_ms);
+    if over.is_none() && !matches!(presence, Presence::Absent) {
+        return None;
+    }
+    let text = say::s01_now(client, between(gone.unix_ms, to_ms), words(gone));
+    Some(Finding::certain(Code::S01, text).cite([gone]).cite(over))
+}
+
+/// It is connected and has no subscription, and why.
+fn without_subscriptions<'e>(
+    history: &History<'e>,
+    session: &SessionDetail,
+    client: &str,
+) -> Option<Finding<'e>> {
+    if session.row.subscriptions > 0 {
+        return None;
+    }
+    let now_ms = history.evidence.now_ms;
+    let own = history.of(client).iter().copied();
+    // What ended its session before it ever subscribed says nothing.
+    let own = own.skip_while(|event| event.outcome != Outcome::SubscribeGranted);
+    let last = own
+        .filter(|event| ends_subscription(event.outcome) || ends_session(event.outcome))
+        .last();
+    let Some(last) = last else {
+        return Some(Finding::certain(Code::R01, say::r01_empty(client)));
+    };
+    let ago = between(last.unix_ms, now_ms);
+    let (code, text) = match last.outcome {
+        Outcome::UnsubscribeDone | Outcome::UnsubscribeByAdmin => {
+            (Code::S12, say::s12_empty(client, &*last.topic, ago))
+        }
+        Outcome::SubscribeRevoked => (
+            Code::S05,
+            say::s05_revoked(client, &*last.topic, words(last)),
+        ),
+        _ => (Code::S03, say::s03_empty(client, ago)),
+    };
+    Some(Finding::certain(code, text).cite([last]))
+}
+
+/// Nothing is recorded of copies for a client that is subscribed.
+fn nothing_for<'e>(history: &History<'e>, client: &str) -> Option<Finding<'e>> {
+    let evidence = history.evidence;
+    let filters: Vec<String> = evidence.subscriptions.iter().map(filter_of).collect();
+    if filters.is_empty() {
+        return None;
+    }
+    let named = || Param::list(filters.iter().take(NAMED_MAX).cloned());
+    let topics = evidence.topics.iter().map(String::as_str);
+    let mut is_matched = topics
+        .clone()
+        .flat_map(|topic| filters.iter().map(move |filter| (filter, topic)));
+    if evidence.is_concealed || is_matched.any(|(filter, topic)| near::matches(filter, topic)) {
+        let text = say::u02_subscribed(client, named());
+        return Some(Finding::certain(Code::U02, text));
+    }
+    let mut missed = topics.take(TOPICS_MAX).filter_map(|topic| {
+        let best = near::filters(topic, filters.iter().map(String::as_str));
+        Some((topic, best.into_iter().next()?))
+    });
+    if let Some((topic, best)) = missed.next() {
+        // Whether it is this topic that is missed is not known.
+        let why = best.rule.sentence(best.level);
+        let found = Finding::certain(Code::R02, say::r02_of(client, topic, &*best.name, why));
+        return Some(
+            found
+                .with(Confidence::Possible)
+                .fix(say::fix_subscribe_to(topic)),
+        );
+    }
+    let text = say::p05_for(client, named());
+    Some(Finding::certain(Code::P05, text).with(sure_of_absence(history)))
+}
+
+fn sure_of_absence(history: &History<'_>) -> Confidence {
+    if publisher::is_whole(history) {
+        Confidence::Certain
+    } else {
+        Confidence::Possible
+    }
+}

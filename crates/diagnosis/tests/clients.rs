@@ -1,0 +1,186 @@
+//! A question that names a client and no topic: what it lost, what keeps messages from it, what it is
+//! subscribed to.
+
+mod asked;
+#[path = "../../broker/tests/bed/mod.rs"]
+mod bed;
+
+use asked::{Asked, ask_all};
+use bed::exchange::{QOS_0, QOS_1, keeping, options};
+use bed::{Bed, ConnectOptions, V5, V311};
+use columba_broker::access::Action;
+use columba_broker::event::AuthVerdict;
+use columba_codec::Properties;
+use columba_diagnosis::losses::Loss;
+use columba_diagnosis::render::{Style, json, text};
+use columba_diagnosis::{Code, Confidence};
+use columba_speech::Language;
+
+fn for_hub(bed: &mut Bed) -> Asked {
+    ask_all(bed, None, None, Some("hub"))
+}
+
+fn of_esp(bed: &mut Bed) -> Asked {
+    ask_all(bed, None, Some("esp"), None)
+}
+
+#[test]
+fn the_topic_is_that_of_the_worst_loss() {
+    let denied = [
+        (Action::Receive, "home/loud"),
+        (Action::Receive, "home/quiet"),
+    ];
+    let mut bed = Bed::denying(2, &denied);
+    let publisher = bed.connect(V5, "esp");
+    let subscriber = bed.connect(V5, "hub");
+    bed.subscribe(subscriber, "home/#", QOS_1);
+    for topic in ["home/loud", "home/loud", "home/quiet", "home/fine"] {
+        bed.pass(10);
+        bed.publish(publisher, topic, b"1", QOS_1);
+    }
+    let asked = for_hub(&mut bed);
+    asked.is(Code::S06, Confidence::Certain);
+    assert_eq!(asked.report.question.topic.as_deref(), Some("home/loud"));
+    let lost: Vec<_> = asked.report.losses.iter().map(shown).collect();
+    assert_eq!(lost, ["home/loud S06 2", "home/quiet S06 1"]);
+    assert_eq!(asked.report.subscriptions, ["home/#"]);
+    let rendered = text(&asked.report, &Style::default());
+    assert!(rendered.contains("home/quiet: 1 message,"), "{rendered}");
+    assert!(rendered.contains("Subs   home/#"), "{rendered}");
+    let json = json(&asked.report, Language::English);
+    assert_eq!(json["losses"][1]["topic"], "home/quiet");
+    assert_eq!(json["subscriptions"][0], "home/#");
+    // With a topic, that one is told alone.
+    let asked = ask_all(&mut bed, Some("home/quiet"), None, Some("hub"));
+    assert_eq!(
+        (asked.report.losses.len(), asked.report.subscriptions.len()),
+        (0, 0)
+    );
+}
+
+fn shown(loss: &Loss) -> String {
+    format!("{} {} {}", loss.topic, loss.code.name(), loss.times)
+}
+
+/// What it publishes itself is not what it misses.
+#[test]
+fn what_the_subscriber_published_is_no_answer() {
+    let mut bed = Bed::new(1);
+    let subscriber = bed.connect(V5, "hub");
+    bed.subscribe(subscriber, "home/+/temp", QOS_1);
+    bed.pass(10);
+    bed.publish(subscriber, "hub/state", b"1", QOS_1);
+    let asked = for_hub(&mut bed);
+    asked.is(Code::P05, Confidence::Certain);
+    asked.says("hub is subscribed to, as far as is recorded: home/+/temp");
+    assert_eq!(asked.report.subscriptions, ["home/+/temp"]);
+}
+
+#[test]
+fn a_topic_that_nearly_matches_is_named() {
+    let mut bed = Bed::new(1);
+    let publisher = bed.connect(V5, "esp");
+    let subscriber = bed.connect(V5, "hub");
+    bed.subscribe(subscriber, "home/kitchen/+", QOS_1);
+    bed.pass(10);
+    bed.publish(publisher, "home/Kitchen/temp", b"1", QOS_1);
+    let asked = for_hub(&mut bed);
+    asked.is(Code::R02, Confidence::Possible);
+    asked.says("Closest: home/kitchen/+. Level 2 differs only in upper and lower case");
+    assert_eq!(asked.fix(0), "Subscribe to home/Kitchen/temp");
+}
+
+#[test]
+fn takeovers_go_before_what_was_delivered() {
+    let mut bed = Bed::new(1);
+    let publisher = bed.connect(V5, "esp");
+    let mut subscriber = 0;
+    for _ in 0..4 {
+        subscriber = bed.connect_with(&keeping(V5, "hub").clean(false));
+        bed.pass(500);
+    }
+    bed.subscribe(subscriber, "home/#", QOS_1);
+    bed.pass(10);
+    bed.publish(publisher, "home/temp", b"1", QOS_1);
+    bed.finish(subscriber);
+    let asked = for_hub(&mut bed);
+    asked.is(Code::S04, Confidence::Certain);
+    assert_eq!(asked.report.question.topic, None);
+}
+
+#[test]
+fn a_subscription_that_was_refused_is_told() {
+    let mut bed = Bed::denying(1, &[(Action::Subscribe, "secret/#")]);
+    let subscriber = bed.connect(V5, "hub");
+    bed.subscribe_with(subscriber, "secret/#", options(QOS_1), Properties::EMPTY);
+    bed.pass(10);
+    let asked = for_hub(&mut bed);
+    asked.is(Code::S05, Confidence::Certain);
+    asked.says("hub asked for secret/#");
+    assert_eq!(asked.also(), [Code::R01]);
+    // In a new session it has not asked for it.
+    bed.connect(V5, "hub");
+    for_hub(&mut bed).is(Code::R01, Confidence::Certain);
+}
+
+#[test]
+fn a_client_without_subscriptions_is_told_so() {
+    let mut bed = Bed::new(1);
+    let subscriber = bed.connect(V5, "hub");
+    let asked = for_hub(&mut bed);
+    asked.is(Code::R01, Confidence::Certain);
+    asked.says("hub is connected and subscribed to nothing");
+    bed.subscribe(subscriber, "home/#", QOS_1);
+    bed.unsubscribe(subscriber, "home/#");
+    bed.pass(1_000);
+    let asked = for_hub(&mut bed);
+    asked.is(Code::S12, Confidence::Certain);
+    asked.says("its last subscription, home/#, was ended 1 s ago");
+    bed.subscribe(subscriber, "home/#", QOS_1);
+    bed.connect(V5, "hub");
+    let asked = for_hub(&mut bed);
+    asked.is(Code::S03, Confidence::Certain);
+    asked.says("it has not subscribed again");
+}
+
+#[test]
+fn a_client_that_is_gone_is_told_so() {
+    let mut bed = Bed::new(1);
+    let subscriber = bed.connect(V311, "hub");
+    bed.subscribe(subscriber, "home/#", QOS_1);
+    bed.drop_connection(subscriber);
+    bed.pass(60_000);
+    let asked = for_hub(&mut bed);
+    asked.is(Code::S01, Confidence::Certain);
+    asked.says("hub has been offline for 60 s");
+    // Who is kept out is told why.
+    bed.authenticate = |_| AuthVerdict::BadCredentials;
+    bed.connect_raw(&ConnectOptions::new(V311, "hub").login("u", b"wrong"));
+    let asked = for_hub(&mut bed);
+    asked.is(Code::S01, Confidence::Certain);
+    asked.says("hub was refused 1 time");
+}
+
+#[test]
+fn a_client_that_never_came_is_told_so() {
+    let mut bed = Bed::new(1);
+    bed.connect(V5, "hub");
+    let asked = ask_all(&mut bed, None, None, Some("hbu"));
+    asked.is(Code::U03, Confidence::Certain);
+    asked.says("Did you mean hub?");
+    ask_all(&mut bed, None, Some("other-device"), None).is(Code::P01, Confidence::Certain);
+}
+
+#[test]
+fn a_publisher_that_published_nothing_is_told_so() {
+    let mut bed = Bed::denying(1, &[(Action::Publish, "home/temp")]);
+    let publisher = bed.connect(V5, "esp");
+    let asked = of_esp(&mut bed);
+    asked.is(Code::P05, Confidence::Certain);
+    asked.says("esp published nothing");
+    bed.publish(publisher, "home/temp", b"1", QOS_0);
+    let asked = of_esp(&mut bed);
+    asked.is(Code::P07, Confidence::Certain);
+    let lost: Vec<_> = asked.report.losses.iter().map(shown).collect();
+    assert_eq!(lost, ["home/temp P07 1"]);
+}
