@@ -85,6 +85,19 @@ pub struct Event {
     pub payload: Option<PayloadKind>,
 }
 
+impl Event {
+    /// The client's address for people. What came several times has one line with the port of one of its
+    /// connections: that says nothing of the others.
+    pub fn address(&self) -> Option<String> {
+        let peer = self.peer?;
+        Some(if self.times > 1 {
+            peer.ip().to_string()
+        } else {
+            peer.to_string()
+        })
+    }
+}
+
 /// What is known about somebody who was asked about.
 #[derive(Clone, Debug, Default)]
 pub enum Presence {

@@ -299,8 +299,8 @@ fn event_line(event: &Event, language: Language) -> String {
             line.push_str(&format!("  {part}"));
         }
     }
-    if let Some(peer) = event.peer {
-        line.push_str(&format!("  {peer}"));
+    if let Some(address) = event.address() {
+        line.push_str(&format!("  {address}"));
     }
     if let Some(qos) = event.qos {
         line.push_str(&format!("  qos {}", qos.as_u8()));

@@ -90,7 +90,5 @@ pub fn with_slowdown<'e>(history: &History<'e>, client: &str, found: Finding<'e>
 
 /// The address of an event.
 pub fn peer(event: &Event) -> String {
-    event
-        .peer
-        .map_or_else(|| "?".to_owned(), |peer| peer.to_string())
+    event.address().unwrap_or_else(|| "?".to_owned())
 }
