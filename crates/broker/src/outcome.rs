@@ -274,6 +274,7 @@ const VERDICTS: &[(Outcome, &str)] = &[
     (Outcome::DeliverSocketCongested, "S08"),
     (Outcome::DeliverExpired, "S09"),
     (Outcome::DeliverTooLarge, "S10"),
+    (Outcome::DeliverStoreLost, "S14"),
 ];
 
 impl Outcome {
@@ -309,10 +310,9 @@ mod tests {
 
     #[test]
     fn whatever_is_denied_or_lost_leads_to_a_verdict() {
-        // Nobody is told that these went wrong by a verdict: they are no loss, or the store is at fault.
+        // Nobody is told that these went wrong by a verdict: they are no loss.
         let others = [
             Outcome::DeliverRefused,
-            Outcome::DeliverStoreLost,
             Outcome::UnsubscribeQuota,
             Outcome::WillDiscarded,
             Outcome::WillCancelled,

@@ -118,6 +118,8 @@ codes! {
     P12 Publisher NotDelivered;
     /// The publisher may be at another broker.
     P13 Publisher NotDelivered;
+    /// It waits for the broker's disk.
+    P14 Publisher Waiting;
     /// Nobody subscribed.
     R01 Routing NotDelivered;
     /// A filter nearly matched.
@@ -160,6 +162,8 @@ codes! {
     S12 Session NotDelivered;
     /// It waits for the client to come back.
     S13 Session Waiting;
+    /// The broker's disk failed.
+    S14 Session NotDelivered;
     /// Acknowledged.
     D01 Delivered Delivered;
     /// Sent, with QoS 0.

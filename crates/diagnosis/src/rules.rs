@@ -5,6 +5,7 @@ pub mod copy;
 mod kernel;
 pub mod publisher;
 pub mod routing;
+pub mod store;
 
 use std::time::Duration;
 

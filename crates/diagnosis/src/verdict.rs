@@ -10,7 +10,7 @@ use crate::code::{Area, Code, Confidence, Fate};
 use crate::evidence::{Beginning, Coverage, Event, Evidence, KernelFacts, Question, order};
 use crate::history::{History, MessageKey, Reach, Standing, filter_of, is_publication};
 use crate::losses::{Loss, losses};
-use crate::rules::{Finding, client, copy, publisher, routing};
+use crate::rules::{Finding, client, copy, publisher, routing, store};
 use crate::texts::{page, sentences as say};
 
 /// Messages that are judged at most, the last ones.
@@ -246,6 +246,8 @@ fn of_topic(evidence: &Evidence, topic: &str) -> Report {
     let history = History::new(evidence, topic);
     let mut items = items(&history);
     let mut also = publisher::noticed(&history);
+    let subscriber = evidence.question.subscriber.as_deref();
+    also.extend(subscriber.and_then(|client| store::held_subscription(&history, client)));
     if items.is_empty() {
         items.extend(held(&history));
     }
@@ -483,7 +485,8 @@ fn unfollowed<'e>(
         };
         return Some(Item::of(event, found));
     }
-    publisher::refused(event).map(|found| Item::of(event, found))
+    let found = publisher::refused(event).or_else(|| store::held(history, event));
+    found.map(|found| Item::of(event, found))
 }
 
 /// Judges a message for the subscriber of the question, or for everybody who could have got it.
@@ -755,6 +758,7 @@ fn stages(code: Code) -> [Status; 6] {
         Code::P05 | Code::P06 | Code::P07 | Code::P08 | Code::P09 | Code::P10 | Code::P11 => {
             [Pass, Fail, Skip, Skip, Skip, Skip]
         }
+        Code::P14 => [Pass, Wait, Skip, Skip, Skip, Skip],
         Code::R01
         | Code::R02
         | Code::R03
@@ -772,7 +776,8 @@ fn stages(code: Code) -> [Status; 6] {
         | Code::S04
         | Code::S06
         | Code::S07
-        | Code::S09 => [Pass, Pass, Pass, Fail, Skip, Skip],
+        | Code::S09
+        | Code::S14 => [Pass, Pass, Pass, Fail, Skip, Skip],
         Code::S11 | Code::S13 => [Pass, Pass, Pass, Wait, Skip, Skip],
         Code::S08 | Code::S10 => [Pass, Pass, Pass, Pass, Fail, Skip],
         Code::D03 | Code::D06 => [Pass, Pass, Pass, Pass, Wait, Unknown],

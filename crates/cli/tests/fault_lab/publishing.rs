@@ -1,6 +1,6 @@
 //! What never becomes a message, and what no copy is made of.
 
-use crate::lab::{Lab, NOT_DELIVERED, WAITING, advises, notices, tells};
+use crate::lab::{CANNOT_TELL, Lab, NOT_DELIVERED, WAITING, advises, notices, tells};
 use crate::raw::{Hello, Raw};
 
 /// QoS 1, No Local and Retain Handling, as SUBSCRIBE has them.
@@ -195,6 +195,10 @@ fn what_counts_of_several_causes() {
     lab.publishes("late", &["-q", "1", "-t", "queue/x", "-m", "1"]);
     let asked = ["queue/x", "--from", "late", "--to", "away"];
     lab.comes_to(&asked, 0, "D01", "acknowledged");
+    // It was published before somebody subscribed, and nothing since.
+    lab.publishes("esp", &["-q", "1", "-t", "early/x", "-m", "1"]);
+    let _patient = lab.listens("patient", &["-q", "1", "-t", "early/x"]);
+    lab.says(&["--to", "patient"], CANNOT_TELL, "U02");
     // A client that nobody knows.
     lab.says(&["--from", "nobody-at-all"], NOT_DELIVERED, "P01");
 }

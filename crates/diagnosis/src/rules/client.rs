@@ -4,7 +4,7 @@ use columba_broker::outcome::{Effectively, Outcome};
 use columba_broker::query::SessionDetail;
 use columba_speech::Param;
 
-use super::{Finding, between, copy, peer, publisher, with_slowdown, words};
+use super::{Finding, between, copy, peer, publisher, store, with_slowdown, words};
 use crate::code::{Code, Confidence};
 use crate::evidence::{Event, Presence};
 use crate::history::{History, ends_session, ends_subscription, filter_of, is_refusal};
@@ -70,6 +70,9 @@ fn of_subscriber<'e>(history: &History<'e>, client: &str) -> Vec<Finding<'e>> {
     let mut found = Vec::new();
     found.extend(shared_id(history, client));
     found.extend(refused_subscription(history, client));
+    let held = store::held_subscription(history, client);
+    let waits_for_disk = held.is_some();
+    found.extend(held);
     let question = &history.evidence.question;
     let is_now = question.to_ms.saturating_add(NOW_MS) >= history.evidence.now_ms;
     let presence = match &history.evidence.subscriber {
@@ -79,7 +82,9 @@ fn of_subscriber<'e>(history: &History<'e>, client: &str) -> Vec<Finding<'e>> {
     let is_online = history.is_online_at(client, question.to_ms);
     match (presence, is_online) {
         (Presence::Session(session), _) if session.row.connection.is_some() => {
-            found.extend(without_subscriptions(history, session, client));
+            if !waits_for_disk {
+                found.extend(without_subscriptions(history, session, client));
+            }
             if session.row.queued > 0 {
                 let text = copy::in_queue(None, Some(session), client);
                 found.push(Finding::certain(Code::S11, text));

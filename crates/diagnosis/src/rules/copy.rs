@@ -193,6 +193,10 @@ pub fn fault<'e>(event: &Event, client: &str) -> Option<Finding<'e>> {
         Outcome::DeliverSessionEnded => (Code::S03, say::s03_waiting(client)),
         Outcome::DeliverTooLarge => (Code::S10, say::s10(client, words(event))),
         Outcome::DeliverSocketCongested => (Code::S08, say::s08(client)),
+        Outcome::DeliverStoreLost if client.is_empty() => {
+            (Code::S14, say::s14_nobody(words(event)))
+        }
+        Outcome::DeliverStoreLost => (Code::S14, say::s14(client, words(event))),
         Outcome::DeliverNoSharedMember => (Code::R05, say::r05_nobody(words(event))),
         _ => return None,
     };

@@ -118,6 +118,12 @@ pages! {
         "Other clients are connected here and the publisher is not known. localhost within a container is the container.",
         "其他客户端连接到了这里，但不认识该发布端。容器中的 localhost 指的是容器自己。";
         "Print host and port that the publisher connects to, and look at the broker that listens there", "打印发布端连接的主机和端口，并查看监听该地址的 Broker"; }
+    P14 { "Waiting: the broker's disk is full or has failed", "等待中：Broker 的磁盘已满或发生故障";
+        "What has to be stored is not read any further until the disk takes it: nothing is acknowledged that could be lost. The publisher keeps a message of QoS 1 or 2 until then.",
+        "磁盘能写入之前，不再读取需要存储的内容：不会确认可能丢失的消息。在此之前，QoS 1 或 2 的消息由发布端保留。";
+        "Full: make room on the disk of data_dir; the broker goes on by itself", "磁盘已满：请在 data_dir 所在的磁盘上腾出空间，Broker 会自动继续";
+        "Failed: see the log, replace or remount the disk, and restart the broker", "磁盘故障：查看日志，更换或重新挂载磁盘，然后重启 Broker";
+        "See how the disk is and who waits: columba top, or GET /api/v1/broker", "查看磁盘状态和等待者：columba top，或 GET /api/v1/broker"; }
     R01 { "Nobody subscribed", "没有订阅者";
         "No subscription matched the topic when the message came, and none was near it.",
         "消息到达时没有任何订阅与该主题匹配，也没有相近的订阅。";
@@ -213,6 +219,11 @@ pages! {
     S13 { "Queued: will be sent when the subscriber is back", "已排队：订阅者上线后发送";
         "The subscriber is offline, and its session keeps the message.", "订阅者离线，消息保存在它的会话中。";
         "Bring the subscriber back with the same client id and clean start off", "让订阅者以相同的客户端标识符重新连接，并关闭 clean start"; }
+    S14 { "Lost with the broker's disk", "因 Broker 的磁盘而丢失";
+        "The message was stored, and could not be read back or handed on because the disk failed.",
+        "消息已存储，但磁盘发生故障，无法读回或转交。";
+        "See the log, replace or remount the disk, and restart the broker", "查看日志，更换或重新挂载磁盘，然后重启 Broker";
+        "Have the publisher send it again", "让发布端重新发送"; }
     D01 { "Delivered and acknowledged: look at the callback", "已送达：Broker 已收到订阅端的确认，请检查消息回调";
         "The subscriber has acknowledged the message to the end. What its program does after that, the broker cannot see.",
         "订阅者已完整确认该消息。之后程序如何处理，Broker 看不到。";

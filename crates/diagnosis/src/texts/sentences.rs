@@ -34,6 +34,12 @@ columba_speech::catalogue! {
     p12(client) { en: "The message for {client} had expired when it came.", zh: "发给 {client} 的消息到达时已经过期。" }
     p13(count) { en: "{count} other {count|client is|clients are} known here, and the publisher is not.", zh: "这里认识 {count} 个其他客户端，但不认识该发布端。" }
 
+    p14(client, topic) { en: "The disk of the broker is full. What {client} published to {topic} waits for room, and goes on by itself when there is some.", zh: "Broker 的磁盘已满。{client} 发往 {topic} 的消息在等待空间，有空间后会自动继续。" }
+    p14_failed(client, topic) { en: "The disk of the broker has failed. What {client} published to {topic} is taken in after a restart of the broker, when {client} sends it again.", zh: "Broker 的磁盘发生故障。{client} 发往 {topic} 的消息要等 Broker 重启、{client} 重新发送后才能被接收。" }
+    p14_again(client, topic) { en: "The disk of the broker holds up what {client} published to {topic}, and {client} has left since: unacknowledged, the message is with {client}, which sends it again when it is back.", zh: "{client} 发往 {topic} 的消息因 Broker 的磁盘而无法被接收，{client} 随后断开：消息未被确认，仍在 {client} 处，重新连接后会再次发送。" }
+    p14_lost(client, topic) { en: "The disk of the broker holds up what {client} published to {topic}, and {client} has left since. The message had QoS 0: unless {client} publishes it again, it is gone.", zh: "{client} 发往 {topic} 的消息因 Broker 的磁盘而无法被接收，{client} 随后断开。消息为 QoS 0：除非 {client} 再次发布，否则已丢失。" }
+    p14_subscribe(client) { en: "The disk of the broker is full. What {client} asked for with SUBSCRIBE or UNSUBSCRIBE waits for room, and is answered when there is some.", zh: "Broker 的磁盘已满。{client} 的 SUBSCRIBE 或 UNSUBSCRIBE 在等待空间，有空间后才会得到回应。" }
+    p14_subscribe_failed(client) { en: "The disk of the broker has failed. What {client} asked for with SUBSCRIBE or UNSUBSCRIBE is answered after a restart of the broker.", zh: "Broker 的磁盘发生故障。{client} 的 SUBSCRIBE 或 UNSUBSCRIBE 要等 Broker 重启后才会得到回应。" }
     r01(topic) { en: "Nobody subscribed to {topic} when it was published.", zh: "发布时没有客户端订阅 {topic}。" }
     r01_of(client, topic) { en: "{client} had no subscription that matches {topic}.", zh: "{client} 没有与 {topic} 匹配的订阅。" }
     r01_empty(client) { en: "{client} is connected and subscribed to nothing.", zh: "{client} 已连接，但没有任何订阅。" }
@@ -82,6 +88,8 @@ columba_speech::catalogue! {
     s13_many(client, count) { en: "{client} is offline; {count} {count|message waits|messages wait} in its session.", zh: "{client} 离线，有 {count} 条消息在它的会话中等待。" }
     s13(client) { en: "{client} is offline; the message waits in its session.", zh: "{client} 离线，消息在它的会话中等待。" }
 
+    s14(client, why) { en: "The copy for {client} was lost with the broker's disk: {why}.", zh: "发给 {client} 的副本因 Broker 的磁盘而丢失：{why}。" }
+    s14_nobody(why) { en: "The copy of a shared group was lost with the broker's disk: {why}.", zh: "共享组的副本因 Broker 的磁盘而丢失：{why}。" }
     d01(client, took) { en: "{client} acknowledged the message {took} after it was sent.", zh: "消息发出后 {took}，{client} 进行了确认。" }
     d01_settled(client) { en: "{client} has nothing unacknowledged and nothing waiting, and lost nothing: this message was acknowledged too.", zh: "{client} 没有未确认或等待的消息，也没有丢失：该消息也已被确认。" }
     d01_refused(client) { en: "{client} answered with an error code: the message arrived, and its library or program refused it.", zh: "{client} 以错误码回应：消息已到达，但被它的库或程序拒绝。" }

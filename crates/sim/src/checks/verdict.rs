@@ -95,7 +95,9 @@ impl Oracle {
             | Code::P09
             | Code::P10
             | Code::P11
-            | Code::P13 => Some("the broker accepted it"),
+            | Code::P13
+            | Code::P14 => Some("the broker accepted it"),
+            Code::S14 => self.was_dropped(claim, Outcome::DeliverStoreLost),
         }
     }
 
