@@ -11,6 +11,7 @@ use columba_broker::recorder::{Entry, Line, PayloadKind, Recording, TapeName, fl
 use columba_codec::QoS;
 
 use crate::losses::worst_topic;
+use crate::restarts::{Restart, START_MS, restarts};
 
 /// Entries that evidence has at most; of more, the last ones.
 pub const ENTRIES_MAX: usize = 50_000;
@@ -216,6 +217,8 @@ pub struct Evidence {
     pub is_of_clients: bool,
     /// Whether what others did was taken out: see [`Evidence::conceal`].
     pub is_concealed: bool,
+    /// The last restarts of the broker in the window.
+    pub restarts: Vec<Restart>,
     /// How far the record reaches.
     pub coverage: Coverage,
 }
@@ -255,11 +258,12 @@ impl Evidence {
             private,
             mut coverage,
             boots_ms,
-            holes_ms,
+            holes,
             ..
         } = gathered;
-        coverage.beginning = beginning_of(&coverage, &boots_ms, &holes_ms);
+        coverage.beginning = beginning_of(&coverage, &boots_ms, &holes);
         events.sort_by_key(order);
+        let restarts = restarts(&question, &events, &holes);
         let cut = events.len().saturating_sub(ENTRIES_MAX);
         events.drain(..cut);
         coverage.cut += cut as u64;
@@ -277,6 +281,7 @@ impl Evidence {
             topics: topics.into_iter().collect(),
             clients: clients.into_iter().collect(),
             private,
+            restarts,
             coverage,
             ..Self::default()
         }
@@ -348,13 +353,12 @@ pub fn order(event: &Event) -> (u64, u8, u16, TapeName, u64) {
     (event.unix_ms, rank, event.shard, event.tape, event.sequence)
 }
 
-/// What is written at a start has times that are as far apart at most.
-const START_MS: u64 = 2_000;
-
-fn beginning_of(coverage: &Coverage, boots_ms: &[u64], holes_ms: &[u64]) -> Beginning {
+fn beginning_of(coverage: &Coverage, boots_ms: &[u64], holes: &[(u64, u64)]) -> Beginning {
     let mut boots = boots_ms.iter();
     let is_boot = boots.any(|boot_ms| boot_ms.abs_diff(coverage.from_ms) <= START_MS);
-    match (holes_ms.contains(&coverage.from_ms), is_boot) {
+    let mut holes = holes.iter();
+    let is_behind_hole = holes.any(|(_, end_ms)| *end_ms == coverage.from_ms);
+    match (is_behind_hole, is_boot) {
         (true, true) => Beginning::Killed,
         (true, false) => Beginning::Off,
         (false, true) if coverage.overwritten == 0 => Beginning::Started,
@@ -383,8 +387,8 @@ struct Gathered<'q> {
     coverage: Coverage,
     /// When processes began.
     boots_ms: Vec<u64>,
-    /// When it is known again what happened.
-    holes_ms: Vec<u64>,
+    /// From when until when it is not known what happened.
+    holes: Vec<(u64, u64)>,
 }
 
 impl<'q> Gathered<'q> {
@@ -397,19 +401,19 @@ impl<'q> Gathered<'q> {
             private: None,
             coverage: Coverage::default(),
             boots_ms: Vec::new(),
-            holes_ms: Vec::new(),
+            holes: Vec::new(),
         }
     }
 
     fn read(&mut self, recording: &Recording) {
         self.coverage.overwritten += recording.overwritten;
-        for (_, end_ms) in recording
+        for hole in recording
             .holes
             .iter()
             .filter(|hole| hole.1 > self.question.from_ms && hole.0 <= self.question.to_ms)
         {
-            self.coverage.from_ms = self.coverage.from_ms.max(*end_ms);
-            self.holes_ms.push(*end_ms);
+            self.coverage.from_ms = self.coverage.from_ms.max(hole.1);
+            self.holes.push(*hole);
         }
         self.read_reach(recording);
         // When each tape was written to last: what was left out, was after that.

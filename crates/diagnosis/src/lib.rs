@@ -16,7 +16,9 @@ pub mod losses;
 pub mod near;
 pub mod noted;
 pub mod render;
+pub mod restarts;
 pub mod rules;
+pub mod stages;
 pub mod texts;
 pub mod verdict;
 

@@ -10,9 +10,11 @@ use crate::code::Fate;
 use crate::evidence::{Event, KernelFacts, Question};
 use crate::losses::Loss;
 use crate::noted::{is_noted, noted};
+use crate::restarts::Restart;
+use crate::stages::{STAGES, Status};
 use crate::texts::pages::{fate_word, page};
 use crate::texts::sentences as say;
-use crate::verdict::{Judged, Report, STAGES, Status, Verdict, begins};
+use crate::verdict::{Judged, Report, Verdict, begins};
 
 /// The name of the form that [`json()`] gives; changes with it.
 pub const SCHEMA: &str = "columba.why/1";
@@ -289,7 +291,18 @@ fn seen(report: &Report) -> Vec<Text> {
     } else {
         seen.push(say::covered_partly(from, lost));
     }
+    seen.extend(report.restarts.iter().map(restart));
     seen
+}
+
+fn restart(restart: &Restart) -> Text {
+    let stopped = Param::Moment(restart.stopped_ms);
+    let started = Param::Moment(restart.started_ms);
+    if restart.is_clean {
+        say::restarted(stopped, started)
+    } else {
+        say::killed(stopped, started)
+    }
 }
 
 fn event_line(event: &Event, language: Language) -> String {
@@ -439,6 +452,7 @@ pub fn json(report: &Report, language: Language) -> Value {
             "left_out": coverage.left_out,
             "cut": coverage.cut,
             "boots": coverage.boots,
+            "restarts": report.restarts.iter().map(restart_json).collect::<Vec<_>>(),
             "complete": coverage.from_ms <= report.question.from_ms
                 && coverage.left_out == 0
                 && coverage.cut == 0,
@@ -466,6 +480,14 @@ fn verdict(verdict: &Verdict, language: Language) -> Value {
         "sentence": verdict.text.code(),
         "params": params(&verdict.text),
         "text": verdict.text.to_string(language),
+    })
+}
+
+fn restart_json(restart: &Restart) -> Value {
+    json!({
+        "stopped": date_time(restart.stopped_ms),
+        "clean": restart.is_clean,
+        "started": date_time(restart.started_ms),
     })
 }
 

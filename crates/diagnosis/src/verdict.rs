@@ -10,7 +10,9 @@ use crate::code::{Area, Code, Confidence, Fate};
 use crate::evidence::{Beginning, Coverage, Event, Evidence, KernelFacts, Question, order};
 use crate::history::{History, MessageKey, Reach, Standing, filter_of, is_publication};
 use crate::losses::{Loss, losses};
+use crate::restarts::Restart;
 use crate::rules::{Finding, client, copy, publisher, routing, store};
+use crate::stages::{Status, stages};
 use crate::texts::{page, sentences as say};
 
 /// Messages that are judged at most, the last ones.
@@ -58,37 +60,6 @@ impl From<&Finding<'_>> for Verdict {
     }
 }
 
-/// Whether the message got past a part of its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// It did.
-    Pass,
-    /// It did not.
-    Fail,
-    /// It is there.
-    Wait,
-    /// It did not come that far.
-    Skip,
-    /// Nobody can tell.
-    Unknown,
-}
-
-impl Status {
-    /// A word for programs.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Fail => "fail",
-            Self::Wait => "wait",
-            Self::Skip => "skip",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-/// The parts of a message's way, in order.
-pub const STAGES: [&str; 6] = ["publisher", "accepted", "routed", "session", "sent", "app"];
-
 /// How the copies went that were judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Judged {
@@ -126,7 +97,7 @@ pub struct Report {
     pub verdict: Verdict,
     /// When the message was published that the verdict is about, if its line is in the record.
     pub published_ms: Option<u64>,
-    /// How far it came: a status for each of [`STAGES`].
+    /// How far it came: a status for each of [`STAGES`](crate::stages::STAGES).
     pub stages: [Status; 6],
     /// What to do, the most fitting thing first.
     pub fixes: Vec<Text>,
@@ -145,6 +116,8 @@ pub struct Report {
     pub subscriptions: Vec<String>,
     /// What the kernel says of the subscriber's connection, if it was asked.
     pub kernel: Option<KernelFacts>,
+    /// The last restarts of the broker in the window.
+    pub restarts: Vec<Restart>,
     /// How far the record reaches.
     pub coverage: Coverage,
 }
@@ -659,6 +632,7 @@ fn report(evidence: &Evidence, items: &[Item<'_>], mut noticed: Vec<Finding<'_>>
         losses: Vec::new(),
         subscriptions: Vec::new(),
         kernel: evidence.kernel,
+        restarts: evidence.restarts.clone(),
         coverage: evidence.coverage,
     }
 }
@@ -743,45 +717,13 @@ fn timeline(evidence: &Evidence, found: &Finding<'_>, item: Option<&Item<'_>>) -
         let after = events.filter(|event| event.unix_ms > at_ms);
         lines.extend(after.take(2).cloned());
     }
+    let is_mark = |event: &&Event| {
+        let mut restarts = evidence.restarts.iter();
+        restarts.any(|restart| restart.is_marked_by(event))
+    };
+    lines.extend(evidence.events.iter().filter(is_mark).cloned());
     lines.sort_by_key(order);
     lines.dedup();
     lines.truncate(TIMELINE_MAX);
     lines
-}
-
-fn stages(code: Code) -> [Status; 6] {
-    use Status::{Fail, Pass, Skip, Unknown, Wait};
-    match code {
-        Code::P01 | Code::P02 | Code::P03 | Code::P04 | Code::P13 => {
-            [Fail, Skip, Skip, Skip, Skip, Skip]
-        }
-        Code::P05 | Code::P06 | Code::P07 | Code::P08 | Code::P09 | Code::P10 | Code::P11 => {
-            [Pass, Fail, Skip, Skip, Skip, Skip]
-        }
-        Code::P14 => [Pass, Wait, Skip, Skip, Skip, Skip],
-        Code::R01
-        | Code::R02
-        | Code::R03
-        | Code::R04
-        | Code::R05
-        | Code::R06
-        | Code::R07
-        | Code::R08
-        | Code::S05
-        | Code::S12 => [Pass, Pass, Fail, Skip, Skip, Skip],
-        Code::P12
-        | Code::S01
-        | Code::S02
-        | Code::S03
-        | Code::S04
-        | Code::S06
-        | Code::S07
-        | Code::S09
-        | Code::S14 => [Pass, Pass, Pass, Fail, Skip, Skip],
-        Code::S11 | Code::S13 => [Pass, Pass, Pass, Wait, Skip, Skip],
-        Code::S08 | Code::S10 => [Pass, Pass, Pass, Pass, Fail, Skip],
-        Code::D03 | Code::D06 => [Pass, Pass, Pass, Pass, Wait, Unknown],
-        Code::D01 | Code::D02 | Code::D04 | Code::D05 => [Pass, Pass, Pass, Pass, Pass, Unknown],
-        Code::U01 | Code::U02 | Code::U03 | Code::U04 => [Unknown; 6],
-    }
 }

@@ -99,6 +99,7 @@ fn report(code: Code, entry: &'static Entry, name: &str) -> Report {
         }],
         subscriptions: vec![name.to_owned()],
         kernel: None,
+        restarts: Vec::new(),
         coverage: Coverage {
             from_ms: 1_700_000_000_000,
             left_out: 12_345,

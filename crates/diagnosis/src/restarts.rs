@@ -1,0 +1,75 @@
+//! When the broker was not there: restarts in the window.
+
+use columba_broker::outcome::Outcome;
+
+use crate::evidence::{Event, Question};
+
+/// Restarts that are told at most, the last ones.
+pub const RESTARTS_MAX: usize = 3;
+
+/// What is written at a start has times that are as far apart at most.
+pub(crate) const START_MS: u64 = 2_000;
+
+/// A process that ended, and the one that came after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restart {
+    /// When the process ended, in milliseconds since 1970; of one that was killed, when it wrote last.
+    pub stopped_ms: u64,
+    /// Whether it was stopped, not killed.
+    pub is_clean: bool,
+    /// When the next one started.
+    pub started_ms: u64,
+}
+
+impl Restart {
+    /// Whether an event is its end or its beginning.
+    pub fn is_marked_by(&self, event: &Event) -> bool {
+        is_mark(event) && (event.unix_ms == self.started_ms || event.unix_ms == self.stopped_ms)
+    }
+}
+
+/// Each shard notes both; the first one stands for all.
+fn is_mark(event: &Event) -> bool {
+    let is_mark = matches!(
+        event.outcome,
+        Outcome::BrokerStarted | Outcome::BrokerStopping
+    );
+    is_mark && event.shard == 0
+}
+
+/// The last restarts in the window, the oldest first. `holes` are the times of which nothing is known: one
+/// ends where the next process starts if the one before was killed.
+pub(crate) fn restarts(
+    question: &Question,
+    events: &[Event],
+    holes: &[(u64, u64)],
+) -> Vec<Restart> {
+    let window = question.from_ms..=question.to_ms;
+    let mut stopped_ms = None;
+    let mut restarts = Vec::new();
+    for event in events.iter().filter(|event| is_mark(event)) {
+        if event.outcome == Outcome::BrokerStopping {
+            stopped_ms = Some(event.unix_ms);
+            continue;
+        }
+        let started_ms = event.unix_ms;
+        let hole = holes
+            .iter()
+            .find(|(_, end_ms)| end_ms.abs_diff(started_ms) <= START_MS);
+        let ended = match (stopped_ms.take(), hole) {
+            (Some(stopped_ms), _) => Some((stopped_ms, true)),
+            (None, Some((last_ms, _))) => Some((*last_ms, false)),
+            // The first process that is on record.
+            (None, None) => None,
+        };
+        if let Some((stopped_ms, is_clean)) = ended.filter(|_| window.contains(&started_ms)) {
+            restarts.push(Restart {
+                stopped_ms,
+                is_clean,
+                started_ms,
+            });
+        }
+    }
+    let start = restarts.len().saturating_sub(RESTARTS_MAX);
+    restarts.split_off(start)
+}

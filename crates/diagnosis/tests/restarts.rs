@@ -1,0 +1,98 @@
+//! A restart of the broker in the window is told: when it ended, how, and when it was back.
+
+mod asked;
+#[path = "../../broker/tests/bed/mod.rs"]
+mod bed;
+
+use asked::Asked;
+use bed::exchange::QOS_1;
+use bed::{Bed, V5};
+use columba_broker::event::Command;
+use columba_broker::recorder::Recording;
+use columba_diagnosis::render::{Style, json, text};
+use columba_diagnosis::{Evidence, Question, diagnose};
+use columba_speech::Language;
+
+const TOPIC: &str = "home/kitchen/temp";
+
+/// A broker that ended and came back five milliseconds later, with all that both processes recorded.
+fn restarted(ends: impl FnOnce(&mut Bed)) -> (Bed, Vec<Recording>) {
+    let mut bed = Bed::durable(2);
+    let subscriber = bed.connect_keeping(V5, "hub");
+    bed.subscribe(subscriber, "home/#", QOS_1);
+    bed.pass(10);
+    ends(&mut bed);
+    let mut all = bed.recordings();
+    bed.kill(2);
+    bed.pass(1_000);
+    let publisher = bed.connect(V5, "esp");
+    bed.publish(publisher, TOPIC, b"1", QOS_1);
+    for (before, after) in all.iter_mut().zip(bed.recordings()) {
+        before.chunks.extend(after.chunks);
+    }
+    (bed, all)
+}
+
+fn ask(bed: &Bed, recordings: &[Recording], secs: u64) -> Asked {
+    let now = bed.now();
+    let question = Question {
+        topic: Some(TOPIC.to_owned()),
+        from_ms: now.unix_ms - secs * 1_000,
+        to_ms: now.unix_ms,
+        ..Question::default()
+    };
+    let evidence = Evidence::from_recordings(question, now, recordings);
+    Asked {
+        report: diagnose(&evidence),
+    }
+}
+
+fn shown(asked: &Asked) -> String {
+    let style = Style {
+        width: 1000,
+        ..Style::default()
+    };
+    text(&asked.report, &style)
+}
+
+#[test]
+fn a_broker_that_was_stopped_is_told_with_both_times() {
+    let (bed, recordings) = restarted(|bed| bed.command(Command::PublishWills));
+    let asked = ask(&bed, &recordings, 60);
+    let shown = shown(&asked);
+    let told = "The broker was stopped at 22:13:20.010 UTC and started again at 22:13:20.015 UTC.";
+    assert!(shown.contains(told), "{shown}");
+    let kinds = asked.report.timeline.iter();
+    let kinds: Vec<_> = kinds.map(|event| event.outcome.name()).collect();
+    let at = |kind| kinds.iter().position(|of| *of == kind);
+    assert!(at("broker.stopping") < at("broker.started"), "{kinds:?}");
+    assert!(at("broker.stopping").is_some(), "{kinds:?}");
+    let restarts = &json(&asked.report, Language::English)["coverage"]["restarts"];
+    assert_eq!(restarts[0]["clean"], true);
+    assert_eq!(restarts[0]["stopped"], "2023-11-14T22:13:20.010Z");
+}
+
+/// What the killed process had not written is a hole in the record.
+#[test]
+fn a_broker_that_was_killed_is_told_with_the_time_of_its_last_line() {
+    let (bed, mut recordings) = restarted(|_| {});
+    let start_ms = 1_700_000_000_000;
+    recordings[0].holes.push((start_ms + 7, start_ms + 15));
+    let asked = ask(&bed, &recordings, 60);
+    let shown = shown(&asked);
+    let told = "killed or crashed after 22:13:20.007 UTC, and started again at 22:13:20.015 UTC.";
+    assert!(shown.contains(told), "{shown}");
+    let restarts = &json(&asked.report, Language::English)["coverage"]["restarts"];
+    assert_eq!(restarts[0]["clean"], false);
+}
+
+/// Before the window, or never: the first start is no restart.
+#[test]
+fn a_restart_outside_the_window_is_not_told() {
+    let (bed, recordings) = restarted(|bed| bed.command(Command::PublishWills));
+    assert_eq!(ask(&bed, &recordings, 0).report.restarts, []);
+    let mut bed = Bed::new(1);
+    bed.pass(10);
+    let recordings = bed.recordings();
+    assert_eq!(ask(&bed, &recordings, 60).report.restarts, []);
+}
