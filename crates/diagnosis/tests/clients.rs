@@ -87,7 +87,8 @@ fn a_topic_that_nearly_matches_is_named() {
     let asked = for_hub(&mut bed);
     asked.is(Code::R02, Confidence::Possible);
     asked.says("Closest: home/kitchen/+. Level 2 differs only in upper and lower case");
-    assert_eq!(asked.fix(0), "Subscribe to home/Kitchen/temp");
+    assert_eq!(asked.fix(0), "Publish to home/kitchen/temp");
+    assert_eq!(asked.fix(1), "Subscribe to home/Kitchen/temp");
 }
 
 #[test]

@@ -135,3 +135,44 @@ fn a_copy_that_was_handed_on_is_not_taken_for_that_of_others() {
         }
     }
 }
+
+/// Both sides are told what to change; who shares a subscription goes on to share it.
+#[test]
+fn a_shared_filter_that_nearly_matches_is_a_near_miss() {
+    for (filter, publish, subscribe) in [
+        (
+            "$share/g/home/Kitchen/+",
+            Some("home/Kitchen/temp"),
+            "$share/g/home/kitchen/temp",
+        ),
+        (
+            "$share/g/Home/#",
+            Some("Home/kitchen/temp"),
+            "$share/g/home/kitchen/temp",
+        ),
+        (
+            "home/kitchen/tmep",
+            Some("home/kitchen/tmep"),
+            "home/kitchen/temp",
+        ),
+        // Which topic of one level less it should be, nobody can tell.
+        ("$share/g/home/+", None, "$share/g/home/kitchen/temp"),
+    ] {
+        let mut bed = Bed::new(1);
+        let publisher = bed.connect(V5, "esp");
+        let subscriber = bed.connect(V5, "hub");
+        bed.subscribe(subscriber, filter, QOS_1);
+        bed.pass(10);
+        bed.publish(publisher, "home/kitchen/temp", b"1", QOS_1);
+        for client in [Some("hub"), None] {
+            let asked = ask(&mut bed, "home/kitchen/temp", None, client);
+            asked.is(Code::R02, Confidence::Certain);
+            asked.says(filter);
+            let fixes: Vec<_> = (0..2).map(|at| asked.fix(at)).collect();
+            let publish = publish.map(|topic| format!("Publish to {topic}"));
+            let subscribe = format!("Subscribe to {subscribe}");
+            let wanted: Vec<_> = publish.into_iter().chain([subscribe]).collect();
+            assert_eq!(fixes[..wanted.len()], wanted, "{filter}");
+        }
+    }
+}

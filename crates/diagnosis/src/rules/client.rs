@@ -4,7 +4,7 @@ use columba_broker::outcome::{Effectively, Outcome};
 use columba_broker::query::SessionDetail;
 use columba_speech::Param;
 
-use super::{Finding, between, copy, peer, publisher, store, with_slowdown, words};
+use super::{Finding, between, copy, peer, publisher, routing, store, with_slowdown, words};
 use crate::code::{Code, Confidence};
 use crate::evidence::{Event, Presence};
 use crate::history::{History, ends_session, ends_subscription, filter_of, is_refusal};
@@ -236,13 +236,8 @@ fn nothing_for<'e>(history: &History<'e>, client: &str) -> Option<Finding<'e>> {
     });
     if let Some((topic, best)) = missed.next() {
         // Whether it is this topic that is missed is not known.
-        let why = best.rule.sentence(best.level);
-        let found = Finding::certain(Code::R02, say::r02_of(client, topic, &*best.name, why));
-        return Some(
-            found
-                .with(Confidence::Possible)
-                .fix(say::fix_subscribe_to(topic)),
-        );
+        let found = routing::near_miss(topic, Some(client), &best);
+        return Some(found.with(Confidence::Possible));
     }
     let text = say::p05_for(client, named());
     Some(Finding::certain(Code::P05, text).with(sure_of_absence(history)))

@@ -2,6 +2,7 @@
 
 use columba_broker::outcome::Outcome;
 use columba_broker::recorder::flag;
+use columba_codec::topic::{TopicFilter, TopicName};
 use columba_speech::Text;
 
 use super::{Finding, between, words};
@@ -265,7 +266,8 @@ pub fn never<'e>(
     found.cite([publication])
 }
 
-fn near_miss<'e>(topic: &str, client: Option<&str>, best: &Near) -> Finding<'e> {
+/// A filter that nearly matches, and what to do on either side.
+pub(super) fn near_miss<'e>(topic: &str, client: Option<&str>, best: &Near) -> Finding<'e> {
     if best.rule == Rule::DollarTopic {
         let level = topic.split('/').next().unwrap_or_default();
         let found = Finding::certain(Code::R07, say::r07(&*best.name, topic));
@@ -277,8 +279,41 @@ fn near_miss<'e>(topic: &str, client: Option<&str>, best: &Near) -> Finding<'e> 
         None => say::r02(topic, &*best.name, why),
     };
     let mut found = Finding::certain(Code::R02, text);
-    if !best.name.contains(['+', '#', '$', '*', '>']) {
-        found = found.fix(say::fix_publish_to(&*best.name));
+    let (group, bare) = group_and_filter(&best.name);
+    if let Some(other) = topic_for(bare, topic) {
+        found = found.fix(say::fix_publish_to(other));
     }
-    found.fix(say::fix_subscribe_to(topic))
+    found.fix(say::fix_subscribe_to(format!("{group}{topic}")))
+}
+
+/// A filter in two: `$share/NAME/`, if it is shared, and the rest.
+fn group_and_filter(filter: &str) -> (&str, &str) {
+    let bare = TopicFilter::parse(filter).map_or(filter, TopicFilter::filter);
+    (filter.strip_suffix(bare).unwrap_or_default(), bare)
+}
+
+/// The topic that the publisher should have used for a filter to match: its levels, with those of the topic
+/// in the place of wildcards. `None`: there is none, or it cannot be told.
+fn topic_for(filter: &str, topic: &str) -> Option<String> {
+    if filter.contains(['$', '*', '>']) {
+        return None;
+    }
+    let given: Vec<&str> = topic.split('/').collect();
+    let mut wanted: Vec<&str> = filter.split('/').collect();
+    let is_open = wanted.last() == Some(&"#");
+    wanted.truncate(wanted.len() - usize::from(is_open));
+    let has_wildcard = is_open || wanted.contains(&"+");
+    let fits = given.len() == wanted.len() || is_open && given.len() > wanted.len();
+    if has_wildcard && !fits {
+        return None;
+    }
+    let rest = given.iter().copied().skip(wanted.len());
+    let rest = rest.filter(|_| is_open);
+    let levels = wanted.iter().enumerate().map(|(at, level)| match *level {
+        "+" => given.get(at).copied().unwrap_or_default(),
+        level => level,
+    });
+    let levels: Vec<&str> = levels.chain(rest).collect();
+    let other = levels.join("/");
+    (other != topic && TopicName::parse(&other).is_ok()).then_some(other)
 }

@@ -12,6 +12,7 @@ use columba_broker::query::{
 };
 use columba_codec::topic::TopicName;
 use columba_diagnosis::evidence::FILTERS_MAX;
+use columba_diagnosis::history::filter_of;
 use columba_diagnosis::render::{Style, json, markdown, text};
 use columba_diagnosis::{Code, Evidence, Presence, Question, diagnose, explain};
 use columba_speech::Language;
@@ -339,7 +340,7 @@ async fn gather(app: &App, question: Question, is_open: bool) -> Result<Evidence
     };
     evidence.matching = subscriptions(app, matching, SUBSCRIPTIONS_MAX).await?;
     let rows = subscriptions(app, all_subscriptions(), FILTERS_MAX).await?;
-    let mut filters: Vec<String> = rows.iter().map(|row| row.key.filter.to_string()).collect();
+    let mut filters: Vec<String> = rows.iter().map(filter_of).collect();
     filters.sort_unstable();
     filters.dedup();
     evidence.filters = filters;
