@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use columba_client::driver::{TlsOptions, tls_config};
 use columba_server::config::Config;
@@ -17,7 +19,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 use serde_json::Value;
 
-use crate::context::{self, Chosen};
+use crate::context::{self, Chosen, Secret};
 use crate::create::quoted;
 use crate::event_reader::EventReader;
 use crate::failure::Failure;
@@ -53,6 +55,24 @@ pub struct AdminArgs {
     /// Take broker and token from this context; see `columba context`
     #[arg(long, value_name = "NAME")]
     pub(crate) context: Option<String>,
+    /// A user of the broker and its password, in the place of a token.
+    #[arg(skip)]
+    pub(crate) login: Option<Login>,
+}
+
+/// A user of the broker, who may ask about clients of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct Login {
+    pub(crate) user: String,
+    pub(crate) password: Secret,
+}
+
+impl Login {
+    /// As a header says it.
+    fn credentials(&self) -> String {
+        let plain = format!("{}:{}", self.user, self.password.reveal());
+        format!("Basic {}", STANDARD.encode(plain))
+    }
 }
 
 impl AdminArgs {
@@ -72,6 +92,7 @@ impl AdminArgs {
         // A broker and a token of the environment go before a context that nobody names.
         let url_of_environment = variable("COLUMBA_URL");
         let is_told = names_broker || args.context.is_none() && url_of_environment.is_some();
+        let mut login_of_context = None;
         let chosen = context::choose(args.context.as_deref(), is_told)?;
         let has_broker =
             |chosen: &Chosen| chosen.context.api.is_some() || chosen.context.dir.is_some();
@@ -81,8 +102,9 @@ impl AdminArgs {
                     args.url.clone_from(&chosen.context.api);
                     args.dir.clone_from(&chosen.context.dir);
                 }
-                if args.token.is_none() {
+                if args.token.is_none() && args.login.is_none() {
                     args.token = chosen.context.read_token()?;
+                    login_of_context = chosen.context.read_login()?;
                 }
                 args.cafile = args.cafile.or(chosen.context.cafile);
             }
@@ -93,7 +115,13 @@ impl AdminArgs {
             Some(_) | None if names_broker => {}
             Some(_) | None => args.url = url_of_environment,
         }
-        args.token = args.token.or_else(|| variable("COLUMBA_TOKEN"));
+        if args.login.is_none() {
+            args.token = args.token.or_else(|| variable("COLUMBA_TOKEN"));
+        }
+        // Whoever may use the socket of an instance needs neither.
+        if args.token.is_none() && args.url.is_some() {
+            args.login = args.login.or(login_of_context);
+        }
         Ok(args)
     }
 }
@@ -102,7 +130,8 @@ impl AdminArgs {
 #[derive(Clone, Debug)]
 pub struct AdminClient {
     target: Target,
-    token: Option<String>,
+    /// The header Authorization.
+    authorization: Option<String>,
     /// What the command calls the option with the URL.
     url_option: &'static str,
     patience: Duration,
@@ -144,9 +173,11 @@ impl AdminClient {
             (_, Some(dir)) => Target::Socket(socket_of(dir, url_option)?),
             (None, None) => Target::Socket(socket_of(Path::new(DEFAULT_DIR), url_option)?),
         };
+        let token = args.token.map(|token| format!("Bearer {token}"));
+        let authorization = token.or_else(|| args.login.map(|login| login.credentials()));
         Ok(Self {
             target,
-            token: args.token,
+            authorization,
             url_option,
             patience: PATIENCE,
         })
@@ -252,8 +283,8 @@ impl AdminClient {
         let mut text = format!(
             "{method} /api/v1{path} HTTP/1.1\r\nHost: {host}\r\n{headers}Connection: close\r\n"
         );
-        if let Some(token) = &self.token {
-            text.push_str(&format!("Authorization: Bearer {token}\r\n"));
+        if let Some(authorization) = &self.authorization {
+            text.push_str(&format!("Authorization: {authorization}\r\n"));
         }
         let body = body.map(Value::to_string);
         if let Some(body) = &body {

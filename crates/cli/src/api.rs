@@ -43,6 +43,7 @@ impl ApiArgs {
             token: self.token.clone(),
             cafile: connection.cafile().cloned(),
             context: connection.context().map(str::to_owned),
+            login: None,
         };
         // To `pub` and `sub` --url is the MQTT server's.
         AdminClient::with_url_option(&args, "--api")

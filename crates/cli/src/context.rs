@@ -22,8 +22,8 @@ use crate::failure::{Failure, end_in, end_with, print};
 use crate::language::{language_of_environment, parse_language};
 use crate::passwd::{PASSWORD_BYTES_MAX, ask, first_line_of_stdin};
 use crate::words;
-pub(crate) use file::Context;
-use file::{Secret, check_server_url};
+use file::check_server_url;
+pub(crate) use file::{Context, Secret};
 pub(crate) use place::{Chosen, choose};
 
 /// How long a server may take to say goodbye.

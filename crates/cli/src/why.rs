@@ -15,8 +15,9 @@ use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use crate::admin_client::{AdminArgs, AdminClient, encoded};
+use crate::admin_client::{AdminArgs, AdminClient, Login, encoded};
 use crate::bundle::{self, Subjects};
+use crate::context::Secret;
 use crate::events::{clock, duration, printable};
 use crate::failure::{Failure, end_with, print, print_wrapped, say};
 use crate::language::{language_of_environment, parse_language, spoken};
@@ -92,8 +93,41 @@ pub struct WhyArgs {
     /// report: no payloads, no passwords
     #[arg(long, value_name = "FILE", conflicts_with = "watch")]
     bundle: Option<PathBuf>,
+    /// Ask as this user of the broker, who may ask about clients of its own; without it, a token or the
+    /// context says who asks
+    #[arg(
+        short,
+        long,
+        value_name = "NAME",
+        requires = "pw",
+        conflicts_with = "token"
+    )]
+    username: Option<String>,
+    /// Its password; better in a context, where other users cannot see it
+    #[arg(
+        short = 'P',
+        long,
+        value_name = "PASSWORD",
+        requires = "username",
+        allow_hyphen_values = true
+    )]
+    pw: Option<String>,
     #[command(flatten)]
     admin: AdminArgs,
+}
+
+impl WhyArgs {
+    fn admin(&self) -> AdminArgs {
+        let login = self.username.clone().zip(self.pw.clone());
+        let login = login.map(|(user, password)| Login {
+            user,
+            password: Secret::new(password),
+        });
+        AdminArgs {
+            login,
+            ..self.admin.clone()
+        }
+    }
 }
 
 /// Explain a verdict, such as R02
@@ -256,7 +290,7 @@ impl<'a> Inquiry<'a> {
     fn new(args: &'a WhyArgs) -> Result<Self, Failure> {
         Ok(Self {
             args,
-            client: AdminClient::new(&args.admin)?,
+            client: AdminClient::new(&args.admin())?,
             language: args.lang.unwrap_or_else(language_of_environment),
         })
     }

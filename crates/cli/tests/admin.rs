@@ -33,13 +33,18 @@ struct Running {
 
 impl Running {
     fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// With more in its configuration.
+    fn start_with(more: &str) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let made = command(dir.path(), &["create", "columba-data"]).output();
         assert!(made.expect("the binary").status.success());
         let config = "[broker]\nshards = 2\n[[listener]]\nbind = \"127.0.0.1:0\"\n[admin]\nbind = \
                       \"127.0.0.1:0\"\n[store]\ndurability = \"memory\"\n";
         let path = dir.path().join("columba-data/etc/columba.toml");
-        std::fs::write(path, config).expect("a file");
+        std::fs::write(path, format!("{config}{more}")).expect("a file");
         let mut child = command(dir.path(), &["run"]).spawn().expect("the binary");
         let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
         let mut found = |scheme: &str| loop {
@@ -198,6 +203,57 @@ fn elsewhere_a_token_is_needed_and_counts_until_it_is_revoked() {
     );
     let bad = ["token", "add", "columba-data", "x", "--scopes", "write"];
     assert!(broker.fails(&bad).1.contains("`write` is no scope"));
+}
+
+/// Without the scope `read`, about clients of its own alone.
+#[test]
+fn a_user_asks_why_with_its_password_or_with_a_context() {
+    let broker = Running::start_with("[access]\nusers = \"etc/users\"\n");
+    let dir = broker.dir.path();
+    let secret = dir.join("secret");
+    std::fs::write(&secret, "open-sesame\n").expect("a file");
+    let given = || std::fs::File::open(&secret).expect("the file");
+    let mut added = command(dir, &["passwd", "columba-data", "ann", "--password-stdin"]);
+    assert!(added.stdin(given()).status().expect("an end").success());
+    broker.reload();
+    let as_ann = ["-u", "ann", "-P", "open-sesame"];
+    let subscribed = ["-i", "hub", "-q", "1", "-t", "home/kitchen/+"];
+    let mut hub = listens(&broker, &[&subscribed[..], &as_ann].concat());
+    broker.retain("home/Kitchen/temp", "1");
+    let ask = |words: &[&str]| {
+        let why = ["why", "home/Kitchen/temp", "--url", &broker.url];
+        let output = broker.run(&[&why[..], words].concat());
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(text).expect("text"))
+    };
+    let (code, told) = ask(&[&["--to", "hub"][..], &as_ann].concat());
+    assert!(code == Some(10) && told.contains("R02"), "{told}");
+    // Of others it learns nothing.
+    let (code, told) = ask(&[&["--to", "other"][..], &as_ann].concat());
+    assert!(code == Some(4) && told.contains("user ann"), "{told}");
+    let (code, told) = ask(&["--to", "hub", "-u", "ann", "-P", "wrong"]);
+    assert_eq!(code, Some(4), "{told}");
+    // What the options name goes before a token, and needs a password.
+    assert_eq!(ask(&["-u", "ann", "--token", "x", "-P", "y"]).0, Some(2));
+    assert_eq!(ask(&["-u", "ann"]).0, Some(2));
+    // A context has the same, for messages and questions alike.
+    let of_context = |words: &[&str]| {
+        let mut command = command(dir, words);
+        command.env("XDG_CONFIG_HOME", dir.join("config"));
+        command.stdin(given()).output().expect("an end")
+    };
+    let server = format!("mqtt://127.0.0.1:{}", broker.port);
+    let add = ["context", "add", "lab", "-L", &server, "--api", &broker.url];
+    let add = [&add[..], &["-u", "ann", "--password-stdin"]].concat();
+    assert!(of_context(&add).status.success());
+    let asked = of_context(&["why", "--to", "hub", "--context", "lab"]);
+    let told = String::from_utf8_lossy(&asked.stdout);
+    assert!(
+        asked.status.code() == Some(11) && told.contains("Subs   home/kitchen/+"),
+        "{told}"
+    );
+    hub.kill().expect("a process");
+    hub.wait().expect("an end");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use columba_server::instance::file::{SECRET_MODE, write_atomically};
 use columba_speech::{Language, Param, Text};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::admin_client::check_url;
+use crate::admin_client::{Login, check_url};
 use crate::connection::Url;
 use crate::create::quoted;
 use crate::failure::Failure;
@@ -215,6 +215,15 @@ impl Context {
     /// The password, from wherever it is.
     pub(crate) fn read_password(&self) -> Result<Option<String>, Failure> {
         read_secret(self.password.as_ref(), self.password_file.as_deref())
+    }
+
+    /// Its user and the password, if it has both.
+    pub(crate) fn read_login(&self) -> Result<Option<Login>, Failure> {
+        let (Some(user), Some(password)) = (self.user.clone(), self.read_password()?) else {
+            return Ok(None);
+        };
+        let password = Secret::new(password);
+        Ok(Some(Login { user, password }))
     }
 
     /// The token, from wherever it is.
