@@ -10,7 +10,7 @@ use crate::code::Fate;
 use crate::evidence::{Event, KernelFacts, Question};
 use crate::losses::Loss;
 use crate::noted::{is_noted, noted};
-use crate::restarts::Restart;
+use crate::restarts::{End, Restart};
 use crate::stages::{STAGES, Status};
 use crate::texts::pages::{fate_word, page};
 use crate::texts::sentences as say;
@@ -298,10 +298,10 @@ fn seen(report: &Report) -> Vec<Text> {
 fn restart(restart: &Restart) -> Text {
     let stopped = Param::Moment(restart.stopped_ms);
     let started = Param::Moment(restart.started_ms);
-    if restart.is_clean {
-        say::restarted(stopped, started)
-    } else {
-        say::killed(stopped, started)
+    match restart.end {
+        End::Stopped => say::restarted(stopped, started),
+        End::Whole => say::restarted_after(stopped, started),
+        End::Killed => say::killed(stopped, started),
     }
 }
 
@@ -486,7 +486,7 @@ fn verdict(verdict: &Verdict, language: Language) -> Value {
 fn restart_json(restart: &Restart) -> Value {
     json!({
         "stopped": date_time(restart.stopped_ms),
-        "clean": restart.is_clean,
+        "clean": restart.end != End::Killed,
         "started": date_time(restart.started_ms),
     })
 }

@@ -10,13 +10,25 @@ pub const RESTARTS_MAX: usize = 3;
 /// What is written at a start has times that are as far apart at most.
 pub(crate) const START_MS: u64 = 2_000;
 
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It was stopped, and noted when.
+    Stopped,
+    /// It was stopped, and its record ends whole a moment before.
+    Whole,
+    /// It was killed or crashed.
+    Killed,
+}
+
 /// A process that ended, and the one that came after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Restart {
-    /// When the process ended, in milliseconds since 1970; of one that was killed, when it wrote last.
+    /// When the process ended, in milliseconds since 1970; if that was not noted, the last time before that
+    /// is known of.
     pub stopped_ms: u64,
-    /// Whether it was stopped, not killed.
-    pub is_clean: bool,
+    /// How.
+    pub end: End,
     /// When the next one started.
     pub started_ms: u64,
 }
@@ -47,7 +59,13 @@ pub(crate) fn restarts(
     let window = question.from_ms..=question.to_ms;
     let mut stopped_ms = None;
     let mut restarts = Vec::new();
-    for event in events.iter().filter(|event| is_mark(event)) {
+    let mut last_ms = None;
+    let mut has_started = false;
+    for event in events {
+        if !is_mark(event) {
+            last_ms = Some(event.unix_ms);
+            continue;
+        }
         if event.outcome == Outcome::BrokerStopping {
             stopped_ms = Some(event.unix_ms);
             continue;
@@ -57,15 +75,19 @@ pub(crate) fn restarts(
             .iter()
             .find(|(_, end_ms)| end_ms.abs_diff(started_ms) <= START_MS);
         let ended = match (stopped_ms.take(), hole) {
-            (Some(stopped_ms), _) => Some((stopped_ms, true)),
-            (None, Some((last_ms, _))) => Some((*last_ms, false)),
-            // The first process that is on record.
-            (None, None) => None,
+            (Some(stopped_ms), _) => Some((stopped_ms, End::Stopped)),
+            (None, Some((last_ms, _))) => Some((*last_ms, End::Killed)),
+            // The first process that is on record is no other one's successor; what its shards note of
+            // their start may be a moment before this.
+            (None, None) => last_ms
+                .filter(|last_ms| has_started || last_ms + START_MS < started_ms)
+                .map(|last_ms| (last_ms, End::Whole)),
         };
-        if let Some((stopped_ms, is_clean)) = ended.filter(|_| window.contains(&started_ms)) {
+        (last_ms, has_started) = (Some(started_ms), true);
+        if let Some((stopped_ms, end)) = ended.filter(|_| window.contains(&started_ms)) {
             restarts.push(Restart {
                 stopped_ms,
-                is_clean,
+                end,
                 started_ms,
             });
         }

@@ -72,6 +72,19 @@ fn a_broker_that_was_stopped_is_told_with_both_times() {
     assert_eq!(restarts[0]["stopped"], "2023-11-14T22:13:20.010Z");
 }
 
+/// What is written to files ends before the shards do.
+#[test]
+fn a_broker_whose_record_ends_whole_was_stopped_after_its_last_line() {
+    let (bed, recordings) = restarted(|_| {});
+    let asked = ask(&bed, &recordings, 60);
+    let shown = shown(&asked);
+    let told = "was stopped after 22:13:20.000 UTC and started again at 22:13:20.015 UTC.";
+    assert!(shown.contains(told), "{shown}");
+    let restarts = &json(&asked.report, Language::English)["coverage"]["restarts"];
+    assert_eq!(restarts.as_array().map(Vec::len), Some(1));
+    assert_eq!(restarts[0]["clean"], true);
+}
+
 /// What the killed process had not written is a hole in the record.
 #[test]
 fn a_broker_that_was_killed_is_told_with_the_time_of_its_last_line() {

@@ -190,6 +190,7 @@ columba_speech::catalogue! {
     covered(from) { en: "The record goes back to {from}, nothing is missing.", zh: "记录可追溯到 {from}，没有缺失。" }
     covered_partly(from, lost) { en: "The record goes back to {from}; {lost} {lost|entry is|entries are} missing.", zh: "记录可追溯到 {from}，缺失 {lost} 条。" }
     restarted(stopped, started) { en: "The broker was stopped at {stopped} and started again at {started}.", zh: "Broker 于 {stopped} 停止，并于 {started} 重新启动。" }
+    restarted_after(last, started) { en: "The broker was stopped after {last} and started again at {started}.", zh: "Broker 在 {last} 之后停止，并于 {started} 重新启动。" }
     killed(last, started) { en: "The broker was killed or crashed after {last}, and started again at {started}.", zh: "Broker 在 {last} 之后被强行终止或崩溃，并于 {started} 重新启动。" }
     lost(count) { en: "{count} {count|entry is|entries are} missing.", zh: "缺失 {count} 条。" }
     manual_title() { en: "# Verdicts", zh: "# 诊断结论" }
