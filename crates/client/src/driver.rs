@@ -119,9 +119,10 @@ pub struct ConnectOptions {
     /// Most events that wait to be taken; at least 1. Messages count as one each, whatever their
     /// size; `queued_bytes_max` bounds that.
     pub events_max: usize,
-    /// Memory that messages may take which wait to be taken, in the events and in all streams together.
-    /// While it is used up, nothing more is read from the server, unless that owes an answer: then
-    /// messages at QoS 0 are dropped ([`Warning::MessagesMissed`]) until the answer is found. A message larger than all of it
+    /// Memory that messages may take which wait to be taken: half of it in the events, half in all
+    /// streams together. While the streams' half is used up, nothing more is read from the server, unless
+    /// that owes an answer: then messages at QoS 0 are dropped ([`Warning::MessagesMissed`]) until the
+    /// answer is found. While the events' half is used up, they are full. A message larger than all of it
     /// comes, too, but then it is the last before some are taken; to refuse those, lower
     /// [`crate::ConnectProperties::packet_bytes_max`].
     pub queued_bytes_max: usize,
@@ -227,7 +228,7 @@ pub struct Pending<T> {
     receiver: oneshot::Receiver<Result<T, Failure>>,
 }
 
-/// [`ConnectOptions::queued_bytes_max`] unless set: messages of a megabyte in every place of the events, or
+/// [`ConnectOptions::queued_bytes_max`] unless set: messages of half a megabyte in every place of the events, and
 /// some hundred thousand small ones in streams with room for them. What is large for a small device is
 /// then its to say.
 const QUEUED_BYTES_MAX: usize = 64 * 1024 * 1024;

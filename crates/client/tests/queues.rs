@@ -245,6 +245,32 @@ async fn events_hold_no_more_bytes_than_they_may_and_lose_nothing() {
     }
 }
 
+/// The events have room for all of them but for their bytes.
+#[tokio::test]
+async fn large_messages_that_nobody_takes_hold_up_no_stream_for_good() {
+    let server = Server::start();
+    let (client, mut events) = server.client().await;
+    let mut messages = subscribe(&client, 1).await;
+    server.send_large_messages("other");
+    server.send(publish("x", b"here"));
+    assert_eq!(next(&mut messages).await, b"here");
+    // Who takes them has those that were kept, and learns how many were not.
+    client.abandon().await;
+    let (mut taken, mut missed) = (0, 0);
+    while let Some(event) = timeout(PATIENCE, events.next()).await.expect("in time") {
+        match event {
+            Event::Message(incoming) => {
+                assert_eq!(incoming.message.payload, numbered(taken));
+                taken += 1;
+            }
+            Event::Unanswered(Warning::MessagesMissed { messages }) => missed += messages,
+            Event::Unanswered(_) | Event::Ended(_) => {}
+        }
+    }
+    assert!(taken > 0);
+    assert_eq!(taken as u64 + missed, MESSAGES as u64);
+}
+
 /// What a stream held that nobody wants any more holds up no other.
 #[tokio::test]
 async fn a_stream_that_is_dropped_gives_back_what_it_held() {

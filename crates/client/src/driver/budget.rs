@@ -8,9 +8,15 @@ use tokio::sync::Notify;
 use crate::message::Incoming;
 
 /// What the events and the streams of a client hold together.
+///
+/// Half of it is the events' alone: who takes no events keeps nothing from the streams.
 #[derive(Debug)]
 pub(super) struct Budget {
+    /// In the streams, and before full queues.
     held_bytes: AtomicUsize,
+    /// In the queue of the events.
+    events_bytes: AtomicUsize,
+    /// Of either.
     bytes_max: usize,
     /// For the one task that waits for room.
     room: Notify,
@@ -20,16 +26,23 @@ impl Budget {
     pub(super) fn new(bytes_max: usize) -> Arc<Self> {
         Arc::new(Self {
             held_bytes: AtomicUsize::new(0),
-            bytes_max: bytes_max.max(1),
+            events_bytes: AtomicUsize::new(0),
+            bytes_max: (bytes_max / 2).max(1),
             room: Notify::new(),
         })
     }
 
+    /// Whether the streams may hold no more.
     pub(super) fn is_used_up(&self) -> bool {
         self.held_bytes.load(Ordering::Relaxed) >= self.bytes_max
     }
 
-    /// Waits until it may no longer be used up. Cancel safe.
+    /// Whether the queue of the events may hold no more.
+    pub(super) fn is_used_up_by_events(&self) -> bool {
+        self.events_bytes.load(Ordering::Relaxed) >= self.bytes_max
+    }
+
+    /// Waits until either may no longer be used up. Cancel safe.
     pub(super) async fn room(&self) {
         self.room.notified().await;
     }
@@ -39,11 +52,12 @@ impl Budget {
         Share {
             budget: Arc::clone(self),
             bytes,
+            is_in_events: false,
         }
     }
 
-    fn give_back(&self, bytes: usize) {
-        let before = self.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    fn give_back(&self, held: &AtomicUsize, bytes: usize) {
+        let before = held.fetch_sub(bytes, Ordering::Relaxed);
         if before >= self.bytes_max && before - bytes < self.bytes_max {
             self.room.notify_one();
         }
@@ -55,11 +69,27 @@ impl Budget {
 struct Share {
     budget: Arc<Budget>,
     bytes: usize,
+    is_in_events: bool,
+}
+
+impl Share {
+    fn move_to_events(&mut self) {
+        let budget = &self.budget;
+        budget.events_bytes.fetch_add(self.bytes, Ordering::Relaxed);
+        budget.give_back(&budget.held_bytes, self.bytes);
+        self.is_in_events = true;
+    }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.budget.give_back(self.bytes);
+        let budget = &self.budget;
+        let held = if self.is_in_events {
+            &budget.events_bytes
+        } else {
+            &budget.held_bytes
+        };
+        budget.give_back(held, self.bytes);
     }
 }
 
@@ -91,6 +121,14 @@ impl<T> Queued<T> {
             item: into(self.item),
             share: self.share,
         }
+    }
+
+    /// Counts it with what is in the queue of the events from now on.
+    pub(super) fn in_events(mut self) -> Self {
+        if let Some(share) = &mut self.share {
+            share.move_to_events();
+        }
+        self
     }
 
     pub(super) fn item(&self) -> &T {
@@ -132,7 +170,7 @@ mod tests {
 
     #[test]
     fn what_is_dropped_or_taken_is_given_back_and_makes_room() {
-        let budget = Budget::new(10_000);
+        let budget = Budget::new(20_000);
         let dropped = queued(6_000, &budget);
         assert!(!budget.is_used_up());
         let taken = queued(6_000, &budget).map(Some);
@@ -142,6 +180,22 @@ mod tests {
         drop(dropped);
         assert!(!has_room(&budget), "nobody waited for more");
         assert_eq!(budget.held_bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn what_is_in_the_events_takes_nothing_from_the_streams() {
+        let budget = Budget::new(20_000);
+        let event = queued(12_000, &budget);
+        assert!(budget.is_used_up());
+        let event = event.in_events();
+        assert!(budget.is_used_up_by_events() && !budget.is_used_up() && has_room(&budget));
+        let in_stream = queued(12_000, &budget);
+        assert!(budget.is_used_up() && !has_room(&budget));
+        drop(event);
+        assert!(!budget.is_used_up_by_events() && budget.is_used_up() && has_room(&budget));
+        drop(in_stream);
+        assert_eq!(budget.held_bytes.load(Ordering::Relaxed), 0);
+        assert_eq!(budget.events_bytes.load(Ordering::Relaxed), 0);
     }
 
     #[test]

@@ -206,6 +206,7 @@ impl Task {
         let writes_records = is_writing(self.keeping.as_ref());
         let takes_requests = with_requests && self.takes_requests();
         let is_abandoned = !self.requests_open && self.leaving.is_none();
+        let (lacks_bytes, events_have_bytes) = self.bytes_left();
         let deadline = self.deadline();
         if let Some(deadline) = deadline
             && (deadline < self.alarm.deadline() || self.alarm.is_elapsed())
@@ -220,8 +221,10 @@ impl Task {
             }
             written = poll_fn(|context| write(writer.as_mut(), bytes, context)),
                 if has_bytes || self.unflushed => Wake::Written(written),
-            () = self.stalled.room(&self.events), if !self.stalled.is_empty() => Wake::Room,
-            () = self.budget.room(), if self.budget.is_used_up() => Wake::Room,
+            () = self.stalled.room(&self.events, events_have_bytes), if !self.stalled.is_empty() => {
+                Wake::Room
+            }
+            () = self.budget.room(), if lacks_bytes => Wake::Room,
             request = self.requests.recv(), if takes_requests => Wake::Request(request),
             Some(request) = self.urgent.recv() => Wake::Urgent(request),
             () = self.alarm.as_mut(), if deadline.is_some() => Wake::Deadline,
@@ -283,6 +286,16 @@ impl Task {
         } else {
             !self.stalled.has_messages() && !self.budget.is_used_up()
         }
+    }
+
+    /// Whether the budget is used up in any way, and whether the events have something of it. Looked at
+    /// once a wait: what is given back meanwhile ends it.
+    fn bytes_left(&self) -> (bool, bool) {
+        let events_have_bytes = !self.budget.is_used_up_by_events();
+        (
+            !events_have_bytes || self.budget.is_used_up(),
+            events_have_bytes,
+        )
     }
 
     fn awaits_answer(&self) -> bool {

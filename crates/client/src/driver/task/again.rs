@@ -148,11 +148,13 @@ impl Task {
             let patience = self.patience_ends();
             let patience_end = patience.unwrap_or_else(Instant::now);
             let writes_records = is_writing(self.keeping.as_ref());
+            let (lacks_bytes, events_have_bytes) = self.bytes_left();
             let wake = tokio::select! {
                 // A message that has no room would hold up CONNACK as well.
                 opened = &mut opening, if self.has_room_for_messages() => return Some(opened),
-                () = self.stalled.room(&self.events), if !self.stalled.is_empty() => Wake::Room,
-                () = self.budget.room(), if self.budget.is_used_up() => Wake::Room,
+                () = self.stalled.room(&self.events, events_have_bytes),
+                    if !self.stalled.is_empty() => Wake::Room,
+                () = self.budget.room(), if lacks_bytes => Wake::Room,
                 () = sleep_until(patience_end), if patience.is_some() => Wake::Room,
                 request = self.requests.recv(), if takes_requests => Wake::Request(request),
                 Some(request) = self.urgent.recv() => Wake::Urgent(request),

@@ -101,7 +101,7 @@ impl Task {
     }
 
     pub(super) fn pass_events(&mut self) {
-        if self.stalled.pass(&self.events) {
+        if self.stalled.pass(&self.events, &self.budget) {
             self.ignored_since = None;
         }
         if self.stalled.has_droppable_events() {

@@ -6,7 +6,7 @@ use columba_codec::QoS;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use crate::driver::budget::Queued;
+use crate::driver::budget::{Budget, Queued};
 use crate::driver::stream::Way;
 use crate::driver::{LastingEvent, Warning};
 use crate::message::Incoming;
@@ -87,7 +87,11 @@ impl Stalled {
     }
 
     /// Moves on what there is room for, and says whether an event was among it.
-    pub(super) fn pass(&mut self, events: &mpsc::Sender<Queued<LastingEvent>>) -> bool {
+    pub(super) fn pass(
+        &mut self,
+        events: &mpsc::Sender<Queued<LastingEvent>>,
+        budget: &Budget,
+    ) -> bool {
         while let Some((sender, message)) = self.streams.pop_front() {
             match sender.try_send(message) {
                 Ok(()) => {}
@@ -102,11 +106,12 @@ impl Stalled {
             }
         }
         let mut has_passed_event = false;
-        while self.has_events() {
+        // That nobody is there any more is found out when what was in the queue is given back.
+        while self.has_events() && !budget.is_used_up_by_events() {
             match events.try_reserve() {
                 Ok(permit) => {
                     if let Some(event) = self.pop_event() {
-                        permit.send(event);
+                        permit.send(event.in_events());
                         has_passed_event = true;
                     }
                 }
@@ -147,13 +152,19 @@ impl Stalled {
         self.missed_messages = 0;
     }
 
-    /// Waits until one of them may have room. Cancel safe.
-    pub(super) async fn room(&self, events: &mpsc::Sender<Queued<LastingEvent>>) {
+    /// Waits until one of them may have room; for events no longer than `events_have_bytes`, or it would
+    /// not wait at all. Cancel safe.
+    pub(super) async fn room(
+        &self,
+        events: &mpsc::Sender<Queued<LastingEvent>>,
+        events_have_bytes: bool,
+    ) {
         // A receiver that is gone is room too: trying to send finds out.
         let stream = self.streams.front();
         tokio::select! {
-            _ = events.reserve(), if self.has_events() => {}
+            _ = events.reserve(), if self.has_events() && events_have_bytes => {}
             () = stream_room(stream.map(|(sender, _)| sender)), if stream.is_some() => {}
+            else => std::future::pending().await,
         }
     }
 
