@@ -216,7 +216,7 @@ pub struct Client {
     accepted: std::sync::Arc<Accepted>,
 }
 
-/// The events of a connection, in order.
+/// The events of a connection, in order. What dropping them means is said at [`LastingEvents`].
 #[derive(Debug)]
 pub struct Events {
     receiver: mpsc::Receiver<Queued<LastingEvent>>,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use columba_client::driver::{Address, Client, ConnectOptions, Event, Events, Messages, Warning};
 use columba_client::{Message, SessionOptions, Subscription};
 use columba_codec::packet::{Packet, Publish};
-use columba_codec::{Decoded, PacketId, Properties, QoS, Version, decode};
+use columba_codec::{Decoded, PacketId, Properties, QoS, ReasonCode, Version, decode};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixListener;
@@ -78,9 +78,14 @@ impl Server {
     }
 
     async fn client_with_room(&self, events_max: usize) -> (Client, Events) {
+        self.client_that_acknowledges(false, events_max).await
+    }
+
+    async fn client_that_acknowledges(&self, by_hand: bool, events_max: usize) -> (Client, Events) {
         let session = SessionOptions {
             client_id: "client".to_owned(),
             keep_alive_secs: 0,
+            acknowledges_by_hand: by_hand,
             ..SessionOptions::default()
         };
         let mut options = ConnectOptions::new(Address::Unix(self.path.clone()), session);
@@ -159,7 +164,12 @@ async fn read(
                 id.map_or_else(Vec::new, |id| vec![0x40, 2, id[0], id[1]])
             }
             Packet::PubAck(puback) => {
-                let _ = told.send(format!("PUBACK {}", puback.packet_id.get()));
+                let word = if puback.reason.is_error() {
+                    "refused"
+                } else {
+                    "PUBACK"
+                };
+                let _ = told.send(format!("{word} {}", puback.packet_id.get()));
                 Vec::new()
             }
             _ => Vec::new(),
@@ -359,6 +369,70 @@ async fn what_is_read_past_a_full_queue_is_acknowledged_when_there_is_room_again
     for id in 3..=10 {
         assert_eq!(server.next_heard().await, format!("PUBACK {id}"));
     }
+}
+
+/// Acknowledgements go out in the order of the messages, and nobody will give those of the events.
+#[tokio::test]
+async fn messages_dropped_with_the_events_hold_up_no_acknowledgement_by_hand() {
+    let mut server = Server::start();
+    // One waits in the events and one before them.
+    let (client, events) = server.client_that_acknowledges(true, 1).await;
+    let mut messages = subscribe(&client, 8).await;
+    server.send(publish_acknowledged("x", 1..=1));
+    server.send(publish_acknowledged("other", 2..=3));
+    let first = timeout(PATIENCE, messages.next()).await.expect("in time");
+    let published = timeout(PATIENCE, client.publish(acknowledged("y"))).await;
+    published.expect("in time").expect("an answer");
+    assert_eq!(server.heard_before_turn(&client).await, ["y"]);
+    drop(events);
+    server.send(publish_acknowledged("x", 4..=4));
+    let last = timeout(PATIENCE, messages.next()).await.expect("in time");
+    server.send(publish_acknowledged("other", 5..=5));
+    for incoming in [first, last] {
+        let incoming = incoming.expect("a message");
+        let given = client.acknowledge(&incoming, ReasonCode::Success).await;
+        given.expect("connected");
+    }
+    for word in [
+        "PUBACK 1",
+        "refused 2",
+        "refused 3",
+        "PUBACK 4",
+        "refused 5",
+    ] {
+        assert_eq!(server.next_heard().await, word);
+    }
+}
+
+/// The server may send no more before it hears of the first ones, and the application may do nothing more.
+#[tokio::test]
+async fn dropping_the_events_is_heard_of_at_once() {
+    let mut server = Server::start();
+    let (client, events) = server.client_that_acknowledges(true, 8).await;
+    let _messages = subscribe(&client, 8).await;
+    server.send(publish_acknowledged("other", 1..=2));
+    let published = timeout(PATIENCE, client.publish(acknowledged("y"))).await;
+    published.expect("in time").expect("an answer");
+    assert_eq!(server.next_heard().await, "y");
+    drop(events);
+    for word in ["refused 1", "refused 2"] {
+        assert_eq!(server.next_heard().await, word);
+    }
+}
+
+/// Who drops its events on the way out is to have them again.
+#[tokio::test]
+async fn messages_dropped_with_the_events_are_not_refused_without_a_stream() {
+    let mut server = Server::start();
+    let (client, events) = server.client_that_acknowledges(true, 8).await;
+    server.send(publish_acknowledged("other", 1..=2));
+    for _ in 0..2 {
+        let published = timeout(PATIENCE, client.publish(acknowledged("y"))).await;
+        published.expect("in time").expect("an answer");
+    }
+    drop(events);
+    assert_eq!(server.heard_before_turn(&client).await, ["y", "y"]);
+    assert_eq!(server.heard_before_turn(&client).await, [""; 0]);
 }
 
 /// Behind more bytes than may wait, an answer is heard at the price of messages at QoS 0, which are counted.

@@ -1,11 +1,18 @@
 //! How many bytes of messages wait for the application in the queues of one client.
 
-use std::sync::Arc;
+#![expect(
+    clippy::disallowed_types,
+    reason = "the application drops what waits for it on threads of its own"
+)]
+
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::LastingEvent;
 use crate::message::Incoming;
+use crate::session::Receipt;
 
 /// What the events and the streams of a client hold together.
 ///
@@ -20,6 +27,9 @@ pub(super) struct Budget {
     bytes_max: usize,
     /// For the one task that waits for room.
     room: Notify,
+    /// Of messages that wait for their acknowledgement by hand and were dropped with the events. No more
+    /// than the client's Receive Maximum.
+    untaken: Mutex<Vec<Receipt>>,
 }
 
 impl Budget {
@@ -29,6 +39,7 @@ impl Budget {
             events_bytes: AtomicUsize::new(0),
             bytes_max: (bytes_max / 2).max(1),
             room: Notify::new(),
+            untaken: Mutex::default(),
         })
     }
 
@@ -42,7 +53,17 @@ impl Budget {
         self.events_bytes.load(Ordering::Relaxed) >= self.bytes_max
     }
 
-    /// Waits until either may no longer be used up. Cancel safe.
+    /// What nobody will acknowledge since it was dropped with the events.
+    pub(super) fn take_untaken(&self) -> Vec<Receipt> {
+        std::mem::take(&mut *self.untaken())
+    }
+
+    fn untaken(&self) -> MutexGuard<'_, Vec<Receipt>> {
+        // Whole whatever panics.
+        self.untaken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until either may no longer be used up, or something was dropped with the events. Cancel safe.
     pub(super) async fn room(&self) {
         self.room.notified().await;
     }
@@ -53,6 +74,7 @@ impl Budget {
             budget: Arc::clone(self),
             bytes,
             is_in_events: false,
+            receipt: None,
         }
     }
 
@@ -70,6 +92,8 @@ struct Share {
     budget: Arc<Budget>,
     bytes: usize,
     is_in_events: bool,
+    /// Of a message among the events, until it is taken.
+    receipt: Option<Receipt>,
 }
 
 impl Share {
@@ -90,6 +114,10 @@ impl Drop for Share {
             &budget.held_bytes
         };
         budget.give_back(held, self.bytes);
+        if let Some(receipt) = self.receipt {
+            budget.untaken().push(receipt);
+            budget.room.notify_one();
+        }
     }
 }
 
@@ -108,19 +136,23 @@ impl Queued<Box<Incoming>> {
             item: incoming,
         }
     }
+
+    /// The message as an event.
+    pub(super) fn into_event(mut self) -> Queued<LastingEvent> {
+        if let Some(share) = &mut self.share {
+            share.receipt = self.item.receipt;
+        }
+        Queued {
+            item: LastingEvent::Message(self.item),
+            share: self.share,
+        }
+    }
 }
 
 impl<T> Queued<T> {
     /// Something that is small, and whose number is bounded in another way.
     pub(super) fn free(item: T) -> Self {
         Self { item, share: None }
-    }
-
-    pub(super) fn map<U>(self, into: impl FnOnce(T) -> U) -> Queued<U> {
-        Queued {
-            item: into(self.item),
-            share: self.share,
-        }
     }
 
     /// Counts it with what is in the queue of the events from now on.
@@ -136,7 +168,10 @@ impl<T> Queued<T> {
     }
 
     /// Hands it to the application.
-    pub(super) fn into_item(self) -> T {
+    pub(super) fn into_item(mut self) -> T {
+        if let Some(share) = &mut self.share {
+            share.receipt = None;
+        }
         self.item
     }
 }
@@ -173,7 +208,7 @@ mod tests {
         let budget = Budget::new(20_000);
         let dropped = queued(6_000, &budget);
         assert!(!budget.is_used_up());
-        let taken = queued(6_000, &budget).map(Some);
+        let taken = queued(6_000, &budget).into_event();
         assert!(budget.is_used_up() && !has_room(&budget));
         drop(taken.into_item());
         assert!(!budget.is_used_up() && has_room(&budget));

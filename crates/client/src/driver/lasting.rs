@@ -72,6 +72,10 @@ pub enum LastingEvent {
 /// room, reading from the server and connecting again stop. If there are streams, messages at QoS 0 hold
 /// them up for ten seconds at most ([`Warning::MessagesMissed`]). Dropping this says that nobody wants the
 /// events, and that those messages may go.
+///
+/// With [`crate::SessionOptions::acknowledges_by_hand`], messages that go like this are refused (MQTT 3 has no
+/// word for that, and they are acknowledged) as long as somebody listens to a stream; else they come again with
+/// the next connection.
 #[derive(Debug)]
 pub struct LastingEvents {
     receiver: mpsc::Receiver<Queued<LastingEvent>>,

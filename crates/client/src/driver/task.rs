@@ -159,6 +159,8 @@ impl Task {
     pub(super) async fn connect(&mut self, clean_start: bool) -> Result<Accepted, CloseCause> {
         // One may be left of a server that was accepted by MQTT and then refused.
         self.accepted = None;
+        // They come again on this connection.
+        self.budget.take_untaken();
         self.begin_authentication();
         self.handle(Input::TransportOpened { clean_start });
         loop {
@@ -288,14 +290,14 @@ impl Task {
         }
     }
 
-    /// Whether the budget is used up in any way, and whether the events have something of it. Looked at
+    /// Whether the budget has to be waited for, and whether the events have something of it. Looked at
     /// once a wait: what is given back meanwhile ends it.
     fn bytes_left(&self) -> (bool, bool) {
         let events_have_bytes = !self.budget.is_used_up_by_events();
-        (
-            !events_have_bytes || self.budget.is_used_up(),
-            events_have_bytes,
-        )
+        // By hand, messages that are dropped with the events are to be heard of.
+        let by_hand = self.session.options().acknowledges_by_hand;
+        let waits = by_hand || !events_have_bytes || self.budget.is_used_up();
+        (waits, events_have_bytes)
     }
 
     fn awaits_answer(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use columba_codec::QoS;
+use columba_codec::{QoS, ReasonCode};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 
@@ -12,7 +12,7 @@ use crate::driver::budget::Queued;
 use crate::driver::{LastingEvent, Warning};
 use crate::message::Incoming;
 use crate::outcome::Failure;
-use crate::session::Output;
+use crate::session::{Input, Output};
 
 /// How long an application that has streams may leave full events alone before messages at QoS 0 among them
 /// are dropped.
@@ -67,7 +67,7 @@ impl Task {
         let topic = &incoming.message.topic;
         let Some(mut at) = self.streams.next_match(0, topic) else {
             let queued = Queued::message(incoming, &self.budget);
-            self.stalled.push_event(queued.map(LastingEvent::Message));
+            self.stalled.push_event(queued.into_event());
             return;
         };
         while let Some(next) = self.streams.next_match(at + 1, &incoming.message.topic) {
@@ -138,6 +138,19 @@ impl Task {
         if self.events.is_closed() {
             self.stalled.forget_events();
             self.release_acknowledgements();
+            self.refuse_untaken();
+        }
+    }
+
+    /// Refuses messages that were dropped with the events, as those in streams are acknowledged behind
+    /// them. If nobody listens to a stream, the application is leaving, and they are to come again.
+    fn refuse_untaken(&mut self) {
+        if !self.streams.has_listener() {
+            return;
+        }
+        for receipt in self.budget.take_untaken() {
+            let reason = ReasonCode::ImplementationSpecificError;
+            self.handle(Input::Acknowledge { receipt, reason });
         }
     }
 }

@@ -97,7 +97,7 @@ impl Stalled {
                 Ok(()) => {}
                 // Its stream was dropped a moment ago: as without a stream.
                 Err(TrySendError::Closed(message)) => {
-                    self.push_event(message.map(LastingEvent::Message));
+                    self.push_event(message.into_event());
                 }
                 Err(TrySendError::Full(message)) => {
                     self.streams.push_front((sender, message));
