@@ -382,3 +382,6 @@ async fn end(
     forgotten.map_err(|_| Problem::failed("the trace could not be forgotten"))??;
     Ok(StatusCode::NO_CONTENT)
 }
+
+#[cfg(test)]
+mod tests;
