@@ -138,7 +138,7 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<bool> {
     });
     ledger.step("api", || {
         let (binary, python) = (quick_binary(root)?, provision::python(root)?);
-        Ok(api::run(root, &binary, &python)?.into())
+        Ok(api::run(root, &binary, &python, api::Search::Same)?.into())
     });
     for (name, options) in GATE_CRASHES {
         ledger.step(name, || {

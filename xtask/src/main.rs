@@ -44,11 +44,11 @@ fn main() -> anyhow::Result<ExitCode> {
                 &options,
             )?
         }
-        ["api"] => api::run(
-            &root,
-            &gate::quick_binary(&root)?,
-            &provision::python(&root)?,
-        )?,
+        ["api", ref options @ ..] => {
+            let search = api::Search::parse(options)?;
+            let python = provision::python(&root)?;
+            api::run(&root, &gate::quick_binary(&root)?, &python, search)?
+        }
         ["instructions"] => instructions::run(&root)?,
         ["brokers", ref options @ ..] => gate::run_brokers(&root, options)?,
         ["faultlab", ref only @ ..] => gate::run_fault_lab(&root, only)?,
@@ -81,7 +81,8 @@ cargo xtask matrix [--broker mosquitto] [--only TEXT] [--shards N]
                                                client libraries from elsewhere
 cargo xtask sim [--seeds N] [--seed N] [--trace] [--minutes M]
                                                the whole-broker simulator
-cargo xtask api                                requests made up from the API's description
+cargo xtask api [SECONDS]                      requests made up from the API's description: always the
+                                               same ones, or others for so long
 cargo xtask brokers [--seeds N] [--start SEED] the client library against brokers from elsewhere; with
                                                --seeds: through cuts, delays and kills alone
 cargo xtask faultlab [TEST]                    causes of lost messages, made by clients, and the verdicts

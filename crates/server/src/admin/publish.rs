@@ -72,8 +72,8 @@ pub(super) struct UserProperty {
 }
 
 impl Message {
-    /// As the shards take it.
-    pub(super) fn request(self, condition: Condition) -> Result<PublishRequest, Problem> {
+    /// As the shards take it, on no condition.
+    pub(super) fn request(self) -> Result<PublishRequest, Problem> {
         let properties = self.properties()?;
         let payload = match (self.payload, self.payload_base64) {
             (Some(_), Some(_)) => {
@@ -94,7 +94,7 @@ impl Message {
             retain: self.retain,
             expiry_secs: self.expiry_secs,
             properties,
-            condition,
+            condition: Condition::None,
         })
     }
 
@@ -171,7 +171,7 @@ async fn publish(
     _: Room,
     Body(message): Body<Message>,
 ) -> Result<Json<Published>, Problem> {
-    let is_matched = send(&app, message.request(Condition::None)?).await?;
+    let is_matched = send(&app, message.request()?).await?;
     let outcome = if is_matched {
         Outcome::PublishAccepted
     } else {

@@ -248,11 +248,13 @@ async fn set(
         content_type: body.content_type,
         ..Message::default()
     };
-    let request = message.request(condition(&headers)?)?;
+    let mut request = message.request()?;
     if request.payload.is_empty() {
         let what = "an empty payload cannot be retained: delete the message to clear it";
         return Err(Problem::invalid(what));
     }
+    // Whatever else would refuse the request goes before its conditions (RFC 9110, 13.2.1).
+    request.condition = condition(&headers)?;
     send(&app, request).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -76,6 +76,11 @@ fn retained_messages_are_set_read_and_cleared_on_conditions() {
     assert_eq!(put("3", "If-Match: \"nonsense\"\r\n"), 412);
     assert_eq!(put("3", "If-None-Match: \"0\"\r\n"), 400);
     assert_eq!(put("", ""), 400);
+    // What is wrong with the request itself goes before its conditions (RFC 9110, 13.2.1).
+    assert_eq!(put("", &etag), 400);
+    let wrong = Some(json!({"payload": "3", "qos": 3}));
+    let headers = format!("{auth}If-Match: null\r\n");
+    assert_eq!(bed.send("PUT", path, &headers, wrong).status, 400);
     let headers = format!("{auth}{etag}");
     assert_eq!(
         bed.send("DELETE", path, &headers, None).code(),
