@@ -421,6 +421,8 @@ pub struct QueuedRow {
     pub size_bytes: usize,
     /// When it expires, in milliseconds since 1970.
     pub expires_unix_ms: Option<u64>,
+    /// Whether an earlier process took it in.
+    pub is_found: bool,
 }
 
 /// A Will.

@@ -217,8 +217,9 @@ impl<'a> MessageRecord<'a> {
         outline.to_message(clock).outline_like(last)
     }
 
-    /// The message in a record of kind `message` or `moved`, if it is the one with this outline.
-    pub(crate) fn read_back(record: &'a [u8], outline: &Message) -> Option<Message> {
+    /// The message in a record of kind `message` or `moved`, if it is the one with this outline. The
+    /// flight recorder follows it by this number.
+    pub(crate) fn read_back(record: &'a [u8], outline: &Message, number: u64) -> Option<Message> {
         let mut from = Reader(record);
         match from.byte()? {
             MESSAGE => {}
@@ -238,7 +239,7 @@ impl<'a> MessageRecord<'a> {
             retain: head.retain,
             expires_at_ms: head.expires_at_ms,
             publisher: head.publisher,
-            number: head.number,
+            number,
         }))
     }
 

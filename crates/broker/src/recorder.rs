@@ -56,6 +56,9 @@ const QUIET_SLOTS: usize = 2048;
 /// In the number of a message: it is followed for a trace alone, and is not in the ledger.
 const TRACED_ONLY: u64 = 1 << 47;
 
+/// In the number of a message: it was found in the store, so that the number does not tell its age.
+const FOUND: u64 = 1 << 46;
+
 /// Names a trace, as whoever begins it numbers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TraceId(pub u64);
@@ -87,18 +90,28 @@ pub(crate) struct Recorder {
     clock: Clock,
 }
 
-/// How long ago a message was accepted that has a number. On a shard that follows more messages in a
-/// millisecond than that has numbers for, the last of them seem to come later, and never to take less
-/// than no time.
-pub(crate) const fn followed_for_ms(number: u64, now: Now) -> u64 {
-    let of_shard = number & (TRACED_ONLY - 1);
-    now.mono_ms.saturating_sub(of_shard >> NUMBERS_PER_MS_BITS)
+/// How long ago a message was accepted that has a number; `None` if another process accepted it. On a
+/// shard that follows more messages in a millisecond than that has numbers for, the last of them seem to
+/// come later, and never to take less than no time.
+pub(crate) const fn followed_for_ms(number: u64, now: Now) -> Option<u64> {
+    if is_found(number) {
+        return None;
+    }
+    let of_shard = number & (FOUND - 1);
+    let since_ms = of_shard >> NUMBERS_PER_MS_BITS;
+    Some(now.mono_ms.saturating_sub(since_ms))
+}
+
+/// Whether a message with this number was taken in by an earlier process than the one that gave it.
+pub const fn is_found(number: u64) -> bool {
+    number & FOUND != 0
 }
 
 /// The numbers of a millisecond, as a power of 2.
 const NUMBERS_PER_MS_BITS: u32 = 8;
 
-/// Where the shard stands in a number. The time below it and [`TRACED_ONLY`] lasts for 17 years.
+/// Where the shard stands in a number. The time below it, [`TRACED_ONLY`] and [`FOUND`] lasts for
+/// 8 years.
 const SHARD_SHIFT: u32 = 48;
 
 /// The wall clock, as far ahead of the one that never goes back as it was at first: two tapes must not
@@ -311,6 +324,14 @@ impl Recorder {
             return self.next_number(now) | TRACED_ONLY;
         }
         number
+    }
+
+    /// The same for a message that an earlier process took in.
+    pub(crate) fn follow_found(&mut self, now: Now, topic: &str, topic_hash: u64) -> u64 {
+        match self.follow(now, topic, topic_hash) {
+            0 => 0,
+            number => number | FOUND,
+        }
     }
 
     #[inline]

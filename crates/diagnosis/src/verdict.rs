@@ -595,7 +595,16 @@ fn report(evidence: &Evidence, items: &[Item<'_>], mut noticed: Vec<Finding<'_>>
             && matches!(found.code, Code::S01 | Code::S03)
             && is_by_takeover(evidence, found)
     });
-    let cause = cause.map(|at| noticed.remove(at));
+    let cause = cause.map(|at| {
+        let cause = noticed.remove(at);
+        let mut cites = found.cites.iter();
+        // A copy that there was may have arrived before: it is no surer that it was lost with the session.
+        if cites.any(|event| event.outcome.name().starts_with("deliver.")) {
+            let sure = cause.confidence.min(found.confidence);
+            return cause.with(sure);
+        }
+        cause
+    });
     let mut also: Vec<Verdict> = Vec::new();
     if let Some(cause) = &cause {
         also.push(Verdict::from(found));

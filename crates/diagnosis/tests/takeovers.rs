@@ -4,9 +4,10 @@ mod asked;
 #[path = "../../broker/tests/bed/mod.rs"]
 mod bed;
 
-use asked::{Asked, ask};
+use asked::{Asked, ask, ask_with};
 use bed::exchange::{QOS_1, keeping};
 use bed::{Bed, ConnectOptions, V5, V311};
+use columba_broker::outcome::Outcome;
 use columba_diagnosis::{Code, Confidence};
 
 const TOPIC: &str = "home/kitchen/temp";
@@ -67,6 +68,30 @@ fn s04_the_subscriber_flaps() {
     let asked = whole(&mut bed);
     asked.is(Code::S04, Confidence::Certain);
     asked.says("The broker slows them down: the client id has changed hands 6 times lately");
+}
+
+#[test]
+fn s04_is_no_surer_than_that_a_copy_was_lost_with_its_session() {
+    let mut bed = Bed::new(1);
+    let publisher = bed.connect(V5, "esp");
+    let subscriber = bed.connect_with(&keeping(V5, "hub"));
+    bed.subscribe(subscriber, "home/#", QOS_1);
+    bed.pass(10);
+    bed.publish(publisher, TOPIC, b"1", QOS_1);
+    for is_clean in [false, false, false, true] {
+        bed.pass(500);
+        bed.connect_with(&keeping(V5, "hub").clean(is_clean));
+    }
+    bed.pass(10);
+    // That it was lost is not in the record; its acknowledgement may be missing as well.
+    for (left_out_since, sure) in [(0, Confidence::Likely), (1, Confidence::Possible)] {
+        let asked = ask_with(&mut bed, TOPIC, |evidence| {
+            let is_loss = |outcome| outcome == Outcome::DeliverSessionEnded;
+            evidence.events.retain(|event| !is_loss(event.outcome));
+            evidence.coverage.left_out_since = left_out_since;
+        });
+        asked.is(Code::S04, sure);
+    }
 }
 
 #[test]

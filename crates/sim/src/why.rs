@@ -266,7 +266,7 @@ impl World {
                 since_ms,
             };
             match self.oracle.contradiction(claim) {
-                // What came out of the store is not followed: its end counts where it comes.
+                // What came out of the store counts where it comes to its end.
                 Some(_) if self.oracle.may_be_older(claim) => true,
                 Some(fault) => {
                     why = fault;

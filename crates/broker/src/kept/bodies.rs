@@ -20,6 +20,8 @@ pub(super) struct Body {
     place: Place,
     /// Whether a session that is connected waits for it.
     is_urgent: bool,
+    /// Whether an earlier process took it in.
+    is_found: bool,
     /// Bytes of its properties and payload.
     size_bytes: u32,
     /// Copies that lean on it.
@@ -108,6 +110,7 @@ impl KeptMessages {
                 message,
                 place: Place::Here,
                 is_urgent,
+                is_found: false,
                 size_bytes,
                 leaning: 1,
                 stamp,
@@ -137,6 +140,7 @@ impl KeptMessages {
                 message: stub.clone(),
                 place: Place::Out,
                 is_urgent: false,
+                is_found: true,
                 size_bytes,
                 leaning: 0,
                 stamp: bodies.stamp(),
@@ -207,6 +211,11 @@ impl KeptMessages {
 
     fn body_mut(&mut self, id: KeptId) -> Option<&mut Body> {
         self.messages.get_mut(id.index())?.body.as_mut()
+    }
+
+    /// Whether a message that copies lean on was taken in by an earlier process.
+    pub(crate) fn is_found(&self, id: KeptId) -> bool {
+        self.body(id).is_some_and(|body| body.is_found)
     }
 
     /// A message is being read back.

@@ -10,7 +10,7 @@ use columba_codec::{PacketId, QoS};
 
 use super::Shard;
 use crate::event::Effect;
-use crate::hash::{Hashing, Map, Set};
+use crate::hash::{Hashing, Map, Set, hash_of};
 use crate::journal::Fetched;
 use crate::kept::KeptId;
 use crate::message::Message;
@@ -253,9 +253,11 @@ impl Shard {
             if !is_it {
                 continue;
             }
+            let number = self.number_of(id);
             let outline = self.kept.outline(id);
             let read = record.and_then(|bytes| {
-                let message = outline.and_then(|outline| MessageRecord::read_back(&bytes, outline));
+                let message =
+                    outline.and_then(|outline| MessageRecord::read_back(&bytes, outline, number));
                 message.ok_or_else(|| "what is there is not this message".to_owned())
             });
             match read {
@@ -279,6 +281,21 @@ impl Shard {
             }
         }
         self.serve_readers();
+    }
+
+    /// The number that the flight recorder follows a message by. What an earlier process took in gets
+    /// one when it is about to be sent: all of it at once would be more than there is room for.
+    fn number_of(&mut self, id: KeptId) -> u64 {
+        let Some(outline) = self.kept.outline(id) else {
+            return 0;
+        };
+        let number = outline.head().number;
+        if number != 0 || !self.kept.is_found(id) {
+            return number;
+        }
+        let topic = outline.topic();
+        let topic_hash = hash_of(&self.hashing, topic);
+        self.recorder.follow_found(self.now, topic, topic_hash)
     }
 
     fn position_of(&self, id: KeptId) -> Option<u64> {

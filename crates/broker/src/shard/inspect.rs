@@ -11,6 +11,7 @@ use crate::query::{
     SessionOrder, SessionRow, SubscriptionKey, SubscriptionRow, SubscriptionsQuery, WaitingOn,
     WillRow,
 };
+use crate::recorder::is_found;
 use crate::routing::FilterId;
 use crate::session::queue::Delivery;
 use crate::session::{Membership, Session};
@@ -177,11 +178,14 @@ impl Shard {
     fn queued_row(&self, delivery: &Delivery) -> QueuedRow {
         let message = self.outline_of(delivery);
         let expires_at_ms = message.map_or(NEVER_MS, |message| message.head().expires_at_ms);
+        let was_found = message.is_some_and(|message| is_found(message.head().number));
+        let mut kept = delivery.kept.iter();
         QueuedRow {
             topic: shared(message.map_or("", Message::topic)),
             qos: delivery.qos,
             size_bytes: delivery.message_bytes as usize,
             expires_unix_ms: self.expires_unix_ms(expires_at_ms),
+            is_found: was_found || kept.any(|of| self.kept.is_found(of.message)),
         }
     }
 

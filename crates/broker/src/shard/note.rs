@@ -207,10 +207,11 @@ impl Shard {
     }
 
     /// Counts how long a copy took, unless it is of a retained message, which may be as old as it
-    /// likes.
+    /// likes, or of one that waited for this process to begin.
     fn measure(&mut self, number: u64, qos: QoS, retain: bool) {
-        if !retain {
-            let took_ms = followed_for_ms(number, self.now);
+        if let Some(took_ms) = followed_for_ms(number, self.now)
+            && !retain
+        {
             self.stats.delivery_times.count(qos, took_ms);
         }
     }

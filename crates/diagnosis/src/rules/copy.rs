@@ -1,8 +1,8 @@
 //! What became of the copy for one subscriber?
 
 use columba_broker::outcome::Outcome;
-use columba_broker::query::{InflightStep, SessionDetail, WaitingOn};
-use columba_broker::recorder::{PayloadKind, flag};
+use columba_broker::query::{InflightStep, QueuedRow, SessionDetail, WaitingOn};
+use columba_broker::recorder::{PayloadKind, flag, is_found};
 use columba_codec::QoS;
 use columba_speech::{Param, Text};
 
@@ -82,7 +82,12 @@ fn of_end<'e>(
                 sent.map_or(last.unix_ms, |event| event.unix_ms),
                 last.unix_ms,
             );
-            Finding::certain(Code::D01, say::d01(client, took))
+            let text = if is_found(last.message) {
+                say::d01_found(client, took)
+            } else {
+                say::d01(client, took)
+            };
+            Finding::certain(Code::D01, text)
         }
         Outcome::DeliverRefused => Finding::certain(Code::D01, say::d01_refused(client)),
         Outcome::DeliverSent => sent(history, last, client),
@@ -334,18 +339,23 @@ pub fn held<'e>(history: &History<'e>, client: &str) -> Option<Finding<'e>> {
     if history.came_after(question.to_ms) || is_others {
         return None;
     }
-    let is_it = |topic: &str| topic == history.topic;
-    let mut inflight = session.inflight.iter();
-    let is_sent = inflight.any(|row| row.step == InflightStep::Sent && is_it(&row.message.topic));
-    let waits = session.oldest.as_ref().is_some_and(|row| is_it(&row.topic));
-    let found = if session.row.connection.is_none() && (is_sent || waits) {
-        Finding::certain(Code::S13, say::s13(client))
-    } else if is_sent {
+    let is_it = |row: &&QueuedRow| *row.topic == *history.topic;
+    let sent = session.inflight.iter();
+    let sent = sent.filter(|row| row.step == InflightStep::Sent);
+    let sent = sent.map(|row| &row.message).find(is_it);
+    let waiting = session.oldest.as_ref().filter(is_it);
+    let row = sent.or(waiting)?;
+    let found = if session.row.connection.is_none() {
+        let text = if row.is_found {
+            say::s13_found(client)
+        } else {
+            say::s13(client)
+        };
+        Finding::certain(Code::S13, text)
+    } else if sent.is_some() {
         Finding::certain(Code::D03, say::d03(client))
-    } else if waits {
-        Finding::certain(Code::S11, in_queue(None, Some(session), client))
     } else {
-        return None;
+        Finding::certain(Code::S11, in_queue(None, Some(session), client))
     };
     // Who published it is not told, nor whether it is one that came in the window and was not followed.
     let coverage = &history.evidence.coverage;

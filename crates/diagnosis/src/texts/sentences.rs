@@ -87,10 +87,12 @@ columba_speech::catalogue! {
     s12_empty(client, filter, ago) { en: "{client} is connected and subscribed to nothing: its last subscription, {filter}, was ended {ago} ago.", zh: "{client} 已连接，但没有任何订阅：最后一个订阅 {filter} 在 {ago}之前已被取消。" }
     s13_many(client, count) { en: "{client} is offline; {count} {count|message waits|messages wait} in its session.", zh: "{client} 离线，有 {count} 条消息在它的会话中等待。" }
     s13(client) { en: "{client} is offline; the message waits in its session.", zh: "{client} 离线，消息在它的会话中等待。" }
+    s13_found(client) { en: "{client} is offline; the message waits in its session, since before the broker was started again.", zh: "{client} 离线，消息在它的会话中等待，在 Broker 重新启动之前就已开始。" }
 
     s14(client, why) { en: "The copy for {client} was lost with the broker's disk: {why}.", zh: "发给 {client} 的副本因 Broker 的磁盘而丢失：{why}。" }
     s14_nobody(why) { en: "The copy of a shared group was lost with the broker's disk: {why}.", zh: "共享组的副本因 Broker 的磁盘而丢失：{why}。" }
     d01(client, took) { en: "{client} acknowledged the message {took} after it was sent.", zh: "消息发出后 {took}，{client} 进行了确认。" }
+    d01_found(client, took) { en: "The message had waited while the broker was started again; {client} acknowledged it {took} after it was sent.", zh: "消息在 Broker 重新启动期间一直等待；发出后 {took}，{client} 进行了确认。" }
     d01_settled(client) { en: "{client} has nothing unacknowledged and nothing waiting, and lost nothing: this message was acknowledged too.", zh: "{client} 没有未确认或等待的消息，也没有丢失：该消息也已被确认。" }
     d01_refused(client) { en: "{client} answered with an error code: the message arrived, and its library or program refused it.", zh: "{client} 以错误码回应：消息已到达，但被它的库或程序拒绝。" }
     d02(client) { en: "The message was handed to the connection of {client}, with QoS 0.", zh: "消息以 QoS 0 交给了 {client} 的连接。" }

@@ -320,19 +320,25 @@ impl Oracle {
     /// the process.
     pub(crate) fn may_be_older(&self, claim: Claim<'_>) -> bool {
         let topic = &claim.of.message.topic;
+        let all = self.truth.accepted.iter();
+        let mut earlier = all.filter(|of| of.life < claim.of.life && of.message.topic == *topic);
         let outcome = match claim.code {
+            // What came out of the store is followed from when it is sent.
+            Code::D01 | Code::D04 => {
+                let began_ms = self.truth.began_ms;
+                return earlier.any(|of| {
+                    let mut answers = self.truth.answers(of.id);
+                    answers.any(|(client, at_ms)| client == claim.client && at_ms >= began_ms)
+                });
+            }
             Code::S07 => Outcome::DeliverQueueFull,
             Code::S08 => Outcome::DeliverSocketCongested,
             Code::S09 => Outcome::DeliverExpired,
             Code::S10 => Outcome::DeliverTooLarge,
             _ => return false,
         };
-        let mut older = self.truth.accepted.iter().filter(|of| {
-            of.life < claim.of.life
-                && of.message.topic == *topic
-                && !self.truth.is_answered(claim.client, of.id)
-        });
-        older.next().is_some() && self.truth.was_withheld(claim.client, topic, outcome)
+        earlier.any(|of| !self.truth.is_answered(claim.client, of.id))
+            && self.truth.was_withheld(claim.client, topic, outcome)
     }
 
     fn was_dropped(&self, claim: Claim<'_>, outcome: Outcome) -> Option<&'static str> {

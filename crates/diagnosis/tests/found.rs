@@ -1,0 +1,103 @@
+//! A message from before a restart of the broker: it waits since then, or was delivered after it.
+
+mod asked;
+#[path = "../../broker/tests/bed/mod.rs"]
+mod bed;
+
+use asked::{Asked, evidence};
+use bed::exchange::{QOS_1, QOS_2};
+use bed::{Bed, V5};
+use columba_broker::recorder::Recording;
+use columba_codec::QoS;
+use columba_diagnosis::{Code, Confidence, Evidence, diagnose};
+
+const TOPIC: &str = "home/kitchen/temp";
+
+/// A subscriber that is offline, two messages for it, and a broker that dies and comes back; what the
+/// process that died had recorded.
+fn killed(qos: QoS) -> (Bed, Vec<Recording>) {
+    let mut bed = Bed::durable(2);
+    let subscriber = bed.connect_keeping(V5, "hub");
+    bed.subscribe(subscriber, "home/#", qos);
+    bed.disconnect(subscriber);
+    let publisher = bed.connect(V5, "esp");
+    bed.pass(10);
+    for payload in [b"1", b"2"] {
+        let packet_id = bed.publish(publisher, TOPIC, payload, qos).expect("an id");
+        if qos == QOS_2 {
+            bed.pubrel(publisher, packet_id);
+        }
+    }
+    bed.pass(100);
+    let mut recorded = bed.recordings();
+    let last_ms = bed.now().unix_ms;
+    bed.crash(2);
+    for recording in &mut recorded {
+        recording.holes.push((last_ms, bed.now().unix_ms));
+    }
+    bed.pass(1_000);
+    (bed, recorded)
+}
+
+/// Asks, with what an earlier process has left.
+fn ask(bed: &mut Bed, before: &[Recording], publisher: Option<&str>) -> Asked {
+    let from_ms = bed.now().unix_ms - 900_000;
+    let now_known = evidence(bed, Some(TOPIC), publisher, Some("hub"), from_ms);
+    let mut all = bed.recordings();
+    for (after, before) in all.iter_mut().zip(before) {
+        after.chunks.splice(..0, before.chunks.iter().cloned());
+        after.holes.extend_from_slice(&before.holes);
+    }
+    let question = now_known.question.clone();
+    let recorded = Evidence::from_recordings(question, bed.now(), &all);
+    let report = diagnose(&Evidence {
+        publisher: now_known.publisher,
+        subscriber: now_known.subscriber,
+        subscriptions: now_known.subscriptions,
+        matching: now_known.matching,
+        filters: now_known.filters,
+        topic_rows: now_known.topic_rows,
+        ..recorded
+    });
+    Asked { report }
+}
+
+#[test]
+fn s13_since_before_the_broker_was_started_again() {
+    for qos in [QOS_1, QOS_2] {
+        let (mut bed, _) = killed(qos);
+        let asked = ask(&mut bed, &[], None);
+        asked.is(Code::S13, Confidence::Likely);
+        asked.says("hub is offline; the message waits in its session, since before the broker was");
+        // Who published it is not known any more.
+        ask(&mut bed, &[], Some("esp")).is(Code::S13, Confidence::Possible);
+        // What comes later waits behind it, and the question is about that.
+        let publisher = bed.connect(V5, "esp");
+        bed.publish(publisher, TOPIC, b"3", QOS_1);
+        let asked = ask(&mut bed, &[], None);
+        asked.is(Code::S13, Confidence::Certain);
+        asked.says("the message waits in its session.");
+    }
+}
+
+#[test]
+fn d01_after_the_broker_was_started_again() {
+    for qos in [QOS_1, QOS_2] {
+        let (mut bed, _) = killed(qos);
+        let subscriber = bed.resume(V5, "hub");
+        bed.finish(subscriber);
+        let asked = ask(&mut bed, &[], None);
+        asked.is(Code::D01, Confidence::Certain);
+        asked.says("had waited while the broker was started again; hub acknowledged it");
+        assert_eq!(asked.report.judged.delivered, 2);
+        ask(&mut bed, &[], Some("esp")).is(Code::D01, Confidence::Possible);
+        // What came later has not waited.
+        bed.pass(10);
+        let publisher = bed.connect(V5, "esp");
+        bed.publish(publisher, TOPIC, b"3", QOS_1);
+        bed.finish(subscriber);
+        let asked = ask(&mut bed, &[], None);
+        asked.is(Code::D01, Confidence::Certain);
+        asked.says("hub acknowledged the message");
+    }
+}
