@@ -153,6 +153,8 @@ pub enum Output {
     Connected(Box<Accepted>),
     /// A message came. Its acknowledgement, if any, is among the bytes to transmit; who wants to
     /// have the message safe first, hands it over before writing them.
+    // Boxed, as it moves from queue to queue on its way to the application: copying its two hundred bytes
+    // each time takes longer than to allocate them.
     Message(Box<Incoming>),
     /// QoS 0: the packet is among the bytes to transmit. QoS 1 and 2: the server took the message
     /// or refused it (MQTT 5; see the code).
