@@ -487,6 +487,7 @@ impl ConnectionArgs {
         if let Some(path) = &self.unix {
             return Address::Unix(path.clone());
         }
+        let usual_path = self.ws.then_some("/mqtt");
         let wants_tls = self.asks_for_tls() && !self.refused.no_tls;
         let tls = TlsOptions {
             ca_file: self.cafile.clone(),
@@ -505,14 +506,15 @@ impl ConnectionArgs {
                 host: self.host.as_ref().unwrap_or(&url.host).clone(),
                 port: self.port.unwrap_or(url.port),
                 tls: (wants_tls || url.is_tls && !self.refused.no_tls).then_some(tls),
-                websocket_path: url.websocket_path.clone(),
+                websocket_path: (url.websocket_path.as_deref().or(usual_path))
+                    .map(|path| self.route.websocket_path(path)),
             };
         }
         Address::Network {
             host: self.host.clone().unwrap_or_else(|| "localhost".to_owned()),
             port: self.port.unwrap_or(if wants_tls { 8883 } else { 1883 }),
             tls: wants_tls.then_some(tls),
-            websocket_path: self.ws.then(|| "/mqtt".to_owned()),
+            websocket_path: usual_path.map(|path| self.route.websocket_path(path)),
         }
     }
 

@@ -10,6 +10,8 @@
 mod file;
 pub mod link;
 mod mqttx;
+#[cfg(test)]
+mod options;
 mod reading;
 mod spelling;
 
@@ -199,7 +201,7 @@ fn is_value(words: &[OsString], wanted: &str) -> bool {
         let takes = word.to_str().and_then(spelling).map(|found| found.takes);
         if matches!(
             takes,
-            Some(Takes::Value | Takes::Properties(..) | Takes::Pair(_))
+            Some(Takes::Value | Takes::Properties(..) | Takes::Pair(_) | Takes::Protocol)
         ) {
             words.next();
         }
@@ -209,10 +211,10 @@ fn is_value(words: &[OsString], wanted: &str) -> bool {
 
 /// The words of the options file, if there is one, and then those of the command line.
 fn with_options_file(tool: Tool, words: &[OsString]) -> Result<Vec<OsString>, Text> {
-    let (folded, named) = fold(words)?;
+    let (folded, named) = fold(tool, words)?;
     let mut line = Vec::new();
     for words in file::read(tool, named.as_deref())? {
-        let (words, _) = fold(&words)?;
+        let (words, _) = fold(tool, &words)?;
         line.extend(words);
     }
     let names_context = folded.iter().any(|word| is_one_of(word, &["--context="]));
@@ -243,6 +245,7 @@ const OF_A_SERVER: &[&str] = &[
     "--unix=",
     "--url=",
     "--ws",
+    "--path=",
     "--username=",
     "--pw=",
     "--cafile=",
@@ -315,13 +318,16 @@ fn missing(option: &OsStr) -> Text {
 const VERSION_5: &str = "--protocol-version=5";
 
 /// Gives every value its option, and returns the options file of `-o` apart.
-fn fold(words: &[OsString]) -> Result<(Vec<OsString>, Option<OsString>), Text> {
+fn fold(tool: Tool, words: &[OsString]) -> Result<(Vec<OsString>, Option<OsString>), Text> {
     let (mut folded, mut options_file) = (Vec::new(), None);
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let Some(found) = word.to_str().and_then(spelling) else {
-            if let Some(long) = word.to_str().and_then(mqttx::long_of_short) {
-                return Err(long);
+            if let Some(instead) = word.to_str().and_then(mqttx::long_of_short) {
+                return Err(instead);
+            }
+            if let Some(instead) = mqttx::not_here(word, words.as_slice().first()) {
+                return Err(instead);
             }
             folded.push(word.clone());
             continue;
@@ -329,6 +335,10 @@ fn fold(words: &[OsString]) -> Result<(Vec<OsString>, Option<OsString>), Text> {
         let mut next = || words.next().ok_or_else(|| missing(word));
         match found.takes {
             Takes::Nothing => folded.push(found.ours.into()),
+            Takes::Protocol => folded.extend(mqttx::protocol(next()?)?),
+            Takes::Value if tool == Tool::Publish && word == "--response-topic" => {
+                folded.push(property("publish", "response-topic", next()?));
+            }
             Takes::Value => {
                 folded.push(joined(found.ours, next()?));
                 if word == "-x" {
@@ -356,13 +366,18 @@ fn fold(words: &[OsString]) -> Result<(Vec<OsString>, Option<OsString>), Text> {
                 }
             }
             Takes::Properties(packet, name) => {
-                let value = next()?.to_string_lossy().into_owned();
-                let group = [packet, name, &value].join(&PROPERTY_SEPARATOR.to_string());
-                folded.push(joined(found.ours, OsStr::new(&group)));
+                folded.push(property(packet, name, next()?));
             }
         }
     }
     Ok((folded, options_file))
+}
+
+/// A property of a packet, as one word.
+fn property(packet: &str, name: &str, value: &OsStr) -> OsString {
+    let value = value.to_string_lossy();
+    let group = [packet, name, &value].join(&PROPERTY_SEPARATOR.to_string());
+    joined("--property", OsStr::new(&group))
 }
 
 fn joined(option: &str, value: &OsStr) -> OsString {
@@ -378,7 +393,7 @@ mod tests {
 
     fn check(words: &[&str], expected: &[&str]) {
         let words: Vec<_> = words.iter().map(OsString::from).collect();
-        let (folded, _) = fold(&words).expect("a command line");
+        let (folded, _) = fold(Tool::Publish, &words).expect("a command line");
         assert_eq!(folded, expected);
     }
 
@@ -432,15 +447,30 @@ mod tests {
                 "--file=x",
             ],
         );
+        check(
+            &["--protocol", "wss", "--path", "/a", "--no_local"],
+            &["--ws", "--tls-use-os-certs", "--path=/a", "--no-local"],
+        );
+        check(&["--protocol", "mqtt"], &[]);
+        check(
+            &["--response-topic", "a"],
+            &["--property=publish\0response-topic\0a"],
+        );
+        let words = ["--response-topic", "a"].map(OsString::from);
+        let (of_request, _) = fold(Tool::Request, &words).expect("a command line");
+        assert_eq!(of_request, ["--response-topic=a"]);
         // Clusters of our own letters stay what they are.
         check(&["-rt", "a", "-ct", "b"], &["-rt", "a", "-ct", "b"]);
         let told = |word: &str| {
             let words = [OsString::from(word), OsString::from("x")];
-            let what = fold(&words).expect_err("a sentence");
+            let what = fold(Tool::Publish, &words).expect_err("a sentence");
             what.to_string(columba_speech::Language::English)
         };
         assert_eq!(told("-Wt"), "-Wt of MQTTX is --will-topic here");
         assert!(told("--user-properties").contains("NAME: VALUE"));
+        assert!(told("--protocol").contains("'x'"));
+        assert!(told("--maximum-reconnect-times").contains("by itself"));
+        assert!(told("--reconnect-period=5").contains("by itself"));
         let line = ["columba", "bench", "pub", "-im", "10"].map(OsString::from);
         let line = command_line(line.to_vec()).expect("a command line");
         assert_eq!(
@@ -460,7 +490,7 @@ mod tests {
             &["-D", "will", "user-property", "a"],
         ] {
             let words: Vec<_> = words.iter().map(OsString::from).collect();
-            let what = fold(&words).expect_err("no value");
+            let what = fold(Tool::Publish, &words).expect_err("no value");
             let sentence = what.to_string(columba_speech::Language::English);
             assert!(sentence.contains("without its value"), "{sentence}");
         }

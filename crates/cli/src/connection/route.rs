@@ -19,9 +19,18 @@ pub(super) struct RouteArgs {
     /// SOCKS5 proxy to go through: socks5h://[USER[:PASSWORD]@]HOST[:PORT]
     #[arg(long, value_name = "URL", value_parser = parse_proxy, help_heading = SERVER)]
     proxy: Option<Proxy>,
+    /// Path of the WebSocket [default: that of the URL, or /mqtt]
+    #[arg(long, value_name = "PATH", help_heading = SERVER)]
+    path: Option<String>,
 }
 
 impl RouteArgs {
+    /// The path of a WebSocket that would have another one without `--path`.
+    pub(super) fn websocket_path(&self, otherwise: &str) -> String {
+        let path = self.path.as_deref().unwrap_or(otherwise);
+        format!("/{}", path.strip_prefix('/').unwrap_or(path))
+    }
+
     pub(super) fn route(&self) -> Route {
         Route {
             local_address: self.bind_address.clone(),
@@ -79,6 +88,22 @@ mod tests {
         check("socks5h://[::1]:9", proxy("::1", 9, None));
         check("socks5h://u@p", proxy("p", 1080, Some(("u", ""))));
         check("socks5h://u:a%40b@p", proxy("p", 1080, Some(("u", "a@b"))));
+    }
+
+    #[test]
+    fn a_path_of_its_own_goes_before_that_of_the_url() {
+        let path = |path: Option<&str>, otherwise: &str| {
+            let args = RouteArgs {
+                bind_address: None,
+                proxy: None,
+                path: path.map(str::to_owned),
+            };
+            args.websocket_path(otherwise)
+        };
+        assert_eq!(path(None, "/mqtt"), "/mqtt");
+        assert_eq!(path(Some("/a/b"), "/mqtt"), "/a/b");
+        assert_eq!(path(Some("a"), "/mqtt"), "/a");
+        assert_eq!(path(Some("/"), "/mqtt"), "/");
     }
 
     #[test]

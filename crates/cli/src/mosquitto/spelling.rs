@@ -22,11 +22,13 @@ pub(super) enum Takes {
     Properties(&'static str, &'static str),
     /// One word, `NAME: VALUE`: a user property of these packets, of which a command sends one.
     Pair(&'static [&'static str]),
+    /// One word, `mqtt`, `mqtts`, `ws` or `wss`: our options for it.
+    Protocol,
     /// Nothing: it gives this property of this packet this value.
     Switch(&'static str, &'static str, &'static str),
 }
 
-use Takes::{File, Group, Nothing, Pair, Properties, Switch, Value};
+use Takes::{File, Group, Nothing, Pair, Properties, Protocol, Switch, Value};
 
 /// Looks a word up.
 pub(super) fn spelling(word: &str) -> Option<Spelling> {
@@ -123,12 +125,16 @@ pub(super) const SPELLINGS: &[(&str, &str, Takes)] = &[
 ];
 
 /// Long names of MQTTX's command line.
-const MQTTX: &[(&str, &str, Takes)] = &[
+pub(super) const MQTTX: &[(&str, &str, Takes)] = &[
     ("--hostname", "--host", Value),
     ("--client-id", "--id", Value),
     ("--password", "--pw", Value),
     ("--mqtt-version", "--protocol-version", Value),
     ("--no-clean", "--disable-clean-session", Nothing),
+    ("--no_local", "--no-local", Nothing),
+    ("--protocol", "", Protocol),
+    // `pub` has it as a property, `rr` as `-e`.
+    ("--response-topic", "--response-topic", Value),
     (
         "--session-expiry-interval",
         "--session-expiry-interval",
@@ -177,9 +183,14 @@ const MQTTX: &[(&str, &str, Takes)] = &[
         "--property",
         Properties("will", "will-delay-interval"),
     ),
+    (
+        "--authentication-method",
+        "--property",
+        Properties("connect", "authentication-method"),
+    ),
     ("--alpn", "--tls-alpn", Value),
     ("--file-read", "--file", Value),
-    ("--multiline", "--stdin-line", Nothing),
+    ("--multiline --line-mode", "--stdin-line", Nothing),
     (
         "--user-properties",
         "--property",
@@ -244,6 +255,7 @@ const OURS: &[(&str, &str, Takes)] = &[
     ("--api", "--api", Value),
     ("--context", "--context", Value),
     ("--dir", "--dir", Value),
+    ("--path", "--path", Value),
     ("--token", "--token", Value),
 ];
 

@@ -103,6 +103,45 @@ columba_speech::catalogue! {
     mqttx_short(short, long) {
         en: "{short} of MQTTX is {long} here", zh: "MQTTX 的 {short} 在这里是 {long}",
     }
+    mqttx_protocol(name) {
+        en: "'{name}' is no protocol: write mqtt, mqtts, ws or wss", zh: "“{name}”不是协议：请写 mqtt、mqtts、ws 或 wss",
+    }
+    mqttx_format(format) {
+        en: "--format {format} of MQTTX prints nothing but '{format}' here: `sub --decode` shows payloads as json, cbor, msgpack, hex or base64, for example --decode {format}; `pub` sends bytes as they are, with -f FILE",
+        zh: "MQTTX 的 --format {format} 在这里只会打印“{format}”：`sub --decode` 以 json、cbor、msgpack、hex 或 base64 显示载荷，例如 --decode {format}；`pub` 用 -f 文件 原样发送字节",
+    }
+    mqttx_reconnect(option) {
+        en: "there is no {option}: `sub` connects again by itself, a second after each loss, until it is stopped or -W runs out",
+        zh: "没有 {option}：`sub` 在每次断开一秒后自动重新连接，直到被停止或 -W 到时",
+    }
+    mqttx_ws_headers() {
+        en: "there is no --ws-headers: a WebSocket is opened with the headers that MQTT needs; a user name and password, or a token, go with -u and -P",
+        zh: "没有 --ws-headers：WebSocket 只用 MQTT 需要的标头打开；用户名和密码或令牌用 -u 和 -P 给出",
+    }
+    mqttx_dup() {
+        en: "there is no --dup: the DUP flag is set when a message is sent again, and never at first",
+        zh: "没有 --dup：DUP 标志只在消息重发时设置，第一次发送时从不设置",
+    }
+    mqttx_output_mode() {
+        en: "there is no --output-mode: `sub --json` prints whole messages, `sub -F FORMAT` what you choose of them",
+        zh: "没有 --output-mode：`sub --json` 打印完整消息，`sub -F 格式` 打印其中您选择的部分",
+    }
+    mqttx_file(option) {
+        en: "there is no {option}: `sub --record FILE` appends whole messages to a file, `sub -N -t TOPIC > FILE` writes payloads with nothing between them",
+        zh: "没有 {option}：`sub --record 文件` 把完整消息追加到文件，`sub -N -t 主题 > 文件` 写入载荷，中间不加任何内容",
+    }
+    mqttx_options(option) {
+        en: "there is no {option}: `columba context add NAME --url mqtt://HOST` keeps a server and its user, -o FILE names a file of options",
+        zh: "没有 {option}：`columba context add 名称 --url mqtt://主机` 保存服务器和用户，-o 文件 指定选项文件",
+    }
+    mqttx_schema(option) {
+        en: "there is no {option}: of payloads with a schema only those of Sparkplug B are decoded, with --decode sparkplug",
+        zh: "没有 {option}：带模式的载荷只解码 Sparkplug B，用 --decode sparkplug",
+    }
+    mqttx_payload_size() {
+        en: "there is no --payload-size: `columba bench pub --payload-size BYTES` sends payloads of a size, and -f FILE sends a file",
+        zh: "没有 --payload-size：`columba bench pub --payload-size 字节数` 发送指定大小的载荷，-f 文件 发送文件",
+    }
     mqttx_conn() {
         en: "there is no command conn: `columba doctor HOST` says whether connecting works, `columba bench conn` opens many connections, and `columba sub` holds one",
         zh: "没有命令 conn：`columba doctor 主机` 检查能否连接，`columba bench conn` 打开大量连接，`columba sub` 保持一个连接",

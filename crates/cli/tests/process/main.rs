@@ -10,6 +10,7 @@ mod goodbye;
 mod link;
 mod log;
 mod mosquitto;
+mod mqttx;
 mod scripts;
 mod service_manager;
 mod shell;
