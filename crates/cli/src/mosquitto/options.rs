@@ -212,7 +212,12 @@ fn the_list_of_options_is_whole() {
 }
 
 #[test]
-fn what_cannot_be_done_is_refused_with_its_reason() {
+fn what_cannot_be_done_is_refused_with_its_reason_and_documented() {
+    let documented = include_str!("../../../../docs/clients.md");
+    let (_, documented) = documented
+        .split_once("silence would mislead:")
+        .expect("a table");
+    let (documented, _) = documented.split_once("###").expect("an end");
     for (option, value, reason) in REFUSED {
         for tool in Tool::ALL {
             let words: Vec<_> = [*option, *value]
@@ -225,5 +230,10 @@ fn what_cannot_be_done_is_refused_with_its_reason() {
             let said = words::error(refused).to_string(Language::English);
             assert!(said.contains(reason), "{option}: {said}");
         }
+        let rows = documented.lines().filter(|line| line.starts_with("| "));
+        let mut options = rows.filter_map(|row| row.split(" | ").next());
+        let quoted = [format!("`{option}`"), format!("`{option} {value}`")];
+        let is_told = options.any(|named| quoted.iter().any(|quoted| named.contains(quoted)));
+        assert!(is_told, "{option}");
     }
 }
