@@ -41,6 +41,8 @@ pub enum Tool {
 
 /// Exit code of Mosquitto's clients for everything that ends them before the server has answered.
 pub(crate) const EXIT_BEFORE_ANSWER: u8 = 1;
+/// Exit code of `mosquitto_sub` that a signal ends before the server has accepted it.
+pub(crate) const EXIT_UNANSWERED: u8 = 255;
 
 impl Tool {
     /// All of them.

@@ -309,9 +309,14 @@ impl Publisher {
             if answer.reason.is_error() {
                 self.progress.clear();
                 let sentence = words::refused_publish(&topic, &answer);
-                self.plan.talk.error(sentence);
-                if self.exit == 0 {
-                    self.exit = answer.reason as u8;
+                if mosquitto::called_as().is_some() {
+                    // Mosquitto's client warns, and has done what it could.
+                    self.plan.talk.warning(sentence);
+                } else {
+                    self.plan.talk.error(sentence);
+                    if self.exit == 0 {
+                        self.exit = answer.reason as u8;
+                    }
                 }
             } else if answer.reason == ReasonCode::NoMatchingSubscribers {
                 self.tell_nobody(&topic);

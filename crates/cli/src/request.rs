@@ -13,6 +13,7 @@ use crate::connection::{
     ConnectionArgs, EXIT_LOST, EXIT_TIMEOUT, Plan, Trouble, close_trouble, run_to_end,
 };
 use crate::failure;
+use crate::mosquitto;
 use crate::payload::{Payload, PayloadArgs, stdin_lines, stdin_trouble};
 use crate::receive::{PATIENCE, ReceiveArgs, goodbye_when_told, timed_out};
 use crate::subscribe::print::OutputArgs;
@@ -125,7 +126,9 @@ async fn subscribe(args: &RequestArgs, plan: &Plan, client: &Client) -> Result<(
         Some(code) if code.is_error() => {
             let said = answer.reason_string.as_deref();
             let sentence = words::refused_filter(&args.response_topic, *code, said);
-            Err(Trouble::new(sentence, *code as u8))
+            // Mosquitto's client counts this as an end like others.
+            let exit = mosquitto::called_as().map_or(*code as u8, |_| 0);
+            Err(Trouble::new(sentence, exit))
         }
         Some(_) | None => Ok(()),
     }

@@ -34,7 +34,7 @@ use crate::api::ApiArgs;
 use crate::connection::{
     ConnectionArgs, EXIT_LOST, Plan, Talk, Trouble, close_trouble, connect_trouble, run_to_end,
 };
-use crate::mosquitto;
+use crate::mosquitto::{self, EXIT_UNANSWERED};
 use crate::receive::{PATIENCE, ReceiveArgs, goodbye_when_told, timed_out};
 use crate::record::Recorder;
 use crate::words::{self, Said, value};
@@ -146,13 +146,17 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
     let patience = args.receive.patience();
     let deadline = patience.map(|patience| Instant::now() + patience);
     let reconnect = again::reconnect();
-    let connecting = plan.connect_lasting(&reconnect);
-    let connected = match deadline {
-        Some(deadline) => tokio::time::timeout_at(deadline, connecting).await,
-        None => Ok(connecting.await),
-    };
-    let Ok(connected) = connected else {
-        return Err(out_of_time());
+    let mut interrupt = std::pin::pin!(interrupted());
+    let is_drop_in = mosquitto::called_as().is_some();
+    let connected = tokio::select! {
+        // First of all, so that signals are waited for before anything is sent.
+        biased;
+        // By the native name the signal ends the program by itself.
+        () = &mut interrupt, if is_drop_in => return Ok(EXIT_UNANSWERED),
+        connected = plan.connect_lasting(&reconnect) => connected,
+        () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
+            return Err(out_of_time());
+        }
     };
     let (client, events) = connected?;
     let show = Show::new(&args.view, &args.output)
@@ -172,7 +176,7 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
         printed: 0,
         done: Done::default(),
     };
-    let outcome = receive(&mut printer, events, &plan, deadline).await;
+    let outcome = receive(&mut printer, events, &plan, deadline, interrupt).await;
     // First of all the terminal is given back: the server may take its time.
     let finished = printer.show.finish();
     // Without a connection nothing that waits gets done.
@@ -308,6 +312,7 @@ async fn receive(
     mut events: LastingEvents,
     plan: &Plan,
     deadline: Option<Instant>,
+    mut interrupt: Pin<&mut impl Future<Output = ()>>,
 ) -> Result<u8, Trouble> {
     let said = RefCell::default();
     let ask = |printer: &Printer| {
@@ -325,7 +330,6 @@ async fn receive(
     };
     let mut requests = std::pin::pin!(Some(ask(printer)));
     let mut client_id = printer.client.accepted().client_id.clone();
-    let mut interrupt = std::pin::pin!(interrupted());
     loop {
         let event = tokio::select! {
             result = answer(requests.as_mut()) => {
