@@ -5,6 +5,7 @@ mod cipher;
 mod property;
 mod refused;
 mod route;
+mod talk;
 mod url;
 
 use std::ffi::OsString;
@@ -19,18 +20,18 @@ use clap::Args;
 use columba_client::driver::{
     Address, Client, ConnectError, ConnectOptions, Events, LastingEvents, Reconnect, TlsOptions,
 };
-use columba_client::{Accepted, CloseCause, Message, Session, SessionOptions, Will};
+use columba_client::{CloseCause, Message, Session, SessionOptions, Will};
 use columba_codec::{QoS, ReasonCode, Version};
-use columba_speech::{Language, Param};
+use columba_speech::Language;
 use rustls::CipherSuite;
 
 use crate::context::{self, Chosen, Context};
-use crate::failure;
 use crate::language::{language_of_environment, parse_language};
 use crate::mosquitto::{self, EXIT_BEFORE_ANSWER, Tool};
 use crate::payload::{PAYLOAD_BYTES_MAX, read_whole};
 use crate::words::{self, Said, value};
 pub(crate) use property::{PROPERTY_SEPARATOR, PropertySets, USER_PROPERTY, parse_properties};
+pub(crate) use talk::{Talk, Trouble};
 pub(crate) use url::{Url, split_port};
 
 /// Exit code of Mosquitto's clients: the connection was lost.
@@ -224,88 +225,10 @@ pub(crate) struct Plan {
     pub(crate) talk: Talk,
 }
 
-/// What is said on stderr.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Talk {
-    debug: bool,
-    quiet: bool,
-    pub(crate) language: Language,
-}
-
-/// A failure with its sentence and exit code.
-#[derive(Debug)]
-pub(crate) struct Trouble {
-    /// A text of a catalogue, or one that exists in English alone.
-    pub(crate) sentence: Param,
-    pub(crate) exit: u8,
-}
-
-impl Trouble {
-    /// What happened, and the exit code.
-    pub(crate) fn new(sentence: impl Into<Param>, exit: u8) -> Self {
-        let sentence = sentence.into();
-        Self { sentence, exit }
-    }
-
-    /// The command line asks for what cannot be done.
-    pub(crate) fn usage(sentence: impl Into<Param>) -> Self {
-        Self::new(sentence, before_answer(EXIT_USAGE))
-    }
-}
-
-impl Talk {
-    /// An error or refusal.
-    pub(crate) fn error(self, sentence: impl Into<Param>) {
-        if !self.quiet {
-            say_line(&words::error(sentence).to_string(self.language));
-        }
-    }
-
-    /// Something that is no failure but should be known.
-    pub(crate) fn warning(self, sentence: impl Into<Param>) {
-        if !self.quiet {
-            say_line(&words::warning(sentence).to_string(self.language));
-        }
-    }
-
-    /// Something that was asked for beside the output.
-    pub(crate) fn note(self, sentence: &str) {
-        if !self.quiet {
-            say_line(sentence);
-        }
-    }
-
-    /// What `-d` shows of a connection that the server has accepted.
-    pub(crate) fn accepted(self, accepted: &Accepted) {
-        self.debug(|| {
-            format!(
-                "Connected as '{}', session present: {}, keep alive: {} s",
-                accepted.client_id, accepted.session_present, accepted.keep_alive_secs
-            )
-        });
-    }
-
-    /// What `-d` shows.
-    pub(crate) fn debug(self, sentence: impl FnOnce() -> String) {
-        if self.debug {
-            say_line(&sentence());
-        }
-    }
-}
-
-/// In one piece, so that what others write at the same time does not come in between.
-fn say_line(line: &str) {
-    failure::say(&format!("{line}\n"));
-}
-
 impl ConnectionArgs {
     /// Where errors go, even those in the arguments themselves.
     pub(crate) fn talk(&self) -> Talk {
-        Talk {
-            debug: self.debug,
-            quiet: self.quiet,
-            language: self.language(),
-        }
+        Talk::new(self.debug, self.quiet, self.language())
     }
 
     /// The language to speak: that of Mosquitto's clients is English.
