@@ -28,6 +28,7 @@ mod listeners;
 mod me;
 mod metrics;
 mod page;
+mod params;
 mod problem;
 mod publish;
 mod resources;

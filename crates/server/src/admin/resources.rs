@@ -16,7 +16,8 @@ use super::app::App;
 use super::problem::{Problem, ProblemBody};
 use super::{
     acl, audit, bans, broker, clients, config, events, groups, guard, health, listeners, me,
-    metrics, publish, retained, rules, sessions, subscriptions, tokens, topics, traces, users, why,
+    metrics, params, publish, retained, rules, sessions, subscriptions, tokens, topics, traces,
+    users, why,
 };
 
 /// Bytes of a request, unless a resource says something else.
@@ -123,6 +124,8 @@ fn problem_response() -> utoipa::openapi::Response {
 /// Everything that is served.
 pub(super) fn router(app: App) -> Router {
     let (api, description) = described();
+    let known = params::Known::of(&description);
+    let api = api.route_layer(middleware::from_fn_with_state(known, params::check));
     // Made once: the description of a running broker does not change.
     let description = get(async move || Json(description.clone()).into_response());
     Router::new()

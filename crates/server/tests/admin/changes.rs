@@ -309,3 +309,30 @@ fn every_change_is_in_the_audit_with_who_asked_for_it() {
         [("socket", 404), ("token reader", 403), ("token root", 404)]
     );
 }
+
+#[test]
+fn a_parameter_that_is_misspelt_or_unknown_is_refused_and_nothing_is_done() {
+    let bed = Bed::new();
+    let path = "/api/v1/retained/home%2Fkitchen";
+    let payload = Some(json!({"payload": "1"}));
+    assert_eq!(status(&bed, "PUT", path, payload), 204);
+    let refused = |method: &str, path: &str, hint: &str| {
+        let answer = bed.request(method, path, None);
+        assert_eq!(
+            (answer.status, answer.code()),
+            (400, "invalid_request".into())
+        );
+        let detail = answer.json()["detail"].to_string();
+        assert!(detail.contains(hint), "{detail}");
+    };
+    let bulk = "/api/v1/retained?topic=%23&dryrun=true";
+    refused("DELETE", bulk, "did you mean `dry_run`?");
+    refused("GET", "/api/v1/events?clinet=a", "did you mean `client`?");
+    refused("GET", "/api/v1/broker?x=1", "there are none here");
+    refused(
+        "GET",
+        path.replace("kitchen", "kitchen?zzzzzz=1").as_str(),
+        "none here",
+    );
+    assert_eq!(status(&bed, "GET", path, None), 200);
+}
