@@ -442,7 +442,7 @@ impl Recorder {
         let detail = tells_by_whom(outcome, covered.client).then_some(covered.detail);
         let by = detail.map_or(0, |detail| hash_of(&self.hashing, detail));
         let fault = fault_of(outcome, client_hash, topic_hash).wrapping_add(by);
-        if self.repeats.count(fault, detail, now) {
+        if self.repeats.count(fault, detail, covered.peer, now) {
             return;
         }
         let begun = self
@@ -467,7 +467,7 @@ impl Recorder {
         self.bytes_max == 0
             || self
                 .repeats
-                .count(fault_of(outcome, client_hash, topic_hash), None, now)
+                .count(fault_of(outcome, client_hash, topic_hash), None, None, now)
     }
 
     /// What there is, for another thread to read: chunks that are full are shared, those that are being

@@ -146,6 +146,10 @@ impl OwnedFacts {
         }
     }
 
+    pub(super) const fn set_peer(&mut self, peer: Option<SocketAddr>) {
+        self.rest.peer = peer;
+    }
+
     pub(super) fn text_bytes(&self) -> usize {
         self.texts.len()
     }

@@ -1,5 +1,7 @@
 //! Faults that come again and again: written once, counted after that.
 
+use std::net::SocketAddr;
+
 use super::entry::{Facts, OwnedFacts};
 use crate::now::Now;
 use crate::outcome::Outcome;
@@ -72,8 +74,14 @@ impl Repeats {
     }
 
     /// Whether a fault is known and was counted; else it has to be written, and begun. A detail that
-    /// is given has to be the same.
-    pub(super) fn count(&mut self, fault: u64, detail: Option<&str>, now: Now) -> bool {
+    /// is given has to be the same; of the addresses the last one is kept.
+    pub(super) fn count(
+        &mut self,
+        fault: u64,
+        detail: Option<&str>,
+        peer: Option<SocketAddr>,
+        now: Now,
+    ) -> bool {
         let slot = self.slots.get_mut(Self::slot_of(fault));
         let Some(Some(repeat)) = slot.map(|slot| slot.as_mut()) else {
             return false;
@@ -87,6 +95,9 @@ impl Repeats {
         }
         repeat.times += 1;
         repeat.last_ms = now.mono_ms;
+        if peer.is_some() {
+            repeat.facts.set_peer(peer);
+        }
         true
     }
 

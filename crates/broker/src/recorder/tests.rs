@@ -1,5 +1,7 @@
 //! The recorder as a whole: what comes back, what it costs, what it leaves out.
 
+use std::net::SocketAddr;
+
 use super::*;
 use crate::hash::Map;
 use crate::limits::RecorderSize;
@@ -131,6 +133,29 @@ fn strangers_of_one_address_that_fail_in_different_ways_are_different_faults() {
         let times: Vec<u64> = lines.iter().map(|line| line.4).collect();
         assert_eq!(times, [1, 1, 1], "{outcome}: {lines:?}");
     }
+}
+
+#[test]
+fn what_was_counted_is_told_with_the_last_address() {
+    let mut recorder = recorder(1 << 20);
+    for port in [44458, 44470, 44471] {
+        let facts = Facts {
+            detail: "HTTP on a port for MQTT",
+            peer: Some(SocketAddr::from(([127, 0, 0, 1], port))),
+            ..Facts::default()
+        };
+        let now = at(u64::from(port));
+        recorder.note_fault(now, Outcome::ConnectWrongProtocol, 7, 0, &facts);
+    }
+    let mut ports = Vec::new();
+    for chunk in &recorder.recording(at(50_000)).chunks {
+        for line in chunk.entries() {
+            if let Line::Entry(entry) = line.expect("a line") {
+                ports.push((entry.times, entry.facts.peer.map(|peer| peer.port())));
+            }
+        }
+    }
+    assert_eq!(ports, [(1, Some(44458)), (2, Some(44471))]);
 }
 
 /// What a busy broker with many clients and topics puts into one recorder.
