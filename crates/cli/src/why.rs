@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use columba_codec::topic::{TopicFilter, TopicName};
+use columba_diagnosis::near::{self, Difference};
 use columba_diagnosis::{Code, explain};
 use columba_speech::{Language, Param, Text};
 use jiff::Timestamp;
@@ -478,13 +479,26 @@ pub fn run_match(args: &MatchArgs) -> ExitCode {
         told(shown::matches());
         return ExitCode::SUCCESS;
     }
-    told(
-        match columba_diagnosis::near::of_filter(&args.filter, &args.topic) {
-            Some((rule, level)) => shown::differs_in(rule.sentence(level)),
-            None => shown::differs(),
-        },
-    );
+    told(match difference(&args.filter, &args.topic) {
+        Some(how) => shown::differs_in(how),
+        None => shown::differs(),
+    });
     ExitCode::from(FAULT_FOUND)
+}
+
+/// What keeps a filter from matching a topic: the one thing if there is one, or else the first.
+fn difference(filter: &str, topic: &str) -> Option<Text> {
+    if let Some((rule, level)) = near::of_filter(filter, topic) {
+        return Some(rule.sentence(level));
+    }
+    Some(match near::first_difference(filter, topic)? {
+        Difference::Level(level, of_filter, of_topic) => {
+            shown::differs_at(level, of_filter, of_topic)
+        }
+        Difference::TopicEnds(filter, topic) | Difference::FilterEnds(topic, filter) => {
+            shown::other_count(filter, topic)
+        }
+    })
 }
 
 #[cfg(test)]

@@ -140,6 +140,34 @@ pub fn of_filter(filter: &str, topic: &str) -> Option<(Rule, usize)> {
         .or_else(|| typo(bare, topic))
 }
 
+/// Where a filter stops matching a topic that it does not match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Difference<'a> {
+    /// A level, from 1, of the filter and of the topic.
+    Level(usize, &'a str, &'a str),
+    /// The topic ends where the filter has so many levels; it has so many itself.
+    TopicEnds(usize, usize),
+    /// The filter ends where the topic has so many levels; it has so many itself.
+    FilterEnds(usize, usize),
+}
+
+/// The first place where a filter, `$share/NAME/` before it or not, and a topic differ. `None` if it
+/// matches, if it is not valid, or for a rule of a kind of its own ([`Rule::DollarTopic`]).
+pub fn first_difference<'a>(filter: &'a str, topic: &'a str) -> Option<Difference<'a>> {
+    let bare = TopicFilter::parse(filter).ok()?.filter();
+    if topic::matches(bare, topic) {
+        return None;
+    }
+    let at = differing_level(bare, topic);
+    let counts = (bare.split('/').count(), topic.split('/').count());
+    match (bare.split('/').nth(at - 1), topic.split('/').nth(at - 1)) {
+        (Some("#"), _) | (None, None) => None,
+        (Some(of_filter), Some(of_topic)) => Some(Difference::Level(at, of_filter, of_topic)),
+        (Some(_), None) => Some(Difference::TopicEnds(counts.0, counts.1)),
+        (None, Some(_)) => Some(Difference::FilterEnds(counts.1, counts.0)),
+    }
+}
+
 /// The one thing that keeps two topics apart. `None` if they are the same, or very different.
 pub fn of_topic(other: &str, topic: &str) -> Option<(Rule, usize)> {
     if other == topic {
@@ -454,6 +482,22 @@ pub fn distance(a: &str, b: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_place_where_a_filter_and_a_topic_differ_is_found() {
+        use Difference::{FilterEnds, Level, TopicEnds};
+        let of = first_difference;
+        assert_eq!(
+            of("home/+/x", "home/kitchen/temp"),
+            Some(Level(3, "x", "temp"))
+        );
+        assert_eq!(of("$share/g/home/a", "home/b"), Some(Level(2, "a", "b")));
+        assert_eq!(of("home/+/temp/raw", "home/kitchen"), Some(TopicEnds(4, 2)));
+        assert_eq!(of("home/+", "home/kitchen/temp"), Some(FilterEnds(3, 2)));
+        assert_eq!(of("home/#", "home/kitchen/temp"), None);
+        assert_eq!(of("#", "$SYS/broker"), None);
+        assert_eq!(of("home/#/x", "home/a"), None);
+    }
 
     #[test]
     fn each_rule_finds_its_near_miss() {

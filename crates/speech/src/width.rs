@@ -74,7 +74,9 @@ fn pieces(text: &str) -> impl Iterator<Item = &str> {
         let mut chars = rest.char_indices().peekable();
         let mut end = rest.len();
         while let Some((_, c)) = chars.next() {
-            let Some((at, next)) = chars.peek() else { break };
+            let Some((at, next)) = chars.peek() else {
+                break;
+            };
             if may_break(c, *next) {
                 end = *at;
                 break;
@@ -108,7 +110,8 @@ mod tests {
 
     #[test]
     fn chinese_is_broken_between_characters_and_its_punctuation_stays() {
-        let text = "记录从这里重新开始：Broker 在被强行终止或崩溃后（于那时）启动，home/kitchen-1 此前";
+        let text =
+            "记录从这里重新开始：Broker 在被强行终止或崩溃后（于那时）启动，home/kitchen-1 此前";
         let lines = wrapped(text, 22);
         assert_eq!(
             lines,

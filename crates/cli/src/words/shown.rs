@@ -61,6 +61,14 @@ columba_speech::catalogue! {
 
     matches() { en: "it matches", zh: "匹配" }
     differs() { en: "it does not match", zh: "不匹配" }
+    differs_at(level, filter, topic) {
+        en: "Level {level} is {filter} in the filter and {topic} in the topic.",
+        zh: "第 {level} 层在过滤器中是 {filter}，在主题中是 {topic}。",
+    }
+    other_count(filter, topic) {
+        en: "The filter has {filter} {filter|level|levels} and the topic {topic}; only # stands for any number.",
+        zh: "过滤器有 {filter} 层，主题有 {topic} 层；只有 # 代表任意多层。",
+    }
     differs_in(how) { en: "it does not match: {how}", zh: "不匹配：{how}" }
     unusable(text, why) { en: "{text}: {why}", zh: "{text}：{why}" }
 
