@@ -176,6 +176,8 @@ pub struct Coverage {
     pub left_out: u64,
     /// The same from the beginning of the window until now.
     pub left_out_since: u64,
+    /// The last time, in the window or not, at which a line may have been left out; 0 if none was.
+    pub left_out_until_ms: u64,
     /// Since when all is recorded that clients did in excess; what others did is, from `from_ms` on.
     pub excess_from_ms: u64,
     /// Starts of the broker in the window.
@@ -444,6 +446,8 @@ impl<'q> Gathered<'q> {
 
     /// Messages were left out between two lines of a ledger.
     fn leave_out(&mut self, from_ms: u64, to_ms: u64, count: u64) {
+        let until_ms = &mut self.coverage.left_out_until_ms;
+        *until_ms = to_ms.max(*until_ms);
         if to_ms < self.question.from_ms {
             return;
         }

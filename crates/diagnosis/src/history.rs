@@ -390,7 +390,9 @@ impl<'e> History<'e> {
     pub fn is_whole_since(&self, unix_ms: u64) -> bool {
         let coverage = &self.evidence.coverage;
         let from_ms = coverage.from_ms.max(coverage.excess_from_ms);
-        from_ms <= unix_ms && coverage.left_out_since == 0 && coverage.cut == 0
+        // The time may be before the window.
+        let is_all_followed = coverage.left_out_since == 0 && coverage.left_out_until_ms < unix_ms;
+        from_ms <= unix_ms && is_all_followed && coverage.cut == 0
     }
 
     /// Whether something that a client did before a time is lost, among what it did in excess.

@@ -597,13 +597,9 @@ fn report(evidence: &Evidence, items: &[Item<'_>], mut noticed: Vec<Finding<'_>>
     });
     let cause = cause.map(|at| {
         let cause = noticed.remove(at);
-        let mut cites = found.cites.iter();
-        // A copy that there was may have arrived before: it is no surer that it was lost with the session.
-        if cites.any(|event| event.outcome.name().starts_with("deliver.")) {
-            let sure = cause.confidence.min(found.confidence);
-            return cause.with(sure);
-        }
-        cause
+        // It is no surer that the message was lost by it than that it was lost.
+        let sure = cause.confidence.min(found.confidence);
+        cause.with(sure)
     });
     let mut also: Vec<Verdict> = Vec::new();
     if let Some(cause) = &cause {

@@ -4,11 +4,11 @@ mod asked;
 #[path = "../../broker/tests/bed/mod.rs"]
 mod bed;
 
-use asked::{ask, ask_with};
+use asked::{Asked, ask, ask_with, evidence};
 use bed::exchange::{QOS_0, QOS_1};
 use bed::{Bed, V5};
 use columba_broker::outcome::Outcome;
-use columba_diagnosis::{Code, Confidence, Evidence};
+use columba_diagnosis::{Code, Confidence, Evidence, diagnose};
 
 const TOPIC: &str = "home/kitchen/temp";
 
@@ -50,6 +50,64 @@ fn what_no_filter_matched_was_not_acknowledged() {
         }
     });
     asked.is(Code::U01, Confidence::Certain);
+}
+
+/// Within a millisecond there is no order.
+#[test]
+fn a_subscription_of_the_same_millisecond_may_have_come_later() {
+    let mut bed = acknowledged();
+    let asked = ask_with(&mut bed, TOPIC, |evidence| {
+        leave_out(evidence, |_| false);
+        let mut events = evidence.events.iter();
+        let is_publication = |outcome| outcome == Outcome::PublishAccepted;
+        let publication = events.find(|event| is_publication(event.outcome));
+        let at_ms = publication.expect("a line").unix_ms;
+        for event in &mut evidence.events {
+            if event.outcome == Outcome::SubscribeGranted {
+                (event.unix_ms, event.first_unix_ms) = (at_ms, at_ms);
+            }
+        }
+    });
+    assert_eq!(asked.report.verdict.code, Code::U01);
+}
+
+/// The window begins after that.
+#[test]
+fn what_was_left_out_before_the_window_may_be_the_acknowledgement_of_a_message_from_before_it() {
+    let mut bed = Bed::new(1);
+    let publisher = bed.connect(V5, "esp");
+    let subscriber = bed.connect(V5, "hub");
+    bed.subscribe(subscriber, "home/#", QOS_1);
+    bed.pass(10);
+    bed.publish(publisher, TOPIC, b"1", QOS_1);
+    let sent_ms = bed.now().unix_ms;
+    bed.pass(1_000);
+    let from_ms = bed.now().unix_ms;
+    for (until_ms, sure) in [
+        (0, Confidence::Certain),
+        (sent_ms - 1, Confidence::Certain),
+        (sent_ms + 10, Confidence::Possible),
+    ] {
+        let mut evidence = evidence(&mut bed, Some(TOPIC), Some("esp"), Some("hub"), from_ms);
+        evidence.coverage.left_out_until_ms = until_ms;
+        let report = diagnose(&evidence);
+        Asked { report }.is(Code::D03, sure);
+    }
+    // So it is read.
+    let mut bed = Bed::with(1, |limits| limits.recorder_bytes_max = 1 << 20);
+    let publisher = bed.connect(V5, "esp");
+    for _ in 0..20_000 {
+        bed.publish(publisher, TOPIC, b"1", QOS_0);
+    }
+    let left_ms = bed.now().unix_ms;
+    let _ = bed.recordings();
+    bed.pass(10_000);
+    let from_ms = bed.now().unix_ms - 1_000;
+    let coverage = evidence(&mut bed, Some(TOPIC), None, None, from_ms).coverage;
+    assert_eq!(
+        (coverage.left_out, coverage.left_out_until_ms),
+        (0, left_ms)
+    );
 }
 
 /// It is recorded when it is answered, and there before that.

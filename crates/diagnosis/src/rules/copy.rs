@@ -438,6 +438,10 @@ fn settled<'e>(history: &History<'e>, publication: &'e Event, client: &str) -> O
     if !is_copied && (coverage.left_out == 0 || coverage.excess_from_ms > 0) {
         return None;
     }
+    // Without a copy it may have come before a subscription of the same millisecond.
+    if !is_copied && history.has_changed_at(client, publication.unix_ms) {
+        return None;
+    }
     let standing = history.standings(client, publication.unix_ms);
     let Some(crate::history::Standing::Subscribed { filter, granted }) = standing.first() else {
         return None;

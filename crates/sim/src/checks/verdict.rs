@@ -331,6 +331,9 @@ impl Oracle {
                     answers.any(|(client, at_ms)| client == claim.client && at_ms >= began_ms)
                 });
             }
+            Code::D03 | Code::D06 | Code::S11 | Code::S13 => {
+                return earlier.any(|of| !self.truth.is_answered(claim.client, of.id));
+            }
             Code::S07 => Outcome::DeliverQueueFull,
             Code::S08 => Outcome::DeliverSocketCongested,
             Code::S09 => Outcome::DeliverExpired,

@@ -294,6 +294,13 @@ impl Oracle {
             }
         } else if session.subscriptions.remove(filter).is_some() {
             delivery::release(session, filter);
+            // If the broker has it from before a crash, it comes for no later subscription either.
+            let owed = self.messages.values_mut();
+            for message in owed.filter(|of| of.owed_to.contains(&session.serial)) {
+                if delivery::owed(client_id, session, message).is_none() {
+                    message.owed_to.remove(&session.serial);
+                }
+            }
         }
     }
 

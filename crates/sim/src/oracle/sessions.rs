@@ -270,7 +270,10 @@ impl Oracle {
         if message.retain {
             self.retained.perhaps(&message.topic, id);
         }
-        let id = id?;
+        let Some(id) = id else {
+            self.truth.blank.insert((self.now_ms, message.topic));
+            return None;
+        };
         let Some(known) = self.messages.get_mut(&id) else {
             return self.accept(message);
         };
