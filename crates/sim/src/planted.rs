@@ -23,6 +23,9 @@ pub enum Planted {
     LateRelease,
     /// What a batch releases stays, if it has no records.
     LostRelease,
+    /// A batch without records passes those that found no room, also if what it releases waited for one of
+    /// them.
+    LostTurn,
 }
 
 impl Planted {
@@ -40,6 +43,7 @@ impl Planted {
             }
             Self::LateRelease if has_records => records.releases.clear(),
             Self::LostRelease if !has_records => records.releases.clear(),
+            Self::LostTurn => records.keeps_turn = false,
             _ => {}
         }
     }

@@ -9,7 +9,10 @@ fn is_found(planted: Planted) {
 }
 
 fn is_found_in(seeds: Range<u64>, planted: Planted) {
-    let sound = Options::default();
+    is_found_with(Options::default(), seeds, planted);
+}
+
+fn is_found_with(sound: Options, seeds: Range<u64>, planted: Planted) {
     let faulty = Options {
         planted: Some(planted),
         ..sound
@@ -60,6 +63,17 @@ fn a_release_that_its_records_go_without() {
 #[test]
 fn a_release_that_is_lost() {
     is_found(Planted::LostRelease);
+}
+
+/// It takes a disk that is full while something else is put in place of what has found no room, and a death
+/// before there is room again.
+#[test]
+fn a_release_that_passes_what_has_found_no_room() {
+    let tight = Options {
+        is_tight: true,
+        ..Options::default()
+    };
+    is_found_with(tight, 51..101, Planted::LostTurn);
 }
 
 /// Sessions, subscriptions, messages, steps of QoS 2 deliveries, notes of copies that are done, packet

@@ -33,7 +33,7 @@ struct Arguments {
     #[arg(long)]
     tight: bool,
     /// Plant a fault that is to be found: unsynced, unwritten, last-record, halves, early-release,
-    /// late-release, lost-release, or the first byte of records that are lost.
+    /// late-release, lost-release, lost-turn, or the first byte of records that are lost.
     #[arg(long, value_parser = planted)]
     planted: Option<Planted>,
     /// Go on after a seed that fails.
@@ -51,7 +51,7 @@ impl Arguments {
 }
 
 /// What has a name of its own.
-const PLANTED: [(&str, Planted); 7] = [
+const PLANTED: [(&str, Planted); 8] = [
     ("unsynced", Planted::Unsynced),
     ("unwritten", Planted::Unwritten),
     ("last-record", Planted::LastRecord),
@@ -59,6 +59,7 @@ const PLANTED: [(&str, Planted); 7] = [
     ("early-release", Planted::EarlyRelease),
     ("late-release", Planted::LateRelease),
     ("lost-release", Planted::LostRelease),
+    ("lost-turn", Planted::LostTurn),
 ];
 
 fn planted(text: &str) -> Result<Planted, String> {
