@@ -540,6 +540,14 @@ impl<'e> History<'e> {
                 .any(|event| is_new(event) || ends_session(event.outcome))
     }
 
+    /// Whether a session of a client ended at a time or later of which the record does not have the
+    /// beginning.
+    pub fn has_ended_unknown(&self, client: &str, unix_ms: u64) -> bool {
+        let mut events = self.of(client).iter();
+        let has_ended = events.any(|event| ends_session(event.outcome) && event.unix_ms >= unix_ms);
+        has_ended && !self.has_begun_before(client, unix_ms)
+    }
+
     /// The last time that a connection of a client had to wait before it took over.
     pub fn takeover_wait(&self, client: &str) -> Option<&'e Event> {
         let question = &self.evidence.question;

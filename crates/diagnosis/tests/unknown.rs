@@ -174,3 +174,38 @@ fn a_subscription_whose_qos_was_another_one_then_says_nothing_of_acknowledgement
     });
     asked.is(Code::U01, Confidence::Certain);
 }
+
+/// A message on its way from one shard to another finds no subscription any more.
+#[test]
+fn who_had_a_session_from_before_the_record_that_has_ended_since_perhaps_subscribed() {
+    for (outcome, sure) in [
+        (Outcome::PublishAccepted, Confidence::Possible),
+        // No shard knew of one.
+        (Outcome::PublishNoMatch, Confidence::Certain),
+    ] {
+        let mut bed = Bed::new(2);
+        let publisher = bed.connect(V5, "esp");
+        let subscriber = bed.connect(V5, "hub");
+        bed.subscribe(subscriber, "home/#", QOS_1);
+        bed.pass(1_000);
+        bed.publish(publisher, TOPIC, b"1", QOS_1);
+        bed.pass(10);
+        bed.disconnect(subscriber);
+        let asked = ask_with(&mut bed, TOPIC, |evidence| {
+            let mut events = evidence.events.iter();
+            let publication = events.find(|event| event.outcome == Outcome::PublishAccepted);
+            let at_ms = publication.expect("a line").unix_ms;
+            evidence.coverage.from_ms = at_ms - 10;
+            let is_copy = |outcome: Outcome| outcome.name().starts_with("deliver.");
+            evidence.events.retain(|event| {
+                !is_copy(event.outcome) && (event.client != "hub" || event.unix_ms > at_ms)
+            });
+            for event in &mut evidence.events {
+                if event.outcome == Outcome::PublishAccepted {
+                    event.outcome = outcome;
+                }
+            }
+        });
+        asked.is(Code::R01, sure);
+    }
+}

@@ -57,7 +57,13 @@ fn by_standing<'e>(history: &History<'e>, publication: &'e Event, client: &str) 
                 _ => found.with(sure),
             }
         }
-        None => never(history, publication, Some(client)).with(sure),
+        None => {
+            let found = never(history, publication, Some(client));
+            // A session that has ended since may have had a subscription from before the record.
+            let is_gone = publication.outcome != Outcome::PublishNoMatch
+                && history.has_ended_unknown(client, at_ms);
+            found.with(if is_gone { Confidence::Possible } else { sure })
+        }
     }
 }
 
