@@ -343,7 +343,15 @@ fn items<'e>(history: &History<'e>) -> Vec<Item<'e>> {
         }
     }
     if followed.is_empty() || publisher.is_none() {
-        items.extend(alone(history));
+        // What an earlier process took in counts once, if the line of that is there.
+        let cites = items.iter().flat_map(|item: &Item<'_>| &item.found.cites);
+        let told: BTreeSet<_> = cites.map(|event| order(event)).collect();
+        let mut alone = alone(history);
+        alone.retain(|item| {
+            let mut cites = item.found.cites.iter();
+            !cites.any(|event| told.contains(&order(event)))
+        });
+        items.append(&mut alone);
     }
     for event in history
         .window()

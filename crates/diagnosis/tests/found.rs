@@ -7,9 +7,10 @@ mod bed;
 use asked::{Asked, evidence};
 use bed::exchange::{QOS_1, QOS_2};
 use bed::{Bed, V5};
-use columba_broker::recorder::Recording;
+use columba_broker::outcome::Outcome;
+use columba_broker::recorder::{Recording, TapeName};
 use columba_codec::QoS;
-use columba_diagnosis::{Code, Confidence, Evidence, diagnose};
+use columba_diagnosis::{Code, Confidence, Event, Evidence, diagnose};
 
 const TOPIC: &str = "home/kitchen/temp";
 
@@ -41,6 +42,15 @@ fn killed(qos: QoS) -> (Bed, Vec<Recording>) {
 
 /// Asks, with what an earlier process has left.
 fn ask(bed: &mut Bed, before: &[Recording], publisher: Option<&str>) -> Asked {
+    ask_with(bed, before, publisher, |_| {})
+}
+
+fn ask_with(
+    bed: &mut Bed,
+    before: &[Recording],
+    publisher: Option<&str>,
+    change: impl FnOnce(&mut Evidence),
+) -> Asked {
     let from_ms = bed.now().unix_ms - 900_000;
     let now_known = evidence(bed, Some(TOPIC), publisher, Some("hub"), from_ms);
     let mut all = bed.recordings();
@@ -50,7 +60,7 @@ fn ask(bed: &mut Bed, before: &[Recording], publisher: Option<&str>) -> Asked {
     }
     let question = now_known.question.clone();
     let recorded = Evidence::from_recordings(question, bed.now(), &all);
-    let report = diagnose(&Evidence {
+    let mut evidence = Evidence {
         publisher: now_known.publisher,
         subscriber: now_known.subscriber,
         subscriptions: now_known.subscriptions,
@@ -58,8 +68,11 @@ fn ask(bed: &mut Bed, before: &[Recording], publisher: Option<&str>) -> Asked {
         filters: now_known.filters,
         topic_rows: now_known.topic_rows,
         ..recorded
-    });
-    Asked { report }
+    };
+    change(&mut evidence);
+    Asked {
+        report: diagnose(&evidence),
+    }
 }
 
 #[test]
@@ -100,4 +113,48 @@ fn d01_after_the_broker_was_started_again() {
         asked.is(Code::D01, Confidence::Certain);
         asked.says("hub acknowledged the message");
     }
+}
+
+/// The line of the message is there, and its copy waited when the process died.
+#[test]
+fn what_the_process_before_recorded_does_not_hide_what_became_of_it() {
+    for qos in [QOS_1, QOS_2] {
+        let (mut bed, before) = killed(qos);
+        for publisher in [None, Some("esp")] {
+            let asked = ask(&mut bed, &before, publisher);
+            assert_eq!(asked.report.verdict.code, Code::S13);
+            asked.says("hub is offline; the message waits in its session");
+        }
+        let subscriber = bed.resume(V5, "hub");
+        bed.finish(subscriber);
+        for publisher in [None, Some("esp")] {
+            let asked = ask(&mut bed, &before, publisher);
+            asked.is(Code::D01, Confidence::Likely);
+            asked.says("had waited while the broker was started again; hub acknowledged it");
+            assert_eq!(asked.report.judged.delivered, 2);
+            assert_eq!(asked.report.judged.messages, 2);
+        }
+    }
+}
+
+/// Then it may be this message that was dropped.
+#[test]
+fn what_was_dropped_since_the_broker_was_started_again_leaves_it_open() {
+    let (mut bed, before) = killed(QOS_1);
+    let subscriber = bed.resume(V5, "hub");
+    bed.finish(subscriber);
+    let asked = ask_with(&mut bed, &before, None, |evidence| {
+        let mut events = evidence.events.iter();
+        let acknowledged = events.rfind(|event| event.outcome == Outcome::DeliverAcked);
+        let dropped = Event {
+            outcome: Outcome::DeliverStoreLost,
+            message: 0,
+            tape: TapeName::Events,
+            ..acknowledged.expect("a line").clone()
+        };
+        evidence.events.push(dropped);
+    });
+    asked.is(Code::S14, Confidence::Certain);
+    assert_eq!(asked.report.judged.not_delivered, 1);
+    assert_eq!(asked.report.judged.delivered, 2);
 }

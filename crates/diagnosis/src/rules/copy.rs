@@ -308,7 +308,8 @@ fn waits<'e>(
     let sure = match session {
         // Nothing is left that this could be: it went on, and the record has no line of that.
         Some(session) if session.row.queued == 0 && session.row.inflight == 0 => {
-            return Finding::certain(Code::U01, say::u01_copy(client));
+            let unknown = || Finding::certain(Code::U01, say::u01_copy(client));
+            return found_and_settled(history, last, client).unwrap_or_else(unknown);
         }
         // All that is sent and not settled, and not this: it was settled since.
         Some(session)
@@ -328,6 +329,41 @@ fn waits<'e>(
         None => Confidence::Likely,
     };
     Finding::certain(code, text).with(sure)
+}
+
+/// A copy that waited when an earlier process ended, in a session that has nothing left: what later ones
+/// found of the topic was acknowledged. Which of that it was, no line tells.
+fn found_and_settled<'e>(
+    history: &History<'e>,
+    last: &'e Event,
+    client: &str,
+) -> Option<Finding<'e>> {
+    let (life, _) = history.key_of(last);
+    let since = history.of(client).iter().copied();
+    let mut since =
+        since.filter(|event| event.unix_ms >= last.unix_ms && event.topic == history.topic);
+    if since.clone().any(|event| event.outcome.is_dropped_copy()) {
+        return None;
+    }
+    let is_later = |event: &&Event| is_found(event.message) && history.key_of(event).0 > life;
+    let acknowledged = since.clone().filter(is_later);
+    let acknowledged = acknowledged.filter(|event| event.outcome == Outcome::DeliverAcked);
+    let acknowledged: Vec<_> = acknowledged.collect();
+    let end = acknowledged.last().copied()?;
+    let is_it = |event: &&Event| {
+        event.outcome == Outcome::DeliverInFlight && history.key_of(event) == history.key_of(end)
+    };
+    let sent_ms = since.find(is_it).map_or(end.unix_ms, |sent| sent.unix_ms);
+    let coverage = &history.evidence.coverage;
+    let is_all_followed = coverage.left_out_until_ms < last.unix_ms && coverage.cut == 0;
+    let sure = if is_all_followed {
+        Confidence::Likely
+    } else {
+        Confidence::Possible
+    };
+    let text = say::d01_found(client, between(sent_ms, end.unix_ms));
+    let found = Finding::certain(Code::D01, text).with(sure);
+    Some(found.cite(acknowledged))
 }
 
 /// A message on the topic that the session of the subscriber holds now, whenever it came.
