@@ -266,6 +266,14 @@ impl<'e> History<'e> {
         alone.filter(|events| events.iter().all(|event| event.topic == self.topic))
     }
 
+    /// How many messages on the topic waited for a client when a process ended.
+    pub fn waiting_at_end(&self, client: &str, life: usize) -> usize {
+        let copies = self.copies.iter().filter(|((of, _), _)| *of == life);
+        let is_own = |event: &&&Event| event.client == client && event.topic == self.topic;
+        let ends = copies.filter_map(|(_, events)| events.iter().rfind(is_own));
+        ends.filter(|end| is_waiting(end.outcome)).count()
+    }
+
     /// How the copy of a message for a client stood to the window, by what is recorded of it and the
     /// seconds that the message lives, 0 for ever.
     pub fn reach_of(&self, own: &[&'e Event], client: &str, secs: u64) -> Reach {

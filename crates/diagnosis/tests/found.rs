@@ -10,7 +10,7 @@ use bed::{Bed, V5};
 use columba_broker::outcome::Outcome;
 use columba_broker::recorder::{Recording, TapeName};
 use columba_codec::QoS;
-use columba_diagnosis::{Code, Confidence, Event, Evidence, diagnose};
+use columba_diagnosis::{Code, Confidence, Event, Evidence, Fate, Presence, diagnose};
 
 const TOPIC: &str = "home/kitchen/temp";
 
@@ -75,6 +75,13 @@ fn ask_with(
     }
 }
 
+/// As if the question named no subscriber.
+fn of_anybody(evidence: &mut Evidence) {
+    evidence.question.subscriber = None;
+    evidence.subscriber = Presence::Unknown;
+    evidence.subscriptions.clear();
+}
+
 #[test]
 fn s13_since_before_the_broker_was_started_again() {
     for qos in [QOS_1, QOS_2] {
@@ -134,6 +141,18 @@ fn what_the_process_before_recorded_does_not_hide_what_became_of_it() {
             assert_eq!(asked.report.judged.delivered, 2);
             assert_eq!(asked.report.judged.messages, 2);
         }
+        // Without a look at the session as well, if it is as many as had waited.
+        let asked = ask_with(&mut bed, &before, None, of_anybody);
+        asked.is(Code::D01, Confidence::Possible);
+        assert_eq!(asked.report.judged.delivered, 2);
+        let asked = ask_with(&mut bed, &before, None, |evidence| {
+            of_anybody(evidence);
+            let is_end = |event: &Event| event.outcome == Outcome::DeliverAcked;
+            let at = evidence.events.iter().rposition(is_end);
+            evidence.events.remove(at.expect("a line"));
+        });
+        assert_eq!(asked.report.verdict.code.fate(), Fate::Waiting);
+        assert_eq!(asked.report.judged.delivered, 1);
     }
 }
 
