@@ -1,7 +1,7 @@
 """A subscriber of the fault lab, by Paho: lab_paho.py PORT CLIENT_ID FILTER HOW.
 
 Says 'subscribed', and 'got TOPIC' for each message. HOW it takes them: 'fine', 'raises' an exception
-in the callback, or 'blocks' there.
+in the callback, 'blocks' there, or 'leaves' without the acknowledgement that is up to it.
 """
 
 import sys
@@ -26,9 +26,11 @@ def on_message(_client, _userdata, message):
         raise ValueError("the payload is not what was expected")
     if how == "blocks":
         threading.Event().wait()
+    if how == "leaves":
+        _client.disconnect()
 
 
-client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id, protocol=paho.MQTTv311)
+client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id, protocol=paho.MQTTv311, manual_ack=how == "leaves")
 client.on_connect, client.on_subscribe = on_connect, on_subscribe
 client.on_message = on_message
 client.connect("127.0.0.1", int(port))

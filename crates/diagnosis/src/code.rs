@@ -176,6 +176,8 @@ codes! {
     D05 Delivered Delivered;
     /// Sent, and the other end's kernel does not have it.
     D06 Delivered Waiting;
+    /// Sent and not acknowledged, and not to be sent again.
+    D07 Delivered Unknown;
     /// The record does not reach there.
     U01 Unknown Unknown;
     /// The question lacks something.

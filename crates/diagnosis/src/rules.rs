@@ -30,6 +30,8 @@ pub struct Finding<'e> {
     pub fixes: Vec<Text>,
     /// What shows it.
     pub cites: Vec<&'e Event>,
+    /// Whether the copy that it is about went out to its client.
+    pub was_sent: bool,
 }
 
 impl<'e> Finding<'e> {
@@ -41,6 +43,7 @@ impl<'e> Finding<'e> {
             text,
             fixes: Vec::new(),
             cites: Vec::new(),
+            was_sent: false,
         }
     }
 
@@ -55,6 +58,13 @@ impl<'e> Finding<'e> {
     #[must_use]
     pub fn fix(mut self, text: Text) -> Self {
         self.fixes.push(text);
+        self
+    }
+
+    /// The same about a copy that went out to its client.
+    #[must_use]
+    pub fn sent(mut self) -> Self {
+        self.was_sent = true;
         self
     }
 

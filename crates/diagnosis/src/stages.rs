@@ -33,8 +33,9 @@ impl Status {
 /// The parts of a message's way, in order.
 pub const STAGES: [&str; 6] = ["publisher", "accepted", "routed", "session", "sent", "app"];
 
-/// How far the message came that a verdict is about: a status for each of [`STAGES`].
-pub(crate) fn stages(code: Code) -> [Status; 6] {
+/// How far the message came that a verdict is about: a status for each of [`STAGES`]. `was_sent`: its
+/// copy went out once, as is known beside the code.
+pub(crate) fn stages(code: Code, was_sent: bool) -> [Status; 6] {
     use Status::{Fail, Pass, Skip, Unknown, Wait};
     match code {
         Code::P01 | Code::P02 | Code::P03 | Code::P04 | Code::P13 => {
@@ -63,10 +64,14 @@ pub(crate) fn stages(code: Code) -> [Status; 6] {
         | Code::S07
         | Code::S09
         | Code::S14 => [Pass, Pass, Pass, Fail, Skip, Skip],
+        // It went out on a connection that is over, and waits for the next one.
+        Code::S13 if was_sent => [Pass, Pass, Pass, Wait, Pass, Unknown],
         Code::S11 | Code::S13 => [Pass, Pass, Pass, Wait, Skip, Skip],
         Code::S08 | Code::S10 => [Pass, Pass, Pass, Pass, Fail, Skip],
         Code::D03 | Code::D06 => [Pass, Pass, Pass, Pass, Wait, Unknown],
-        Code::D01 | Code::D02 | Code::D04 | Code::D05 => [Pass, Pass, Pass, Pass, Pass, Unknown],
+        Code::D01 | Code::D02 | Code::D04 | Code::D05 | Code::D07 => {
+            [Pass, Pass, Pass, Pass, Pass, Unknown]
+        }
         Code::U01 | Code::U02 | Code::U03 | Code::U04 => [Unknown; 6],
     }
 }

@@ -531,7 +531,10 @@ fn judge_all<'e>(history: &History<'e>, publication: &'e Event, items: &mut Vec<
             continue;
         };
         // That a member of a group handed its copy on is no loss: another one is judged.
-        if found.code != Code::R05 {
+        let mut own = copies.iter().filter(|event| event.client == client);
+        let last = own.next_back().map(|event| event.outcome);
+        let is_handed_on = last == Some(Outcome::DeliverOtherSharedMember);
+        if found.code != Code::R05 && !(found.code == Code::D07 && is_handed_on) {
             push(Some(client), found);
         }
     }
@@ -636,7 +639,7 @@ fn report(evidence: &Evidence, items: &[Item<'_>], mut noticed: Vec<Finding<'_>>
         question: evidence.question.clone(),
         verdict: Verdict::from(found),
         published_ms: counts.and_then(Item::published_ms),
-        stages: stages(found.code),
+        stages: stages(found.code, found.was_sent),
         fixes,
         timeline: timeline(evidence, found, counts),
         also,

@@ -174,14 +174,15 @@ impl Life {
                 evidence.question.to_ms = published.at_ms;
                 let report = diagnose(&evidence);
                 let has_arrived = self.arrived.contains(&(number, who));
+                let is_unacknowledged = self.unacknowledged.contains(&(number, who));
                 let said = report.verdict.fate();
                 let is_right = match said {
                     Fate::Delivered => has_arrived,
-                    // What arrived unacknowledged may be lost with its session, for all the broker knows.
-                    Fate::NotDelivered | Fate::Waiting => {
-                        !has_arrived || self.unacknowledged.contains(&(number, who))
-                    }
-                    // Somebody who never was here.
+                    Fate::NotDelivered => !has_arrived,
+                    // What arrived unacknowledged is sent again.
+                    Fate::Waiting => !has_arrived || is_unacknowledged,
+                    // Somebody who never was here, or who had it and did not say so.
+                    Fate::Unknown if report.verdict.code == Code::D07 => is_unacknowledged,
                     Fate::Unknown => !has_arrived && report.verdict.code == Code::U03,
                 };
                 let text = columba_diagnosis::render::text(&report, &Default::default());
@@ -228,6 +229,7 @@ fn no_verdict_contradicts_what_arrived() {
         Code::S13,
         Code::D01,
         Code::D02,
+        Code::D07,
     ] {
         assert!(codes.contains(&code), "{code:?} is not among {codes:?}");
     }

@@ -9,7 +9,6 @@ use bed::exchange::{QOS_0, QOS_1, QOS_2, handling, keeping};
 use bed::{Bed, ConnectOptions, V5, V311};
 use columba_broker::access::Action;
 use columba_broker::event::AuthVerdict;
-use columba_broker::outcome::Outcome;
 use columba_broker::query::{Answer, Condition, Request};
 use columba_codec::packet::RetainHandling;
 use columba_codec::{Properties, PropertyId, QoS, Value};
@@ -487,38 +486,6 @@ fn s13_is_no_more_than_possible_where_the_record_is_not_whole_since() {
             evidence.coverage.excess_from_ms = excess_from_ms;
         });
         asked.is(Code::S13, sure);
-    }
-}
-
-/// What a client gets that came back is not followed: the copy may be settled when its session ends.
-#[test]
-fn s03_is_no_more_than_possible_if_the_client_came_back_before_its_session_ended() {
-    for (comes_back, sure) in [(false, Confidence::Likely), (true, Confidence::Possible)] {
-        let mut bed = Bed::new(1);
-        let publisher = bed.connect(V5, "esp");
-        let subscriber = bed.connect_keeping(V5, "hub");
-        bed.subscribe(subscriber, "home/#", QOS_1);
-        bed.publish(publisher, TOPIC, b"1", QOS_1);
-        let published_ms = bed.now().unix_ms;
-        bed.pass(10);
-        bed.drop_connection(subscriber);
-        bed.pass(10);
-        if comes_back {
-            let again = bed.resume(V5, "hub");
-            bed.pass(10);
-            bed.drop_connection(again);
-            bed.pass(10);
-        }
-        bed.connect(V5, "hub");
-        bed.pass(10);
-        let asked = asked::ask_with(&mut bed, TOPIC, |evidence| {
-            // What came back from the disk has neither of these lines.
-            evidence.events.retain(|event| match event.outcome {
-                Outcome::DeliverInFlight => event.unix_ms == published_ms,
-                outcome => outcome != Outcome::DeliverSessionEnded,
-            });
-        });
-        asked.is(Code::S03, sure);
     }
 }
 

@@ -81,6 +81,8 @@ pub mod flag {
     pub const PRIVATE: u16 = 16384;
     /// It is sent again on another connection.
     pub const AGAIN: u16 = 4096;
+    /// What was lost had been sent, and was not acknowledged.
+    pub const WAS_SENT: u16 = 32768;
 }
 
 /// Something that happened.

@@ -390,10 +390,9 @@ impl Shard {
             });
         }
         self.take_back(&mut delivery);
-        let outcome = Outcome::DeliverSessionEnded;
-        self.stats.count(outcome);
+        self.stats.count(Outcome::DeliverSessionEnded);
         let client = (&*session.client_id, session.hash);
-        self.note_lost(client, Subject::from(delivery.message()), outcome, "");
+        self.note_lost_with_session(client, Subject::from(delivery.message()), was_sent);
         self.settle_copy(&delivery);
         None
     }

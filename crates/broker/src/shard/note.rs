@@ -330,6 +330,28 @@ impl Shard {
             .note_fault(self.now, outcome, client_hash, topic_hash, &facts);
     }
 
+    /// A copy that went with its session. Those that had been sent are told apart from those that had
+    /// not: their client may have them.
+    pub(super) fn note_lost_with_session(
+        &mut self,
+        (client, client_hash): (&str, u64),
+        subject: Subject<'_>,
+        was_sent: bool,
+    ) {
+        let outcome = Outcome::DeliverSessionEnded;
+        let flags = if was_sent { flag::WAS_SENT } else { 0 };
+        let facts = subject.facts();
+        let facts = Facts {
+            client,
+            flags: facts.flags | flags,
+            ..facts
+        };
+        self.recorder.note_in_ledger(self.now, outcome, &facts);
+        let place = hash_of(&self.hashing, subject.topic) ^ u64::from(flags);
+        self.recorder
+            .note_fault(self.now, outcome, client_hash, place, &facts);
+    }
+
     /// Whether the same was lost before by the same session, and is only counted.
     pub(super) fn count_lost(&mut self, slot: u32, topic: &str, outcome: Outcome) -> bool {
         let topic_hash = hash_of(&self.hashing, topic);

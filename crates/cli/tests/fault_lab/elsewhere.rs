@@ -3,7 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::lab::{Lab, Listener, NOT_DELIVERED, WAITING, advises, command, tells};
+use crate::lab::{CANNOT_TELL, Lab, Listener, NOT_DELIVERED, WAITING, advises, command, tells};
+use crate::raw::{Hello, PUBLISH, Raw};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -45,6 +46,34 @@ fn a_callback_of_paho_raises_or_blocks() {
         let report = lab.comes_to(&asked, WAITING, "D03", "own acknowledgement");
         advises(&report, "callback");
     }
+}
+
+/// Cause 11: with manual acknowledgement, a program reads it and leaves without one.
+#[test]
+fn a_program_has_it_and_leaves_without_its_acknowledgement() {
+    let lab = Lab::start();
+    let mut gone = paho(&lab, "gone", "manual/x", "leaves");
+    lab.publishes("esp", &["-q", "1", "-t", "manual/x", "-m", "1"]);
+    gone.gets("got manual/x");
+    let asked = ["manual/x", "--to", "gone"];
+    let report = lab.comes_to(&asked, CANNOT_TELL, "D07", "it may have it");
+    advises(&report, "manual acknowledgement");
+    assert_eq!(report["stages"][4]["status"], "pass", "{report:#}");
+
+    // Its session is kept: it is sent again.
+    let hello = Hello {
+        is_clean: false,
+        ..Hello::v3("keeper")
+    };
+    let mut keeper = Raw::connects(&lab, &hello);
+    keeper.subscribes("manual/y", 1);
+    lab.publishes("esp", &["-q", "1", "-t", "manual/y", "-m", "1"]);
+    keeper.gets(PUBLISH);
+    keeper.leaves(0);
+    let report = lab.says(&["manual/y", "--to", "keeper"], WAITING, "S13");
+    tells(&report["verdict"], &["it may have it", "sends it again"]);
+    Raw::connects(&lab, &hello).acknowledges();
+    lab.says(&["manual/y", "--to", "keeper"], 0, "D01");
 }
 
 /// Causes 11, 13 and 16, as users of MQTT.js meet them.

@@ -73,6 +73,38 @@ fn of_end<'e>(
     last: &'e Event,
     client: &str,
 ) -> Finding<'e> {
+    let found = by_end(history, publication, own, last, client);
+    let mut sent = own.iter().copied();
+    let sent = sent.rfind(|event| event.outcome == Outcome::DeliverInFlight);
+    let Some(sent) = sent else {
+        return found;
+    };
+    let sent_at = Param::Moment(sent.unix_ms);
+    match found.code {
+        Code::S13 => Finding {
+            text: say::s13_sent(client, sent_at),
+            ..found.sent()
+        },
+        Code::D07 => Finding {
+            text: say::d07(client, sent_at, say::s03_waiting(client)),
+            ..found
+        },
+        code if code.fate() == Fate::NotDelivered => Finding {
+            code: Code::D07,
+            text: say::d07(client, sent_at, found.text.clone()),
+            ..found
+        },
+        _ => found,
+    }
+}
+
+fn by_end<'e>(
+    history: &History<'e>,
+    publication: &'e Event,
+    own: &[&'e Event],
+    last: &'e Event,
+    client: &str,
+) -> Finding<'e> {
     match last.outcome {
         Outcome::DeliverAcked => {
             let sent = own
@@ -195,6 +227,9 @@ pub fn fault<'e>(event: &Event, client: &str) -> Option<Finding<'e>> {
         Outcome::DeliverQos0Offline => (Code::S02, say::s02_plain(client)),
         Outcome::DeliverQueueFull => (Code::S07, say::s07(client, words(event))),
         Outcome::DeliverExpired => (Code::S09, say::s09(client)),
+        Outcome::DeliverSessionEnded if event.flags & flag::WAS_SENT != 0 => {
+            (Code::D07, say::d07_session(client))
+        }
         Outcome::DeliverSessionEnded => (Code::S03, say::s03_waiting(client)),
         Outcome::DeliverTooLarge => (Code::S10, say::s10(client, words(event))),
         Outcome::DeliverSocketCongested => (Code::S08, say::s08(client)),
@@ -395,12 +430,13 @@ pub fn held<'e>(history: &History<'e>, client: &str) -> Option<Finding<'e>> {
     let waiting = session.oldest.as_ref().filter(is_it);
     let row = sent.or(waiting)?;
     let found = if session.row.connection.is_none() {
-        let text = if row.is_found {
-            say::s13_found(client)
-        } else {
-            say::s13(client)
+        let text = match row.is_found {
+            true => say::s13_found(client),
+            false if sent.is_some() => say::s13_sent_before(client),
+            false => say::s13(client),
         };
-        Finding::certain(Code::S13, text)
+        let found = Finding::certain(Code::S13, text);
+        if sent.is_some() { found.sent() } else { found }
     } else if sent.is_some() {
         Finding::certain(Code::D03, say::d03(client))
     } else {

@@ -252,6 +252,12 @@ pages! {
         "消息已写入订阅者的连接。查询时向内核询问其进度：它仍在本端等待，因为客户端程序没有读取数据，或者网络没有应答。";
         "See that the client's program reads: a message callback that blocks stops it", "确认客户端程序在读取数据：消息回调阻塞会使读取停止";
         "If the network is gone: a shorter keep alive ends such a connection sooner, and QoS 1 is sent again then", "如果网络已中断：缩短 keep alive 可以更快断开这样的连接，之后 QoS 1 的消息会重发"; }
+    D07 { "Sent and never acknowledged: the client may have it", "已发送但始终未被确认：客户端可能已经收到";
+        "The message was handed to the subscriber's connection. Before its acknowledgement came, the session or the subscription ended, or the message was lost or given to another member of a shared group, so it is not sent again. A program with manual acknowledgement may have read it all the same.",
+        "消息已交给订阅者的连接。在收到确认之前，会话或订阅已结束，或者消息已丢失、已转给共享组的另一个成员，因此不会再发送。使用手动确认的程序可能已经读取了它。";
+        "Print topic and length in the first line of the callback: it tells whether the program has it", "在回调的第一行打印主题和长度，即可知道程序是否收到";
+        "With manual acknowledgement: acknowledge each message before the program leaves", "手动确认时：在程序断开之前确认每条消息";
+        "Keep the session (clean start off, with MQTT 5 a Session Expiry Interval): what is not acknowledged is sent again then", "保留会话（关闭 clean start，MQTT 5 还要设置会话过期间隔）：未确认的消息之后会再次发送"; }
     U01 { "Not covered by the record", "超出记录范围";
         "What happened then is not recorded, or not completely. What is known is shown.",
         "当时发生的事情没有记录或记录不完整，这里只显示已知的内容。";

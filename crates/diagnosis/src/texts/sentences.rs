@@ -87,6 +87,8 @@ columba_speech::catalogue! {
     s12_empty(client, filter, ago) { en: "{client} is connected and subscribed to nothing: its last subscription, {filter}, was ended {ago} ago.", zh: "{client} 已连接，但没有任何订阅：最后一个订阅 {filter} 在 {ago}之前已被取消。" }
     s13_many(client, count) { en: "{client} is offline; {count} {count|message waits|messages wait} in its session.", zh: "{client} 离线，有 {count} 条消息在它的会话中等待。" }
     s13(client) { en: "{client} is offline; the message waits in its session.", zh: "{client} 离线，消息在它的会话中等待。" }
+    s13_sent(client, at) { en: "{client} is offline. The message was sent to it at {at} and not acknowledged: it may have it. The session keeps it and sends it again.", zh: "{client} 离线。消息已在 {at} 发送给它，但未被确认：它可能已经收到。会话保留该消息，并会再次发送。" }
+    s13_sent_before(client) { en: "{client} is offline. The message was sent to it before and not acknowledged: it may have it. The session keeps it and sends it again.", zh: "{client} 离线。消息此前已发送给它，但未被确认：它可能已经收到。会话保留该消息，并会再次发送。" }
     s13_found(client) { en: "{client} is offline; the message waits in its session, since before the broker was started again.", zh: "{client} 离线，消息在它的会话中等待，在 Broker 重新启动之前就已开始。" }
 
     s14(client, why) { en: "The copy for {client} was lost with the broker's disk: {why}.", zh: "发给 {client} 的副本因 Broker 的磁盘而丢失：{why}。" }
@@ -102,6 +104,8 @@ columba_speech::catalogue! {
     d02_lost(client, after, why) { en: "The message was handed to the connection of {client} with QoS 0, and the connection was lost {after} later ({why}): it may have been dead before.", zh: "消息以 QoS 0 交给了 {client} 的连接，但 {after}之后连接断开（{why}），可能当时已经失效。" }
     d03(client) { en: "The message was sent to {client}, and no acknowledgement has come.", zh: "消息已发送给 {client}，但没有收到确认。" }
     d03_kernel(client) { en: "The message was sent to {client}, and the other end's kernel has acknowledged every byte of it; the client's own acknowledgement has not come.", zh: "消息已发送给 {client}，对端内核已确认其全部字节，但没有收到客户端的确认。" }
+    d07(client, at, said) { en: "The message was sent to {client} at {at}, and {client} did not acknowledge it: it may have it. {said}", zh: "消息已在 {at} 发送给 {client}，但它没有确认：它可能已经收到。{said}" }
+    d07_session(client) { en: "The message was sent to {client}, and its session ended before it acknowledged it: it may have it.", zh: "消息已发送给 {client}，但在它确认之前会话已结束：它可能已经收到。" }
     d06(client, bytes) { en: "The message was handed to the connection of {client}, and is among {bytes} that wait here for their turn: the network takes them slowly.", zh: "消息已交给 {client} 的连接，目前在本端排队等待发送的 {bytes} 之中：网络传输缓慢。" }
     d06_unread(client, bytes) { en: "The message was handed to the connection of {client}, and is among {bytes} that wait here: the other end's kernel takes no more, because the program does not read what it has.", zh: "消息已交给 {client} 的连接，目前在本端等待的 {bytes} 之中：对端程序没有读取数据，其内核无法再接收。" }
     d06_silent(client, bytes, times) { en: "The message was handed to the connection of {client}, and is among {bytes} that the other end's kernel has not acknowledged, though they were sent again ({times} {times|time|times} in a row): neither the network nor the client's machine answers.", zh: "消息已交给 {client} 的连接，目前在对端内核尚未确认的 {bytes} 之中，已连续重发 {times} 次：网络或客户端所在的机器没有应答。" }

@@ -40,7 +40,16 @@ impl Oracle {
         }
         let says_no_copy = matches!(
             code,
-            Code::R01 | Code::R02 | Code::R03 | Code::R04 | Code::R07 | Code::S01 | Code::S12
+            Code::R01
+                | Code::R02
+                | Code::R03
+                | Code::R04
+                | Code::R05
+                | Code::R07
+                | Code::S01
+                | Code::S03
+                | Code::S04
+                | Code::S12
         );
         if says_no_copy && is_written {
             return Some("a copy was sent to the client");
@@ -48,7 +57,7 @@ impl Oracle {
         match code {
             Code::D01 | Code::D04 => (!is_answered).then_some("no acknowledgement came"),
             Code::D02 | Code::D05 => (!is_written).then_some("it was never sent"),
-            Code::D03 | Code::D06 => (!is_written).then_some("it was never sent"),
+            Code::D03 | Code::D06 | Code::D07 => (!is_written).then_some("it was never sent"),
             Code::S11 | Code::S13 => self.waits(claim),
             Code::R01 | Code::R02 | Code::R07 => self.never_subscribed(claim),
             Code::R03 | Code::R04 => self.subscribed_later(claim),
