@@ -3,6 +3,7 @@
 pub mod client;
 pub mod copy;
 mod kernel;
+pub mod own;
 pub mod publisher;
 pub mod routing;
 pub mod store;

@@ -11,7 +11,7 @@ use crate::evidence::{Beginning, Coverage, Event, Evidence, KernelFacts, Questio
 use crate::history::{History, MessageKey, Reach, Standing, filter_of, is_publication};
 use crate::losses::{Loss, losses};
 use crate::restarts::Restart;
-use crate::rules::{Finding, client, copy, publisher, routing, store};
+use crate::rules::{Finding, client, copy, own, publisher, routing, store};
 use crate::stages::{Status, stages};
 use crate::texts::{page, sentences as say};
 
@@ -223,6 +223,9 @@ fn of_topic(evidence: &Evidence, topic: &str) -> Report {
     also.extend(subscriber.and_then(|client| store::held_subscription(&history, client)));
     if items.is_empty() {
         items.extend(held(&history));
+    }
+    if items.is_empty() && own::is_own(topic) {
+        items.push(Item::of_none(own::of_broker(&history)));
     }
     if items.is_empty() {
         let mut found = publisher::nothing_came(&history).into_iter();

@@ -36,7 +36,7 @@ topics = ["hidden/#"]
 clients = ["blind"]
 [[rule]]
 allow = ["publish", "subscribe"]
-topics = ["#", "$other/#"]
+topics = ["#", "$other/#", "$SYS/#"]
 anonymous = true
 "##;
 

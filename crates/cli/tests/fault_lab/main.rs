@@ -16,7 +16,7 @@ mod tls;
 use std::io::Write as _;
 use std::net::TcpStream;
 
-use lab::{CANNOT_TELL, Lab, NOT_DELIVERED, WAITING};
+use lab::{CANNOT_TELL, Lab, NOT_DELIVERED, WAITING, tells};
 
 /// Causes 29, 30, 40 and 41 of why messages do not arrive.
 #[test]
@@ -94,6 +94,20 @@ fn what_the_rules_forbid() {
     // 31: # does not match $other/x.
     lab.publishes("esp", &["-q", "1", "-t", "$other/x", "-m", "1"]);
     lab.says(&["$other/x", "--to", "blind"], NOT_DELIVERED, "R07");
+
+    // Nor does it match what the broker itself publishes; who asks for that gets it, unrecorded.
+    let uptime = "$SYS/broker/uptime";
+    let _all = lab.listens("all", &["-t", "#"]);
+    let mut sys = lab.listens("sys", &["-t", uptime]);
+    sys.gets(uptime);
+    lab.says(&[uptime, "--to", "all"], NOT_DELIVERED, "R07");
+    let report = lab.says(&[uptime, "--to", "sys"], CANNOT_TELL, "U01");
+    tells(
+        &report["verdict"],
+        &["sys is subscribed to $SYS/broker/uptime", "not recorded"],
+    );
+    lab.says(&[uptime], CANNOT_TELL, "U01");
+    lab.says(&["--to", "sys"], CANNOT_TELL, "U02");
 }
 
 /// Causes 5, 8, 9, 14, 15, 19 and 28 of why messages do not arrive.

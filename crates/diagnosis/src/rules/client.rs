@@ -4,7 +4,7 @@ use columba_broker::outcome::{Effectively, Outcome};
 use columba_broker::query::SessionDetail;
 use columba_speech::Param;
 
-use super::{Finding, between, copy, peer, publisher, routing, store, with_slowdown, words};
+use super::{Finding, between, copy, own, peer, publisher, routing, store, with_slowdown, words};
 use crate::code::{Code, Confidence};
 use crate::evidence::{Event, Presence};
 use crate::history::{History, ends_session, ends_subscription, filter_of, is_refusal};
@@ -228,6 +228,10 @@ fn nothing_for<'e>(history: &History<'e>, client: &str) -> Option<Finding<'e>> {
         .flat_map(|topic| filters.iter().map(move |filter| (filter, topic)));
     if evidence.is_concealed || is_matched.any(|(filter, topic)| near::matches(filter, topic)) {
         let text = say::u02_subscribed(client, named());
+        return Some(Finding::certain(Code::U02, text));
+    }
+    if filters.iter().any(|filter| own::is_own(filter)) {
+        let text = say::u02_sys(client, named());
         return Some(Finding::certain(Code::U02, text));
     }
     let mut missed = topics.take(TOPICS_MAX).filter_map(|topic| {

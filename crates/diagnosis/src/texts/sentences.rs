@@ -129,6 +129,9 @@ columba_speech::catalogue! {
     u01_copy(client) { en: "The message was accepted; what became of the copy for {client} is not in the record.", zh: "消息已被接受，但记录中没有发给 {client} 的副本的去向。" }
     u02() { en: "Name a topic, or a client that published or received something in the window.", zh: "请指定主题，或在所查询时间内发布或接收过消息的客户端。" }
     u02_subscribed(client, filters) { en: "Nothing is recorded of messages for {client} in the time that was asked about, neither that one came nor that one was lost. It is subscribed to {filters}.", zh: "在所查询的时间内，没有关于 {client} 的消息的记录，既没有送达，也没有丢失。它订阅了 {filters}。" }
+    u01_sys(topic) { en: "{topic} is below $SYS, where the broker alone publishes, every sys_interval: what it publishes there is not recorded.", zh: "{topic} 位于 $SYS 之下，只有 Broker 会按 sys_interval 定期发布，这些消息不会被记录。" }
+    u01_sys_for(client, topic, filter) { en: "{client} is subscribed to {filter}. {topic} is below $SYS, where the broker alone publishes, every sys_interval: what it publishes there is not recorded.", zh: "{client} 订阅了 {filter}。{topic} 位于 $SYS 之下，只有 Broker 会按 sys_interval 定期发布，这些消息不会被记录。" }
+    u02_sys(client, filters) { en: "{client} is subscribed to {filters}. What the broker itself publishes below $SYS is not recorded, and of other messages for {client} there is nothing.", zh: "{client} 订阅了 {filters}。Broker 自己在 $SYS 下发布的消息不会被记录，也没有其他发给 {client} 的消息的记录。" }
     u03(client) { en: "{client} was never seen here, as far as the record goes back.", zh: "在记录范围内从未见过 {client}。" }
     u03_near(client, other) { en: "{client} was never seen here. Did you mean {other}?", zh: "从未见过 {client}。您是指 {other} 吗？" }
 
@@ -158,6 +161,7 @@ columba_speech::catalogue! {
     fix_will_reason() { en: "To have the Will published all the same, end the connection with reason code 0x04 (MQTT 5), or publish the message before DISCONNECT", zh: "若仍需发布遗嘱，请用原因码 0x04 断开（MQTT 5），或在 DISCONNECT 之前自行发布该消息" }
     fix_since(minutes) { en: "Ask with --since {minutes}m", zh: "请用 --since {minutes}m 查询" }
     fix_private(filter) { en: "Take {filter} out of recorder_private_topics and publish again, or try with a topic that it does not cover", zh: "从 recorder_private_topics 中去掉 {filter} 后重新发布，或用它未涵盖的主题测试" }
+    fix_sys() { en: "See that sys_interval is not off and that there is such a topic: columba sub -t '$SYS/#' -v", zh: "确认 sys_interval 没有关闭，并且存在这个主题：columba sub -t '$SYS/#' -v" }
     fix_will_delay() { en: "Set a shorter Will Delay Interval if every loss of the connection should be heard of", zh: "如果每次断线都应通知，请设置更短的 Will Delay Interval" }
 
     fix_alias() { en: "Send topic and alias together first on each connection: an alias does not outlive it", zh: "每次连接后先同时发送主题和别名：别名在连接断开后失效" }
