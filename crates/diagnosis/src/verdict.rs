@@ -247,6 +247,13 @@ fn of_topic(evidence: &Evidence, topic: &str) -> Report {
     {
         also.extend(copy::noticed(&history, publication, &item.found, client));
     }
+    if let Some(item) = counts
+        && let (Some(publication), None) = (item.publication, item.subscriber.as_deref())
+        && publication.outcome == Outcome::PublishNoMatch
+        && subscriber.is_none()
+    {
+        also.extend(nobody(&history, publication).1);
+    }
     report(evidence, &items, also)
 }
 
@@ -465,7 +472,7 @@ fn unfollowed<'e>(
     if event.outcome == Outcome::PublishNoMatch && event.message == 0 && followed.is_empty() {
         let found = match subscriber {
             Some(client) => routing::no_copy(history, event, client),
-            None => nobody(history, event),
+            None => nobody(history, event).0,
         };
         return Some(Item::of(event, found));
     }
@@ -525,7 +532,7 @@ fn judge_all<'e>(history: &History<'e>, publication: &'e Event, items: &mut Vec<
             )
             .cite([publication])
         } else {
-            nobody(history, publication)
+            nobody(history, publication).0
         };
         return push(None, found);
     }
@@ -543,32 +550,55 @@ fn judge_all<'e>(history: &History<'e>, publication: &'e Event, items: &mut Vec<
     }
 }
 
-/// Nobody subscribed when this message came.
-fn nobody<'e>(history: &History<'e>, publication: &'e Event) -> Finding<'e> {
-    // Who subscribed later, or had before, says more than that nobody did.
+/// Nobody subscribed when this message came: that, and what else there is to say of it.
+fn nobody<'e>(history: &History<'e>, publication: &'e Event) -> (Finding<'e>, Option<Finding<'e>>) {
     let events = history.evidence.events.iter();
     let clients: BTreeSet<_> = events
         .filter(|event| event.outcome == Outcome::SubscribeGranted)
         .filter(|event| crate::near::matches(&event.topic, history.topic))
         .map(|event| &*event.client)
         .collect();
-    let mut best: Option<(u64, Finding<'e>)> = None;
+    // Of those who had subscribed before, or did later, the one that is nearest in time.
+    let mut best: Option<(u64, &str, bool)> = None;
     for client in clients.into_iter().take(SUBSCRIBERS_MAX) {
         let standings = history.standings(client, publication.unix_ms);
-        let far_ms = match standings.first() {
-            Some(Standing::Later(event) | Standing::Ended(event) | Standing::Refused(event)) => {
-                event.unix_ms.abs_diff(publication.unix_ms)
-            }
-            _ => continue,
+        let (event, has_ended) = match standings.first() {
+            Some(Standing::Ended(event)) => (event, true),
+            Some(Standing::Later(event) | Standing::Refused(event)) => (event, false),
+            Some(Standing::Subscribed { .. } | Standing::Unknown { .. }) | None => continue,
         };
-        if best.as_ref().is_none_or(|(least, _)| far_ms < *least) {
-            best = Some((far_ms, routing::no_copy(history, publication, client)));
+        let far_ms = event.unix_ms.abs_diff(publication.unix_ms);
+        if best.is_none_or(|(least, ..)| far_ms < least) {
+            best = Some((far_ms, client, has_ended));
         }
     }
-    best.map_or_else(
-        || routing::never(history, publication, None),
-        |(_, found)| found,
-    )
+    let never = routing::never(history, publication, None);
+    let Some((_, client, has_ended)) = best else {
+        return (never, None);
+    };
+    let other = routing::no_copy(history, publication, client);
+    let is_near_miss = never.code != Code::R01;
+    // Who left is seldom who was to get it if somebody is there who nearly does, and never if all topics
+    // were its own; who asks for it too late, or is refused, is.
+    if has_ended && (is_near_miss || looked_on(history, client)) {
+        return (never, Some(other));
+    }
+    (other, is_near_miss.then_some(never))
+}
+
+/// Whether a client subscribed to the topic by wildcards alone, as who looks at everything does.
+fn looked_on(history: &History<'_>, client: &str) -> bool {
+    let own = history.of(client).iter();
+    let mut grants = own.filter(|event| {
+        event.outcome == Outcome::SubscribeGranted
+            && crate::near::matches(&event.topic, history.topic)
+    });
+    grants.all(|event| {
+        event
+            .topic
+            .split('/')
+            .all(|level| matches!(level, "#" | "+"))
+    })
 }
 
 /// The copy that the report is about: the last one that did not arrive; without, the last one that

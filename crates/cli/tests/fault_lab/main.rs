@@ -16,7 +16,7 @@ mod tls;
 use std::io::Write as _;
 use std::net::TcpStream;
 
-use lab::{CANNOT_TELL, Lab, NOT_DELIVERED, WAITING, tells};
+use lab::{CANNOT_TELL, Lab, NOT_DELIVERED, WAITING, notices, tells};
 
 /// Causes 29, 30, 40 and 41 of why messages do not arrive.
 #[test]
@@ -62,6 +62,13 @@ fn what_no_filter_matches_and_what_arrives() {
     assert_eq!(report["verdict"]["sentence"], "u01_started");
     assert_eq!(report["also"][0]["code"], "P05", "{report:#}");
     lab.says(&["home/kitchen/temp", "--to", "fone"], CANNOT_TELL, "U03");
+
+    // Somebody who looked on with # and left does not hide whose filter nearly matches.
+    lab.leaves("debugtool", &["-t", "#"]);
+    let _assistant = lab.listens("assistant", &["-t", "shed/door/+"]);
+    lab.publishes("esp", &["-q", "1", "-t", "shed/Door/open", "-m", "1"]);
+    let report = lab.says(&["shed/Door/open"], NOT_DELIVERED, "R02");
+    tells(notices(&report, "S01"), &["debugtool"]);
 }
 
 /// Causes 2, 3, 4 and 31 of why messages do not arrive.
