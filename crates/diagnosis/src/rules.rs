@@ -6,6 +6,7 @@ mod kernel;
 pub mod own;
 pub mod publisher;
 pub mod routing;
+pub mod session_end;
 pub mod store;
 
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub struct Finding<'e> {
     pub cites: Vec<&'e Event>,
     /// Whether the copy that it is about went out to its client.
     pub was_sent: bool,
+    /// Whether its own fixes are all: those of the verdict's page do not fit.
+    pub is_fixed_alone: bool,
 }
 
 impl<'e> Finding<'e> {
@@ -45,6 +48,7 @@ impl<'e> Finding<'e> {
             fixes: Vec::new(),
             cites: Vec::new(),
             was_sent: false,
+            is_fixed_alone: false,
         }
     }
 
@@ -59,6 +63,14 @@ impl<'e> Finding<'e> {
     #[must_use]
     pub fn fix(mut self, text: Text) -> Self {
         self.fixes.push(text);
+        self
+    }
+
+    /// With all that there is to do: the fixes of its page would not help.
+    #[must_use]
+    pub fn fix_alone(mut self, fixes: Vec<Text>) -> Self {
+        self.fixes = fixes;
+        self.is_fixed_alone = true;
         self
     }
 

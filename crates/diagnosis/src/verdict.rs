@@ -11,7 +11,7 @@ use crate::evidence::{Beginning, Coverage, Event, Evidence, KernelFacts, Questio
 use crate::history::{History, MessageKey, Reach, Standing, filter_of, is_publication};
 use crate::losses::{Loss, losses};
 use crate::restarts::Restart;
-use crate::rules::{Finding, client, copy, own, publisher, routing, store};
+use crate::rules::{Finding, client, copy, own, publisher, routing, session_end, store};
 use crate::stages::{Status, stages};
 use crate::texts::{page, sentences as say};
 
@@ -457,6 +457,13 @@ fn unfollowed<'e>(
             || publisher.is_some() && !followed.is_empty()
             || history.has_publication(event);
         let found = copy::fault(event, &event.client).filter(|_| is_asked && !is_judged)?;
+        let found = match found.code {
+            Code::S03 => {
+                let end = session_end::at(history, event.unix_ms, &event.client);
+                session_end::with_message(end, &event.client)
+            }
+            _ => found,
+        };
         let sure = if publisher.is_some() {
             Confidence::Possible
         } else {
@@ -662,7 +669,9 @@ fn report(evidence: &Evidence, items: &[Item<'_>], mut noticed: Vec<Finding<'_>>
     also.retain(|other| codes.insert(other.code));
     also.truncate(ALSO_MAX);
     let mut fixes = found.fixes.clone();
-    fixes.extend(page(found.code).fixes());
+    if !found.is_fixed_alone {
+        fixes.extend(page(found.code).fixes());
+    }
     let subscribers = if evidence.question.subscriber.is_none() {
         summaries(items)
     } else {

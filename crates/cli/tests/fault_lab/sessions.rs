@@ -158,6 +158,16 @@ fn an_operator_unsubscribes_and_ends_sessions() {
     let report = lab.says(&["ops/z", "--to", "idle"], NOT_DELIVERED, "S03");
     tells(&report["verdict"], &["An operator"]);
 
+    // The same with a message in it: nothing that the client could do would have helped.
+    lab.leaves("full", &["-c", "-q", "1", "-t", "ops/u"]);
+    lab.publishes("esp", &["-q", "1", "-t", "ops/u", "-m", "1"]);
+    lab.api("DELETE", "/api/v1/sessions/full", "");
+    let report = lab.says(&["ops/u", "--to", "full"], NOT_DELIVERED, "S03");
+    tells(&report["verdict"], &["an operator ended it"]);
+    advises(&report, "columba events --client full");
+    let fixes = report["fixes"].to_string();
+    assert!(!fixes.contains("Session Expiry"), "{fixes}");
+
     // It unsubscribed by itself; and again is as before.
     let mut fickle = Raw::connects(&lab, &Hello::v5("fickle"));
     fickle.subscribes("ops/+", 1);

@@ -8,7 +8,7 @@ use columba_speech::{Param, Text};
 
 use super::kernel::{self, Whereabouts};
 use super::routing::is_about;
-use super::{Finding, between, with_slowdown, words};
+use super::{Finding, between, session_end, with_slowdown, words};
 use crate::code::{Code, Confidence, Fate};
 use crate::evidence::{Event, Presence};
 use crate::history::{History, ends_session, is_waiting};
@@ -80,18 +80,25 @@ fn of_end<'e>(
         return found;
     };
     let sent_at = Param::Moment(sent.unix_ms);
+    // What helps next time is to acknowledge it: the page of D07 says so.
     match found.code {
         Code::S13 => Finding {
             text: say::s13_sent(client, sent_at),
             ..found.sent()
         },
-        Code::D07 => Finding {
-            text: say::d07(client, sent_at, say::s03_waiting(client)),
-            ..found
-        },
+        Code::D07 => {
+            let end = session_end::at(history, last.unix_ms, client);
+            let ended = session_end::with_message(end, client);
+            Finding {
+                text: say::d07(client, sent_at, ended.text),
+                ..found
+            }
+            .cite(end)
+        }
         code if code.fate() == Fate::NotDelivered => Finding {
             code: Code::D07,
             text: say::d07(client, sent_at, found.text.clone()),
+            is_fixed_alone: false,
             ..found
         },
         _ => found,
@@ -128,6 +135,9 @@ fn by_end<'e>(
         | Outcome::DeliverSocketFull
         | Outcome::DeliverOffline => waits(history, publication, last, client),
         Outcome::DeliverOtherSharedMember => handed_on(history, publication, last, client),
+        Outcome::DeliverSessionEnded if last.flags & flag::WAS_SENT == 0 => {
+            session_end::with_message(session_end::at(history, last.unix_ms, client), client)
+        }
         _ => lost(last, publication, own, client)
             .unwrap_or_else(|| Finding::certain(Code::U01, say::u01_copy(client))),
     }
@@ -168,12 +178,10 @@ fn handed_on<'e>(
     let Some(found) = nobody.and_then(|nobody| fault(nobody, client)) else {
         return Finding::certain(Code::R05, say::r05(group, &*end.client)).cite([end]);
     };
-    let own = history.of(client).iter().copied();
-    let mut own = own.filter(|event| event.unix_ms == last.unix_ms);
-    let found = match own.find(|event| ends_session(event.outcome)) {
+    let found = match session_end::at(history, last.unix_ms, client) {
         // Whoever was the last member took the group along.
         Some(ended) if end.outcome == Outcome::DeliverNoSharedMember => {
-            Finding::certain(Code::S03, say::s03_waiting(client)).cite([ended])
+            session_end::with_message(Some(ended), client)
         }
         _ => found,
     };
@@ -305,9 +313,7 @@ fn waits<'e>(
         } else {
             Confidence::Possible
         };
-        return Finding::certain(Code::S03, say::s03_waiting(client))
-            .with(sure)
-            .cite([end]);
+        return session_end::with_message(Some(end), client).with(sure);
     }
     let has_returned = later.clone().any(|event| came_back(&event));
     // What has expired is dropped when its turn to be sent comes, and counts as lost from now on.

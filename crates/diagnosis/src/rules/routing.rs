@@ -5,7 +5,7 @@ use columba_broker::recorder::flag;
 use columba_codec::topic::{TopicFilter, TopicName};
 use columba_speech::Text;
 
-use super::{Finding, between, words};
+use super::{Finding, between, session_end, words};
 use crate::code::{Code, Confidence};
 use crate::evidence::Event;
 use crate::history::{History, Standing, filter_of};
@@ -171,7 +171,11 @@ fn ended<'e>(history: &History<'e>, event: &'e Event, client: &str, at_ms: u64) 
         _ if is_online == Some(true) => (Code::S03, say::s03_connection(client, ago)),
         _ => (Code::S01, say::s01(client, ago)),
     };
-    Finding::certain(code, text).cite([event])
+    let found = Finding::certain(code, text).cite([event]);
+    if event.outcome == Outcome::SessionEndedByAdmin {
+        return found.fix_alone(session_end::by_operator(client));
+    }
+    found
 }
 
 /// The subscription came after the message.

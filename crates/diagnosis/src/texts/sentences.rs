@@ -69,6 +69,10 @@ columba_speech::catalogue! {
     s03_connection(client, ago) { en: "The session of {client} had ended with its connection {ago} before the publish; it has not subscribed again.", zh: "{client} 的会话在发布前 {ago}随连接结束，之后没有重新订阅。" }
     s03_empty(client, ago) { en: "{client} is connected and subscribed to nothing: the session with its subscriptions ended {ago} ago, and it has not subscribed again.", zh: "{client} 已连接，但没有任何订阅：带有订阅的会话在 {ago}之前已结束，之后没有重新订阅。" }
     s03_waiting(client) { en: "The message waited in the session of {client}, and the session ended.", zh: "消息在 {client} 的会话中等待，但会话已结束。" }
+    s03_waiting_expired(client) { en: "The message waited in the session of {client}, and the session ended: it expired before {client} came back.", zh: "消息在 {client} 的会话中等待，但会话已结束：在 {client} 重新上线之前会话已过期。" }
+    s03_waiting_clean(client) { en: "The message waited in the session of {client}, and the session ended: {client} connected with a clean start, which drops what waits.", zh: "消息在 {client} 的会话中等待，但会话已结束：{client} 以 clean start 连接，等待的消息随之丢弃。" }
+    s03_waiting_admin(client) { en: "The message waited in the session of {client}, and the session ended: an operator ended it.", zh: "消息在 {client} 的会话中等待，但会话已结束：管理员结束了它。" }
+    s03_waiting_connection(client) { en: "The message waited in the session of {client}, and the session ended with its connection: {client} had not asked to keep it.", zh: "消息在 {client} 的会话中等待，但会话已随连接结束：{client} 没有要求保留它。" }
     s04(client, times, peers) { en: "{client} changed hands {times} times within two minutes, between {peers}.", zh: "{client} 在两分钟内换手 {times} 次，来自 {peers}。" }
     s05(client, filter, why) { en: "{client} asked for {filter}, and SUBACK refused it: {why}.", zh: "{client} 请求订阅 {filter}，但 SUBACK 拒绝了：{why}。" }
     s05_revoked(client, filter, why) { en: "The subscription of {client} to {filter} was taken away: {why}.", zh: "{client} 对 {filter} 的订阅已被撤销：{why}。" }
@@ -162,6 +166,11 @@ columba_speech::catalogue! {
     fix_since(minutes) { en: "Ask with --since {minutes}m", zh: "请用 --since {minutes}m 查询" }
     fix_private(filter) { en: "Take {filter} out of recorder_private_topics and publish again, or try with a topic that it does not cover", zh: "从 recorder_private_topics 中去掉 {filter} 后重新发布，或用它未涵盖的主题测试" }
     fix_sys() { en: "See that sys_interval is not off and that there is such a topic: columba sub -t '$SYS/#' -v", zh: "确认 sys_interval 没有关闭，并且存在这个主题：columba sub -t '$SYS/#' -v" }
+    fix_expiry(client) { en: "Raise the Session Expiry Interval of {client}, or bring it back sooner", zh: "提高 {client} 的会话过期间隔，或让它更早重新上线" }
+    fix_clean(client) { en: "Connect {client} with clean start off, always: one clean start drops all that waits", zh: "{client} 每次连接都应关闭 clean start：一次 clean start 就会丢弃所有等待的消息" }
+    fix_keep(client) { en: "Have the session of {client} kept: connect with clean start off, and with MQTT 5 a Session Expiry Interval", zh: "保留 {client} 的会话：连接时关闭 clean start，MQTT 5 还要设置会话过期间隔" }
+    fix_ended_by(client) { en: "See when it was ended and what came before: columba events --client {client}", zh: "查看会话何时被结束以及之前发生的事：columba events --client {client}" }
+    fix_subscribe_anew(client) { en: "Have {client} subscribe anew, and the message published again", zh: "让 {client} 重新订阅，并重新发布该消息" }
     fix_will_delay() { en: "Set a shorter Will Delay Interval if every loss of the connection should be heard of", zh: "如果每次断线都应通知，请设置更短的 Will Delay Interval" }
 
     fix_alias() { en: "Send topic and alias together first on each connection: an alias does not outlive it", zh: "每次连接后先同时发送主题和别名：别名在连接断开后失效" }
