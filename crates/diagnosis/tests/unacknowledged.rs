@@ -5,9 +5,10 @@ mod asked;
 mod bed;
 
 use asked::{Asked, ask, ask_since};
-use bed::exchange::QOS_1;
+use bed::exchange::{QOS_1, QOS_2};
 use bed::{Bed, V5, V311};
 use columba_broker::outcome::Outcome;
+use columba_codec::PacketId;
 use columba_diagnosis::stages::Status::{Pass, Unknown, Wait};
 use columba_diagnosis::{Code, Confidence, Fate};
 
@@ -169,4 +170,32 @@ fn s03_is_no_more_than_possible_if_the_client_came_back_before_its_session_ended
         });
         asked.is(if was_sent { Code::D07 } else { Code::S03 }, sure);
     }
+}
+
+/// PUBREC is an acknowledgement: the client has it, whatever becomes of the rest.
+#[test]
+fn d03_does_not_deny_a_pubrec_that_came() {
+    let mut bed = Bed::new(2);
+    let publisher = bed.connect(V5, "esp");
+    let subscriber = bed.connect_keeping(V5, "hub");
+    bed.subscribe(subscriber, "home/#", QOS_2);
+    bed.publish(publisher, TOPIC, b"1", QOS_2);
+    bed.finish(publisher);
+    let arrived = bed.arrivals(subscriber);
+    let asked = whole(&mut bed);
+    asked.is(Code::D03, Confidence::Certain);
+    asked.says("no acknowledgement has come");
+    let asked = ask(&mut bed, TOPIC, None, None);
+    asked.is(Code::D03, Confidence::Likely);
+    asked.says("the exchange is not finished");
+    let packet_id = arrived[0].packet_id.and_then(PacketId::new);
+    bed.pubrec(subscriber, packet_id.expect("QoS 2 has one"));
+    let asked = whole(&mut bed);
+    asked.is(Code::D03, Confidence::Certain);
+    asked.says("PUBREC came. PUBCOMP, which ends the exchange, has not");
+    bed.drop_connection(subscriber);
+    bed.pass(10);
+    let asked = whole(&mut bed);
+    asked.is(Code::S13, Confidence::Certain);
+    asked.says("PUBREC came");
 }

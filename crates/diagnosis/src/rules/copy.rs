@@ -82,6 +82,10 @@ fn of_end<'e>(
     let sent_at = Param::Moment(sent.unix_ms);
     // What helps next time is to acknowledge it: the page of D07 says so.
     match found.code {
+        Code::S13 if has_received(history, sent, client) => Finding {
+            text: say::s13_received(client),
+            ..found.sent()
+        },
         Code::S13 => Finding {
             text: say::s13_sent(client, sent_at),
             ..found.sent()
@@ -340,6 +344,14 @@ fn waits<'e>(
     let has_left = last.outcome == Outcome::DeliverOffline && is_offline.is_none();
     let (code, text) = if has_left || is_offline == Some(true) {
         (Code::S13, say::s13(client))
+    } else if last.outcome == Outcome::DeliverInFlight && has_received(history, last, client) {
+        (Code::D03, say::d03_received(client))
+    } else if last.outcome == Outcome::DeliverInFlight
+        && session.is_none()
+        && last.qos == Some(QoS::ExactlyOnce)
+    {
+        // Whether PUBREC has come stands in the session alone.
+        (Code::D03, say::d03_unfinished(client))
     } else if last.outcome == Outcome::DeliverInFlight {
         match kernel::whereabouts(history, last, client) {
             Some(Whereabouts::There) => (Code::D03, say::d03_kernel(client)),
@@ -418,6 +430,18 @@ fn found_as_many<'e>(history: &History<'e>, last: &'e Event, client: &str) -> Op
     let (life, _) = history.key_of(last);
     let is_all = found.cites.len() >= history.waiting_at_end(client, life);
     is_all.then(|| found.with(Confidence::Possible))
+}
+
+/// Whether PUBREC has come for a copy that was sent with QoS 2, as the session of the client shows.
+fn has_received(history: &History<'_>, sent: &Event, client: &str) -> bool {
+    let session = session_of(history, client);
+    session.is_some_and(|session| {
+        session.inflight.iter().any(|row| {
+            row.step == InflightStep::Released
+                && row.packet_id == sent.packet_id
+                && &*row.message.topic == history.topic
+        })
+    })
 }
 
 /// A message on the topic that the session of the subscriber holds now, whenever it came.

@@ -92,6 +92,7 @@ columba_speech::catalogue! {
     s13_many(client, count) { en: "{client} is offline; {count} {count|message waits|messages wait} in its session.", zh: "{client} 离线，有 {count} 条消息在它的会话中等待。" }
     s13(client) { en: "{client} is offline; the message waits in its session.", zh: "{client} 离线，消息在它的会话中等待。" }
     s13_sent(client, at) { en: "{client} is offline. The message was sent to it at {at} and not acknowledged: it may have it. The session keeps it and sends it again.", zh: "{client} 离线。消息已在 {at} 发送给它，但未被确认：它可能已经收到。会话保留该消息，并会再次发送。" }
+    s13_received(client) { en: "{client} is offline. It has received the message: PUBREC came. The rest of the exchange waits until it is back.", zh: "{client} 离线。它已收到消息：PUBREC 已到达，交换的其余部分等它重新上线后完成。" }
     s13_sent_before(client) { en: "{client} is offline. The message was sent to it before and not acknowledged: it may have it. The session keeps it and sends it again.", zh: "{client} 离线。消息此前已发送给它，但未被确认：它可能已经收到。会话保留该消息，并会再次发送。" }
     s13_found(client) { en: "{client} is offline; the message waits in its session, since before the broker was started again.", zh: "{client} 离线，消息在它的会话中等待，在 Broker 重新启动之前就已开始。" }
 
@@ -107,6 +108,8 @@ columba_speech::catalogue! {
     d02_under_way(client) { en: "The message was sent to {client} with QoS 0 a moment ago, and the acknowledgement of the other end's kernel is under way.", zh: "消息刚刚以 QoS 0 发送给 {client}，对端内核的确认还在途中。" }
     d02_lost(client, after, why) { en: "The message was handed to the connection of {client} with QoS 0, and the connection was lost {after} later ({why}): it may have been dead before.", zh: "消息以 QoS 0 交给了 {client} 的连接，但 {after}之后连接断开（{why}），可能当时已经失效。" }
     d03(client) { en: "The message was sent to {client}, and no acknowledgement has come.", zh: "消息已发送给 {client}，但没有收到确认。" }
+    d03_received(client) { en: "{client} has received the message: PUBREC came. PUBCOMP, which ends the exchange, has not.", zh: "{client} 已收到消息：PUBREC 已到达，但结束交换的 PUBCOMP 尚未到达。" }
+    d03_unfinished(client) { en: "The message was sent to {client} with QoS 2, and the exchange is not finished.", zh: "消息以 QoS 2 发送给 {client}，但交换尚未完成。" }
     d03_kernel(client) { en: "The message was sent to {client}, and the other end's kernel has acknowledged every byte of it; the client's own acknowledgement has not come.", zh: "消息已发送给 {client}，对端内核已确认其全部字节，但没有收到客户端的确认。" }
     d07(client, at, said) { en: "The message was sent to {client} at {at}, and {client} did not acknowledge it: it may have it. {said}", zh: "消息已在 {at} 发送给 {client}，但它没有确认：它可能已经收到。{said}" }
     d07_session(client) { en: "The message was sent to {client}, and its session ended before it acknowledged it: it may have it.", zh: "消息已发送给 {client}，但在它确认之前会话已结束：它可能已经收到。" }
