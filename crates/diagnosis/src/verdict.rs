@@ -286,7 +286,10 @@ fn as_far_as_known<'e>(
     let is_by_topic = found.code == Code::P06 && found.cites.is_empty();
     let is_uncovered = from_ms > evidence.question.from_ms || cut > 0;
     let is_known = matches!(found.code, Code::U01 | Code::U03 | Code::U04);
-    if !is_uncovered && left_out == 0 || is_by_topic || is_known {
+    // Connections are recorded whatever the messages are.
+    let is_by_connection = found.code == Code::P01;
+    let has_left_out = left_out > 0 && !is_by_connection;
+    if !is_uncovered && !has_left_out || is_by_topic || is_known {
         return found;
     }
     // What is recorded, perhaps by an earlier process, says more than that something is missing. So does
