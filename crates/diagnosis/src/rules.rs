@@ -8,6 +8,7 @@ pub mod publisher;
 pub mod routing;
 pub mod session_end;
 pub mod store;
+pub mod unsubscribed;
 
 use std::time::Duration;
 

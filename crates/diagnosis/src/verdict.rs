@@ -8,10 +8,12 @@ use columba_speech::{Param, Text};
 
 use crate::code::{Area, Code, Confidence, Fate};
 use crate::evidence::{Beginning, Coverage, Event, Evidence, KernelFacts, Question, order};
-use crate::history::{History, MessageKey, Reach, Standing, filter_of, is_publication};
+use crate::history::{History, MessageKey, Reach, filter_of, is_publication};
 use crate::losses::{Loss, losses};
 use crate::restarts::Restart;
-use crate::rules::{Finding, client, copy, own, publisher, routing, session_end, store};
+use crate::rules::{
+    Finding, client, copy, own, publisher, routing, session_end, store, unsubscribed,
+};
 use crate::stages::{Status, stages};
 use crate::texts::{page, sentences as say};
 
@@ -252,7 +254,7 @@ fn of_topic(evidence: &Evidence, topic: &str) -> Report {
         && publication.outcome == Outcome::PublishNoMatch
         && subscriber.is_none()
     {
-        also.extend(nobody(&history, publication).1);
+        also.extend(unsubscribed::judge(&history, publication).1);
     }
     report(evidence, &items, also)
 }
@@ -482,7 +484,7 @@ fn unfollowed<'e>(
     if event.outcome == Outcome::PublishNoMatch && event.message == 0 && followed.is_empty() {
         let found = match subscriber {
             Some(client) => routing::no_copy(history, event, client),
-            None => nobody(history, event).0,
+            None => unsubscribed::judge(history, event).0,
         };
         return Some(Item::of(event, found));
     }
@@ -542,7 +544,7 @@ fn judge_all<'e>(history: &History<'e>, publication: &'e Event, items: &mut Vec<
             )
             .cite([publication])
         } else {
-            nobody(history, publication).0
+            unsubscribed::judge(history, publication).0
         };
         return push(None, found);
     }
@@ -558,57 +560,6 @@ fn judge_all<'e>(history: &History<'e>, publication: &'e Event, items: &mut Vec<
             push(Some(client), found);
         }
     }
-}
-
-/// Nobody subscribed when this message came: that, and what else there is to say of it.
-fn nobody<'e>(history: &History<'e>, publication: &'e Event) -> (Finding<'e>, Option<Finding<'e>>) {
-    let events = history.evidence.events.iter();
-    let clients: BTreeSet<_> = events
-        .filter(|event| event.outcome == Outcome::SubscribeGranted)
-        .filter(|event| crate::near::matches(&event.topic, history.topic))
-        .map(|event| &*event.client)
-        .collect();
-    // Of those who had subscribed before, or did later, the one that is nearest in time.
-    let mut best: Option<(u64, &str, bool)> = None;
-    for client in clients.into_iter().take(SUBSCRIBERS_MAX) {
-        let standings = history.standings(client, publication.unix_ms);
-        let (event, has_ended) = match standings.first() {
-            Some(Standing::Ended(event)) => (event, true),
-            Some(Standing::Later(event) | Standing::Refused(event)) => (event, false),
-            Some(Standing::Subscribed { .. } | Standing::Unknown { .. }) | None => continue,
-        };
-        let far_ms = event.unix_ms.abs_diff(publication.unix_ms);
-        if best.is_none_or(|(least, ..)| far_ms < least) {
-            best = Some((far_ms, client, has_ended));
-        }
-    }
-    let never = routing::never(history, publication, None);
-    let Some((_, client, has_ended)) = best else {
-        return (never, None);
-    };
-    let other = routing::no_copy(history, publication, client);
-    let is_near_miss = never.code != Code::R01;
-    // Who left is seldom who was to get it if somebody is there who nearly does, and never if all topics
-    // were its own; who asks for it too late, or is refused, is.
-    if has_ended && (is_near_miss || looked_on(history, client)) {
-        return (never, Some(other));
-    }
-    (other, is_near_miss.then_some(never))
-}
-
-/// Whether a client subscribed to the topic by wildcards alone, as who looks at everything does.
-fn looked_on(history: &History<'_>, client: &str) -> bool {
-    let own = history.of(client).iter();
-    let mut grants = own.filter(|event| {
-        event.outcome == Outcome::SubscribeGranted
-            && crate::near::matches(&event.topic, history.topic)
-    });
-    grants.all(|event| {
-        event
-            .topic
-            .split('/')
-            .all(|level| matches!(level, "#" | "+"))
-    })
 }
 
 /// The copy that the report is about: the last one that did not arrive; without, the last one that
