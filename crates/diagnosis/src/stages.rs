@@ -34,8 +34,8 @@ impl Status {
 pub const STAGES: [&str; 6] = ["publisher", "accepted", "routed", "session", "sent", "app"];
 
 /// How far the message came that a verdict is about: a status for each of [`STAGES`]. `was_sent`: its
-/// copy went out once, as is known beside the code.
-pub(crate) fn stages(code: Code, was_sent: bool) -> [Status; 6] {
+/// copy went out once, as is known beside the code; `is_unmatched`: no subscription matched.
+pub(crate) fn stages(code: Code, was_sent: bool, is_unmatched: bool) -> [Status; 6] {
     use Status::{Fail, Pass, Skip, Unknown, Wait};
     match code {
         Code::P01 | Code::P02 | Code::P03 | Code::P04 | Code::P13 => {
@@ -55,6 +55,8 @@ pub(crate) fn stages(code: Code, was_sent: bool) -> [Status; 6] {
         | Code::R08
         | Code::S05
         | Code::S12 => [Pass, Pass, Fail, Skip, Skip, Skip],
+        // With the session its subscriptions were gone.
+        Code::S01 | Code::S03 | Code::S04 if is_unmatched => [Pass, Pass, Fail, Skip, Skip, Skip],
         Code::P12
         | Code::S01
         | Code::S02

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use columba_broker::outcome::Outcome;
-use columba_speech::{Param, Text};
+use columba_speech::{Language, Param, Text};
 
 use crate::code::{Area, Code, Confidence, Fate};
 use crate::evidence::{Beginning, Coverage, Event, Evidence, KernelFacts, Question, order};
@@ -622,9 +622,11 @@ fn report(evidence: &Evidence, items: &[Item<'_>], mut noticed: Vec<Finding<'_>>
     let mut codes = BTreeSet::new();
     also.retain(|other| codes.insert(other.code));
     also.truncate(ALSO_MAX);
+    let publication = counts.and_then(|item| item.publication);
+    let is_unmatched = publication.is_some_and(|of| of.outcome == Outcome::PublishNoMatch);
     let mut fixes = found.fixes.clone();
     if !found.is_fixed_alone {
-        fixes.extend(page(found.code).fixes());
+        fixes.extend(page(found.code).fixes().map(|fix| filled(fix, found)));
     }
     let subscribers = if evidence.question.subscriber.is_none() {
         summaries(items)
@@ -635,7 +637,7 @@ fn report(evidence: &Evidence, items: &[Item<'_>], mut noticed: Vec<Finding<'_>>
         question: evidence.question.clone(),
         verdict: Verdict::from(found),
         published_ms: counts.and_then(Item::published_ms),
-        stages: stages(found.code, found.was_sent),
+        stages: stages(found.code, found.was_sent, is_unmatched),
         fixes,
         timeline: timeline(evidence, found, counts),
         also,
@@ -646,6 +648,21 @@ fn report(evidence: &Evidence, items: &[Item<'_>], mut noticed: Vec<Finding<'_>>
         kernel: evidence.kernel,
         restarts: evidence.restarts.clone(),
         coverage: evidence.coverage,
+    }
+}
+
+/// A fix of a page with the names of this case, where it has room for them.
+fn filled(fix: Text, found: &Finding<'_>) -> Text {
+    let mut cites = found.cites.iter();
+    let denied = cites.find(|event| !event.client.is_empty() && !event.topic.is_empty());
+    match (found.code, denied) {
+        (Code::P07, Some(event)) if fix.to_string(Language::English).contains("columba can") => {
+            say::fix_can_publish(&*event.client, &*event.topic)
+        }
+        (Code::S06, Some(event)) if fix.to_string(Language::English).contains("columba can") => {
+            say::fix_can_receive(&*event.client, &*event.topic)
+        }
+        _ => fix,
     }
 }
 

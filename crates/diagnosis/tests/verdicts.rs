@@ -151,6 +151,10 @@ fn p07_the_publish_is_denied() {
         let asked = whole(&mut bed);
         asked.is(Code::P07, Confidence::Certain);
         asked.says("rules:1");
+        assert_eq!(
+            asked.fix(1),
+            format!("Check: columba can esp publish {TOPIC}")
+        );
     }
 }
 
@@ -304,6 +308,11 @@ fn s01_offline_with_a_clean_session() {
         let asked = ask(&mut bed, TOPIC, Some("esp"), who);
         asked.is(Code::S01, Confidence::Certain);
         asked.says("its session had ended with its connection 2 s before");
+        // Nothing matched: its subscription had gone with it.
+        assert_eq!(
+            asked.report.stages[2],
+            columba_diagnosis::stages::Status::Fail
+        );
     }
 }
 

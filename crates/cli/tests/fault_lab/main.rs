@@ -16,7 +16,7 @@ mod tls;
 use std::io::Write as _;
 use std::net::TcpStream;
 
-use lab::{CANNOT_TELL, Lab, NOT_DELIVERED, WAITING, notices, tells};
+use lab::{CANNOT_TELL, Lab, NOT_DELIVERED, WAITING, advises, notices, tells};
 
 /// Causes 29, 30, 40 and 41 of why messages do not arrive.
 #[test]
@@ -96,6 +96,7 @@ fn what_the_rules_forbid() {
     blind.gets("sending PUBACK");
     let report = lab.says(&["hidden/x", "--to", "blind"], NOT_DELIVERED, "S06");
     assert!(report.to_string().contains("acl.toml:9"), "{report:#}");
+    advises(&report, "columba can blind receive hidden/x");
     lab.says(&["plain/x", "--to", "blind"], 0, "D01");
 
     // 31: # does not match $other/x.

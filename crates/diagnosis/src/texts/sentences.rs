@@ -174,6 +174,8 @@ columba_speech::catalogue! {
     fix_keep(client) { en: "Have the session of {client} kept: connect with clean start off, and with MQTT 5 a Session Expiry Interval", zh: "保留 {client} 的会话：连接时关闭 clean start，MQTT 5 还要设置会话过期间隔" }
     fix_ended_by(client) { en: "See when it was ended and what came before: columba events --client {client}", zh: "查看会话何时被结束以及之前发生的事：columba events --client {client}" }
     fix_subscribe_anew(client) { en: "Have {client} subscribe anew, and the message published again", zh: "让 {client} 重新订阅，并重新发布该消息" }
+    fix_can_publish(client, topic) { en: "Check: columba can {client} publish {topic}", zh: "检查：columba can {client} publish {topic}" }
+    fix_can_receive(client, topic) { en: "Check: columba can {client} receive {topic}", zh: "检查：columba can {client} receive {topic}" }
     fix_will_delay() { en: "Set a shorter Will Delay Interval if every loss of the connection should be heard of", zh: "如果每次断线都应通知，请设置更短的 Will Delay Interval" }
 
     fix_alias() { en: "Send topic and alias together first on each connection: an alias does not outlive it", zh: "每次连接后先同时发送主题和别名：别名在连接断开后失效" }
