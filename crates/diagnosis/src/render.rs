@@ -10,7 +10,7 @@ use crate::code::Fate;
 use crate::evidence::{Event, KernelFacts, Question};
 use crate::losses::Loss;
 use crate::noted::{is_noted, noted};
-use crate::restarts::{End, Restart};
+use crate::restarts::{End, Restart, START_MS};
 use crate::stages::{STAGES, Status};
 use crate::texts::pages::{fate_word, page};
 use crate::texts::sentences as say;
@@ -283,7 +283,12 @@ fn seen(report: &Report) -> Vec<Text> {
         ));
     }
     // Where the record begins within the window, or the window with it, the reader is to know why.
-    if coverage.from_ms >= report.question.from_ms {
+    if let Some((since_ms, gap_ms)) = before_gap(report) {
+        // Older events are shown: the record does not begin there for them.
+        let (since, gap) = (Param::Moment(since_ms), Param::Moment(gap_ms));
+        seen.push(say::covered_with_gap(since, gap, from));
+        seen.extend((lost > 0).then(|| say::lost(lost)));
+    } else if coverage.from_ms >= report.question.from_ms {
         seen.push(begins(coverage));
         seen.extend((lost > 0).then(|| say::lost(lost)));
     } else if lost == 0 {
@@ -293,6 +298,21 @@ fn seen(report: &Report) -> Vec<Text> {
     }
     seen.extend(report.restarts.iter().map(restart));
     seen
+}
+
+/// Since when the report shows events from before the broker was killed, and when the gap begins that ends
+/// with the whole part of the record.
+fn before_gap(report: &Report) -> Option<(u64, u64)> {
+    let from_ms = report.coverage.from_ms;
+    let oldest = report
+        .timeline
+        .iter()
+        .find(|event| event.unix_ms < from_ms)?;
+    let mut killed = report.restarts.iter();
+    let killed = killed.rfind(|restart| {
+        restart.end == End::Killed && restart.started_ms.abs_diff(from_ms) <= START_MS
+    })?;
+    (oldest.unix_ms <= killed.stopped_ms).then_some((oldest.unix_ms, killed.stopped_ms))
 }
 
 fn restart(restart: &Restart) -> Text {

@@ -95,6 +95,10 @@ fn a_broker_that_was_killed_is_told_with_the_time_of_its_last_line() {
     let shown = shown(&asked);
     let told = "killed or crashed after 22:13:20.007 UTC, and started again at 22:13:20.015 UTC.";
     assert!(shown.contains(told), "{shown}");
+    // What is shown from before it says that the record begins earlier.
+    let gap = "with a gap from 22:13:20.007 UTC to 22:13:20.015 UTC";
+    assert!(shown.contains(gap), "{shown}");
+    assert!(!shown.contains("begins"), "{shown}");
     let restarts = &json(&asked.report, Language::English)["coverage"]["restarts"];
     assert_eq!(restarts[0]["clean"], false);
 }

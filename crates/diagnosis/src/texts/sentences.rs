@@ -213,6 +213,7 @@ columba_speech::catalogue! {
     }
     covered(from) { en: "The record goes back to {from}, nothing is missing.", zh: "记录可追溯到 {from}，没有缺失。" }
     covered_partly(from, lost) { en: "The record goes back to {from}; {lost} {lost|entry is|entries are} missing.", zh: "记录可追溯到 {from}，缺失 {lost} 条。" }
+    covered_with_gap(since, last, from) { en: "The record reaches back to {since} at least, with a gap from {last} to {from}, in which something may be missing.", zh: "记录至少可追溯到 {since}，但 {last} 至 {from} 之间有中断，其间的内容可能缺失。" }
     restarted(stopped, started) { en: "The broker was stopped at {stopped} and started again at {started}.", zh: "Broker 于 {stopped} 停止，并于 {started} 重新启动。" }
     restarted_after(last, started) { en: "The broker was stopped after {last} and started again at {started}.", zh: "Broker 在 {last} 之后停止，并于 {started} 重新启动。" }
     killed(last, started) { en: "The broker was killed or crashed after {last}, and started again at {started}.", zh: "Broker 在 {last} 之后被强行终止或崩溃，并于 {started} 重新启动。" }
