@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use columba_client::driver::{Address, Client, ConnectOptions, LastingEvent, Reconnect, Warning};
-use columba_client::{Failure, Message, SessionOptions, Subscription};
+use columba_client::driver::{
+    Address, Client, ConnectOptions, Event, LastingEvent, Reconnect, Warning,
+};
+use columba_client::{CloseCause, Failure, Message, SessionOptions, Subscription};
 use columba_codec::packet::Packet;
 use columba_codec::{Decoded, QoS, Version, decode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -145,4 +147,41 @@ async fn a_stream_ends_whose_filter_is_refused_after_an_outage() {
             other => panic!("unexpected {other:?}"),
         }
     }
+}
+
+/// A server that has much to say: a message behind its CONNACK and the end behind that, in one segment.
+#[tokio::test]
+async fn a_message_between_connack_and_the_end_is_acknowledged_and_taken() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        let mut bytes = [0; 64];
+        assert!(stream.read(&mut bytes).await.expect("CONNECT") > 0);
+        let said = b"\x20\x03\0\0\0\x32\x07\0\x01t\0\x07\0x\xE0\x01\x8B";
+        stream.write_all(said).await.expect("all of it");
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).await.expect("the end");
+        heard
+    });
+    let session = SessionOptions {
+        version: Version::V5,
+        client_id: "client".to_owned(),
+        ..SessionOptions::default()
+    };
+    let options = ConnectOptions::new(Address::tcp("127.0.0.1", port), session);
+    let connected = Client::connect(options).await;
+    let (_client, mut events) = connected.expect("it was accepted");
+    let event = timeout(PATIENCE, events.next()).await.expect("in time");
+    let Some(Event::Message(incoming)) = event else {
+        panic!("unexpected {event:?}");
+    };
+    assert_eq!(incoming.message.payload, b"x");
+    let event = timeout(PATIENCE, events.next()).await.expect("in time");
+    let Some(Event::Ended(ended)) = event else {
+        panic!("unexpected {event:?}");
+    };
+    assert!(matches!(ended.cause, CloseCause::ByServer(_)), "{ended:?}");
+    let heard = timeout(PATIENCE, server).await.expect("in time");
+    assert_eq!(heard.expect("a server"), b"\x40\x02\0\x07");
 }

@@ -164,13 +164,17 @@ impl Task {
         self.begin_authentication();
         self.handle(Input::TransportOpened { clean_start });
         loop {
+            // A server that is accepted by MQTT may be refused by its proof of who it is. Any other end that
+            // came with CONNACK is the end of a connection: there may be messages of it.
+            if !matches!(self.closed, Some(CloseCause::Authentication(_)))
+                && let Some(accepted) = self.accepted.take()
+            {
+                self.accepted_ms = self.now_ms();
+                return Ok(accepted);
+            }
             if let Some(cause) = self.closed.take() {
                 self.finish_transport().await;
                 return Err(cause);
-            }
-            if let Some(accepted) = self.accepted.take() {
-                self.accepted_ms = self.now_ms();
-                return Ok(accepted);
             }
             if self.leave_if_due() {
                 continue;

@@ -14,14 +14,12 @@ impl Session {
     }
 
     /// What CONNACK says of the authentication.
-    pub(super) fn on_authenticated(&mut self, properties: Properties<'_>) -> Result<(), Violation> {
+    pub(super) fn on_authenticated(&mut self, properties: Properties<'_>) {
         if self.options.properties.authentication_method.is_some() {
-            self.check_method(properties)?;
             let data = properties.binary(PropertyId::AuthenticationData);
             let data = data.map(<[u8]>::to_vec);
             self.outputs.push_back(Output::Authenticated { data });
         }
-        Ok(())
     }
 
     /// AUTH of the server, before or after CONNACK.
@@ -50,10 +48,11 @@ impl Session {
         Ok(())
     }
 
-    /// The server keeps to the method of CONNECT (`MQTT-4.12.0-5`).
-    fn check_method(&self, properties: Properties<'_>) -> Result<(), Violation> {
+    /// The server keeps to the method of CONNECT (`MQTT-4.12.0-5`), if there was one.
+    pub(super) fn check_method(&self, properties: Properties<'_>) -> Result<(), Violation> {
+        let asked = self.options.properties.authentication_method.as_deref();
         let named = properties.string(PropertyId::AuthenticationMethod);
-        if named.is_some() && named != self.options.properties.authentication_method.as_deref() {
+        if asked.is_some() && named.is_some() && named != asked {
             return Err(Violation::AuthenticationMethod);
         }
         Ok(())

@@ -74,9 +74,10 @@ impl Session {
             .min(self.options.outgoing_topic_aliases_max);
         self.outgoing_aliases.reset(aliases);
         let session_present = accepted.session_present;
+        self.check_method(connack.properties)?;
         self.outputs
             .push_back(Output::Connected(Box::new(accepted)));
-        self.on_authenticated(connack.properties)?;
+        self.on_authenticated(connack.properties);
         if session_present {
             self.received_ids.resume();
             let released: Vec<_> = self.window.resume().collect();

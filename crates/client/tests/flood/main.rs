@@ -8,6 +8,8 @@
 
 mod frames;
 mod packets;
+mod server;
+mod websocket;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Mutex;
