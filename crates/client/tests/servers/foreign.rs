@@ -162,6 +162,18 @@ async fn a_kept_session_delivers_what_came_meanwhile() {
 }
 
 #[tokio::test]
+async fn properties_travel_through_rumqttd() {
+    in_time(async {
+        let broker = Broker::start(Kind::Rumqttd5).await;
+        let options = options(broker.port, Version::V5, "client");
+        for identifiers in properties_travel(options).await {
+            assert_eq!(identifiers, [7]);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_server_without_mqtt_5_is_named_as_one() {
     in_time(async {
         // rumqttd closes the connection without a word.
