@@ -48,11 +48,16 @@
 //!   that it was measured beside (`cargo xtask bench client`).
 //! - **TCP, TLS (rustls), WebSocket, Unix sockets, SOCKS5.** No OpenSSL.
 //!
+//! There is no event loop to poll: connecting leaves a tokio task behind that runs the connection, and takes
+//! messages as fast as they are taken from it.
+//!
 //! # Where to look
 //!
 //! | To | look at |
 //! |---|---|
 //! | connect once, or for good | `driver::Client::connect`, `connect_lasting` |
+//! | log in, leave a Will, speak MQTT 3.1.1 | [`SessionOptions::user_name`], [`will`](SessionOptions::will), [`version`](SessionOptions::version) |
+//! | trust an authority of one's own, show a certificate | `driver::TlsOptions` |
 //! | publish and wait for the answer, or go on meanwhile | `Client::publish`, `start_publish` |
 //! | receive | `Client::subscribe_stream`, `driver::Events` |
 //! | ask another client | `Client::requester`, [`Incoming::answer`] |
