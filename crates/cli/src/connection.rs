@@ -343,6 +343,7 @@ impl ConnectionArgs {
             args.key.clone_from(&context.key);
         }
         args.insecure |= context.insecure;
+        args.accept_common_name |= context.accept_common_name;
         Ok(args)
     }
 

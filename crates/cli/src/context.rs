@@ -111,6 +111,9 @@ struct AddArgs {
     /// TLS: accept a certificate that names another host, if its authority is trusted
     #[arg(long)]
     insecure: bool,
+    /// TLS: accept a certificate of --cafile's authority that names the host in its common name alone
+    #[arg(long)]
+    accept_common_name: bool,
     /// Management API, such as `https://broker.example:61680`
     #[arg(long, value_name = "URL")]
     api: Option<String>,
@@ -214,6 +217,7 @@ fn add(args: &AddArgs, language: Language, say: impl Fn(Text)) -> Result<(), Fai
         cert: whole(&args.cert)?,
         key: whole(&args.key)?,
         insecure: args.insecure,
+        accept_common_name: args.accept_common_name,
         api: args.api.clone(),
         dir: whole(&args.dir)?,
         token: secret(args.token, args.token_stdin, texts::the_token())?,
@@ -350,6 +354,10 @@ fn show(args: &NameArgs, language: Language) -> Result<(), Failure> {
         ("cert", path(context.cert)),
         ("key", path(context.key)),
         ("insecure", context.insecure.then(|| "true".to_owned())),
+        (
+            "accept_common_name",
+            context.accept_common_name.then(|| "true".to_owned()),
+        ),
         ("api", context.api),
         ("dir", path(context.dir)),
         ("token", secret(context.token)),

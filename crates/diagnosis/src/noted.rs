@@ -187,6 +187,102 @@ columba_speech::said_elsewhere! {
     shared_no_local() {
         en: "a shared subscription cannot be No Local", zh: "共享订阅不能使用 No Local",
     }
+
+    tls_and_advice(what, advice) { en: "TLS: {what}; {advice}", zh: "TLS：{what}；{advice}" }
+    tls(what) { en: "TLS: {what}", zh: "TLS：{what}" }
+    handshake_ended(why, number) {
+        en: "the client ended the handshake: {why} (alert {number})", zh: "客户端中止了握手：{why}（警报 {number}）",
+    }
+    signer_unknown() {
+        en: "it does not know who signed this listener's certificate", zh: "不认识此监听器证书的签发机构",
+    }
+    expired_to_it() { en: "to it this listener's certificate has expired", zh: "认为此监听器的证书已过期" }
+    revoked_to_it() { en: "to it this listener's certificate was revoked", zh: "认为此监听器的证书已被吊销" }
+    certificate_not_taken() { en: "it does not take this listener's certificate", zh: "不接受此监听器的证书" }
+    version_not_taken() { en: "it does not take this version of TLS", zh: "不接受此 TLS 版本" }
+    nothing_in_common() {
+        en: "it has no way of TLS in common with this listener", zh: "与此监听器没有双方都支持的 TLS 参数",
+    }
+    not_understood() {
+        en: "it does not understand what this listener sent, or takes it for forged",
+        zh: "无法理解此监听器发送的数据，或认为其被篡改",
+    }
+    client_failed() { en: "it failed itself", zh: "客户端内部错误" }
+    client_was_told() { en: "it was told to", zh: "用户取消" }
+    other_alert() { en: "for another reason", zh: "其他原因" }
+    give_authority() {
+        en: "give the client the file of the authority, such as with --cafile",
+        zh: "请让客户端使用签发机构的证书文件，例如用 --cafile",
+    }
+    renew_certificate() {
+        en: "renew tls_certificate, or set the client's clock", zh: "请更新 tls_certificate，或校准客户端的时钟",
+    }
+    perhaps_other_name() {
+        en: "perhaps it does not take this listener's certificate: see that the name by which it connects is among the names in it",
+        zh: "可能不接受此监听器的证书：请确认客户端连接所用的主机名在证书中",
+    }
+    see_names() {
+        en: "see that the name by which it connects is among the names in it",
+        zh: "请确认客户端连接所用的主机名在证书中",
+    }
+    no_certificate() { en: "the client showed no certificate", zh: "客户端没有出示证书" }
+    give_certificate() {
+        en: "tls_client_certificate is \"required\": give the client a certificate and its key",
+        zh: "tls_client_certificate 为 \"required\"：请给客户端配置证书及其密钥",
+    }
+    client_expired() { en: "the client's certificate has expired", zh: "客户端证书已过期" }
+    give_new() {
+        en: "give it a new one, or set this machine's clock", zh: "请更换客户端证书，或校准本机的时钟",
+    }
+    client_not_yet() { en: "the client's certificate is not valid yet", zh: "客户端证书尚未生效" }
+    compare_clocks() { en: "compare the clocks of the two machines", zh: "请核对两台机器的时钟" }
+    client_authority() {
+        en: "the client's certificate is of an authority that is not in tls_client_ca",
+        zh: "客户端证书的签发机构不在 tls_client_ca 中",
+    }
+    client_signature() { en: "the signature of the client's certificate is wrong", zh: "客户端证书的签名有误" }
+    client_encoding() { en: "what the client shows is no certificate", zh: "客户端出示的不是证书" }
+    client_purpose() { en: "the client's certificate is not for clients", zh: "客户端证书的用途不是客户端" }
+    client_rules_named(name) {
+        en: "the client's certificate does not fit the rules ({name})", zh: "客户端证书不符合规则（{name}）",
+    }
+    client_rules() { en: "the client's certificate does not fit the rules", zh: "客户端证书不符合规则" }
+    client_form(why) { en: "the client's certificate is not accepted: {why}", zh: "不接受客户端证书：{why}" }
+    form_not_direct(version) {
+        en: "it is of X.509 version {version} or may sign others itself, and is signed by an authority in between: so it is only taken from an authority that is trusted itself",
+        zh: "其 X.509 版本为 {version} 或可签发其他证书，且由中间机构签发：只有直接由受信任机构签发时才接受",
+    }
+    form_old(version) {
+        en: "it is of X.509 version {version} or may sign others itself", zh: "其 X.509 版本为 {version} 或可签发其他证书",
+    }
+    form_constrained() {
+        en: "its authority may vouch for certain names only, and it has no subjectAltName",
+        zh: "其签发机构只能为特定名称签发，而其中没有 subjectAltName",
+    }
+    form_extension(id) {
+        en: "it has an extension that must be understood and is not: {id}", zh: "其中有必须识别却不认识的扩展：{id}",
+    }
+    no_version() { en: "the client speaks neither TLS 1.2 nor 1.3", zh: "客户端既不支持 TLS 1.2 也不支持 1.3" }
+    no_cipher() {
+        en: "the client has no cipher suite that this listener has", zh: "客户端没有此监听器支持的密码套件",
+    }
+    no_common_named(name) {
+        en: "the client has no way of TLS in common with this listener ({name})",
+        zh: "客户端与此监听器没有双方都支持的 TLS 参数（{name}）",
+    }
+    no_common() {
+        en: "the client has no way of TLS in common with this listener",
+        zh: "客户端与此监听器没有双方都支持的 TLS 参数",
+    }
+    broke_rules_named(name) {
+        en: "the client broke the rules of TLS ({name})", zh: "客户端违反了 TLS 协议（{name}）",
+    }
+    broke_rules() { en: "the client broke the rules of TLS", zh: "客户端违反了 TLS 协议" }
+    not_tls() { en: "these bytes are not TLS", zh: "收到的不是 TLS" }
+    no_protocol() {
+        en: "the client asks for no application protocol (ALPN) that this listener has",
+        zh: "客户端要求的应用协议（ALPN）此监听器都不支持",
+    }
 }
 
 /// What the broker noted, which may be nothing.

@@ -18,7 +18,7 @@ use x509_cert::time::Time;
 use x509_cert::{Certificate, Version};
 
 use crate::report::{Check, Finding};
-use crate::text::tls as text;
+use crate::text::{tls as text, tls_fault};
 use crate::tls::{Facts, TlsError, provider};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -122,10 +122,8 @@ pub fn judge(facts: &Facts, viewpoint: Viewpoint<'_>) -> Vec<Finding> {
             findings.push(finding.fix(text::certificate_of_old_version_fix(viewpoint.host)));
         }
         Err(error) => {
-            findings.push(Finding::fail(
-                Check::Tls,
-                text::certificate_refused(error.to_string()),
-            ));
+            let what = text::certificate_refused(refused_for(error));
+            findings.push(Finding::fail(Check::Tls, what));
         }
     }
     let has_failed = findings.iter().any(|f| f.mark == crate::report::Mark::Fail);
@@ -221,7 +219,7 @@ fn trust(
         return Some(Finding::fail(Check::Tls, what).fix(text::other_ca_file_fix()));
     }
     if error != Error::InvalidCertificate(CertificateError::UnknownIssuer) {
-        let what = text::certificate_refused(error.to_string());
+        let what = text::certificate_refused(refused_for(&error));
         return Some(Finding::fail(Check::Tls, what));
     }
     let finding = if leaf.is_self_signed() {
@@ -240,6 +238,14 @@ fn trust(
     } else {
         finding.fix(text::ca_file_fix())
     })
+}
+
+/// Why rustls refuses a certificate.
+fn refused_for(error: &Error) -> Text {
+    match error {
+        Error::InvalidCertificate(fault) => tls_fault::certificate_fault(fault),
+        _ => tls_fault::said(error),
+    }
 }
 
 /// The issuer at the end of the chain, whose certificate nobody has.
@@ -289,7 +295,7 @@ pub fn judge_failure(error: &TlsError, has_certificate: bool, patience: Duration
     let alert = match error {
         TlsError::Alert(alert) => *alert,
         TlsError::Incompatible(why) => {
-            let what = text::tls_incompatible(why.as_str());
+            let what = text::tls_incompatible(why.clone());
             return Finding::fail(Check::Tls, what).fix(text::tls_version_fix());
         }
         TlsError::NotTls => return Finding::fail(Check::Tls, text::not_tls()),
@@ -299,7 +305,8 @@ pub fn judge_failure(error: &TlsError, has_certificate: bool, patience: Duration
         }
         TlsError::Name => return Finding::fail(Check::Tls, text::name_unusable()),
     };
-    let what = text::tls_alert(format!("{alert:?}"), u8::from(alert));
+    let number = u8::from(alert).to_string();
+    let what = text::tls_alert(tls_fault::alerted(alert), number);
     let finding = Finding::fail(Check::Tls, what);
     match alert {
         AlertDescription::CertificateRequired

@@ -8,6 +8,7 @@ pub mod network;
 pub mod reason;
 pub mod summary;
 pub mod tls;
+pub mod tls_fault;
 
 use columba_speech::Entry;
 
@@ -18,6 +19,7 @@ pub fn all() -> Vec<Entry> {
         summary::ALL,
         network::ALL,
         tls::ALL,
+        tls_fault::ALL,
         reason::ALL,
         broker::ALL,
         filter::ALL,

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use columba_client::driver::TlsOptions;
-use columba_speech::Text;
+use columba_speech::{Param, Text};
 use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
@@ -25,7 +25,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::text::tls as text;
+use crate::text::{tls as text, tls_fault};
 
 /// What a handshake showed.
 #[derive(Clone, Debug, Default)]
@@ -46,7 +46,7 @@ pub enum TlsError {
     /// The server refused with an alert.
     Alert(AlertDescription),
     /// The server speaks TLS, but nothing that this client speaks.
-    Incompatible(String),
+    Incompatible(Text),
     /// What came back is not TLS.
     NotTls,
     /// Nothing came back.
@@ -73,9 +73,8 @@ impl TlsError {
             .and_then(|inner| inner.downcast_ref::<Error>());
         match inner {
             Some(Error::AlertReceived(alert)) => Self::Alert(*alert),
-            Some(Error::PeerIncompatible(why)) => Self::Incompatible(format!("{why:?}")),
             Some(Error::InvalidMessage(_)) => Self::NotTls,
-            Some(_) => Self::Incompatible(error.to_string()),
+            Some(inner) => Self::Incompatible(tls_fault::said(inner)),
             None => Self::Closed(error),
         }
     }
@@ -104,7 +103,7 @@ pub async fn open(
     let verifier = AnyCertificate(Arc::clone(&provider));
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|error| TlsError::Incompatible(error.to_string()))?
+        .map_err(|error| TlsError::Incompatible(tls_fault::said(&error)))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_client_cert_resolver(Arc::clone(&asked) as Arc<dyn ResolvesClientCert>);
@@ -149,7 +148,7 @@ pub fn roots(options: &TlsOptions) -> Result<RootCertStore, Text> {
         Some(path) => {
             for certificate in certificates(path)? {
                 let added = roots.add(certificate);
-                added.map_err(|error| unusable(path, &error))?;
+                added.map_err(|error| unusable(path, tls_fault::said(&error)))?;
             }
         }
         None => {
@@ -168,9 +167,10 @@ pub fn identity(options: &TlsOptions) -> Result<Option<Identity>, Text> {
         return Ok(None);
     };
     let chain = certificates(certificate)?;
-    let key = PrivateKeyDer::from_pem_file(key_file).map_err(|e| unusable(key_file, &e))?;
+    let key = PrivateKeyDer::from_pem_file(key_file)
+        .map_err(|error| unusable(key_file, tls_fault::pem_fault(&error, true)))?;
     let key = provider().key_provider.load_private_key(key);
-    let key = key.map_err(|error| unusable(key_file, &error))?;
+    let key = key.map_err(|error| unusable(key_file, tls_fault::said(&error)))?;
     let identity = CertifiedKey::new(chain, key);
     match identity.keys_match() {
         Err(Error::InconsistentKeys(_)) => Err(text::key_mismatch(
@@ -184,15 +184,15 @@ pub fn identity(options: &TlsOptions) -> Result<Option<Identity>, Text> {
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Text> {
     let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect)
-        .map_err(|error| unusable(path, &error))?;
+        .map_err(|error| unusable(path, tls_fault::pem_fault(&error, false)))?;
     if certificates.is_empty() {
         return Err(text::no_certificate_in_file(path.display().to_string()));
     }
     Ok(certificates)
 }
 
-fn unusable(path: &Path, error: &dyn std::fmt::Display) -> Text {
-    text::file_unusable(path.display().to_string(), error.to_string())
+fn unusable(path: &Path, why: impl Into<Param>) -> Text {
+    text::file_unusable(path.display().to_string(), why)
 }
 
 pub(crate) fn provider() -> Arc<CryptoProvider> {

@@ -4,6 +4,7 @@
 
 mod certificate;
 pub(crate) mod greeting;
+mod handshake;
 mod origin;
 mod packets;
 mod tls;
@@ -17,19 +18,33 @@ use greeting::{Carrier, Greeting};
 pub use origin::AllowedOrigins;
 pub(crate) use origin::is_origin;
 pub use tls::TlsError;
-pub(crate) use tls::{Tls, TlsListener, advice};
+pub(crate) use tls::{Tls, TlsListener};
 pub use upgrade::WebSocketSettings;
 pub(crate) use websocket::{WebSocket, WebSocketFault};
 
 /// Why a transport gave up on its peer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TransportError {
-    #[error("TLS: {}", tls::said(.0))]
+    #[error("TLS: {}", handshake::said(.0))]
     Tls(#[from] rustls::Error),
     #[error("WebSocket: {0}")]
     WebSocket(#[from] WebSocketFault),
     #[error("the peer does not read the answers of the transport")]
     Flooded,
+}
+
+impl TransportError {
+    /// What happened, and what is to be done about it where that is known.
+    pub(crate) fn describe(&self) -> String {
+        let advice = match self {
+            Self::Tls(error) => handshake::advice(error),
+            Self::WebSocket(_) | Self::Flooded => None,
+        };
+        match advice {
+            Some(advice) => format!("{self}; {advice}"),
+            None => self.to_string(),
+        }
+    }
 }
 
 /// Whether more can come from the peer.

@@ -57,6 +57,9 @@ pub(crate) struct Context {
     /// Accept a certificate that names another host.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) insecure: bool,
+    /// Accept a certificate that names the host in its common name alone.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) accept_common_name: bool,
     /// The management API.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "api_url")]
     pub(crate) api: Option<String>,
@@ -349,6 +352,7 @@ mod tests {
             user: Some("安".to_owned()),
             password: Some(Secret::new("a\"b\\c".to_owned())),
             insecure: true,
+            accept_common_name: true,
             ..Context::default()
         };
         let dir = tempfile::tempdir().expect("a directory");

@@ -1,13 +1,14 @@
-//! What TLS says, in words. Of what there are no words for, the name stands in brackets.
+//! What TLS says, in words, and what to do about it.
 
 use std::error::Error;
 use std::io;
 use std::path::Path;
 
 use columba_client::driver::{CertificateFault, TlsFault, TlsFile};
+use columba_doctor::text::tls_fault::{ended, failed, pem_fault, said as tls, told};
 use columba_speech::{Param, Text};
+use rustls::CertificateError;
 use rustls::pki_types::pem;
-use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 
 use super::client::other;
 use super::{system, with_fix};
@@ -33,56 +34,10 @@ columba_speech::catalogue! {
     a_certificate() { en: "a certificate", zh: "证书" }
     certificates() { en: "the certificates", zh: "证书" }
 
-    no_plain_key() {
-        en: "there is no private key in PEM form without encryption; `openssl pkey` takes it off",
-        zh: "没有未加密的 PEM 格式私钥；可用 `openssl pkey` 去除加密",
-    }
-    pem_none() { en: "there is nothing in PEM form", zh: "没有找到 PEM 内容" }
-    pem_wrong() { en: "it is no PEM", zh: "PEM 格式有误" }
     no_roots() {
         en: "no root trust anchors were provided", zh: "未提供任何根证书",
     }
 
-    /// What it is about, and more of it.
-    told(what, said) { en: "{what} ({said})", zh: "{what}（{said}）" }
-    certificate(why) { en: "the server's certificate is not accepted: {why}", zh: "不接受服务器的证书：{why}" }
-    unknown_issuer() { en: "who signed it is unknown", zh: "签发机构未知" }
-    expired() { en: "it has expired", zh: "已过期" }
-    not_yet() { en: "it is not valid yet", zh: "尚未生效" }
-    revoked() { en: "it was revoked", zh: "已被吊销" }
-    bad_encoding() { en: "it is no certificate", zh: "编码有误" }
-    bad_signature() { en: "its signature is wrong", zh: "签名有误" }
-    other_name() { en: "it is for another host name", zh: "其中没有该主机名" }
-    purpose() { en: "it is not for servers", zh: "其用途不是服务器" }
-    /// Of the version of X.509, and of a name instead of a subjectAltName.
-    common_name_only() {
-        en: "it names the host in its common name alone, and has no subjectAltName",
-        zh: "其中只有通用名（CN）是该主机名，没有 subjectAltName",
-    }
-    other_common_name(name) {
-        en: "it has no subjectAltName, and its common name is '{name}'",
-        zh: "其中没有 subjectAltName，通用名（CN）是“{name}”",
-    }
-    no_name() { en: "it names no host", zh: "其中没有主机名" }
-    old_form(version) {
-        en: "it is of X.509 version {version} or may sign others itself", zh: "其 X.509 版本为 {version} 或可签发其他证书",
-    }
-    not_direct(version) {
-        en: "it is of X.509 version {version} or may sign others itself, and an authority in between has signed it, so it cannot be verified safely",
-        zh: "其 X.509 版本为 {version} 或可签发其他证书，且由中间机构签发，无法安全验证",
-    }
-    constrained_authority() {
-        en: "its authority may vouch for certain names only, and it has no subjectAltName that could be compared with them",
-        zh: "其签发机构只能为特定名称签发，而其中没有可供核对的 subjectAltName",
-    }
-    unknown_extension(id) {
-        en: "it has the extension {id}, which must be understood and is not known here",
-        zh: "其中有必须识别却不认识的扩展 {id}",
-    }
-    signature_algorithm() {
-        en: "it is signed in a way that is not safe, or not known here", zh: "其签名算法不安全或无法识别",
-    }
-    not_accepted() { en: "it does not fit the rules", zh: "不符合规则" }
     accept_common_name() {
         en: "have it made anew with a subjectAltName, or use --accept-common-name, which trusts the authority to give nobody else a certificate with this name",
         zh: "请重新签发含 subjectAltName 的证书，或使用 --accept-common-name，这意味着相信该机构不会把带有此名称的证书发给别人",
@@ -91,34 +46,6 @@ columba_speech::catalogue! {
         en: "add the certificate of the authority that signed it to the file of --cafile",
         zh: "请把签发它的机构的证书加入 --cafile 的文件",
     }
-
-    /// The number of an alert of TLS.
-    alert_number(number) { en: "alert {number}", zh: "警报 {number}" }
-    alert(what) { en: "the server ended the handshake: {what}", zh: "服务器中止了握手：{what}" }
-    no_tls_there() { en: "what came is not TLS", zh: "收到的不是 TLS 数据" }
-    ended() { en: "the connection ended within the handshake", zh: "握手期间连接被关闭" }
-    handshake_failure() {
-        en: "it accepts none of the cipher suites, or wants a certificate of the client",
-        zh: "没有双方都支持的密码套件，或要求客户端证书",
-    }
-    protocol_version() {
-        en: "it does not have the versions of TLS that this client has", zh: "不支持本端的 TLS 版本",
-    }
-    certificate_required() {
-        en: "it wants a certificate of the client", zh: "要求客户端证书",
-    }
-    certificate_refused() {
-        en: "it does not accept the client's certificate", zh: "不接受客户端证书",
-    }
-    no_application_protocol() {
-        en: "it does not have the application protocol", zh: "不支持所要求的应用协议（ALPN）",
-    }
-    other_alert() { en: "for another reason", zh: "其他原因" }
-    incompatible() {
-        en: "the two sides have no version or parameter in common", zh: "没有双方都支持的版本或参数",
-    }
-    misbehaved() { en: "the server broke the rules of TLS", zh: "服务器违反了 TLS 协议" }
-    failed() { en: "TLS failed", zh: "TLS 出错" }
 
     name_authority() {
         en: "name the authority that signed the server's certificate with --cafile",
@@ -156,8 +83,8 @@ pub(super) fn setup(fault: &TlsFault) -> Text {
         TlsFault::Unusable { what, path, source } => {
             let is_key = *what == TlsFile::PrivateKey;
             let why = match source.downcast_ref::<pem::Error>() {
-                Some(pem::Error::NoItemsFound) if is_key => no_plain_key().into(),
-                _ => file_fault(source.as_ref()),
+                Some(error) => pem_fault(error, is_key),
+                None => file_fault(source.as_ref()),
             };
             let what = match what {
                 TlsFile::PrivateKey => private_key(),
@@ -181,9 +108,7 @@ pub(super) fn file_fault(source: &(dyn Error + 'static)) -> Param {
         return tls(error).into();
     }
     match source.downcast_ref::<pem::Error>() {
-        Some(pem::Error::Io(error)) => system(error),
-        Some(pem::Error::NoItemsFound) => pem_none().into(),
-        Some(error) => told(pem_wrong(), error.to_string()).into(),
+        Some(error) => pem_fault(error, false),
         None => told(failed(), source.to_string()).into(),
     }
 }
@@ -222,98 +147,5 @@ pub(super) fn handshake(error: &io::Error) -> Param {
     match advice {
         Some(advice) => with_fix(what, advice).into(),
         None => what,
-    }
-}
-
-/// What rustls says.
-fn tls(error: &rustls::Error) -> Text {
-    match error {
-        rustls::Error::InvalidCertificate(fault) => certificate(certificate_fault(fault)),
-        rustls::Error::AlertReceived(description) => told(
-            alert(alerted(*description)),
-            alert_number(u8::from(*description).to_string()),
-        ),
-        rustls::Error::InvalidMessage(_) => no_tls_there(),
-        rustls::Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13) => {
-            protocol_version()
-        }
-        rustls::Error::PeerIncompatible(why) => named(incompatible(), &format!("{why:?}")),
-        rustls::Error::PeerMisbehaved(why) => named(misbehaved(), &format!("{why:?}")),
-        rustls::Error::InconsistentKeys(_) => failed(),
-        rustls::Error::NoApplicationProtocol => no_application_protocol(),
-        _ => told(failed(), error.to_string()),
-    }
-}
-
-/// With a name like `NoCipherSuitesInCommon` as words; what is more than a name says nothing to people.
-fn named(what: Text, name: &str) -> Text {
-    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return what;
-    }
-    let mut words = String::new();
-    for letter in name.chars() {
-        if letter.is_ascii_uppercase() && !words.is_empty() {
-            words.push(' ');
-        }
-        words.push(letter.to_ascii_lowercase());
-    }
-    told(what, words)
-}
-
-fn certificate_fault(fault: &CertificateError) -> Text {
-    if let Some(fault) = CertificateFault::of(fault) {
-        return fault_of_form(fault);
-    }
-    match fault {
-        CertificateError::UnknownIssuer => unknown_issuer(),
-        CertificateError::Expired => expired(),
-        CertificateError::NotValidYet => not_yet(),
-        CertificateError::ExpiredContext { .. } => told(expired(), fault.to_string()),
-        CertificateError::NotValidYetContext { .. } => told(not_yet(), fault.to_string()),
-        CertificateError::Revoked => revoked(),
-        CertificateError::BadEncoding => bad_encoding(),
-        CertificateError::BadSignature => bad_signature(),
-        CertificateError::NotValidForName => other_name(),
-        CertificateError::NotValidForNameContext { .. } => told(other_name(), fault.to_string()),
-        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
-            purpose()
-        }
-        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
-        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            signature_algorithm()
-        }
-        other => named(not_accepted(), &format!("{other:?}")),
-    }
-}
-
-fn fault_of_form(fault: &CertificateFault) -> Text {
-    match fault {
-        CertificateFault::CommonNameOnly => common_name_only(),
-        CertificateFault::OtherCommonName(name) => other_common_name(name.as_str()),
-        CertificateFault::NoName => no_name(),
-        CertificateFault::OldForm { version } => old_form(version.to_string()),
-        CertificateFault::NotDirect { version } => not_direct(version.to_string()),
-        CertificateFault::ConstrainedAuthority => constrained_authority(),
-        CertificateFault::UnknownExtension(id) => unknown_extension(id.as_str()),
-        _ => other(fault.to_string()),
-    }
-}
-
-fn alerted(description: AlertDescription) -> Text {
-    match description {
-        AlertDescription::HandshakeFailure => handshake_failure(),
-        AlertDescription::ProtocolVersion => protocol_version(),
-        AlertDescription::CertificateRequired | AlertDescription::NoCertificate => {
-            certificate_required()
-        }
-        AlertDescription::BadCertificate
-        | AlertDescription::UnsupportedCertificate
-        | AlertDescription::CertificateRevoked
-        | AlertDescription::CertificateExpired
-        | AlertDescription::CertificateUnknown
-        | AlertDescription::UnknownCA
-        | AlertDescription::AccessDenied => certificate_refused(),
-        AlertDescription::NoApplicationProtocol => no_application_protocol(),
-        _ => other_alert(),
     }
 }

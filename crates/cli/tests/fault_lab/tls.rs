@@ -118,7 +118,7 @@ fn a_certificate_is_not_trusted() {
         &lab,
         "wary",
         ["P01", "P02"],
-        &["TLS", "UnknownCA", "--cafile"],
+        &["TLS", "it does not know who signed", "--cafile"],
     );
 
     // Plain MQTT at the port for TLS.
@@ -171,7 +171,7 @@ fn a_certificate_has_expired_or_another_name() {
             &lab,
             "wary",
             ["P01", "P02"],
-            &["TLS: received fatal alert", part],
+            &["TLS: the client ended the handshake", part],
         );
     }
 }

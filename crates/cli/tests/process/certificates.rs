@@ -3,6 +3,7 @@
 //! takes them too.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -107,6 +108,33 @@ impl Bench {
         said
     }
 
+    /// With a context that names the server and the authority, and says this besides.
+    fn by_context(&self, port: &str, more: &str) -> (Option<i32>, String) {
+        let file = self.dir.path().join("config/columba/contexts/home.toml");
+        fs::create_dir_all(file.parent().expect("a directory")).expect("a directory");
+        let ca = self.dir.path().join("ca.crt");
+        let url = format!("url = \"mqtts://localhost:{port}\"\n");
+        let text = format!("{url}cafile = \"{}\"\n{more}", ca.display());
+        fs::write(&file, text).expect("a file");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("a mode");
+        let mut command = columba();
+        command.args([
+            "pub",
+            "--lang",
+            "en",
+            "--context",
+            "home",
+            "-t",
+            "a",
+            "-m",
+            "x",
+        ]);
+        command.env("XDG_CONFIG_HOME", self.dir.path().join("config"));
+        let output = command.output().expect("the binary");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), said)
+    }
+
     /// By the native name.
     fn native(&self, port: &str, line: &str) -> (Option<i32>, String) {
         let mut command = columba();
@@ -171,6 +199,10 @@ fn certificates_by_the_recipe_are_taken_as_mosquitto_takes_them() {
     assert!(said.contains("--accept-common-name"), "{said}");
     let taken = bench.native(&port, "-h localhost --cafile ca.crt --accept-common-name");
     assert_eq!(taken.0, Some(0), "{taken:?}");
+    let taken = bench.by_context(&port, "accept_common_name = true\n");
+    assert_eq!(taken.0, Some(0), "{taken:?}");
+    let (exit, said) = bench.by_context(&port, "");
+    assert_eq!(exit, Some(8), "{said}");
     let (exit, said) = bench.native(&port, "-h localhost --tls-use-os-certs");
     assert_eq!(exit, Some(8), "{said}");
     assert!(said.contains("--cafile"), "{said}");

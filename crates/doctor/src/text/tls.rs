@@ -94,9 +94,9 @@ columba_speech::catalogue! {
         zh: "该主机名不能出现在证书中",
     }
 
-    tls_alert(alert, number) {
-        en: "the broker refused TLS: alert {number} ({alert})",
-        zh: "服务器拒绝了 TLS：警报 {number}（{alert}）",
+    tls_alert(why, number) {
+        en: "the broker refused TLS: {why} (alert {number})",
+        zh: "服务器拒绝了 TLS：{why}（警报 {number}）",
     }
     tls_incompatible(why) {
         en: "the broker speaks TLS that this client does not: {why}",

@@ -8,7 +8,7 @@ use columba_broker::outcome::Outcome;
 
 use super::{Driver, Phase, mark};
 use crate::transport::greeting::{Carrier, Greeting, Stranger};
-use crate::transport::{self, Flow, TransportError, WebSocketFault};
+use crate::transport::{Flow, TransportError, WebSocketFault};
 
 impl Driver {
     /// Reads each connection on the list once, as long as there is room for the letters to other
@@ -281,12 +281,7 @@ impl Driver {
                     Outcome::ConnectHandshake
                 }
             };
-            let hint = match error {
-                TransportError::Tls(error) => transport::advice(error),
-                TransportError::WebSocket(_) | TransportError::Flooded => None,
-            };
-            let hint = hint.map_or_else(String::new, |hint| format!(" ({hint})"));
-            self.refuse(id, outcome, &format!("{error}{hint}"));
+            self.refuse(id, outcome, &error.describe());
             self.begin_close(id);
             return;
         }

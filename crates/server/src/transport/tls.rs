@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use columba_certificates::{ClientVerifier, Fault, certified_key};
+use columba_certificates::{ClientVerifier, certified_key};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -104,51 +104,6 @@ impl Tls {
                 break;
             }
         }
-    }
-}
-
-/// What is to be done about a handshake that failed, where its error tells.
-pub(crate) fn advice(error: &rustls::Error) -> Option<&'static str> {
-    use rustls::{AlertDescription as Alert, CertificateError as Fault, Error};
-    Some(match error {
-        Error::AlertReceived(Alert::UnknownCA) => {
-            "the client does not know the authority of this listener's certificate: give it the \
-             authority's file, such as --cafile"
-        }
-        Error::AlertReceived(Alert::CertificateExpired) => {
-            "to the client this listener's certificate has expired: renew tls_certificate, or set \
-             the client's clock"
-        }
-        // Mosquitto's clients say this of a name that does not fit, and others of much else.
-        Error::AlertReceived(Alert::InternalError) => {
-            "perhaps the client does not take this listener's certificate: see that the name by \
-             which it connects is among the names in it"
-        }
-        Error::AlertReceived(Alert::BadCertificate | Alert::CertificateUnknown) => {
-            "the client does not take this listener's certificate: see that the name by which it \
-             connects is among the names in it"
-        }
-        Error::NoCertificatesPresented => {
-            "tls_client_certificate is \"required\": give the client a certificate and its key"
-        }
-        Error::InvalidCertificate(Fault::Expired | Fault::ExpiredContext { .. }) => {
-            "the client's certificate has expired: give it a new one, or set this machine's clock"
-        }
-        Error::InvalidCertificate(Fault::UnknownIssuer) => {
-            "the client's certificate is of an authority that is not in tls_client_ca"
-        }
-        _ => return None,
-    })
-}
-
-/// What is said of a handshake that failed.
-pub(super) fn said(error: &rustls::Error) -> String {
-    match error {
-        rustls::Error::InvalidCertificate(fault) => match Fault::of(fault) {
-            Some(fault) => format!("the client's certificate is not accepted: {fault}"),
-            None => error.to_string(),
-        },
-        _ => error.to_string(),
     }
 }
 
