@@ -45,6 +45,9 @@ use removal::Removals;
 use silence::{Asker, Silence};
 use view::{Show, ViewArgs};
 
+/// How long a server may take from one portion of its retained messages to the next, once removals come back.
+const LAST_PORTION: Duration = Duration::from_secs(1);
+
 const EXAMPLES: &str = "\
 Examples:
   columba sub -v -t 'home/#'
@@ -86,7 +89,8 @@ pub struct SubscribeArgs {
     /// Leave as soon as the server has answered the subscriptions
     #[arg(short = 'E')]
     exit_after_subscribing: bool,
-    /// Print only messages that come with RETAIN; leave at the first without
+    /// Print only messages that come with RETAIN; leave at the first without. With --remove-retained
+    /// removals do not count, and it leaves a second after the last of them
     #[arg(long, conflicts_with = "no_retained")]
     retained_only: bool,
     /// Remove every retained message that comes
@@ -175,6 +179,7 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
         goodbye: ReasonCode::Success,
         printed: 0,
         done: Done::default(),
+        all_removed_at: None,
     };
     let outcome = receive(&mut printer, events, &plan, deadline, interrupt).await;
     // First of all the terminal is given back: the server may take its time.
@@ -331,6 +336,7 @@ async fn receive(
     let mut requests = std::pin::pin!(Some(ask(printer)));
     let mut client_id = printer.client.accepted().client_id.clone();
     loop {
+        let until = printer.all_removed_at.into_iter().chain(deadline).min();
         let event = tokio::select! {
             result = answer(requests.as_mut()) => {
                 requests.set(None);
@@ -361,9 +367,8 @@ async fn receive(
                 Ok(true) => return Ok(0),
                 Err(error) => return after_output(Err(error)),
             },
-            () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
-                printer.goodbye = goodbye_when_told();
-                return Err(out_of_time());
+            () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => {
+                return printer.on_time();
             }
             () = &mut interrupt => {
                 printer.goodbye = goodbye_when_told();
@@ -429,6 +434,9 @@ struct Printer {
     goodbye: ReasonCode,
     printed: u64,
     done: Done,
+    /// With `--retained-only` and `--remove-retained`: when the server has sent its last retained message,
+    /// if no more come until then.
+    all_removed_at: Option<Instant>,
 }
 
 impl Printer {
@@ -436,6 +444,15 @@ impl Printer {
         if let Some(silence) = &mut self.silence {
             silence.begin(client_id);
         }
+    }
+
+    /// The time is over: that for what may still come after all that was asked for, or that of `-W`.
+    fn on_time(&mut self) -> Result<u8, Trouble> {
+        if self.all_removed_at.is_some() {
+            return Ok(0);
+        }
+        self.goodbye = goodbye_when_told();
+        Err(out_of_time())
     }
 
     /// The connection is gone, or another try has failed.
@@ -507,10 +524,20 @@ impl Printer {
     /// leave; nothing if the message is not wanted any more.
     fn print(&mut self, incoming: &Incoming) -> Result<Option<bool>, Trouble> {
         let message = &incoming.message;
-        if self.args.retained_only && !message.retain {
-            return Ok(None);
+        // Nothing is retained of no bytes: this is a removal, of this client or another one. Those of this
+        // one come back before a server that sends its retained messages in portions has sent the last.
+        let is_removal = message.payload.is_empty() && self.removals.is_some();
+        if self.args.retained_only && (is_removal || !message.retain) {
+            self.all_removed_at = Some(Instant::now() + LAST_PORTION);
+            return Ok(is_removal.then_some(false));
         }
-        if let Some(removals) = self.removals.as_mut().filter(|_| message.retain)
+        if let Some(all_removed_at) = &mut self.all_removed_at {
+            *all_removed_at = Instant::now() + LAST_PORTION;
+        }
+        if let Some(removals) = self
+            .removals
+            .as_mut()
+            .filter(|_| message.retain && !is_removal)
             && let Some(sentence) = removals.push(&message.topic)
         {
             self.show.warn(self.talk, sentence);

@@ -2,8 +2,9 @@
 //! acknowledges.
 
 use std::io::Write as _;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
+use std::time::Duration;
 
 use crate::bed::columba;
 use crate::mosquitto::read_packet;
@@ -212,6 +213,79 @@ fn sub_acknowledges_only_what_it_has_printed() {
     socket.write_all(messages).expect("two PUBLISH");
     assert_eq!(read_packet(&mut socket), [0x40, 0, 1]);
     assert_eq!(read_packet(&mut socket), [0xe0]);
+    let output = child.wait_with_output().expect("an end");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(output.stdout, b"x\n");
+}
+
+/// Takes a connection of MQTT 3.1.1 and its subscription.
+fn answer_subscribe(server: &TcpListener) -> TcpStream {
+    let (mut socket, _) = server.accept().expect("a connection");
+    let patience = Some(Duration::from_secs(20));
+    socket.set_read_timeout(patience).expect("a timeout");
+    assert_eq!(read_packet(&mut socket).first(), Some(&0x10));
+    socket.write_all(b"\x20\x02\0\0").expect("CONNACK");
+    let subscribe = read_packet(&mut socket);
+    let suback = [0x90, 3, subscribe[1], subscribe[2], 0];
+    socket.write_all(&suback).expect("SUBACK");
+    socket
+}
+
+/// Reads a removal, acknowledges it, and sends it to its own client, as it subscribes to it.
+fn answer_removal(socket: &mut TcpStream, topic: u8, sent_back: &[u8]) {
+    let removal = read_packet(socket);
+    // QoS 1 and RETAIN, a topic of one letter, the packet id, and no payload.
+    assert_eq!(removal.first(), Some(&0x33), "{removal:?}");
+    assert_eq!(removal.get(1..4), Some(&[0, 1, topic][..]), "{removal:?}");
+    assert_eq!(removal.len(), 6, "{removal:?}");
+    let puback = [0x40, 2, removal[4], removal[5]];
+    socket.write_all(&puback).expect("PUBACK");
+    socket.write_all(sent_back).expect("PUBLISH");
+}
+
+/// A server may send its retained messages in portions, and the removals of the first come back before the
+/// second is there.
+#[test]
+fn sub_removes_what_is_retained_also_when_its_removals_come_back_in_between() {
+    for (what, first, second) in [
+        ("as a live message", b"\x30\x03\0\x01a", b"\x30\x03\0\x01b"),
+        // With --retain-as-published.
+        ("with RETAIN", b"\x31\x03\0\x01a", b"\x31\x03\0\x01b"),
+    ] {
+        let (server, port) = listen();
+        let mut command = columba();
+        command.args(["sub", "-o", "/dev/null", "-h", "127.0.0.1", "-p", &port]);
+        command.args(["--lang", "en", "-V", "311", "-t", "#", "-v"]);
+        command.args(["--retained-only", "--remove-retained"]);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().expect("the binary");
+        let mut socket = answer_subscribe(&server);
+        socket.write_all(b"\x31\x04\0\x01ax").expect("PUBLISH");
+        answer_removal(&mut socket, b'a', first);
+        socket.write_all(b"\x31\x04\0\x01by").expect("PUBLISH");
+        answer_removal(&mut socket, b'b', second);
+        assert_eq!(read_packet(&mut socket).first(), Some(&0xe0), "{what}");
+        let output = child.wait_with_output().expect("an end");
+        assert_eq!(output.status.code(), Some(0), "{what}: {output:?}");
+        assert_eq!(output.stdout, b"a x\nb y\n", "{what}");
+    }
+}
+
+/// What is no removal ends it, as `--retained-only` says.
+#[test]
+fn sub_leaves_at_the_first_message_that_is_neither_retained_nor_a_removal() {
+    let (server, port) = listen();
+    let mut command = columba();
+    command.args(["sub", "-o", "/dev/null", "-h", "127.0.0.1", "-p", &port]);
+    command.args(["--lang", "en", "-V", "311", "-t", "#", "-W", "60"]);
+    command.args(["--retained-only", "--remove-retained"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("the binary");
+    let mut socket = answer_subscribe(&server);
+    socket.write_all(b"\x31\x04\0\x01ax").expect("PUBLISH");
+    socket.write_all(b"\x30\x04\0\x01bz").expect("PUBLISH");
+    answer_removal(&mut socket, b'a', b"");
+    assert_eq!(read_packet(&mut socket).first(), Some(&0xe0));
     let output = child.wait_with_output().expect("an end");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert_eq!(output.stdout, b"x\n");
