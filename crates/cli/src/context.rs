@@ -376,7 +376,7 @@ fn remove(args: &RemoveArgs, say: impl Fn(Text)) -> Result<(), Failure> {
     match std::fs::remove_file(&path) {
         Ok(()) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(place::unknown(&args.name));
+            return Err(place::unknown_to_remove(&args.name));
         }
         Err(error) => {
             let file = path.display().to_string();

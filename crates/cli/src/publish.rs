@@ -22,7 +22,7 @@ use crate::connection::{ConnectionArgs, EXIT_LOST, Plan, Trouble, parse_qos, run
 use crate::events::duration;
 use crate::mosquitto;
 use crate::payload::{Payload, PayloadArgs, stdin_lines};
-use crate::words::{self, Said, value};
+use crate::words::{self, Said, recording, value};
 use fate::Sender;
 use link::{Link, State};
 use progress::Progress;
@@ -142,6 +142,12 @@ fn patience(text: &str) -> Result<Duration, Said> {
 async fn publish(args: PublishArgs, mut plan: Plan, sender: &mut Sender) -> Result<u8, Trouble> {
     let replay = args.replay.as_deref().map(Replay::open).transpose();
     let replay = replay.map_err(Trouble::usage)?;
+    if let (Some(replay), Some(path)) = (&replay, &args.replay)
+        && replay.messages == 0
+    {
+        let file = path.display().to_string();
+        plan.talk.warning(recording::nothing_in(file));
+    }
     let topic = args.topic.clone().or_else(|| plan.url_topic.clone());
     let topic = topic.or_else(|| replay.is_some().then(String::new));
     let topic = topic.ok_or_else(|| Trouble::usage(words::no_topic()))?;

@@ -100,8 +100,7 @@ impl Properties {
     fn into_message(self) -> Result<MessageProperties, Text> {
         let correlation_data = self.correlation_data_base64.map(|text| {
             let decoded = STANDARD.decode(text);
-            decoded
-                .map_err(|error| recording::no_base64("correlation_data_base64", error.to_string()))
+            decoded.map_err(|error| no_base64("correlation_data_base64", &error))
         });
         let pairs = self.user_properties.into_iter();
         Ok(MessageProperties {
@@ -137,6 +136,11 @@ pub(crate) fn line(incoming: &Incoming, now: Timestamp, decoded: Option<String>)
     serde_json::to_string(&line).unwrap_or_default()
 }
 
+fn no_base64(key: &str, error: &base64::DecodeError) -> Text {
+    // Some of its sentences end with a full stop, which the sentence around it has too.
+    recording::no_base64(key, error.to_string().trim_end_matches('.'))
+}
+
 /// Reads a line: when the message came, and the message.
 ///
 /// # Errors
@@ -160,7 +164,7 @@ pub(crate) fn parse(line: &[u8]) -> Result<(Timestamp, Message), Text> {
         Encoding::Utf8 => line.payload.into_bytes(),
         Encoding::Base64 => STANDARD
             .decode(line.payload)
-            .map_err(|error| recording::no_base64("payload", error.to_string()))?,
+            .map_err(|error| no_base64("payload", &error))?,
     };
     let mut message = Message::new(line.topic, payload).with_qos(qos);
     message.retain = line.retain;
@@ -284,7 +288,10 @@ mod tests {
             let sentence = sentence.to_string(columba_speech::Language::English);
             assert!(sentence.contains(expected), "{line}: {sentence}");
         };
-        check("{\"time\":", "EOF while parsing a value, at column 8");
+        check(
+            "{\"time\":",
+            "no recorded message (EOF while parsing a value), at column 8",
+        );
         check("{}", "missing field `time`");
         let with = |topic: &str, qos: u8, rest: &str| {
             format!(r#"{{"time":"2026-11-28T09:00:00Z","topic":"{topic}","qos":{qos},{rest}}}"#)
@@ -293,8 +300,12 @@ mod tests {
         check(&with("a", 3, r#""payload":"""#), "0, 1 or 2");
         check(
             &with("a", 0, r#""payload":"!","encoding":"base64""#),
-            "no Base64",
+            "no Base64: Invalid symbol 33, offset 0",
         );
+        let wrong = with("a", 0, r#""payload":"!","encoding":"base64""#);
+        let sentence = parse(wrong.as_bytes()).expect_err("no Base64");
+        let sentence = sentence.to_string(columba_speech::Language::English);
+        assert!(!sentence.ends_with('.'), "{sentence}");
         check(
             &with("a", 0, r#""payload":"","encoding":"hex""#),
             "unknown variant `hex`",

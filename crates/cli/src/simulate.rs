@@ -47,8 +47,11 @@ const PATIENCE: Duration = Duration::from_secs(15);
 \x20 columba simulate --show fleet > mine.toml && columba simulate -s ./mine.toml")]
 pub struct SimulateArgs {
     /// Built-in scenario, or file
-    #[arg(short = 's', long, visible_alias = "sc", value_name = "NAME|FILE", required_unless_present_any = ["list", "show"])]
+    #[arg(short = 's', long, visible_alias = "sc", value_name = "NAME|FILE", required_unless_present_any = ["list", "show", "named"])]
     scenario: Option<String>,
+    /// The same as --scenario
+    #[arg(value_name = "NAME|FILE", conflicts_with = "scenario")]
+    named: Option<String>,
     /// List the built-in scenarios
     #[arg(long)]
     list: bool,
@@ -100,7 +103,8 @@ pub fn run(args: SimulateArgs) -> ExitCode {
             }
         };
     }
-    let name = args.scenario.clone().unwrap_or_default();
+    let name = args.scenario.as_ref().or(args.named.as_ref());
+    let name = name.cloned().unwrap_or_default();
     let scenario = match read(&name) {
         Ok(scenario) => scenario,
         Err(said) => {

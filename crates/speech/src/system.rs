@@ -26,6 +26,7 @@ crate::catalogue! {
     exists() { en: "File exists", zh: "文件已存在" }
     no_space() { en: "No space left on device", zh: "设备上没有剩余空间" }
     ended_early() { en: "unexpected end of file", zh: "提前结束" }
+    not_text() { en: "it is no text in UTF-8", zh: "不是 UTF-8 文本" }
     lookup(detail) {
         en: "failed to lookup address information: {detail}", zh: "无法解析主机名：{detail}",
     }
@@ -36,6 +37,9 @@ crate::catalogue! {
 /// What the standard library puts before what the resolver says.
 const LOOKUP: &str = "failed to lookup address information: ";
 
+/// What it says of a file that it was to read as text.
+const NOT_TEXT: &str = "stream did not contain valid UTF-8";
+
 /// Of one kind with EACCES, and with words of its own.
 const EPERM: i32 = 1;
 
@@ -45,6 +49,9 @@ pub fn system(error: &io::Error) -> Param {
         return ended_early().into();
     }
     let text = error.to_string();
+    if text == NOT_TEXT {
+        return not_text().into();
+    }
     if let Some(detail) = text.strip_prefix(LOOKUP) {
         let known = [name_unknown(), no_lookup_now()];
         let found = known.into_iter().find(|text| english(text) == detail);
@@ -104,6 +111,9 @@ mod tests {
         let error = io::Error::from(ErrorKind::UnexpectedEof);
         let said = system(&error).to_string(Language::English);
         assert_eq!(said, error.to_string());
+        let error = io::read_to_string(&b"\xff"[..]).expect_err("no text");
+        let said = system(&error).to_string(Language::Chinese);
+        assert_eq!(said, "不是 UTF-8 文本");
         let error = io::Error::other(format!("{LOOKUP}Name or service not known"));
         assert_eq!(
             system(&error).to_string(Language::Chinese),

@@ -72,7 +72,7 @@ pub(super) fn of(place: &Place<'_>, arg: &Arg) -> Values {
         (_, "CODE") => Values::words(Code::ALL.iter().map(|code| code.name())),
         (_, "LANG") => Values::words(["en", "zh"]),
         ("qos" | "will_qos", _) => Values::words(["0", "1", "2"]),
-        ("scenario", _) => Values {
+        ("scenario" | "named", _) => Values {
             has_files: true,
             ..Values::words(simulate::names())
         },

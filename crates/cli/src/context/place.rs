@@ -73,14 +73,23 @@ pub(super) fn load(name: &str) -> Result<Context, Failure> {
 }
 
 /// There is no such context; says which one may be meant.
-pub(super) fn unknown(name: &str) -> Failure {
+fn unknown(name: &str) -> Failure {
+    let failure = unknown_to_remove(name);
+    match names() {
+        Ok(known) if !known.is_empty() => failure,
+        _ => failure.fix(words::context_make(name)),
+    }
+}
+
+/// The same for who wants it gone, and would not make it first.
+pub(super) fn unknown_to_remove(name: &str) -> Failure {
     let known = names().unwrap_or_default();
-    let fix = match closest(name, known.iter().map(String::as_str)) {
-        Some(near) => words::context_near(near),
-        None if known.is_empty() => words::context_make(name),
-        None => words::contexts_known(Param::list(known)),
-    };
-    Failure::new(words::context_unknown(name)).fix(fix).faulty()
+    let failure = Failure::new(words::context_unknown(name)).faulty();
+    match closest(name, known.iter().map(String::as_str)) {
+        Some(near) => failure.fix(words::context_near(near)),
+        None if known.is_empty() => failure,
+        None => failure.fix(words::contexts_known(Param::list(known))),
+    }
 }
 
 /// The file of a context.

@@ -297,6 +297,9 @@ fn wrong_names_and_files_are_told() {
     );
     home.out(&["context", "use", "--none"]);
     home.out(&["context", "remove", "lab"]);
+    let (code, error) = home.fails(&["context", "remove", "lab"]);
+    assert_eq!(code, Some(2));
+    assert!(!error.contains("context add"), "{error}");
     std::fs::write(home.dir.path().join("config/columba/context"), "lab\n").expect("a file");
     let (_, error) = home.fails(&[&["pub"], PUBLISH].concat());
     assert!(

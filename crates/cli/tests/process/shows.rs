@@ -250,7 +250,7 @@ fn a_replay_names_the_line_that_is_wrong() {
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     let said = text(&output.stderr);
     assert!(
-        said.contains("recorded, line 2: invalid type: integer `1`"),
+        said.contains("recorded, line 2: no recorded message (invalid type: integer `1`"),
         "{said}"
     );
 }
@@ -362,6 +362,19 @@ fn thousands_of_retained_messages_are_removed() {
     let words = ["-t", "m/#", "-v", "-C", "1", "-W", "60"];
     let output = run(&broker, "sub", &words);
     assert_eq!(text(&output.stdout), "m/last last\n");
+}
+
+#[test]
+fn a_recording_without_messages_is_told() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let broker = broker(dir.path());
+    let file = dir.path().join("empty.ndjson");
+    std::fs::write(&file, "\n").expect("a file");
+    let path = file.to_str().expect("a path");
+    let output = run(&broker, "pub", &["--replay", path, "--lang", "en"]);
+    assert!(output.status.success(), "{output:?}");
+    let said = text(&output.stderr);
+    assert!(said.contains("empty.ndjson holds no messages"), "{said}");
 }
 
 #[test]

@@ -320,6 +320,11 @@ fn a_scenario_that_is_shown_can_be_run_and_ends_with_its_time() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.starts_with("my: 13 clients, "), "{text}");
     assert!(text.contains("13, 0 of them reconnects"), "{text}");
+    let output = run(&broker, &[&path, "--count", "1", "--lang", "en"]);
+    assert!(output.status.success(), "{output:?}");
+    assert!(output.stdout.starts_with(b"my: 13 clients, "), "{output:?}");
+    let output = run(&broker, &[&path, "-s", &path]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
     let listed = columba()
         .args(["simulate", "--list", "--lang", "zh"])
         .output();
