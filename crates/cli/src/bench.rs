@@ -4,7 +4,7 @@ mod amount;
 pub(crate) mod print;
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, IsTerminal as _, Write as _};
+use std::io::{self, BufWriter, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use columba_codec::{QoS, Version};
 use crate::connection::Url;
 use crate::context::{self, Chosen};
 use crate::failure::{EXIT_FAULTY, Failure, end, print, say};
+use crate::screen;
 use crate::words::{Said, value};
 use amount::{parse_duration, parse_number, parse_size, parse_time_or_number};
 
@@ -470,7 +471,7 @@ impl Onlooker {
             soft.map_err(|e| Failure::new(format!("cannot listen for signals: {e}")))?;
         }
         Ok(Self {
-            is_terminal: io::stderr().is_terminal() && !args.quiet,
+            is_terminal: screen::is_movable(&io::stderr()) && !args.quiet,
             has_line: false,
             interrupted,
         })

@@ -2,10 +2,12 @@
 
 use clap::ValueEnum;
 
+use crate::screen::is_dumb;
+
 /// When to use colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Colour {
-    /// On a terminal, unless `NO_COLOR` is set; everywhere with `CLICOLOR_FORCE`
+    /// On a terminal, unless `NO_COLOR` is set or `TERM` is dumb; everywhere with `CLICOLOR_FORCE`
     #[default]
     Auto,
     Always,
@@ -28,7 +30,10 @@ impl Colour {
             Self::Always => true,
             Self::Never => false,
             Self::Auto if set("NO_COLOR").is_some() => false,
-            Self::Auto => is_terminal || set("CLICOLOR_FORCE").is_some_and(|value| value != "0"),
+            Self::Auto => {
+                is_terminal && !is_dumb(&variable)
+                    || set("CLICOLOR_FORCE").is_some_and(|value| value != "0")
+            }
         }
     }
 }
@@ -53,6 +58,9 @@ mod tests {
         check(Colour::Auto, true, &[("NO_COLOR", "")], true);
         check(Colour::Auto, false, &[("CLICOLOR_FORCE", "1")], true);
         check(Colour::Auto, false, &[("CLICOLOR_FORCE", "0")], false);
+        check(Colour::Auto, true, &[("TERM", "dumb")], false);
+        check(Colour::Auto, true, &[("TERM", "xterm")], true);
+        check(Colour::Always, true, &[("TERM", "dumb")], true);
         let both = [("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")];
         check(Colour::Auto, true, &both, false);
         check(Colour::Always, false, &both, true);

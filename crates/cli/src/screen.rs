@@ -1,6 +1,7 @@
 //! The terminal as a surface: its size, and text that fits.
 
-use std::io::IsTerminal as _;
+use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::os::fd::AsFd;
 
 use columba_speech::width::width;
@@ -13,6 +14,17 @@ pub(crate) fn size(terminal: impl AsFd) -> (usize, usize) {
         }
         _ => (80, 24),
     }
+}
+
+/// Whether a person sees what is written there, on a terminal that moves its cursor when it is told. That of an
+/// editor, whose `TERM` is `dumb`, shows such a command as characters.
+pub(crate) fn is_movable(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && !is_dumb(|name| std::env::var_os(name))
+}
+
+/// Whether the terminal takes no commands.
+pub(crate) fn is_dumb(variable: impl Fn(&str) -> Option<OsString>) -> bool {
+    variable("TERM").is_some_and(|term| term == "dumb")
 }
 
 /// Cells of a line of the standard output, if a person sees it.

@@ -8,7 +8,6 @@ mod tally;
 mod template;
 mod texts;
 
-use std::io::IsTerminal as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,6 +23,7 @@ use tokio::task::JoinSet;
 
 use crate::connection::{ConnectionArgs, Plan, Talk, Trouble, connect_trouble, run_to_end};
 use crate::failure::{EXIT_FAULTY, print, say};
+use crate::screen;
 use crate::subscribe::interrupted;
 use crate::words::{self, Said, value};
 use device::{Fleet, Member, stopped};
@@ -280,7 +280,7 @@ fn members(
 async fn until_the_end(args: &SimulateArgs, fleet: &Fleet, devices: u32, language: Language) {
     let mut stop = fleet.stop.subscribe();
     let deadline = args.duration.map(|time| tokio::time::Instant::now() + time);
-    let has_terminal = std::io::stderr().is_terminal() && !args.json;
+    let has_terminal = screen::is_movable(&std::io::stderr()) && !args.json;
     let mut second = tokio::time::interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut before = 0;

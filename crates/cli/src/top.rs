@@ -19,6 +19,7 @@ use crate::admin_client::{AdminArgs, AdminClient};
 use crate::events::{clock, duration};
 use crate::failure::{Failure, end, print};
 use crate::language::{language_of_environment, parse_language};
+use crate::screen;
 use crate::words::{broker, system};
 use frame::{Sample, Size, frame};
 
@@ -80,7 +81,7 @@ fn top(args: &TopArgs) -> Result<(), Failure> {
         return Ok(());
     };
     let before = before?;
-    let is_screen = stdout().is_terminal() && !args.once;
+    let is_screen = screen::is_movable(&stdout()) && !args.once;
     if is_screen {
         print(BEGIN);
     }

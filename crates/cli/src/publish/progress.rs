@@ -1,6 +1,6 @@
 //! A line on the terminal that says how far a long publication is.
 
-use std::io::{self, IsTerminal as _};
+use std::io;
 use std::time::{Duration, Instant};
 
 use columba_speech::Text;
@@ -8,6 +8,7 @@ use columba_speech::Text;
 use crate::failure::say;
 use crate::language::spoken;
 use crate::mosquitto;
+use crate::screen;
 use crate::words::shown;
 
 /// Between two lines.
@@ -29,7 +30,8 @@ impl Progress {
     /// Progress that is seen if people see standard error; Mosquitto's clients show none.
     pub(super) fn new(is_quiet: bool) -> Self {
         let now = Instant::now();
-        let is_seen = io::stderr().is_terminal() && !is_quiet && mosquitto::called_as().is_none();
+        let is_seen =
+            screen::is_movable(&io::stderr()) && !is_quiet && mosquitto::called_as().is_none();
         Self {
             is_seen,
             has_line: false,

@@ -1,11 +1,12 @@
 //! How far a long command is, and how much it is about.
 
-use std::io::{IsTerminal as _, stderr};
+use std::io::stderr;
 use std::time::{Duration, Instant};
 
 use columba_speech::{Param, Text};
 
 use crate::failure::note;
+use crate::screen;
 use crate::words::store as words;
 
 /// Tells people in front of a terminal about every second how far it is.
@@ -20,7 +21,7 @@ impl Meter {
         Self {
             what,
             told_at: Instant::now(),
-            is_seen: stderr().is_terminal(),
+            is_seen: screen::is_movable(&stderr()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! `--count-by-topic`: a table of the topics.
 
 use std::collections::HashMap;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::time::Duration;
 
 use columba_client::Incoming;
@@ -50,7 +50,7 @@ impl Counts {
             topic_bytes: 0,
             other: Count::default(),
             lines_shown: 0,
-            is_live: io::stdout().is_terminal(),
+            is_live: screen::is_movable(&io::stdout()),
         }
     }
 

@@ -4,7 +4,7 @@
 mod node;
 mod terminal;
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
 use columba_client::Incoming;
@@ -55,7 +55,7 @@ pub(super) struct Tree {
 impl Tree {
     /// Takes the terminal over, if standard output is one.
     pub(super) fn new(decoding: Option<Decoding>, has_colours: bool) -> io::Result<Self> {
-        let terminal = if io::stdout().is_terminal() {
+        let terminal = if screen::is_movable(&io::stdout()) {
             Some(Terminal::enter()?)
         } else {
             None

@@ -61,6 +61,7 @@ pub(crate) fn at_a_terminal_with(
         .args(args)
         .env_remove("COLUMNS")
         .env_remove("NO_COLOR")
+        .env("TERM", "xterm")
         .envs(variables.iter().copied())
         .current_dir(dir)
         .stdin(copy(&end))
@@ -160,6 +161,27 @@ fn a_tree_is_live_and_gives_the_terminal_back() {
         assert!(is_done, "{shown}");
         assert!(shown.starts_with("\x1b[?1049h\x1b[?25l"), "{shown}");
         assert!(shown.ends_with("\x1b[?25h\x1b[?1049l"), "{shown}");
+    }
+}
+
+/// The shell of an editor shows a command to the terminal as characters.
+#[test]
+fn a_terminal_that_is_dumb_gets_text_alone() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = "[broker]\nshards = 1\n";
+    let mut broker = Broker::start(&dir.path().join("broker"), config, |_| ());
+    drop(broker.take_stderr());
+    let server = ["-o", "/dev/null", "-h", "127.0.0.1", "-p", broker.port()];
+    let mut publish = columba();
+    publish.arg("pub").args(server);
+    publish.args(["-q", "1", "-r", "-t", "t/x", "-m", "{\"a\":21}"]);
+    assert!(publish.status().expect("the binary").success());
+    for how in ["--tree", "--count-by-topic", "--decode=auto"] {
+        let line = [&["sub"], &server[..], &["-t", "#", "-C", "1", how]].concat();
+        let dumb = [("TERM", "dumb")];
+        let (shown, is_done) = at_a_terminal_with(120, &dumb, dir.path(), &line, &[]);
+        assert!(is_done, "{how}: {shown}");
+        assert!(!shown.contains('\x1b'), "{how}: {shown:?}");
     }
 }
 
