@@ -14,19 +14,21 @@ use std::io;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use columba_client::driver::{
     Address, Client, ConnectError, ConnectOptions, Events, LastingEvents, Reconnect, TlsOptions,
 };
-use columba_client::{CloseCause, Message, Session, SessionOptions, Will};
+use columba_client::{CloseCause, Message, PacketWatcher, Session, SessionOptions, Will};
 use columba_codec::{QoS, ReasonCode, Version};
 use columba_speech::Language;
 use rustls::CipherSuite;
 
 use crate::context::{self, Chosen, Context};
 use crate::language::{language_of_environment, parse_language};
+use crate::mosquitto::debug::DebugLines;
 use crate::mosquitto::{self, EXIT_BEFORE_ANSWER, Tool};
 use crate::payload::{PAYLOAD_BYTES_MAX, read_whole};
 use crate::words::{self, Said, value};
@@ -223,12 +225,16 @@ pub(crate) struct Plan {
     pub(crate) properties: PropertySets,
     /// Where messages for people go.
     pub(crate) talk: Talk,
+    /// What `-d` shows under Mosquitto's names.
+    pub(crate) lines: Option<Arc<DebugLines>>,
 }
 
 impl ConnectionArgs {
     /// Where errors go, even those in the arguments themselves.
     pub(crate) fn talk(&self) -> Talk {
-        Talk::new(self.debug, self.quiet, self.language())
+        // Under Mosquitto's names `-d` shows packets and nothing else.
+        let debug = self.debug && mosquitto::called_as().is_none();
+        Talk::new(debug, self.quiet, self.language())
     }
 
     /// The language to speak: that of Mosquitto's clients is English.
@@ -384,6 +390,10 @@ impl ConnectionArgs {
         let mut options = ConnectOptions::new(address, session);
         options.clean_start = !self.disable_clean_session;
         options.route = self.route.route();
+        let lines = self.debug.then(|| DebugLines::under_that_name(self.quiet));
+        let lines = lines.flatten();
+        let watcher = lines.clone().map(|lines| lines as Arc<dyn PacketWatcher>);
+        options.session.watcher = watcher;
         Ok(Plan {
             options,
             falls_back: self.protocol_version.is_none()
@@ -393,6 +403,7 @@ impl ConnectionArgs {
             url_topic: url.and_then(|url| url.topic),
             properties,
             talk: self.talk(),
+            lines,
         })
     }
 

@@ -7,6 +7,7 @@
 //! So a command line is first brought into a form that leaves nothing to interpretation
 //! (`--option=value`), and read then.
 
+pub(crate) mod debug;
 mod file;
 pub mod link;
 mod mqttx;

@@ -206,6 +206,9 @@ impl Requester {
             };
             match event {
                 Some(Event::Message(incoming)) => {
+                    if let Some(lines) = &plan.lines {
+                        lines.message(&incoming);
+                    }
                     if args.receive.no_retained && incoming.message.retain {
                         continue;
                     }

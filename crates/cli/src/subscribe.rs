@@ -20,6 +20,7 @@ use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -34,6 +35,7 @@ use crate::api::ApiArgs;
 use crate::connection::{
     ConnectionArgs, EXIT_LOST, Plan, Talk, Trouble, close_trouble, connect_trouble, run_to_end,
 };
+use crate::mosquitto::debug::DebugLines;
 use crate::mosquitto::{self, EXIT_UNANSWERED};
 use crate::receive::{PATIENCE, ReceiveArgs, goodbye_when_told, timed_out};
 use crate::record::Recorder;
@@ -171,6 +173,7 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
         removals,
         args,
         talk: plan.talk,
+        lines: plan.lines.clone(),
         client,
         recorder,
         silence,
@@ -376,6 +379,9 @@ async fn receive(
             }
         };
         match event {
+            // It came behind the answer that ends this, and may overtake it on the last steps.
+            Some(LastingEvent::Message(incoming))
+                if printer.args.exit_after_subscribing && incoming.message.retain => {}
             Some(LastingEvent::Message(incoming)) => {
                 if printer.on_message(&incoming).await? {
                     return Ok(0);
@@ -422,6 +428,8 @@ async fn answer(
 struct Printer {
     args: SubscribeArgs,
     talk: Talk,
+    /// What `-d` shows under Mosquitto's names.
+    lines: Option<Arc<DebugLines>>,
     client: Client,
     show: Show,
     removals: Option<Removals>,
@@ -504,6 +512,9 @@ impl Printer {
     async fn on_message(&mut self, incoming: &Incoming) -> Result<bool, Trouble> {
         if let Some(silence) = &mut self.silence {
             silence.end();
+        }
+        if let Some(lines) = &self.lines {
+            lines.message(incoming);
         }
         // The server did not get the word for it while there was a connection.
         let leaves = if self.done.has(incoming) {

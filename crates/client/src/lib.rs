@@ -101,4 +101,6 @@ pub use backoff::{Backoff, EndedConnections, Story};
 pub use message::{Incoming, Message, MessageProperties, Will};
 pub use options::{ConnectProperties, DisconnectProperties, SessionOptions};
 pub use outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer, Violation};
-pub use session::{Input, Output, Receipt, RecordError, Session, Subscription, Token};
+pub use session::{
+    Input, Output, PacketWatcher, Receipt, RecordError, Session, Subscription, Token,
+};

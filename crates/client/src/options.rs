@@ -1,5 +1,6 @@
 //! What a session is told before it connects, and the CONNECT that this makes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use columba_codec::packet::{Connect, Packet, Will as CodecWill};
@@ -9,6 +10,7 @@ use columba_codec::{PropertiesBuf, PropertyId, Value, Version};
 
 use crate::message::{Will, put_user_properties};
 use crate::outcome::Failure;
+use crate::session::PacketWatcher;
 
 /// How a client introduces itself, and the bounds it keeps.
 ///
@@ -60,6 +62,9 @@ pub struct SessionOptions {
     /// Most bytes of unfinished messages that a session which outlives its process holds
     /// ([`crate::Session::kept`]).
     pub kept_bytes_max: usize,
+    /// Who sees every packet that is sent and received, for a trace of what is said. Costs next to nothing
+    /// without one.
+    pub watcher: Option<Arc<dyn PacketWatcher>>,
 }
 
 /// Properties of CONNECT (MQTT 5).
@@ -131,6 +136,7 @@ impl Default for SessionOptions {
             recovers_lost_session: false,
             subscriptions_max: 10_000,
             kept_bytes_max: 64 * 1024 * 1024,
+            watcher: None,
         }
     }
 }

@@ -22,6 +22,7 @@ mod keep;
 mod receive;
 mod request;
 mod subscriptions;
+mod watch;
 mod window;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -43,6 +44,7 @@ use keep::Keep;
 pub use keep::RecordError;
 use request::{Asked, Request};
 use subscriptions::Subscriptions;
+pub use watch::PacketWatcher;
 use window::{PacketIds, Window};
 
 /// Memory that stays for packets that come in pieces.
@@ -345,6 +347,7 @@ impl Session {
 
     /// Moves the bytes for the server to the end of `out`.
     pub fn transmit(&mut self, out: &mut Vec<u8>) {
+        self.show_sent();
         out.append(&mut self.outgoing);
     }
 
@@ -463,6 +466,7 @@ impl Session {
             match self.decode(bytes.get(used..).unwrap_or_default()) {
                 Ok(Decoded::Packet(packet, len)) => {
                     used += len;
+                    self.show_received(&packet);
                     if let Err(violation) = self.on_packet(&packet) {
                         self.fail(CloseCause::Violation(violation), violation.reason());
                     }

@@ -6,6 +6,7 @@ mod certificates;
 mod chinese;
 mod chinese_views;
 mod context;
+mod debug;
 mod exits;
 mod goodbye;
 mod link;
