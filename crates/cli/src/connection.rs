@@ -527,19 +527,17 @@ impl Plan {
         connected.map_err(|error| connect_trouble(&error))
     }
 
-    /// [`Self::connect`] for a connection that comes back by itself.
-    pub(crate) async fn connect_lasting(
+    /// [`Self::try_connect`] for a connection that comes back by itself.
+    pub(crate) async fn try_connect_lasting(
         &mut self,
         reconnect: &Reconnect,
-    ) -> Result<(Client, LastingEvents), Trouble> {
-        let connected = self
-            .connect_with(|options| {
-                // Who asks on each connection for what he wants needs no session that does.
-                let session = Session::new(options.session.clone());
-                Client::resume_lasting(options, reconnect.clone(), session)
-            })
-            .await;
-        connected.map_err(|error| connect_trouble(&error))
+    ) -> Result<(Client, LastingEvents), ConnectError> {
+        self.connect_with(|options| {
+            // Who asks on each connection for what he wants needs no session that does.
+            let session = Session::new(options.session.clone());
+            Client::resume_lasting(options, reconnect.clone(), session)
+        })
+        .await
     }
 
     /// [`Self::connect`] for a connection that comes back by itself, with what was not answered: the

@@ -1,5 +1,6 @@
 //! Which language this program speaks.
 
+use std::error::Error as _;
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -37,21 +38,22 @@ fn refuse(error: &clap::Error, language: Language) -> ExitCode {
         ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     );
     match language {
-        Language::English => {
-            // A closed stream leaves nobody to tell.
-            let _ = error.print();
-        }
+        Language::English => match error.source().and_then(value::clearer) {
+            Some((theirs, ours)) => {
+                let is_terminal = std::io::stderr().is_terminal();
+                say(&rendered(error, is_terminal).replace(&theirs, &ours.to_string(language)));
+            }
+            None => {
+                // A closed stream leaves nobody to tell.
+                let _ = error.print();
+            }
+        },
         Language::Chinese if is_help => {
             let is_terminal = match error.use_stderr() {
                 true => std::io::stderr().is_terminal(),
                 false => std::io::stdout().is_terminal(),
             };
-            let text = error.render();
-            let text = match Colour::Auto.is_wanted(is_terminal) {
-                true => text.ansi().to_string(),
-                false => text.to_string(),
-            };
-            let text = help::in_chinese(&text);
+            let text = help::in_chinese(&rendered(error, is_terminal));
             if error.use_stderr() {
                 say(&text)
             } else {
@@ -62,6 +64,15 @@ fn refuse(error: &clap::Error, language: Language) -> ExitCode {
         Language::Chinese => print(&error.to_string()),
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(EXIT_FAULTY))
+}
+
+/// The text of a fault or the help, with colours where they are wanted.
+fn rendered(error: &clap::Error, is_terminal: bool) -> String {
+    let text = error.render();
+    match Colour::Auto.is_wanted(is_terminal) {
+        true => text.ansi().to_string(),
+        false => text.to_string(),
+    }
 }
 
 /// The language that the environment asks for.

@@ -33,7 +33,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::api::ApiArgs;
 use crate::connection::{
-    ConnectionArgs, EXIT_LOST, Plan, Talk, Trouble, close_trouble, connect_trouble, run_to_end,
+    ConnectionArgs, EXIT_LOST, Plan, Talk, Trouble, connect_trouble, run_to_end,
 };
 use crate::mosquitto::debug::DebugLines;
 use crate::mosquitto::{self, EXIT_UNANSWERED};
@@ -151,7 +151,6 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
     plan.acknowledge_by_hand();
     let patience = args.receive.patience();
     let deadline = patience.map(|patience| Instant::now() + patience);
-    let reconnect = again::reconnect();
     let mut interrupt = std::pin::pin!(interrupted());
     let is_drop_in = mosquitto::called_as().is_some();
     let connected = tokio::select! {
@@ -159,7 +158,7 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
         biased;
         // By the native name the signal ends the program by itself.
         () = &mut interrupt, if is_drop_in => return Ok(EXIT_UNANSWERED),
-        connected = plan.connect_lasting(&reconnect) => connected,
+        connected = again::connect(&mut plan) => connected,
         () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
             return Err(out_of_time());
         }
@@ -406,7 +405,7 @@ async fn receive(
                 return Ok(0);
             }
             Some(LastingEvent::Ended(ended)) => {
-                return Err(close_trouble(&ended.cause, ended.transport_error.as_ref()));
+                return Err(again::end_trouble(&ended));
             }
             // Kinds that a later version of the library may have need nothing done.
             Some(_) => {}

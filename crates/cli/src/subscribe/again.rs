@@ -4,10 +4,13 @@ use std::io;
 use std::time::Duration;
 
 use columba_client::CloseCause;
-use columba_client::driver::{ConnectError, Reconnect};
+use columba_client::driver::{Client, ConnectError, Ended, LastingEvents, Reconnect};
 use columba_codec::ReasonCode;
+use tokio::time::sleep;
 
+use crate::connection::{Plan, Trouble, close_trouble, connect_trouble};
 use crate::mosquitto;
+use crate::words;
 
 /// Between two tries, at most, as long as Mosquitto's client waits.
 const DELAY: Duration = Duration::from_secs(1);
@@ -22,14 +25,49 @@ pub(crate) fn reconnect() -> Reconnect {
     }
 }
 
+/// Connects for the first time. Under Mosquitto's name a server that closes the connection in the place of
+/// its answer is asked again, and so is all that comes after it: so does a port that a container has opened
+/// before its broker is there.
+///
+/// # Errors
+/// The server cannot be reached, or refuses.
+pub(super) async fn connect(plan: &mut Plan) -> Result<(Client, LastingEvents), Trouble> {
+    let reconnect = reconnect();
+    let is_drop_in = mosquitto::called_as().is_some();
+    let mut was_lost = false;
+    loop {
+        let error = match plan.try_connect_lasting(&reconnect).await {
+            Ok(connected) => return Ok(connected),
+            Err(error) => error,
+        };
+        let is_lost = matches!(error, ConnectError::Mqtt(CloseCause::LostBeforeAccepted));
+        if !is_drop_in || !(is_lost || was_lost && may_pass(&error)) {
+            return Err(connect_trouble(&error));
+        }
+        if !was_lost {
+            let why = words::client::connect(&error);
+            plan.talk.warning(words::connecting_again(why));
+        }
+        was_lost = true;
+        sleep(DELAY).await;
+    }
+}
+
+/// The end of a connection for good. Mosquitto's client takes the server's DISCONNECT for an end like others.
+pub(super) fn end_trouble(ended: &Ended) -> Trouble {
+    let mut trouble = close_trouble(&ended.cause, ended.transport_error.as_ref());
+    if matches!(ended.cause, CloseCause::ByServer(_)) && mosquitto::called_as().is_some() {
+        trouble.exit = 0;
+    }
+    trouble
+}
+
 /// Whether the end of a connection is one that a new connection may mend. Another client with the
-/// same id is none: the two would throw each other out for ever. Mosquitto's client does just that,
-/// and so does this program under its name.
+/// same id is none: the two would throw each other out for ever.
 fn is_worth_it(cause: &CloseCause) -> bool {
     match cause {
         CloseCause::ByServer(answer) => match answer.reason {
             ReasonCode::ServerShuttingDown => true,
-            ReasonCode::SessionTakenOver => mosquitto::called_as().is_some(),
             reason => !reason.is_error(),
         },
         cause => is_loss(cause),

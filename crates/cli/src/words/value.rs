@@ -112,11 +112,15 @@ columba_speech::catalogue! {
     }
     one_of(some, last) { en: "{some} or {last}", zh: "{some} 或 {last}" }
 
-    no_digit() { en: "invalid digit found in string", zh: "不是整数" }
-    no_number() { en: "invalid float literal", zh: "不是数字" }
-    empty() { en: "cannot parse integer from empty string", zh: "缺少数字" }
-    too_large() { en: "number too large to fit in target type", zh: "数字过大" }
-    too_small() { en: "number too small to fit in target type", zh: "数字过小" }
+    no_digit() {
+        en: "write a whole number such as 5, without sign and fraction",
+        zh: "应为整数，例如 5，不带正负号和小数",
+    }
+    no_number() { en: "write a number such as 0.5", zh: "应为数字，例如 0.5" }
+    empty() { en: "the number is missing", zh: "缺少数字" }
+    too_large() { en: "the number is too large", zh: "数字过大" }
+    too_small() { en: "the number is too small", zh: "数字过小" }
+    less_than(value, least) { en: "{value} is less than {least}", zh: "{value} 小于 {least}" }
     out_of_range(value, range) {
         en: "{value} is not in {range}", zh: "{value} 超出范围（{range}）",
     }
@@ -189,7 +193,22 @@ pub(super) fn said(error: &(dyn Error + 'static)) -> Param {
         };
     }
     match text.split_once(" is not in ") {
-        Some((value, range)) => out_of_range(value, range).into(),
+        Some((value, range)) => match range.strip_suffix(NO_END) {
+            Some(least) => less_than(value, least).into(),
+            None => out_of_range(value, range).into(),
+        },
         None => text.into(),
     }
+}
+
+/// What a range says that has no other end than that of its type.
+const NO_END: &str = "..18446744073709551615";
+
+/// What the standard library or clap says of a number, and what to say in its place.
+pub(crate) fn clearer(error: &(dyn Error + 'static)) -> Option<(String, Param)> {
+    let text = error.to_string();
+    let is_of_others = error.is::<ParseFloatError>()
+        || error.is::<ParseIntError>()
+        || text.contains(" is not in ") && text.ends_with(NO_END);
+    is_of_others.then(|| (text, said(error)))
 }

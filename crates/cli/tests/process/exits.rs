@@ -156,6 +156,51 @@ fn what_the_server_does_ends_both_with_the_same_code() {
     }
 }
 
+/// A port that is open before its broker is there closes what it has accepted. Both try again until the
+/// broker is there; `pub` and `rr` are in the table above.
+#[test]
+fn a_connection_that_ends_before_connack_is_made_again_by_sub() {
+    let clients = Clients::new();
+    for is_ours in [false, true] {
+        let (server, port) = listen();
+        let mut command = clients.command(is_ours, "sub -t a -C 1", &port);
+        let child = command.spawn().expect("mosquitto-clients is installed");
+        for _ in 0..2 {
+            let mut socket = accept(server.try_clone().expect("a handle"));
+            read_packet(&mut socket);
+        }
+        let mut socket = accept(server);
+        read_packet(&mut socket);
+        socket.write_all(ACCEPTED).expect("CONNACK");
+        read_packet(&mut socket);
+        let answer = b"\x90\x03\0\x01\0\x30\x04\0\x01ax";
+        socket.write_all(answer).expect("SUBACK and PUBLISH");
+        drop(socket.read_to_end(&mut Vec::new()));
+        drop(socket);
+        let output = end_of(child);
+        assert_eq!(output.status.code(), Some(0), "{is_ours} {output:?}");
+        assert_eq!(output.stdout, b"x\n", "{is_ours} {output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        let told = said.matches("connecting again").count();
+        assert_eq!(told, usize::from(is_ours), "{said}");
+    }
+}
+
+/// DISCONNECT of the server ends Mosquitto's `sub` with 0, and so ours, which says why. Where a new connection
+/// may mend it ours makes one, and Mosquitto's still ends.
+#[test]
+fn a_disconnect_of_the_server_ends_sub_with_0() {
+    let clients = Clients::new();
+    for code in [b'\x87', b'\x98', b'\x9d'] {
+        for is_ours in [false, true] {
+            let answer = [b"\x90\x04\0\x01\0\0\xe0\x02", &[code, 0][..]].concat();
+            let output = clients.run(is_ours, "sub -V 5 -t a", &[ACCEPTED_5, &answer]);
+            assert_eq!(output.status.code(), Some(0), "{code} {is_ours} {output:?}");
+            assert_eq!(output.stderr.is_empty(), !is_ours, "{code} {output:?}");
+        }
+    }
+}
+
 /// By the native name a message that was refused is a failure.
 #[test]
 fn a_refused_message_fails_by_the_native_name() {

@@ -13,6 +13,7 @@ mod link;
 mod log;
 mod mosquitto;
 mod mqttx;
+mod numbers;
 mod scripts;
 mod service_manager;
 mod shell;
