@@ -1,5 +1,6 @@
 //! A connection that comes back by itself.
 
+use std::hash::BuildHasher as _;
 use std::time::Duration;
 
 use columba_codec::ReasonCode;
@@ -250,10 +251,12 @@ impl Random {
     }
 }
 
+/// Jitter is no secret, and a secure generator takes up to a tenth of a second to begin: longer than
+/// connecting does.
+#[expect(
+    clippy::disallowed_types,
+    reason = "the driver has no seed but this one"
+)]
 pub(super) fn draw_seed() -> u64 {
-    let mut seed = [0; 8];
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    // Jitter is no secret: without randomness clients come back together, and that is all.
-    let _ = provider.secure_random.fill(&mut seed);
-    u64::from_le_bytes(seed)
+    std::hash::RandomState::new().hash_one(())
 }
