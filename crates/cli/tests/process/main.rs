@@ -16,6 +16,7 @@ mod mqttx;
 mod numbers;
 mod scripts;
 mod service_manager;
+mod shapes;
 mod shell;
 mod shell_lines;
 mod shows;
