@@ -54,13 +54,15 @@ fn main() -> anyhow::Result<ExitCode> {
         ["faultlab", ref only @ ..] => gate::run_fault_lab(&root, only)?,
         ["restart", ref options @ ..] => restart::run(&root, &restart::Options::parse(options)?)?,
         ["bench", "client", ref options @ ..] => bench::clients::run(&root, options)?,
+        ["bench", "durable", ref options @ ..] => bench::durable::run(&root, options)?,
         ["bench", ref options @ ..] => bench::run(&root, &bench::Options::parse(options)?)?,
         _ => {
             println!(
-                "{USAGE}\n{}\n{}\n{}\n{}",
+                "{USAGE}\n{}\n{}\n{}\n{}\n{}",
                 crash::USAGE,
                 bench::USAGE,
                 bench::clients::USAGE,
+                bench::durable::USAGE,
                 restart::USAGE
             );
             false

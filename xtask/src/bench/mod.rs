@@ -5,6 +5,7 @@
 //! process of its own, which checks every message for loss, duplicates and order.
 
 pub(crate) mod clients;
+pub(crate) mod durable;
 mod peer;
 mod table;
 mod workload;
@@ -245,15 +246,19 @@ fn measure(
     command
         .args(["--port", &port.to_string()])
         .args(["--broker-pid", &server.id().to_string()])
-        .args(["--stall-timeout", "5s", "--json", "--quiet"])
-        .stdin(Stdio::null());
+        .args(["--stall-timeout", "5s", "--json", "--quiet"]);
+    sample(&report(command)?).map(Some)
+}
+
+/// Runs `columba bench` and reads what it reports.
+fn report(mut command: Command) -> anyhow::Result<Value> {
+    command.stdin(Stdio::null());
     let output = command.output().context("columba bench")?;
     if output.stdout.is_empty() {
         let why = String::from_utf8_lossy(&output.stderr);
         bail!("{}", why.trim().trim_start_matches("error: "));
     }
-    let report: Value = serde_json::from_slice(&output.stdout).context("its report")?;
-    sample(&report).map(Some)
+    serde_json::from_slice(&output.stdout).context("its report")
 }
 
 fn sample(report: &Value) -> anyhow::Result<Sample> {

@@ -26,10 +26,25 @@ pub(super) enum Kind {
     },
     /// One shard, without the flight recorder.
     Unrecorded,
+    /// With a store, if it is not in memory alone.
+    Stored {
+        durability: Durability,
+        shards: u16,
+    },
     Mosquitto,
+    /// With its database, which it writes about once a second.
+    MosquittoStored,
     Rumqttd,
     Rmqttd,
     Nats,
+}
+
+/// When our broker acknowledges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Durability {
+    Memory,
+    Os,
+    Sync,
 }
 
 /// A broker under measurement; ends with this value.
@@ -51,6 +66,21 @@ pub(super) const KINDS: [Kind; 6] = [
     Kind::Nats,
 ];
 
+/// What `bench durable` compares.
+pub(super) const DURABLE_KINDS: [Kind; 7] = [
+    stored(Durability::Memory, 1),
+    stored(Durability::Os, 1),
+    stored(Durability::Sync, 1),
+    stored(Durability::Memory, 2),
+    stored(Durability::Os, 2),
+    stored(Durability::Sync, 2),
+    Kind::MosquittoStored,
+];
+
+const fn stored(durability: Durability, shards: u16) -> Kind {
+    Kind::Stored { durability, shards }
+}
+
 /// What `--recorder` compares.
 pub(super) const RECORDER_KINDS: [Kind; 2] = [Kind::Unrecorded, Kind::Columba { shards: 1 }];
 
@@ -61,7 +91,15 @@ impl Kind {
             Self::Columba { shards: 1 } => "columba",
             Self::Columba { .. } => "columba, 2 shards",
             Self::Unrecorded => "columba, recorder off",
-            Self::Mosquitto => "mosquitto",
+            Self::Stored { durability, shards } => match (durability, shards) {
+                (Durability::Memory, 1) => "memory",
+                (Durability::Os, 1) => "os",
+                (Durability::Sync, 1) => "sync",
+                (Durability::Memory, _) => "memory, 2 shards",
+                (Durability::Os, _) => "os, 2 shards",
+                (Durability::Sync, _) => "sync, 2 shards",
+            },
+            Self::Mosquitto | Self::MosquittoStored => "mosquitto",
             Self::Rumqttd => "rumqttd",
             Self::Rmqttd => "rmqttd",
             Self::Nats => "nats-server",
@@ -71,8 +109,10 @@ impl Kind {
     /// How to get it.
     pub(super) const fn source(self) -> &'static str {
         match self {
-            Self::Columba { .. } | Self::Unrecorded => "cargo build --release",
-            Self::Mosquitto => "apt-get install mosquitto",
+            Self::Columba { .. } | Self::Unrecorded | Self::Stored { .. } => {
+                "cargo build --release"
+            }
+            Self::Mosquitto | Self::MosquittoStored => "apt-get install mosquitto",
             Self::Rumqttd => "cargo install rumqttd",
             Self::Rmqttd => "cargo install rmqttd --locked (needs protobuf-compiler)",
             Self::Nats => "nats-server, as in the Python package embedded-nats",
@@ -83,7 +123,7 @@ impl Kind {
     /// it is set, in the directory that `COLUMBA_BENCH_PEERS` names.
     pub(super) fn find(self, columba: &Path) -> Option<Peer> {
         let name = match self {
-            Self::Columba { .. } | Self::Unrecorded => {
+            Self::Columba { .. } | Self::Unrecorded | Self::Stored { .. } => {
                 let program = columba.to_owned();
                 return Some(Peer {
                     kind: self,
@@ -107,7 +147,7 @@ impl Peer {
     /// What it says when asked for its version.
     pub(super) fn version(&self) -> String {
         let argument = match self.kind {
-            Kind::Mosquitto => "-h",
+            Kind::Mosquitto | Kind::MosquittoStored => "-h",
             _ => "--version",
         };
         let output = Command::new(&self.program).arg(argument).output();
@@ -131,10 +171,10 @@ impl Peer {
         let mut command = Command::new(&self.program);
         command.current_dir(dir);
         match self.kind {
-            Kind::Columba { .. } | Kind::Unrecorded => {
+            Kind::Columba { .. } | Kind::Unrecorded | Kind::Stored { .. } => {
                 command.arg("run").arg("--config").arg(&config)
             }
-            Kind::Mosquitto => command.arg("-c").arg(&config),
+            Kind::Mosquitto | Kind::MosquittoStored => command.arg("-c").arg(&config),
             Kind::Rumqttd => command.arg("-q").arg("-c").arg(&config),
             Kind::Rmqttd => {
                 std::fs::create_dir_all(dir.join("plugins"))?;
@@ -162,13 +202,16 @@ impl Peer {
     fn configuration(&self, dir: &Path, [port, other]: [u16; 2]) -> String {
         let dir = dir.display();
         match self.kind {
-            Kind::Columba { shards } => columba(shards, port),
-            Kind::Unrecorded => columba(1, port) + "recorder_bytes_max = \"0B\"\n",
-            Kind::Mosquitto => format!(
-                "listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n\
-                 log_type error\nconnection_messages false\nset_tcp_nodelay true\n\
-                 max_inflight_messages 0\nmax_queued_messages 0\nuser root\n"
-            ),
+            Kind::Columba { shards } => columba(shards, port, Durability::Memory),
+            Kind::Stored { durability, shards } => columba(shards, port, durability),
+            Kind::Unrecorded => {
+                columba(1, port, Durability::Memory) + "recorder_bytes_max = \"0B\"\n"
+            }
+            Kind::Mosquitto => mosquitto(port) + "persistence false\n",
+            Kind::MosquittoStored => {
+                let database = format!("persistence_location {dir}/\nautosave_interval 1\n");
+                mosquitto(port) + "persistence true\n" + &database
+            }
             Kind::Rumqttd => {
                 let server = |section: &str, port: u16| {
                     format!(
@@ -206,11 +249,24 @@ impl Peer {
     }
 }
 
+fn mosquitto(port: u16) -> String {
+    format!(
+        "listener {port} 127.0.0.1\nallow_anonymous true\nlog_type error\n\
+         connection_messages false\nset_tcp_nodelay true\nmax_inflight_messages 0\n\
+         max_queued_messages 0\nuser root\n"
+    )
+}
+
 /// Our own configuration; `[limits]` comes last.
-fn columba(shards: u16, port: u16) -> String {
+fn columba(shards: u16, port: u16, durability: Durability) -> String {
+    let durability = match durability {
+        Durability::Memory => "memory",
+        Durability::Os => "os",
+        Durability::Sync => "sync",
+    };
     format!(
         "[broker]\nshards = {shards}\ndata_dir = \"data\"\n\n\
-         [store]\ndurability = \"memory\"\n\n\
+         [store]\ndurability = \"{durability}\"\n\n\
          [[listener]]\nname = \"tcp\"\nkind = \"tcp\"\nbind = \"127.0.0.1:{port}\"\n\n\
          [limits]\ninflight_max = 65535\nqueue_messages_max = 1000000\n\
          queue_bytes_max = \"1GiB\"\ninflight_bytes_max = \"1GiB\"\n\

@@ -182,7 +182,7 @@ fn shown(workload: &Workload, cell: Option<&Cell>, figure: usize) -> String {
 }
 
 /// Three digits, thousands apart.
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     match value {
         v if v < 1.0 => format!("{v:.3}"),
         v if v < 10.0 => format!("{v:.2}"),
