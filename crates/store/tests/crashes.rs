@@ -213,6 +213,51 @@ fn releases_are_taken_on_a_full_disk_and_make_room() {
     assert!(log.commit([&batch]).unwrap().batches.remove(0).is_ok());
 }
 
+/// A log that is opened on a full disk has no segment that it could go on with, and room for none.
+#[test]
+fn releases_are_taken_on_a_disk_that_was_full_when_the_log_was_opened() {
+    for room in (0..4_096).step_by(64) {
+        let disk = SimDisk::new(room);
+        let (mut log, _) = open(&disk).unwrap();
+        let faults = |capacity| Faults {
+            capacity: Some(capacity),
+            ..Faults::default()
+        };
+        disk.set_faults(faults(40_000 + room));
+        let mut kept = Vec::new();
+        let mut batch = Batch::new();
+        batch.append(&[1; 500]);
+        while let Ok(first) = log.commit([&batch]).unwrap().batches.remove(0) {
+            kept.push(first);
+        }
+        drop(log);
+        disk.restart_process();
+        disk.set_faults(faults(40_000 + room));
+        let (mut log, _) = open(&disk).unwrap();
+        // It may have room for a whole one after all: what is cut off at the end was reserved.
+        while let Ok(first) = log.commit([&batch]).unwrap().batches.remove(0) {
+            kept.push(first);
+        }
+        // A quarter of a segment is for them, which is little here.
+        for positions in kept.chunks(8) {
+            let mut release = Batch::new();
+            for position in positions {
+                release.release(*position);
+            }
+            let done = log.commit([&release]).unwrap().batches.remove(0);
+            done.unwrap_or_else(|error| panic!("{room} bytes: {error}"));
+        }
+        assert!(log.commit([&batch]).unwrap().batches.remove(0).is_ok());
+        drop(log);
+        disk.restart();
+        let (mut log, found) = open(&disk).unwrap();
+        assert_eq!(
+            (found.damage.as_slice(), content(&mut log).len()),
+            (&[][..], 1)
+        );
+    }
+}
+
 /// Power is lost while releases are written to a full disk, behind a segment that found no room; its
 /// name may be there again. Whether it is.
 fn lose_power_behind_a_refused_segment(seed: u64) -> bool {

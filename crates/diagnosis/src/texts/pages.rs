@@ -121,7 +121,7 @@ pages! {
     P14 { "Waiting: the broker's disk is full or has failed", "等待中：Broker 的磁盘已满或发生故障";
         "What has to be stored is not read any further until the disk takes it: nothing is acknowledged that could be lost. The publisher keeps a message of QoS 1 or 2 until then.",
         "磁盘能写入之前，不再读取需要存储的内容：不会确认可能丢失的消息。在此之前，QoS 1 或 2 的消息由发布端保留。";
-        "Full: make room on the disk of data_dir; the broker goes on by itself", "磁盘已满：请在 data_dir 所在的磁盘上腾出空间，Broker 会自动继续";
+        "Full: make room on the disk of the store; the broker goes on by itself", "磁盘已满：请在 store 所在的磁盘上腾出空间，Broker 会自动继续";
         "Failed: see the log, replace or remount the disk, and restart the broker", "磁盘故障：查看日志，更换或重新挂载磁盘，然后重启 Broker";
         "See how the disk is and who waits: columba top, or GET /api/v1/broker", "查看磁盘状态和等待者：columba top，或 GET /api/v1/broker"; }
     R01 { "Nobody subscribed", "没有订阅者";

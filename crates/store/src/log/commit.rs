@@ -16,6 +16,9 @@ use crate::log::clean::Move;
 
 /// A group with it has to fit into a segment, where places have 32 bits.
 pub(super) const BATCH_BYTES_MAX: u64 = 7 << 29;
+/// A segment for what frees space on a full disk has this part of a whole one, beside what is written
+/// at once.
+const SMALL_SEGMENT_PART: u64 = 64;
 /// What of a group is for other things: the inventory, notes of removals and of releases.
 const GROUP_RESERVE_BYTES: u64 = 64 << 20;
 
@@ -339,17 +342,32 @@ impl<F: Files> Log<F> {
         if self.head.is_some() && bytes + reserve <= u64::from(room) {
             return Ok(Ok(()));
         }
-        self.roll(bytes)
+        self.roll(bytes, has_records)
     }
 
-    /// Starts a new segment with room for a group of `bytes`.
-    fn roll(&mut self, bytes: u64) -> Result<Result<(), Error>, Error> {
+    /// Starts a new segment with room for a group of `bytes`. On a disk that has no room for a whole one,
+    /// what frees space gets a smaller one: without it a log that was opened there could free none.
+    fn roll(&mut self, bytes: u64, has_records: bool) -> Result<Result<(), Error>, Error> {
         self.sync()?;
-        let number = self.next_segment;
-        let file = Name::Segment(number);
         let inventory = frame_bytes(self.segments.len() * 4) as u64;
         let needed = SEGMENT_HEADER_BYTES as u64 + inventory + bytes;
-        let capacity = needed.max(u64::from(self.options.segment_bytes));
+        let whole = u64::from(self.options.segment_bytes);
+        let made = self.begin_segment(needed.max(whole))?;
+        if made.is_ok() || has_records {
+            return Ok(made);
+        }
+        for capacity in [needed + whole / SMALL_SEGMENT_PART, needed] {
+            if self.begin_segment(capacity)?.is_ok() {
+                return Ok(Ok(()));
+            }
+        }
+        Ok(made)
+    }
+
+    /// Makes a segment the head. The inner error says that the disk is full.
+    fn begin_segment(&mut self, capacity: u64) -> Result<Result<(), Error>, Error> {
+        let number = self.next_segment;
+        let file = Name::Segment(number);
         let capacity_u32 = u32::try_from(capacity);
         let capacity_u32 = capacity_u32.unwrap_or_else(|_| unreachable!("batches are bounded"));
         let made = if self.has_spare {
