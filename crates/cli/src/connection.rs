@@ -374,6 +374,7 @@ impl ConnectionArgs {
             }
             None => Version::V5,
         };
+        self.check_expiry(version, &mut properties)?;
         let url = self
             .url
             .as_deref()
@@ -451,6 +452,18 @@ impl ConnectionArgs {
             tls: wants_tls.then_some(tls),
             websocket_path: usual_path.map(|path| self.route.websocket_path(path)),
         }
+    }
+
+    /// A session expiry means nothing below MQTT 5: Mosquitto's clients overlook it there.
+    fn check_expiry(&self, version: Version, sets: &mut PropertySets) -> Result<(), Trouble> {
+        if self.session_expiry_interval.is_none() || version.has_properties() {
+            return Ok(());
+        }
+        if mosquitto::called_as().is_none() {
+            return Err(Trouble::usage(words::expiry_needs_version_5()));
+        }
+        sets.connect.session_expiry_secs = None;
+        Ok(())
     }
 
     fn session(&self, version: Version, sets: &PropertySets) -> Result<SessionOptions, Trouble> {

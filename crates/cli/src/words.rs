@@ -93,6 +93,10 @@ columba_speech::catalogue! {
     cannot_print(error) { en: "cannot print: {error}", zh: "无法输出：{error}" }
     cannot_start(error) { en: "cannot start: {error}", zh: "无法启动：{error}" }
     no_terminal(error) { en: "cannot use the terminal: {error}", zh: "无法使用终端：{error}" }
+    expiry_needs_version_5() {
+        en: "-x, --session-expiry-interval, needs MQTT 5: leave it out, or the other version",
+        zh: "-x（--session-expiry-interval）需要 MQTT 5：请去掉它，或去掉另一个协议版本",
+    }
     keeps_needs_id() {
         en: "-c keeps a session, which needs a client id: add -i ID",
         zh: "-c 会保留会话，需要客户端 ID：请用 -i ID 指定",

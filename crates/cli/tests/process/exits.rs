@@ -156,6 +156,23 @@ fn what_the_server_does_ends_both_with_the_same_code() {
     }
 }
 
+#[test]
+fn a_session_expiry_below_mqtt_5_is_overlooked_by_both_and_refused_by_its_name_natively() {
+    let clients = Clients::new();
+    let line = "pub -x 10 -V 311 -q 1 -t a -m x";
+    for is_ours in [false, true] {
+        let output = clients.run(is_ours, line, &[ACCEPTED, b"\x40\x02\0\x01"]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        assert!(output.stderr.is_empty(), "{output:?}");
+    }
+    let output = columba()
+        .args(line.split(' '))
+        .output()
+        .expect("the binary");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("-x"), "{said}");
+}
+
 /// A port that is open before its broker is there closes what it has accepted. Both try again until the
 /// broker is there; `pub` and `rr` are in the table above.
 #[test]
