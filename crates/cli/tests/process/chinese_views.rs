@@ -32,6 +32,8 @@ const NAMES: &[&str] = &[
     "context",
     "use",
     "version",
+    // A client of these tests, in a command that is to be typed.
+    "thief",
 ];
 
 /// Words in a row that only an English sentence has; not those of the command line or a JSON value.

@@ -344,22 +344,8 @@ fn waits<'e>(
     let has_left = last.outcome == Outcome::DeliverOffline && is_offline.is_none();
     let (code, text) = if has_left || is_offline == Some(true) {
         (Code::S13, say::s13(client))
-    } else if last.outcome == Outcome::DeliverInFlight && has_received(history, last, client) {
-        (Code::D03, say::d03_received(client))
-    } else if last.outcome == Outcome::DeliverInFlight
-        && session.is_none()
-        && last.qos == Some(QoS::ExactlyOnce)
-    {
-        // Whether PUBREC has come stands in the session alone.
-        (Code::D03, say::d03_unfinished(client))
     } else if last.outcome == Outcome::DeliverInFlight {
-        match kernel::whereabouts(history, last, client) {
-            Some(Whereabouts::There) => (Code::D03, say::d03_kernel(client)),
-            Some(Whereabouts::Here(waits)) => (Code::D06, waits),
-            Some(Whereabouts::OnTheWay | Whereabouts::Perhaps(_)) | None => {
-                (Code::D03, say::d03(client))
-            }
-        }
+        unfinished(history, last, client)
     } else {
         (Code::S11, in_queue(Some(last), session, client))
     };
@@ -387,6 +373,24 @@ fn waits<'e>(
         None => Confidence::Likely,
     };
     Finding::certain(code, text).with(sure)
+}
+
+/// A copy was sent, and its end has not come.
+fn unfinished(history: &History<'_>, last: &Event, client: &str) -> (Code, Text) {
+    if has_received(history, last, client) {
+        return (Code::D03, say::d03_received(client));
+    }
+    if session_of(history, client).is_none() && last.qos == Some(QoS::ExactlyOnce) {
+        // Whether PUBREC has come stands in the session alone.
+        return (Code::D03, say::d03_unfinished(client));
+    }
+    match kernel::whereabouts(history, last, client) {
+        Some(Whereabouts::There) => (Code::D03, say::d03_kernel(client)),
+        Some(Whereabouts::Here(waits)) => (Code::D06, waits),
+        Some(Whereabouts::OnTheWay | Whereabouts::Perhaps(_)) | None => {
+            (Code::D03, say::d03(client))
+        }
+    }
 }
 
 /// A copy that waited when an earlier process ended, in a session that has nothing left: what later ones
