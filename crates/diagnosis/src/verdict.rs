@@ -733,7 +733,9 @@ fn timeline(evidence: &Evidence, found: &Finding<'_>, item: Option<&Item<'_>>) -
     let subscriber = subscriber
         .as_deref()
         .or_else(|| item.and_then(|item| item.subscriber.as_deref()));
-    for client in [publisher, subscriber].into_iter().flatten() {
+    // What the management API publishes comes from no client, and neither do strangers that never became one.
+    let clients = [publisher, subscriber].into_iter().flatten();
+    for client in clients.filter(|client| !client.is_empty()) {
         let is_life = |event: &&Event| {
             let name = event.outcome.name();
             let lives = ["connect.", "disconnect.", "session.", "subscribe."];

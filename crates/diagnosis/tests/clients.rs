@@ -10,7 +10,9 @@ use bed::exchange::{QOS_0, QOS_1, keeping, options};
 use bed::{Bed, ConnectOptions, V5, V311};
 use columba_broker::access::Action;
 use columba_broker::event::AuthVerdict;
-use columba_codec::Properties;
+use columba_broker::outcome::Outcome;
+use columba_broker::query::{Condition, PublishRequest, Request};
+use columba_codec::{Properties, PropertiesBuf};
 use columba_diagnosis::losses::Loss;
 use columba_diagnosis::render::{Style, json, text};
 use columba_diagnosis::{Code, Confidence};
@@ -184,4 +186,31 @@ fn a_publisher_that_published_nothing_is_told_so() {
     asked.is(Code::P07, Confidence::Certain);
     let lost: Vec<_> = asked.report.losses.iter().map(shown).collect();
     assert_eq!(lost, ["home/temp P07 1"]);
+}
+
+/// What the management API publishes has no client, and those who never became one are not it.
+#[test]
+fn strangers_are_no_evidence_about_what_the_api_published() {
+    let mut bed = Bed::new(1);
+    let stranger = bed.open(V5);
+    bed.send_raw(stranger, b"\xC0\0");
+    let hub = bed.connect(V5, "hub");
+    bed.subscribe(hub, "home/#", QOS_1);
+    bed.pass(10);
+    let request = PublishRequest {
+        topic: "home/a".into(),
+        payload: b"1".to_vec(),
+        qos: QOS_1,
+        retain: false,
+        expiry_secs: None,
+        properties: PropertiesBuf::new(),
+        condition: Condition::None,
+    };
+    bed.request_home("home/a", Request::Publish(Box::new(request)));
+    bed.finish(hub);
+    let asked = ask_all(&mut bed, Some("home/a"), None, Some("hub"));
+    asked.is(Code::D01, Confidence::Certain);
+    let strange = asked.report.timeline.iter();
+    let strange = strange.filter(|event| event.outcome == Outcome::ConnectMalformed);
+    assert_eq!(strange.count(), 0, "{:?}", asked.report.timeline);
 }
