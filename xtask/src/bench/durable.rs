@@ -248,13 +248,17 @@ fn render(
     disks: [[f64; 2]; 2],
 ) -> anyhow::Result<String> {
     let [[before, before_p99], [after, after_p99]] = disks;
+    let rounds = match (options.rounds, options.secs) {
+        (1, secs) => format!("One round of {secs} s."),
+        (rounds, secs) => {
+            format!("{rounds} rounds of {secs} s; a cell is the median of its rounds.")
+        }
+    };
     let mut out = format!(
         "{}\n\nOne `fdatasync` after a write of 4 KiB into a file with its room reserved took {before:.0} µs \
-         before and {after:.0} µs after (p50; p99 {before_p99:.0} and {after_p99:.0}). {} rounds of {} s; a \
-         cell is the median of its rounds.\n",
+         before and {after:.0} µs after (p50; p99 {before_p99:.0} and {after_p99:.0}). {}\n",
         machine_line()?,
-        options.rounds,
-        options.secs
+        rounds
     );
     let names: Vec<&str> = peers.iter().map(|peer| peer.kind.name()).collect();
     let mut table =
