@@ -578,12 +578,14 @@ pub fn event(event: &Event) -> Value {
         },
     );
     put("packet_id", json!(event.packet_id));
-    put("bytes", json!(event.size_bytes));
-    let count = match event.outcome {
+    let (size, count) = match event.outcome {
         // Where it ends among the bytes of its connection.
-        Outcome::DeliverSent | Outcome::DeliverInFlight => "ends_at_bytes",
-        _ => "count",
+        Outcome::DeliverSent | Outcome::DeliverInFlight => ("bytes", "ends_at_bytes"),
+        // What CONNECT says.
+        Outcome::ConnectAccepted => ("packet_bytes_max", "keep_alive_secs"),
+        _ => ("bytes", "count"),
     };
+    put(size, json!(event.size_bytes));
     put(count, json!(event.count));
     put("secs", json!(event.secs));
     put("payload", json!(event.payload.map(|kind| kind.name())));

@@ -17,6 +17,7 @@ use columba_diagnosis::losses::Loss;
 use columba_diagnosis::render::{Style, json, text};
 use columba_diagnosis::{Code, Confidence};
 use columba_speech::Language;
+use serde_json::Value;
 
 fn for_hub(bed: &mut Bed) -> Asked {
     ask_all(bed, None, None, Some("hub"))
@@ -213,4 +214,27 @@ fn strangers_are_no_evidence_about_what_the_api_published() {
     let strange = asked.report.timeline.iter();
     let strange = strange.filter(|event| event.outcome == Outcome::ConnectMalformed);
     assert_eq!(strange.count(), 0, "{:?}", asked.report.timeline);
+}
+
+#[test]
+fn programs_read_what_a_client_said_when_it_connected_by_its_names() {
+    let mut bed = Bed::new(1);
+    let options = ConnectOptions {
+        keep_alive_secs: 60,
+        ..ConnectOptions::new(V5, "hub")
+    };
+    bed.connect_with(&options);
+    let asked = for_hub(&mut bed);
+    let json = json(&asked.report, Language::English);
+    let events = json["timeline"].as_array().expect("events");
+    let accepted = events
+        .iter()
+        .find(|event| event["kind"] == "connect.accepted");
+    let accepted = accepted.expect("the connection");
+    assert_eq!(accepted["keep_alive_secs"], 60, "{accepted}");
+    assert!(accepted["packet_bytes_max"].is_u64(), "{accepted}");
+    assert_eq!(
+        (&accepted["bytes"], &accepted["count"]),
+        (&Value::Null, &Value::Null)
+    );
 }
