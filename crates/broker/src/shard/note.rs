@@ -324,10 +324,7 @@ impl Shard {
             detail,
             ..subject.facts()
         };
-        self.recorder.note_in_ledger(self.now, outcome, &facts);
-        let topic_hash = hash_of(&self.hashing, subject.topic);
-        self.recorder
-            .note_fault(self.now, outcome, client_hash, topic_hash, &facts);
+        self.note_loss(client_hash, outcome, &facts);
     }
 
     /// A copy that went with its session. Those that had been sent are told apart from those that had
@@ -338,18 +335,23 @@ impl Shard {
         subject: Subject<'_>,
         was_sent: bool,
     ) {
-        let outcome = Outcome::DeliverSessionEnded;
-        let flags = if was_sent { flag::WAS_SENT } else { 0 };
-        let facts = subject.facts();
-        let facts = Facts {
+        let mut facts = Facts {
             client,
-            flags: facts.flags | flags,
-            ..facts
+            ..subject.facts()
         };
-        self.recorder.note_in_ledger(self.now, outcome, &facts);
-        let place = hash_of(&self.hashing, subject.topic) ^ u64::from(flags);
+        if was_sent {
+            facts.flags |= flag::WAS_SENT;
+        }
+        self.note_loss(client_hash, Outcome::DeliverSessionEnded, &facts);
+    }
+
+    fn note_loss(&mut self, client_hash: u64, outcome: Outcome, facts: &Facts<'_>) {
+        self.recorder.note_in_ledger(self.now, outcome, facts);
+        // Repetitions are counted with the first of their kind.
+        let was_sent = facts.flags & flag::WAS_SENT;
+        let kind = hash_of(&self.hashing, facts.topic) ^ u64::from(was_sent);
         self.recorder
-            .note_fault(self.now, outcome, client_hash, place, &facts);
+            .note_fault(self.now, outcome, client_hash, kind, facts);
     }
 
     /// Whether the same was lost before by the same session, and is only counted.
