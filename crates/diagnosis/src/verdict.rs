@@ -655,15 +655,21 @@ fn report(evidence: &Evidence, items: &[Item<'_>], mut noticed: Vec<Finding<'_>>
 fn filled(fix: Text, found: &Finding<'_>) -> Text {
     let mut cites = found.cites.iter();
     let denied = cites.find(|event| !event.client.is_empty() && !event.topic.is_empty());
-    match (found.code, denied) {
-        (Code::P07, Some(event)) if fix.to_string(Language::English).contains("columba can") => {
-            say::fix_can_publish(&*event.client, &*event.topic)
-        }
-        (Code::S06, Some(event)) if fix.to_string(Language::English).contains("columba can") => {
-            say::fix_can_receive(&*event.client, &*event.topic)
-        }
-        _ => fix,
-    }
+    let Some(event) = denied else {
+        return fix;
+    };
+    let of = |client: &str, topic: &str| {
+        [
+            say::fix_can_publish(client, topic),
+            say::fix_can_receive(client, topic),
+        ]
+    };
+    let english = |text: &Text| text.to_string(Language::English);
+    // A page has the same sentences about any client.
+    let any = of("CLIENT", "TOPIC");
+    let same = any.iter().position(|any| english(any) == english(&fix));
+    let own = same.and_then(|at| of(&event.client, &event.topic).into_iter().nth(at));
+    own.unwrap_or(fix)
 }
 
 /// Whether what is cited ended with a takeover.
