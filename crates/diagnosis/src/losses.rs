@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use columba_broker::outcome::{Effectively, Outcome};
 use columba_broker::recorder::{TapeName, flag};
 
-use crate::code::Code;
+use crate::code::{Code, Fate};
 use crate::evidence::{Event, Evidence, Question};
 use crate::rules::{copy, publisher};
 
@@ -28,16 +28,12 @@ pub struct Loss {
 
 /// What the clients that were asked about lost in the window, the most first.
 pub fn losses(evidence: &Evidence) -> Vec<Loss> {
-    let mut by_topic: BTreeMap<(&str, Code), (u64, u64)> = BTreeMap::new();
-    for event in theirs(evidence).filter(|event| is_loss(event)) {
-        let found = publisher::refused(event).or_else(|| copy::fault(event, &event.client));
-        let Some(found) = found else {
-            continue;
-        };
-        let (times, last_ms) = by_topic.entry((&event.topic, found.code)).or_default();
-        *times += event.times.max(1);
-        *last_ms = event.unix_ms.max(*last_ms);
-    }
+    let by_topic = counted(evidence, |event| {
+        let found = publisher::refused(event).or_else(|| copy::fault(event, &event.client))?;
+        // What its client may have is not called lost.
+        let is_lost = found.code.fate() == Fate::NotDelivered;
+        is_lost.then_some((&*event.topic, found.code))
+    });
     let losses = by_topic.into_iter();
     let losses = losses.map(|((topic, code), (times, last_ms))| Loss {
         topic: topic.to_owned(),
@@ -54,18 +50,33 @@ pub fn losses(evidence: &Evidence) -> Vec<Loss> {
 /// The topic of which the clients that were asked about lost most in the window; if they lost nothing,
 /// that of their last message.
 pub(crate) fn worst_topic(evidence: &Evidence) -> Option<&str> {
-    let of_topic = theirs(evidence).filter(|event| !event.topic.is_empty());
-    let mut by_topic: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
-    for event in of_topic.filter(|event| is_loss(event)) {
-        let (times, last_ms) = by_topic.entry(&event.topic).or_default();
-        *times += event.times.max(1);
-        *last_ms = event.unix_ms.max(*last_ms);
-    }
+    let by_topic = counted(evidence, |event| {
+        (!event.topic.is_empty()).then_some(&*event.topic)
+    });
     let worst = by_topic.into_iter().max_by_key(|(_, lost)| *lost);
     worst.map(|(topic, _)| topic).or_else(|| {
         let mut messages = messages(evidence).filter(|event| !event.topic.is_empty());
         messages.next_back().map(|event| &*event.topic)
     })
+}
+
+/// How often something was lost, and when last, in the window, by what `key` makes of it.
+fn counted<'e, K: Ord>(
+    evidence: &'e Evidence,
+    key: impl Fn(&'e Event) -> Option<K>,
+) -> BTreeMap<K, (u64, u64)> {
+    let mut counts = BTreeMap::new();
+    // A loss stands in the ledger as well, if that had room.
+    let told = messages(evidence).filter(|event| event.tape != TapeName::Ledger);
+    for event in told.filter(|event| is_loss(event)) {
+        let Some(key) = key(event) else {
+            continue;
+        };
+        let (times, last_ms): &mut (u64, u64) = counts.entry(key).or_default();
+        *times += event.times.max(1);
+        *last_ms = event.unix_ms.max(*last_ms);
+    }
+    counts
 }
 
 /// A copy or a PUBLISH that came to nothing. That a client does not get its own message back, which it
@@ -74,12 +85,6 @@ fn is_loss(event: &Event) -> bool {
     let is_lost =
         event.outcome.is_dropped_copy() || event.outcome.effectively() == Effectively::Denied;
     is_lost && event.outcome != Outcome::DeliverNoLocal
-}
-
-/// What the tapes of events tell of messages of those who are asked about: a loss stands in the ledger
-/// as well, if that had room.
-fn theirs(evidence: &Evidence) -> impl DoubleEndedIterator<Item = &Event> {
-    messages(evidence).filter(|event| event.tape != TapeName::Ledger)
 }
 
 /// What happened in the window to messages from the publisher, and to copies for the subscriber.

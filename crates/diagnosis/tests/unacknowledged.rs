@@ -41,6 +41,20 @@ fn d07_what_was_sent_is_not_called_lost_when_its_session_ends() {
     }
 }
 
+/// Asked about alone, the client has lost nothing for sure.
+#[test]
+fn d07_is_not_among_the_losses_of_a_client() {
+    let mut bed = Bed::new(2);
+    let publisher = bed.connect(V5, "esp");
+    let subscriber = bed.connect(V5, "hub");
+    bed.subscribe(subscriber, "home/#", QOS_1);
+    bed.pass(10);
+    bed.publish(publisher, TOPIC, b"1", QOS_1);
+    bed.disconnect(subscriber);
+    let asked = asked::ask_all(&mut bed, None, None, Some("hub"));
+    assert_eq!(asked.report.losses, []);
+}
+
 /// Of a message that was not followed, the end of its session says whether it had been sent.
 #[test]
 fn d07_is_said_of_what_was_not_followed() {
