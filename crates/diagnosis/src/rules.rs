@@ -113,6 +113,9 @@ pub fn with_slowdown<'e>(history: &History<'e>, client: &str, found: Finding<'e>
     Finding { text, ..found }.cite([wait])
 }
 
+/// Several connections of one client id within two minutes are a quarrel from so many takeovers on.
+const TAKEOVERS_MIN: usize = 3;
+
 /// The address of an event.
 pub fn peer(event: &Event) -> String {
     event.address().unwrap_or_else(|| "?".to_owned())

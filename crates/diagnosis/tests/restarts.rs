@@ -10,7 +10,7 @@ use bed::{Bed, V5};
 use columba_broker::event::Command;
 use columba_broker::recorder::Recording;
 use columba_diagnosis::render::{Style, json, text};
-use columba_diagnosis::{Evidence, Question, diagnose};
+use columba_diagnosis::{Code, Confidence, Evidence, Presence, Question, diagnose};
 use columba_speech::Language;
 
 const TOPIC: &str = "home/kitchen/temp";
@@ -112,4 +112,26 @@ fn a_restart_outside_the_window_is_not_told() {
     bed.pass(10);
     let recordings = bed.recordings();
     assert_eq!(ask(&bed, &recordings, 60).report.restarts, []);
+}
+
+/// Cause 18: who is looked for may stand in what the killed process had not written.
+#[test]
+fn u03_is_not_certain_where_lines_of_a_killed_broker_are_missing() {
+    let start_ms = 1_700_000_000_000;
+    for (is_killed, sure) in [(true, Confidence::Possible), (false, Confidence::Certain)] {
+        let (bed, mut recordings) = restarted(|_| {});
+        if is_killed {
+            recordings[0].holes.push((start_ms + 7, start_ms + 15));
+        }
+        let question = Question {
+            subscriber: Some("ghost".to_owned()),
+            from_ms: start_ms,
+            to_ms: bed.now().unix_ms,
+            ..Question::default()
+        };
+        let mut evidence = Evidence::from_recordings(question, bed.now(), &recordings);
+        evidence.subscriber = Presence::Absent;
+        let report = diagnose(&evidence);
+        Asked { report }.is(Code::U03, sure);
+    }
 }

@@ -4,7 +4,10 @@ use columba_broker::outcome::{Effectively, Outcome};
 use columba_broker::query::SessionDetail;
 use columba_speech::Param;
 
-use super::{Finding, between, copy, own, peer, publisher, routing, store, with_slowdown, words};
+use super::{
+    Finding, TAKEOVERS_MIN, between, copy, own, peer, publisher, routing, store, with_slowdown,
+    words,
+};
 use crate::code::{Code, Confidence};
 use crate::evidence::{Event, Presence};
 use crate::history::{History, ends_session, ends_subscription, filter_of, is_refusal};
@@ -19,9 +22,6 @@ pub const NAMED_MAX: usize = 20;
 
 /// Topics that are compared with the subscriptions of a client at most.
 const TOPICS_MAX: usize = 200;
-
-/// Several connections of one client id within two minutes are a quarrel from so many takeovers on.
-const TAKEOVERS_MIN: usize = 3;
 
 /// What keeps those who are asked about from publishing or receiving anything, the most telling first.
 pub fn faults<'e>(history: &History<'e>) -> Vec<Finding<'e>> {
@@ -57,13 +57,19 @@ pub fn silence<'e>(history: &History<'e>) -> Option<Finding<'e>> {
 
 /// A subscriber of which nothing is known.
 pub fn never_seen<'e>(history: &History<'e>, client: &str) -> Finding<'e> {
-    match publisher::like(history, client) {
+    let found = match publisher::like(history, client) {
         Some(other) => {
             let found = Finding::certain(Code::U03, say::u03_near(client, other));
             found.fix(say::fix_ask_for(other))
         }
         None => Finding::certain(Code::U03, say::u03(client)),
-    }
+    };
+    // It may stand in what is missing, such as what a broker that was killed had noted last.
+    found.with(if publisher::is_covered(history) {
+        Confidence::Certain
+    } else {
+        Confidence::Possible
+    })
 }
 
 fn of_subscriber<'e>(history: &History<'e>, client: &str) -> Vec<Finding<'e>> {

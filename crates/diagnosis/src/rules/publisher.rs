@@ -269,14 +269,15 @@ fn shared_id<'e>(history: &History<'e>, publisher: &str) -> Option<Finding<'e>> 
         .iter()
         .copied()
         .rfind(|event| event.outcome == Outcome::DisconnectTakenOver);
-    (times >= 3).then(|| {
+    (times >= super::TAKEOVERS_MIN).then(|| {
         let text = say::p03(publisher, times, Param::list(peers));
         let found = Finding::certain(Code::P03, text).cite(last);
         with_slowdown(history, publisher, found)
     })
 }
 
-fn is_covered(history: &History<'_>) -> bool {
+/// Whether the record reaches back to the beginning of the window.
+pub fn is_covered(history: &History<'_>) -> bool {
     let coverage = &history.evidence.coverage;
     coverage.from_ms <= history.evidence.question.from_ms && coverage.cut == 0
 }

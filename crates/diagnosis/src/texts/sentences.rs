@@ -140,7 +140,7 @@ columba_speech::catalogue! {
     u01_sys_for(client, topic, filter) { en: "{client} is subscribed to {filter}. {topic} is below $SYS, where the broker alone publishes, every sys_interval: what it publishes there is not recorded.", zh: "{client} 订阅了 {filter}。{topic} 位于 $SYS 之下，只有 Broker 会按 sys_interval 定期发布，这些消息不会被记录。" }
     u02_sys(client, filters) { en: "{client} is subscribed to {filters}. What the broker itself publishes below $SYS is not recorded, and of other messages for {client} there is nothing.", zh: "{client} 订阅了 {filters}。Broker 自己在 $SYS 下发布的消息不会被记录，也没有其他发给 {client} 的消息的记录。" }
     u03(client) { en: "{client} was never seen here, as far as the record goes back.", zh: "在记录范围内从未见过 {client}。" }
-    u03_near(client, other) { en: "{client} was never seen here. Did you mean {other}?", zh: "从未见过 {client}。您是指 {other} 吗？" }
+    u03_near(client, other) { en: "{client} was never seen here, as far as the record goes back. Did you mean {other}?", zh: "在记录范围内从未见过 {client}。您是指 {other} 吗？" }
 
     u04(topic, ago) { en: "No PUBLISH to {topic} came in the time that was asked about. The last one came {ago} ago.", zh: "在所查询的时间内没有发往 {topic} 的 PUBLISH，最后一条是在 {ago}之前收到的。" }
     u04_from(client, topic, ago) { en: "No PUBLISH to {topic} came from {client} in the time that was asked about. Its last one came {ago} ago.", zh: "在所查询的时间内没有来自 {client} 的发往 {topic} 的 PUBLISH，其最后一条是在 {ago}之前收到的。" }
