@@ -32,9 +32,9 @@ pub fn behind(start: &str, text: &str, cells: usize) -> String {
 const CELLS_MIN: usize = 20;
 
 /// What begins no line.
-const CLOSING: &str = "，。、；：？！）】》」』”’…—";
+const CLOSING: &str = "，。、；：？！）】》」』”’…—,.;:?!)]}%";
 /// What ends no line.
-const OPENING: &str = "（【《「『“‘";
+const OPENING: &str = "（【《「『“‘([{";
 
 /// Lines of so many cells, and no fewer than 20: broken at blanks, and beside Chinese characters, but for
 /// punctuation that belongs to its neighbour. What has neither and is longer is broken anywhere. What would
@@ -125,6 +125,7 @@ mod tests {
         // Neither begins nor ends a line: what is closed or opened goes with its neighbour.
         assert_eq!(wrapped("一二三四五六七八九十。", 20)[1], "十。");
         assert_eq!(wrapped("一二三四五六七八九（十）", 20)[1], "（十）");
+        assert_eq!(wrapped("一二三四五六七八九(十)", 20)[1], "(十)");
     }
 
     #[test]
