@@ -16,4 +16,4 @@ pub mod width;
 
 pub use language::Language;
 pub use system::system;
-pub use text::{Entry, Param, Text, faults, recognise};
+pub use text::{Entry, Param, Text, faults, recognise, words_of};

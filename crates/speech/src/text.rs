@@ -436,6 +436,22 @@ fn pieces(pattern: &str) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
+/// A name of code, such as `NoCipherSuitesInCommon`, as words: `no cipher suites in common`. What is more
+/// than a name says nothing to people: `None`.
+pub fn words_of(name: &str) -> Option<String> {
+    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return None;
+    }
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !words.is_empty() {
+            words.push(' ');
+        }
+        words.push(letter.to_ascii_lowercase());
+    }
+    Some(words)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -447,6 +463,13 @@ mod tests {
             zh: "{count} 个地址，{time}",
         }
         because(why) { en: "because {why}", zh: "因为{why}" }
+    }
+
+    #[test]
+    fn a_name_of_code_is_words_and_nothing_else_is() {
+        let words = words_of("NoCipherSuitesInCommon");
+        assert_eq!(words.as_deref(), Some("no cipher suites in common"));
+        assert_eq!(words_of("Other(OtherError(1))"), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! there are no words for, the name stands in brackets.
 
 use columba_certificates::Fault;
-use columba_speech::{Param, Text};
+use columba_speech::{Param, Text, words_of};
 use rustls::pki_types::pem;
 use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 
@@ -139,19 +139,12 @@ pub fn pem_fault(error: &pem::Error, is_key: bool) -> Param {
     }
 }
 
-/// With a name like `NoCipherSuitesInCommon` as words; what is more than a name says nothing to people.
+/// With what rustls calls it, where that is a name.
 fn named(what: Text, name: &str) -> Text {
-    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return what;
+    match words_of(name) {
+        Some(words) => told(what, words),
+        None => what,
     }
-    let mut words = String::new();
-    for letter in name.chars() {
-        if letter.is_ascii_uppercase() && !words.is_empty() {
-            words.push(' ');
-        }
-        words.push(letter.to_ascii_lowercase());
-    }
-    told(what, words)
 }
 
 /// Why a server's certificate is not accepted.

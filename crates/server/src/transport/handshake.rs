@@ -2,6 +2,7 @@
 //! `columba_diagnosis::noted`, so that who reads Chinese gets it in Chinese.
 
 use columba_certificates::Fault;
+use columba_speech::words_of;
 use rustls::{AlertDescription as Alert, CertificateError, Error, PeerIncompatible};
 
 /// What is said of it.
@@ -131,20 +132,12 @@ fn incompatible(why: &PeerIncompatible) -> String {
     }
 }
 
-/// With a name like `NoKxGroupsInCommon` as words; what is more than a name says nothing to people.
+/// With what rustls calls it, where that is a name.
 fn with_name(what: &str, name: &str) -> String {
-    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return what.to_owned();
+    match words_of(name) {
+        Some(words) => format!("{what} ({words})"),
+        None => what.to_owned(),
     }
-    let mut said = format!("{what} (");
-    for (at, letter) in name.char_indices() {
-        if letter.is_ascii_uppercase() && at > 0 {
-            said.push(' ');
-        }
-        said.push(letter.to_ascii_lowercase());
-    }
-    said.push(')');
-    said
 }
 
 #[cfg(test)]
