@@ -21,7 +21,7 @@ use crate::process::fresh_dir;
 
 /// How the command is used.
 pub(crate) const USAGE: &str = "\
-cargo xtask bench durable [--rounds 3] [--secs 2] [--only TEXT,TEXT] [--no-build] [--write]
+cargo xtask bench durable [--rounds 3] [--secs 2] [--brokers a,b] [--only text,text] [--no-build] [--write]
                                                what durability costs; --write: the figures in
                                                docs/durable-benchmarks.md";
 
@@ -128,19 +128,25 @@ impl Load {
 pub(crate) fn run(root: &Path, words: &[&str]) -> anyhow::Result<bool> {
     let options = Options::parse(words)?;
     ensure!(!options.is_of_recorder, "{USAGE}");
+    ensure!(
+        !options.writes || options.workloads.is_empty() && options.brokers.is_empty(),
+        "the page has all of it: --write goes without --only and --brokers"
+    );
     let columba = release_binary(root, &options)?;
     raise_file_limit()?;
+    let is_wanted = |wanted: &[String], name: &str| {
+        wanted.is_empty() || wanted.iter().any(|text| name.contains(text))
+    };
     let peers: Vec<Peer> = DURABLE_KINDS
         .iter()
+        .filter(|kind| is_wanted(&options.brokers, kind.name()))
         .filter_map(|kind| kind.find(&columba))
         .collect();
-    let is_wanted = |name: &str| {
-        options.workloads.is_empty() || options.workloads.iter().any(|text| name.contains(text))
+    let is_asked = |load: &Load| {
+        let name = format!("{:?}, {}", load.course, load.name());
+        is_wanted(&options.workloads, &name)
     };
-    let loads: Vec<Load> = Load::all()
-        .into_iter()
-        .filter(|load| is_wanted(&format!("{:?}, {}", load.course, load.name())))
-        .collect();
+    let loads: Vec<Load> = Load::all().into_iter().filter(is_asked).collect();
     let disk_before = disk(root)?;
     let mut cells = Cells::new();
     let mut broken = Vec::new();
