@@ -519,6 +519,15 @@ impl<'e> History<'e> {
         }
     }
 
+    /// What ended a client's subscription, or its session, first after a time.
+    pub fn end_after(&self, client: &str, filter: &str, unix_ms: u64) -> Option<&'e Event> {
+        let is_end = |event: &Event| {
+            ends_session(event.outcome) || ends_subscription(event.outcome) && event.topic == filter
+        };
+        let mut events = self.of(client).iter().copied();
+        events.find(|event| event.first_unix_ms > unix_ms && is_end(event))
+    }
+
     /// Whether the record shows all that a client did until a time.
     pub fn is_all_known(&self, client: &str, unix_ms: u64) -> bool {
         self.has_begun_before(client, unix_ms) && self.evidence.coverage.excess_from_ms == 0

@@ -9,6 +9,7 @@ use bed::exchange::{QOS_1, keeping};
 use bed::{Bed, ConnectOptions, V5, V311};
 use columba_broker::outcome::Outcome;
 use columba_codec::{PropertyId, Value};
+use columba_diagnosis::evidence::{Event, Evidence};
 use columba_diagnosis::{Code, Confidence};
 
 const TOPIC: &str = "home/kitchen/temp";
@@ -45,6 +46,69 @@ fn p03_two_programs_share_the_id_of_the_publisher() {
         bed.pass(100_000);
     }
     ask(&mut bed, TOPIC, Some("esp"), None).is(Code::P05, Confidence::Certain);
+}
+
+/// The lines of the message that nobody had subscribed to: one on each tape.
+fn publications(evidence: &mut Evidence) -> impl Iterator<Item = &mut Event> {
+    let events = evidence.events.iter_mut();
+    events.filter(|event| event.outcome == Outcome::PublishNoMatch)
+}
+
+/// A shard stamps what it reads with the time at which it woke up: a session that ended on another one
+/// before the message came may bear the later time.
+#[test]
+fn what_two_shards_saw_at_about_the_same_time_has_no_certain_order() {
+    let mut bed = Bed::new(2);
+    let publisher = bed.connect(V5, "esp");
+    let mut subscriber = bed.connect(V5, "hub");
+    bed.pass(5_000);
+    for _ in 0..4 {
+        subscriber = bed.connect(V5, "hub");
+        bed.pass(20);
+    }
+    bed.subscribe(subscriber, "home/#", QOS_1);
+    bed.pass(20);
+    bed.connect(V5, "hub");
+    bed.publish(publisher, TOPIC, b"1", QOS_1);
+    let shifted = |bed: &mut Bed, by_ms: u64, is_own: bool| {
+        ask_with(bed, TOPIC, |evidence| {
+            let mut events = evidence.events.iter_mut();
+            let ended = Outcome::SessionEndedWithConnection;
+            let home = events.rfind(|event| event.outcome == ended).unwrap().shard;
+            for event in publications(evidence) {
+                event.unix_ms -= by_ms;
+                event.first_unix_ms -= by_ms;
+                event.shard = if is_own { home } else { 1 - home };
+            }
+            evidence.events.sort_by_key(|event| event.unix_ms);
+        })
+    };
+    shifted(&mut bed, 0, false).is(Code::S04, Confidence::Possible);
+    let asked = shifted(&mut bed, 10, false);
+    asked.is(Code::S04, Confidence::Possible);
+    assert_eq!(asked.also(), [Code::S03]);
+    // One shard knows the order of what it saw.
+    shifted(&mut bed, 10, true).is(Code::R08, Confidence::Possible);
+    // The subscription itself came at about this time.
+    bed.pass(5_000);
+    let subscriber = bed.connect(V5, "hub");
+    bed.subscribe(subscriber, "home/#", QOS_1);
+    bed.pass(20);
+    let moved = |bed: &mut Bed, by_ms: u64, is_own: bool| {
+        ask_with(bed, TOPIC, |evidence| {
+            let mut events = evidence.events.iter_mut();
+            let granted = Outcome::SubscribeGranted;
+            let granted = events.rfind(|event| event.outcome == granted).unwrap();
+            let (home, at_ms) = (granted.shard, granted.unix_ms + by_ms);
+            for event in publications(evidence) {
+                (event.unix_ms, event.first_unix_ms) = (at_ms, at_ms);
+                event.shard = if is_own { home } else { 1 - home };
+            }
+            evidence.events.sort_by_key(|event| event.unix_ms);
+        })
+    };
+    moved(&mut bed, 10, false).is(Code::R03, Confidence::Possible);
+    moved(&mut bed, 10, true).is(Code::R08, Confidence::Possible);
 }
 
 #[test]

@@ -85,6 +85,11 @@ fn subscribed<'e>(
     }
     let coverage = &history.evidence.coverage;
     let is_whole = coverage.left_out == 0 && coverage.cut == 0;
+    if is_whole
+        && let Some(found) = at_about_that_time(history, publication, client, filter, granted)
+    {
+        return found;
+    }
     if is_whole && granted.is_some_and(|event| event.unix_ms < publication.unix_ms) {
         let text = say::r08(client, filter);
         return Finding::certain(Code::R08, text)
@@ -92,6 +97,29 @@ fn subscribed<'e>(
             .cite([publication]);
     }
     Finding::certain(Code::U01, say::u01_copy(client)).cite([publication])
+}
+
+/// What another shard noted so near to the message that it may have been the other way round: the end of
+/// the subscription came before, or its beginning after.
+fn at_about_that_time<'e>(
+    history: &History<'e>,
+    publication: &'e Event,
+    client: &str,
+    filter: &str,
+    granted: Option<&'e Event>,
+) -> Option<Finding<'e>> {
+    let is_near = |event: &Event| event.may_be_simultaneous_with(publication);
+    let found = if let Some(event) = history
+        .end_after(client, filter, publication.unix_ms)
+        .filter(|event| is_near(event))
+    {
+        ended(history, event, client, publication.unix_ms)
+    } else {
+        let granted =
+            granted.filter(|event| event.unix_ms < publication.unix_ms && is_near(event))?;
+        later(history, publication, granted, client)
+    };
+    Some(found.with(Confidence::Possible))
 }
 
 /// Whether a sentence about a shared group names this one. Filters have blanks at times, and one may begin
