@@ -242,8 +242,8 @@ fn tests(root: &Path) -> anyhow::Result<Step> {
 fn count(text: &str) -> Sums {
     let mut sums = Sums::default();
     for line in text.lines() {
-        let line = line.trim();
-        if !(line.starts_with("test result:") || line.starts_with("Summary [")) {
+        // Nextest shows what a test that failed has printed, indented: that one is in its own sum.
+        if !(line.starts_with("test result:") || line.trim().starts_with("Summary [")) {
             continue;
         }
         for part in line.split([';', ',', ':', '.']) {
@@ -324,6 +324,9 @@ mod tests {
         let text = "test result: ok. 12 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out\n     \
                     Summary [   1.5s] 30 tests run: 28 passed (2 slow), 2 failed, 0 skipped\n";
         let sums = count(text);
+        assert_eq!((sums.passed, sums.failed), (40, 3));
+        let inner = "    test result: FAILED. 0 passed; 1 failed; 0 ignored; 35 filtered out\n";
+        let sums = count(&format!("{inner}{text}"));
         assert_eq!((sums.passed, sums.failed), (40, 3));
     }
 }
