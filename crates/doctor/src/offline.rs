@@ -3,7 +3,7 @@
 use columba_client::Message;
 use columba_codec::QoS;
 use columba_speech::Text;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::line::{Line, Next, connect_text};
 use crate::pair::Pair;
@@ -60,6 +60,9 @@ async fn try_it(pair: &mut Pair) -> Result<Seen, Text> {
     if code.is_error() {
         return Err(reason::words(code));
     }
+    // What comes while a busy broker has not read the DISCONNECT yet is on its way to a connection that is
+    // gone; NATS sends it again after half a minute only.
+    sleep(pair.settle).await;
     let unsure = Message::new(topic.as_str(), "0");
     let sent = pair.publisher.publish(unsure).await;
     sent.map_err(|trouble| trouble.text())?;

@@ -45,6 +45,12 @@ impl Bed {
         let message = Message::new("x", payload).with_qos(QoS::AtLeastOnce);
         self.requester.request(message, limit).await
     }
+
+    /// Asks, and gives up soon. At QoS 0 there is no acknowledgement that could be late.
+    async fn ask_shortly(&self, payload: &str) -> Result<Incoming, RequestError> {
+        let message = Message::new("x", payload);
+        self.requester.request(message, SHORT).await
+    }
 }
 
 #[tokio::test]
@@ -84,7 +90,7 @@ async fn silence_is_told_apart_from_nobody_being_there() {
         };
         assert_eq!(bed.ask("1", PATIENCE).await, Err(nobody));
         let (answering, mut events) = bed.answering().await;
-        let silent = bed.ask("2", SHORT).await.expect_err("nobody answers");
+        let silent = bed.ask_shortly("2").await.expect_err("nobody answers");
         assert!(matches!(silent, RequestError::NoAnswer { .. }), "{silent}");
         assert!(silent.to_string().contains("Correlation Data"), "{silent}");
         // The answer to what was given up is not taken for that to the next request.
@@ -95,7 +101,7 @@ async fn silence_is_told_apart_from_nobody_being_there() {
                 .publish(late.answer("late").expect("a request"))
                 .await
         };
-        let (asked, published) = tokio::join!(bed.ask("3", SHORT), next);
+        let (asked, published) = tokio::join!(bed.ask_shortly("3"), next);
         published.expect("taken");
         assert!(
             matches!(asked, Err(RequestError::NoAnswer { .. })),
@@ -121,7 +127,7 @@ async fn no_more_requests_wait_than_may_and_given_up_ones_make_room() {
         let (first, ()) = tokio::join!(first, second);
         first.expect("an answer");
         for _ in 0..3 {
-            let given_up = bed.ask("3", SHORT).await;
+            let given_up = bed.ask_shortly("3").await;
             assert!(
                 matches!(given_up, Err(RequestError::NoAnswer { .. })),
                 "{given_up:?}"
