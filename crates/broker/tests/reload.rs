@@ -5,9 +5,10 @@ mod bed;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bed::exchange::keeping;
 use bed::{Bed, ConnectOptions, V5};
 use columba_broker::access::{AccessRules, Actions, Rule, TopicPattern, Who};
-use columba_broker::event::{AuthRequest, AuthVerdict, Command, UserChange};
+use columba_broker::event::{AuthRequest, AuthVerdict, Command, ReportEvent, UserChange};
 use columba_broker::outcome::Outcome;
 use columba_codec::{Packet, PropertyId, QoS, ReasonCode, Value};
 
@@ -195,4 +196,130 @@ fn what_the_groups_of_a_removed_user_allowed_has_ended() {
         assert_eq!(bed.stats().subscriptions, 0);
         bed.check_gauges();
     }
+}
+
+/// Two programs that share a client id, and the store, make a client wait for its CONNACK: it has logged
+/// in before its user changed.
+#[test]
+fn who_waits_to_take_over_has_to_log_in_again_too() {
+    for shards in SHARDS {
+        for change in [UserChange::Removed, UserChange::Expelled([].into())] {
+            let mut bed = Bed::new(shards);
+            bed.authenticate = allow;
+            let options = ConnectOptions::new(V5, "esp").login("user", b"");
+            for _ in 0..6 {
+                bed.connect_with(&options);
+            }
+            let (waiting, inbox) = bed.connect_raw(&options);
+            assert!(inbox.bytes.is_empty(), "it waits");
+            bed.command(users_changed("user", change, None));
+            match bed.take(waiting).one() {
+                Packet::ConnAck(ack) => assert_eq!(ack.reason, ReasonCode::BadUserNameOrPassword),
+                other => panic!("{other:?}"),
+            }
+            assert!(bed.is_closed(waiting));
+            bed.advance(10_000);
+            assert_eq!(bed.stats().connections, 0);
+            bed.check_gauges();
+        }
+    }
+}
+
+#[test]
+fn who_waits_for_the_disk_has_to_log_in_again_too() {
+    for shards in SHARDS {
+        let mut bed = Bed::durable(shards);
+        bed.authenticate = allow;
+        let away = keeping(V5, "away").login("user", b"");
+        let client = bed.connect_with(&away);
+        bed.subscribe(client, "t", QoS::AtLeastOnce);
+        bed.disconnect(client);
+        bed.store.is_held = true;
+        let (waiting, inbox) = bed.connect_raw(&ConnectOptions::new(V5, "away").login("user", b""));
+        assert!(inbox.bytes.is_empty(), "it waits");
+        bed.command(users_changed("user", UserChange::Removed, None));
+        match bed.take(waiting).one() {
+            Packet::ConnAck(ack) => assert_eq!(ack.reason, ReasonCode::BadUserNameOrPassword),
+            other => panic!("{other:?}"),
+        }
+        bed.release_store();
+        assert!(bed.is_closed(waiting));
+        assert_eq!(bed.stats().connections, 0);
+        bed.check_gauges();
+    }
+}
+
+#[test]
+fn who_waits_to_take_over_comes_in_with_the_groups_of_now() {
+    for shards in SHARDS {
+        let mut bed = Bed::new(shards);
+        bed.authenticate = allow;
+        bed.command(Command::SetAccess(Arc::new(only("new"))));
+        let options = ConnectOptions::new(V5, "esp").login("user", b"");
+        for _ in 0..6 {
+            bed.connect_with(&options);
+        }
+        let (waiting, _) = bed.connect_raw(&options);
+        let groups = UserChange::Groups([Arc::from("new")].into());
+        bed.command(users_changed("user", groups, None));
+        bed.advance(500);
+        bed.take(waiting);
+        bed.subscribe(waiting, "t", QoS::AtMostOnce);
+        assert_eq!(bed.outcome(Outcome::SubscribeDeniedAcl), 0);
+    }
+}
+
+/// The file of the rules may change while the broker is down.
+#[test]
+fn subscriptions_that_the_rules_of_another_start_do_not_allow_end() {
+    for shards in SHARDS {
+        let mut bed = Bed::durable(shards);
+        let client = bed.connect_keeping(V5, "client");
+        bed.subscribe(client, "a/+", QoS::AtLeastOnce);
+        bed.subscribe(client, "$share/g/b", QoS::AtLeastOnce);
+        bed.subscribe(client, "c", QoS::AtLeastOnce);
+        let allowed = Rule {
+            is_allow: true,
+            actions: Actions::ALL,
+            who: Who::default(),
+            topics: vec![TopicPattern::parse("c").expect("a pattern")],
+            place: "test:1".to_owned(),
+        };
+        // What a file of rules falls back to: nothing but the end of the subscriptions holds it back.
+        let default = Actions {
+            subscribe: false,
+            ..Actions::ALL
+        };
+        bed = bed.with_rules_at_start(AccessRules::new(vec![allowed], default));
+        bed.crash(shards);
+        assert_eq!(bed.stats().subscriptions, 1);
+        let publisher = bed.connect(V5, "publisher");
+        for topic in ["a/x", "b", "c"] {
+            bed.publish(publisher, topic, topic.as_bytes(), QoS::AtLeastOnce);
+        }
+        let back = bed.resume(V5, "client");
+        assert_eq!(bed.payloads(back), ["c"]);
+        let revoked = bed.outcome(Outcome::SubscribeRevoked);
+        assert_eq!(revoked, 2);
+        // For good.
+        bed.crash(shards);
+        assert_eq!(bed.outcome(Outcome::SubscribeRevoked), 0);
+        bed.check_books();
+        bed.check_gauges();
+    }
+}
+
+#[test]
+fn a_shared_subscription_that_is_taken_back_goes_by_its_whole_name() {
+    let mut bed = Bed::new(1);
+    let client = bed.connect(V5, "client");
+    bed.subscribe(client, "$share/g/b", QoS::AtLeastOnce);
+    bed.command(Command::SetAccess(Arc::new(AccessRules::deny_all())));
+    let mut revoked = bed.reports.iter().filter_map(|report| match &report.event {
+        ReportEvent::Withheld { outcome, topic, .. } => {
+            (*outcome == Outcome::SubscribeRevoked).then_some(&**topic)
+        }
+        _ => None,
+    });
+    assert_eq!(revoked.next(), Some("$share/g/b"));
 }

@@ -25,6 +25,14 @@ impl Leaving {
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
+
+    /// Who waits, by client id.
+    pub(super) fn waiting_mut(
+        &mut self,
+    ) -> impl Iterator<Item = (&Arc<str>, &mut (ConnectionId, Arc<Identity>))> {
+        let all = self.0.iter_mut();
+        all.filter_map(|(client_id, left)| Some((client_id, left.waiting.as_mut()?)))
+    }
 }
 
 /// What a client has left behind.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use columba_codec::ReasonCode;
 
 use super::Shard;
+use super::refuse::Refusal;
 use crate::access::{AccessRules, Action};
 use crate::event::UserChange;
 use crate::id::ConnectionId;
@@ -13,6 +14,9 @@ use crate::outcome::Outcome;
 use crate::recorder::Facts;
 use crate::routing::FilterId;
 use crate::session::Identity;
+
+/// Why a client has to log in again.
+const EXPELLED: &str = "the user was removed or has another password";
 
 impl Shard {
     /// Uses other rules, and ends subscriptions that they no longer allow.
@@ -69,18 +73,51 @@ impl Shard {
             self.withhold_will_of(slot, "its user was removed");
         }
         for id in expelled {
-            let detail = "the user was removed or has another password";
             self.close(
                 id,
                 Outcome::DisconnectAdmin,
                 ReasonCode::NotAuthorized,
-                detail,
+                EXPELLED,
             );
         }
+        self.recheck_waiting(changes);
         self.recheck_subscriptions();
     }
 
-    fn recheck_subscriptions(&mut self) {
+    /// Clients that wait for their CONNACK have logged in before the change as well.
+    fn recheck_waiting(&mut self, changes: &BTreeMap<Arc<str>, UserChange>) {
+        let mut expelled: Vec<(Arc<str>, ConnectionId)> = Vec::new();
+        let waiting = self.rivals.waiting_mut().chain(self.leaving.waiting_mut());
+        for (client_id, (id, identity)) in waiting {
+            let Some(user) = &identity.user else {
+                continue;
+            };
+            match changes.get(user) {
+                None => {}
+                Some(UserChange::Removed | UserChange::Expelled(_)) => {
+                    expelled.push((Arc::clone(client_id), *id));
+                }
+                Some(UserChange::Groups(groups)) => {
+                    let (user, groups) = (Some(Arc::clone(user)), groups.to_vec());
+                    *identity = Arc::new(Identity { user, groups });
+                }
+            }
+        }
+        for (client_id, id) in expelled {
+            // It may have gone by itself.
+            if self.rival_of(id).is_some() || self.is_leaving(id) {
+                let refusal = Refusal::new(
+                    ReasonCode::BadUserNameOrPassword,
+                    Outcome::ConnectBadCredentials,
+                    EXPELLED,
+                );
+                self.refuse(id, &client_id, &refusal);
+            }
+        }
+    }
+
+    /// Ends subscriptions that the access rules do not allow.
+    pub(super) fn recheck_subscriptions(&mut self) {
         if self.access.allows_all() {
             return;
         }
@@ -150,8 +187,9 @@ impl Shard {
                 continue;
             };
             let filter = Arc::clone(&membership.filter);
+            let name = Arc::clone(&membership.group);
             self.leave(slot, membership);
-            self.report_revoked(slot, &filter);
+            self.report_revoked(slot, &format!("$share/{name}/{filter}"));
         }
     }
 

@@ -67,6 +67,8 @@ impl Shard {
         for slot in was_connected {
             self.save_session(slot);
         }
+        // The rules may be others than those of the earlier process.
+        self.recheck_subscriptions();
         self.stats.queued_bytes_in_memory = self.kept.here_bytes();
     }
 

@@ -111,6 +111,14 @@ impl Rivals {
         rivals.filter(is_loop).count()
     }
 
+    /// Who waits, by client id.
+    pub(super) fn waiting_mut(
+        &mut self,
+    ) -> impl Iterator<Item = (&Arc<str>, &mut (ConnectionId, Arc<Identity>))> {
+        let rivals = self.0.iter_mut();
+        rivals.filter_map(|(client_id, rivalry)| Some((client_id, rivalry.waiting.as_mut()?)))
+    }
+
     /// The connection that waits for a client id, if it is still there.
     fn waiting_for(&self, client_id: &str) -> Option<ConnectionId> {
         let waiting = self.0.get(client_id)?.waiting.as_ref()?;

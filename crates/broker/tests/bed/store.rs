@@ -4,8 +4,10 @@
 //! with one and without.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use columba_broker::Shard;
+use columba_broker::access::AccessRules;
 use columba_broker::event::{Command, Input};
 use columba_broker::journal::{Fetched, Records, StoreEvent};
 use columba_broker::limits::Promise;
@@ -112,6 +114,17 @@ impl Bed {
         let mut listeners = (self.config)(0).listeners.to_vec();
         listeners[0].promise = promise;
         self.command(Command::SetListeners(listeners.into()));
+    }
+
+    /// The next process begins with these rules.
+    pub fn with_rules_at_start(mut self, access: AccessRules) -> Self {
+        let make = self.config;
+        let access = Arc::new(access);
+        self.config = Box::new(move |number| columba_broker::ShardConfig {
+            access: Arc::clone(&access),
+            ..make(number)
+        });
+        self
     }
 
     /// Commits the next batch, if it may; returns whether there was one.
