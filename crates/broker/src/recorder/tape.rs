@@ -167,7 +167,8 @@ impl Tape {
             times: known.times,
             span_ms: known.last_ms.saturating_sub(known.first_ms),
         });
-        let age_ms = known.last_ms.saturating_sub(open.chunk.head.mono_ms);
+        // What was counted may have happened before the chunk was begun.
+        let age_ms = known.last_ms.wrapping_sub(open.chunk.head.mono_ms);
         let Open {
             chunk,
             head,
@@ -555,14 +556,14 @@ impl<'a> Entries<'a> {
             return Some(None);
         };
         let head = &self.chunk.head;
-        let unix_ms = head.unix_ms.saturating_add(raw.age_ms);
+        let unix_ms = head.unix_ms.wrapping_add(raw.age_ms);
         let (times, span_ms) = raw
             .repeated
             .map_or((1, 0), |repeated| (repeated.times, repeated.span_ms));
         Some(Some(Entry {
             sequence,
             unix_ms,
-            mono_ms: head.mono_ms.saturating_add(raw.age_ms),
+            mono_ms: head.mono_ms.wrapping_add(raw.age_ms),
             times,
             first_unix_ms: unix_ms.saturating_sub(span_ms),
             outcome,

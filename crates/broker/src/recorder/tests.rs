@@ -510,6 +510,33 @@ fn a_long_text_is_cut_where_a_character_ends_and_its_fault_is_written_each_time(
     }
 }
 
+/// Who asks about the very moment of a message finds what happened at that moment.
+#[test]
+fn what_was_counted_before_a_chunk_began_keeps_its_time() {
+    let mut recorder = recorder(1 << 20);
+    let facts = Facts {
+        client: "esp",
+        topic: "t",
+        ..Facts::default()
+    };
+    for ms in [100, 205] {
+        recorder.note_fault(at(ms), Outcome::PublishDeniedAcl, 1, 2, &facts);
+    }
+    let facts = Facts {
+        client: "esp",
+        detail: "a reason of some length, so that chunks fill up soon enough for a test",
+        ..Facts::default()
+    };
+    for ms in 300..9_000 {
+        recorder.note_event(at(ms), Outcome::ConnectAccepted, ms, &facts);
+    }
+    let recording = recorder.recording(at(9_000));
+    assert!(recording.chunks.len() > 1);
+    let events = told(&recording, TapeName::Events);
+    let last = events.last().expect("an entry");
+    assert_eq!((last.0, last.1), (205, Outcome::PublishDeniedAcl));
+}
+
 #[test]
 fn a_recorder_that_is_off_keeps_nothing() {
     let mut recorder = recorder(0);
