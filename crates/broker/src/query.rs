@@ -88,6 +88,8 @@ pub enum Request {
         client_id: Arc<str>,
         /// Whether the session ends too.
         end_session: bool,
+        /// Who asks for it, for the recorder.
+        operator: Arc<str>,
     },
     /// Ends one subscription. For the home shard of the client.
     Unsubscribe {
@@ -95,6 +97,8 @@ pub enum Request {
         client_id: Arc<str>,
         /// Its filter, with `$share/NAME/` if it is shared.
         filter: Arc<str>,
+        /// Who asks for it, for the recorder.
+        operator: Arc<str>,
     },
     /// Publishes a message, as nobody: no access rule is asked. For the home shard of its topic.
     Publish(Box<PublishRequest>),
@@ -104,6 +108,8 @@ pub enum Request {
         topic: Arc<str>,
         /// What has to be there.
         condition: Condition,
+        /// Who asks for it, for the recorder.
+        operator: Arc<str>,
     },
     /// Clears retained messages, as many as one step allows.
     ClearAllRetained {
@@ -111,6 +117,8 @@ pub enum Request {
         filter: Arc<str>,
         /// The last topic that was looked at before.
         after: Option<Arc<str>>,
+        /// Who asks for it, for the recorder.
+        operator: Arc<str>,
     },
 }
 

@@ -279,7 +279,7 @@ impl Shard {
                 addr,
                 outcome,
                 detail,
-            } => self.note_refused(None, addr, outcome, detail),
+            } => self.note_refused(None, addr, (outcome, detail, "")),
             Input::Adopted { conn, handover } => self.on_adopted(conn, *handover),
             Input::Closed { conn, cause } => self.on_closed(conn, cause),
             Input::Authenticated { conn, verdict } => self.on_authenticated(conn, verdict),
@@ -455,7 +455,7 @@ impl Shard {
                 client_id,
                 end_session,
             } => {
-                let _ = self.on_admin_disconnect(&client_id, end_session);
+                let _ = self.on_admin_disconnect(&client_id, end_session, "");
             }
             Command::Process {
                 heap_bytes,

@@ -59,6 +59,7 @@ fn an_operator_is_told_that_there_is_nothing_to_end_once_that_is_on_the_disk() {
                 Request::Disconnect {
                     client_id: "absent".into(),
                     end_session: true,
+                    operator: "user ann".into(),
                 },
             ),
             (
@@ -66,6 +67,7 @@ fn an_operator_is_told_that_there_is_nothing_to_end_once_that_is_on_the_disk() {
                 Request::Unsubscribe {
                     client_id: "other".into(),
                     filter: "o".into(),
+                    operator: "user ann".into(),
                 },
             ),
             (
@@ -73,6 +75,7 @@ fn an_operator_is_told_that_there_is_nothing_to_end_once_that_is_on_the_disk() {
                 Request::ClearRetained {
                     topic: "r".into(),
                     condition: Condition::None,
+                    operator: "user ann".into(),
                 },
             ),
         ];

@@ -510,6 +510,7 @@ fn retained_messages_are_read_changed_on_condition_and_cleared() {
             let request = Request::ClearRetained {
                 topic: topic.into(),
                 condition,
+                operator: "user ann".into(),
             };
             bed.request_home(topic, request)
         };
@@ -573,6 +574,7 @@ fn clearing_by_filter_goes_on_where_it_stopped_and_leaves_sys_alone() {
                     let request = Request::ClearAllRetained {
                         filter: filter.into(),
                         after,
+                        operator: "user ann".into(),
                     };
                     let Answer::Cleared { count, next } = bed.request(shard, request) else {
                         panic!("nothing cleared");
@@ -605,6 +607,7 @@ fn what_is_cleared_stays_cleared_after_a_crash() {
     let one = Request::ClearRetained {
         topic: "one".into(),
         condition: Condition::None,
+        operator: "user ann".into(),
     };
     assert!(matches!(bed.request_home("one", one), Answer::Done));
     bed.crash(2);
@@ -613,6 +616,7 @@ fn what_is_cleared_stays_cleared_after_a_crash() {
         let request = Request::ClearAllRetained {
             filter: "#".into(),
             after: None,
+            operator: "user ann".into(),
         };
         assert!(matches!(
             bed.request(shard, request),
@@ -634,6 +638,7 @@ fn an_operator_ends_connections_sessions_and_subscriptions() {
             let request = Request::Unsubscribe {
                 client_id: "client".into(),
                 filter: filter.into(),
+                operator: "user ann".into(),
             };
             bed.request_home("client", request)
         };
@@ -647,6 +652,7 @@ fn an_operator_ends_connections_sessions_and_subscriptions() {
             let request = Request::Disconnect {
                 client_id: client_id.into(),
                 end_session,
+                operator: "user ann".into(),
             };
             bed.request_home(client_id, request)
         };

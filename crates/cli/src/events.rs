@@ -4,7 +4,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use columba_broker::outcome::Outcome;
 use columba_diagnosis::noted::noted;
+use columba_diagnosis::operators;
 use columba_speech::width::{behind, pad, width};
 use columba_speech::{Language, Text};
 use jiff::tz::TimeZone;
@@ -205,6 +207,11 @@ fn line(row: &Value, zone: &TimeZone, language: Language) -> String {
     if !text("detail").is_empty() {
         let detail = words::detail(noted(text("detail")));
         parts.push(printable(&detail.to_string(language)));
+    }
+    if let Some(outcome) = Outcome::from_name(text("outcome"))
+        && let Some(who) = operators::named(outcome, text("by"))
+    {
+        parts.push(printable(&operators::by(who).to_string(language)));
     }
     if number("times") > 1 {
         let since = clock(number("first_unix_ms"), zone, "%H:%M:%S%.3f");

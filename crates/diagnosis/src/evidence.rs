@@ -11,6 +11,7 @@ use columba_broker::recorder::{Entry, Line, PayloadKind, Recording, TapeName, fl
 use columba_codec::QoS;
 
 use crate::losses::worst_topic;
+use crate::operators;
 use crate::restarts::{Restart, START_MS, restarts};
 
 /// Entries that evidence has at most; of more, the last ones.
@@ -320,6 +321,9 @@ impl Evidence {
             if !event.client.is_empty() && !is_own(&event.client) {
                 OTHER.clone_into(&mut event.client);
                 (event.peer, event.detail) = (None, String::new());
+                event.by = String::new();
+            }
+            if operators::did(event.outcome) {
                 event.by = String::new();
             }
         }

@@ -15,6 +15,7 @@ pub mod history;
 pub mod losses;
 pub mod near;
 pub mod noted;
+pub mod operators;
 pub mod render;
 pub mod restarts;
 pub mod rules;

@@ -62,6 +62,9 @@ columba_speech::said_elsewhere! {
     ended_by_operator() { en: "an operator ended this subscription", zh: "该订阅被管理接口终止" }
     banned_by_operator() { en: "banned by an operator", zh: "被管理接口封禁" }
     client_banned() { en: "the client id is banned", zh: "该客户端 ID 已被封禁" }
+    client_banned_for(why) { en: "the client id is banned: {why}", zh: "该客户端 ID 已被封禁：{why}" }
+    user_banned_for(why) { en: "the user is banned: {why}", zh: "该用户已被封禁：{why}" }
+    address_banned_for(why) { en: "the address is banned: {why}", zh: "该地址已被封禁：{why}" }
     user_banned() { en: "the user is banned", zh: "该用户已被封禁" }
     address_banned() { en: "the address is banned", zh: "该地址已被封禁" }
     user_removed() { en: "its user was removed", zh: "其用户已被删除" }

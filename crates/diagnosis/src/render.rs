@@ -10,6 +10,7 @@ use crate::code::Fate;
 use crate::evidence::{Event, KernelFacts, Question};
 use crate::losses::Loss;
 use crate::noted::{is_noted, noted};
+use crate::operators;
 use crate::restarts::{End, Restart, START_MS};
 use crate::stages::{STAGES, Status};
 use crate::texts::pages::{fate_word, page};
@@ -354,6 +355,9 @@ fn event_line(event: &Event, language: Language) -> String {
             Language::Chinese => format!("  （{detail}）"),
         });
     }
+    if let Some(who) = operators::named(event.outcome, &event.by) {
+        line.push_str(&format!("  {}", operators::by(who).to_string(language)));
+    }
     printable(&line)
 }
 
@@ -545,6 +549,7 @@ fn param(value: &Param) -> Value {
         Param::Moment(unix_ms) => json!(date_time(*unix_ms)),
         // Programs find it as the broker noted it.
         Param::Text(text) if is_noted(text) => json!(text.to_string(Language::English)),
+        Param::Text(text) if let Some(said) = operators::for_programs(text) => json!(said),
         Param::Text(text) => json!({"id": text.code(), "params": params(text)}),
         Param::List(items) => items.iter().map(param).collect(),
     }

@@ -18,6 +18,7 @@ use crate::code::{Code, Confidence};
 use crate::evidence::Event;
 use crate::history::History;
 use crate::noted::noted;
+use crate::operators;
 use crate::texts::sentences as say;
 
 /// What a rule found.
@@ -100,7 +101,7 @@ pub fn words(event: &Event) -> Param {
     if event.detail.is_empty() {
         event.outcome.name().into()
     } else {
-        noted(&event.detail)
+        operators::with(event, noted(&event.detail))
     }
 }
 

@@ -223,6 +223,7 @@ fn r04_an_operator_cleared_it_or_there_was_no_room() {
             let request = Request::ClearRetained {
                 topic: TOPIC.into(),
                 condition: Condition::None,
+                operator: "user ann".into(),
             };
             let answer = bed.request_home(TOPIC, request);
             assert!(matches!(answer, Answer::Done), "{answer:?}");
@@ -232,7 +233,7 @@ fn r04_an_operator_cleared_it_or_there_was_no_room() {
         let asked = whole(&mut bed);
         asked.is(Code::R04, Confidence::Certain);
         asked.says(if is_cleared {
-            "an operator had cleared it"
+            "an operator (user ann) had cleared it"
         } else {
             "no room to retain it"
         });

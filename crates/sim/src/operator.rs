@@ -101,7 +101,7 @@ fn question_before(request: &Request) -> Option<Request> {
             topic: Arc::clone(topic),
         },
         // The same as a dry run.
-        Request::ClearAllRetained { filter, after } => Request::Retained(RetainedQuery {
+        Request::ClearAllRetained { filter, after, .. } => Request::Retained(RetainedQuery {
             filter: Arc::clone(filter),
             after: after.clone(),
             rows_max: PAGE_ROWS_MAX,
@@ -177,6 +177,7 @@ impl World {
                 let request = Request::Disconnect {
                     client_id,
                     end_session,
+                    operator: who(),
                 };
                 self.ask(home, request);
             }
@@ -208,7 +209,15 @@ impl World {
                 let topic = self.some_topic();
                 let condition = self.some_condition();
                 let home = self.home_of(&topic);
-                self.ask(home, Request::ClearRetained { topic, condition });
+                let operator = who();
+                self.ask(
+                    home,
+                    Request::ClearRetained {
+                        topic,
+                        condition,
+                        operator,
+                    },
+                );
             }
             Act::SetLimits => {
                 self.swarm.limits = reloaded_limits(&self.swarm.limits, &mut self.operator.chance);
@@ -235,6 +244,7 @@ impl World {
                     Request::ClearAllRetained {
                         filter,
                         after: None,
+                        operator: who(),
                     },
                 );
             }
@@ -251,7 +261,15 @@ impl World {
         let filter = filter.as_str().into();
         let client_id: Arc<str> = self.clients[client].persona.client_id.as_str().into();
         let home = self.home_of(&client_id);
-        self.ask(home, Request::Unsubscribe { client_id, filter });
+        let operator = who();
+        self.ask(
+            home,
+            Request::Unsubscribe {
+                client_id,
+                filter,
+                operator,
+            },
+        );
     }
 
     fn publish_by_operator(&mut self) {
@@ -410,8 +428,21 @@ impl World {
             let after = next.clone();
             let shard = if after.is_some() { shard } else { shard + 1 };
             if shard < self.shards.len() {
-                self.ask(shard, Request::ClearAllRetained { filter, after });
+                let operator = who();
+                self.ask(
+                    shard,
+                    Request::ClearAllRetained {
+                        filter,
+                        after,
+                        operator,
+                    },
+                );
             }
         }
     }
+}
+
+/// Who asks.
+fn who() -> Arc<str> {
+    "user ann".into()
 }

@@ -18,7 +18,8 @@ use crate::outcome::Outcome;
 pub struct Facts<'a> {
     /// The client id of whom it happened to: who published, who gets a copy, who came or went.
     pub client: &'a str,
-    /// Somebody else who is part of it: the publisher of a copy, the user of a login, who took over.
+    /// Somebody else who is part of it: the publisher of a copy, the user of a login, who took
+    /// over, the operator who did it.
     pub by: &'a str,
     /// A topic, or a filter.
     pub topic: &'a str,

@@ -27,6 +27,26 @@ use crate::session::{Identity, Session, Will};
 use crate::shard::publish::expires_at_ms;
 use crate::timer::Timer;
 
+/// Why a connection ends.
+#[derive(Clone, Copy, Debug)]
+struct Cause<'a> {
+    outcome: Outcome,
+    detail: &'a str,
+    /// The operator who ends it, if one does: recorded, and not told to the client.
+    operator: &'a str,
+}
+
+impl<'a> Cause<'a> {
+    const fn new(outcome: Outcome, detail: &'a str) -> Self {
+        let operator = "";
+        Self {
+            outcome,
+            detail,
+            operator,
+        }
+    }
+}
+
 /// What becomes of the Will when a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum WillFate {
@@ -45,6 +65,21 @@ impl Shard {
         reason: ReasonCode,
         detail: &str,
     ) {
+        self.close_for(id, Cause::new(outcome, detail), reason);
+    }
+
+    /// The same for an operator.
+    pub(super) fn close_by_operator(&mut self, id: ConnectionId, detail: &str, operator: &str) {
+        let outcome = Outcome::DisconnectAdmin;
+        let cause = Cause {
+            outcome,
+            detail,
+            operator,
+        };
+        self.close_for(id, cause, ReasonCode::AdministrativeAction);
+    }
+
+    fn close_for(&mut self, id: ConnectionId, cause: Cause<'_>, reason: ReasonCode) {
         let Some(connection) = self.connection(id) else {
             return;
         };
@@ -54,38 +89,44 @@ impl Shard {
         if connection.version.has_server_disconnect() {
             let mut properties = PropertiesBuf::new();
             if connection.wants_problem_information {
-                let _ = properties.push(PropertyId::ReasonString, Value::String(detail));
+                let _ = properties.push(PropertyId::ReasonString, Value::String(cause.detail));
             }
             let properties = properties.as_properties();
             self.write_packet(id, &Packet::Disconnect(Disconnect { reason, properties }));
         }
-        self.lose_connection(id, outcome, detail);
+        self.part(id, cause, WillFate::Publish);
     }
 
     /// An open connection is over for the reason given; its session goes on without it, or ends.
     pub(super) fn lose_connection(&mut self, id: ConnectionId, outcome: Outcome, detail: &str) {
-        self.part(id, outcome, detail, WillFate::Publish);
+        self.part(id, Cause::new(outcome, detail), WillFate::Publish);
     }
 
     /// The driver reports that an open connection is gone: there is nothing left to close.
     pub(super) fn connection_is_gone(&mut self, id: ConnectionId, outcome: Outcome, detail: &str) {
-        self.leave_session(id, outcome, detail, WillFate::Publish);
+        self.leave_session(id, Cause::new(outcome, detail), WillFate::Publish);
     }
 
-    fn part(&mut self, id: ConnectionId, outcome: Outcome, detail: &str, fate: WillFate) {
+    fn part(&mut self, id: ConnectionId, cause: Cause<'_>, fate: WillFate) {
         if self.connection(id).is_some() {
             self.effects.push_back(Effect::Close { conn: id });
-            self.leave_session(id, outcome, detail, fate);
+            self.leave_session(id, cause, fate);
         }
     }
 
-    fn leave_session(&mut self, id: ConnectionId, outcome: Outcome, detail: &str, fate: WillFate) {
+    fn leave_session(&mut self, id: ConnectionId, cause: Cause<'_>, fate: WillFate) {
         let Some(connection) = self.connection(id) else {
             return;
         };
         let slot = connection.session;
+        let Cause {
+            outcome,
+            detail,
+            operator,
+        } = cause;
         self.stats.count(outcome);
         let facts = Facts {
+            by: operator,
             detail,
             ..Facts::default()
         };
@@ -166,13 +207,15 @@ impl Shard {
         }
         if disconnect.reason == ReasonCode::Success {
             let detail = "the client disconnected";
-            self.part(id, Outcome::DisconnectByClient, detail, WillFate::Discard);
+            let cause = Cause::new(Outcome::DisconnectByClient, detail);
+            self.part(id, cause, WillFate::Discard);
         } else {
             let mut detail = format!("the client disconnected: {}", disconnect.reason);
             if let Some(text) = disconnect.properties.string(PropertyId::ReasonString) {
                 detail = format!("{detail}, {text:?}");
             }
-            self.part(id, Outcome::DisconnectWithWill, &detail, WillFate::Publish);
+            let cause = Cause::new(Outcome::DisconnectWithWill, &detail);
+            self.part(id, cause, WillFate::Publish);
         }
     }
 
@@ -287,11 +330,15 @@ impl Shard {
     /// Ends a session that has no connection: everything in it is settled, and a Will that waits
     /// is published (`MQTT-3.1.2-8`).
     pub(super) fn end_session(&mut self, slot: u32, outcome: Outcome) {
+        self.end_session_by(slot, outcome, "");
+    }
+
+    fn end_session_by(&mut self, slot: u32, outcome: Outcome, operator: &str) {
         self.stats.count(outcome);
         if let Some(session) = self.session(slot) {
             let subscriptions = session.subscriptions.as_ref();
             let ended = subscriptions.map_or(0, |map| map.len());
-            self.note_session_end(slot, ended, outcome);
+            self.note_session_end(slot, ended, outcome, operator);
         }
         self.dissolve(slot);
     }
@@ -508,23 +555,22 @@ impl Shard {
     }
 
     /// Returns whether there was such a session.
-    pub(super) fn on_admin_disconnect(&mut self, client_id: &str, end_session: bool) -> bool {
+    pub(super) fn on_admin_disconnect(
+        &mut self,
+        client_id: &str,
+        end_session: bool,
+        operator: &str,
+    ) -> bool {
         let Some(slot) = self.slot_of(client_id) else {
             return false;
         };
         let id = self.session(slot).and_then(|session| session.connection);
         if let Some(id) = id {
-            let detail = "closed by an operator";
-            self.close(
-                id,
-                Outcome::DisconnectAdmin,
-                ReasonCode::AdministrativeAction,
-                detail,
-            );
+            self.close_by_operator(id, "closed by an operator", operator);
         }
         // The session may have ended with its connection.
         if end_session && let Some(slot) = self.slot_of(client_id) {
-            self.end_session(slot, Outcome::SessionEndedByAdmin);
+            self.end_session_by(slot, Outcome::SessionEndedByAdmin, operator);
         }
         true
     }

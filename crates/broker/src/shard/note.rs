@@ -439,7 +439,13 @@ impl Shard {
     }
 
     /// A session ended, with so many subscriptions beside the shared ones.
-    pub(super) fn note_session_end(&mut self, slot: u32, subscriptions: usize, outcome: Outcome) {
+    pub(super) fn note_session_end(
+        &mut self,
+        slot: u32,
+        subscriptions: usize,
+        outcome: Outcome,
+        operator: &str,
+    ) {
         let Self {
             sessions,
             recorder,
@@ -452,6 +458,7 @@ impl Shard {
         let offline_ms = now.mono_ms as i64 - session.since_ms;
         let facts = Facts {
             client: &session.client_id,
+            by: operator,
             count: (subscriptions + session.memberships.len()) as u64,
             size_bytes: session.pending_copies() as u64,
             secs: u64::try_from(offline_ms / 1000).unwrap_or_default(),
@@ -521,8 +528,7 @@ impl Shard {
         &mut self,
         client_id: Option<&str>,
         addr: Option<SocketAddr>,
-        outcome: Outcome,
-        detail: &str,
+        (outcome, detail, operator): (Outcome, &str, &str),
     ) {
         let who = match client_id {
             Some(client_id) => hash_of(&self.hashing, client_id),
@@ -531,6 +537,7 @@ impl Shard {
         };
         let facts = Facts {
             client: client_id.unwrap_or_default(),
+            by: operator,
             peer: addr,
             detail,
             ..Facts::default()
@@ -539,9 +546,10 @@ impl Shard {
     }
 
     /// An operator cleared what was retained on a topic.
-    pub(super) fn note_cleared_by_operator(&mut self, topic: &str) {
+    pub(super) fn note_cleared_by_operator(&mut self, topic: &str, operator: &str) {
         let topic_hash = hash_of(&self.hashing, topic);
         let facts = Facts {
+            by: operator,
             topic,
             flags: flag::BY_OPERATOR,
             ..Facts::default()

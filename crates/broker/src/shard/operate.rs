@@ -28,15 +28,22 @@ impl Shard {
         id: RequestId,
         client_id: &str,
         end_session: bool,
+        operator: &str,
     ) {
-        let answer = match self.on_admin_disconnect(client_id, end_session) {
+        let answer = match self.on_admin_disconnect(client_id, end_session, operator) {
             true => Answer::Done,
             false => Answer::Missing,
         };
         self.tell_when_durable(id, answer);
     }
 
-    pub(super) fn on_unsubscribe_request(&mut self, id: RequestId, client_id: &str, filter: &str) {
+    pub(super) fn on_unsubscribe_request(
+        &mut self,
+        id: RequestId,
+        client_id: &str,
+        filter: &str,
+        operator: &str,
+    ) {
         let found = self.slot_of(client_id).zip(TopicFilter::parse(filter).ok());
         let Some((slot, parsed)) = found else {
             return self.tell_when_durable(id, Answer::Missing);
@@ -48,6 +55,7 @@ impl Shard {
         self.forget_replays(slot, &gone);
         self.stats.count(Outcome::UnsubscribeByAdmin);
         let facts = Facts {
+            by: operator,
             topic: filter,
             detail: "an operator ended this subscription",
             ..Facts::default()
@@ -166,6 +174,7 @@ impl Shard {
         request: RequestId,
         topic: &str,
         condition: Condition,
+        operator: &str,
     ) {
         if self.retained_now(topic).is_none() {
             return self.tell_when_durable(request, Answer::Missing);
@@ -174,7 +183,7 @@ impl Shard {
             return self.answer(request, Answer::Changed);
         }
         let outer = self.open_keeping(None);
-        self.note_cleared_by_operator(topic);
+        self.note_cleared_by_operator(topic, operator);
         self.clear_retained(topic);
         let answer = Answer::Done;
         self.close_keeping(
@@ -189,6 +198,7 @@ impl Shard {
         request: RequestId,
         filter: &str,
         after: Option<&str>,
+        operator: &str,
     ) {
         let mut found = Vec::new();
         let Self {
@@ -199,7 +209,7 @@ impl Shard {
         let mut count = 0;
         // What the broker says of itself is not an operator's to clear: it would not come back.
         for message in found.iter().filter(|of| !of.topic().starts_with("$SYS/")) {
-            self.note_cleared_by_operator(message.topic());
+            self.note_cleared_by_operator(message.topic(), operator);
             count += usize::from(self.clear_retained(message.topic()));
         }
         let answer = Answer::Cleared { count, next };
@@ -214,33 +224,24 @@ impl Shard {
     pub(super) fn on_set_bans(&mut self, bans: Arc<BanList>) {
         let new = bans.newer_than(&self.bans);
         self.bans = bans;
-        let mut banned: Vec<ConnectionId> = new
+        let mut banned: Vec<(ConnectionId, String)> = new
             .clients()
-            .filter(|id| self.bans.find(id, None, None, self.now.unix_ms).is_some())
-            .filter_map(|id| self.session(self.slot_of(id)?)?.connection)
+            .filter_map(|id| {
+                let (_, ban) = self.bans.find(id, None, None, self.now.unix_ms)?;
+                Some((self.session(self.slot_of(id)?)?.connection?, ban.by.clone()))
+            })
             .collect();
         if !new.has_clients_only() {
             let now_ms = self.now.unix_ms;
-            let is_banned = |session: &Session| {
+            let found = |session: &Session| {
                 let user = session.identity.user.as_deref();
-                new.find(&session.client_id, user, session.addr, now_ms)
-                    .is_some()
+                let (_, ban) = new.find(&session.client_id, user, session.addr, now_ms)?;
+                Some((session.connection?, ban.by.clone()))
             };
-            let sessions = self.sessions.iter().map(|(_, session)| session);
-            banned.extend(
-                sessions
-                    .filter(|session| is_banned(session))
-                    .filter_map(|session| session.connection),
-            );
+            banned.extend(self.sessions.iter().filter_map(|(_, of)| found(of)));
         }
-        for id in banned {
-            let reason = ReasonCode::AdministrativeAction;
-            self.close(
-                id,
-                Outcome::DisconnectAdmin,
-                reason,
-                "banned by an operator",
-            );
+        for (id, operator) in banned {
+            self.close_by_operator(id, "banned by an operator", &operator);
         }
         self.refuse_banned_rivals();
     }
@@ -261,10 +262,7 @@ impl Shard {
         if !ban.reason.is_empty() {
             detail = format!("{detail}: {}", ban.reason);
         }
-        Err(Refusal::new(
-            ReasonCode::Banned,
-            Outcome::ConnectBanned,
-            detail,
-        ))
+        let refusal = Refusal::new(ReasonCode::Banned, Outcome::ConnectBanned, detail);
+        Err(refusal.by(&ban.by))
     }
 }

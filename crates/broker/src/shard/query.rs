@@ -65,16 +65,29 @@ impl Shard {
             Request::Disconnect {
                 client_id,
                 end_session,
-            } => return self.on_disconnect_request(id, &client_id, end_session),
-            Request::Unsubscribe { client_id, filter } => {
-                return self.on_unsubscribe_request(id, &client_id, &filter);
+                operator,
+            } => return self.on_disconnect_request(id, &client_id, end_session, &operator),
+            Request::Unsubscribe {
+                client_id,
+                filter,
+                operator,
+            } => {
+                return self.on_unsubscribe_request(id, &client_id, &filter, &operator);
             }
             Request::Publish(publish) => return self.on_publish_request(id, &publish),
-            Request::ClearRetained { topic, condition } => {
-                return self.on_clear_request(id, &topic, condition);
+            Request::ClearRetained {
+                topic,
+                condition,
+                operator,
+            } => {
+                return self.on_clear_request(id, &topic, condition, &operator);
             }
-            Request::ClearAllRetained { filter, after } => {
-                return self.on_clear_all_request(id, &filter, after.as_deref());
+            Request::ClearAllRetained {
+                filter,
+                after,
+                operator,
+            } => {
+                return self.on_clear_all_request(id, &filter, after.as_deref(), &operator);
             }
         };
         self.answer(id, answer);

@@ -21,6 +21,8 @@ pub(super) struct Refusal {
     pub(super) reason: ReasonCode,
     pub(super) outcome: Outcome,
     pub(super) detail: String,
+    /// The operator who wants it so, if one does: recorded, and not told to the client.
+    operator: Box<str>,
 }
 
 impl Refusal {
@@ -29,7 +31,14 @@ impl Refusal {
             reason,
             outcome,
             detail: detail.into(),
+            operator: Box::default(),
         }
+    }
+
+    /// The same because of an operator.
+    pub(super) fn by(mut self, operator: &str) -> Self {
+        self.operator = operator.into();
+        self
     }
 }
 
@@ -68,7 +77,7 @@ impl Shard {
         }
         // One that is not spoken here is none of those that are counted.
         let told = Some(version).filter(|_| refusal.outcome != Outcome::ConnectVersion);
-        self.end_refused(id, told, refusal.outcome, refusal.detail.clone());
+        self.end_refused(id, told, refusal);
     }
 
     /// Refuses without a word.
@@ -77,16 +86,15 @@ impl Shard {
         let connection = self.connection(id);
         let connection = connection.filter(|of| of.state != State::AwaitConnect);
         let version = connection.map(|connection| connection.version);
-        self.end_refused(id, version, outcome, detail);
+        self.end_refused(
+            id,
+            version,
+            &Refusal::new(ReasonCode::UnspecifiedError, outcome, detail),
+        );
     }
 
-    fn end_refused(
-        &mut self,
-        id: ConnectionId,
-        version: Option<Version>,
-        outcome: Outcome,
-        detail: String,
-    ) {
+    fn end_refused(&mut self, id: ConnectionId, version: Option<Version>, refusal: &Refusal) {
+        let (outcome, detail) = (refusal.outcome, &*refusal.detail);
         self.stats.count(outcome);
         if let Some(version) = version {
             self.stats.count_connect(version, outcome);
@@ -100,12 +108,17 @@ impl Shard {
         let peer = Some(connection.peer.clone());
         self.effects.push_back(Effect::Close { conn: id });
         let addr = peer.as_ref().and_then(|peer| peer.addr);
-        self.note_refused(client_id.as_deref(), addr, outcome, &detail);
+        self.note_refused(
+            client_id.as_deref(),
+            addr,
+            (outcome, detail, &refusal.operator),
+        );
         let whose = match &client_id {
             Some(client_id) => Whose::client(hash_of(&self.hashing, &**client_id), client_id),
             None => Whose::stranger(hash_of(&self.hashing, &addr.map(|addr| addr.ip()))),
         };
         if self.may_report(whose) {
+            let detail = detail.to_owned();
             self.report(client_id, peer, ReportEvent::Refused { outcome, detail });
         }
     }

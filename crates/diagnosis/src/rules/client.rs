@@ -12,6 +12,7 @@ use crate::code::{Code, Confidence};
 use crate::evidence::{Event, Presence};
 use crate::history::{History, ends_session, ends_subscription, filter_of, is_refusal};
 use crate::near;
+use crate::operators;
 use crate::texts::sentences as say;
 
 /// How the session stands says something of a window that ends so near to the time of asking.
@@ -208,9 +209,15 @@ fn without_subscriptions<'e>(
     };
     let ago = between(last.unix_ms, now_ms);
     let (code, text) = match last.outcome {
-        Outcome::UnsubscribeDone | Outcome::UnsubscribeByAdmin => {
-            (Code::S12, say::s12_empty(client, &*last.topic, ago))
-        }
+        Outcome::UnsubscribeByAdmin => (
+            Code::S12,
+            say::s12_empty_admin(client, &*last.topic, operators::aside(last), ago),
+        ),
+        Outcome::SessionEndedByAdmin => (
+            Code::S03,
+            say::s03_empty_admin(client, operators::aside(last), ago),
+        ),
+        Outcome::UnsubscribeDone => (Code::S12, say::s12_empty(client, &*last.topic, ago)),
         Outcome::SubscribeRevoked => (
             Code::S05,
             say::s05_revoked(client, &*last.topic, words(last)),

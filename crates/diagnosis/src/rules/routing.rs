@@ -10,6 +10,7 @@ use crate::code::{Code, Confidence};
 use crate::evidence::Event;
 use crate::history::{History, Standing, filter_of};
 use crate::near::{self, Near, Rule};
+use crate::operators;
 use crate::texts::sentences as say;
 
 /// Why a message has no copy for a subscriber.
@@ -188,14 +189,20 @@ fn ended<'e>(history: &History<'e>, event: &'e Event, client: &str, at_ms: u64) 
     let is_online = history.is_online_at(client, at_ms);
     let (code, text) = match event.outcome {
         Outcome::UnsubscribeDone => (Code::S12, say::s12(client, &*event.topic, ago)),
-        Outcome::UnsubscribeByAdmin => (Code::S12, say::s12_admin(client, &*event.topic, ago)),
+        Outcome::UnsubscribeByAdmin => (
+            Code::S12,
+            say::s12_admin(operators::aside(event), client, &*event.topic, ago),
+        ),
         Outcome::SubscribeRevoked => (
             Code::S05,
             say::s05_revoked(client, &*event.topic, words(event)),
         ),
         Outcome::SessionExpired => (Code::S03, say::s03_expired(client, ago)),
         Outcome::SessionReplaced => (Code::S03, say::s03_clean(client, ago)),
-        Outcome::SessionEndedByAdmin => (Code::S03, say::s03_admin(client, ago)),
+        Outcome::SessionEndedByAdmin => (
+            Code::S03,
+            say::s03_admin(operators::aside(event), client, ago),
+        ),
         _ if is_online == Some(true) => (Code::S03, say::s03_connection(client, ago)),
         _ => (Code::S01, say::s01(client, ago)),
     };
@@ -251,7 +258,9 @@ fn later<'e>(
         Some(event) if event.outcome != Outcome::RetainedCleared && event.size_bytes > 0 => {
             say::r04_replaced()
         }
-        Some(event) if event.flags & flag::BY_OPERATOR != 0 => say::r04_cleared_by_operator(),
+        Some(event) if event.flags & flag::BY_OPERATOR != 0 => {
+            say::r04_cleared_by_operator(operators::aside(event))
+        }
         Some(event) => say::r04_cleared(&*event.client),
         None if publication.secs > 0 && late.as_secs() >= publication.secs => say::r04_expired(),
         None => return Finding::certain(Code::U01, say::u01_copy(client)).cite(cites),

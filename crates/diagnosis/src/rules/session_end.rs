@@ -7,6 +7,7 @@ use super::Finding;
 use crate::code::Code;
 use crate::evidence::Event;
 use crate::history::{History, ends_session};
+use crate::operators;
 use crate::texts::sentences as say;
 
 /// What ended the session of a client in the millisecond in which it lost a copy, if that is recorded.
@@ -21,7 +22,9 @@ pub fn with_message<'e>(end: Option<&'e Event>, client: &str) -> Finding<'e> {
     let text = match end.map(|end| end.outcome) {
         Some(Outcome::SessionExpired) => say::s03_waiting_expired(client),
         Some(Outcome::SessionReplaced) => say::s03_waiting_clean(client),
-        Some(Outcome::SessionEndedByAdmin) => say::s03_waiting_admin(client),
+        Some(Outcome::SessionEndedByAdmin) => {
+            say::s03_waiting_admin(client, end.map_or_else(|| "".into(), operators::aside))
+        }
         Some(Outcome::SessionEndedWithConnection) => say::s03_waiting_connection(client),
         _ => say::s03_waiting(client),
     };

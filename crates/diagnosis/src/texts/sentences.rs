@@ -49,7 +49,7 @@ columba_speech::catalogue! {
     r04_handling(client, filter, handling) { en: "{client} subscribed to {filter} with Retain Handling {handling}, so retained messages were not sent.", zh: "{client} 订阅 {filter} 时使用了 Retain Handling {handling}，因此没有发送保留消息。" }
     r04_gone(client, topic, how) { en: "When {client} subscribed, nothing was retained on {topic} any more: {how}.", zh: "{client} 订阅时，{topic} 上已没有保留消息：{how}。" }
     r04_cleared(by) { en: "{by} had cleared it", zh: "{by} 已将其清除" }
-    r04_cleared_by_operator() { en: "an operator had cleared it", zh: "管理员已将其清除" }
+    r04_cleared_by_operator(who) { en: "an operator{who} had cleared it", zh: "管理员{who}已将其清除" }
     r04_no_room() { en: "there had been no room to retain it", zh: "当时没有空间保留它" }
     r04_expired() { en: "it had expired", zh: "它已过期" }
     r04_replaced() { en: "a later message had taken its place", zh: "之后的消息已将其替换" }
@@ -65,13 +65,14 @@ columba_speech::catalogue! {
     s02_plain(client) { en: "{client} was offline, and its copy had QoS 0, which is not kept.", zh: "{client} 离线，而它的副本为 QoS 0，不会保留。" }
     s03_expired(client, ago) { en: "The session of {client} had expired {ago} before the publish.", zh: "{client} 的会话在发布前 {ago}已过期。" }
     s03_clean(client, ago) { en: "{client} had begun a clean session {ago} before the publish and not subscribed again.", zh: "{client} 在发布前 {ago}以 clean start 开始了新会话，之后没有重新订阅。" }
-    s03_admin(client, ago) { en: "An operator had ended the session of {client} {ago} before the publish.", zh: "管理员在发布前 {ago}结束了 {client} 的会话。" }
+    s03_admin(who, client, ago) { en: "An operator{who} had ended the session of {client} {ago} before the publish.", zh: "管理员{who}在发布前 {ago}结束了 {client} 的会话。" }
     s03_connection(client, ago) { en: "The session of {client} had ended with its connection {ago} before the publish; it has not subscribed again.", zh: "{client} 的会话在发布前 {ago}随连接结束，之后没有重新订阅。" }
     s03_empty(client, ago) { en: "{client} is connected and subscribed to nothing: the session with its subscriptions ended {ago} ago, and it has not subscribed again.", zh: "{client} 已连接，但没有任何订阅：带有订阅的会话在 {ago}之前已结束，之后没有重新订阅。" }
+    s03_empty_admin(client, who, ago) { en: "{client} is connected and subscribed to nothing: an operator{who} ended the session with its subscriptions {ago} ago, and it has not subscribed again.", zh: "{client} 已连接，但没有任何订阅：管理员{who}在 {ago}之前结束了带有订阅的会话，之后没有重新订阅。" }
     s03_waiting(client) { en: "The message waited in the session of {client}, and the session ended.", zh: "消息在 {client} 的会话中等待，但会话已结束。" }
     s03_waiting_expired(client) { en: "The message waited in the session of {client}, and the session ended: it expired before {client} came back.", zh: "消息在 {client} 的会话中等待，但会话已结束：在 {client} 重新上线之前会话已过期。" }
     s03_waiting_clean(client) { en: "The message waited in the session of {client}, and the session ended: {client} connected with a clean start, which drops what waits.", zh: "消息在 {client} 的会话中等待，但会话已结束：{client} 以 clean start 连接，等待的消息随之丢弃。" }
-    s03_waiting_admin(client) { en: "The message waited in the session of {client}, and the session ended: an operator ended it.", zh: "消息在 {client} 的会话中等待，但会话已结束：管理员结束了它。" }
+    s03_waiting_admin(client, who) { en: "The message waited in the session of {client}, and the session ended: an operator{who} ended it.", zh: "消息在 {client} 的会话中等待，但会话已结束：管理员{who}结束了它。" }
     s03_waiting_connection(client) { en: "The message waited in the session of {client}, and the session ended with its connection: {client} had not asked to keep it.", zh: "消息在 {client} 的会话中等待，但会话已随连接结束：{client} 没有要求保留它。" }
     s04(client, times, peers) { en: "{client} changed hands {times} times within two minutes, between {peers}.", zh: "{client} 在两分钟内换手 {times} 次，来自 {peers}。" }
     s05(client, filter, why) { en: "{client} asked for {filter}, and SUBACK refused it: {why}.", zh: "{client} 请求订阅 {filter}，但 SUBACK 拒绝了：{why}。" }
@@ -87,8 +88,9 @@ columba_speech::catalogue! {
     s11_socket(client) { en: "The socket of {client} takes no more, and the message waits.", zh: "{client} 的套接字无法再写入，消息在等待。" }
     s11_turn(client) { en: "The message waits in the session of {client} for its turn.", zh: "消息在 {client} 的会话中排队等待发送。" }
     s12(client, filter, ago) { en: "{client} had unsubscribed from {filter} {ago} before the publish.", zh: "{client} 在发布前 {ago}取消了对 {filter} 的订阅。" }
-    s12_admin(client, filter, ago) { en: "An operator had ended the subscription of {client} to {filter} {ago} before the publish.", zh: "管理员在发布前 {ago}取消了 {client} 对 {filter} 的订阅。" }
+    s12_admin(who, client, filter, ago) { en: "An operator{who} had ended the subscription of {client} to {filter} {ago} before the publish.", zh: "管理员{who}在发布前 {ago}取消了 {client} 对 {filter} 的订阅。" }
     s12_empty(client, filter, ago) { en: "{client} is connected and subscribed to nothing: its last subscription, {filter}, was ended {ago} ago.", zh: "{client} 已连接，但没有任何订阅：最后一个订阅 {filter} 在 {ago}之前已被取消。" }
+    s12_empty_admin(client, filter, who, ago) { en: "{client} is connected and subscribed to nothing: an operator{who} ended its last subscription, {filter}, {ago} ago.", zh: "{client} 已连接，但没有任何订阅：管理员{who}在 {ago}之前终止了它的最后一个订阅 {filter}。" }
     s13_many(client, count) { en: "{client} is offline; {count} {count|message waits|messages wait} in its session.", zh: "{client} 离线，有 {count} 条消息在它的会话中等待。" }
     s13(client) { en: "{client} is offline; the message waits in its session.", zh: "{client} 离线，消息在它的会话中等待。" }
     s13_sent(client, at) { en: "{client} is offline. The message was sent to it at {at} and not acknowledged: it may have it. The session keeps it and sends it again.", zh: "{client} 离线。消息已在 {at} 发送给它，但未被确认：它可能已经收到。会话保留该消息，并会再次发送。" }

@@ -127,7 +127,7 @@ async fn add(
     let ban = Ban {
         until_unix_ms: until,
         reason: new.reason,
-        by: may.caller.name.to_string(),
+        by: may.caller.recorded().to_string(),
         since_unix_ms: now_ms,
     };
     let view = view(&whom, &ban);

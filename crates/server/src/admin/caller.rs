@@ -61,6 +61,23 @@ pub(super) struct Caller {
     pub(super) scopes: Scopes,
 }
 
+impl Caller {
+    /// Its name as the recorder of the shards keeps it with what it did.
+    pub(super) fn recorded(&self) -> Arc<str> {
+        let name = &*self.name;
+        match name.char_indices().nth(RECORDED_CHARS_MAX) {
+            None => Arc::clone(&self.name),
+            Some((end, _)) => {
+                let (start, _) = name.split_at(end);
+                format!("{start}…").into()
+            }
+        }
+    }
+}
+
+/// Characters of a name that are recorded.
+const RECORDED_CHARS_MAX: usize = 64;
+
 /// A scope as a type.
 pub(super) trait Needs {
     const SCOPE: Scope;

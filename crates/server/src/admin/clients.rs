@@ -143,11 +143,11 @@ async fn detail(
     responses((status = 204, description = "It is disconnected")),
 )]
 async fn end(
-    _: May<Operate>,
+    may: May<Operate>,
     State(app): State<App>,
     PathOf(id): PathOf<String>,
 ) -> Result<StatusCode, Problem> {
-    disconnect(&app, &id, false).await
+    disconnect(&app, &id, false, &may.caller).await
 }
 
 fn view(app: &App, found: SessionDetail) -> ClientDetail {

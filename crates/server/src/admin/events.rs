@@ -78,7 +78,7 @@ pub(super) struct EventView {
     /// Whom it happened to.
     #[serde(skip_serializing_if = "String::is_empty")]
     client: String,
-    /// Another party of it: the user of a login.
+    /// Another party of it: the user of a login, the operator who did it.
     #[serde(skip_serializing_if = "String::is_empty")]
     by: String,
     /// Its topic or filter.

@@ -271,7 +271,7 @@ async fn set(
     responses((status = 204, description = "It is cleared")),
 )]
 async fn clear(
-    _: May<Publish>,
+    may: May<Publish>,
     State(app): State<App>,
     PathOf(topic): PathOf<String>,
     headers: HeaderMap,
@@ -279,6 +279,7 @@ async fn clear(
     let request = Request::ClearRetained {
         topic: topic.as_str().into(),
         condition: condition(&headers)?,
+        operator: may.caller.recorded(),
     };
     match app.asker.ask_home(&topic, request).await? {
         Answer::Done => Ok(StatusCode::NO_CONTENT),
@@ -337,7 +338,7 @@ struct Cleared {
     responses((status = 200, description = "They are cleared", body = Cleared)),
 )]
 async fn clear_all(
-    _: May<Operate>,
+    may: May<Operate>,
     State(app): State<App>,
     Params(params): Params<ClearParams>,
 ) -> Result<Json<Cleared>, Problem> {
@@ -355,7 +356,11 @@ async fn clear_all(
                     rows_max: usize::MAX,
                 })
             } else {
-                Request::ClearAllRetained { filter, after }
+                Request::ClearAllRetained {
+                    filter,
+                    after,
+                    operator: may.caller.recorded(),
+                }
             };
             let next;
             (count, next) = match app.asker.ask(ShardId(shard), request).await? {

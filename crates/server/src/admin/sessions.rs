@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::app::App;
-use super::caller::{May, Operate, Read};
+use super::caller::{Caller, May, Operate, Read};
 use super::extract::{Params, PathOf};
 use super::page::{Listed, PageParams, Sort, no_such_sort, sort_text};
 use super::problem::Problem;
@@ -189,11 +189,11 @@ async fn list(
     responses((status = 204, description = "It has ended")),
 )]
 async fn end(
-    _: May<Operate>,
+    may: May<Operate>,
     State(app): State<App>,
     PathOf(id): PathOf<String>,
 ) -> Result<StatusCode, Problem> {
-    disconnect(&app, &id, true).await
+    disconnect(&app, &id, true, &may.caller).await
 }
 
 /// Ends the connection of a client, and perhaps its session.
@@ -201,10 +201,12 @@ pub(super) async fn disconnect(
     app: &App,
     client_id: &str,
     end_session: bool,
+    caller: &Caller,
 ) -> Result<StatusCode, Problem> {
     let request = Request::Disconnect {
         client_id: client_id.into(),
         end_session,
+        operator: caller.recorded(),
     };
     match app.asker.ask_home(client_id, request).await? {
         Answer::Done => Ok(StatusCode::NO_CONTENT),

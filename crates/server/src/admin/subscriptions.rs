@@ -147,7 +147,7 @@ async fn page_of(
     responses((status = 204, description = "It has ended")),
 )]
 async fn end(
-    _: May<Operate>,
+    may: May<Operate>,
     State(app): State<App>,
     PathOf((id, filter)): PathOf<(String, String)>,
 ) -> Result<StatusCode, Problem> {
@@ -156,6 +156,7 @@ async fn end(
     let request = Request::Unsubscribe {
         client_id: id.as_str().into(),
         filter: filter.as_str().into(),
+        operator: may.caller.recorded(),
     };
     match app.asker.ask_home(&id, request).await? {
         Answer::Done => Ok(StatusCode::NO_CONTENT),

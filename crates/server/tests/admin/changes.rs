@@ -162,6 +162,14 @@ fn clients_sessions_and_subscriptions_are_ended() {
     assert_eq!(status(&bed, "DELETE", "/api/v1/sessions/a%20b", None), 204);
     assert_eq!(client.farewell(), ReasonCode::AdministrativeAction);
     assert_eq!(status(&bed, "DELETE", "/api/v1/sessions/a%20b", None), 404);
+    // Who did it stands with it in the record, not in the audit alone.
+    for outcome in ["unsubscribe.by_admin", "disconnect.admin"] {
+        let events = bed.all(&format!("/api/v1/events?outcome={outcome}"), 100);
+        assert!(!events.is_empty(), "{outcome}");
+        for event in events {
+            assert_eq!(event["by"], "token root", "{event}");
+        }
+    }
 }
 
 #[test]

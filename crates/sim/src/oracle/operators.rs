@@ -120,7 +120,12 @@ impl Oracle {
             (Request::Disconnect { client_id, .. }, Some(Answer::Session(found))) => {
                 self.on_disconnect_request(client_id, found.is_some())
             }
-            (Request::Unsubscribe { client_id, filter }, Some(Answer::Subscriptions(page))) => {
+            (
+                Request::Unsubscribe {
+                    client_id, filter, ..
+                },
+                Some(Answer::Subscriptions(page)),
+            ) => {
                 let mut rows = page.rows.iter();
                 let has_it = rows.any(|row| text_of(&row.key) == **filter);
                 self.on_unsubscribe_request(client_id, filter, has_it)
@@ -132,16 +137,19 @@ impl Oracle {
                     _ => self.on_publish_request(publish),
                 }
             }
-            (Request::ClearRetained { topic, condition }, Some(Answer::RetainedMessage(found))) => {
-                match (found, condition) {
-                    (None, _) => Asked::Missing { session: None },
-                    (Some(_), Condition::Absent) => Asked::Changed,
-                    (Some(_), _) => Asked::Clear {
-                        topic: topic.to_string(),
-                        retained: self.clear(topic),
-                    },
-                }
-            }
+            (
+                Request::ClearRetained {
+                    topic, condition, ..
+                },
+                Some(Answer::RetainedMessage(found)),
+            ) => match (found, condition) {
+                (None, _) => Asked::Missing { session: None },
+                (Some(_), Condition::Absent) => Asked::Changed,
+                (Some(_), _) => Asked::Clear {
+                    topic: topic.to_string(),
+                    retained: self.clear(topic),
+                },
+            },
             (Request::ClearAllRetained { .. }, Some(Answer::Retained(page))) => {
                 let topics = page.rows.iter().map(|row| row.message.topic());
                 let retained = topics.map(|topic| (topic.to_owned(), self.clear(topic)));
@@ -369,6 +377,7 @@ impl Oracle {
                 if let Request::Disconnect {
                     client_id,
                     end_session: true,
+                    ..
                 } = &**request
                     && let Some(Asked::Disconnect { ended, .. }) = self.operators.asked.get_mut(id)
                 {
