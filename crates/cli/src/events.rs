@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use columba_broker::outcome::Outcome;
 use columba_diagnosis::noted::noted;
-use columba_diagnosis::operators;
+use columba_diagnosis::{operators, outcomes};
 use columba_speech::width::{behind, pad, width};
 use columba_speech::{Language, Text};
 use jiff::tz::TimeZone;
@@ -195,7 +195,7 @@ fn line(row: &Value, zone: &TimeZone, language: Language) -> String {
     let number = |name: &str| row.get(name).and_then(Value::as_u64).unwrap_or_default();
     let mut parts = vec![
         clock(number("at_unix_ms"), zone, "%m-%d %H:%M:%S%.3f"),
-        pad(text("outcome"), 24),
+        pad(name_of(text("outcome"), language), NAME_CELLS),
     ];
     parts.extend(["client", "topic", "address"].map(|name| printable(text(name))));
     if let Some(qos) = row.get("qos").and_then(Value::as_u64) {
@@ -217,8 +217,20 @@ fn line(row: &Value, zone: &TimeZone, language: Language) -> String {
         let since = clock(number("first_unix_ms"), zone, "%H:%M:%S%.3f");
         parts.push(words::times_since(number("times"), since).to_string(language));
     }
+    if language == Language::Chinese {
+        // What `--outcome` takes.
+        parts.push(text("outcome").to_owned());
+    }
     parts.retain(|part| !part.is_empty());
     parts.join("  ").trim_end().to_owned()
+}
+
+/// Cells of what happened.
+const NAME_CELLS: usize = 24;
+
+/// What happened, in words.
+pub(crate) fn name_of(outcome: &str, language: Language) -> &str {
+    Outcome::from_name(outcome).map_or(outcome, |known| outcomes::words(known, language))
 }
 
 pub(crate) fn clock(unix_ms: u64, zone: &TimeZone, format: &str) -> String {
@@ -274,8 +286,8 @@ mod tests {
         );
         assert_eq!(
             line(&row, &TimeZone::UTC, Language::Chinese),
-            "11-14 22:13:20.123  publish.denied_acl        dev\u{fffd}7  iot/\u{fffd}[2J  QoS 1  \
-             （被 etc/acl.toml:14 拒绝）  自 22:13:20.000 起 3 次"
+            "11-14 22:13:20.123  发布被规则拒绝            dev\u{fffd}7  iot/\u{fffd}[2J  QoS 1  \
+             （被 etc/acl.toml:14 拒绝）  自 22:13:20.000 起 3 次  publish.denied_acl"
         );
     }
 }

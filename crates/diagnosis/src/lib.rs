@@ -16,6 +16,7 @@ pub mod losses;
 pub mod near;
 pub mod noted;
 pub mod operators;
+pub mod outcomes;
 pub mod render;
 pub mod restarts;
 pub mod rules;

@@ -10,12 +10,12 @@ use crate::code::Fate;
 use crate::evidence::{Event, KernelFacts, Question};
 use crate::losses::Loss;
 use crate::noted::{is_noted, noted};
-use crate::operators;
 use crate::restarts::{End, Restart, START_MS};
 use crate::stages::{STAGES, Status};
 use crate::texts::pages::{fate_word, page};
 use crate::texts::sentences as say;
 use crate::verdict::{Judged, Report, Verdict, begins};
+use crate::{operators, outcomes};
 
 /// The name of the form that [`json()`] gives; changes with it.
 pub const SCHEMA: &str = "columba.why/1";
@@ -115,12 +115,8 @@ pub fn text(report: &Report, style: &Style) -> String {
     let verdict = &report.verdict;
     let behind = |start: &str, text: &str| width::behind(start, text, style.width);
     let mut out = String::new();
-    let head = format!(
-        "{} {}: {}",
-        mark_of(verdict.fate(), style),
-        say(fate_word(verdict.fate())),
-        say(verdict.title())
-    );
+    let fate = mark_of(verdict.fate(), style);
+    let head = format!("{fate} {}", headline(verdict, language));
     let tail = format!("{}  {}", verdict.code.name(), say(confidence_word(verdict)));
     let cells = style.width.saturating_sub(width::width(&tail) + 2);
     if width::width(&head) <= cells {
@@ -191,12 +187,14 @@ pub fn text(report: &Report, style: &Style) -> String {
 pub fn markdown(report: &Report, language: Language) -> String {
     let say = |text: Text| text.to_string(language);
     let verdict = &report.verdict;
+    let (code, sure) = (verdict.code.name(), say(confidence_word(verdict)));
     let mut out = format!(
-        "## {}: {} ({}, {})\n\n{}\n\n",
-        say(fate_word(verdict.fate())),
-        say(verdict.title()),
-        verdict.code.name(),
-        say(confidence_word(verdict)),
+        "## {}{}\n\n{}\n\n",
+        headline(verdict, language),
+        match language {
+            Language::English => format!(" ({code}, {sure})"),
+            Language::Chinese => format!("（{code}，{sure}）"),
+        },
         say(verdict.text.clone())
     );
     for event in &report.timeline {
@@ -224,7 +222,14 @@ pub fn markdown(report: &Report, language: Language) -> String {
                 .iter()
                 .map(|other| {
                     let (code, sure) = (other.code.name(), say(confidence_word(other)));
-                    format!("{code} ({sure}): {}", say(other.text.clone()))
+                    match language {
+                        Language::English => {
+                            format!("{code} ({sure}): {}", say(other.text.clone()))
+                        }
+                        Language::Chinese => {
+                            format!("{code}（{sure}）：{}", say(other.text.clone()))
+                        }
+                    }
                 })
                 .collect(),
         ),
@@ -241,6 +246,19 @@ pub fn markdown(report: &Report, language: Language) -> String {
         }
     }
     out
+}
+
+/// What became of the message, and why; once where the title says both.
+fn headline(verdict: &Verdict, language: Language) -> String {
+    let fate = fate_word(verdict.fate()).to_string(language);
+    let title = verdict.title().to_string(language);
+    if title.starts_with(&fate) {
+        return title;
+    }
+    match language {
+        Language::English => format!("{fate}: {title}"),
+        Language::Chinese => format!("{fate}：{title}"),
+    }
 }
 
 fn lost(report: &Report) -> Vec<Text> {
@@ -327,7 +345,7 @@ fn restart(restart: &Restart) -> Text {
 }
 
 fn event_line(event: &Event, language: Language) -> String {
-    let mut line = event.outcome.name().to_owned();
+    let mut line = outcomes::words(event.outcome, language).to_owned();
     for part in [&event.client, &event.topic] {
         if !part.is_empty() {
             line.push_str(&format!("  {part}"));
@@ -396,9 +414,9 @@ fn status_word(status: Status) -> Text {
     match status {
         Status::Pass => say::word_ok(),
         Status::Fail => say::word_failed(),
-        Status::Wait => say::word_waiting(),
+        Status::Wait => say::word_waits(),
         Status::Skip => say::word_skipped(),
-        Status::Unknown => say::word_unknown(),
+        Status::Unknown => say::word_untold(),
     }
 }
 

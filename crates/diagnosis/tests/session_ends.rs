@@ -81,42 +81,44 @@ fn s03_tells_what_ended_the_session_that_a_message_waited_in() {
     }
 }
 
+/// Asks about a message before (`with_message`) or after what an operator did.
+fn after(request: Request, with_message: bool) -> Asked {
+    let mut bed = Bed::new(2);
+    let publisher = bed.connect(V5, "esp");
+    let expiry = (PropertyId::SessionExpiryInterval, Value::U32(60));
+    let options = ConnectOptions::new(V5, "hub").property(expiry.0, expiry.1);
+    let subscriber = bed.connect_with(&options);
+    bed.subscribe(subscriber, "home/#", QOS_1);
+    let is_retained = matches!(request, Request::ClearRetained { .. });
+    if is_retained {
+        bed.retain(publisher, "home/lamp", b"on", QOS_1);
+    }
+    if matches!(request, Request::Disconnect { .. }) {
+        bed.drop_connection(subscriber);
+    }
+    if with_message {
+        bed.publish(publisher, TOPIC, b"1", QOS_1);
+    }
+    bed.pass(10);
+    let home = if is_retained { "home/lamp" } else { "hub" };
+    let answer = bed.request_home(home, request);
+    assert!(matches!(answer, Answer::Done), "{answer:?}");
+    bed.pass(10);
+    if !with_message && !is_retained {
+        bed.publish(publisher, TOPIC, b"1", QOS_1);
+    }
+    bed.pass(10);
+    if is_retained {
+        let late = bed.connect(V5, "late");
+        bed.subscribe(late, "home/lamp", QOS_1);
+        return ask(&mut bed, "home/lamp", None, Some("late"));
+    }
+    ask(&mut bed, TOPIC, Some("esp"), Some("hub"))
+}
+
 /// The operator is named as the management API knows them, in both languages, and in the timeline.
 #[test]
 fn who_ended_a_session_or_a_subscription_or_cleared_what_was_retained_is_named() {
-    let gone = |request: Request, with_message: bool| {
-        let mut bed = Bed::new(2);
-        let publisher = bed.connect(V5, "esp");
-        let expiry = (PropertyId::SessionExpiryInterval, Value::U32(60));
-        let options = ConnectOptions::new(V5, "hub").property(expiry.0, expiry.1);
-        let subscriber = bed.connect_with(&options);
-        bed.subscribe(subscriber, "home/#", QOS_1);
-        let is_retained = matches!(request, Request::ClearRetained { .. });
-        if is_retained {
-            bed.retain(publisher, "home/lamp", b"on", QOS_1);
-        }
-        if matches!(request, Request::Disconnect { .. }) {
-            bed.drop_connection(subscriber);
-        }
-        if with_message {
-            bed.publish(publisher, TOPIC, b"1", QOS_1);
-        }
-        bed.pass(10);
-        let home = if is_retained { "home/lamp" } else { "hub" };
-        let answer = bed.request_home(home, request);
-        assert!(matches!(answer, Answer::Done), "{answer:?}");
-        bed.pass(10);
-        if !with_message && !is_retained {
-            bed.publish(publisher, TOPIC, b"1", QOS_1);
-        }
-        bed.pass(10);
-        if is_retained {
-            let late = bed.connect(V5, "late");
-            bed.subscribe(late, "home/lamp", QOS_1);
-            return ask(&mut bed, "home/lamp", None, Some("late"));
-        }
-        ask(&mut bed, TOPIC, Some("esp"), Some("hub"))
-    };
     let end = |operator: &str| Request::Disconnect {
         client_id: "hub".into(),
         end_session: true,
@@ -170,7 +172,7 @@ fn who_ended_a_session_or_a_subscription_or_cleared_what_was_retained_is_named()
         ),
     ] {
         let is_named = !english.contains("operator ended");
-        let asked = gone(request, with_message);
+        let asked = after(request, with_message);
         asked.is(code, Confidence::Certain);
         asked.says(english);
         let said = asked.report.verdict.text.to_string(Language::Chinese);

@@ -744,7 +744,7 @@ fn a_report_reads_as_text_in_both_languages_and_in_ascii() {
     );
     let chinese = columba_diagnosis::render::text(&report, &style(Language::Chinese, false));
     assert!(
-        chinese.starts_with("✗ 未送达: 没有匹配的过滤器"),
+        chinese.starts_with("✗ 未送达：没有匹配的过滤器"),
         "{chinese}"
     );
     for line in english.lines().chain(chinese.lines()).take(3) {

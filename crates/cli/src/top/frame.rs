@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::admin_client::AdminClient;
 use crate::bench::print::{bytes, grouped};
-use crate::events::printable;
+use crate::events::{name_of, printable};
 use crate::failure::Failure;
 use crate::texts;
 use crate::words::shown;
@@ -227,7 +227,12 @@ impl Picture<'_> {
         ];
         let rows = found.iter().take(REASONS).map(|(outcome, (before, now))| {
             let words = texts::of_outcome(outcome.name());
-            let words = words.map(|words| format!("  {}", self.say(&words)));
+            let words = words.map(|words| self.say(&words));
+            let words = words.or_else(|| {
+                let own = name_of(outcome.name(), self.language);
+                (own != outcome.name()).then(|| own.to_owned())
+            });
+            let words = words.map(|words| format!("  {words}"));
             let name = format!("{}{}", outcome.name(), words.unwrap_or_default());
             [name, self.rate(*before, *now), grouped(*now)]
         });

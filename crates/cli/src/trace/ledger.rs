@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use columba_diagnosis::noted::noted;
 use columba_speech::width::{pad, width};
 use columba_speech::{Language, Text};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
-use crate::events::{clock, printable};
+use crate::events::{clock, name_of, printable};
 use crate::texts;
+use crate::words::shown;
 
 /// How long a message is held back, so that lines about its copies stand below it: those of all shards
 /// come in one go, and acknowledgements soon after.
@@ -315,7 +317,7 @@ impl Ledger {
         let words = texts::of_outcome(outcome).map(|words| self.say(&words));
         let mut line = match words {
             Some(words) => format!("{mark} {words}"),
-            None => format!("{mark} {}", printable(outcome)),
+            None => format!("{mark} {}", printable(name_of(outcome, self.look.language))),
         };
         if let Some(since_ms) = since_ms {
             let after = Duration::from_millis(unix_ms(row).saturating_sub(since_ms));
@@ -323,7 +325,8 @@ impl Ledger {
         }
         let detail = text(row, "detail");
         if !detail.is_empty() && !detail.starts_with("$share/") {
-            line.push_str(&format!("  ({})", printable(detail)));
+            let detail = shown::detail(noted(detail));
+            line.push_str(&format!("  {}", printable(&self.say(&detail))));
         }
         line
     }
@@ -450,7 +453,7 @@ mod tests {
             lines,
             [
                 "22:13:20.000  home/hum  来自 dev\u{fffd}[2J  QoS 1  24 字节, json",
-                "   ✗ 已拒绝：访问规则不允许发布  (denied by etc/acl.toml:14)",
+                "   ✗ 已拒绝：访问规则不允许发布  （被 etc/acl.toml:14 拒绝）",
                 "22:13:20.000  #1 home/hum  来自 esp  QoS 1  24 字节, json",
                 "   ✗ 没有订阅者",
             ]

@@ -190,3 +190,66 @@ fn an_event_that_came_several_times_has_no_port() {
         assert!(shown.contains(address), "{shown}");
     }
 }
+
+/// What became of the message is said once, and with the punctuation of the language.
+#[test]
+fn the_first_line_says_once_what_became_of_the_message() {
+    for code in Code::ALL.iter().copied() {
+        let entry = sentences_of(code).next().expect("a sentence");
+        let report = report(code, entry, "lamp");
+        for language in LANGUAGES {
+            let fate = fate_word(code.fate()).to_string(language);
+            let shown = [
+                text(
+                    &report,
+                    &Style {
+                        language,
+                        width: 200,
+                        ..Style::default()
+                    },
+                ),
+                markdown(&report, language),
+            ];
+            for shown in shown {
+                let first = shown.lines().next().expect("a line");
+                let times = first.to_lowercase().matches(&fate.to_lowercase()).count();
+                assert_eq!(times, 1, "{first}");
+                if language == Language::Chinese {
+                    assert!(!first.contains([':', '(', ')']), "{first}");
+                }
+            }
+        }
+    }
+}
+
+/// Between other words none begins with a capital.
+#[test]
+fn how_far_a_message_came_is_told_in_small_letters() {
+    for status in [
+        Status::Pass,
+        Status::Fail,
+        Status::Wait,
+        Status::Skip,
+        Status::Unknown,
+    ] {
+        let word = status_word(status).to_string(Language::English);
+        assert_eq!(word, word.to_lowercase());
+    }
+}
+
+/// Chinese readers get words for what happened, not the names that programs use.
+#[test]
+fn a_timeline_in_chinese_has_chinese_words() {
+    let entry = sentences_of(Code::P07).next().expect("a sentence");
+    let report = report(Code::P07, entry, "lamp");
+    let style = Style {
+        language: Language::Chinese,
+        width: 200,
+        ..Style::default()
+    };
+    let shown = [text(&report, &style), markdown(&report, Language::Chinese)];
+    for shown in shown {
+        assert!(shown.contains("发布被规则拒绝"), "{shown}");
+        assert!(!shown.contains("publish.denied_acl"), "{shown}");
+    }
+}

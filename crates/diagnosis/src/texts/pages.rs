@@ -216,7 +216,7 @@ pages! {
         "The client, or an operator, had ended the subscription before the message came.",
         "在消息到达之前，客户端或管理员已取消了该订阅。";
         "Subscribe again", "重新订阅"; }
-    S13 { "Queued: will be sent when the subscriber is back", "已排队：订阅者上线后发送";
+    S13 { "Queued until the subscriber is back", "已排队，订阅者上线后发送";
         "The subscriber is offline, and its session keeps the message.", "订阅者离线，消息保存在它的会话中。";
         "Bring the subscriber back with the same client id and clean start off", "让订阅者以相同的客户端标识符重新连接，并关闭 clean start"; }
     S14 { "Lost with the broker's disk", "因 Broker 的磁盘而丢失";

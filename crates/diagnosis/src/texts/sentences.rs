@@ -202,6 +202,8 @@ columba_speech::catalogue! {
     word_seen() { en: "Seen", zh: "范围" }
     word_ok() { en: "ok", zh: "通过" }
     word_failed() { en: "failed", zh: "失败" }
+    word_waits() { en: "waiting", zh: "等待中" }
+    word_untold() { en: "cannot tell", zh: "无法判断" }
     word_skipped() { en: "not reached", zh: "未到达" }
     stage_publisher() { en: "publisher", zh: "发布端" }
     stage_accepted() { en: "accepted", zh: "已接收" }
