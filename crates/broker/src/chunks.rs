@@ -3,7 +3,7 @@
 /// Values in a chunk.
 const CHUNK: usize = 4096;
 
-/// Appended to, then gone through once. Unlike a vector it never holds twice what is in it, and
+/// Appended to, then used up once. Unlike a vector it never holds twice what is in it, and
 /// gives back what was gone through.
 #[derive(Debug)]
 pub(crate) struct Chunks<T>(Vec<Vec<T>>);
@@ -15,6 +15,10 @@ impl<T> Default for Chunks<T> {
 }
 
 impl<T> Chunks<T> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().flatten()
+    }
+
     pub(crate) fn push(&mut self, value: T) {
         match self.0.last_mut().filter(|last| last.len() < CHUNK) {
             Some(last) => last.push(value),
@@ -44,6 +48,7 @@ mod tests {
     fn what_was_appended_comes_out_in_order() {
         let mut chunks = Chunks::default();
         (0..3 * CHUNK + 5).for_each(|n| chunks.push(n));
+        assert!(chunks.iter().copied().eq(0..3 * CHUNK + 5));
         assert!(chunks.into_iter().eq(0..3 * CHUNK + 5));
     }
 }

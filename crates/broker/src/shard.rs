@@ -18,6 +18,7 @@ mod keep;
 mod leaving;
 mod letters;
 mod line;
+mod lineup;
 mod note;
 mod operate;
 mod publish;

@@ -78,7 +78,7 @@ impl Slot {
 }
 
 /// The most slots that a window spans, so that ids stay unique.
-const SPAN_MAX: usize = 65_534;
+pub(crate) const SPAN_MAX: usize = 65_534;
 
 /// A step of the client that does not fit what was sent to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

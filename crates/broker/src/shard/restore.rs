@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use columba_codec::PacketId;
+use columba_codec::QoS;
 
 use super::Shard;
-use crate::hash::Map;
+use super::lineup::{Trace, id_of, line_up};
+use crate::hash::{Map, hash_of};
 use crate::journal::RecordId;
 use crate::limits::QueuePolicy;
 use crate::mail::GroupRef;
@@ -22,9 +23,9 @@ use crate::session::{
 };
 use crate::timer::Timer;
 
-/// An unfinished delivery of a session: with its packet id and whether it was released, if the id
-/// was given out.
-type Unfinished = (PacketId, Delivery, bool);
+/// Copies of a session that has deliveries which have begun, in the order of their messages, each with a
+/// hash of its topic.
+type Unfinished = Vec<(u64, Step, Delivery)>;
 
 impl Shard {
     /// Takes in what an earlier process left in the store. To be called before any input.
@@ -53,12 +54,16 @@ impl Shard {
         for group in recovered.groups {
             self.restore_group(&group);
         }
-        let mut unfinished: Map<u32, Vec<Unfinished>> = Map::with_hasher(self.hashing);
+        let mut unfinished: Map<u32, Unfinished> = Map::with_hasher(self.hashing);
+        let copies = recovered.messages.iter().flat_map(|found| &found.copies);
+        for copy in copies.filter(|copy| copy.recipient.step != Step::Queued) {
+            unfinished.entry(copy.slot).or_default();
+        }
         for found in recovered.messages {
             self.restore_message(found, &mut unfinished);
         }
-        for (slot, deliveries) in unfinished {
-            self.restore_window(slot, deliveries);
+        for (slot, copies) in unfinished {
+            self.restore_begun(slot, copies);
         }
         for slot in left_behind {
             self.dissolve(slot);
@@ -200,11 +205,7 @@ impl Shard {
         }
     }
 
-    fn restore_message(
-        &mut self,
-        found: RecoveredMessage,
-        unfinished: &mut Map<u32, Vec<Unfinished>>,
-    ) {
+    fn restore_message(&mut self, found: RecoveredMessage, unfinished: &mut Map<u32, Unfinished>) {
         let adopt = |position: Option<u64>, journal: &mut crate::journal::Journal| {
             position.map(|position| journal.adopt(position))
         };
@@ -214,6 +215,7 @@ impl Shard {
             .kept
             .restore(record, found.count, found.settled, settled);
         let message_bytes = found.outline.size_bytes() + found.body_bytes as usize;
+        let topic = hash_of(&self.hashing, found.outline.topic());
         for copy in found.copies {
             let recipient = copy.recipient;
             self.kept.lean_out(kept, &found.outline, found.body_bytes);
@@ -228,20 +230,9 @@ impl Shard {
                 ..Delivery::leaning(message_bytes, recipient.qos, recipient.retain)
             };
             self.stats.copies += 1;
-            let session = self.session(copy.slot);
-            let is_rest = session.is_some_and(|of| is_left_behind(&of.client_id));
-            match recipient.step {
-                Step::Queued => self.restore_queued(copy.slot, delivery),
-                // What was sent was settled when it was left behind.
-                Step::Sent(_) if is_rest => self.restore_queued(copy.slot, delivery),
-                Step::Sent(id) => unfinished
-                    .entry(copy.slot)
-                    .or_default()
-                    .push((id, delivery, false)),
-                Step::Released(id) => unfinished
-                    .entry(copy.slot)
-                    .or_default()
-                    .push((id, delivery, true)),
+            match unfinished.get_mut(&copy.slot) {
+                Some(copies) => copies.push((topic, recipient.step, delivery)),
+                None => self.restore_queued(copy.slot, delivery),
             }
         }
     }
@@ -261,27 +252,38 @@ impl Shard {
         }
     }
 
-    /// Packet ids go round in a ring, and those of a window lie close together: the widest gap
-    /// between them is where it begins.
-    fn restore_window(&mut self, slot: u32, mut deliveries: Vec<Unfinished>) {
-        deliveries.sort_by_key(|(id, _, _)| *id);
-        let ids: Vec<u32> = deliveries
-            .iter()
-            .map(|(id, _, _)| u32::from(id.get()))
-            .collect();
-        let before = |at: usize| ids.get(at.checked_sub(1).unwrap_or(ids.len() - 1)).copied();
-        let gap = |at: usize| {
-            let (id, before) = (ids.get(at).copied(), before(at));
-            (id.unwrap_or(0) + 65_535 - before.unwrap_or(0) - 1) % 65_535
-        };
-        let first = (0..ids.len()).rev().max_by_key(|at| gap(*at)).unwrap_or(0);
-        deliveries.rotate_left(first);
+    /// Of a session that has exchanges of QoS 2: its window is as it was, with the messages of QoS 1 that
+    /// were sent between them, so that all are sent again in their order (`MQTT-4.6.0-1`).
+    fn restore_begun(&mut self, slot: u32, copies: Unfinished) {
+        let session = self.session(slot);
+        // What was sent was settled when it was left behind.
+        let is_rest = session.is_some_and(|of| is_left_behind(&of.client_id));
+        let traces = copies.iter().map(|(topic, step, delivery)| match step {
+            Step::Sent(id) | Step::Released(id) if !is_rest => Trace::Begun {
+                id: *id,
+                topic: *topic,
+            },
+            Step::Queued if delivery.qos == QoS::AtLeastOnce => Trace::MayBeSent { topic: *topic },
+            _ => Trace::Waits,
+        });
+        let numbers = line_up(&traces.collect::<Vec<_>>());
+        let mut sent = Vec::new();
+        for ((_, step, delivery), number) in copies.into_iter().zip(numbers) {
+            let id = number.and_then(id_of);
+            match (number, id) {
+                (Some(number), Some(id)) => {
+                    sent.push((number, id, delivery, matches!(step, Step::Released(_))));
+                }
+                _ => self.restore_queued(slot, delivery),
+            }
+        }
+        sent.sort_by_key(|(number, ..)| *number);
+        self.stats.inflight_messages += sent.len() as u64;
         if let Some(session) = self.session_mut(slot) {
             let window = session.window.get_or_insert_default();
-            for (id, delivery, is_released) in deliveries {
+            for (_, id, delivery, is_released) in sent {
                 window.restore(id, delivery, is_released);
             }
-            self.stats.inflight_messages += ids.len() as u64;
         }
     }
 }

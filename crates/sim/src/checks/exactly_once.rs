@@ -22,11 +22,11 @@ pub(crate) fn sent(
     message: &Message,
     publish: &Publish<'_>,
 ) -> Result<(), String> {
+    let allowed = allowed(session, message);
+    let times = session.sent.entry(id).or_default();
     if publish.dup {
         return Ok(());
     }
-    let allowed = allowed(session, message);
-    let times = session.sent.entry(id).or_default();
     if session.has_crashed && publish.qos != QoS::ExactlyOnce {
         // It is sent anew, and what was not acknowledged is published anew.
         return Ok(());

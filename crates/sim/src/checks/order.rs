@@ -1,5 +1,6 @@
 //! Messages of one publisher on one topic at one QoS arrive in the order in which they were
-//! accepted (`MQTT-4.6.0-6`).
+//! accepted (`MQTT-4.6.0-6`), and of what is sent again none at QoS 1 or 2 overtakes one at the other
+//! (`MQTT-4.6.0-1`).
 
 use std::collections::BTreeMap;
 
@@ -8,36 +9,59 @@ use columba_codec::packet::Publish;
 
 use crate::oracle::Message;
 
-/// What a session got last, by publisher, topic and QoS.
+/// What a session got last.
 #[derive(Debug, Default)]
-pub(crate) struct Order(BTreeMap<(String, String, QoS), u64>);
+pub(crate) struct Order {
+    /// For the first time, by publisher, topic and QoS.
+    first: BTreeMap<(String, String, QoS), u64>,
+    /// Again on the present connection, by publisher, topic and QoS.
+    again: BTreeMap<(String, String, QoS), u64>,
+}
 
 impl Order {
-    /// A delivery that is not sent again. Retained messages for a new subscription have their own
-    /// way.
+    /// All that is not acknowledged comes again.
+    pub(crate) fn reconnected(&mut self) {
+        self.again.clear();
+    }
+
+    /// A delivery. Retained messages for a new subscription have their own way.
     pub(crate) fn sent(
         &mut self,
         message: &Message,
         publish: &Publish<'_>,
         is_first: bool,
     ) -> Result<(), String> {
-        // After a crash QoS 1 is sent anew, from where it was.
-        if publish.dup || publish.retain || !is_first {
+        if publish.retain {
             return Ok(());
         }
-        let key = (
-            message.publisher.clone(),
-            message.topic.clone(),
-            publish.qos,
-        );
-        let newest = self.0.entry(key).or_default();
-        if message.last < *newest {
-            return Err(format!(
-                "the message accepted as number {} of {} came after number {newest}",
-                message.last, message.publisher
-            ));
+        let key = |qos| (message.publisher.clone(), message.topic.clone(), qos);
+        if publish.dup {
+            let other = match publish.qos {
+                QoS::ExactlyOnce => QoS::AtLeastOnce,
+                QoS::AtMostOnce | QoS::AtLeastOnce => QoS::ExactlyOnce,
+            };
+            let newest = self.again.entry(key(publish.qos)).or_default();
+            *newest = message.first.max(*newest);
+            let other = self.again.get(&key(other));
+            return other.map_or(Ok(()), |newest| in_order(*newest, message));
         }
+        // After a crash QoS 1 is sent anew, from where it was.
+        if !is_first {
+            return Ok(());
+        }
+        let newest = self.first.entry(key(publish.qos)).or_default();
+        let checked = in_order(*newest, message);
         *newest = message.first.max(*newest);
-        Ok(())
+        checked
     }
+}
+
+fn in_order(newest: u64, message: &Message) -> Result<(), String> {
+    if message.last >= newest {
+        return Ok(());
+    }
+    Err(format!(
+        "the message accepted as number {} of {} came after number {newest}",
+        message.last, message.publisher
+    ))
 }

@@ -86,6 +86,7 @@ impl Oracle {
         session.saved = saved;
         session.is_saved_anew = true;
         session.conn = Some(link);
+        session.order.reconnected();
         session.expiry_secs = expiry_secs;
         let conn = &mut self.conns[link];
         conn.phase = Phase::Open;

@@ -1,0 +1,118 @@
+//! The order in which unacknowledged messages come again after a restart.
+
+mod bed;
+
+use bed::exchange::{Arrived, QOS_1, QOS_2, id, keeping};
+use bed::{Bed, ClientIx, V5, V311};
+use columba_codec::{PropertyId, Value};
+
+const SHARDS: [u16; 2] = [1, 2];
+
+/// Messages of QoS 1 and 2 in turn.
+fn publish_eight(bed: &mut Bed) {
+    let publisher = bed.connect(V5, "publisher");
+    for number in 1..=8 {
+        let payload = number.to_string();
+        if number % 2 == 0 {
+            bed.publish_exactly_once(publisher, "t", payload.as_bytes());
+        } else {
+            bed.publish(publisher, "t", payload.as_bytes(), QOS_1);
+        }
+    }
+}
+
+fn of(arrived: &[Arrived]) -> Vec<(&str, bool)> {
+    let all = arrived.iter();
+    all.map(|one| (one.payload.as_str(), one.dup)).collect()
+}
+
+fn qos_1_and_2(bed: &mut Bed, client: ClientIx) -> Vec<Arrived> {
+    bed.subscribe(client, "t", QOS_2);
+    publish_eight(bed);
+    let sent = bed.arrivals(client);
+    assert_eq!(sent.len(), 8);
+    sent
+}
+
+#[test]
+fn all_that_was_sent_comes_again_in_the_order_in_which_it_was_sent() {
+    // MQTT-4.6.0-1
+    for shards in SHARDS {
+        for version in [V311, V5] {
+            let mut bed = Bed::durable(shards);
+            let client = bed.connect_keeping(version, "subscriber");
+            qos_1_and_2(&mut bed, client);
+            bed.crash(shards);
+            let client = bed.resume(version, "subscriber");
+            let again = bed.arrivals(client);
+            let expected = ["1", "2", "3", "4", "5", "6", "7", "8"].map(|of| (of, true));
+            assert_eq!(of(&again), expected);
+            // Each id is used once.
+            let mut ids: Vec<_> = again.iter().map(|one| one.packet_id).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            assert_eq!(ids.len(), 8);
+            // They are settled as ever.
+            for one in &again {
+                let own = id(one.packet_id.expect("an id"));
+                match one.qos {
+                    1 => bed.puback(client, own),
+                    _ => {
+                        bed.pubrec(client, own);
+                        bed.pubcomp(client, own);
+                    }
+                }
+            }
+            bed.take(client);
+            assert_eq!(bed.stats().inflight_messages, 0);
+            bed.check_books();
+            bed.check_gauges();
+            bed.crash(shards);
+            let client = bed.resume(version, "subscriber");
+            assert!(bed.finish(client).is_empty());
+        }
+    }
+}
+
+#[test]
+fn what_was_settled_in_between_leaves_its_place() {
+    // MQTT-4.6.0-1
+    for shards in SHARDS {
+        let mut bed = Bed::durable(shards);
+        let client = bed.connect_keeping(V5, "subscriber");
+        let sent = qos_1_and_2(&mut bed, client);
+        let sent_id = |at: usize| id(sent[at].packet_id.expect("an id"));
+        bed.puback(client, sent_id(0));
+        bed.pubrec(client, sent_id(3));
+        bed.pubcomp(client, sent_id(3));
+        bed.pubrec(client, sent_id(5));
+        bed.crash(shards);
+        let client = bed.resume(V5, "subscriber");
+        let again = bed.finish(client);
+        let expected = ["2", "3", "5", "7", "8"].map(|of| (of, true));
+        assert_eq!(of(&again), expected);
+        bed.check_books();
+        bed.check_gauges();
+    }
+}
+
+#[test]
+fn what_was_not_sent_comes_behind_it_in_order() {
+    for shards in SHARDS {
+        let mut bed = Bed::durable(shards);
+        let options = keeping(V5, "subscriber").property(PropertyId::ReceiveMaximum, Value::U16(4));
+        let client = bed.connect_with(&options);
+        bed.subscribe(client, "t", QOS_2);
+        publish_eight(&mut bed);
+        assert_eq!(bed.arrivals(client).len(), 4);
+        bed.crash(shards);
+        let client = bed.connect_with(&options.clean(false));
+        let again = bed.finish(client);
+        let payloads: Vec<_> = again.iter().map(|one| one.payload.as_str()).collect();
+        assert_eq!(payloads, ["1", "2", "3", "4", "5", "6", "7", "8"]);
+        assert!(again.iter().take(4).all(|one| one.dup));
+        assert!(again.iter().skip(4).all(|one| !one.dup));
+        bed.check_books();
+        bed.check_gauges();
+    }
+}
