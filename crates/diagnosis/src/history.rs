@@ -311,6 +311,18 @@ impl<'e> History<'e> {
         events.filter(move |event| range.contains(&event.unix_ms))
     }
 
+    /// What was counted, and came for the last time after the window, but before that in it, or before it:
+    /// with whether one was in the window for sure. Of what is counted the first and the last time are
+    /// known.
+    pub fn counted_over_window(&self) -> impl Iterator<Item = (&'e Event, bool)> {
+        let question = &self.evidence.question;
+        let (from_ms, to_ms) = (question.from_ms, question.to_ms);
+        let events = self.evidence.events.iter();
+        events
+            .filter(move |event| event.first_unix_ms <= to_ms && event.unix_ms > to_ms)
+            .map(move |event| (event, event.first_unix_ms >= from_ms))
+    }
+
     /// Whether anything about a client is known.
     pub fn knows(&self, client: &str) -> bool {
         let Evidence {

@@ -375,6 +375,9 @@ fn items<'e>(history: &History<'e>) -> Vec<Item<'e>> {
         items.extend(unfollowed(history, event, &followed));
     }
     if items.is_empty() {
+        items.extend(counted(history));
+    }
+    if items.is_empty() {
         // What was refused before its topic was read may have been this message.
         let own = history
             .window()
@@ -393,6 +396,29 @@ fn items<'e>(history: &History<'e>) -> Vec<Item<'e>> {
         items.dedup_by_key(|item| item.at_ms);
     }
     items
+}
+
+/// What was refused again and again before the window and after it, and so in it too, perhaps.
+fn counted<'e>(history: &History<'e>) -> Vec<Item<'e>> {
+    let publisher = history.evidence.question.publisher.as_deref();
+    let is_it = |event: &Event| {
+        event.topic == history.topic && publisher.is_none_or(|of| event.client == of)
+    };
+    let all = history.counted_over_window();
+    let items = all.filter(|(event, _)| is_it(event));
+    let items = items.filter_map(|(event, is_sure)| {
+        let sure = match is_sure {
+            true => Confidence::Certain,
+            false if publisher::is_whole(history) => Confidence::Likely,
+            false => Confidence::Possible,
+        };
+        let found = publisher::refused(event)?.with(sure);
+        Some(Item {
+            times: 1,
+            ..Item::of(event, found)
+        })
+    });
+    items.collect()
 }
 
 /// Copies of messages whose own line is not in the record, because it is older than that or was left

@@ -4,12 +4,12 @@ mod asked;
 #[path = "../../broker/tests/bed/mod.rs"]
 mod bed;
 
-use asked::{Asked, ask};
+use asked::{Asked, ask, evidence};
 use bed::exchange::QOS_1;
 use bed::{Bed, V5};
 use columba_broker::access::{AccessRules, Action, Actions, Rule};
 use columba_broker::event::Command;
-use columba_diagnosis::{Code, Confidence};
+use columba_diagnosis::{Code, Confidence, diagnose};
 
 const TOPIC: &str = "home/kitchen/temp";
 
@@ -61,6 +61,42 @@ fn s06_a_denial_that_comes_again_names_its_own_rule() {
     whole(&mut bed).says("rules:2");
 }
 
+/// What comes again is counted, and stands in one line with the first and the last time.
+#[test]
+fn p07_a_denial_in_the_midst_of_others_is_one() {
+    let mut bed = Bed::denying(1, &[(Action::Publish, "home/#")]);
+    let publisher = bed.connect(V5, "esp");
+    bed.connect(V5, "hub");
+    let mut times_ms = Vec::new();
+    for _ in 0..5 {
+        bed.advance(1_000);
+        times_ms.push(bed.now().unix_ms);
+        bed.publish(publisher, TOPIC, b"1", QOS_1);
+    }
+    let sures = [
+        Confidence::Certain,
+        Confidence::Certain,
+        Confidence::Likely,
+        Confidence::Likely,
+        Confidence::Certain,
+    ];
+    for publisher in [Some("esp"), None] {
+        for (at_ms, sure) in times_ms.iter().zip(sures) {
+            let mut evidence = evidence(&mut bed, Some(TOPIC), publisher, Some("hub"), *at_ms);
+            evidence.question.to_ms = *at_ms;
+            let asked = Asked {
+                report: diagnose(&evidence),
+            };
+            asked.is(Code::P07, sure);
+            asked.says("rules:1");
+        }
+    }
+    // Nobody else is meant.
+    let mut evidence = evidence(&mut bed, Some(TOPIC), Some("hub"), None, times_ms[2]);
+    evidence.question.to_ms = times_ms[2];
+    assert_ne!(diagnose(&evidence).verdict.code, Code::P07);
+}
+
 #[test]
 fn p07_a_denial_that_comes_again_names_its_own_rule() {
     let mut bed = Bed::denying(1, &[(Action::Publish, "home/#")]);
@@ -91,5 +127,41 @@ fn s06_no_member_of_a_group_may_receive() {
             asked.is(Code::S06, Confidence::Certain);
             asked.says("$share/g/home/# has no member that may receive it (1 asked)");
         }
+    }
+}
+
+/// What a client does in excess is forgotten sooner, and what was refused to it is among that.
+#[test]
+fn nothing_is_certain_of_a_publisher_where_denials_may_be_forgotten() {
+    let mut bed = Bed::new(1);
+    bed.connect(V5, "esp");
+    bed.connect(V5, "hub");
+    bed.advance(10_000);
+    let from_ms = bed.now().unix_ms - 5_000;
+    for (excess_from_ms, sure) in [
+        (from_ms, Confidence::Certain),
+        (from_ms + 1, Confidence::Possible),
+    ] {
+        for publisher in [Some("esp"), None] {
+            let mut evidence = evidence(&mut bed, Some(TOPIC), publisher, Some("hub"), from_ms);
+            evidence.coverage.excess_from_ms = excess_from_ms;
+            let report = diagnose(&evidence);
+            Asked { report }.is(Code::P05, sure);
+        }
+    }
+    // Nor that its publisher was away.
+    bed.advance(60_000);
+    let publisher = bed.connect(V5, "esp");
+    bed.disconnect(publisher);
+    bed.advance(10_000);
+    let from_ms = bed.now().unix_ms - 5_000;
+    for (excess_from_ms, sure) in [
+        (from_ms, Confidence::Certain),
+        (from_ms + 1, Confidence::Possible),
+    ] {
+        let mut evidence = evidence(&mut bed, Some(TOPIC), Some("esp"), Some("hub"), from_ms);
+        evidence.coverage.excess_from_ms = excess_from_ms;
+        let report = diagnose(&evidence);
+        Asked { report }.is(Code::P04, sure);
     }
 }

@@ -7,7 +7,7 @@ use columba_speech::Param;
 
 use super::{Finding, peer, with_slowdown, words};
 use crate::code::{Code, Confidence};
-use crate::evidence::Event;
+use crate::evidence::{Event, Evidence};
 use crate::history::History;
 use crate::near;
 use crate::texts::sentences as say;
@@ -256,7 +256,12 @@ pub(super) fn kept_out<'e>(history: &History<'e>, publisher: &str) -> Vec<Findin
             }
             None => Finding::certain(Code::P04, say::p04(publisher)),
         };
-        found.push(away);
+        // It may have come and gone meanwhile.
+        let sure = match has_excess(history) {
+            true => Confidence::Certain,
+            false => Confidence::Possible,
+        };
+        found.push(away.with(sure));
     }
     found
 }
@@ -282,9 +287,18 @@ pub fn is_covered(history: &History<'_>) -> bool {
     coverage.from_ms <= history.evidence.question.from_ms && coverage.cut == 0
 }
 
-/// Whether every message in the window is in the record.
+/// Whether every message in the window is in the record, those that were refused among them.
 pub fn is_whole(history: &History<'_>) -> bool {
-    is_covered(history) && history.evidence.coverage.left_out == 0
+    is_covered(history) && history.evidence.coverage.left_out == 0 && has_excess(history)
+}
+
+/// Whether the record has what clients do in excess in the window and since: to come and go, or to be
+/// refused, again and again.
+fn has_excess(history: &History<'_>) -> bool {
+    let Evidence {
+        coverage, question, ..
+    } = history.evidence;
+    coverage.excess_from_ms <= question.from_ms
 }
 
 fn no_publish<'e>(history: &History<'e>, publisher: Option<&str>) -> Finding<'e> {
