@@ -12,6 +12,7 @@ use columba_codec::{
 };
 
 use crate::event::{LinkId, Owed};
+use crate::guard::USER;
 use crate::persona::Persona;
 
 /// A QoS 1 or 2 message that the broker has not acknowledged to the end.
@@ -162,7 +163,7 @@ impl Client {
                 properties: properties.as_properties(),
                 client_id: &persona.client_id,
                 will,
-                user_name: persona.has_login.then_some("user"),
+                user_name: persona.has_login.then_some(USER),
                 password: persona.has_login.then_some(b"secret".as_slice()),
             }),
             persona.version,

@@ -159,6 +159,7 @@ impl World {
             Said::Written
         };
         self.operator.crash();
+        self.change_while_down();
         self.oracle.crash(self.now_ms, self.swarm.shards, least);
         self.oracle.settings = Settings::of(&self.swarm);
         for (client_id, session) in &self.oracle.sessions {
@@ -267,6 +268,7 @@ impl World {
             | Event::Read { .. }
             | Event::Crash
             | Event::Operate
+            | Event::Guard
             | Event::Turn { .. }
             | Event::Ping { .. }
             | Event::Owed { .. } => true,
@@ -370,6 +372,7 @@ impl World {
         for shard in 0..self.shards.len() {
             self.after_restore(shard);
         }
+        self.oracle.check_subscriptions(None);
         self.begin_with_bans();
         self.check_recovered();
     }

@@ -5,6 +5,7 @@ use columba_broker::mail::Mail;
 use columba_codec::{Decoded, decode};
 
 use crate::event::{Event, LinkId};
+use crate::guard::USER;
 use crate::net::{Arrived, Phase};
 use crate::oracle::{About, Observation};
 use crate::world::{Mode, World};
@@ -108,6 +109,7 @@ impl World {
             self.trace_effect(shard, &effect);
             if let Effect::Report(report) = &effect {
                 self.oracle.on_report(report);
+                self.oracle.on_revoked(report);
             }
             self.carry_out(shard, effect);
         }
@@ -217,7 +219,7 @@ impl World {
                 .clone();
         }
         AuthVerdict::Allow {
-            user: Some("user".into()),
+            user: Some(USER.into()),
             groups: [].into(),
         }
     }

@@ -74,6 +74,8 @@ pub(crate) enum Event {
     },
     /// An operator does something.
     Operate,
+    /// Access rules or users change.
+    Guard,
     /// A shard that stood still goes on.
     Resume { shard: usize },
     /// A client does something.

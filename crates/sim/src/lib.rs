@@ -15,6 +15,7 @@ mod client;
 mod crash;
 mod driver;
 mod event;
+mod guard;
 mod net;
 mod operator;
 mod oracle;

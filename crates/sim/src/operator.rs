@@ -16,6 +16,7 @@ use columba_codec::{PropertiesBuf, QoS};
 
 use crate::chance::Chance;
 use crate::event::Event;
+use crate::guard::USER;
 use crate::oracle::About;
 use crate::swarm::draw_limits;
 use crate::world::{Mode, World};
@@ -320,7 +321,7 @@ impl World {
     fn some_banned(&mut self) -> Banned {
         let client = self.operator.chance.below(self.swarm.clients as u64) as usize;
         match self.operator.chance.below(10) {
-            0 => Banned::User("user".into()),
+            0 => Banned::User(USER.into()),
             1 | 2 => Banned::Address(IpAddr::from(address_of(client))),
             _ => Banned::Client(self.clients[client].persona.client_id.as_str().into()),
         }
@@ -355,7 +356,7 @@ impl World {
         self.tell_all(&Command::SetBans(bans));
     }
 
-    fn tell_all(&mut self, command: &Command) {
+    pub(crate) fn tell_all(&mut self, command: &Command) {
         for shard in 0..self.shards.len() {
             let at_ms = self.reaches_ms(shard);
             let command = command.clone();

@@ -1,9 +1,10 @@
 //! A small model of the broker: what it was told, what it has said, and what it owes to whom.
 //!
 //! It sees every input and all output of every shard at once, packet by packet, and shares only
-//! the codec with the broker. It knows no queue and no mailbox: what a message may suffer on its
+//! the codec with the broker, and what a list of access rules says. It knows no queue and no mailbox: what a message may suffer on its
 //! way is left open, and what must not happen is said in `checks/`.
 
+mod access;
 pub(crate) mod crash;
 mod inputs;
 mod model;
@@ -27,6 +28,7 @@ use crate::checks::retained::{Retained, Turn};
 use crate::checks::share::Groups;
 use crate::checks::will::Wills;
 use crate::event::LinkId;
+use access::is_expelled;
 pub(crate) use model::{
     Conn, Message, Owed as OwedMessage, Phase, Said, Session, Subscribing, Subscription, Unsettled,
     Will, owe,
@@ -263,6 +265,9 @@ impl Oracle {
             input: self.turn.input + 1,
             link: LinkId::MAX,
         };
+        if let About::Verdict { link } = &seen.about {
+            self.conns[*link].authenticated = self.turn.input;
+        }
         let output_links: Vec<LinkId> = seen.outputs.iter().map(|(link, _)| *link).collect();
         self.note_found(seen);
         let result = self.effects.check(seen, &output_links);
@@ -306,6 +311,7 @@ impl Oracle {
         }
         self.end_by_operator(seen);
         self.check_bans(seen);
+        self.check_guarded(seen);
         self.admin = None;
         if matches!(seen.about, About::Deadline) {
             self.on_time();
@@ -362,7 +368,10 @@ impl Oracle {
                 request,
                 before,
             } => self.on_request(seen, *id, request, before.as_ref()),
-            About::Command(command) => self.on_command(command),
+            About::Command(command) => {
+                self.on_command(command);
+                self.on_guarded(seen, command);
+            }
             About::Accepted { link } => self.promise(*link),
             About::Sent { .. } | About::Store(_) | About::Fetched(_) | About::Mail { .. } => {}
             About::Deadline => {
@@ -396,8 +405,8 @@ impl Oracle {
             });
             let session = self.sessions.get(&conn.client_id);
             let is_loose = session.is_some_and(|session| session.is_loose);
-            let is_banned = self.is_banned_now(link, seen);
-            if !is_loose && !conn.is_garbage && !is_silent && !is_admin && !is_slow && !is_banned {
+            let is_put_out = is_admin || self.is_banned_now(link, seen) || is_expelled(conn, seen);
+            if !is_loose && !conn.is_garbage && !is_silent && !is_slow && !is_put_out {
                 let detail = format!("link {link} ({}) was closed for nothing", conn.client_id);
                 self.fail("close", detail);
             }
@@ -419,6 +428,9 @@ impl Oracle {
                 self.dropped.insert(key.clone());
             }
             *self.drops.entry(key).or_default() += 1;
+            if *outcome == Outcome::DeliverDeniedRead {
+                self.check_denied_read(client_id, topic);
+            }
         }
     }
 

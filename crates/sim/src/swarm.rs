@@ -1,5 +1,8 @@
 //! What a seed draws: which kinds of faults are on, how often they come, how small the limits are.
 
+use std::sync::Arc;
+
+use columba_broker::access::AccessRules;
 use columba_broker::limits::{Limits, Promise, QueuePolicy, ShareStrategy};
 
 use crate::chance::Chance;
@@ -58,6 +61,10 @@ pub(crate) struct Swarm {
     pub(crate) limits: Limits,
     /// What operators do, if there are any.
     pub(crate) operators: Option<Operating>,
+    /// Whether access rules and users change, and how.
+    pub(crate) guards: Option<Guarding>,
+    /// Who may do what now, by the files of the configuration.
+    pub(crate) access: Arc<AccessRules>,
 }
 
 /// What operators do in a run.
@@ -65,6 +72,16 @@ pub(crate) struct Swarm {
 pub(crate) struct Operating {
     pub(crate) pause_ms_max: u64,
     pub(crate) acts: Vec<Act>,
+}
+
+/// What changes of access rules and users in a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Guarding {
+    pub(crate) pause_ms_max: u64,
+    pub(crate) has_rules: bool,
+    pub(crate) has_users: bool,
+    /// How often everything is allowed again when rules change.
+    pub(crate) lifted_percent: u32,
 }
 
 /// The choices of a run with a store.
@@ -135,6 +152,8 @@ impl Swarm {
             store: chance.percent(60).then(|| Storage::draw(chance)),
             limits: draw_limits(chance),
             operators: None,
+            guards: None,
+            access: Arc::new(AccessRules::allow_all()),
         }
     }
 }
@@ -275,6 +294,22 @@ impl Swarm {
         self.operators = Some(Operating {
             pause_ms_max: chance.pick(&[30, 100, 400]),
             acts,
+        });
+    }
+}
+
+impl Swarm {
+    /// Whether access rules and users change; the other worlds run as if they could not.
+    pub(crate) fn draw_guards(&mut self, chance: &mut Chance) {
+        if self.is_deadly || !chance.percent(35) {
+            return;
+        }
+        let has_rules = chance.percent(85);
+        self.guards = Some(Guarding {
+            pause_ms_max: chance.pick(&[50, 200, 800]),
+            has_rules,
+            has_users: !has_rules || chance.percent(50),
+            lifted_percent: chance.pick(&[20, 50, 80]),
         });
     }
 }

@@ -8,17 +8,21 @@ use columba_broker::query::{Answer, Request, RequestId, SubscriptionRow, Subscri
 use columba_broker::recorder::Recording;
 use columba_broker::{Input, Shard};
 use columba_diagnosis::{
-    Code, Confidence, Evidence, Presence, Question, Report, Verdict, diagnose, history, render,
+    Area, Code, Confidence, Evidence, Fate, Presence, Question, Report, Verdict, diagnose, history,
+    render,
 };
 use columba_speech::Language;
 
 use crate::chance::Chance;
 use crate::checks::verdict::Claim;
-use crate::oracle::truth::Accepted;
+use crate::oracle::truth::{Accepted, Refused};
 use crate::world::World;
 
 /// Messages that are asked about at a time.
 const MESSAGES: usize = 8;
+
+/// Messages that were not let in, that are asked about at a time.
+const REFUSED: usize = 3;
 
 /// Rows of a page.
 const ROWS_MAX: usize = 1_000;
@@ -80,6 +84,51 @@ impl World {
             if self.oracle.has_failed() {
                 return;
             }
+        }
+        self.ask_why_refused(&standing, &mut chance);
+    }
+
+    /// Asks about messages that the access rules did not let in, by their very millisecond.
+    fn ask_why_refused(&mut self, standing: &Standing, chance: &mut Chance) {
+        for _ in 0..REFUSED {
+            let truth = &self.oracle.truth;
+            let all = truth.refused.len() as u64;
+            if all == 0 || self.oracle.has_failed() {
+                return;
+            }
+            let last = if chance.percent(50) { all.min(10) } else { all };
+            let of = truth.refused[(all - 1 - chance.below(last)) as usize].clone();
+            // Another one in the same millisecond may be meant, and what came with it from before a crash.
+            let blank = (of.at_ms, of.topic.clone());
+            let mut accepted = truth.accepted.iter();
+            let is_alone = !accepted.any(|it| it.at_ms == of.at_ms && it.message.topic == of.topic);
+            if of.life < truth.life || !is_alone || truth.blank.contains(&blank) {
+                continue;
+            }
+            let client = chance.below(self.swarm.clients as u64) as usize;
+            let client = self.clients[client].persona.client_id.clone();
+            let at_ms = of.at_ms + self.unix_offset_ms;
+            let question = Question {
+                topic: Some(of.topic.clone()),
+                publisher: (!chance.percent(30)).then(|| of.publisher.clone()),
+                subscriber: chance.percent(50).then_some(client),
+                from_ms: at_ms,
+                to_ms: at_ms,
+            };
+            let evidence = self.evidence(standing, question);
+            let mut report = diagnose(&evidence);
+            if let Some(tamper) = self.tamper {
+                tamper(&mut report);
+            }
+            self.verdicts.asked += 1;
+            // A copy of an earlier message may have come to its end in this millisecond.
+            let mut rows = report.subscribers.iter().map(|row| row.published_ms);
+            let is_other = |published_ms: Option<u64>| published_ms.is_some_and(|ms| ms != at_ms);
+            if is_other(report.published_ms) || rows.any(is_other) {
+                continue;
+            }
+            let result = judge_refused(&of, &report);
+            self.oracle.judge("verdict", result);
         }
     }
 
@@ -222,6 +271,18 @@ impl World {
         let truth = &self.oracle.truth;
         if let Some(of) = self.accepted_in(question, from_ms, to_ms).first() {
             return Some(format!("{} was accepted at {}", of.id, of.at_ms));
+        }
+        let mut refused = truth.refused.iter().filter(|of| {
+            (from_ms..=to_ms).contains(&of.at_ms)
+                && of.life == truth.life
+                && question.topic.as_ref() == Some(&of.topic)
+                && question
+                    .publisher
+                    .as_ref()
+                    .is_none_or(|publisher| *publisher == of.publisher)
+        });
+        if let Some(of) = refused.next() {
+            return Some(format!("{of:?} was denied"));
         }
         // What is not followed leaves no trace, and U04 does not say that nothing was delivered.
         if has_left_out || code == Code::U04 {
@@ -442,6 +503,25 @@ impl World {
         }
         answers
     }
+}
+
+/// A message that the rules did not let in was denied, as far as a verdict says anything.
+fn judge_refused(of: &Refused, report: &Report) -> Result<(), String> {
+    let Verdict {
+        code, confidence, ..
+    } = report.verdict;
+    let says_nothing = code.fate() == Fate::Unknown || confidence == Confidence::Possible;
+    // What else is known of the publisher is told where the record does not have it any more.
+    let coverage = &report.coverage;
+    let since_ms = coverage.from_ms.max(coverage.excess_from_ms);
+    let is_gone = since_ms > report.question.from_ms;
+    // A copy of somebody else's message may have been lost at that moment.
+    let is_of_other = report.question.publisher.is_none() && code.area() == Area::Session;
+    if code == Code::P07 || says_nothing || is_of_other || is_gone && code == Code::P03 {
+        return Ok(());
+    }
+    let text = render::markdown(report, Language::English);
+    Err(format!("{code:?} about {of:?}, which was denied\n{text}"))
 }
 
 /// Whether the verdict is that of a subscriber, or the cause of it.

@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::fmt::Arguments;
 use std::sync::Arc;
 
-use columba_broker::access::AccessRules;
 use columba_broker::event::{CloseCause, ListenerId, Now, Peer, ShardId};
 use columba_broker::limits::Anonymous;
 use columba_broker::mail::Mail;
@@ -14,6 +13,7 @@ use columba_broker::{Input, Shard, ShardConfig};
 use crate::chance::Chance;
 use crate::client::Client;
 use crate::event::{Agenda, Event, LinkId, Owed};
+use crate::guard::Guard;
 use crate::net::{Arrived, Link, Phase, Slots};
 use crate::operator::{Operator, address_of, listener_settings};
 use crate::oracle::{About, Oracle, Settings};
@@ -78,6 +78,7 @@ pub(crate) struct World {
     /// What the shards of this life find homes by.
     pub(crate) shard_seed: u64,
     pub(crate) operator: Operator,
+    pub(crate) guard: Guard,
     pub(crate) planted: Option<Planted>,
     pub(crate) store: Option<Store>,
     /// What the last start found.
@@ -114,10 +115,12 @@ impl World {
         swarm.draw_filling(&mut Chance::new(seed ^ 0x6675_6c6c));
         swarm.draw_deaths(&mut Chance::new(seed ^ 0x6465_6164));
         swarm.draw_operators(&mut Chance::new(seed ^ 0x6f70_6572));
+        swarm.draw_guards(&mut Chance::new(seed ^ 0x6775_6172));
         if options.is_tight {
             swarm.tighten();
         }
         let operator = Operator::new(seed ^ 0x626f_7373);
+        let guard = Guard::new(seed ^ 0x7275_6c65);
         let seed = chance.next_u64();
         let clients = (0..swarm.clients)
             .map(|number| Persona::draw(number, &swarm, &mut chance))
@@ -139,6 +142,7 @@ impl World {
             seed,
             shard_seed: seed,
             operator,
+            guard,
             planted: options.planted,
             store: None,
             counts: RecoveredCounts::default(),
@@ -253,6 +257,7 @@ impl World {
                 conn,
                 verdict,
             } => {
+                let verdict = self.guard.still(verdict);
                 let input = Input::Authenticated { conn, verdict };
                 self.input(shard, input, About::Verdict { link });
             }
@@ -263,6 +268,7 @@ impl World {
             }
             Event::Request { shard, id, request } => self.on_request(shard, id, *request),
             Event::Operate => self.on_operate(),
+            Event::Guard => self.on_guard(),
             Event::Tick { shard } => self.on_tick(shard),
             Event::Written => self.on_written(),
             Event::Commit => self.on_commit(),
@@ -301,6 +307,7 @@ impl World {
             | Event::Read { .. }
             | Event::Resume { .. }
             | Event::Operate
+            | Event::Guard
             | Event::Turn { .. }
             | Event::Ping { .. }
             | Event::Owed { .. } => None,
@@ -545,7 +552,6 @@ const RECORD_BYTES: usize = 200;
 pub(crate) fn new_shards(swarm: &Swarm, seed: u64, now: Now, is_durable: bool) -> Vec<Node> {
     let limits = Arc::new(swarm.limits.clone());
     let listeners = listener_settings(&swarm.listeners, Anonymous::Always, 0);
-    let access = Arc::new(AccessRules::allow_all());
     let node = |number: u16| {
         let config = ShardConfig {
             id: ShardId(number),
@@ -554,7 +560,7 @@ pub(crate) fn new_shards(swarm: &Swarm, seed: u64, now: Now, is_durable: bool) -
             id_secret: u128::from(seed).to_le_bytes(),
             limits: Arc::clone(&limits),
             listeners: Arc::clone(&listeners),
-            access: Arc::clone(&access),
+            access: Arc::clone(&swarm.access),
             is_durable,
         };
         Node {
@@ -607,6 +613,7 @@ impl World {
             self.put(0, Event::Turn { client });
         }
         self.let_all_in();
+        self.allow_all();
         for client in 0..self.clients.len() {
             self.put(PING_MS, Event::Ping { client });
         }
@@ -650,6 +657,9 @@ impl World {
         self.plan_crashes();
         if let Some(operating) = &self.swarm.operators {
             self.put(operating.pause_ms_max, Event::Operate);
+        }
+        if let Some(guarding) = &self.swarm.guards {
+            self.put(guarding.pause_ms_max, Event::Guard);
         }
         for client in 0..self.swarm.clients {
             let delay_ms = self.chance.below(50);

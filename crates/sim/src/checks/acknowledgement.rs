@@ -39,13 +39,25 @@ pub(crate) fn check(conn: &mut Conn, packet: &Packet<'_>, is_durable: bool) -> R
         Packet::PingResp => Answer::PingResp,
         _ => return Ok(()),
     };
-    if let Packet::PubAck(ack) | Packet::PubRec(ack) = packet
-        && !matches!(
+    if let Packet::PubAck(ack) | Packet::PubRec(ack) = packet {
+        let refused = conn.refused.remove(&ack.packet_id.get());
+        let is_taken = matches!(
             ack.reason,
             ReasonCode::Success | ReasonCode::NoMatchingSubscribers
-        )
-    {
-        return Err(format!("a message was refused: {packet:?}"));
+        );
+        // MQTT 3 has no word for it.
+        let is_told = conn.version.has_reason_codes();
+        match (refused, is_taken) {
+            (None, false) => return Err(format!("a message was refused: {packet:?}")),
+            (Some(true), true) if is_told => return Err(format!("not refused: {packet:?}")),
+            _ => {}
+        }
+        if is_durable && refused.is_some() {
+            // What is refused waits for nothing.
+            let at = conn.answers.iter().position(|due| *due == given);
+            conn.answers.remove(at.ok_or("no such answer is due")?);
+            return Ok(());
+        }
     }
     if is_durable {
         let mut alike = conn.answers.iter().enumerate().filter(|(_, due)| {

@@ -92,14 +92,15 @@ impl Oracle {
             Code::U01 | Code::U02 | Code::U04 => None,
             Code::R08 => Some("no copy is lost without a trace"),
             Code::S04 => self.session_ended(claim),
-            Code::S05 | Code::S06 => Some("nothing was denied"),
+            Code::S05 => self.was_denied(claim),
+            Code::S06 => self.was_kept_back(claim),
+            Code::P07 => (!self.was_refused(of)).then_some("the broker accepted it"),
             Code::P01
             | Code::P02
             | Code::P03
             | Code::P04
             | Code::P05
             | Code::P06
-            | Code::P07
             | Code::P08
             | Code::P09
             | Code::P10
@@ -141,9 +142,10 @@ impl Oracle {
 
     fn is_about(claim: Claim<'_>, change: &Change) -> bool {
         match &change.what {
-            What::Subscribed(filter) | What::Unsubscribed(filter) => {
-                matches(filter, &claim.of.message.topic)
-            }
+            What::Subscribed(filter)
+            | What::Unsubscribed(filter)
+            | What::Denied(filter)
+            | What::Revoked(filter) => matches(filter, &claim.of.message.topic),
             What::PerhapsUnsubscribed(_) | What::Connected | What::Ended(_) => false,
         }
     }
@@ -262,9 +264,43 @@ impl Oracle {
             What::Unsubscribed(filter) | What::PerhapsUnsubscribed(filter) => {
                 matches(filter, topic)
             }
-            What::Subscribed(_) | What::Connected | What::Ended(_) => false,
+            What::Subscribed(_)
+            | What::Denied(_)
+            | What::Revoked(_)
+            | What::Connected
+            | What::Ended(_) => false,
         });
         (!has_left).then_some("the client had not unsubscribed")
+    }
+
+    /// The SUBSCRIBE was refused, or the rules have taken back what it had.
+    fn was_denied(&self, claim: Claim<'_>) -> Option<&'static str> {
+        if !Self::has_no_subscription(claim) {
+            return Some("a subscription of the client matches");
+        }
+        let topic = &claim.of.message.topic;
+        let was_denied = self.before(claim).any(|of| match &of.what {
+            What::Denied(filter) | What::Revoked(filter) | What::PerhapsUnsubscribed(filter) => {
+                matches(filter, topic)
+            }
+            What::Subscribed(_) | What::Unsubscribed(_) | What::Connected | What::Ended(_) => false,
+        });
+        (!was_denied).then_some("no subscription of the client was denied")
+    }
+
+    /// Rules kept it back from the client, or from the only one of a group that was left.
+    fn was_kept_back(&self, claim: Claim<'_>) -> Option<&'static str> {
+        let (topic, outcome) = (&claim.of.message.topic, Outcome::DeliverDeniedRead);
+        if self.was_member(claim) && self.truth.was_withheld("", topic, outcome) {
+            return None;
+        }
+        self.was_dropped(claim, outcome)
+    }
+
+    /// Whether another message was refused in the same millisecond.
+    fn was_refused(&self, of: &Accepted) -> bool {
+        let mut refused = self.truth.refused.iter();
+        refused.any(|other| other.at_ms == of.at_ms && other.topic == of.message.topic)
     }
 
     fn was_offline(&self, claim: Claim<'_>) -> Option<&'static str> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use columba_broker::access::Action;
 use columba_codec::packet::{Connect, Publish, RetainHandling, Subscribe};
 use columba_codec::{Decoded, Packet, PropertyId, QoS, ReasonCode, TopicFilter, Version, decode};
 
@@ -12,6 +13,7 @@ use super::{Message, Oracle, Phase, Said, Subscribing, Subscription, Will};
 use crate::checks::acknowledgement::Answer;
 use crate::checks::delivery;
 use crate::event::LinkId;
+use crate::guard::USER;
 
 impl Oracle {
     /// Takes whole packets off a connection's input, as far as the broker handles them now.
@@ -112,7 +114,7 @@ impl Oracle {
         });
         self.conns[link].connect = Some(Connecting {
             client_id: connect.client_id.to_owned(),
-            user: connect.user_name.is_some().then_some("user"),
+            user: connect.user_name.is_some().then_some(USER),
             is_v5: connect.version == Version::V5,
             clean_start: connect.clean_start,
             expiry_secs: properties
@@ -175,6 +177,9 @@ impl Oracle {
             acknowledged: Said::Nothing,
             is_expiry_open: false,
         };
+        if !self.may_publish(link, &message.topic) {
+            return self.deny(link, publish, &message, !is_perhaps);
+        }
         let id = super::id_of(&message.payload);
         let topic = message.topic.clone();
         let retained = if is_perhaps {
@@ -205,20 +210,32 @@ impl Oracle {
     }
 
     fn on_subscribe(&mut self, link: LinkId, subscribe: &Subscribe<'_>) {
-        let conn = &mut self.conns[link];
-        let filters = subscribe.filters.iter();
+        let conn = &self.conns[link];
+        let (client_id, user) = (conn.client_id.clone(), conn.user);
+        let filters = subscribe.filters.iter().map(|(filter, _)| {
+            let may = self.may(&client_id, user, Action::Subscribe, filter);
+            (filter.to_owned(), !may)
+        });
+        let filters: Vec<(String, bool)> = filters.collect();
+        let denied: BTreeSet<String> = filters
+            .iter()
+            .filter(|(_, is_denied)| *is_denied)
+            .map(|(filter, _)| filter.clone())
+            .collect();
         self.serial += 1;
         let number = self.serial;
-        let waiting = Subscribing {
-            number,
-            filters: filters.map(|(filter, _)| filter.to_owned()).collect(),
-        };
+        let waiting = Subscribing { number, filters };
+        let conn = &mut self.conns[link];
         conn.subscribing.insert(subscribe.packet_id.get(), waiting);
-        let client_id = conn.client_id.clone();
         let Some(session) = self.sessions.get_mut(&client_id) else {
             return;
         };
-        for (text, options) in subscribe.filters.iter() {
+        for filter in &denied {
+            let what = What::Denied(filter.clone());
+            self.truth.note(&client_id, self.now_ms, what);
+        }
+        let granted = subscribe.filters.iter();
+        for (text, options) in granted.filter(|(text, _)| !denied.contains(*text)) {
             let is_shared = text.starts_with("$share/");
             let has_retained = !is_shared && options.retain_handling != RetainHandling::DoNotSend;
             session.history.push((text.to_owned(), has_retained));
@@ -266,11 +283,16 @@ impl Oracle {
 
     fn on_unsubscribe(&mut self, link: LinkId, filter: &str) {
         let client_id = self.conns[link].client_id.clone();
-        self.unsubscribe(&client_id, filter);
+        self.unsubscribe(&client_id, filter, What::Unsubscribed);
     }
 
     /// A subscription ends, whoever wants it.
-    pub(crate) fn unsubscribe(&mut self, client_id: &str, filter: &str) {
+    pub(crate) fn unsubscribe(
+        &mut self,
+        client_id: &str,
+        filter: &str,
+        how: impl FnOnce(String) -> What,
+    ) {
         let Some(session) = self.sessions.get_mut(client_id) else {
             return;
         };
@@ -282,7 +304,7 @@ impl Oracle {
         let was_there = session.unsure.remove(filter) || is_known;
         if was_there {
             let left = match is_sure {
-                true => What::Unsubscribed(filter.to_owned()),
+                true => how(filter.to_owned()),
                 false => What::PerhapsUnsubscribed(filter.to_owned()),
             };
             self.truth.note(client_id, self.now_ms, left);

@@ -81,6 +81,11 @@ pub(crate) struct Conn {
     /// UNSUBSCRIBE packets without UNSUBACK.
     pub(crate) unsubscribing: BTreeMap<u16, Vec<String>>,
     pub(crate) last_received_ms: u64,
+    /// PUBLISH packets that the access rules deny and that were not answered, by packet id: whether
+    /// that is sure, or the broker may have the message from before a crash.
+    pub(crate) refused: BTreeMap<u16, bool>,
+    /// Which input has said that its client may log in.
+    pub(crate) authenticated: u64,
 }
 
 /// A CONNECT that was not answered yet.
@@ -128,6 +133,8 @@ impl Conn {
             publishing: BTreeMap::new(),
             unsubscribing: BTreeMap::new(),
             last_received_ms: now_ms,
+            refused: BTreeMap::new(),
+            authenticated: 0,
         }
     }
 }
@@ -174,7 +181,8 @@ pub(crate) struct Will {
 pub(crate) struct Subscribing {
     /// Counts the SUBSCRIBE packets of a run.
     pub(crate) number: u64,
-    pub(crate) filters: Vec<String>,
+    /// With whether the access rules deny it.
+    pub(crate) filters: Vec<(String, bool)>,
 }
 
 /// A subscription.
@@ -225,6 +233,8 @@ pub(crate) fn owe(all: &mut BTreeMap<u64, Owed>, id: u64, owed: Owed, told: Said
 pub(crate) struct Session {
     pub(crate) serial: u64,
     pub(crate) home: usize,
+    /// Who its client has logged in as.
+    pub(crate) user: Option<&'static str>,
     pub(crate) conn: Option<LinkId>,
     pub(crate) expiry_secs: u32,
     pub(crate) disconnected_ms: u64,
@@ -246,6 +256,8 @@ pub(crate) struct Session {
     pub(crate) order: Order,
     /// Messages that the client has.
     pub(crate) got: BTreeSet<u64>,
+    /// Messages that the access rules did not let it receive when they were routed to it.
+    pub(crate) forbidden: BTreeSet<u64>,
     /// What the store is told when it was made, and when it changed last.
     pub(crate) made: Saved,
     pub(crate) saved: Saved,
@@ -277,6 +289,7 @@ impl Session {
         Self {
             serial,
             home,
+            user: None,
             conn: None,
             expiry_secs: 0,
             disconnected_ms: 0,
@@ -292,6 +305,7 @@ impl Session {
             taken: BTreeMap::new(),
             order: Order::default(),
             got: BTreeSet::new(),
+            forbidden: BTreeSet::new(),
             made: Saved::default(),
             saved: Saved::default(),
             is_saved_anew: false,

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use columba_broker::access::AccessRules;
 use columba_broker::ban::{BanList, Banned};
 use columba_broker::event::Command;
 use columba_broker::limits::{Limits, Promise};
@@ -23,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     /// What each listener promises.
     promises: Vec<Promise>,
+    /// Who may do what.
+    pub(super) access: Arc<AccessRules>,
 }
 
 impl Settings {
@@ -30,6 +33,7 @@ impl Settings {
         Self {
             limits: swarm.limits.clone(),
             promises: swarm.listeners.clone(),
+            access: Arc::clone(&swarm.access),
         }
     }
 }
@@ -43,6 +47,8 @@ pub(crate) struct Operators {
     before: Bans,
     /// By shard, once they have changed.
     settings: BTreeMap<usize, Settings>,
+    /// Which input has expelled the user, by shard.
+    pub(super) expelled: BTreeMap<usize, u64>,
 }
 
 /// Until when, by whom it is for.
@@ -93,6 +99,7 @@ impl Operators {
         self.asked.clear();
         self.bans.clear();
         self.settings.clear();
+        self.expelled.clear();
     }
 }
 
@@ -222,7 +229,7 @@ impl Oracle {
             return Asked::Missing { session: None };
         }
         self.check_presence(client_id, true);
-        self.unsubscribe(client_id, filter);
+        self.unsubscribe(client_id, filter, What::Unsubscribed);
         Asked::Unsubscribe {
             client_id: client_id.to_owned(),
             filter: filter.to_owned(),
@@ -415,6 +422,11 @@ impl Oracle {
             Command::SetListeners(listeners) => {
                 settings.promises = listeners.iter().map(|of| of.promise).collect();
             }
+            Command::SetAccess(access) => settings.access = Arc::clone(access),
+            Command::UsersChanged {
+                access: Some(access),
+                ..
+            } => settings.access = Arc::clone(access),
             _ => return,
         }
         self.operators.settings.insert(self.shard, settings);

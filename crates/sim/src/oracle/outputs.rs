@@ -1,7 +1,7 @@
 //! Packets of the broker in the model.
 
 use columba_codec::packet::Publish;
-use columba_codec::{Decoded, Packet, PropertyId, ReasonCode, decode};
+use columba_codec::{Decoded, Packet, PropertyId, ReasonCode, Version, decode};
 
 use super::{Oracle, Phase, Said, Subscription, id_of};
 use crate::checks::{acknowledgement, delivery, exactly_once, window, wire};
@@ -68,6 +68,7 @@ impl Oracle {
             return;
         }
         self.on_promised(link, packet);
+        self.on_refused(link, packet);
         let result = acknowledgement::check(&mut self.conns[link], packet, self.is_durable);
         self.judge(
             "acknowledgement",
@@ -132,7 +133,14 @@ impl Oracle {
             return self.fail("acknowledgement", detail);
         };
         let filters = waiting.filters;
-        if filters.len() != codes.len() || codes.iter().any(|code| *code > 2) {
+        // MQTT 3.1 has no word for it.
+        let has_word = self.conns[link].version != Version::V31;
+        let is_answer = |((_, is_denied), code): (&(String, bool), &u8)| match is_denied {
+            true if has_word => *code >= 0x80,
+            true => *code == 0,
+            false => *code <= 2,
+        };
+        if filters.len() != codes.len() || !filters.iter().zip(codes).all(is_answer) {
             let detail = format!("link {link}: SUBACK {codes:?} for {filters:?}");
             self.fail("acknowledgement", detail);
         }
@@ -142,7 +150,7 @@ impl Oracle {
             return;
         };
         session.subscribed = session.subscribed.max(says);
-        for filter in &filters {
+        for (filter, _) in filters.iter().filter(|(_, is_denied)| !is_denied) {
             let is_meant = |known: &&mut Subscription| known.number <= waiting.number;
             if let Some(known) = session.subscriptions.get_mut(filter).filter(is_meant) {
                 known.is_acknowledged = true;
@@ -203,6 +211,10 @@ impl Oracle {
                     check(
                         "delivery",
                         delivery::check(session, message, &topic, publish),
+                    );
+                    check(
+                        "access",
+                        super::access::check_received(session, id, message),
                     );
                     check(
                         "no_local",

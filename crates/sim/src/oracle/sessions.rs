@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use columba_broker::access::Action;
 use columba_codec::QoS;
 
 use super::truth::What;
@@ -37,6 +38,7 @@ impl Oracle {
         let client_id = connect.client_id.clone();
         self.conns[link].user = connect.user;
         self.check_not_banned(link, &client_id);
+        self.check_not_expelled(link, &client_id);
         self.truth.note(&client_id, self.now_ms, What::Connected);
         if let Some(old) = self.sessions.get(&client_id).and_then(|known| known.conn) {
             self.detach(old, true);
@@ -87,6 +89,7 @@ impl Oracle {
         session.is_saved_anew = true;
         session.conn = Some(link);
         session.order.reconnected();
+        session.user = connect.user;
         session.expiry_secs = expiry_secs;
         let conn = &mut self.conns[link];
         conn.phase = Phase::Open;
@@ -151,7 +154,7 @@ impl Oracle {
         self.truth.note(client_id, self.now_ms, ended);
         self.leave_groups(&session, client_id);
         if let Some(will) = session.will.take() {
-            self.publish_will(client_id, &will);
+            self.publish_will(client_id, session.user, &will);
             session.past_wills.push(will);
         }
         self.keep_ghost(client_id, session);
@@ -180,14 +183,17 @@ impl Oracle {
             session.is_saved_anew = true;
             let will = session.will.take()?;
             session.past_wills.push(will.clone());
-            Some(will)
+            Some((session.user, will))
         });
-        if let Some(will) = will {
-            self.publish_will(client_id, &will);
+        if let Some((user, will)) = will {
+            self.publish_will(client_id, user, &will);
         }
     }
 
-    fn publish_will(&mut self, client_id: &str, will: &Will) {
+    fn publish_will(&mut self, client_id: &str, user: Option<&str>, will: &Will) {
+        if !self.may(client_id, user, Action::Publish, &will.topic) {
+            return self.refuse(&will_message(client_id, will));
+        }
         self.wills.published += 1;
         self.accept(will_message(client_id, will));
     }
@@ -261,6 +267,7 @@ impl Oracle {
                 owe(&mut session.owed, id, owed, told);
             }
         }
+        self.forbid(id, &message);
         self.note_accepted(id);
         retained
     }

@@ -34,6 +34,10 @@ pub(crate) enum What {
     Unsubscribed(String),
     /// From what it was not sure to have, after a crash.
     PerhapsUnsubscribed(String),
+    /// SUBSCRIBE was refused.
+    Denied(String),
+    /// The access rules have taken back a subscription.
+    Revoked(String),
 }
 
 /// When, in milliseconds of the run, and what.
@@ -74,11 +78,22 @@ pub(crate) struct Accepted {
     pub(crate) members: BTreeSet<String>,
 }
 
+/// A message that the access rules did not let in.
+#[derive(Clone, Debug)]
+pub(crate) struct Refused {
+    pub(crate) at_ms: u64,
+    /// Which life of the process.
+    pub(crate) life: u64,
+    pub(crate) topic: String,
+    pub(crate) publisher: String,
+}
+
 /// What happened.
 #[derive(Debug, Default)]
 pub(crate) struct Truth {
     pub(crate) life: u64,
     pub(crate) accepted: Vec<Accepted>,
+    pub(crate) refused: Vec<Refused>,
     /// What the clients did in this life of the process.
     pub(crate) changes: BTreeMap<String, Vec<Change>>,
     /// Which message was written to whom, and whose answer came.

@@ -1,0 +1,256 @@
+//! Who may do what in the model: access rules that change, and a user that goes.
+
+use std::collections::BTreeSet;
+
+use columba_broker::access::{Action, Client};
+use columba_broker::event::{Command, Report, ReportEvent, UserChange};
+use columba_broker::outcome::Outcome;
+use columba_codec::packet::Publish;
+use columba_codec::{Packet, QoS};
+
+use super::truth::{Refused, What};
+use super::{About, Conn, Message, Observation, Oracle, Phase, Session};
+use crate::event::LinkId;
+use crate::guard::USER;
+
+/// Whether a connection is closed because its user is gone or has another password.
+pub(super) fn is_expelled(conn: &Conn, seen: &Observation) -> bool {
+    conn.user.is_some() && expels(seen)
+}
+
+fn expels(seen: &Observation) -> bool {
+    let About::Command(Command::UsersChanged { changes, .. }) = &seen.about else {
+        return false;
+    };
+    let change = changes.get(USER);
+    change.is_some_and(|change| !matches!(change, UserChange::Groups(_)))
+}
+
+/// A client gets nothing that it was not allowed to receive when that was routed to it.
+pub(super) fn check_received(session: &Session, id: u64, message: &Message) -> Result<(), String> {
+    let is_once = message.times == 1 && message.extra == 0;
+    if is_once && session.forbidden.contains(&id) {
+        return Err(format!("message {id} was denied to it"));
+    }
+    Ok(())
+}
+
+impl Oracle {
+    /// Whether the rules of the shard that the present input is for let a client do something.
+    pub(super) fn may(
+        &self,
+        client_id: &str,
+        user: Option<&str>,
+        action: Action,
+        topic: &str,
+    ) -> bool {
+        let client = Client {
+            client_id,
+            user,
+            groups: &[],
+            addr: None,
+        };
+        let access = &self.settings_here().access;
+        access.decide(&client, action, topic).is_allowed
+    }
+
+    pub(super) fn may_publish(&self, link: LinkId, topic: &str) -> bool {
+        let conn = &self.conns[link];
+        self.may(&conn.client_id, conn.user, Action::Publish, topic)
+    }
+
+    /// A message is not let in.
+    pub(super) fn refuse(&mut self, message: &Message) {
+        self.truth.refused.push(Refused {
+            at_ms: self.now_ms,
+            life: self.truth.life,
+            topic: message.topic.clone(),
+            publisher: message.publisher.clone(),
+        });
+    }
+
+    /// A PUBLISH is denied. The broker may know that of a QoS 2 message from before a crash, and says
+    /// then that it has it.
+    pub(super) fn deny(
+        &mut self,
+        link: LinkId,
+        publish: &Publish<'_>,
+        message: &Message,
+        is_sure: bool,
+    ) {
+        if is_sure {
+            self.refuse(message);
+        }
+        let Some(packet_id) = publish.packet_id else {
+            return;
+        };
+        let conn = &mut self.conns[link];
+        conn.refused.insert(packet_id.get(), is_sure);
+        let is_free = is_sure && publish.qos == QoS::ExactlyOnce && conn.version.has_reason_codes();
+        if is_free && let Some(session) = self.sessions.get_mut(&conn.client_id) {
+            session.received.remove(&packet_id.get());
+        }
+    }
+
+    /// The broker answers something that is denied, perhaps.
+    pub(super) fn on_refused(&mut self, link: LinkId, packet: &Packet<'_>) {
+        let conn = &self.conns[link];
+        if let Packet::PubRec(ack) = packet
+            && ack.reason.is_error()
+            && conn.refused.get(&ack.packet_id.get()) == Some(&false)
+            && let Some(session) = self.sessions.get_mut(&conn.client_id)
+        {
+            session.received.remove(&ack.packet_id.get());
+        }
+    }
+
+    /// A message is routed: who lives on this shard and may not receive it does not get it.
+    pub(super) fn forbid(&mut self, id: u64, message: &Message) {
+        // What is retained may come later, and a shared copy takes another way.
+        if message.retain || self.settings_here().access.allows_all() {
+            return;
+        }
+        let here = self.sessions.iter().filter(|(_, of)| {
+            of.home == self.shard && !of.is_loose && of.group_of(&message.topic).is_none()
+        });
+        let denied = here.filter(|(client_id, of)| {
+            !self.may(client_id, of.user, Action::Receive, &message.topic)
+        });
+        let denied: Vec<String> = denied.map(|(client_id, _)| client_id.clone()).collect();
+        for client_id in denied {
+            if let Some(session) = self.sessions.get_mut(&client_id) {
+                session.forbidden.insert(id);
+            }
+        }
+    }
+
+    /// A copy is said to be withheld from a client.
+    pub(super) fn check_denied_read(&mut self, client_id: &str, topic: &str) {
+        let Some(session) = self.sessions.get(client_id) else {
+            return;
+        };
+        if self.may(client_id, session.user, Action::Receive, topic) {
+            let detail = format!("{client_id} may receive {topic}, which was withheld from it");
+            self.fail("access", detail);
+        }
+    }
+
+    /// Rules or users have changed on a shard.
+    pub(super) fn on_guarded(&mut self, seen: &Observation, command: &Command) {
+        match command {
+            Command::SetAccess(_) => {}
+            Command::UsersChanged { changes, .. } => {
+                if let Some(UserChange::Removed) = changes.get(USER) {
+                    self.withhold_wills();
+                }
+                if expels(seen) {
+                    let expelled = &mut self.operators.expelled;
+                    expelled.insert(self.shard, self.turn.input);
+                }
+            }
+            _ => return,
+        }
+        for report in &seen.reports {
+            self.on_revoked(report);
+        }
+    }
+
+    /// Nobody is left who may publish the Wills of a user who is gone.
+    fn withhold_wills(&mut self) {
+        let (shard, saved) = (self.shard, self.now_saved());
+        let mut open = Vec::new();
+        for (client_id, session) in &mut self.sessions {
+            if session.user.is_none() || session.home != shard && session.home != usize::MAX {
+                continue;
+            }
+            session.saved = saved;
+            session.is_saved_anew = true;
+            let Some(will) = session.will.take() else {
+                continue;
+            };
+            session.past_wills.push(will.clone());
+            if session.home == usize::MAX {
+                // Its own shard may not know it yet.
+                open.push((client_id.clone(), will));
+            }
+        }
+        for (client_id, will) in open {
+            self.maybe_publish(&client_id, &will);
+        }
+    }
+
+    /// A subscription has ended because the rules do not allow it any more.
+    pub(crate) fn on_revoked(&mut self, report: &Report) {
+        let ReportEvent::Withheld { outcome, topic, .. } = &report.event else {
+            return;
+        };
+        if *outcome != Outcome::SubscribeRevoked {
+            return;
+        }
+        let client_id = report.client_id.as_deref().unwrap_or_default();
+        let session = self.sessions.get(client_id);
+        let session = session.or_else(|| self.ghosts.get(client_id));
+        let user = match session {
+            Some(session) => session.user,
+            None => {
+                let detail = format!("{client_id} has no session, and {topic} was taken from it");
+                return self.fail("access", detail);
+            }
+        };
+        if self.may(client_id, user, Action::Subscribe, topic) {
+            let detail = format!("{client_id} may have {topic}, which was taken from it");
+            return self.fail("access", detail);
+        }
+        self.unsubscribe(client_id, topic, What::Revoked);
+    }
+
+    /// Nobody has a subscription that the rules of its shard, or of all of them, do not allow.
+    pub(crate) fn check_subscriptions(&mut self, shard: Option<usize>) {
+        let here = self.sessions.iter().filter(|(_, of)| {
+            !of.is_doubtful && !of.is_loose && shard.is_none_or(|shard| of.home == shard)
+        });
+        let mut left = here.filter_map(|(client_id, session)| {
+            let mut all = session.subscriptions.keys().chain(session.shared.keys());
+            let is_denied =
+                |filter: &&String| !self.may(client_id, session.user, Action::Subscribe, filter);
+            Some((client_id.clone(), all.find(is_denied)?.clone()))
+        });
+        if let Some((client_id, filter)) = left.next() {
+            let detail = format!("{client_id} keeps {filter}, which it may not have any more");
+            self.fail("access", detail);
+        }
+    }
+
+    /// Nobody has more than the rules of now allow, and whoever is expelled is not there any more.
+    pub(super) fn check_guarded(&mut self, seen: &Observation) {
+        if let About::Command(Command::SetAccess(_) | Command::UsersChanged { .. }) = seen.about {
+            self.check_subscriptions(Some(seen.shard));
+        }
+        if !expels(seen) {
+            return;
+        }
+        let here = self.sessions.values().filter(|of| of.home == seen.shard);
+        let links: BTreeSet<LinkId> = here.filter_map(|session| session.conn).collect();
+        let mut open = links.into_iter().filter(|link| {
+            let conn = &self.conns[*link];
+            conn.phase == Phase::Open && conn.user.is_some()
+        });
+        if let Some(link) = open.next() {
+            let detail = format!("link {link} stays, and its user was expelled");
+            self.fail("access", detail);
+        }
+    }
+
+    /// A client is let in, by credentials that count.
+    pub(super) fn check_not_expelled(&mut self, link: LinkId, client_id: &str) {
+        let conn = &self.conns[link];
+        let expelled = self.operators.expelled.get(&self.shard);
+        let expelled = expelled.is_some_and(|input| conn.authenticated < *input);
+        if conn.user.is_some() && expelled {
+            let detail = format!(
+                "link {link} ({client_id}) was let in by credentials of before its user was expelled"
+            );
+            self.fail("access", detail);
+        }
+    }
+}
