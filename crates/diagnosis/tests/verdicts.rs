@@ -194,6 +194,28 @@ fn r02_a_filter_nearly_matched() {
     }
 }
 
+/// A message that is on its way from another shard meets the subscription.
+#[test]
+fn r03_is_no_more_than_possible_right_after_where_lines_are_left_out() {
+    for (late_ms, sure) in [(1_000, Confidence::Possible), (1_001, Confidence::Certain)] {
+        let mut bed = Bed::new(1);
+        let publisher = bed.connect(V5, "esp");
+        let other = bed.connect(V5, "other");
+        bed.subscribe(other, "home/#", QOS_1);
+        let subscriber = bed.connect(V5, "hub");
+        bed.pass(10);
+        bed.publish(publisher, TOPIC, b"1", QOS_1);
+        bed.pass(late_ms);
+        bed.subscribe(subscriber, "home/#", QOS_1);
+        for (left_out_since, sure) in [(0, Confidence::Certain), (1, sure)] {
+            let asked = asked::ask_with(&mut bed, TOPIC, |evidence| {
+                evidence.coverage.left_out_since = left_out_since;
+            });
+            asked.is(Code::R03, sure);
+        }
+    }
+}
+
 #[test]
 fn r03_the_subscription_came_later() {
     let mut bed = Bed::new(2);
