@@ -269,7 +269,10 @@ impl World {
         let from_ms = question.from_ms.saturating_sub(self.unix_offset_ms);
         let to_ms = question.to_ms.saturating_sub(self.unix_offset_ms);
         let truth = &self.oracle.truth;
-        if let Some(of) = self.accepted_in(question, from_ms, to_ms).first() {
+        let accepted = self.accepted_in(question, from_ms, to_ms);
+        let mut accepted = accepted.into_iter();
+        // What came in the millisecond in which the broker died is told by nobody.
+        if let Some(of) = accepted.find(|of| of.life == truth.life || of.at_ms < truth.began_ms) {
             return Some(format!("{} was accepted at {}", of.id, of.at_ms));
         }
         let mut refused = truth.refused.iter().filter(|of| {

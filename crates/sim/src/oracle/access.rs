@@ -140,8 +140,8 @@ impl Oracle {
         match command {
             Command::SetAccess(_) => {}
             Command::UsersChanged { changes, .. } => {
-                if let Some(UserChange::Removed) = changes.get(USER) {
-                    self.withhold_wills();
+                if let Some(change) = changes.get(USER) {
+                    self.save_users(matches!(change, UserChange::Removed));
                 }
                 if expels(seen) {
                     let expelled = &mut self.operators.expelled;
@@ -155,8 +155,9 @@ impl Oracle {
         }
     }
 
-    /// Nobody is left who may publish the Wills of a user who is gone.
-    fn withhold_wills(&mut self) {
+    /// What the store is told of a session says who its user is. Nobody is left who may publish the Wills of
+    /// one who is gone.
+    fn save_users(&mut self, is_gone: bool) {
         let (shard, saved) = (self.shard, self.now_saved());
         let mut open = Vec::new();
         for (client_id, session) in &mut self.sessions {
@@ -165,7 +166,7 @@ impl Oracle {
             }
             session.saved = saved;
             session.is_saved_anew = true;
-            let Some(will) = session.will.take() else {
+            let Some(will) = session.will.take_if(|_| is_gone) else {
                 continue;
             };
             session.past_wills.push(will.clone());
