@@ -149,6 +149,17 @@ fn nothing_is_certain_of_a_publisher_where_denials_may_be_forgotten() {
             Asked { report }.is(Code::P05, sure);
         }
     }
+    // Nor that it never came.
+    let now_ms = bed.now().unix_ms;
+    for (excess_from_ms, sure) in [
+        (now_ms, Confidence::Certain),
+        (now_ms + 1, Confidence::Possible),
+    ] {
+        let mut evidence = evidence(&mut bed, Some(TOPIC), Some("pump"), Some("hub"), now_ms);
+        evidence.coverage.excess_from_ms = excess_from_ms;
+        let report = diagnose(&evidence);
+        Asked { report }.is(Code::P01, sure);
+    }
     // Nor that its publisher was away.
     bed.advance(60_000);
     let publisher = bed.connect(V5, "esp");

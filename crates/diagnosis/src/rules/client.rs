@@ -66,7 +66,8 @@ pub fn never_seen<'e>(history: &History<'e>, client: &str) -> Finding<'e> {
         None => Finding::certain(Code::U03, say::u03(client)),
     };
     // It may stand in what is missing, such as what a broker that was killed had noted last.
-    found.with(if publisher::is_covered(history) {
+    let is_all = publisher::is_covered(history) && publisher::has_excess(history);
+    found.with(if is_all {
         Confidence::Certain
     } else {
         Confidence::Possible

@@ -159,10 +159,11 @@ fn fault_words(fault: TopicFault) -> String {
 }
 
 pub(super) fn never_seen<'e>(history: &History<'e>, publisher: &str) -> Vec<Finding<'e>> {
-    let sure = if is_covered(history) {
-        Confidence::Certain
-    } else {
-        Confidence::Likely
+    let sure = match (has_excess(history), is_covered(history)) {
+        (true, true) => Confidence::Certain,
+        (true, false) => Confidence::Likely,
+        // It may have come again and again.
+        (false, _) => Confidence::Possible,
     };
     if let Some(other) = like(history, publisher) {
         let text = say::u03_near(publisher, other);
@@ -294,7 +295,7 @@ pub fn is_whole(history: &History<'_>) -> bool {
 
 /// Whether the record has what clients do in excess in the window and since: to come and go, or to be
 /// refused, again and again.
-fn has_excess(history: &History<'_>) -> bool {
+pub fn has_excess(history: &History<'_>) -> bool {
     let Evidence {
         coverage, question, ..
     } = history.evidence;
