@@ -8,6 +8,7 @@ use columba_broker::outcome::Outcome;
 use columba_codec::packet::Publish;
 use columba_codec::{Packet, QoS};
 
+use super::sessions::will_message;
 use super::truth::{Refused, What};
 use super::{About, Conn, Message, Observation, Oracle, Phase, Session};
 use crate::event::LinkId;
@@ -159,7 +160,7 @@ impl Oracle {
     /// one who is gone.
     fn save_users(&mut self, is_gone: bool) {
         let (shard, saved) = (self.shard, self.now_saved());
-        let mut open = Vec::new();
+        let mut withheld = Vec::new();
         for (client_id, session) in &mut self.sessions {
             if session.user.is_none() || session.home != shard && session.home != usize::MAX {
                 continue;
@@ -170,13 +171,15 @@ impl Oracle {
                 continue;
             };
             session.past_wills.push(will.clone());
-            if session.home == usize::MAX {
-                // Its own shard may not know it yet.
-                open.push((client_id.clone(), will));
-            }
+            withheld.push((client_id.clone(), will, session.home == shard));
         }
-        for (client_id, will) in open {
-            self.maybe_publish(&client_id, &will);
+        for (client_id, will, is_here) in withheld {
+            if is_here {
+                self.refuse(&will_message(&client_id, &will));
+            } else {
+                // Its own shard may not know it yet.
+                self.maybe_publish(&client_id, &will);
+            }
         }
     }
 
@@ -201,6 +204,11 @@ impl Oracle {
         if self.may(client_id, user, Action::Subscribe, topic) {
             let detail = format!("{client_id} may have {topic}, which was taken from it");
             return self.fail("access", detail);
+        }
+        if !self.sessions.contains_key(client_id) {
+            // One that has come back from before a crash.
+            let revoked = What::Revoked(topic.clone());
+            self.truth.note(client_id, self.now_ms, revoked);
         }
         self.unsubscribe(client_id, topic, What::Revoked);
     }

@@ -46,6 +46,14 @@ impl Oracle {
         if connect.clean_start && self.sessions.contains_key(&client_id) {
             self.end_session(&client_id, Ending::CleanStart);
         }
+        // Whose session was over, and who had to wait until then, come in the order of their timers.
+        let is_over = self.sessions.get(&client_id).is_some_and(|of| {
+            let end_ms = of.disconnected_ms + u64::from(of.expiry_secs) * 1000;
+            of.conn.is_none() && of.expiry_secs != u32::MAX && end_ms <= self.now_ms
+        });
+        if is_over && self.found.get(&client_id) == Some(&false) {
+            self.end_session(&client_id, Ending::Expired);
+        }
         // MQTT 3.1 does not say whether there was a session; the broker's report does.
         let found = self.found.get(&client_id).copied();
         self.resolve(&client_id, found.unwrap_or(session_present));
