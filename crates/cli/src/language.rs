@@ -14,6 +14,15 @@ use crate::failure::{EXIT_FAULTY, print, say};
 use crate::mosquitto;
 use crate::words::{Said, command_line, help, value};
 
+/// The option that every command has. Who speaks asks [`spoken`], which is needed before a command line
+/// is understood.
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct LanguageArgs {
+    /// Language: en or zh
+    #[arg(long, value_name = "LANG", value_parser = parse_language, global = true)]
+    lang: Option<Language>,
+}
+
 /// Understands a command line, whose help and faults are told in the language of this process.
 ///
 /// # Errors

@@ -34,6 +34,8 @@ Exit codes: 0 done, 1 failed, 2 faulty files or command line; `columba help COMM
 )]
 #[command(after_help = FIRST_STEPS)]
 struct Columba {
+    #[command(flatten)]
+    language: language::LanguageArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -146,6 +148,25 @@ mod tests {
             rest = after.trim_start();
         }
         words
+    }
+
+    #[test]
+    fn every_command_takes_a_language() {
+        let mut program = Columba::command();
+        program.build();
+        let mut commands: Vec<_> = program.get_subcommands().collect();
+        let mut seen = 0;
+        while let Some(command) = commands.pop() {
+            let name = command.get_name();
+            if name == "help" {
+                continue;
+            }
+            let mut options = command.get_arguments();
+            assert!(options.any(|of| of.get_long() == Some("lang")), "{name}");
+            commands.extend(command.get_subcommands());
+            seen += 1;
+        }
+        assert!(seen > 30, "{seen}");
     }
 
     #[test]
