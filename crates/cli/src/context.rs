@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use columba_codec::ReasonCode;
 use columba_doctor::address::url_without_secret;
 use columba_speech::width::{pad, width};
-use columba_speech::{Language, Text};
+use columba_speech::{Language, Param, Text};
 use serde_json::json;
 
 use crate::admin_client::{AdminArgs, AdminClient, check_url};
@@ -231,7 +231,7 @@ fn add(args: &AddArgs, language: Language, say: impl Fn(Text)) -> Result<(), Fai
         place::set_in_use(Some(&args.name))?;
         say(texts::in_use(args.name.as_str(), server_of(&context)));
     } else {
-        say(texts::how_to_use(args.name.as_str()));
+        say(texts::how_to_use(Param::word(args.name.as_str())));
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use columba_server::instance::create::{ADMIN, CreateError, create};
 use columba_speech::Text;
+use columba_speech::shell::word;
 use columba_speech::width::{pad, width};
 
 use crate::failure::{Failure, end, print};
@@ -72,22 +73,5 @@ pub(crate) fn make(dir: &Path) -> Result<(), Failure> {
 
 /// A path as one writes it in a shell.
 pub(crate) fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-+~".contains(c);
-    if text.chars().all(is_plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_can_be_pasted_into_a_shell() {
-        assert_eq!(quoted(Path::new("./columba-data")), "./columba-data");
-        assert_eq!(quoted(Path::new("my dir's")), "'my dir'\\''s'");
-    }
+    word(&path.display().to_string())
 }

@@ -30,15 +30,15 @@ columba_speech::catalogue! {
     more_copies(copies) { en: "and {copies} more", zh: "还有 {copies} 份" }
     fix() { en: "Fix: ", zh: "建议：" }
     fate_unseen(api, time) { en: "The management API at {api} has not seen this message in {time}: is it that of the broker that it was published to?", zh: "{api} 的管理接口在 {time}内没有看到这条消息：它是否属于所发布的 Broker？" }
-    fate_unsettled(time) { en: "After {time} it was not settled; columba why --from CLIENT TOPIC says later how it ended", zh: "{time}后仍未有结果；稍后可用 columba why --from 客户端 主题 查看" }
+    fate_unsettled(time, client, topic) { en: "After {time} it was not settled; columba why --from {client} {topic} says later how it ended", zh: "{time}后仍未有结果；稍后可用 columba why --from {client} {topic} 查看" }
     silence(time) { en: "Nothing came for {time}. The broker says:", zh: "{time}内没有收到消息。Broker 的记录：" }
     silence_unasked(why) { en: "it cannot be asked why: {why}", zh: "无法查询原因：{why}" }
     silence_nobody(filter) { en: "Nobody has published to a topic that {filter} matches in the last 15 minutes, as far as recorded.", zh: "最近 15 分钟的记录中，没有客户端向与 {filter} 匹配的主题发布消息。" }
     silence_nobody_else(filter) { en: "Nothing else was published to a topic that {filter} matches in the last 15 minutes, as far as recorded.", zh: "最近 15 分钟的记录中，没有其他发往与 {filter} 匹配的主题的消息。" }
     silence_near(client, topic, why) { en: "{client} publishes to {topic}, which is nearly it: {why}", zh: "{client} 向相近的主题 {topic} 发布：{why}" }
     silence_refused(client, topic, why) { en: "{client} published to {topic} and was refused: {why}", zh: "{client} 向 {topic} 发布，但被拒绝：{why}" }
-    silence_since(filter, client, topic, time) { en: "The last message that {filter} matches is that of {client} to {topic} at {time}; columba why TOPIC says more of it.", zh: "与 {filter} 匹配的最后一条消息由 {client} 于 {time} 发往 {topic}；用 columba why 主题 查看详情。" }
-    more_reasons(clients) { en: "{clients} more {clients|client has|clients have} not got it: columba why TOPIC --to CLIENT says why", zh: "另有 {clients} 个客户端未收到：用 columba why 主题 --to 客户端 查看原因" }
+    silence_since(filter, client, topic, time, word) { en: "The last message that {filter} matches is that of {client} to {topic} at {time}; columba why {word} says more of it.", zh: "与 {filter} 匹配的最后一条消息由 {client} 于 {time} 发往 {topic}；用 columba why {word} 查看详情。" }
+    more_reasons(clients, word) { en: "{clients} more {clients|client has|clients have} not got it: columba why {word} --to CLIENT says why", zh: "另有 {clients} 个客户端未收到：用 columba why {word} --to 客户端 查看原因" }
     top_head(version, up, shards, time) { en: "columba {version}   up {up}   {shards} {shards|shard|shards}   {time}", zh: "columba {version}   已运行 {up}   {shards} 个分片   {time}" }
     top_counts(clients, sessions, subscriptions, retained) { en: "clients {clients}   sessions {sessions}   subscriptions {subscriptions}   retained {retained}", zh: "客户端 {clients}   会话 {sessions}   订阅 {subscriptions}   保留消息 {retained}" }
     top_waiting(queued, size, inflight) { en: "queued {queued} ({size})   in flight {inflight}", zh: "排队 {queued}（{size}）   未确认 {inflight}" }

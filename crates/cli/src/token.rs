@@ -12,7 +12,7 @@ use columba_server::config::Config;
 use columba_server::config::quantity::parse_duration_ms;
 use columba_server::instance::Location;
 use columba_server::instance::file::{SECRET_MODE, write_atomically};
-use columba_speech::Text;
+use columba_speech::{Param, Text};
 
 use crate::create::quoted;
 use crate::failure::{Failure, end, note, print, tell};
@@ -94,7 +94,7 @@ fn add(dir: &Path, name: &str, scopes: Scopes, expires: Option<u64>) -> Result<(
     let (tokens, _) = Tokens::read("", &text);
     if tokens.named(name).is_some() {
         return Err(Failure::new(instance::token_exists(name))
-            .fix(instance::revoke_first(quoted(dir), name))
+            .fix(instance::revoke_first(quoted(dir), Param::word(name)))
             .faulty());
     }
     let until = expires.map(|secs| now_secs().saturating_add(secs));

@@ -561,7 +561,7 @@ fn params(text: &Text) -> Value {
 
 fn param(value: &Param) -> Value {
     match value {
-        Param::Plain(text) => json!(text),
+        Param::Plain(text) | Param::Word(text) => json!(text),
         Param::Number(number) | Param::Bytes(number) => json!(number),
         Param::Duration(duration) => json!(duration.as_millis() as u64),
         Param::Moment(unix_ms) => json!(date_time(*unix_ms)),

@@ -686,8 +686,8 @@ fn filled(fix: Text, found: &Finding<'_>) -> Text {
     };
     let of = |client: &str, topic: &str| {
         [
-            say::fix_can_publish(client, topic),
-            say::fix_can_receive(client, topic),
+            say::fix_can_publish(Param::word(client), Param::word(topic)),
+            say::fix_can_receive(Param::word(client), Param::word(topic)),
         ]
     };
     let english = |text: &Text| text.to_string(Language::English);

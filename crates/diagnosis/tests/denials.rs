@@ -9,7 +9,8 @@ use bed::exchange::QOS_1;
 use bed::{Bed, V5};
 use columba_broker::access::{AccessRules, Action, Actions, Rule};
 use columba_broker::event::Command;
-use columba_diagnosis::{Code, Confidence, diagnose};
+use columba_diagnosis::{Code, Confidence, diagnose, render};
+use columba_speech::Language;
 
 const TOPIC: &str = "home/kitchen/temp";
 
@@ -174,5 +175,38 @@ fn nothing_is_certain_of_a_publisher_where_denials_may_be_forgotten() {
         evidence.coverage.excess_from_ms = excess_from_ms;
         let report = diagnose(&evidence);
         Asked { report }.is(Code::P04, sure);
+    }
+}
+
+/// Whoever copies an advised command asks about this client and topic, whatever the shell makes of blanks.
+#[test]
+fn what_is_advised_to_be_typed_is_quoted_where_a_shell_needs_it() {
+    for (client, topic, command) in [
+        (
+            "esp",
+            "home/kitchen",
+            "columba can esp publish home/kitchen",
+        ),
+        (
+            "the hub's",
+            "home/living room/$x",
+            r"columba can 'the hub'\''s' publish 'home/living room/$x'",
+        ),
+    ] {
+        let mut bed = Bed::denying(1, &[(Action::Publish, "home/#")]);
+        let publisher = bed.connect(V5, client);
+        bed.publish(publisher, topic, b"1", QOS_1);
+        let asked = ask(&mut bed, topic, Some(client), None);
+        asked.is(Code::P07, Confidence::Certain);
+        let fixes = asked.report.fixes.iter();
+        let fixes: Vec<_> = fixes.map(|fix| fix.to_string(Language::English)).collect();
+        assert!(fixes.iter().any(|fix| fix.ends_with(command)), "{fixes:?}");
+        // Programs get the names as they are.
+        let json = render::json(&asked.report, Language::English);
+        let mut fixes = json["fixes"].as_array().expect("fixes").iter();
+        assert!(
+            fixes.any(|fix| fix["params"]["client"] == client && fix["params"]["topic"] == topic),
+            "{json}"
+        );
     }
 }

@@ -138,7 +138,7 @@ fn sentence(text: &Text, language: Language) -> Value {
 
 fn param(value: &Param, language: Language) -> Value {
     match value {
-        Param::Plain(text) => Value::from(text.as_str()),
+        Param::Plain(text) | Param::Word(text) => Value::from(text.as_str()),
         Param::Number(number) | Param::Bytes(number) | Param::Moment(number) => {
             Value::from(*number)
         }

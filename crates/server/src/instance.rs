@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use columba_broker::access::AccessRules;
 use columba_broker::ban::BanList;
+use columba_speech::shell::word;
 
 use crate::access_file::{self, AccessFile};
 use crate::auth::Users;
@@ -134,7 +135,7 @@ impl Instance {
         let name = location.shown(&location.config_file);
         let fix = format!(
             "`columba create {}` makes an instance",
-            location.base.display()
+            word(&location.base.display().to_string())
         );
         let text = read_text(&location.config_file, &name, &fix, &mut findings);
         let (mut config, config_faults) =
@@ -187,7 +188,10 @@ fn load_users(location: &Location, config: &Config, findings: &mut Findings<'_>)
         return Users::default();
     };
     let name = location.shown(path);
-    let fix = format!("`columba passwd {} NAME` makes it", location.base.display());
+    let fix = {
+        let dir = word(&location.base.display().to_string());
+        format!("`columba passwd {dir} NAME` makes it")
+    };
     let Some(text) = read_text(path, &name, &fix, findings) else {
         return Users::default();
     };
@@ -237,8 +241,9 @@ fn load_access(
         if !users.groups().any(|known| known == group) {
             let what = format!("the rule is for group `{group}`, but no user is in it");
             let fix = format!(
-                "add a user: columba passwd {} NAME --groups {group}",
-                location.base.display()
+                "add a user: columba passwd {} NAME --groups {}",
+                word(&location.base.display().to_string()),
+                word(&group)
             );
             findings
                 .faults

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod language;
+pub mod shell;
 pub mod system;
 pub mod text;
 pub mod width;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::Language;
+use crate::{Language, shell};
 
 /// One sentence of a catalogue.
 ///
@@ -33,6 +33,8 @@ pub struct Text {
 pub enum Param {
     /// The same in every language: names, addresses.
     Plain(String),
+    /// The same in a command line that people are to type: quoted if a shell needs it.
+    Word(String),
     /// A count.
     Number(u64),
     /// A time, shown with a fitting unit.
@@ -182,6 +184,7 @@ impl Param {
     pub fn to_string(&self, language: Language) -> String {
         match self {
             Self::Plain(text) => text.clone(),
+            Self::Word(text) => shell::word(text),
             Self::Number(number) => number.to_string(),
             Self::Duration(duration) => duration_for_people(*duration, language),
             Self::Bytes(bytes) => bytes_for_people(*bytes, language),
@@ -204,8 +207,17 @@ impl Param {
             Self::List(items) => {
                 Self::List(items.iter().map(|item| item.with_moments(shown)).collect())
             }
-            Self::Plain(_) | Self::Number(_) | Self::Duration(_) | Self::Bytes(_) => self.clone(),
+            Self::Plain(_)
+            | Self::Word(_)
+            | Self::Number(_)
+            | Self::Duration(_)
+            | Self::Bytes(_) => self.clone(),
         }
+    }
+
+    /// A word of a command line that people are to type.
+    pub fn word(text: impl Into<String>) -> Self {
+        Self::Word(text.into())
     }
 
     /// A list of what the items make.

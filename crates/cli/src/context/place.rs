@@ -77,7 +77,7 @@ fn unknown(name: &str) -> Failure {
     let failure = unknown_to_remove(name);
     match names() {
         Ok(known) if !known.is_empty() => failure,
-        _ => failure.fix(words::context_make(name)),
+        _ => failure.fix(words::context_make(Param::word(name))),
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
-use columba_speech::Language;
+use columba_speech::{Language, Param};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
@@ -175,7 +175,8 @@ impl Follower {
         ledger.rest(&mut lines);
         self.reasons(fate, client_id, language, &mut lines);
         if !fate.is_settled() {
-            lines.push(texts::fate_unsettled(patience).to_string(language));
+            let (client, topic) = (Param::word(client_id), Param::word(&*self.topic));
+            lines.push(texts::fate_unsettled(patience, client, topic).to_string(language));
         }
         for line in lines {
             print(&format!("{line}\n"));
@@ -199,7 +200,7 @@ impl Follower {
             self.reason(client_id, Some(subscriber), language, lines);
         }
         if missed.len() > REASONS_MAX {
-            let more = texts::more_reasons(missed.len() - REASONS_MAX);
+            let more = texts::more_reasons(missed.len() - REASONS_MAX, Param::word(&*self.topic));
             lines.push(more.to_string(language));
         }
     }

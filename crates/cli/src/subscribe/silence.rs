@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use columba_codec::topic::matches;
 use columba_diagnosis::near;
-use columba_speech::Language;
+use columba_speech::{Language, Param};
 use jiff::tz::TimeZone;
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -153,7 +153,8 @@ impl Asker {
         if lines.len() == before {
             let time = clock(last.at_unix_ms, &TimeZone::system(), "%H:%M:%S");
             let (who, topic) = (printable(&last.client), printable(&last.topic));
-            let told = texts::silence_since(printable(filter), who, topic, time);
+            let word = Param::word(&*topic);
+            let told = texts::silence_since(printable(filter), who, topic, time, word);
             lines.push(format!("  {}", self.say(&told)));
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! What ended a session in which a message waited, and what helps against that.
 
 use columba_broker::outcome::Outcome;
-use columba_speech::Text;
+use columba_speech::{Param, Text};
 
 use super::Finding;
 use crate::code::Code;
@@ -48,5 +48,8 @@ fn fixes(outcome: Outcome, client: &str) -> Vec<Text> {
 
 /// What is to be done where an operator has ended a session.
 pub fn by_operator(client: &str) -> Vec<Text> {
-    vec![say::fix_ended_by(client), say::fix_subscribe_anew(client)]
+    vec![
+        say::fix_ended_by(Param::word(client)),
+        say::fix_subscribe_anew(client),
+    ]
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use columba_broker::event::UserChange;
+use columba_speech::shell::word;
 
 use super::password::{HashFault, PasswordHash};
 use crate::config::fault::{Fault, Place};
@@ -146,11 +147,11 @@ fn read_line(line: &str, place: &Place) -> Result<(Arc<str>, User), Box<Fault>> 
             Ok(password) => Some(password),
             Err(HashFault::Unknown) => {
                 let what = format!("the password of `{name}` is not hashed");
-                let fix = format!("set it with `columba passwd DIR {name}`");
+                let fix = format!("set it with `columba passwd DIR {}`", word(name));
                 return Err(Box::new(Fault::error(place.clone(), what).fix(fix)));
             }
             Err(damage) => {
-                let fix = format!("set it anew with `columba passwd DIR {name}`");
+                let fix = format!("set it anew with `columba passwd DIR {}`", word(name));
                 return Err(fault(format!("user `{name}`: {damage}"), &fix));
             }
         },
