@@ -23,6 +23,9 @@ pub const NAMES_MAX: usize = 5_000;
 /// Filters that are looked through for one that nearly matches, at most.
 pub const FILTERS_MAX: usize = 5_000;
 
+/// Sessions that are looked through for a message that waits, at most.
+pub const HOLDERS_MAX: usize = 20;
+
 /// Stands for a client whose name is not told.
 const OTHER: &str = "*";
 
@@ -210,6 +213,9 @@ pub struct Evidence {
     pub publisher: Presence,
     /// The subscriber's session.
     pub subscriber: Presence,
+    /// Sessions of subscribers whose filters match the topic, up to [`HOLDERS_MAX`]; if the question names no
+    /// subscriber, and no message on the topic is recorded that a copy could be of.
+    pub holders: Vec<SessionDetail>,
     /// All subscriptions of the subscriber.
     pub subscriptions: Vec<SubscriptionRow>,
     /// Subscriptions of anybody that match the topic.
@@ -310,6 +316,23 @@ impl Evidence {
         }
     }
 
+    /// The clients whose sessions are to be looked at for a message that waits since before this record: those
+    /// that subscribe to the topic, if the question names none of them. Where messages were followed, the
+    /// record knows better.
+    pub fn wanted_holders(&self) -> Vec<Arc<str>> {
+        let Question {
+            topic, subscriber, ..
+        } = &self.question;
+        let topic = topic.as_deref().unwrap_or_default();
+        let is_followed = |event: &Event| event.message != 0 && event.topic == topic;
+        if subscriber.is_some() || topic.is_empty() || self.events.iter().any(is_followed) {
+            return Vec::new();
+        }
+        let clients = self.matching.iter().map(|row| &row.key.client_id);
+        let clients: BTreeSet<_> = clients.collect();
+        clients.into_iter().take(HOLDERS_MAX).cloned().collect()
+    }
+
     /// Takes out what is known of others than these clients, for somebody who may ask about these
     /// alone: names, addresses, words, other topics and filters. What others did on the topic stays,
     /// without their names, if `with_others`.
@@ -342,6 +365,7 @@ impl Evidence {
             self.topic_rows.clear();
         }
         self.matching.retain(|row| is_own(&row.key.client_id));
+        self.holders.retain(|held| is_own(&held.row.key.client_id));
         self.filters = self
             .subscriptions
             .iter()

@@ -259,17 +259,23 @@ fn of_topic(evidence: &Evidence, topic: &str) -> Report {
     report(evidence, &items, also)
 }
 
-/// A message that the subscriber's session has, though the record does not know it.
-fn held<'e>(history: &History<'e>) -> Option<Item<'e>> {
-    let client = history.evidence.question.subscriber.as_deref()?;
-    let found = copy::held(history, client)?;
-    Some(Item {
-        at_ms: history.evidence.question.to_ms,
-        times: 1,
-        subscriber: Some(client.to_owned()),
-        found,
-        publication: None,
-    })
+/// A message that the sessions of subscribers have, though the record does not know it.
+fn held<'e>(history: &History<'e>) -> Vec<Item<'e>> {
+    let evidence = history.evidence;
+    let asked = evidence.subscriber.session();
+    let sessions = asked.into_iter().chain(&evidence.holders);
+    let items = sessions.filter_map(|session| {
+        let client = &*session.row.key.client_id;
+        let found = copy::held(history, session, client)?;
+        Some(Item {
+            at_ms: evidence.question.to_ms,
+            times: 1,
+            subscriber: Some(client.to_owned()),
+            found,
+            publication: None,
+        })
+    });
+    items.collect()
 }
 
 /// Nothing found in a record with holes is no proof that nothing was there.

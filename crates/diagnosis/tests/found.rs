@@ -11,6 +11,7 @@ use columba_broker::outcome::Outcome;
 use columba_broker::recorder::{Recording, TapeName};
 use columba_codec::QoS;
 use columba_diagnosis::{Code, Confidence, Event, Evidence, Fate, Presence, diagnose};
+use columba_speech::Language;
 
 const TOPIC: &str = "home/kitchen/temp";
 
@@ -98,6 +99,32 @@ fn s13_since_before_the_broker_was_started_again() {
         asked.is(Code::S13, Confidence::Certain);
         asked.says("the message waits in its session.");
     }
+}
+
+/// Who asks about the topic alone is told who it waits for.
+#[test]
+fn s13_since_before_the_broker_was_started_again_whoever_it_is_for() {
+    let (mut bed, _) = killed(QOS_1);
+    let other = bed.connect_keeping(V5, "other");
+    bed.subscribe(other, "home/+/temp", QOS_1);
+    bed.disconnect(other);
+    let asked = asked::ask(&mut bed, TOPIC, None, None);
+    asked.is(Code::S13, Confidence::Likely);
+    asked.says("hub is offline; the message waits in its session, since before the broker was");
+    let subscribers = asked.report.subscribers.iter();
+    assert_eq!(
+        subscribers.map(|of| &*of.client).collect::<Vec<_>>(),
+        ["hub"]
+    );
+    // Nothing waits on another topic, and what comes now is told by the record.
+    let elsewhere = asked::ask(&mut bed, "home/other/temp", None, None);
+    assert_eq!(elsewhere.report.verdict.code.fate(), Fate::Unknown);
+    let publisher = bed.connect(V5, "esp");
+    bed.publish(publisher, TOPIC, b"3", QOS_1);
+    let later = asked::ask(&mut bed, TOPIC, None, None);
+    let text = later.report.verdict.text.to_string(Language::English);
+    assert_eq!(later.report.verdict.code, Code::S13);
+    assert!(!text.contains("since before"), "{text}");
 }
 
 #[test]

@@ -448,9 +448,12 @@ fn has_received(history: &History<'_>, sent: &Event, client: &str) -> bool {
     })
 }
 
-/// A message on the topic that the session of the subscriber holds now, whenever it came.
-pub fn held<'e>(history: &History<'e>, client: &str) -> Option<Finding<'e>> {
-    let session = session_of(history, client)?;
+/// A message on the topic that the session of a subscriber holds now, whenever it came.
+pub fn held<'e>(
+    history: &History<'e>,
+    session: &SessionDetail,
+    client: &str,
+) -> Option<Finding<'e>> {
     let question = &history.evidence.question;
     // It may be one that came after the time that was asked about, or from somebody else.
     let is_others = question.publisher.is_some() && history.has_any();

@@ -152,6 +152,11 @@ pub fn evidence(
             .topic_rows
             .extend(page.rows.into_iter().filter(is_it));
     }
+    for client in evidence.wanted_holders() {
+        if let Presence::Session(session) = presence(bed, Some(&client)) {
+            evidence.holders.push(*session);
+        }
+    }
     evidence.publisher = presence(bed, publisher);
     evidence.subscriber = presence(bed, subscriber);
     evidence

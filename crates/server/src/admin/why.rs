@@ -339,6 +339,11 @@ async fn gather(app: &App, question: Question, is_open: bool) -> Result<Evidence
         ..all_subscriptions()
     };
     evidence.matching = subscriptions(app, matching, SUBSCRIPTIONS_MAX).await?;
+    for client_id in evidence.wanted_holders() {
+        if let Presence::Session(session) = presence_of(app, &client_id).await? {
+            evidence.holders.push(*session);
+        }
+    }
     let rows = subscriptions(app, all_subscriptions(), FILTERS_MAX).await?;
     let mut filters: Vec<String> = rows.iter().map(filter_of).collect();
     filters.sort_unstable();
