@@ -222,6 +222,20 @@ impl Message {
         })
     }
 
+    /// The same with a number that the flight recorder follows it by.
+    pub(crate) fn numbered(&self, number: u64) -> Self {
+        let head = Head {
+            number,
+            ..*self.head()
+        };
+        let cut = Cut {
+            topic: self.topic(),
+            properties: self.properties(),
+            payload: self.payload(),
+        };
+        Self::new(head.parts(cut, &[cut.properties]))
+    }
+
     /// Its outline, in one allocation with the last one that was made if they are alike.
     pub(crate) fn outline_like(&self, last: &mut Option<Self>) -> Self {
         let is_like = |other: &&mut Self| {

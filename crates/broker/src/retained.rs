@@ -22,6 +22,9 @@ pub(crate) struct RetainedStore {
     expiries: BTreeSet<ByExpiry>,
     /// Where a search goes on; kept for its buffer.
     seek: String,
+    /// The highest position of a record that was there at the start: what stands at it or below was taken
+    /// in by an earlier process.
+    found_up_to: Option<u64>,
 }
 
 /// A message and its record, if there is a store.
@@ -119,6 +122,23 @@ impl RetainedStore {
         let old = old.and_then(|old| self.let_go(old));
         self.expiries.extend(expires.map(ByExpiry));
         old
+    }
+
+    /// The same for one that an earlier process took in, and whose record is at a position.
+    pub(crate) fn restore(&mut self, message: Message, record: RecordId, position: u64) {
+        self.found_up_to = self.found_up_to.max(Some(position));
+        self.set(message, Some(record));
+    }
+
+    /// The record of a topic's message.
+    pub(crate) fn record(&self, topic: &str) -> Option<RecordId> {
+        self.messages.get(topic.as_bytes())?.1
+    }
+
+    /// Whether an earlier process took in what has its record at a position. What has been moved since to
+    /// another position is not known to be of one.
+    pub(crate) fn is_found(&self, position: u64) -> bool {
+        Some(position) <= self.found_up_to
     }
 
     /// Removes a topic's message (`MQTT-3.3.1-6`); gives back its record. `None`: there was none.

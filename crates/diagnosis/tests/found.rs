@@ -127,6 +127,49 @@ fn s13_since_before_the_broker_was_started_again_whoever_it_is_for() {
     assert!(!text.contains("since before"), "{text}");
 }
 
+/// A retained message from before the restart, for whoever subscribes after it: followed as others are, with
+/// one number for all its copies.
+#[test]
+fn d01_of_a_retained_message_from_before_the_broker_was_started_again() {
+    for shards in [1, 2] {
+        let mut bed = Bed::durable(shards);
+        let publisher = bed.connect(V5, "esp");
+        bed.retain(publisher, TOPIC, b"1", QOS_1);
+        bed.retain(publisher, "home/other", b"1", QOS_1);
+        bed.pass(100);
+        bed.crash(shards);
+        bed.pass(1_000);
+        for client in ["late", "later"] {
+            let subscriber = bed.connect(V5, client);
+            bed.subscribe(subscriber, TOPIC, QOS_1);
+            bed.finish(subscriber);
+            let asked = asked::ask(&mut bed, TOPIC, None, Some(client));
+            asked.is(Code::D01, Confidence::Certain);
+            asked.says("The retained message was published before the broker was started again");
+        }
+        let asked = asked::ask(&mut bed, TOPIC, None, None);
+        assert_eq!(
+            (asked.report.judged.messages, asked.report.judged.delivered),
+            (2, 2)
+        );
+        assert_eq!(asked.report.subscribers.len(), 2);
+        let numbers = evidence(&mut bed, Some(TOPIC), None, None, 0).events;
+        let numbers = numbers
+            .iter()
+            .filter(|event| event.outcome == Outcome::DeliverAcked);
+        let numbers: std::collections::BTreeSet<_> = numbers.map(|event| event.message).collect();
+        assert_eq!(numbers.len(), 1);
+        // One that is published now is none of those.
+        let publisher = bed.connect(V5, "esp");
+        bed.retain(publisher, TOPIC, b"2", QOS_1);
+        let subscriber = bed.connect(V5, "last");
+        bed.subscribe(subscriber, TOPIC, QOS_1);
+        bed.finish(subscriber);
+        let asked = asked::ask(&mut bed, TOPIC, None, Some("last"));
+        asked.says("last acknowledged the message");
+    }
+}
+
 #[test]
 fn d01_after_the_broker_was_started_again() {
     for qos in [QOS_1, QOS_2] {

@@ -301,7 +301,7 @@ impl Shard {
             qos: delivery.qos,
             packet_id: flags.packet_id,
             membership: delivery.membership,
-            flags: 0,
+            flags: if delivery.retain { flag::RETAIN } else { 0 },
         };
         let subject = Subject::from(&parts);
         self.note_sent(slot, subject, Outcome::DeliverInFlight, how);

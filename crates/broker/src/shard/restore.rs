@@ -79,7 +79,7 @@ impl Shard {
 
     fn restore_retained(&mut self, found: RecoveredRetained) {
         let record = self.journal.adopt(found.position);
-        self.retained.set(found.message, Some(record));
+        self.retained.restore(found.message, record, found.position);
     }
 
     fn restore_session(&mut self, found: FoundSession) -> u32 {

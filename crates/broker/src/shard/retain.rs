@@ -243,6 +243,7 @@ impl Shard {
         let next = self
             .retained
             .find(&filter, after.as_deref(), REMOTE_PAGE_MAX, steps, &mut page);
+        self.follow_retained(&mut page);
         let letter = Letter::RetainedFound {
             session,
             number,
@@ -319,6 +320,7 @@ impl Shard {
             let next = self
                 .retained
                 .find(&replay.filter, after, PAGE_MAX, steps, &mut page);
+            self.follow_retained(&mut page);
             return replay.turn_page(page, next, self.shards);
         }
         replay.is_waiting = true;
@@ -328,6 +330,29 @@ impl Shard {
             number: replay.number,
         };
         self.post(replay.shard, Letter::RetainedFind { session: me, find });
+    }
+
+    /// Retained messages are about to be sent. Those that an earlier process took in get the numbers that
+    /// the flight recorder follows them by, once for all their copies.
+    fn follow_retained(&mut self, page: &mut [Message]) {
+        for message in page {
+            let record = match message.head().number {
+                0 => self.retained.record(message.topic()),
+                _ => None,
+            };
+            let position = record.and_then(|record| self.journal.position(record));
+            if !position.is_some_and(|position| self.retained.is_found(position)) {
+                continue;
+            }
+            let topic_hash = hash_of(&self.hashing, message.topic());
+            let number = self
+                .recorder
+                .follow_found(self.now, message.topic(), topic_hash);
+            if number != 0 {
+                *message = message.numbered(number);
+                self.retained.set(message.clone(), record);
+            }
+        }
     }
 
     /// Returns `false` if the client cannot take it now.

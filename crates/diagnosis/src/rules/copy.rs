@@ -125,10 +125,11 @@ fn by_end<'e>(
                 sent.map_or(last.unix_ms, |event| event.unix_ms),
                 last.unix_ms,
             );
-            let text = if is_found(last.message) {
-                say::d01_found(client, took)
-            } else {
-                say::d01(client, took)
+            let is_retained = sent.is_some_and(|event| event.flags & flag::RETAIN != 0);
+            let text = match (is_found(last.message), is_retained) {
+                (true, true) => say::d01_found_retained(client, took),
+                (true, false) => say::d01_found(client, took),
+                (false, _) => say::d01(client, took),
             };
             Finding::certain(Code::D01, text)
         }

@@ -102,6 +102,7 @@ columba_speech::catalogue! {
     s14_nobody(why) { en: "The copy of a shared group was lost with the broker's disk: {why}.", zh: "共享组的副本因 Broker 的磁盘而丢失：{why}。" }
     d01(client, took) { en: "{client} acknowledged the message {took} after it was sent.", zh: "消息发出后 {took}，{client} 进行了确认。" }
     d01_found(client, took) { en: "The message had waited while the broker was started again; {client} acknowledged it {took} after it was sent.", zh: "消息在 Broker 重新启动期间一直等待；发出后 {took}，{client} 进行了确认。" }
+    d01_found_retained(client, took) { en: "The retained message was published before the broker was started again; {client} acknowledged it {took} after it was sent.", zh: "该保留消息在 Broker 重新启动之前发布；发出后 {took}，{client} 进行了确认。" }
     d01_settled(client) { en: "{client} has nothing unacknowledged and nothing waiting, and lost nothing: this message was acknowledged too.", zh: "{client} 没有未确认或等待的消息，也没有丢失：该消息也已被确认。" }
     d01_refused(client) { en: "{client} answered with an error code: the message arrived, and its library or program refused it.", zh: "{client} 以错误码回应：消息已到达，但被它的库或程序拒绝。" }
     d02(client) { en: "The message was handed to the connection of {client}, with QoS 0.", zh: "消息以 QoS 0 交给了 {client} 的连接。" }
