@@ -63,7 +63,7 @@ enum Output {
 \x20 columba why --to lamp-1                      # all that this client misses")]
 pub struct WhyArgs {
     /// The topic that it was published to
-    #[arg(value_name = "TOPIC", required_unless_present_any = ["from", "to"])]
+    #[arg(value_name = "TOPIC", required_unless_present_any = ["from", "to"], value_parser = named_topic)]
     topic: Option<String>,
     /// Client id of who published it
     #[arg(long, value_name = "CLIENT")]
@@ -190,6 +190,14 @@ fn code(text: &str) -> Result<Code, Said> {
     let known = || Param::list(Code::ALL.iter().map(|code| code.name()));
     Code::from_name(&text.to_uppercase())
         .ok_or_else(|| value::no_verdict(format!("{text:?}"), known()).into())
+}
+
+/// A topic that one can ask about.
+fn named_topic(text: &str) -> Result<String, Said> {
+    if text.is_empty() {
+        return Err(value::no_topic().into());
+    }
+    Ok(text.to_owned())
 }
 
 /// A time, in milliseconds since 1970.
@@ -504,6 +512,12 @@ fn difference(filter: &str, topic: &str) -> Option<Text> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_question_names_a_topic_or_none() {
+        assert_eq!(named_topic("a/+"), Ok("a/+".to_owned()));
+        assert!(named_topic("").is_err());
+    }
 
     #[test]
     fn a_moment_may_be_written_as_on_the_clock() {

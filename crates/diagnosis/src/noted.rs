@@ -155,6 +155,22 @@ columba_speech::said_elsewhere! {
         zh: "消息内容不是其格式指示所声明的 UTF-8",
     }
     sys_topics() { en: "topics below $SYS are the broker's own", zh: "$SYS 下的主题只属于 Broker" }
+    topic_empty() { en: "a topic has at least one character", zh: "主题至少有一个字符" }
+    topic_nul() { en: "a topic never holds U+0000", zh: "主题中不能有 U+0000" }
+    topic_too_long() { en: "a topic has at most 65,535 bytes", zh: "主题最多 65,535 字节" }
+    wildcard_in_name() {
+        en: "a topic to publish to has no wildcard (+ or #)", zh: "发布的主题中不能有通配符（+ 或 #）",
+    }
+    hash_not_last() {
+        en: "# stands alone in the last level of a topic filter", zh: "# 只能单独作为主题过滤器的最后一级",
+    }
+    wildcard_in_level() {
+        en: "a wildcard fills a whole level of a topic filter", zh: "通配符必须占据主题过滤器的整个一级",
+    }
+    share_form() {
+        en: "a shared subscription is $share/NAME/FILTER, and NAME has no + or #",
+        zh: "共享订阅的形式是 $share/名称/过滤器，名称中不能有 + 或 #",
+    }
     topic_levels(most) { en: "the topic has more than {most} levels", zh: "主题超过 {most} 层" }
     filter_levels(most) { en: "the filter has more than {most} levels", zh: "过滤器超过 {most} 层" }
     retained_room() {
@@ -316,6 +332,10 @@ mod tests {
             ("taken over by 10.0.0.7:4711", "被 10.0.0.7:4711 顶替"),
             ("$share/g/a/# has no member", "$share/g/a/# 没有成员"),
             ("the client disconnected", "客户端主动断开"),
+            (
+                "a topic to publish to has no wildcard (+ or #)",
+                "发布的主题中不能有通配符（+ 或 #）",
+            ),
             (
                 "something of a later version",
                 "something of a later version",

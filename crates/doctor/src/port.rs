@@ -309,6 +309,11 @@ pub(crate) fn classify(answer: &Answer) -> Speaks {
         // A record of TLS: alert or handshake, version 3.x.
         [0x15 | 0x16, 0x03, ..] => Speaks::Tls(None),
         _ if bytes.starts_with(b"HTTP/") => http(bytes),
+        // Some servers answer what is no request with a page and nothing above it.
+        _ if is_page(bytes) => Speaks::Http {
+            status: 400,
+            server: None,
+        },
         _ if bytes.starts_with(b"SSH-") => Speaks::Named("SSH"),
         _ if bytes.starts_with(b"AMQP") => Speaks::Named("AMQP"),
         _ if bytes.starts_with(b"INFO {") => Speaks::Named("NATS"),
@@ -322,6 +327,14 @@ pub(crate) fn classify(answer: &Answer) -> Speaks {
         }
         _ => banner(bytes),
     }
+}
+
+fn is_page(bytes: &[u8]) -> bool {
+    let bytes = bytes.trim_ascii_start();
+    [&b"<!doctype html"[..], b"<html"].iter().any(|start| {
+        let begun = bytes.get(..start.len());
+        begun.is_some_and(|begun| begun.eq_ignore_ascii_case(start))
+    })
 }
 
 fn of_end(end: &io::Result<()>) -> Speaks {
@@ -543,6 +556,10 @@ mod tests {
                 server
             }
         );
+        for page in [&b"<!DOCTYPE HTML>\n<html lang=\"en\">"[..], b"\r\n<html>\n"] {
+            let is_http = matches!(classify(&answer(page)), Speaks::Http { status: 400, .. });
+            assert!(is_http, "{page:?}");
+        }
         let upgraded = b"HTTP/1.1 101 Switching Protocols\r\nsec-websocket-protocol: mqtt\r\n\r\n";
         assert!(matches!(
             classify(&answer(upgraded)),

@@ -46,6 +46,10 @@ columba_speech::catalogue! {
         en: "that is no time: write 19:14, 2026-11-28T19:14 or 2026-11-28T10:41:00Z",
         zh: "不是时间：请写成 19:14、2026-11-28T19:14 或 2026-11-28T10:41:00Z",
     }
+    no_topic() {
+        en: "a topic has at least one character; name it, or ask about a client with --from or --to",
+        zh: "主题至少有一个字符；请指定主题，或用 --from 或 --to 查询客户端",
+    }
     before_1970() { en: "that is before 1970", zh: "早于 1970 年" }
     no_verdict(code, known) {
         en: "there is no verdict {code}: write one of {known}", zh: "没有结论 {code}：可选的有 {known}",

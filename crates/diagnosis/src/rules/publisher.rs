@@ -10,6 +10,7 @@ use crate::code::{Code, Confidence};
 use crate::evidence::{Event, Evidence};
 use crate::history::History;
 use crate::near;
+use crate::noted::noted;
 use crate::texts::sentences as say;
 
 /// A PUBLISH that was refused.
@@ -154,8 +155,8 @@ fn will_waits<'e>(history: &History<'e>, publisher: &str) -> Option<Finding<'e>>
     })
 }
 
-fn fault_words(fault: TopicFault) -> String {
-    fault.to_string()
+fn fault_words(fault: TopicFault) -> Param {
+    noted(&fault.to_string())
 }
 
 pub(super) fn never_seen<'e>(history: &History<'e>, publisher: &str) -> Vec<Finding<'e>> {
