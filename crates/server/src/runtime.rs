@@ -200,7 +200,8 @@ impl Broker {
         }
         // Before anybody can come in.
         tell_all(&shards, &Command::SetBans(Arc::clone(&config.bans)));
-        let acceptor = acceptor::start(bound, Arc::clone(&shards), Arc::clone(&shared))?;
+        let acceptor =
+            acceptor::start(bound, Arc::clone(&shards), Arc::clone(&shared), descriptors)?;
         let housekeeping = Housekeeping::start(
             Arc::clone(&shards),
             Arc::clone(&shared),

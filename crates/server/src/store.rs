@@ -17,6 +17,7 @@ use columba_store::{
     Batch, Damage, DiskFiles, Error, Files, LockError, Log, Loss, Options, Position,
 };
 
+use crate::listener::descriptors::is_exhausted;
 use crate::runtime::service_manager;
 pub use words::of_damage;
 
@@ -124,7 +125,14 @@ impl StoreError {
             Cause::Store(
                 Error::Failed { source, .. }
                 | Error::Unreadable { source, .. }
-                | Error::Full { source, .. },
+                | Error::Full { source, .. }
+                | Error::Exhausted { source, .. },
+            ) if is_exhausted(source) => words::more_descriptors(),
+            Cause::Store(
+                Error::Failed { source, .. }
+                | Error::Unreadable { source, .. }
+                | Error::Full { source, .. }
+                | Error::Exhausted { source, .. },
             ) => words::fix_of(source.kind(), place),
             Cause::Store(_) => return None,
         })

@@ -22,6 +22,17 @@ pub enum Error {
         /// What the system said.
         source: Arc<io::Error>,
     },
+    /// The process or the system has no file descriptor or memory left for a step that changes no byte
+    /// of the log. As with [`Full`](Self::Full), nothing is in doubt, and it may be tried again.
+    #[error("no file descriptor or memory left: {during} {file}: {source}")]
+    Exhausted {
+        /// The file that could not be made.
+        file: Name,
+        /// What was being done.
+        during: &'static str,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
     /// The disk failed. What it holds after that is not known, so nothing is acknowledged until
     /// the store has been opened again.
     #[error("the store stopped after a failure: {during} {file}: {source}")]
@@ -96,6 +107,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the same may be tried again: nothing was kept, and nothing is wrong with what is there.
+    #[must_use]
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::Full { .. } | Self::Exhausted { .. })
+    }
+
     pub(crate) fn unreadable(file: Name, error: io::Error) -> Self {
         Self::Unreadable {
             file,

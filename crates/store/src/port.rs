@@ -31,7 +31,7 @@ pub enum Report {
     /// Nothing of a batch was kept; or, if the error is [`Error::Failed`], it is not known
     /// whether it was, and will be when the store has been opened again.
     ///
-    /// If the disk is full, all batches that [keep their turn](Batch::keeps_turn) and that the user
+    /// If the disk is full, or the error [passes](Error::is_passing) otherwise, all batches that [keep their turn](Batch::keeps_turn) and that the user
     /// handed over behind this one, before it took this report, are refused as well, so that they can
     /// be handed over again in their order.
     Refused {
@@ -125,8 +125,7 @@ impl Order {
 
     /// Notes why a batch was refused.
     pub(crate) fn note(&mut self, waiting: &Waiting, error: &Error) {
-        let is_full = matches!(error, Error::Full { .. });
-        if is_full && waiting.known == self.refusals {
+        if error.is_passing() && waiting.known == self.refusals {
             self.refusals += 1;
             self.full = Some(error.clone());
         }

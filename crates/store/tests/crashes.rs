@@ -3,7 +3,7 @@
 
 mod model;
 
-use columba_store::{Batch, Error, Faults, Name, SimDisk};
+use columba_store::{Batch, Error, Faults, Log, Name, SimDisk};
 use model::{Model, Random, content, open, shown};
 
 /// Runs random work until the disk stops, then opens the log again; several times.
@@ -187,6 +187,44 @@ fn a_batch_that_was_refused_in_the_middle_of_a_write_never_comes_back() {
 fn a_full_disk_refuses_and_loses_nothing_and_goes_on_when_there_is_room() {
     for seed in 0..seeds(60) {
         run(seed, fill_the_disk);
+    }
+}
+
+/// A process whose clients have taken all descriptors can make no file, and has written nothing.
+#[test]
+fn what_finds_no_descriptor_is_refused_and_taken_later() {
+    // EMFILE, ENFILE, ENOMEM
+    for code in [24, 23, 12] {
+        let disk = SimDisk::new(1);
+        let (mut log, _) = open(&disk).unwrap();
+        let mut batch = Batch::new();
+        batch.append(&[1; 500]);
+        let mut kept = 0;
+        let mut commit = |log: &mut Log<SimDisk>| {
+            let done = log.commit([&batch]).unwrap().batches.remove(0);
+            kept += usize::from(done.is_ok());
+            done.map(drop)
+        };
+        commit(&mut log).unwrap();
+        for _ in 0..3 {
+            disk.set_faults(Faults {
+                create_error: Some(code),
+                ..Faults::default()
+            });
+            let refused = loop {
+                if let Err(error) = commit(&mut log) {
+                    break error;
+                }
+            };
+            assert!(matches!(refused, Error::Exhausted { .. }), "{refused}");
+            assert!(log.failure().is_none());
+            disk.set_faults(Faults::default());
+            (0..20).for_each(|_| commit(&mut log).unwrap());
+        }
+        drop(log);
+        disk.restart();
+        let (mut log, found) = open(&disk).unwrap();
+        assert_eq!((found.damage, content(&mut log).len()), (vec![], kept));
     }
 }
 

@@ -98,7 +98,17 @@ impl Alarm {
     }
 
     fn full(&self, error: &Error) {
-        if self.full.fetch_add(1, Ordering::Relaxed) == 0 {
+        if self.full.fetch_add(1, Ordering::Relaxed) != 0 {
+            return;
+        }
+        if matches!(error, Error::Exhausted { .. }) {
+            tracing::error!(
+                directory = self.place,
+                "what would have to be stored is not acknowledged until there are file descriptors and \
+                 memory for it: {error}; raise the limit of open files (LimitNOFILE= in the service, or \
+                 ulimit -n) or have fewer connections, the broker goes on by itself"
+            );
+        } else {
             tracing::error!(
                 directory = self.place,
                 "the disk is full, and what would have to be stored is not acknowledged until there \
@@ -109,7 +119,10 @@ impl Alarm {
 
     fn room(&self) {
         if self.full.fetch_sub(1, Ordering::Relaxed) == 1 {
-            tracing::warn!(directory = self.place, "the disk has room again");
+            tracing::warn!(
+                directory = self.place,
+                "the disk has room again, what has to be stored is acknowledged"
+            );
         }
     }
 
@@ -323,7 +336,7 @@ impl<P: Port> Storing<P> {
         if self.state == State::Failed {
             return;
         }
-        if !matches!(error, Error::Full { .. }) {
+        if !error.is_passing() {
             self.alarm.failed(error);
             self.fail(events);
             return;

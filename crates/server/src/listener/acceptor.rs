@@ -15,7 +15,7 @@ use columba_broker::outcome::Outcome;
 use mio::net::{TcpListener, UnixListener};
 use mio::{Events, Interest, Poll, Token, Waker};
 
-use super::descriptors::{Reserve, is_exhausted};
+use super::descriptors::{Reserve, for_connections, is_exhausted};
 use super::socket::{ListeningSocket, Socket};
 use super::{BoundAddress, ListenerConfig, ListenerKind};
 use crate::bell::Bell;
@@ -104,16 +104,19 @@ struct Acceptor {
     shared: Arc<Shared>,
     next_shard: usize,
     reserve: Reserve,
+    /// The first descriptor that is not for a connection. The system gives out the lowest that is free.
+    descriptors_max: u64,
     /// Connections turned away since descriptors ran out; logged once per burst.
     turned_away: u64,
     is_stopping: Arc<AtomicBool>,
 }
 
-/// Starts to accept.
+/// Starts to accept. `descriptors` is how many the process may have.
 pub(crate) fn start(
     bound: Vec<Bound>,
     shards: Arc<[ShardHandle]>,
     shared: Arc<Shared>,
+    descriptors: Option<u64>,
 ) -> io::Result<AcceptorHandle> {
     let poll = Poll::new()?;
     let bell = Bell::new(Waker::new(poll.registry(), WAKER)?);
@@ -137,6 +140,7 @@ pub(crate) fn start(
         shared,
         next_shard: 0,
         reserve: Reserve::new(),
+        descriptors_max: descriptors.map_or(u64::MAX, for_connections),
         turned_away: 0,
         is_stopping: Arc::clone(&is_stopping),
     };
@@ -203,6 +207,10 @@ impl Acceptor {
             match listening.accept() {
                 Ok((socket, address)) => {
                     self.reserve.refill();
+                    if socket.descriptor() >= self.descriptors_max {
+                        self.count_turned_away(&"the others are kept for files");
+                        continue;
+                    }
                     self.deal(index, socket, address, woken);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -228,15 +236,7 @@ impl Acceptor {
 
     /// Accepts and hangs up, by means of the reserve. Whether that worked.
     fn turn_away(&mut self, index: usize, error: &io::Error) -> bool {
-        if self.turned_away == 0 {
-            tracing::error!(
-                %error,
-                "no file descriptor left: new connections are turned away until others end; \
-                 raise the limit of open files (LimitNOFILE= in the service, or ulimit -n)"
-            );
-        }
-        self.turned_away += 1;
-        self.shared.count_refused(Outcome::ConnectQuota);
+        self.count_turned_away(error);
         if !self.reserve.release() {
             self.reserve.refill();
             return false;
@@ -252,6 +252,18 @@ impl Acceptor {
         drop(accepted);
         self.reserve.refill();
         is_done
+    }
+
+    fn count_turned_away(&mut self, why: &dyn std::fmt::Display) {
+        if self.turned_away == 0 {
+            tracing::error!(
+                error = %why,
+                "no file descriptor left: new connections are turned away until others end; \
+                 raise the limit of open files (LimitNOFILE= in the service, or ulimit -n)"
+            );
+        }
+        self.turned_away += 1;
+        self.shared.count_refused(Outcome::ConnectQuota);
     }
 
     fn end_burst(&mut self) {

@@ -25,6 +25,16 @@ pub(crate) fn raise_limit() -> Option<u64> {
     }
 }
 
+/// How many descriptors connections may take of `limit`: the rest is for files, the store's above all. A
+/// broker whose clients have all of them can keep nothing for them.
+pub(crate) fn for_connections(limit: u64) -> u64 {
+    limit - FILES_MAX.min(limit / 8)
+}
+
+/// Descriptors that are kept for files: beside those that are open from the start, 1 GiB of store and a
+/// few for configuration, the flight recorder and the like.
+const FILES_MAX: u64 = 48;
+
 /// One descriptor kept back. When there are no others, giving it up for a moment lets the broker
 /// accept a connection and hang up, so that the peer learns of it and the queue does not stand.
 #[derive(Debug)]

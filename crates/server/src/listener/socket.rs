@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+use std::os::fd::AsRawFd as _;
 
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
@@ -21,6 +22,15 @@ impl Socket {
             // Fails only where the peer is gone already, which the next read tells.
             let _ = stream.set_nodelay(true);
         }
+    }
+
+    /// The number of its file descriptor.
+    pub(crate) fn descriptor(&self) -> u64 {
+        let number = match self {
+            Self::Tcp(stream) => stream.as_raw_fd(),
+            Self::Unix(stream) => stream.as_raw_fd(),
+        };
+        u64::from(number.unsigned_abs())
     }
 
     /// Whether there are bytes to read.

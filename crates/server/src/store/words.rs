@@ -15,6 +15,10 @@ columba_speech::catalogue! {
     full(during, file, error) {
         en: "no room on the disk: {during} {file}: {error}", zh: "磁盘空间不足（{during} {file}）：{error}",
     }
+    exhausted(during, file, error) {
+        en: "no file descriptor or memory left: {during} {file}: {error}",
+        zh: "文件描述符或内存不足（{during} {file}）：{error}",
+    }
     failed(during, file, error) {
         en: "the store stopped after a failure: {during} {file}: {error}",
         zh: "存储因故障停止（{during} {file}）：{error}",
@@ -118,6 +122,10 @@ columba_speech::catalogue! {
     make_room() {
         en: "make room on the disk, then start again", zh: "请腾出磁盘空间，然后重新启动",
     }
+    more_descriptors() {
+        en: "raise the limit of open files (LimitNOFILE= in the service, or ulimit -n)",
+        zh: "请提高打开文件数的上限（服务中的 LimitNOFILE= 或 ulimit -n）",
+    }
     make_above(place) { en: "make the directory above {place} first", zh: "请先创建 {place} 的上级目录" }
     see_kernel() {
         en: "see the kernel's log; if the disk is broken, restore a backup",
@@ -133,6 +141,11 @@ pub(super) fn of_error(error: &Error) -> Param {
             during,
             source,
         } => full(doing(during), file.to_string(), system(source)),
+        Error::Exhausted {
+            file,
+            during,
+            source,
+        } => exhausted(doing(during), file.to_string(), system(source)),
         Error::Failed {
             file,
             during,
@@ -259,6 +272,11 @@ mod tests {
                 source,
             });
         }
+        errors.push(Error::Exhausted {
+            file: Name::Spare,
+            during: "making",
+            source: Arc::clone(&source),
+        });
         for during in ["making", "reserving room for", "taking back a write to"] {
             let source = Arc::clone(&source);
             errors.push(Error::Full {

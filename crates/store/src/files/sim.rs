@@ -19,6 +19,8 @@ pub struct Faults {
     pub fail_sync_at: Option<u64>,
     /// How many bytes fit. Reserved room counts.
     pub capacity: Option<u64>,
+    /// No file can be made or opened, for the system's reason with this number: there are no descriptors.
+    pub create_error: Option<i32>,
     /// From this operation on, counted as for `crash_at`, one write finds the disk full in its
     /// middle, although room was reserved: file systems that copy on write do not keep it.
     pub full_at: Option<u64>,
@@ -317,6 +319,9 @@ impl Files for SimDisk {
     fn create(&mut self, name: Name) -> io::Result<()> {
         let mut state = self.state();
         let stops = state.operate()?;
+        if let Some(code) = state.faults.create_error {
+            return Err(io::Error::from_raw_os_error(code));
+        }
         let id = state.next_inode;
         state.next_inode += 1;
         state.inodes.insert(id, Inode::default());

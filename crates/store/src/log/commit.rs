@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
+use rustix::io::Errno;
+
 use super::{Committed, Head, Log, Segment};
 use crate::batch::{Batch, Position};
 use crate::error::Error;
@@ -90,7 +92,7 @@ impl<F: Files> Log<F> {
         let removals = self.plan_removals();
         let fixed = frame_bytes(removals.len() * 4) as u64;
         let is_full = |done: &Result<Position, Error>| match done {
-            Err(full @ Error::Full { .. }) => Some(full.clone()),
+            Err(full) if full.is_passing() => Some(full.clone()),
             Err(_) | Ok(_) => None,
         };
         let full_before = done.batches.iter().find_map(is_full);
@@ -381,7 +383,7 @@ impl<F: Files> Log<F> {
         if !self.has_spare || capacity > u64::from(self.options.segment_bytes) {
             self.has_spare = false;
             if let Err(error) = self.files.allocate(file, capacity) {
-                if is_full(&error) {
+                if is_passing(&error) {
                     self.remove_file(file)?;
                 }
                 return self
@@ -443,7 +445,7 @@ impl<F: Files> Log<F> {
                 self.has_spare = true;
                 Ok(())
             }
-            Err(error) if is_full(&error) => self.remove_file(Name::Spare),
+            Err(error) if is_passing(&error) => self.remove_file(Name::Spare),
             Err(error) => Err(self.fail(Name::Spare, "making", error)),
         }
     }
@@ -457,6 +459,7 @@ impl<F: Files> Log<F> {
         }
     }
 
+    /// Of a step that changes no bytes of the log: if it failed, nothing is in doubt.
     fn refuse_or_fail(
         &mut self,
         file: Name,
@@ -465,6 +468,12 @@ impl<F: Files> Log<F> {
     ) -> Result<Error, Error> {
         if is_full(&error) {
             Ok(full(file, during, error))
+        } else if is_exhausted(&error) {
+            Ok(Error::Exhausted {
+                file,
+                during,
+                source: Arc::new(error),
+            })
         } else {
             Err(self.fail(file, during, error))
         }
@@ -485,6 +494,17 @@ impl<F: Files> Log<F> {
 fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+/// The process or the system has no descriptor or no memory left. That says nothing of the disk, but
+/// only where no byte was written: behind a write or a sync it is a failure like any other.
+fn is_exhausted(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM))
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    is_full(error) || is_exhausted(error)
 }
 
 fn full(file: Name, during: &'static str, error: io::Error) -> Error {
