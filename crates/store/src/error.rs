@@ -173,4 +173,7 @@ pub enum Loss {
     /// A whole segment that nobody removed.
     #[error("the whole file, which is missing")]
     File,
+    /// A whole segment: the file is there, and nothing of the segment is in it.
+    #[error("the whole file, which holds nothing of what was in it")]
+    Segment,
 }

@@ -221,6 +221,47 @@ fn a_sector_that_cannot_be_read_costs_what_it_holds() {
     assert!((88..=91).contains(&there), "{there}");
 }
 
+/// What happens to a segment.
+type Loses<'a> = &'a dyn Fn(&SimDisk, Name);
+
+/// Whatever becomes of the first segment, nothing before it says what was in it: only the inventory
+/// of a later one does.
+#[test]
+fn a_first_segment_of_which_nothing_is_left_is_a_lost_file() {
+    let emptied = |disk: &SimDisk, first: Name| disk.damage(first, Vec::clear);
+    let zeroed = |disk: &SimDisk, first: Name| disk.damage(first, |bytes| bytes.fill(0));
+    let cut = |disk: &SimDisk, first: Name| disk.damage(first, |bytes| bytes.truncate(64));
+    let swapped = |disk: &SimDisk, first: Name| {
+        let segments = disk.names().into_iter();
+        let other = segments.filter(|of| matches!(of, Name::Segment(_)) && *of != first);
+        let other = other.min().unwrap();
+        let content = disk.content(other).unwrap();
+        disk.damage(first, |bytes| *bytes = content);
+    };
+    let ways: [Loses<'_>; 4] = [&emptied, &zeroed, &cut, &swapped];
+    for seed in 0..40 {
+        for (way, lose) in ways.iter().enumerate() {
+            let (disk, _, _) = worked_on(seed, 80);
+            let segments = disk.names().into_iter();
+            let first = segments.filter(|of| matches!(of, Name::Segment(_))).min();
+            let first = first.unwrap();
+            lose(&disk, first);
+            let (mut log, found) = open(&disk).unwrap();
+            let lost = found.damage.iter().filter(|d| d.loss == Loss::Segment);
+            let lost: Vec<Name> = lost.map(|d| d.file).collect();
+            assert_eq!(lost, [first], "seed {seed}, way {way}: {:?}", found.damage);
+            // It was told, and goes.
+            let mut batch = Batch::new();
+            batch.append(b"more");
+            log.commit([&batch]).unwrap().batches.remove(0).unwrap();
+            drop(log);
+            disk.restart_process();
+            let (_, found) = open(&disk).unwrap();
+            assert!(found.damage.iter().all(|d| d.loss != Loss::Segment));
+        }
+    }
+}
+
 #[test]
 fn bytes_that_rot_while_the_log_is_open_are_reported_when_they_are_read() {
     let (disk, positions) = ten_records();

@@ -65,6 +65,9 @@ columba_speech::catalogue! {
         zh: "没有损失，位置 {position} 的记录已经释放",
     }
     commits(first, last) { en: "the commits {first} to {last}", zh: "丢失提交 {first} 至 {last}" }
+    file_empty() {
+        en: "the whole file, which holds nothing of what was in it", zh: "整个文件，其中原有内容已全部丢失",
+    }
     file_missing() { en: "the whole file, which is missing", zh: "整个文件缺失" }
 
     cutting() { en: "cutting", zh: "截短" }
@@ -210,6 +213,7 @@ pub fn of_damage(damage: &Damage) -> Text {
         Loss::Released(position) => released(position.to_string()).into(),
         Loss::Commits { first, last } => commits(*first, *last).into(),
         Loss::File => file_missing().into(),
+        Loss::Segment => file_empty().into(),
         // Of a later version of the crate.
         other => other.to_string().into(),
     };
@@ -262,6 +266,7 @@ mod tests {
             Loss::Released(position(3)),
             Loss::Commits { first: 1, last: 2 },
             Loss::File,
+            Loss::Segment,
         ];
         let mut errors: Vec<Error> = losses.map(|loss| Error::Damaged(damage(loss))).into();
         for during in ["writing", "syncing", "removing", "cutting", "listing"] {

@@ -241,8 +241,10 @@ impl<F: Files> Log<F> {
         let mut frames = 0;
         let mut body = Vec::new();
         if head.end == 0 {
-            let there = self.segments.keys().filter(|n| **n != head.segment);
-            body.extend(there.flat_map(|number| number.to_le_bytes()));
+            // One that was given up before its first group is no loss.
+            let there = self.segments.iter();
+            let there = there.filter(|(n, s)| **n != head.segment && s.file_bytes > 0);
+            body.extend(there.flat_map(|(number, _)| number.to_le_bytes()));
             writer.frame(Kind::Inventory, next, &body);
             frames += 1;
         }

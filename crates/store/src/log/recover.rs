@@ -94,6 +94,7 @@ impl<F: Files> Recovery<F> {
             found: Recovered::default(),
             lost: BTreeMap::new(),
             inventory: BTreeSet::new(),
+            hollow: BTreeSet::new(),
             marked: 0,
             is_gap_known: true,
         }
@@ -111,6 +112,8 @@ pub(super) struct Recovery<F> {
     pub(super) lost: BTreeMap<u64, Damage>,
     /// Segments that should be there.
     inventory: BTreeSet<u32>,
+    /// Segments that are there, before the last one, and of which nothing can be read.
+    hollow: BTreeSet<u32>,
     /// The last commit that the mark says is durable.
     pub(super) marked: u64,
     /// Whether it is known why the next commit may have any number: a segment was removed there, or
@@ -313,6 +316,9 @@ impl<F: Files> Recovery<F> {
         if header.is_none() && end.cut > 0 {
             self.report(number, 0..SEGMENT_HEADER_BYTES, Loss::Header);
         }
+        if end.cut == 0 && !is_last {
+            self.hollow.insert(number);
+        }
         if is_last {
             self.settle_end(number, bytes, &end)?;
         }
@@ -457,6 +463,11 @@ impl<F: Files> Recovery<F> {
         for missing in &self.inventory {
             if !numbers.contains(missing) {
                 let gone = damage(*missing, 0..0, Loss::File);
+                self.found.damage.push(gone);
+            } else if self.hollow.contains(missing) {
+                let segment = self.log.segments.get(missing);
+                let bytes = segment.map_or(0, |s| s.file_bytes) as usize;
+                let gone = damage(*missing, 0..bytes, Loss::Segment);
                 self.found.damage.push(gone);
             }
         }
