@@ -4,7 +4,10 @@ mod copy;
 mod lines;
 mod meaning;
 mod meter;
+mod sum;
 
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -84,7 +87,7 @@ struct CompactArgs {
 /// Write all records as lines of JSON; change nothing
 ///
 /// One object a line: {"position":N,"record":"BASE64"}, and what the record means, where this
-/// program knows. `columba store import` reads it. Exits with 1 if something is damaged; what can be
+/// program knows; the last line has their number and a checksum. `columba store import` reads it. Exits with 1 if something is damaged; what can be
 /// read is written all the same.
 ///
 /// A broker that runs meanwhile may free the space of records before they are written here. The
@@ -108,13 +111,16 @@ struct ImportArgs {
     /// File to read, in place of the standard input
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
+    /// Take lines without a last one that says how many there are: what is missing is not noticed
+    #[arg(long)]
+    unchecked: bool,
 }
 
 /// Copy the store to another directory, also while the broker runs
 ///
-/// The copy is the store as it was at one moment near the end of the copying. It is checked when it
-/// is done. To restore it, stop the broker and put the files of the copy in the place of those of
-/// the store.
+/// The copy is the store as it was at one moment near the end of the copying, and the bans. It is
+/// checked when it is done. To restore it, stop the broker and put the files of the copy in the place
+/// of those of the store; bans.json goes into the data directory.
 #[derive(Args, Clone, Debug)]
 struct BackupArgs {
     #[command(flatten)]
@@ -136,11 +142,11 @@ pub fn run(args: &StoreArgs) -> ExitCode {
         }
         StoreCommand::Import(args) => {
             let store = args.place.find();
-            store.and_then(|store| lines::import(&store, args.from.as_deref()))
+            store.and_then(|store| lines::import(&store, args.from.as_deref(), args.unchecked))
         }
         StoreCommand::Backup(args) => {
-            let store = args.place.find();
-            store.and_then(|store| copy::backup(&store, &args.to))
+            let places = args.place.find_with_data();
+            places.and_then(|(store, data)| copy::backup(&store, &data, &args.to))
         }
     })
 }
@@ -148,15 +154,20 @@ pub fn run(args: &StoreArgs) -> ExitCode {
 impl Place {
     /// The directory of the store.
     fn find(&self) -> Result<PathBuf, Failure> {
+        self.find_with_data().map(|(store, _)| store)
+    }
+
+    /// The same, and the data directory that goes with it.
+    fn find_with_data(&self) -> Result<(PathBuf, PathBuf), Failure> {
         if let Some(store) = &self.store {
-            return Ok(store.clone());
+            return Ok((store.clone(), store.clone()));
         }
         let location = match &self.config {
             Some(file) => Location::of_file(file),
             None => Location::of_directory(&self.dir),
         };
         match Instance::load(&location, &Overrides::default(), std::env::vars()) {
-            Ok(instance) => Ok(instance.config.store.directory),
+            Ok(instance) => Ok((instance.config.store.directory, instance.config.data_dir)),
             Err(faults) => {
                 show_faults(&faults);
                 let what = words::faulty_instance(count_of(&faults));
@@ -167,8 +178,24 @@ impl Place {
     }
 }
 
+/// Moves the files of a store. The newest segment goes first: it names the others, so that one that
+/// is missing is missed.
+fn move_files(from: &Path, to: &Path) -> io::Result<()> {
+    let mut names = DiskFiles::open_read_only(from)?.list()?;
+    names.sort_by_key(|name| std::cmp::Reverse(*name));
+    for name in names.into_iter().filter(|name| *name != Name::Lock) {
+        let name = name.to_string();
+        fs::rename(from.join(&name), to.join(&name))?;
+    }
+    Ok(())
+}
+
 /// Why a store cannot be used by one of these commands.
 fn failed(store: &Path, error: Error) -> Failure {
+    if matches!(error, Error::NoStore) && copy::unfinished(store).exists() {
+        let what = words::unfinished_backup(store.display().to_string());
+        return Failure::new(what).fix(words::backup_again());
+    }
     let fix = match &error {
         Error::Locked(LockError::InUse { pid: Some(_), .. }) => Some(words::stop_it()),
         Error::NoStore => Some(words::run_once()),
@@ -182,7 +209,7 @@ fn failed(store: &Path, error: Error) -> Failure {
     }
 }
 
-fn failed_to_open(store: &Path, error: std::io::Error) -> Failure {
+fn failed_to_open(store: &Path, error: io::Error) -> Failure {
     of_store(&StoreError::of_directory(
         store.display().to_string(),
         error,

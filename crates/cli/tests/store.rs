@@ -123,7 +123,13 @@ fn an_export_makes_the_same_store_elsewhere() {
         lines.starts_with("{\"position\":0,\"record\":\"cmVjb3JkIDAg"),
         "{lines}"
     );
-    assert_eq!(lines.lines().count(), 29);
+    assert_eq!(lines.lines().count(), 30);
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = fs::metadata(&file)
+        .expect("the export")
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600, "it holds what the store holds");
     bad(
         &["store", "import", &dir, "--from", text(&file)],
         1,
@@ -184,6 +190,45 @@ fn an_export_makes_the_same_store_elsewhere() {
     );
 }
 
+/// Half of an export is not taken for a whole one.
+#[test]
+fn an_export_that_is_cut_or_changed_is_refused() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let dir = instance(temp.path());
+    let lines = good(&["store", "export", &dir]);
+    let lines: Vec<&str> = lines.lines().collect();
+    let file = temp.path().join("records.ndjson");
+    let other = temp.path().join("other");
+    let import = ["store", "import", "--store", text(&other), "--from"];
+    let import = [&import[..], &[text(&file)]].concat();
+    let write = |lines: &[&str]| fs::write(&file, lines.join("\n") + "\n").expect("a file");
+    write(&lines[..20]);
+    bad(&import, 2, "20 records read, and the last line");
+    write(&[]);
+    bad(&import, 2, "0 records read, and the last line");
+    let without_one = [&lines[..5], &lines[6..]].concat();
+    write(&without_one);
+    bad(
+        &import,
+        2,
+        "line 29: 28 records before it, and there were 29",
+    );
+    let strange = lines[5].replace("\"record\":\"cmVj", "\"record\":\"cmVk");
+    assert_ne!(strange, lines[5]);
+    write(&[&lines[..5], &[&strange[..]], &lines[6..]].concat());
+    bad(
+        &import,
+        2,
+        "line 30: the records are not those that were exported",
+    );
+    write(&[&lines[..], &lines[..1]].concat());
+    bad(&import, 2, "line 31: something follows the last line");
+    write(&lines[..20]);
+    good(&[&import[..], &["--unchecked"]].concat());
+    let check = good(&["store", "check", "--store", text(&other)]);
+    assert!(check.contains("sound. 20 records"), "{check}");
+}
+
 #[test]
 fn damage_is_reported_with_its_place_and_an_exit_code() {
     let temp = tempfile::tempdir().expect("a directory");
@@ -209,13 +254,74 @@ fn damage_is_reported_with_its_place_and_an_exit_code() {
     );
     let exported = columba(&["store", "export", &dir]);
     assert_eq!(exported.status.code(), Some(1));
-    assert_eq!(out(&exported).lines().count(), 28);
+    assert_eq!(out(&exported).lines().count(), 29);
     let target = temp.path().join("copy");
     bad(
         &["store", "backup", &dir, "--to", text(&target)],
         1,
         "has damage",
     );
+}
+
+#[test]
+fn a_backup_of_a_store_of_a_newer_version_names_the_store() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let dir = instance(temp.path());
+    let segment = temp.path().join("inst/data/00000001.log");
+    let mut bytes = fs::read(&segment).expect("a segment");
+    bytes[8] = 2;
+    let sum = crc32c::crc32c(&bytes[..60]).to_le_bytes();
+    bytes[60..64].copy_from_slice(&sum);
+    fs::write(&segment, bytes).expect("a segment");
+    let copy = temp.path().join("copy");
+    let backup = ["store", "backup", &dir, "--to", text(&copy)];
+    bad(&backup, 1, "inst/data: 00000001.log has format version 2");
+    assert!(!copy.join("00000001.log").exists());
+}
+
+/// Whoever restores it must not let in who was banned.
+#[test]
+fn a_backup_has_the_bans_beside_the_store() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let dir = instance(temp.path());
+    let bans = r#"{"bans":[]}"#;
+    fs::write(temp.path().join("inst/data/bans.json"), bans).expect("a file");
+    let copy = temp.path().join("copy");
+    good(&["store", "backup", &dir, "--to", text(&copy)]);
+    let copied = fs::read_to_string(copy.join("bans.json")).expect("the bans");
+    assert_eq!(copied, bans);
+    // And from one backup to the next.
+    let next = temp.path().join("next");
+    let (copy, to) = (text(&copy), text(&next));
+    good(&["store", "backup", "--store", copy, "--to", to]);
+    let copied = fs::read_to_string(next.join("bans.json")).expect("the bans");
+    assert_eq!(copied, bans);
+}
+
+#[test]
+fn a_backup_that_did_not_end_does_not_pass_for_one() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let dir = instance(temp.path());
+    let copy = temp.path().join("copy");
+    let copy = text(&copy);
+    // A file may not be as long as the segment: the signal for that ends it in the middle of a write.
+    let ended = Command::new("sh")
+        .args(["-c", "ulimit -f 100; exec \"$@\"", "sh"])
+        .args([env!("CARGO_BIN_EXE_columba"), "store", "backup", &dir])
+        .args(["--to", copy])
+        .output()
+        .expect("a shell");
+    assert_eq!(ended.status.code(), None, "{}", err(&ended));
+    let check = ["store", "check", "--store", copy];
+    bad(&check, 1, "holds a backup that did not end");
+    good(&["store", "backup", &dir, "--to", copy]);
+    assert!(good(&check).contains("sound. 29 records"));
+    let mut names: Vec<_> = fs::read_dir(copy)
+        .expect("a directory")
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["00000001.log", "lock", "mark"]);
 }
 
 struct Running {
@@ -287,7 +393,7 @@ fn a_broker_says_what_it_found_and_its_store_is_its_own_until_it_ends() {
     assert!(stats.contains(&using), "{stats}");
     assert!(stats.contains("records      30\n"), "{stats}");
     let exported = good(&["store", "export", &dir]);
-    assert_eq!(exported.lines().count(), 30);
+    assert_eq!(exported.lines().count(), 31);
     // A backup needs no pause.
     let target = temp.path().join("copy");
     let copied = good(&["store", "backup", &dir, "--to", text(&target)]);

@@ -21,6 +21,7 @@ use crate::auth::Users;
 use crate::auth::tokens::Tokens;
 use crate::config::fault::{Fault, Place, has_errors};
 use crate::config::{AclFormat, Bind, Config, ListenerKind};
+pub use bans::BANS;
 pub(crate) use stamps::Stamps;
 
 /// Where an instance is.
@@ -256,7 +257,7 @@ fn load_access(
 /// The bans of the data directory. One that says nothing sensible would let in who is not to come
 /// in.
 fn load_bans(location: &Location, config: &Config, findings: &mut Findings<'_>) -> BanList {
-    let path = config.data_dir.join(bans::BANS);
+    let path = config.data_dir.join(BANS);
     let read = match std::fs::read_to_string(&path) {
         Ok(text) => bans::read(&text),
         // That the data directory is a file is for the store to say.

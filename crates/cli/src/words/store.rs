@@ -66,6 +66,10 @@ columba_speech::catalogue! {
     store_too() {
         en: "the store has it, too: see `columba store check`", zh: "存储本身也有：见 `columba store check`",
     }
+    unfinished_backup(target) {
+        en: "{target} holds a backup that did not end", zh: "{target} 中是一个未完成的备份",
+    }
+    backup_again() { en: "make it again: columba store backup", zh: "请重新备份：columba store backup" }
     copied(target, records, size, commit) {
         en: "{target}: sound. {records}, {size}, up to commit {commit}.",
         zh: "{target}：完好。{records}，{size}，截至提交 {commit}。",
@@ -91,6 +95,20 @@ columba_speech::catalogue! {
     taken_over(records) { en: "{records} taken over.", zh: "已导入 {records}。" }
     line(number, what) { en: "line {number}: {what}", zh: "第 {number} 行：{what}" }
     unchanged_export() { en: "take an unchanged export", zh: "请使用未经修改的导出文件" }
+    no_last_line(records) {
+        en: "the export is cut: {records} read, and the last line, which says how many there are, is missing",
+        zh: "导出文件不完整：已读取 {records}，缺少说明总数的最后一行",
+    }
+    export_again() {
+        en: "export again; --unchecked takes over what is there, also of an export by an earlier version",
+        zh: "请重新导出；--unchecked 会导入现有内容，也适用于早期版本的导出文件",
+    }
+    other_count(found, wanted) {
+        en: "{found} {found|record|records} before it, and there were {wanted}",
+        zh: "此前有 {found} 条记录，原本有 {wanted} 条",
+    }
+    other_checksum() { en: "the records are not those that were exported", zh: "记录与导出时不同" }
+    behind_the_last() { en: "something follows the last line", zh: "最后一行之后还有内容" }
     not_behind(position) {
         en: "position {position} is not behind the one before it", zh: "位置 {position} 不在前一个之后",
     }

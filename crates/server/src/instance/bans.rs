@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::file::{SECRET_MODE, write_atomically};
 
 /// Its name in the data directory.
-pub(crate) const BANS: &str = "bans.json";
+pub const BANS: &str = "bans.json";
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
