@@ -5,12 +5,13 @@ mod model;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use columba_store::{
-    Batch, DiskFiles, Engine, Error, Faults, Files, Limits, Log, Name, Options, Position, SimDisk,
-    backup,
+    Batch, DiskFiles, Engine, Error, Faults, Files, Limits, Log, Name, Options, Position,
+    Recovered, SimDisk, backup,
 };
 use model::{Model, Random, content, open, small_options};
 
@@ -183,6 +184,50 @@ fn a_look_at_real_files_needs_no_lock_file_and_makes_none() {
         DiskFiles::open_read_only(&file).unwrap_err(),
     ] {
         assert_eq!(error.kind(), std::io::ErrorKind::NotADirectory);
+    }
+}
+
+/// A store on a real disk.
+fn on_disk(path: &Path) -> Result<(Log<DiskFiles>, Recovered), Error> {
+    let mut options = Options::new(1);
+    options.segment_bytes = 4096;
+    Log::open(DiskFiles::open(path).unwrap(), options, &mut |_| ())
+}
+
+/// The lock file of a store in use is no stale one, whatever somebody takes it for.
+#[test]
+fn a_store_stays_locked_without_its_lock_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let (log, _) = on_disk(&path).unwrap();
+    std::fs::remove_file(path.join("lock")).unwrap();
+    assert!(matches!(on_disk(&path), Err(Error::Locked(_))));
+    let look = || Log::open_read_only(DiskFiles::open_read_only(&path).unwrap(), &mut |_| ());
+    assert!(matches!(look(), Err(Error::Locked(_))));
+    drop(log);
+    assert!(look().is_ok() && on_disk(&path).is_ok());
+}
+
+/// What is written into files that nobody will find again is not acknowledged.
+#[test]
+fn a_store_whose_directory_or_lock_is_gone_fails_at_the_next_segment() {
+    let removed = |path: &Path| std::fs::remove_dir_all(path).unwrap();
+    let moved = |path: &Path| {
+        std::fs::rename(path, path.with_extension("old")).unwrap();
+        drop(on_disk(path).unwrap());
+    };
+    let unlocked = |path: &Path| std::fs::remove_file(path.join("lock")).unwrap();
+    let ways: [fn(&Path); 3] = [removed, moved, unlocked];
+    for lose in ways {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("store");
+        let (mut log, _) = on_disk(&path).unwrap();
+        let mut batch = Batch::new();
+        batch.append(&[1; 1500]);
+        log.commit([&batch]).unwrap();
+        lose(&path);
+        let failed = (0..3).find_map(|_| log.commit([&batch]).err());
+        assert!(matches!(failed, Some(Error::Failed { .. })), "{failed:?}");
     }
 }
 

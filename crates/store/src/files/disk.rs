@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FallocateFlags, FlockOperation};
 use rustix::io::Errno;
@@ -15,6 +16,8 @@ use crate::files::{Files, LockError, Name};
 
 /// Permissions of all files: what clients say is nobody else's business.
 const FILE_MODE: u32 = 0o600;
+/// How long a directory that is gone goes unnoticed, at most, while something is written.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// A directory on a disk. Keeps every segment open that it has touched.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub struct DiskFiles {
     open: BTreeMap<Name, File>,
     lock: Option<File>,
     is_read_only: bool,
+    /// When it was last looked whether the directory is still this one.
+    looked_at: Option<Instant>,
 }
 
 impl DiskFiles {
@@ -52,6 +57,7 @@ impl DiskFiles {
             open: BTreeMap::new(),
             lock: None,
             is_read_only: false,
+            looked_at: None,
         })
     }
 
@@ -69,6 +75,7 @@ impl DiskFiles {
             open: BTreeMap::new(),
             lock: None,
             is_read_only: true,
+            looked_at: None,
         })
     }
 
@@ -102,9 +109,60 @@ impl DiskFiles {
         Ok(())
     }
 
+    /// Fails if the directory or its lock has been removed, moved away or replaced: what is written then
+    /// is lost, or written beside another process. Only where there is a lock.
+    fn check_place(&mut self) -> io::Result<()> {
+        let Some(lock) = &self.lock else {
+            return Ok(());
+        };
+        let pairs = [
+            (&self.directory, self.path.clone()),
+            (lock, self.path_of(Name::Lock)),
+        ];
+        for (open, path) in pairs {
+            let there = fs::metadata(&path);
+            let same = there.and_then(|there| {
+                let open = open.metadata()?;
+                Ok((there.dev(), there.ino()) == (open.dev(), open.ino()))
+            });
+            match same {
+                Ok(true) => {}
+                Ok(false) => return Err(gone(&path)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(gone(&path)),
+                // It says nothing of what is there.
+                Err(_) => {}
+            }
+        }
+        self.looked_at = Some(Instant::now());
+        Ok(())
+    }
+
+    /// The same, from time to time.
+    fn check_place_if_due(&mut self) -> io::Result<()> {
+        match self.looked_at {
+            Some(at) if at.elapsed() < LOOK_EVERY => Ok(()),
+            Some(_) | None => self.check_place(),
+        }
+    }
+
+    /// Locks the directory itself: its lock file may be taken for a stale one and removed. Whether
+    /// nobody else has it. A file system that cannot lock a directory has the file alone.
+    fn lock_directory(&self, how: FlockOperation) -> bool {
+        rustix::fs::flock(&self.directory, how) != Err(Errno::WOULDBLOCK)
+    }
+
     /// Locks, and hands out the locked file; or the process that has it, if its file says.
     fn try_lock(&self) -> io::Result<Result<Option<File>, Option<u32>>> {
         let is_written = !self.is_read_only;
+        let how = if self.is_read_only {
+            FlockOperation::NonBlockingLockShared
+        } else {
+            FlockOperation::NonBlockingLockExclusive
+        };
+        if !self.lock_directory(how) {
+            let pid = fs::read_to_string(self.path_of(Name::Lock)).unwrap_or_default();
+            return Ok(Err(pid.trim().parse().ok().filter(|pid| is_running(*pid))));
+        }
         let file = OpenOptions::new()
             .read(true)
             .write(is_written)
@@ -117,11 +175,6 @@ impl DiskFiles {
                 return Ok(Ok(None));
             }
             file => file?,
-        };
-        let how = if self.is_read_only {
-            FlockOperation::NonBlockingLockShared
-        } else {
-            FlockOperation::NonBlockingLockExclusive
         };
         match rustix::fs::flock(&file, how) {
             Ok(()) => {}
@@ -140,6 +193,13 @@ impl DiskFiles {
         }
         Ok(Ok(Some(file)))
     }
+}
+
+fn gone(path: &Path) -> io::Error {
+    let path = path.display();
+    io::Error::other(format!(
+        "{path} was removed or replaced while it was in use"
+    ))
 }
 
 fn is_running(pid: u32) -> bool {
@@ -174,6 +234,7 @@ impl Files for DiskFiles {
 
     fn create(&mut self, name: Name) -> io::Result<()> {
         self.check_writable()?;
+        self.check_place()?;
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -224,6 +285,7 @@ impl Files for DiskFiles {
     }
 
     fn write_at(&mut self, name: Name, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.check_place_if_due()?;
         self.file(name)?.write_all_at(bytes, offset)
     }
 
@@ -241,6 +303,7 @@ impl Files for DiskFiles {
 
     fn rename(&mut self, from: Name, to: Name) -> io::Result<()> {
         self.check_writable()?;
+        self.check_place()?;
         fs::rename(self.path_of(from), self.path_of(to))?;
         self.open.remove(&to);
         if let Some(file) = self.open.remove(&from) {
