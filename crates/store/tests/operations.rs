@@ -231,6 +231,21 @@ fn a_store_whose_directory_or_lock_is_gone_fails_at_the_next_segment() {
     }
 }
 
+/// A segment may take long to be full.
+#[test]
+fn a_directory_that_is_gone_is_noticed_after_few_commits() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let files = DiskFiles::open(&path).unwrap();
+    let (mut log, _) = Log::open(files, Options::new(1), &mut |_| ()).unwrap();
+    let mut batch = Batch::new();
+    batch.append(b"small");
+    log.commit([&batch]).unwrap();
+    std::fs::remove_dir_all(&path).unwrap();
+    let failed = (0..17).find_map(|_| log.commit([&batch]).err());
+    assert!(matches!(failed, Some(Error::Failed { .. })), "{failed:?}");
+}
+
 #[test]
 fn a_compact_log_takes_little_more_than_what_lives() {
     for seed in 0..30 {

@@ -6,7 +6,6 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process;
-use std::time::{Duration, Instant};
 
 use rustix::fs::{FallocateFlags, FlockOperation};
 use rustix::io::Errno;
@@ -16,8 +15,8 @@ use crate::files::{Files, LockError, Name};
 
 /// Permissions of all files: what clients say is nobody else's business.
 const FILE_MODE: u32 = 0o600;
-/// How long a directory that is gone goes unnoticed, at most, while something is written.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How many writes to a directory that is gone go unnoticed at most; a commit is two.
+const LOOK_EVERY_WRITES: u32 = 32;
 
 /// A directory on a disk. Keeps every segment open that it has touched.
 #[derive(Debug)]
@@ -27,8 +26,8 @@ pub struct DiskFiles {
     open: BTreeMap<Name, File>,
     lock: Option<File>,
     is_read_only: bool,
-    /// When it was last looked whether the directory is still this one.
-    looked_at: Option<Instant>,
+    /// Writes since it was last looked whether the directory is still this one.
+    unlooked: u32,
 }
 
 impl DiskFiles {
@@ -57,7 +56,7 @@ impl DiskFiles {
             open: BTreeMap::new(),
             lock: None,
             is_read_only: false,
-            looked_at: None,
+            unlooked: 0,
         })
     }
 
@@ -75,7 +74,7 @@ impl DiskFiles {
             open: BTreeMap::new(),
             lock: None,
             is_read_only: true,
-            looked_at: None,
+            unlooked: 0,
         })
     }
 
@@ -112,6 +111,7 @@ impl DiskFiles {
     /// Fails if the directory or its lock has been removed, moved away or replaced: what is written then
     /// is lost, or written beside another process. Only where there is a lock.
     fn check_place(&mut self) -> io::Result<()> {
+        self.unlooked = 0;
         let Some(lock) = &self.lock else {
             return Ok(());
         };
@@ -133,16 +133,16 @@ impl DiskFiles {
                 Err(_) => {}
             }
         }
-        self.looked_at = Some(Instant::now());
         Ok(())
     }
 
     /// The same, from time to time.
     fn check_place_if_due(&mut self) -> io::Result<()> {
-        match self.looked_at {
-            Some(at) if at.elapsed() < LOOK_EVERY => Ok(()),
-            Some(_) | None => self.check_place(),
+        self.unlooked += 1;
+        if self.unlooked < LOOK_EVERY_WRITES {
+            return Ok(());
         }
+        self.check_place()
     }
 
     /// Locks the directory itself: its lock file may be taken for a stale one and removed. Whether
