@@ -151,7 +151,9 @@ pub enum Loss {
     #[error("the header, which is not needed to read the rest")]
     Header,
     /// Frames whose content is not known: records, releases or what the log notes for itself.
-    #[error("what these bytes held")]
+    #[error(
+        "what these bytes held; what they had released (cleared, ended, acknowledged) may be there again"
+    )]
     Frames,
     /// The record at a position.
     #[error("the record at position {0}")]

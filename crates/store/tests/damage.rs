@@ -221,6 +221,18 @@ fn a_sector_that_cannot_be_read_costs_what_it_holds() {
     assert!((88..=91).contains(&there), "{there}");
 }
 
+#[test]
+fn the_commits_of_an_only_segment_that_is_missing_are_missed_in_the_directory() {
+    let (disk, _) = ten_records();
+    disk.lose(Name::Segment(1));
+    let (_, found) = open(&disk).unwrap();
+    let [damage] = &found.damage[..] else {
+        panic!("{:?}", found.damage);
+    };
+    assert_eq!(damage.file, Name::Directory);
+    assert_eq!(damage.loss, Loss::Commits { first: 1, last: 10 });
+}
+
 /// What happens to a segment.
 type Loses<'a> = &'a dyn Fn(&SimDisk, Name);
 

@@ -57,7 +57,10 @@ columba_speech::catalogue! {
     header() {
         en: "the header, which is not needed to read the rest", zh: "丢失文件头，读取其余部分不需要它",
     }
-    frames() { en: "what these bytes held", zh: "丢失这些字节中的内容" }
+    frames() {
+        en: "what these bytes held; what they had released (cleared, ended, acknowledged) may be there again",
+        zh: "丢失这些字节中的内容；其中已释放（已清除、已结束、已确认）的内容可能重新出现",
+    }
     record(position) { en: "the record at position {position}", zh: "丢失位置 {position} 的记录" }
     cannot_read() { en: "the disk cannot read it", zh: "磁盘无法读取" }
     released(position) {

@@ -456,9 +456,15 @@ impl<F: Files> Recovery<F> {
 
     pub(super) fn finish(&mut self, numbers: &[u32]) -> Result<(), Error> {
         if self.marked > self.found.commit {
-            let last = numbers.last().copied().unwrap_or(0);
-            let at = self.log.segments.get(&last).map_or(0, |s| s.file_bytes);
-            self.missing(last, at as usize, self.marked);
+            let (first, last) = (self.found.commit + 1, self.marked);
+            let segment = numbers.last().copied();
+            let at = segment.and_then(|number| self.log.segments.get(&number));
+            self.found.damage.push(Damage {
+                file: segment.map_or(Name::Directory, Name::Segment),
+                offset: at.map_or(0, |s| s.file_bytes),
+                bytes: 0,
+                loss: Loss::Commits { first, last },
+            });
         }
         for missing in &self.inventory {
             if !numbers.contains(missing) {
