@@ -69,6 +69,14 @@ pub(crate) enum Record<'a> {
         /// The topic.
         topic: &'a str,
     },
+    /// A session whose own record a damaged store has lost. What names it is kept until an operator
+    /// says otherwise.
+    Lost {
+        /// The session.
+        session: SessionNumber,
+        /// When a start found that.
+        found_at_unix_ms: u64,
+    },
 }
 
 /// One step of a QoS 2 delivery.
@@ -284,6 +292,7 @@ const RECEIVED: u8 = 8;
 const RETAINED: u8 = 9;
 const MOVED: u8 = 10;
 const CLEARED: u8 = 11;
+const LOST: u8 = 12;
 
 impl<'a> Record<'a> {
     /// Appends the bytes.
@@ -341,6 +350,14 @@ impl<'a> Record<'a> {
                 put_number(out, *version);
                 put_bytes(out, topic.as_bytes());
             }
+            Self::Lost {
+                session,
+                found_at_unix_ms,
+            } => {
+                out.push(LOST);
+                put_number(out, *session);
+                put_number(out, *found_at_unix_ms);
+            }
         }
     }
 
@@ -382,6 +399,10 @@ impl<'a> Record<'a> {
             CLEARED => Self::Cleared {
                 version: from.number()?,
                 topic: from.text()?,
+            },
+            LOST => Self::Lost {
+                session: from.number()?,
+                found_at_unix_ms: from.number()?,
             },
             _ => return None,
         };

@@ -4,6 +4,8 @@
 //! shard. How many shards wrote the records does not matter. The payloads of messages that wait stay
 //! in the store: shards read them back when they need them.
 
+mod lost;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -22,6 +24,9 @@ use crate::record::{
 };
 use crate::routing::share::SessionRef;
 use crate::session::is_left_behind;
+
+pub use lost::LostSession;
+use lost::NO_SHARD;
 
 /// Gathers records.
 #[derive(Debug)]
@@ -44,6 +49,11 @@ pub struct Recovery {
     retained: BTreeMap<String, FoundRetained>,
     /// Records that others have taken the place of.
     outdated: Vec<u64>,
+    /// Sessions that earlier starts have found to be lost, and the records that say so.
+    lost: BTreeMap<SessionNumber, u64>,
+    is_damaged: bool,
+    discards_lost: bool,
+    now_unix_ms: u64,
     highest: Highest,
     unusable: u64,
 }
@@ -91,6 +101,8 @@ pub struct Recovered {
     pub shards: Vec<RecoveredShard>,
     /// For the report.
     pub counts: RecoveredCounts,
+    /// Sessions whose records a damaged store has lost. What is kept of them is nobody's.
+    pub lost: Vec<LostSession>,
     /// To be committed before the shards start: the seed of a new store, and positions that nobody
     /// needs any more. Empty most of the time.
     pub repair: Records,
@@ -178,6 +190,14 @@ impl FoundSubscription {
         });
         (self.session, Arc::clone(&self.filter), share)
     }
+
+    /// As the client wrote it.
+    fn text(&self) -> String {
+        match &self.share {
+            Some((name, _)) => format!("$share/{name}/{}", self.filter),
+            None => self.filter.to_string(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -262,6 +282,10 @@ impl Recovery {
             received: Vec::new(),
             retained: BTreeMap::new(),
             outdated: Vec::new(),
+            lost: BTreeMap::new(),
+            is_damaged: false,
+            discards_lost: false,
+            now_unix_ms: now.unix_ms,
             highest: Highest::default(),
             unusable: 0,
         }
@@ -332,6 +356,11 @@ impl Recovery {
                         message,
                     },
                 );
+            }
+            Some(Record::Lost { session, .. }) => {
+                self.highest.session = self.highest.session.max(session);
+                let older = self.lost.insert(session, position);
+                self.outdated.extend(older);
             }
         }
     }
@@ -428,6 +457,7 @@ impl Recovery {
             hashing: Hashing::with_seed(seed),
             shards: (0..shards).map(|_| RecoveredShard::default()).collect(),
             places: BTreeMap::new(),
+            lost: BTreeMap::new(),
             counts: RecoveredCounts {
                 unusable: self.unusable,
                 ..RecoveredCounts::default()
@@ -446,6 +476,7 @@ impl Recovery {
                 .releases
                 .extend(older.map(|(position, _)| position));
         }
+        self.find_lost(&mut parts);
         self.attach(&mut parts);
         parts.deal_sessions(self.sessions);
         let messages = in_order(self.messages, self.moved);
@@ -457,14 +488,16 @@ impl Recovery {
         Recovered {
             shards: parts.shards,
             counts: parts.counts,
+            lost: parts.lost.into_values().collect(),
             repair: parts.repair,
             rewrites: parts.rewrites,
         }
     }
 
-    /// Gives subscriptions and packet ids to their sessions; what has none is not needed.
+    /// Gives subscriptions and packet ids to their sessions; what has none is not needed, unless
+    /// damage has cost the session.
     fn attach(&mut self, parts: &mut Parts) {
-        let releases = &mut parts.repair.releases;
+        let (releases, lost) = (&mut parts.repair.releases, &mut parts.lost);
         // A client has one session: the one that was made last.
         let mut newest: BTreeMap<Arc<str>, SessionNumber> = BTreeMap::new();
         for session in self.sessions.values() {
@@ -495,6 +528,7 @@ impl Recovery {
                 Some(session) if newest.get(&key(&found, session)) == Some(&found.position) => {
                     session.subscriptions.push(found);
                 }
+                None if lost::keeps(lost, found.session, Some(found.text())) => {}
                 Some(_) | None => releases.push(found.position),
             }
         }
@@ -507,6 +541,7 @@ impl Recovery {
                 Some(session) if newest.get(&(number, packet_id)) == Some(&position) => {
                     session.received.push((position, packet_id));
                 }
+                None if lost::keeps(lost, number, None) => {}
                 Some(_) | None => releases.push(position),
             }
         }
@@ -535,6 +570,7 @@ struct Parts {
     shards: Vec<RecoveredShard>,
     /// Where each session lives now.
     places: BTreeMap<SessionNumber, SessionRef>,
+    lost: BTreeMap<SessionNumber, LostSession>,
     counts: RecoveredCounts,
     repair: Records,
     rewrites: Vec<Rewrite>,
@@ -633,9 +669,13 @@ impl Parts {
             let mut by_shard: BTreeMap<ShardId, Vec<RecoveredCopy>> = BTreeMap::new();
             let mut places = Vec::new();
             for (place, mut recipient) in (0u32..).zip(recipients) {
+                let is_open = gone.binary_search(&place).is_err();
+                if let Some(lost) = self.lost.get_mut(&recipient.session).filter(|_| is_open) {
+                    lost.messages += 1;
+                }
                 let exchange = exchanges.remove(&(position, recipient.session));
                 let home = self.places.get(&recipient.session);
-                let (Some(home), Err(_)) = (home, gone.binary_search(&place)) else {
+                let Some(home) = home.filter(|_| is_open) else {
                     places.push(place);
                     self.repair
                         .releases
@@ -658,7 +698,8 @@ impl Parts {
                     exchange: exchange.map(|exchange| exchange.position),
                 });
             }
-            self.counts.queued += by_shard.values().map(Vec::len).sum::<usize>() as u64;
+            let here = by_shard.iter().filter(|(home, _)| **home != NO_SHARD);
+            self.counts.queued += here.map(|(_, copies)| copies.len() as u64).sum::<u64>();
             if by_shard.len() != 1 {
                 self.rewrite(position, settled_position, by_shard);
                 continue;

@@ -10,10 +10,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
+use columba_broker::event::Now;
 use columba_server::instance::{Instance, Location, Overrides};
-use columba_server::store::{StoreError, of_damage};
+use columba_server::store::{StoreError, discard_lost, of_damage};
 use columba_speech::width::{pad, width};
 use columba_speech::{Param, Text};
 use columba_store::{DiskFiles, Error, Files as _, LockError, Log, Name, Options, Recovered};
@@ -27,7 +29,7 @@ pub(crate) use meter::size;
 /// Look at what a broker has on disk, compact it, move it, copy it
 ///
 /// `check`, `stats`, `export` and `backup` work while the broker runs; they show the store as it was
-/// at one moment. `compact` and `import` need it stopped: a store belongs to one process at a time.
+/// at one moment. `compact`, `discard` and `import` need it stopped: a store belongs to one process at a time.
 #[derive(Args, Clone, Debug)]
 pub struct StoreArgs {
     #[command(subcommand)]
@@ -39,6 +41,7 @@ enum StoreCommand {
     Check(CheckArgs),
     Stats(StatsArgs),
     Compact(CompactArgs),
+    Discard(DiscardArgs),
     Export(ExportArgs),
     Import(ImportArgs),
     Backup(BackupArgs),
@@ -80,6 +83,17 @@ struct StatsArgs {
 /// segments of 32 MiB. This needs room for one segment and can be stopped at any time.
 #[derive(Args, Clone, Debug)]
 struct CompactArgs {
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Let go of what is kept of sessions whose own records were damaged
+///
+/// Which client such a session belonged to is not known any more, so its subscriptions and messages
+/// are nobody's. A broker that starts says how many there are and keeps them; `columba store export`
+/// shows them.
+#[derive(Args, Clone, Debug)]
+struct DiscardArgs {
     #[command(flatten)]
     place: Place,
 }
@@ -136,6 +150,7 @@ pub fn run(args: &StoreArgs) -> ExitCode {
         StoreCommand::Check(args) => args.place.find().and_then(|store| check(&store)),
         StoreCommand::Stats(args) => args.place.find().and_then(|store| show_stats(&store)),
         StoreCommand::Compact(args) => args.place.find().and_then(|store| compact(&store)),
+        StoreCommand::Discard(args) => args.place.find().and_then(|store| discard(&store)),
         StoreCommand::Export(args) => {
             let store = args.place.find();
             store.and_then(|store| lines::export(&store, args.to.as_deref()))
@@ -245,7 +260,7 @@ fn used_by(user: Option<u32>, commit: u64) -> Option<Text> {
 }
 
 /// Opens a store that no process uses and that is there, to change it.
-fn open(store: &Path) -> Result<Log<DiskFiles>, Failure> {
+fn open(store: &Path) -> Result<(Log<DiskFiles>, Recovered), Failure> {
     let look = DiskFiles::open_read_only(store).and_then(|mut files| files.list());
     let there = look.map_err(|error| failed_to_open(store, error))?;
     if there.iter().all(|name| *name == Name::Lock) {
@@ -257,7 +272,7 @@ fn open(store: &Path) -> Result<Log<DiskFiles>, Failure> {
     let opened = Log::open(files, Options::new(0), &mut progress);
     let (log, found) = opened.map_err(|error| failed(store, error))?;
     show_damage(&found);
-    Ok(log)
+    Ok((log, found))
 }
 
 /// Says what is damaged, and whether something is.
@@ -325,7 +340,7 @@ fn show_stats(store: &Path) -> Result<(), Failure> {
 }
 
 fn compact(store: &Path) -> Result<(), Failure> {
-    let mut log = open(store)?;
+    let (mut log, _) = open(store)?;
     let before = log.stats();
     let mut meter = Meter::new(words::compacting());
     let done = log.compact(&mut |stats| meter.step(stats.moved_bytes, before.live_bytes));
@@ -343,4 +358,33 @@ fn compact(store: &Path) -> Result<(), Failure> {
         words::records(after.records),
     ));
     Ok(())
+}
+
+fn discard(store: &Path) -> Result<(), Failure> {
+    let (mut log, found) = open(store)?;
+    let lost = discard_lost(&mut log, &found.damage, now());
+    let lost = lost.map_err(|error| failed(store, error))?;
+    let place = store.display().to_string();
+    if lost.is_empty() {
+        tell(words::nothing_to_discard(place));
+        return Ok(());
+    }
+    let subscriptions = lost.iter().map(|of| of.subscriptions.len()).sum::<usize>();
+    let messages = lost.iter().map(|of| of.messages).sum::<u64>();
+    tell(words::discarded(
+        place,
+        words::sessions(lost.len()),
+        words::subscriptions(subscriptions),
+        words::messages(messages),
+    ));
+    Ok(())
+}
+
+/// No clock runs on from it.
+fn now() -> Now {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH);
+    Now {
+        mono_ms: 0,
+        unix_ms: unix.map_or(0, |unix| unix.as_millis() as u64),
+    }
 }

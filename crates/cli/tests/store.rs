@@ -234,14 +234,7 @@ fn damage_is_reported_with_its_place_and_an_exit_code() {
     let temp = tempfile::tempdir().expect("a directory");
     let dir = instance(temp.path());
     let segment = temp.path().join("inst/data/00000001.log");
-    let mut bytes = fs::read(&segment).expect("a segment");
-    let wanted = b"record 195 ";
-    let at = bytes
-        .windows(wanted.len())
-        .position(|w| w == wanted)
-        .expect("the record");
-    bytes[at] ^= 1;
-    fs::write(&segment, bytes).expect("a segment");
+    let at = damage(&segment, b"record 195 ");
     let place = format!(
         "00000001.log is damaged at offset {} (2032 bytes): the record at position 195",
         at - 20
@@ -322,6 +315,59 @@ fn a_backup_that_did_not_end_does_not_pass_for_one() {
         .collect();
     names.sort();
     assert_eq!(names, ["00000001.log", "lock", "mark"]);
+}
+
+/// Changes a byte of these in the first segment of a store.
+fn damage(segment: &Path, wanted: &[u8]) -> usize {
+    let mut bytes = fs::read(segment).expect("a segment");
+    let mut windows = bytes.windows(wanted.len());
+    let at = windows.position(|w| w == wanted).expect("the record");
+    bytes[at] ^= 1;
+    fs::write(segment, bytes).expect("a segment");
+    at
+}
+
+/// The subscription of a session and a message that waits in it stay for the operator.
+#[test]
+fn what_a_session_had_whose_record_is_damaged_is_told_exported_and_discarded() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let dir = temp.path().join("inst");
+    good(&["create", text(&dir)]);
+    let mut log = open(&dir.join("data"));
+    for record in [
+        &b"\x02the session"[..],
+        b"\x03\x02\x03h/#\x01\x00\x00",
+        b"\x04\x01publishr\x03h/1\x00\x01x\x01\x01\x02\x00",
+    ] {
+        let mut batch = Batch::new();
+        batch.append(record);
+        log.commit([&batch]).expect("a disk");
+    }
+    drop(log);
+    damage(&dir.join("data/00000001.log"), b"the session");
+    let dir = text(&dir);
+    let nothing = "nothing is kept of lost sessions";
+    assert!(good(&["store", "discard", dir]).contains(nothing));
+    let broker = Running::start(dir);
+    let shown = broker.lines.join("\n");
+    let told = "1 session has lost its record, the rest of it is kept";
+    assert!(shown.contains(told), "{shown}");
+    let log = broker.stop();
+    let told = "ERROR the record of session 2 is lost; kept until `columba store discard`: \
+                subscriptions: 1 (h/#), messages: 1 directory=";
+    assert!(log.contains(told), "{log}");
+    let exported = out(&columba(&["store", "export", dir]));
+    for told in [
+        "\"filter\":\"h/#\"",
+        "\"payload\":\"x\"",
+        "\"kind\":\"lost\"",
+    ] {
+        assert!(exported.contains(told), "{exported}");
+    }
+    let discarded = good(&["store", "discard", dir]);
+    let told = "1 subscription and 1 message of 1 session discarded";
+    assert!(discarded.contains(told), "{discarded}");
+    assert!(good(&["store", "discard", dir]).contains(nothing));
 }
 
 struct Running {

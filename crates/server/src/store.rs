@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use columba_broker::event::Now;
 use columba_broker::journal::Records;
-use columba_broker::recovery::{Recovered, RecoveredCounts, RecoveredShard, Recovery, Rewrite};
+use columba_broker::recovery::{
+    LostSession, Recovered, RecoveredCounts, RecoveredShard, Recovery, Rewrite,
+};
 use columba_speech::{Language, Text, system};
 use columba_store::{
     Batch, Damage, DiskFiles, Error, Files, LockError, Log, Loss, Options, Position,
@@ -19,7 +21,7 @@ use columba_store::{
 
 use crate::listener::descriptors::is_exhausted;
 use crate::runtime::service_manager;
-pub use words::of_damage;
+pub use words::{of_damage, of_lost};
 
 /// Where a broker keeps what is to outlive its process.
 pub struct StoreConfig {
@@ -148,6 +150,8 @@ pub struct BootReport {
     pub records: u64,
     /// Damage that cost something.
     pub damaged: usize,
+    /// Sessions whose records are gone, of which the rest is kept.
+    pub lost: Vec<LostSession>,
     /// Whether commits wait for the disk.
     pub is_synced: bool,
     /// How long all of it took.
@@ -171,6 +175,10 @@ impl BootReport {
         };
         let secs = format!("{:.3}", self.took.as_secs_f64());
         let text = words::recovered(sessions, queued, retained, secs, damage);
+        let text = match self.lost.len() {
+            0 => text,
+            lost => words::and_lost(text, lost),
+        };
         match unusable {
             0 => text,
             records => words::and_unusable(text, records),
@@ -230,7 +238,7 @@ impl Reading {
             let bytes = found.torn_bytes;
             tracing::info!(bytes, "cut off a commit that was never acknowledged");
         }
-        let recovery = read_all(&mut log, now, &mut progress).map_err(failed)?;
+        let recovery = read_all(&mut log, now, &mut |at| progress.records(at)).map_err(failed)?;
         let mut damage = found.damage;
         damage.extend(log.take_damage());
         for damage in &damage {
@@ -243,6 +251,7 @@ impl Reading {
                 counts: RecoveredCounts::default(),
                 records: found.records,
                 damaged: damage.iter().filter(|damage| is_loss(damage)).count(),
+                lost: Vec::new(),
                 is_synced,
                 took: Duration::ZERO,
             },
@@ -266,11 +275,15 @@ impl Reading {
     ) -> Result<Ready, StoreError> {
         let Self {
             mut log,
-            recovery,
+            mut recovery,
             place,
             mut report,
             began,
         } = self;
+        let is_damaged = report.damaged > 0;
+        if is_damaged {
+            recovery.expect_lost();
+        }
         let seed = recovery.seed().unwrap_or(seed);
         let failed = |error| StoreError::new(place.clone(), error);
         let mut recovered = recovery.finish(shards, seed);
@@ -283,11 +296,24 @@ impl Reading {
             // There is another number of shards: some messages lie in other records now.
             rewrite(&mut log, rewrites).map_err(failed)?;
             let mut progress = Steps::new(Instant::now(), &place, stop);
-            let recovery = read_all(&mut log, now, &mut progress).map_err(failed)?;
+            let mut recovery =
+                read_all(&mut log, now, &mut |at| progress.records(at)).map_err(failed)?;
+            if is_damaged {
+                recovery.expect_lost();
+            }
             recovered = recovery.finish(shards, seed);
         }
-        let Recovered { shards, counts, .. } = recovered;
-        report.counts = counts;
+        let Recovered {
+            shards,
+            counts,
+            lost,
+            ..
+        } = recovered;
+        for lost in &lost {
+            let text = of_lost(lost).to_string(Language::English);
+            tracing::error!(directory = place, "{text}");
+        }
+        (report.counts, report.lost) = (counts, lost);
         report.took = began.elapsed();
         tracing::info!(
             directory = place,
@@ -304,11 +330,35 @@ impl Reading {
     }
 }
 
-/// Reads all that lives in a store. `now` is the time from which clocks run on.
-fn read_all(
-    log: &mut Log<Box<dyn Files>>,
+/// Lets go of what earlier starts have kept in a store of sessions whose records were lost, and tells
+/// what that was. `damage` is what was found when it was opened.
+///
+/// # Errors
+/// If the store cannot be read or written.
+pub fn discard_lost<F: Files>(
+    log: &mut Log<F>,
+    damage: &[Damage],
     now: Now,
-    progress: &mut Steps<'_>,
+) -> Result<Vec<LostSession>, Error> {
+    let mut recovery = read_all(log, now, &mut |_| ControlFlow::Continue(()))?;
+    let found_since = log.take_damage();
+    if damage.iter().chain(&found_since).any(is_loss) {
+        // What damage has cost since the last start is not known to anybody yet.
+        recovery.expect_lost();
+    }
+    let discarded = recovery.discard_lost();
+    if !discarded.lost.is_empty() {
+        commit(log, discarded.repair)?;
+    }
+    Ok(discarded.lost)
+}
+
+/// Reads all that lives in a store. `now` is the time from which clocks run on. `step` is told how many
+/// records of how many are read.
+fn read_all<F: Files>(
+    log: &mut Log<F>,
+    now: Now,
+    step: &mut dyn FnMut((u64, u64)) -> ControlFlow<()>,
 ) -> Result<Recovery, Error> {
     let records = log.stats().records;
     let mut recovery = Recovery::new(now);
@@ -322,7 +372,7 @@ fn read_all(
             return Ok(recovery);
         };
         from = next;
-        if progress.step(taken, records, "records").is_break() {
+        if step((taken, records)).is_break() {
             return Err(Error::Stopped);
         }
     }
@@ -345,7 +395,7 @@ fn rewrite(log: &mut Log<Box<dyn Files>>, rewrites: Vec<Rewrite>) -> Result<(), 
     commit(log, batch)
 }
 
-fn commit(log: &mut Log<Box<dyn Files>>, records: Records) -> Result<(), Error> {
+fn commit<F: Files>(log: &mut Log<F>, records: Records) -> Result<(), Error> {
     let batch = batch_of(records);
     if !batch.is_empty() {
         let done = log.commit([&batch])?;
@@ -404,6 +454,10 @@ impl<'a> Steps<'a> {
             place,
             stop,
         }
+    }
+
+    fn records(&mut self, (done, of): (u64, u64)) -> ControlFlow<()> {
+        self.step(done, of, "records")
     }
 
     /// So much is done of so much; whether to go on.

@@ -82,6 +82,14 @@ pub fn describe(record: &[u8]) -> Option<Description> {
             ("version", number(version)),
             ("topic", text(topic)),
         ],
+        Record::Lost {
+            session,
+            found_at_unix_ms,
+        } => vec![
+            kind("lost"),
+            ("session", number(session)),
+            ("found_at_unix_ms", number(found_at_unix_ms)),
+        ],
     })
 }
 

@@ -102,6 +102,10 @@ fn all_kinds() -> Vec<Record<'static>> {
             version: 300,
             topic: "a/é",
         },
+        Record::Lost {
+            session: 300,
+            found_at_unix_ms: 1_700_000_000_000,
+        },
     ]
 }
 
@@ -121,7 +125,7 @@ fn every_kind_comes_back_as_it_was_and_nothing_shorter_or_longer_is_taken_for_it
 
 proptest! {
     #[test]
-    fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>, kind in 0u8..13) {
+    fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>, kind in 0u8..14) {
         let _ = Record::read(&bytes);
         let _ = Record::read(&[&[kind][..], &bytes].concat());
     }

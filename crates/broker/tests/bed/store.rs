@@ -11,7 +11,7 @@ use columba_broker::access::AccessRules;
 use columba_broker::event::{Command, Input};
 use columba_broker::journal::{Fetched, Records, StoreEvent};
 use columba_broker::limits::Promise;
-use columba_broker::recovery::{Recovered, RecoveredCounts, Recovery, Rewrite};
+use columba_broker::recovery::{LostSession, Recovered, RecoveredCounts, Recovery, Rewrite};
 
 use super::Bed;
 
@@ -35,6 +35,10 @@ pub struct Store {
     pub unreadable: BTreeSet<u64>,
     /// Records read so far.
     pub reads: u64,
+    /// Whether starts are told that damage has cost records.
+    pub is_damaged: bool,
+    /// Sessions that the last start has found to be lost.
+    pub lost: Vec<LostSession>,
 }
 
 impl Store {
@@ -267,6 +271,7 @@ impl Bed {
         for (shard, part) in self.shards.iter_mut().zip(recovered.shards) {
             shard.restore(self.now, part);
         }
+        self.store.lost = recovered.lost;
         self.store.is_held = was_held;
         self.settle();
         recovered.counts
@@ -291,13 +296,37 @@ impl Bed {
     }
 
     fn read_store(&mut self, shards: u16) -> Recovered {
+        let recovered = self.recovery().finish(shards, 42);
+        self.store.commit(&recovered.repair);
+        recovered
+    }
+
+    fn recovery(&self) -> Recovery {
         let mut recovery = Recovery::new(self.now);
         for (position, record) in &self.store.live {
             recovery.take(*position, record);
         }
-        let recovered = recovery.finish(shards, 42);
-        self.store.commit(&recovered.repair);
-        recovered
+        if self.store.is_damaged {
+            recovery.expect_lost();
+        }
+        recovery
+    }
+
+    /// An operator lets go of lost sessions while no broker runs.
+    pub fn discard_lost(&mut self) -> Vec<LostSession> {
+        let discarded = self.recovery().discard_lost();
+        self.store.commit(&discarded.repair);
+        discarded.lost
+    }
+
+    /// Damage costs the record of a client's session.
+    pub fn lose_session(&mut self, client_id: &str) {
+        let id = client_id.as_bytes();
+        let is_it = |record: &[u8]| record[0] == 2 && record.get(3..3 + id.len()) == Some(id);
+        let before = self.store.live.len();
+        self.store.live.retain(|_, record| !is_it(record));
+        assert_eq!(self.store.live.len() + 1, before);
+        self.store.is_damaged = true;
     }
 
     fn rewrite(&mut self, rewrites: impl Iterator<Item = Rewrite>) {

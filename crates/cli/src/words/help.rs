@@ -95,6 +95,7 @@ const ABOUTS: &[(&str, &str)] = &[
     ),
     ("store stats", "显示数据量和占用的空间；不做修改"),
     ("store compact", "把有效数据重新连续写入，释放其余空间"),
+    ("store discard", "丢弃为自身记录已损坏的会话保留的内容"),
     ("store export", "把全部记录写成 JSON 行；不做修改"),
     ("store import", "由导出的 JSON 行建立存储"),
     (

@@ -62,6 +62,16 @@ columba_speech::catalogue! {
         en: "{store}: {before} before, {after} now, for {live} of {records}.",
         zh: "{store}：原为 {before}，现为 {after}，其中有 {records}，共 {live}。",
     }
+    sessions(count) { en: "{count} {count|session|sessions}", zh: "{count} 个会话" }
+    subscriptions(count) { en: "{count} {count|subscription|subscriptions}", zh: "{count} 个订阅" }
+    messages(count) { en: "{count} {count|message|messages}", zh: "{count} 条消息" }
+    discarded(store, sessions, subscriptions, messages) {
+        en: "{store}: {subscriptions} and {messages} of {sessions} discarded.",
+        zh: "{store}：已丢弃 {sessions}的 {subscriptions}和 {messages}。",
+    }
+    nothing_to_discard(store) {
+        en: "{store}: nothing is kept of lost sessions.", zh: "{store}：没有为丢失的会话保留的内容。",
+    }
     copy_damaged(target) { en: "the copy in {target} has damage", zh: "{target} 中的副本有损坏" }
     store_too() {
         en: "the store has it, too: see `columba store check`", zh: "存储本身也有：见 `columba store check`",

@@ -80,10 +80,7 @@ fn records_that_mean_nothing_are_left_alone() {
 #[test]
 fn what_is_damaged_is_told_in_the_report() {
     let disk = foreign(&[b"one record", b"another record"]);
-    disk.damage(Name::Segment(1), |bytes| {
-        let at = bytes.windows(3).position(|three| three == b"one").unwrap();
-        bytes[at] ^= 1;
-    });
+    damage(&disk, b"one");
     let ready = Reading::new(on(&disk, true), 7, now(), &GO_ON).unwrap();
     let report = ready.finish(1, 42, now(), &GO_ON).unwrap().report;
     assert_eq!((report.records, report.damaged), (1, 1));
@@ -92,6 +89,59 @@ fn what_is_damaged_is_told_in_the_report() {
         text.contains("1 place is damaged, what it held is lost: see the log"),
         "{text}"
     );
+}
+
+/// Changes a byte of the only record with these bytes.
+fn damage(disk: &SimDisk, text: &[u8]) {
+    disk.damage(Name::Segment(1), |bytes| {
+        let at = bytes.windows(text.len()).position(|part| part == text);
+        bytes[at.unwrap()] ^= 1;
+    });
+}
+
+/// The records of session 2, which is subscribed to h/#, and a message that waits in it.
+const OF_A_SESSION: [&[u8]; 3] = [
+    b"\x02the session",
+    b"\x03\x02\x03h/#\x01\x00\x00",
+    b"\x04\x01publishr\x03h/1\x00\x01x\x01\x01\x02\x00",
+];
+
+#[test]
+fn what_a_session_without_its_record_had_is_told_and_kept_until_it_is_discarded() {
+    let disk = foreign(&OF_A_SESSION);
+    damage(&disk, b"the session");
+    for _ in 0..2 {
+        let ready = Reading::new(on(&disk, true), 7, now(), &GO_ON).unwrap();
+        let ready = ready.finish(2, 42, now(), &GO_ON).unwrap();
+        let lost = &ready.report.lost[..];
+        assert_eq!((lost.len(), lost[0].number, lost[0].messages), (1, 2, 1));
+        assert!(lost[0].subscriptions.iter().eq(["h/#"]));
+        let text = ready.report.to_string();
+        let told = "; 1 session has lost its record, the rest of it is kept: see the log";
+        assert!(
+            text.contains("1 place is damaged") && text.ends_with(told),
+            "{text}"
+        );
+        assert!((1..3).all(|at| ready.log.is_live(Position::new(at))));
+        drop(ready);
+        disk.restart_process();
+    }
+    let (mut log, found) = Log::open(disk.clone(), Options::new(1), &mut |_| ()).unwrap();
+    let lost = discard_lost(&mut log, &found.damage, now()).unwrap();
+    assert_eq!((lost.len(), lost[0].messages), (1, 1));
+    assert_eq!(discard_lost(&mut log, &found.damage, now()).unwrap(), []);
+    // The seed is left.
+    assert_eq!(log.stats().records, 1);
+}
+
+/// Damage of after the last start is nobody's to discard yet.
+#[test]
+fn what_no_start_has_told_is_not_discarded() {
+    let disk = foreign(&OF_A_SESSION);
+    damage(&disk, b"the session");
+    let (mut log, found) = Log::open(disk.clone(), Options::new(1), &mut |_| ()).unwrap();
+    assert_eq!(discard_lost(&mut log, &found.damage, now()).unwrap(), []);
+    assert_eq!(log.stats().records, 2);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use columba_broker::recovery::LostSession;
 use columba_speech::{Language, Param, Text, system};
 use columba_store::{Damage, Error, LockError, Loss};
 
@@ -91,6 +92,14 @@ columba_speech::catalogue! {
     places_damaged(places) {
         en: "{places} {places|place is|places are} damaged, what {places|it|they} held is lost: see the log",
         zh: "有 {places} 处损坏，其中的内容已丢失：请查看日志",
+    }
+    and_lost(what, sessions) {
+        en: "{what}; {sessions} {sessions|session has|sessions have} lost {sessions|its record|their records}, the rest of {sessions|it|them} is kept: see the log",
+        zh: "{what}；有 {sessions} 个会话丢失了自己的记录，其余内容已保留：请查看日志",
+    }
+    lost_session(number, subscriptions, messages) {
+        en: "the record of session {number} is lost; kept until `columba store discard`: subscriptions: {subscriptions}, messages: {messages}",
+        zh: "会话 {number} 的记录已丢失；在执行 `columba store discard` 之前保留：订阅：{subscriptions}，消息：{messages}",
     }
     and_unusable(what, records) {
         en: "{what}; {records} {records|record means|records mean} nothing to this version",
@@ -222,6 +231,24 @@ pub fn of_damage(damage: &Damage) -> Text {
     };
     damaged(damage.file.to_string(), damage.offset, damage.bytes, loss)
 }
+
+/// What is kept of a session whose record is gone, with the filters that its client had.
+pub fn of_lost(lost: &LostSession) -> Text {
+    let count = lost.subscriptions.len();
+    let filters = lost.subscriptions.iter().take(FILTERS_TOLD);
+    let mut filters: Vec<String> = filters.map(|of| of.escape_debug().to_string()).collect();
+    if count > FILTERS_TOLD {
+        filters.push("...".to_owned());
+    }
+    let subscriptions = match count {
+        0 => "0".to_owned(),
+        _ => format!("{count} ({})", filters.join(", ")),
+    };
+    lost_session(lost.number.to_string(), subscriptions, lost.messages)
+}
+
+/// Filters of a lost session that are named.
+const FILTERS_TOLD: usize = 16;
 
 /// What to do where the system says no.
 pub(super) fn fix_of(kind: io::ErrorKind, place: &str) -> Text {
