@@ -277,8 +277,10 @@ pub enum Command {
 }
 
 /// What a store holds and what was found in it when the broker started, for `$SYS`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoreFigures {
+    /// What was found at the start, in a sentence.
+    pub recovered_text: Arc<str>,
     /// Sessions that were found.
     pub sessions_recovered: u64,
     /// Copies of messages that waited in them.

@@ -231,6 +231,8 @@ outcomes! {
     BrokerDiskRoom = "broker.disk_room", Accepted;
     /// The disk has failed: nothing that would have to be stored is acknowledged any more.
     BrokerDiskFailed = "broker.disk_failed", Ended;
+    /// A start has found a place of the store damaged, or that a session has lost its record so.
+    BrokerStoreDamaged = "broker.store_damaged", Ended;
     /// Other access rules, users or limits are in force.
     BrokerSettings = "broker.settings_changed", Accepted;
 

@@ -81,6 +81,15 @@ pub struct RecoveredCounts {
     pub unusable: u64,
 }
 
+/// What a start has found in a store, for the flight recorder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StartNotes {
+    /// What was recovered.
+    pub recovered: String,
+    /// A sentence for each place that is damaged and each session that has lost its record.
+    pub damage: Vec<String>,
+}
+
 /// What one shard starts with; see [`Shard::restore`](crate::Shard::restore).
 #[derive(Debug, Default)]
 pub struct RecoveredShard {

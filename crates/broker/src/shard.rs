@@ -60,6 +60,7 @@ use crate::now::Now;
 use crate::outcome::Outcome;
 use crate::output::Output;
 use crate::recorder::{Facts, Recorder};
+use crate::recovery::StartNotes;
 use crate::retained::RetainedStore;
 use crate::routing::share::Members;
 use crate::routing::{FilterId, FilterTable};
@@ -200,13 +201,18 @@ struct Scratch {
 impl Shard {
     /// A shard without clients.
     pub fn new(config: ShardConfig, now: Now) -> Self {
+        Self::with_notes(config, now, &StartNotes::default())
+    }
+
+    /// The same of a broker that has read a store. What it found there is in the flight recorder of the
+    /// first shard.
+    pub fn with_notes(config: ShardConfig, now: Now, notes: &StartNotes) -> Self {
         let hashing = Hashing::with_seed(config.seed);
         let sys_interval_ms = config.limits.sys_interval_ms;
         let mut recorder = Recorder::new(config.id, config.limits.recorder_bytes_max, hashing);
         recorder.keep_private(&config.limits.recorder_private_topics);
-        recorder.note_event(now, Outcome::BrokerStarted, 0, &Facts::default());
         let mut stats = Stats::default();
-        stats.count_many(Outcome::BrokerStarted, u64::from(config.id == ShardId(0)));
+        note_start(config.id, now, notes, &mut recorder, &mut stats);
         let mut timers = Timers::default();
         if sys_interval_ms > 0 {
             timers.set(now.mono_ms, Timer::Sys);
@@ -576,6 +582,32 @@ impl Shard {
             Some(rule) => format!("denied by {}", self.access.describe(rule)),
             None => "denied: no access rule allows it".to_owned(),
         }
+    }
+}
+
+/// Each shard notes the start; what was found then is noted and counted once.
+fn note_start(
+    id: ShardId,
+    now: Now,
+    notes: &StartNotes,
+    recorder: &mut Recorder,
+    stats: &mut Stats,
+) {
+    let is_first = id == ShardId(0);
+    let mut note = |outcome, detail: &str| {
+        let facts = Facts {
+            detail,
+            ..Facts::default()
+        };
+        recorder.note_event(now, outcome, 0, &facts);
+        stats.count_many(outcome, u64::from(is_first));
+    };
+    if !is_first {
+        return note(Outcome::BrokerStarted, "");
+    }
+    note(Outcome::BrokerStarted, &notes.recovered);
+    for damage in &notes.damage {
+        note(Outcome::BrokerStoreDamaged, damage);
     }
 }
 

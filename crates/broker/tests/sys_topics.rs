@@ -257,6 +257,7 @@ fn outcomes_and_lost_lines_of_the_log_are_counted_below_columba() {
             heap_bytes_max: 1,
             log_lines_lost: 7,
             store: Some(StoreFigures {
+                recovered_text: "recovered 3 sessions".into(),
                 sessions_recovered: 3,
                 commits: 12,
                 ..StoreFigures::default()
@@ -268,6 +269,7 @@ fn outcomes_and_lost_lines_of_the_log_are_counted_below_columba() {
         let told: BTreeMap<_, _> = told(&mut bed).into_iter().collect();
         assert_eq!(told["log/lost"], "7");
         assert_eq!(told["store/recovered/sessions"], "3");
+        assert_eq!(told["store/recovered/text"], "recovered 3 sessions");
         assert_eq!(told["store/commits"], "12");
         assert_eq!(told["outcomes/connect.timeout"], "5");
         assert_eq!(told["outcomes/connect.accepted"], "1");

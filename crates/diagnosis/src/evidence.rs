@@ -12,7 +12,7 @@ use columba_codec::QoS;
 
 use crate::losses::worst_topic;
 use crate::operators;
-use crate::restarts::{Restart, START_MS, restarts};
+use crate::restarts::{Damage, Restart, START_MS, damage, restarts};
 
 /// Entries that evidence has at most; of more, the last ones.
 pub const ENTRIES_MAX: usize = 50_000;
@@ -238,6 +238,8 @@ pub struct Evidence {
     pub is_concealed: bool,
     /// The last restarts of the broker in the window.
     pub restarts: Vec<Restart>,
+    /// What starts of the broker have found damaged in its store.
+    pub damage: Vec<Damage>,
     /// How far the record reaches.
     pub coverage: Coverage,
 }
@@ -283,6 +285,7 @@ impl Evidence {
         coverage.beginning = beginning_of(&coverage, &boots_ms, &holes);
         events.sort_by_key(order);
         let restarts = restarts(&question, &events, &holes);
+        let damage = damage(&question, &events);
         let cut = events.len().saturating_sub(ENTRIES_MAX);
         events.drain(..cut);
         coverage.cut += cut as u64;
@@ -301,6 +304,7 @@ impl Evidence {
             clients: clients.into_iter().collect(),
             private,
             restarts,
+            damage,
             coverage,
             ..Self::default()
         }
@@ -354,6 +358,25 @@ impl Evidence {
         self.events.retain(|event| {
             !event.client.is_empty() || event.outcome.name().starts_with("broker.")
         });
+        // How many sessions the broker has.
+        let events = self
+            .events
+            .iter_mut()
+            .map(|of| (of.outcome, &mut of.detail));
+        let starts = events.filter(|(outcome, _)| {
+            matches!(
+                outcome,
+                Outcome::BrokerStarted | Outcome::BrokerStoreDamaged
+            )
+        });
+        starts.for_each(|(_, detail)| detail.clear());
+        self.restarts
+            .iter_mut()
+            .for_each(|restart| restart.recovered.clear());
+        self.damage.truncate(1);
+        self.damage
+            .iter_mut()
+            .for_each(|damage| damage.what.clear());
         let traffic = self.topic_rows.iter_mut();
         for traffic in traffic.filter_map(|row| row.traffic.as_mut()) {
             let is_others = |of: &Arc<str>| !is_own(of);

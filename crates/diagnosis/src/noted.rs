@@ -298,6 +298,35 @@ columba_speech::said_elsewhere! {
     }
     broke_rules() { en: "the client broke the rules of TLS", zh: "客户端违反了 TLS 协议" }
     not_tls() { en: "these bytes are not TLS", zh: "收到的不是 TLS" }
+    recovered(sessions, queued, retained, secs, damage) {
+        en: "recovered {sessions} sessions, {queued} queued, {retained} retained in {secs} s; {damage}",
+        zh: "{secs} 秒内恢复 {sessions} 个会话、{queued} 条排队消息、{retained} 条保留消息；{damage}",
+    }
+    recovered_one(sessions, queued, retained, secs, damage) {
+        en: "recovered {sessions} session, {queued} queued, {retained} retained in {secs} s; {damage}",
+        zh: "{secs} 秒内恢复 {sessions} 个会话、{queued} 条排队消息、{retained} 条保留消息；{damage}",
+    }
+    none_lost() { en: "0 acknowledged messages lost", zh: "已确认的消息丢失 0 条" }
+    nothing_damaged() { en: "nothing is damaged", zh: "没有损坏" }
+    place_damaged(places) {
+        en: "{places} place is damaged, what it held is lost: see the log", zh: "有 {places} 处损坏，其中的内容已丢失：请查看日志",
+    }
+    places_damaged(places) {
+        en: "{places} places are damaged, what they held is lost: see the log", zh: "有 {places} 处损坏，其中的内容已丢失：请查看日志",
+    }
+    damaged(file, offset, bytes, loss) {
+        en: "{file} is damaged at offset {offset} ({bytes} bytes): {loss}",
+        zh: "{file} 在偏移量 {offset} 处损坏（{bytes} 字节）：{loss}",
+    }
+    damaged_frames() { en: "what these bytes held", zh: "丢失这些字节中的内容" }
+    damaged_record(position) { en: "the record at position {position}", zh: "丢失位置 {position} 的记录" }
+    damaged_disk() { en: "the disk cannot read it", zh: "磁盘无法读取" }
+    damaged_commits(first, last) { en: "the commits {first} to {last}", zh: "丢失提交 {first} 至 {last}" }
+    damaged_file() { en: "the whole file, which is missing", zh: "整个文件缺失" }
+    lost_session(number, subscriptions, messages) {
+        en: "the record of session {number} is lost; kept until `columba store discard`: subscriptions: {subscriptions}, messages: {messages}",
+        zh: "会话 {number} 的记录已丢失；在执行 `columba store discard` 之前保留：订阅：{subscriptions}，消息：{messages}",
+    }
     no_protocol() {
         en: "the client asks for no application protocol (ALPN) that this listener has",
         zh: "客户端要求的应用协议（ALPN）此监听器都不支持",
@@ -331,6 +360,15 @@ mod tests {
             ("taken over by another connection", "被另一个连接顶替"),
             ("taken over by 10.0.0.7:4711", "被 10.0.0.7:4711 顶替"),
             ("$share/g/a/# has no member", "$share/g/a/# 没有成员"),
+            (
+                "recovered 1 session, 6 queued, 0 retained in 0.003 s; 1 place is damaged, what it held is \
+                 lost: see the log",
+                "0.003 秒内恢复 1 个会话、6 条排队消息、0 条保留消息；有 1 处损坏，其中的内容已丢失：请查看日志",
+            ),
+            (
+                "00000001.log is damaged at offset 120 (32 bytes): the record at position 3",
+                "00000001.log 在偏移量 120 处损坏（32 字节）：丢失位置 3 的记录",
+            ),
             ("the client disconnected", "客户端主动断开"),
             (
                 "a topic to publish to has no wildcard (+ or #)",

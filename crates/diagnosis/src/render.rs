@@ -10,7 +10,7 @@ use crate::code::Fate;
 use crate::evidence::{Event, KernelFacts, Question};
 use crate::losses::Loss;
 use crate::noted::{is_noted, noted};
-use crate::restarts::{End, Restart, START_MS};
+use crate::restarts::{Damage, End, Restart, START_MS};
 use crate::stages::{STAGES, Status};
 use crate::texts::pages::{fate_word, page};
 use crate::texts::sentences as say;
@@ -315,7 +315,8 @@ fn seen(report: &Report) -> Vec<Text> {
     } else {
         seen.push(say::covered_partly(from, lost));
     }
-    seen.extend(report.restarts.iter().map(restart));
+    seen.extend(report.restarts.iter().flat_map(restart));
+    seen.extend(damage(&report.damage));
     seen
 }
 
@@ -334,15 +335,35 @@ fn before_gap(report: &Report) -> Option<(u64, u64)> {
     (oldest.unix_ms <= killed.stopped_ms).then_some((oldest.unix_ms, killed.stopped_ms))
 }
 
-fn restart(restart: &Restart) -> Text {
+fn restart(restart: &Restart) -> impl Iterator<Item = Text> {
     let stopped = Param::Moment(restart.stopped_ms);
     let started = Param::Moment(restart.started_ms);
-    match restart.end {
+    let told = match restart.end {
         End::Stopped => say::restarted(stopped, started),
         End::Whole => say::restarted_after(stopped, started),
         End::Killed => say::killed(stopped, started),
-    }
+    };
+    let is_known = !restart.recovered.is_empty();
+    let recovered = is_known.then(|| say::recovered_then(noted(&restart.recovered)));
+    [told].into_iter().chain(recovered)
 }
+
+/// What starts have found damaged: a message, or a subscription, may have been in it.
+fn damage(all: &[Damage]) -> Vec<Text> {
+    let told = all.iter().take(DAMAGE_TOLD);
+    let mut texts: Vec<Text> = told
+        .map(|damage| match &*damage.what {
+            "" => say::store_damaged_somewhere(Param::Moment(damage.found_ms)),
+            what => say::store_damaged(Param::Moment(damage.found_ms), noted(what)),
+        })
+        .collect();
+    let more = all.len().saturating_sub(DAMAGE_TOLD);
+    texts.extend((more > 0).then(|| say::store_damaged_more(more)));
+    texts
+}
+
+/// Places of the store that are told at most.
+const DAMAGE_TOLD: usize = 3;
 
 fn event_line(event: &Event, language: Language) -> String {
     let mut line = outcomes::words(event.outcome, language).to_owned();
@@ -495,6 +516,7 @@ pub fn json(report: &Report, language: Language) -> Value {
             "cut": coverage.cut,
             "boots": coverage.boots,
             "restarts": report.restarts.iter().map(restart_json).collect::<Vec<_>>(),
+            "damaged": report.damage.iter().map(damage_json).collect::<Vec<_>>(),
             "complete": coverage.from_ms <= report.question.from_ms
                 && coverage.left_out == 0
                 && coverage.cut == 0,
@@ -525,11 +547,19 @@ fn verdict(verdict: &Verdict, language: Language) -> Value {
     })
 }
 
+fn damage_json(damage: &Damage) -> Value {
+    json!({
+        "found": date_time(damage.found_ms),
+        "what": damage.what,
+    })
+}
+
 fn restart_json(restart: &Restart) -> Value {
     json!({
         "stopped": date_time(restart.stopped_ms),
         "clean": restart.end != End::Killed,
         "started": date_time(restart.started_ms),
+        "recovered": restart.recovered,
     })
 }
 

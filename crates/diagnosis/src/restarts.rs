@@ -1,5 +1,7 @@
 //! When the broker was not there: restarts in the window.
 
+use std::collections::BTreeMap;
+
 use columba_broker::outcome::Outcome;
 
 use crate::evidence::{Event, Question};
@@ -22,7 +24,7 @@ pub enum End {
 }
 
 /// A process that ended, and the one that came after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restart {
     /// When the process ended, in milliseconds since 1970; if that was not noted, the last time before that
     /// is known of.
@@ -31,6 +33,42 @@ pub struct Restart {
     pub end: End,
     /// When the next one started.
     pub started_ms: u64,
+    /// What that one found in its store, as noted; empty without a store.
+    pub recovered: String,
+}
+
+/// What a start has found damaged in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// When that was.
+    pub found_ms: u64,
+    /// Where it is and what it costs, as noted; empty if it is nobody's business who asks.
+    pub what: String,
+}
+
+/// What was damaged at a start in the window, and at the last start before its end. What several starts
+/// found is there once.
+pub(crate) fn damage(question: &Question, events: &[Event]) -> Vec<Damage> {
+    let known = || {
+        let events = events.iter();
+        events.filter(|event| event.unix_ms <= question.to_ms)
+    };
+    let last = known().rfind(|event| is_start(event));
+    let from_ms = last.map_or(question.from_ms, |start| {
+        start.unix_ms.min(question.from_ms)
+    });
+    let found = known()
+        .filter(|event| event.outcome == Outcome::BrokerStoreDamaged && event.unix_ms >= from_ms);
+    let latest: BTreeMap<&str, u64> = found.map(|event| (&*event.detail, event.unix_ms)).collect();
+    let damage = latest.into_iter().map(|(what, found_ms)| Damage {
+        found_ms,
+        what: what.to_owned(),
+    });
+    damage.collect()
+}
+
+fn is_start(event: &Event) -> bool {
+    event.outcome == Outcome::BrokerStarted && event.shard == 0
 }
 
 impl Restart {
@@ -89,6 +127,7 @@ pub(crate) fn restarts(
                 stopped_ms,
                 end,
                 started_ms,
+                recovered: event.detail.clone(),
             });
         }
     }

@@ -10,7 +10,7 @@ use crate::code::{Area, Code, Confidence, Fate};
 use crate::evidence::{Beginning, Coverage, Event, Evidence, KernelFacts, Question, order};
 use crate::history::{History, MessageKey, Reach, filter_of, is_publication};
 use crate::losses::{Loss, losses};
-use crate::restarts::Restart;
+use crate::restarts::{Damage, Restart};
 use crate::rules::{
     Finding, client, copy, own, publisher, routing, session_end, store, unsubscribed,
 };
@@ -120,6 +120,8 @@ pub struct Report {
     pub kernel: Option<KernelFacts>,
     /// The last restarts of the broker in the window.
     pub restarts: Vec<Restart>,
+    /// What starts of the broker have found damaged in its store.
+    pub damage: Vec<Damage>,
     /// How far the record reaches.
     pub coverage: Coverage,
 }
@@ -679,6 +681,7 @@ fn report(evidence: &Evidence, items: &[Item<'_>], mut noticed: Vec<Finding<'_>>
         subscriptions: Vec::new(),
         kernel: evidence.kernel,
         restarts: evidence.restarts.clone(),
+        damage: evidence.damage.clone(),
         coverage: evidence.coverage,
     }
 }

@@ -9,6 +9,7 @@ use bed::exchange::QOS_1;
 use bed::{Bed, V5};
 use columba_broker::event::Command;
 use columba_broker::recorder::Recording;
+use columba_broker::recovery::StartNotes;
 use columba_diagnosis::render::{Style, json, text};
 use columba_diagnosis::{Code, Confidence, Evidence, Presence, Question, diagnose};
 use columba_speech::Language;
@@ -101,6 +102,80 @@ fn a_broker_that_was_killed_is_told_with_the_time_of_its_last_line() {
     assert!(!shown.contains("begins"), "{shown}");
     let restarts = &json(&asked.report, Language::English)["coverage"]["restarts"];
     assert_eq!(restarts[0]["clean"], false);
+}
+
+/// What was found in the store at the start stands where the restart is told, and what is damaged in any
+/// case: what is asked for may have been in it.
+#[test]
+fn what_a_start_found_in_the_store_is_told() {
+    let recovered = "recovered 2 sessions, 6 queued, 0 retained in 0.003 s; 1 place is damaged, what it \
+                     held is lost: see the log";
+    let place = "00000001.log is damaged at offset 120 (32 bytes): the record at position 3";
+    let (bed, recordings) = restarted(|bed| {
+        bed.store.notes = StartNotes {
+            recovered: recovered.to_owned(),
+            damage: vec![place.to_owned()],
+        };
+    });
+    let asked = ask(&bed, &recordings, 60);
+    let told = format!("The start at 22:13:20.015 UTC found damage: {place}.");
+    let shown_whole = shown(&asked);
+    assert!(
+        shown_whole.contains(&format!("It {recovered}.")),
+        "{shown_whole}"
+    );
+    assert!(shown_whole.contains(&told), "{shown_whole}");
+    let coverage = &json(&asked.report, Language::English)["coverage"];
+    assert_eq!(coverage["restarts"][0]["recovered"], recovered);
+    assert_eq!(coverage["damaged"][0]["what"], place);
+    let chinese = Style {
+        language: Language::Chinese,
+        width: 1000,
+        ..Style::default()
+    };
+    let chinese = text(&asked.report, &chinese);
+    for told in [
+        "启动时，0.003 秒内恢复 2 个会话",
+        "启动时发现损坏：00000001.log 在偏移量 120 处",
+    ] {
+        assert!(chinese.contains(told), "{chinese}");
+    }
+    // The start is before the window.
+    let later = shown(&ask(&bed, &recordings, 0));
+    assert!(
+        later.contains(&told) && !later.contains("recovered 2"),
+        "{later}"
+    );
+}
+
+/// How many sessions the broker has is nobody's business who may ask about its own clients alone.
+#[test]
+fn who_may_not_read_everything_learns_that_there_is_damage_and_no_more() {
+    let (bed, recordings) = restarted(|bed| {
+        bed.store.notes = StartNotes {
+            recovered: "recovered 2 sessions".to_owned(),
+            damage: vec!["a place".to_owned(), "another place".to_owned()],
+        };
+    });
+    let now = bed.now();
+    let question = Question {
+        topic: Some(TOPIC.to_owned()),
+        from_ms: now.unix_ms - 60_000,
+        to_ms: now.unix_ms,
+        ..Question::default()
+    };
+    let mut evidence = Evidence::from_recordings(question, now, &recordings);
+    evidence.conceal(&["esp"], true);
+    let report = diagnose(&evidence);
+    let shown = shown(&Asked { report });
+    assert!(
+        shown.contains("found the store of the broker damaged."),
+        "{shown}"
+    );
+    assert!(
+        !shown.contains("recovered") && !shown.contains("place"),
+        "{shown}"
+    );
 }
 
 /// Before the window, or never: the first start is no restart.

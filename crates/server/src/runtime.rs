@@ -168,6 +168,8 @@ impl Broker {
             .map(|listener| listener.settings.clone())
             .collect();
         let mut shard_threads = Vec::new();
+        let notes = kept.report.as_ref().map(BootReport::notes);
+        let notes = notes.unwrap_or_default();
         for (index, (poll, errands, mail)) in parts.into_iter().enumerate() {
             let core = ShardConfig {
                 id: ShardId(index as u16),
@@ -179,7 +181,7 @@ impl Broker {
                 access: Arc::clone(&config.access),
                 is_durable: kept.engine.is_some(),
             };
-            let mut core = Shard::new(core, shared.now());
+            let mut core = Shard::with_notes(core, shared.now(), &notes);
             if let Some(recovered) = kept.shards.next() {
                 core.restore(shared.now(), recovered);
             }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use columba_broker::event::Now;
 use columba_broker::journal::Records;
 use columba_broker::recovery::{
-    LostSession, Recovered, RecoveredCounts, RecoveredShard, Recovery, Rewrite,
+    LostSession, Recovered, RecoveredCounts, RecoveredShard, Recovery, Rewrite, StartNotes,
 };
 use columba_speech::{Language, Text, system};
 use columba_store::{
@@ -149,7 +149,7 @@ pub struct BootReport {
     /// Live records.
     pub records: u64,
     /// Damage that cost something.
-    pub damaged: usize,
+    pub damage: Vec<Damage>,
     /// Sessions whose records are gone, of which the rest is kept.
     pub lost: Vec<LostSession>,
     /// Whether commits wait for the disk.
@@ -161,20 +161,8 @@ pub struct BootReport {
 impl BootReport {
     /// What was found, in words.
     pub fn text(&self) -> Text {
-        let RecoveredCounts {
-            sessions,
-            queued,
-            retained,
-            unusable,
-            ..
-        } = self.counts;
-        let damage = match (self.damaged, self.is_synced) {
-            (0, true) => words::none_lost(),
-            (0, false) => words::nothing_damaged(),
-            (places, _) => words::places_damaged(places),
-        };
-        let secs = format!("{:.3}", self.took.as_secs_f64());
-        let text = words::recovered(sessions, queued, retained, secs, damage);
+        let unusable = self.counts.unusable;
+        let text = self.recovered_text();
         let text = match self.lost.len() {
             0 => text,
             lost => words::and_lost(text, lost),
@@ -182,6 +170,37 @@ impl BootReport {
         match unusable {
             0 => text,
             records => words::and_unusable(text, records),
+        }
+    }
+
+    /// What was recovered, and whether anything is damaged.
+    fn recovered_text(&self) -> Text {
+        let RecoveredCounts {
+            sessions,
+            queued,
+            retained,
+            ..
+        } = self.counts;
+        let damage = match (self.damage.len(), self.is_synced) {
+            (0, true) => words::none_lost(),
+            (0, false) => words::nothing_damaged(),
+            (places, _) => words::places_damaged(places),
+        };
+        let secs = format!("{:.3}", self.took.as_secs_f64());
+        words::recovered(sessions, queued, retained, secs, damage)
+    }
+
+    /// What the flight recorder is told: no name of a client's, since it need not keep them.
+    pub(crate) fn notes(&self) -> StartNotes {
+        let places = self.damage.iter().map(of_damage);
+        let lost = self.lost.iter().map(words::of_lost_counted);
+        let damage = places.take(DAMAGE_NOTED_MAX);
+        let damage = damage.chain(lost.take(DAMAGE_NOTED_MAX));
+        StartNotes {
+            recovered: self.recovered_text().to_string(Language::English),
+            damage: damage
+                .map(|text| text.to_string(Language::English))
+                .collect(),
         }
     }
 }
@@ -244,13 +263,14 @@ impl Reading {
         for damage in &damage {
             report_damage(&place, damage);
         }
+        damage.retain(is_loss);
         Ok(Self {
             log,
             recovery,
             report: BootReport {
                 counts: RecoveredCounts::default(),
                 records: found.records,
-                damaged: damage.iter().filter(|damage| is_loss(damage)).count(),
+                damage,
                 lost: Vec::new(),
                 is_synced,
                 took: Duration::ZERO,
@@ -280,7 +300,7 @@ impl Reading {
             mut report,
             began,
         } = self;
-        let is_damaged = report.damaged > 0;
+        let is_damaged = !report.damage.is_empty();
         if is_damaged {
             recovery.expect_lost();
         }
@@ -482,6 +502,8 @@ impl<'a> Steps<'a> {
 
 /// How often progress is told.
 const STEP: Duration = Duration::from_secs(1);
+/// Places, and sessions, of which the flight recorder is told.
+const DAMAGE_NOTED_MAX: usize = 100;
 /// How much is written anew in one piece.
 const REWRITE_BYTES: usize = 8 << 20;
 /// Records are written anew once, if at all.

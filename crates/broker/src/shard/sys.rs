@@ -58,7 +58,7 @@ impl SysTree {
         }
     }
 
-    pub(super) const fn set_process(
+    pub(super) fn set_process(
         &mut self,
         heap: u64,
         heap_max: u64,
@@ -179,6 +179,10 @@ impl SysTree {
         let named =
             figures.map(|(name, value)| (format!("columba/store/{name}"), value.to_string()));
         values.extend(named);
+        values.push((
+            "columba/store/recovered/text".to_owned(),
+            store.recovered_text.to_string(),
+        ));
         values.push(("columba/store/disk".to_owned(), store.disk.to_owned()));
     }
 

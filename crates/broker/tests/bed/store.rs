@@ -11,7 +11,9 @@ use columba_broker::access::AccessRules;
 use columba_broker::event::{Command, Input};
 use columba_broker::journal::{Fetched, Records, StoreEvent};
 use columba_broker::limits::Promise;
-use columba_broker::recovery::{LostSession, Recovered, RecoveredCounts, Recovery, Rewrite};
+use columba_broker::recovery::{
+    LostSession, Recovered, RecoveredCounts, Recovery, Rewrite, StartNotes,
+};
 
 use super::Bed;
 
@@ -39,6 +41,8 @@ pub struct Store {
     pub is_damaged: bool,
     /// Sessions that the last start has found to be lost.
     pub lost: Vec<LostSession>,
+    /// What starts note that they found.
+    pub notes: StartNotes,
 }
 
 impl Store {
@@ -265,7 +269,7 @@ impl Bed {
                     shards,
                     ..make(number)
                 };
-                Shard::new(config, self.now)
+                Shard::with_notes(config, self.now, &self.store.notes)
             })
             .collect();
         for (shard, part) in self.shards.iter_mut().zip(recovered.shards) {

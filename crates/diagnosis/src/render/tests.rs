@@ -99,7 +99,16 @@ fn report(code: Code, entry: &'static Entry, name: &str) -> Report {
         }],
         subscriptions: vec![name.to_owned()],
         kernel: None,
-        restarts: Vec::new(),
+        restarts: vec![Restart {
+            stopped_ms: 1_700_000_000_000,
+            end: End::Killed,
+            started_ms: 1_700_000_001_000,
+            recovered: name.to_owned(),
+        }],
+        damage: vec![Damage {
+            found_ms: 1_700_000_001_000,
+            what: name.to_owned(),
+        }],
         coverage: Coverage {
             from_ms: 1_700_000_000_000,
             left_out: 12_345,

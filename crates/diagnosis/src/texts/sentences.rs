@@ -220,6 +220,10 @@ columba_speech::catalogue! {
     covered_partly(from, lost) { en: "The record goes back to {from}; {lost} {lost|entry is|entries are} missing.", zh: "记录可追溯到 {from}，缺失 {lost} 条。" }
     covered_with_gap(since, last, from) { en: "The record reaches back to {since} at least, with a gap from {last} to {from}, in which something may be missing.", zh: "记录至少可追溯到 {since}，但 {last} 至 {from} 之间有中断，其间的内容可能缺失。" }
     restarted(stopped, started) { en: "The broker was stopped at {stopped} and started again at {started}.", zh: "Broker 于 {stopped} 停止，并于 {started} 重新启动。" }
+    recovered_then(what) { en: "It {what}.", zh: "启动时，{what}。" }
+    store_damaged(at, what) { en: "The start at {at} found damage: {what}.", zh: "{at} 启动时发现损坏：{what}。" }
+    store_damaged_somewhere(at) { en: "The start at {at} found the store of the broker damaged.", zh: "{at} 启动时发现 Broker 的存储有损坏。" }
+    store_damaged_more(count) { en: "{count} more: `columba events` lists them.", zh: "另有 {count} 处：`columba events` 会列出。" }
     restarted_after(last, started) { en: "The broker was stopped after {last} and started again at {started}.", zh: "Broker 在 {last} 之后停止，并于 {started} 重新启动。" }
     killed(last, started) { en: "The broker was killed or crashed after {last}, and started again at {started}.", zh: "Broker 在 {last} 之后被强行终止或崩溃，并于 {started} 重新启动。" }
     lost(count) { en: "{count} {count|entry is|entries are} missing.", zh: "缺失 {count} 条。" }

@@ -6,7 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use columba_broker::outcome::{Effectively, Outcome};
 use columba_broker::query::{Answer, Request};
+use columba_broker::recovery::LostSession;
 use columba_broker::stats::Stats;
+use columba_store::Damage;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -72,7 +74,60 @@ struct StoreView {
     disk_bytes: u64,
     /// Places that were found damaged at the start and have cost something.
     damaged: u64,
+    /// The first 1,000 of these.
+    damaged_places: Vec<DamagedView>,
+    /// Sessions whose own records damage has cost, the first 1,000. Their subscriptions and messages are
+    /// kept until `columba store discard`; `columba store export` shows them.
+    lost_sessions: Vec<LostView>,
 }
+
+/// A place of the store that is damaged.
+#[derive(Debug, Serialize, ToSchema)]
+struct DamagedView {
+    /// The file.
+    file: String,
+    /// The first byte.
+    offset: u64,
+    /// How many.
+    bytes: u64,
+    /// Where it is and what it costs, in a sentence.
+    text: String,
+}
+
+impl DamagedView {
+    fn new(damage: &Damage) -> Self {
+        Self {
+            file: damage.file.to_string(),
+            offset: damage.offset,
+            bytes: damage.bytes,
+            text: damage.to_string(),
+        }
+    }
+}
+
+/// What is kept of a session whose own record is lost.
+#[derive(Debug, Serialize, ToSchema)]
+struct LostView {
+    /// What an export calls it.
+    session: u64,
+    /// The filters of its subscriptions.
+    subscriptions: Vec<String>,
+    /// Messages that waited in it.
+    messages: u64,
+}
+
+impl LostView {
+    fn new(lost: &LostSession) -> Self {
+        Self {
+            session: lost.number,
+            subscriptions: lost.subscriptions.iter().cloned().collect(),
+            messages: lost.messages,
+        }
+    }
+}
+
+/// Places and sessions that are listed.
+const LISTED_MAX: usize = 1_000;
 
 /// What was found in the store when the broker started.
 #[derive(Debug, Serialize, ToSchema)]
@@ -127,10 +182,16 @@ async fn read(_: May<Read>, State(app): State<App>) -> Result<Json<BrokerView>, 
                 is_synced: report.is_synced,
                 records: stats.records,
                 disk_bytes: stats.disk_bytes,
-                damaged: report.damaged as u64,
+                damaged: report.damage.len() as u64,
+                damaged_places: listed(&report.damage, DamagedView::new),
+                lost_sessions: listed(&report.lost, LostView::new),
             }
         }),
     }))
+}
+
+fn listed<T, V>(all: &[T], view: impl Fn(&T) -> V) -> Vec<V> {
+    all.iter().take(LISTED_MAX).map(view).collect()
 }
 
 /// The counters of all shards together.

@@ -305,7 +305,7 @@ fn of_store(text: &mut Text, app: &App, of_shards: &Stats) {
     if let Some(report) = &app.asker.facts.boot_report {
         let name = "columba_storage_damaged";
         let help = "Places that were found damaged at the start and have cost something.";
-        text.one(name, "gauge", help, report.damaged);
+        text.one(name, "gauge", help, report.damage.len());
         let name = "columba_storage_recovery_seconds";
         let help = "How long it took to read the store at the start.";
         text.one(name, "gauge", help, report.took.as_secs_f64());

@@ -37,11 +37,12 @@ impl StoreWatch {
     fn figures(&self) -> StoreFigures {
         let (stats, report) = (self.handle.stats(), &self.report);
         StoreFigures {
+            recovered_text: report.to_string().into(),
             sessions_recovered: report.counts.sessions,
             messages_recovered: report.counts.queued,
             retained_recovered: report.counts.retained,
             recovery_ms: report.took.as_millis() as u64,
-            damaged: report.damaged as u64,
+            damaged: report.damage.len() as u64,
             records: stats.records,
             live_bytes: stats.live_bytes,
             disk_bytes: stats.disk_bytes,

@@ -44,7 +44,7 @@ fn a_store_that_is_new_has_nothing_and_lost_nothing() {
     assert_eq!(ready.seed, 42);
     assert_eq!(ready.shards.len(), 3);
     let mut report = ready.report;
-    assert_eq!((report.records, report.damaged), (0, 0));
+    assert_eq!((report.records, report.damage.len()), (0, 0));
     report.took = Duration::from_millis(1234);
     assert_eq!(
         report.to_string(),
@@ -83,7 +83,7 @@ fn what_is_damaged_is_told_in_the_report() {
     damage(&disk, b"one");
     let ready = Reading::new(on(&disk, true), 7, now(), &GO_ON).unwrap();
     let report = ready.finish(1, 42, now(), &GO_ON).unwrap().report;
-    assert_eq!((report.records, report.damaged), (1, 1));
+    assert_eq!((report.records, report.damage.len()), (1, 1));
     let text = report.to_string();
     assert!(
         text.contains("1 place is damaged, what it held is lost: see the log"),
@@ -122,6 +122,15 @@ fn what_a_session_without_its_record_had_is_told_and_kept_until_it_is_discarded(
             text.contains("1 place is damaged") && text.ends_with(told),
             "{text}"
         );
+        let notes = ready.report.notes();
+        let recovered = &notes.recovered;
+        assert!(recovered.ends_with("is lost: see the log"), "{recovered}");
+        let told = [
+            "00000001.log is damaged at offset 120 (32 bytes): the record at position 0",
+            "the record of session 2 is lost; kept until `columba store discard`: subscriptions: 1, \
+             messages: 1",
+        ];
+        assert_eq!(notes.damage, told);
         assert!((1..3).all(|at| ready.log.is_live(Position::new(at))));
         drop(ready);
         disk.restart_process();

@@ -247,6 +247,12 @@ pub fn of_lost(lost: &LostSession) -> Text {
     lost_session(lost.number.to_string(), subscriptions, lost.messages)
 }
 
+/// The same without the filters.
+pub(super) fn of_lost_counted(lost: &LostSession) -> Text {
+    let subscriptions = lost.subscriptions.len();
+    lost_session(lost.number.to_string(), subscriptions, lost.messages)
+}
+
 /// Filters of a lost session that are named.
 const FILTERS_TOLD: usize = 16;
 

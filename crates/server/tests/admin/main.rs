@@ -4,6 +4,7 @@
 mod access;
 mod bed;
 mod changes;
+mod damage;
 mod doors;
 mod event_stream;
 mod lists;
