@@ -462,22 +462,11 @@ impl Recovery {
 
     /// Deals out what was found to shards that are made with this seed, which is noted in the store.
     pub fn finish(mut self, shards: u16, seed: u64) -> Recovered {
-        let mut parts = Parts {
-            hashing: Hashing::with_seed(seed),
-            shards: (0..shards).map(|_| RecoveredShard::default()).collect(),
-            places: BTreeMap::new(),
-            lost: BTreeMap::new(),
-            counts: RecoveredCounts {
-                unusable: self.unusable,
-                ..RecoveredCounts::default()
-            },
-            repair: Records {
-                releases: std::mem::take(&mut self.outdated),
-                ..Records::default()
-            },
-            rewrites: Vec::new(),
-        };
-        if self.seed() != Some(seed) {
+        let mut parts = Parts::new(shards, seed);
+        parts.counts.unusable = self.unusable;
+        parts.repair.releases = std::mem::take(&mut self.outdated);
+        // A store whose seed is lost gets another one from a start.
+        if self.seed() != Some(seed) && !self.discards_lost {
             parts.write(&Record::Seed(seed));
             let older = self.seed.take();
             parts
@@ -586,6 +575,18 @@ struct Parts {
 }
 
 impl Parts {
+    fn new(shards: u16, seed: u64) -> Self {
+        Self {
+            hashing: Hashing::with_seed(seed),
+            shards: (0..shards).map(|_| RecoveredShard::default()).collect(),
+            places: BTreeMap::new(),
+            lost: BTreeMap::new(),
+            counts: RecoveredCounts::default(),
+            repair: Records::default(),
+            rewrites: Vec::new(),
+        }
+    }
+
     fn write(&mut self, fact: &Record<'_>) {
         fact.write(&mut self.repair.bytes);
         self.repair.ends.push(self.repair.bytes.len());

@@ -15,7 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::{Args, Subcommand};
 use columba_broker::event::Now;
 use columba_server::instance::{Instance, Location, Overrides};
-use columba_server::store::{StoreError, discard_lost, of_damage};
+use columba_server::store::{StoreError, discard_lost, mark_lost, of_damage};
 use columba_speech::width::{pad, width};
 use columba_speech::{Param, Text};
 use columba_store::{DiskFiles, Error, Files as _, LockError, Log, Name, Options, Recovered};
@@ -80,7 +80,9 @@ struct StatsArgs {
 /// Write what is live once more, one behind the other, and free the rest of the space
 ///
 /// A running broker frees space by itself and takes at most about twice what is live, and five
-/// segments of 32 MiB. This needs room for one segment and can be stopped at any time.
+/// segments of 32 MiB. This needs room for one segment and can be stopped at any time. Where nine parts
+/// in ten are live, there is nothing worth freeing. Damage is left behind: what can be read is moved out
+/// of the files that have it, and no start reports it again.
 #[derive(Args, Clone, Debug)]
 struct CompactArgs {
     #[command(flatten)]
@@ -340,8 +342,10 @@ fn show_stats(store: &Path) -> Result<(), Failure> {
 }
 
 fn compact(store: &Path) -> Result<(), Failure> {
-    let (mut log, _) = open(store)?;
+    let (mut log, found) = open(store)?;
     let before = log.stats();
+    let lost = mark_lost(&mut log, &found.damage, now());
+    let lost = lost.map_err(|error| failed(store, error))?;
     let mut meter = Meter::new(words::compacting());
     let done = log.compact(&mut |stats| meter.step(stats.moved_bytes, before.live_bytes));
     done.map_err(|error| failed(store, error))?;
@@ -350,13 +354,25 @@ fn compact(store: &Path) -> Result<(), Failure> {
         let failure = Failure::new(words::unreadable_record());
         return Err(failure.fix(words::look_at_check()));
     }
-    tell(words::compacted(
-        store.display().to_string(),
-        size(before.disk_bytes),
-        size(after.disk_bytes),
-        size(after.live_bytes),
-        words::records(after.records),
-    ));
+    let place = store.display().to_string();
+    let (live, records) = (size(after.live_bytes), words::records(after.records));
+    if after.moved_bytes == 0 && after.disk_bytes >= before.disk_bytes {
+        tell(words::nothing_to_free(
+            place,
+            size(after.disk_bytes),
+            live,
+            records,
+        ));
+        return Ok(());
+    }
+    let (before, after) = (size(before.disk_bytes), size(after.disk_bytes));
+    tell(words::compacted(place, before, after, live, records));
+    if !found.damage.is_empty() {
+        tell(words::damage_left(words::places(found.damage.len())));
+    }
+    if lost > 0 {
+        tell(words::lost_stays(words::sessions(lost)));
+    }
     Ok(())
 }
 

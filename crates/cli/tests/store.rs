@@ -327,11 +327,9 @@ fn damage(segment: &Path, wanted: &[u8]) -> usize {
     at
 }
 
-/// The subscription of a session and a message that waits in it stay for the operator.
-#[test]
-fn what_a_session_had_whose_record_is_damaged_is_told_exported_and_discarded() {
-    let temp = tempfile::tempdir().expect("a directory");
-    let dir = temp.path().join("inst");
+/// An instance with a session whose own record is damaged.
+fn instance_with_lost_session(temp: &Path) -> String {
+    let dir = temp.join("inst");
     good(&["create", text(&dir)]);
     let mut log = open(&dir.join("data"));
     for record in [
@@ -345,7 +343,42 @@ fn what_a_session_had_whose_record_is_damaged_is_told_exported_and_discarded() {
     }
     drop(log);
     damage(&dir.join("data/00000001.log"), b"the session");
-    let dir = text(&dir);
+    text(&dir).to_owned()
+}
+
+/// No start has seen the damage: what the session had is kept all the same, and no start reports the damage.
+#[test]
+fn compaction_leaves_damage_behind_and_releases_nothing_of_a_lost_session() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let dir = &*instance_with_lost_session(temp.path());
+    let compacted = good(&["store", "compact", dir]);
+    for told in [
+        "of 3 records.\n",
+        "1 place damaged: left behind, what can be read is in other files.\n",
+        "What 1 session had whose own records are damaged stays until `columba store discard`.\n",
+    ] {
+        assert!(compacted.contains(told), "{compacted}");
+    }
+    assert!(good(&["store", "check", dir]).contains("sound. 3 records"));
+    let again = good(&["store", "compact", dir]);
+    assert!(again.contains("nothing is worth freeing: "), "{again}");
+    let broker = Running::start(dir);
+    let shown = broker.lines.join("\n");
+    let told = "0 acknowledged messages lost; 1 session has lost its record";
+    assert!(shown.contains(told), "{shown}");
+    broker.stop();
+    let discarded = good(&["store", "discard", dir]);
+    assert!(
+        discarded.contains("1 subscription and 1 message of"),
+        "{discarded}"
+    );
+}
+
+/// The subscription of a session and a message that waits in it stay for the operator.
+#[test]
+fn what_a_session_had_whose_record_is_damaged_is_told_exported_and_discarded() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let dir = &*instance_with_lost_session(temp.path());
     let nothing = "nothing is kept of lost sessions";
     assert!(good(&["store", "discard", dir]).contains(nothing));
     let broker = Running::start(dir);

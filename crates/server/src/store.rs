@@ -373,6 +373,21 @@ pub fn discard_lost<F: Files>(
     Ok(discarded.lost)
 }
 
+/// Notes in a store which sessions damage has cost, so that a start keeps the rest of them when the damage
+/// is out of it. How many these are.
+///
+/// # Errors
+/// If the store cannot be read or written.
+pub fn mark_lost<F: Files>(log: &mut Log<F>, damage: &[Damage], now: Now) -> Result<usize, Error> {
+    if !damage.iter().any(is_loss) {
+        return Ok(0);
+    }
+    let recovery = read_all(log, now, &mut |_| ControlFlow::Continue(()))?;
+    let (lost, marks) = recovery.mark_lost();
+    commit(log, marks)?;
+    Ok(lost)
+}
+
 /// Reads all that lives in a store. `now` is the time from which clocks run on. `step` is told how many
 /// records of how many are read.
 fn read_all<F: Files>(

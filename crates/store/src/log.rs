@@ -135,6 +135,8 @@ pub struct Log<F> {
     /// The last commit found no room, so there is no point in trying on one's own account.
     full: Option<Error>,
     cleaning: clean::Cleaning,
+    /// Whether there are segments with damage that was found when the log was opened.
+    has_damage: bool,
     /// Damage that was found while the log was open.
     damage: Vec<Damage>,
     stats: Stats,

@@ -278,6 +278,44 @@ fn a_compact_log_takes_little_more_than_what_lives() {
     }
 }
 
+/// However much lives in it: a place that stays is reported by every start.
+#[test]
+fn what_is_damaged_is_left_behind() {
+    for seed in 0..10 {
+        let (disk, _) = worked_on(seed, 50);
+        let (mut log, _) = open(&disk).unwrap();
+        let mut batch = Batch::new();
+        (0..3).for_each(|n| batch.append(format!("record {n}").as_bytes()));
+        let first = commit(&mut log, &batch);
+        // A last commit that is not whole would never have been acknowledged.
+        let mut last = Batch::new();
+        last.append(b"behind it");
+        commit(&mut log, &last);
+        let mut wanted = content(&mut log);
+        drop(log);
+        disk.restart_process();
+        let segments = disk.names().into_iter();
+        for name in segments.filter(|name| matches!(name, Name::Segment(_))) {
+            disk.damage(name, |bytes| {
+                let at = bytes.windows(8).position(|part| part == b"record 1");
+                at.into_iter().for_each(|at| bytes[at] ^= 1);
+            });
+        }
+        let (mut log, found) = open(&disk).unwrap();
+        assert_eq!(found.damage.len(), 1, "seed {seed}");
+        log.compact(&mut |_| ()).unwrap();
+        let written = log.stats().written_bytes;
+        log.compact(&mut |_| ()).unwrap();
+        assert_eq!(log.stats().written_bytes, written);
+        drop(log);
+        disk.restart();
+        let (mut log, found) = open(&disk).unwrap();
+        assert_eq!(found.damage, [], "seed {seed}");
+        wanted.retain(|(position, _)| *position != first.value() + 1);
+        assert_eq!(content(&mut log), wanted, "seed {seed}");
+    }
+}
+
 #[test]
 fn a_large_log_with_little_alive_becomes_small() {
     let disk = SimDisk::new(1);

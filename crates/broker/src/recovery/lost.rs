@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Parts, Recovered, Recovery};
 use crate::id::ShardId;
+use crate::journal::Records;
 use crate::record::{Record, SessionNumber};
 use crate::routing::share::SessionRef;
 
@@ -38,6 +39,19 @@ impl Recovery {
     /// is not there is kept then.
     pub fn expect_lost(&mut self) {
         self.is_damaged = true;
+    }
+
+    /// What is to be committed before damage goes that no start has seen: that the sessions are lost
+    /// which it has cost. How many these are, too.
+    pub fn mark_lost(mut self) -> (usize, Records) {
+        let mut parts = Parts::new(1, 0);
+        self.is_damaged = true;
+        self.find_lost(&mut parts);
+        let marks = Records {
+            releases: Vec::new(),
+            ..parts.repair
+        };
+        (parts.lost.len(), marks)
     }
 
     /// Lets go of what earlier starts have kept of lost sessions: gives these, and what is to be

@@ -72,6 +72,18 @@ columba_speech::catalogue! {
     nothing_to_discard(store) {
         en: "{store}: nothing is kept of lost sessions.", zh: "{store}：没有为丢失的会话保留的内容。",
     }
+    nothing_to_free(store, size, live, records) {
+        en: "{store}: nothing is worth freeing: {size}, for {live} of {records}.",
+        zh: "{store}：没有值得释放的空间：共 {size}，其中有 {records}，共 {live}。",
+    }
+    damage_left(places) {
+        en: "{places} damaged: left behind, what can be read is in other files.",
+        zh: "有{places}损坏：已弃置，可读取的内容已移到其他文件。",
+    }
+    lost_stays(sessions) {
+        en: "What {sessions} had whose own records are damaged stays until `columba store discard`.",
+        zh: "{sessions}自身的记录已损坏，其余内容在执行 `columba store discard` 之前保留。",
+    }
     copy_damaged(target) { en: "the copy in {target} has damage", zh: "{target} 中的副本有损坏" }
     store_too() {
         en: "the store has it, too: see `columba store check`", zh: "存储本身也有：见 `columba store check`",

@@ -60,14 +60,16 @@ impl<F: Files> Log<F> {
 
     /// Writes everything that lives once more, one behind the other, and frees the rest of the
     /// space, that reserved for what comes next included. Nothing is done about a log of which nine
-    /// parts in ten live. What was done stays if it ends early.
+    /// parts in ten live, unless it was damaged when it was opened: then all that can be read leaves
+    /// the segments with the damage, and these go. What was done stays if it ends early.
     ///
     /// # Errors
     /// If the disk failed or has no room.
     pub fn compact(&mut self, progress: &mut dyn FnMut(Stats)) -> Result<(), Error> {
         self.trim()?;
         let dead = self.disk_bytes().saturating_sub(self.live_bytes());
-        if dead <= self.live_bytes() / 9 + DEAD_BYTES_FREE {
+        let is_worth = dead > self.live_bytes() / 9 + DEAD_BYTES_FREE;
+        if !is_worth && !self.has_damage {
             return Ok(());
         }
         let last = self.segments.keys().next_back();
@@ -79,6 +81,7 @@ impl<F: Files> Log<F> {
         self.options.step_bytes = step;
         self.cleaning.until = 0;
         done?;
+        self.has_damage = self.cleaning.is_stopped;
         self.trim()
     }
 

@@ -83,6 +83,7 @@ impl<F: Files> Recovery<F> {
             failed: is_read_only.then_some(Error::ReadOnly),
             full: None,
             cleaning: Cleaning::default(),
+            has_damage: false,
             damage: Vec::new(),
             stats: Stats::default(),
             out: Vec::new(),
@@ -478,6 +479,7 @@ impl<F: Files> Recovery<F> {
             }
         }
         self.found.damage.extend(self.lost.values().cloned());
+        self.log.has_damage = !self.found.damage.is_empty();
         self.found.records = self.log.index.len();
         self.log.commit = self.found.commit.max(self.marked);
         if self.is_read_only {
