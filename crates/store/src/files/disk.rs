@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process;
@@ -187,9 +187,7 @@ impl DiskFiles {
             Err(errno) => return Err(errno.into()),
         }
         if is_written {
-            file.set_len(0)?;
-            file.rewind()?;
-            writeln!(file, "{}", process::id())?;
+            note_holder(&file)?;
         }
         Ok(Ok(Some(file)))
     }
@@ -200,6 +198,29 @@ fn gone(path: &Path) -> io::Error {
     io::Error::other(format!(
         "{path} was removed or replaced while it was in use"
     ))
+}
+
+/// Writes which process this is into a lock file, where those read it that find it locked. The lock
+/// holds without, so a disk that is full does not stand in the way.
+fn note_holder(file: &File) -> io::Result<()> {
+    // As long for every process: what is there is written over, for which a full disk has room.
+    let text = format!("{:<10}\n", process::id());
+    match file.write_all_at(text.as_bytes(), 0) {
+        Err(error) if is_full(&error) => {
+            // Nobody is to be told of a process that had it before.
+            drop(file.set_len(0));
+            Ok(())
+        }
+        Err(error) => Err(error),
+        Ok(()) => file.set_len(text.len() as u64),
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 fn is_running(pid: u32) -> bool {
@@ -316,5 +337,32 @@ impl Files for DiskFiles {
         self.check_writable()?;
         self.open.remove(&name);
         fs::remove_file(self.path_of(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A broker has to start on a full disk: acknowledgements make room there.
+    #[test]
+    fn a_full_disk_has_no_room_for_the_name_of_the_holder_and_locks_all_the_same() {
+        let mut options = OpenOptions::new();
+        let full = options.read(true).write(true).open("/dev/full").unwrap();
+        note_holder(&full).unwrap();
+    }
+
+    #[test]
+    fn the_name_of_the_next_holder_takes_no_more_room_than_that_of_the_last() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        for before in ["", "4711\n", "4711      \n"] {
+            fs::write(&path, before).unwrap();
+            let mut options = OpenOptions::new();
+            note_holder(&options.read(true).write(true).open(&path).unwrap()).unwrap();
+            let text = fs::read_to_string(&path).unwrap();
+            assert_eq!(text.trim().parse(), Ok(process::id()));
+            assert_eq!(text.len(), 11);
+        }
     }
 }

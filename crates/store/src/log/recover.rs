@@ -502,8 +502,11 @@ impl<F: Files> Recovery<F> {
             let made = files.create(Name::Mark);
             made.map_err(|e| Error::failed(Name::Mark, "making", e))?;
         }
-        let room = files.allocate(Name::Mark, 2 * MARK_SLOT_BYTES);
-        room.map_err(|e| Error::failed(Name::Mark, "reserving room for", e))?;
+        // What has its room needs none of a disk that is full.
+        if files.length(Name::Mark).unwrap_or(0) < 2 * MARK_SLOT_BYTES {
+            let room = files.allocate(Name::Mark, 2 * MARK_SLOT_BYTES);
+            room.map_err(|e| Error::failed(Name::Mark, "reserving room for", e))?;
+        }
         self.log.write_mark()?;
         let files = &mut self.log.files;
         let synced = files.sync_data(Name::Mark);
