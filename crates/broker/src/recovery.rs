@@ -100,7 +100,16 @@ pub struct RecoveredShard {
     /// Filters that other shards have subscribers of.
     pub(crate) remote: Vec<(Arc<str>, ShardId)>,
     pub(crate) groups: Vec<RecoveredGroup>,
+    /// Positions that nobody needs any more and that are not released yet.
+    pub(crate) releases: Vec<u64>,
     pub(crate) highest: Highest,
+}
+
+impl RecoveredShard {
+    /// Has the shard release what the start had no room for.
+    pub fn release(&mut self, positions: Vec<u64>) {
+        self.releases = positions;
+    }
 }
 
 /// All that was found.

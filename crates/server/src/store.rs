@@ -308,7 +308,7 @@ impl Reading {
         let failed = |error| StoreError::new(place.clone(), error);
         let mut recovered = recovery.finish(shards, seed);
         for _ in 0..REPAIRS_MAX {
-            commit(&mut log, std::mem::take(&mut recovered.repair)).map_err(failed)?;
+            repair(&mut log, &mut recovered).map_err(failed)?;
             let rewrites = std::mem::take(&mut recovered.rewrites);
             if rewrites.is_empty() {
                 break;
@@ -428,6 +428,21 @@ fn rewrite(log: &mut Log<Box<dyn Files>>, rewrites: Vec<Rewrite>) -> Result<(), 
         }
     }
     commit(log, batch)
+}
+
+/// Releases what nobody needs. A disk that is full has no room for that: then a shard does it when there
+/// is some, since nobody could make any if the broker did not start.
+fn repair(log: &mut Log<Box<dyn Files>>, recovered: &mut Recovered) -> Result<(), Error> {
+    let repair = std::mem::take(&mut recovered.repair);
+    let is_release = repair.ends.is_empty();
+    let releases = repair.releases.clone();
+    match (commit(log, repair), recovered.shards.first_mut()) {
+        (Err(Error::Full { .. }), Some(first)) if is_release => {
+            first.release(releases);
+            Ok(())
+        }
+        (done, _) => done,
+    }
 }
 
 fn commit<F: Files>(log: &mut Log<F>, records: Records) -> Result<(), Error> {

@@ -38,6 +38,10 @@ impl Shard {
         for (filter, shard) in recovered.remote {
             self.filters.set_remote(&filter, shard, true, true);
         }
+        for position in recovered.releases {
+            let record = self.journal.adopt(position);
+            self.journal.release(record);
+        }
         for found in recovered.retained {
             self.restore_retained(found);
         }

@@ -1,6 +1,6 @@
 //! Stores that are fine, damaged, foreign, or not to be had.
 
-use columba_store::{Name, SimDisk};
+use columba_store::{Faults, Name, SimDisk};
 
 use super::*;
 
@@ -141,6 +141,22 @@ fn what_a_session_without_its_record_had_is_told_and_kept_until_it_is_discarded(
     assert_eq!(discard_lost(&mut log, &found.damage, now()).unwrap(), []);
     // The seed is left.
     assert_eq!(log.stats().records, 1);
+}
+
+/// A full disk has no room even for what is left over of a session that has ended: the start leaves that
+/// to a shard, since acknowledgements make room where a broker runs.
+#[test]
+fn a_start_on_a_full_disk_needs_no_room() {
+    let disk = foreign(&[b"\x01the seed", OF_A_SESSION[1], OF_A_SESSION[2]]);
+    disk.set_faults(Faults {
+        capacity: Some(0),
+        ..Faults::default()
+    });
+    let ready = Reading::new(on(&disk, true), 7, now(), &GO_ON).unwrap();
+    let ready = ready.finish(1, 42, now(), &GO_ON).unwrap();
+    assert!((0..3).all(|at| ready.log.is_live(Position::new(at))));
+    let first = format!("{:?}", ready.shards[0]);
+    assert!(first.contains("releases: [1, 2]"), "{first}");
 }
 
 /// Damage of after the last start is nobody's to discard yet.
