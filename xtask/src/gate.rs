@@ -17,7 +17,7 @@ const FUZZ_SECS: u32 = 30;
 const GATE_CRASHES: [(&str, &[&str]); 3] = [
     ("crash", &["--trials", "50"]),
     ("loss of power", &["--power-loss", "--trials", "20"]),
-    ("disk faults", &["--faults", "--trials", "8"]),
+    ("disk faults", &["--faults", "--trials", "12"]),
 ];
 
 /// What ran, and how it ended.

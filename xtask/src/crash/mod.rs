@@ -115,7 +115,7 @@ pub(crate) fn run(
                 Trial::start(place("power")?, disk, PATIENCE_SECS)?.run(trials)?
             }
             Mode::Faults => {
-                let trials = trials(8);
+                let trials = trials(12);
                 what(format!("{trials} times a disk that fails or is full"));
                 faults::run(place("faults")?, trials)?
             }
