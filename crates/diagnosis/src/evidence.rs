@@ -10,9 +10,11 @@ use columba_broker::query::{SessionDetail, SubscriptionRow, TopicRow};
 use columba_broker::recorder::{Entry, Line, PayloadKind, Recording, TapeName, flag};
 use columba_codec::QoS;
 
+use crate::history::ends_session;
 use crate::losses::worst_topic;
 use crate::operators;
 use crate::restarts::{Damage, Restart, START_MS, damage, restarts};
+use crate::verdict::SUBSCRIBERS_MAX;
 
 /// Entries that evidence has at most; of more, the last ones.
 pub const ENTRIES_MAX: usize = 50_000;
@@ -272,6 +274,10 @@ impl Evidence {
         for recording in recordings {
             gathered.read(recording);
         }
+        let gone = gathered.gone();
+        for recording in recordings.iter().filter(|_| !gone.is_empty()) {
+            gathered.read_connections(recording, &gone);
+        }
         let Gathered {
             mut events,
             topics,
@@ -354,9 +360,12 @@ impl Evidence {
                 event.by = String::new();
             }
         }
-        // Who is not known by a client id may be anybody.
-        self.events.retain(|event| {
-            !event.client.is_empty() || event.outcome.name().starts_with("broker.")
+        // Who is not known by a client id may be anybody; and under one name for all it is not told who of
+        // them is online.
+        self.events.retain(|event| match &*event.client {
+            "" => event.outcome.name().starts_with("broker."),
+            OTHER => !is_of_connection(event.outcome),
+            _ => true,
         });
         // How many sessions the broker has.
         let events = self
@@ -583,7 +592,11 @@ impl<'q> Gathered<'q> {
         if self.is_relevant(tape, entry) {
             self.events.push(owned(shard, tape, entry));
         }
-        // Keeps the memory of a long record bounded while it is read.
+        self.keep_bounded();
+    }
+
+    /// Keeps the memory of a long record bounded while it is read.
+    fn keep_bounded(&mut self) {
         if self.events.len() >= 2 * ENTRIES_MAX {
             self.events.sort_by_key(order);
             self.events.drain(..ENTRIES_MAX);
@@ -644,6 +657,44 @@ impl<'q> Gathered<'q> {
             || subscriber.is_none() && name.starts_with("session.")
     }
 
+    /// If nobody in particular misses the message: those who had subscribed to the topic, and whose session
+    /// ended. Whether they are back is of interest then.
+    fn gone(&self) -> BTreeSet<String> {
+        if self.question.subscriber.is_some() {
+            return BTreeSet::new();
+        }
+        let had_it = self.events.iter().filter(|event| {
+            event.outcome == Outcome::SubscribeGranted && self.covers(&event.topic)
+        });
+        let had_it: BTreeSet<&str> = had_it.map(|event| &*event.client).collect();
+        let ended = self.events.iter().filter(|event| {
+            ends_session(event.outcome)
+                && had_it.contains(&*event.client)
+                && !self.is_about_them(&event.client)
+        });
+        let ended: BTreeSet<&str> = ended.map(|event| &*event.client).collect();
+        let gone = ended.into_iter().take(SUBSCRIBERS_MAX);
+        gone.map(ToOwned::to_owned).collect()
+    }
+
+    /// When these clients came and went.
+    fn read_connections(&mut self, recording: &Recording, clients: &BTreeSet<String>) {
+        let tapes = recording.chunks.iter();
+        for chunk in tapes.filter(|chunk| chunk.tape() != TapeName::Ledger) {
+            for line in chunk.entries() {
+                let Ok(Line::Entry(entry)) = line else {
+                    continue;
+                };
+                let is_of_connection = is_of_connection(entry.outcome);
+                if is_of_connection && clients.contains(entry.facts.client) {
+                    self.events
+                        .push(owned(recording.shard, chunk.tape(), &entry));
+                    self.keep_bounded();
+                }
+            }
+        }
+    }
+
     fn is_about_them(&self, client: &str) -> bool {
         let Question {
             publisher,
@@ -658,6 +709,12 @@ impl<'q> Gathered<'q> {
         let topic = self.question.topic.as_deref();
         topic.is_some_and(|topic| crate::near::matches(filter, topic))
     }
+}
+
+/// Whether somebody came or went with this.
+fn is_of_connection(outcome: Outcome) -> bool {
+    let name = outcome.name();
+    name.starts_with("connect.") || name.starts_with("disconnect.")
 }
 
 fn owned(shard: u16, tape: TapeName, entry: &Entry<'_>) -> Event {

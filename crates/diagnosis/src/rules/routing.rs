@@ -209,8 +209,9 @@ fn ended<'e>(history: &History<'e>, event: &'e Event, client: &str, at_ms: u64) 
             Code::S03,
             say::s03_admin(operators::aside(event), client, ago),
         ),
-        _ if is_online == Some(true) => (Code::S03, say::s03_connection(client, ago)),
-        _ => (Code::S01, say::s01(client, ago)),
+        _ if is_online == Some(false) => (Code::S01, say::s01(client, ago)),
+        // It is back; or whether it is, is not told.
+        _ => (Code::S03, say::s03_connection(client, ago)),
     };
     let found = Finding::certain(code, text).cite([event]);
     if event.outcome == Outcome::SessionEndedByAdmin {
