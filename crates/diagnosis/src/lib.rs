@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 #![warn(clippy::indexing_slicing)]
 
+mod chosen;
 pub mod code;
 pub mod evidence;
 pub mod history;

@@ -38,6 +38,8 @@ pub struct Finding<'e> {
     pub was_sent: bool,
     /// Whether its own fixes are all: those of the verdict's page do not fit.
     pub is_fixed_alone: bool,
+    /// Whether it is about what came too early for its subscriber alone: what that got later counts more.
+    pub is_early: bool,
 }
 
 impl<'e> Finding<'e> {
@@ -51,6 +53,7 @@ impl<'e> Finding<'e> {
             cites: Vec::new(),
             was_sent: false,
             is_fixed_alone: false,
+            is_early: false,
         }
     }
 
@@ -73,6 +76,13 @@ impl<'e> Finding<'e> {
     pub fn fix_alone(mut self, fixes: Vec<Text>) -> Self {
         self.fixes = fixes;
         self.is_fixed_alone = true;
+        self
+    }
+
+    /// The same about what came before its subscriber had subscribed.
+    #[must_use]
+    pub fn early(mut self) -> Self {
+        self.is_early = true;
         self
     }
 

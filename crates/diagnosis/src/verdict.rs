@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use columba_broker::outcome::Outcome;
 use columba_speech::{Language, Param, Text};
 
+use crate::chosen::{Item, chosen, early};
 use crate::code::{Area, Code, Confidence, Fate};
 use crate::evidence::{Beginning, Coverage, Event, Evidence, KernelFacts, Question, order};
 use crate::history::{History, MessageKey, Reach, filter_of, is_publication};
@@ -131,16 +132,6 @@ impl Report {
     pub const fn exit_code(&self) -> u8 {
         self.verdict.code.fate().exit_code()
     }
-}
-
-/// One copy, or a PUBLISH that never became one.
-struct Item<'e> {
-    at_ms: u64,
-    /// For how many messages it stands: what came again is counted in one line.
-    times: u64,
-    subscriber: Option<String>,
-    found: Finding<'e>,
-    publication: Option<&'e Event>,
 }
 
 impl<'e> Item<'e> {
@@ -596,20 +587,6 @@ fn judge_all<'e>(history: &History<'e>, publication: &'e Event, items: &mut Vec<
     }
 }
 
-/// The copy that the report is about: the last one that did not arrive; without, the last one that
-/// waits, or that is not known, or the last one.
-fn chosen<'i, 'e>(items: &'i [Item<'e>]) -> Option<&'i Item<'e>> {
-    let last = |fate| {
-        items
-            .iter()
-            .rfind(move |item| item.found.code.fate() == fate)
-    };
-    last(Fate::NotDelivered)
-        .or_else(|| last(Fate::Waiting))
-        .or_else(|| last(Fate::Unknown))
-        .or_else(|| items.last())
-}
-
 fn count(items: &[Item<'_>]) -> Judged {
     let mut judged = Judged::default();
     for item in items.iter().filter(|item| item.at_ms > 0) {
@@ -646,6 +623,7 @@ fn report(evidence: &Evidence, items: &[Item<'_>], mut noticed: Vec<Finding<'_>>
         found = cause;
     }
     also.extend(noticed.iter().map(Verdict::from));
+    also.extend(early(items, counts).as_ref().map(Verdict::from));
     // How it went last, if that is something else.
     if let Some(last) = items.last()
         && last.found.code.fate() != found.code.fate()
@@ -732,7 +710,7 @@ fn summaries(items: &[Item<'_>]) -> Vec<SubscriberSummary> {
             .map(|item| Item {
                 at_ms: item.at_ms,
                 times: item.times,
-                subscriber: None,
+                subscriber: item.subscriber.clone(),
                 found: item.found.clone(),
                 publication: item.publication,
             })

@@ -231,7 +231,8 @@ fn later<'e>(
     let late = between(publication.unix_ms, granted.unix_ms);
     let cites = [publication, granted];
     if publication.flags & flag::RETAIN == 0 {
-        return Finding::certain(Code::R03, say::r03(client, filter, late)).cite(cites);
+        let text = say::r03(client, filter, late);
+        return Finding::certain(Code::R03, text).cite(cites).early();
     }
     let handling = match granted.flags {
         flags if flags & flag::RETAINED_NEVER != 0 => Some(2_u64),
@@ -263,7 +264,9 @@ fn later<'e>(
         Some(event) if event.outcome == Outcome::PublishRetainQuota => say::r04_no_room(),
         Some(event) if event.outcome == Outcome::RetainedExpired => say::r04_expired(),
         Some(event) if event.outcome != Outcome::RetainedCleared && event.size_bytes > 0 => {
-            say::r04_replaced()
+            let text = say::r04_replaced(client, history.topic);
+            let found = Finding::certain(Code::R04, text).cite(cites).cite(gone);
+            return found.early().fix_alone(vec![say::fix_each_value(client)]);
         }
         Some(event) if event.flags & flag::BY_OPERATOR != 0 => {
             say::r04_cleared_by_operator(operators::aside(event))

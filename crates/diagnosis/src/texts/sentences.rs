@@ -46,13 +46,14 @@ columba_speech::catalogue! {
     r02(topic, filter, why) { en: "No filter matches {topic}. Closest: {filter}. {why}", zh: "没有过滤器与 {topic} 匹配。最接近的是 {filter}。{why}" }
     r02_of(client, topic, filter, why) { en: "No filter of {client} matches {topic}. Closest: {filter}. {why}", zh: "{client} 的过滤器都不匹配 {topic}。最接近的是 {filter}。{why}" }
     r03(client, filter, late) { en: "{client} subscribed to {filter} {late} after the publish, which was not retained.", zh: "{client} 在发布 {late}之后才订阅 {filter}，而该消息未保留。" }
+    r03_before(client, filter, count) { en: "{count} {count|message|messages} came before {client} subscribed to {filter}, and {count|was|were} not retained.", zh: "在 {client} 订阅 {filter} 之前有 {count} 条未保留的消息。" }
     r04_handling(client, filter, handling) { en: "{client} subscribed to {filter} with Retain Handling {handling}, so retained messages were not sent.", zh: "{client} 订阅 {filter} 时使用了 Retain Handling {handling}，因此没有发送保留消息。" }
     r04_gone(client, topic, how) { en: "When {client} subscribed, nothing was retained on {topic} any more: {how}.", zh: "{client} 订阅时，{topic} 上已没有保留消息：{how}。" }
     r04_cleared(by) { en: "{by} had cleared it", zh: "{by} 已将其清除" }
     r04_cleared_by_operator(who) { en: "an operator{who} had cleared it", zh: "管理员{who}已将其清除" }
     r04_no_room() { en: "there had been no room to retain it", zh: "当时没有空间保留它" }
     r04_expired() { en: "it had expired", zh: "它已过期" }
-    r04_replaced() { en: "a later message had taken its place", zh: "之后的消息已将其替换" }
+    r04_replaced(client, topic) { en: "When {client} subscribed, a later value had taken the place of the one before it on {topic}: of what is retained, a topic keeps the last one alone.", zh: "{client} 订阅时，{topic} 上之前的值已被后来的值取代：每个主题只保留最后一条保留消息。" }
     r05(group, member) { en: "{group} gave the message to {member}.", zh: "{group} 把消息分给了 {member}。" }
     r05_nobody(why) { en: "No member of the shared group got the message: {why}.", zh: "共享订阅组中没有成员得到该消息：{why}。" }
     r06(client) { en: "{client} published the message itself, and subscribed with No Local.", zh: "消息由 {client} 自己发布，而它的订阅设置了 No Local。" }
@@ -177,6 +178,7 @@ columba_speech::catalogue! {
     fix_keep(client) { en: "Have the session of {client} kept: connect with clean start off, and with MQTT 5 a Session Expiry Interval", zh: "保留 {client} 的会话：连接时关闭 clean start，MQTT 5 还要设置会话过期间隔" }
     fix_ended_by(client) { en: "See when it was ended and what came before: columba events --client {client}", zh: "查看会话何时被结束以及之前发生的事：columba events --client {client}" }
     fix_subscribe_anew(client) { en: "Have {client} subscribe anew, and the message published again", zh: "让 {client} 重新订阅，并重新发布该消息" }
+    fix_each_value(client) { en: "If {client} needs each value, not the last one alone: subscribe first, with a session that is kept (clean start off, with MQTT 5 a Session Expiry Interval) and QoS 1", zh: "如果 {client} 需要每个值而不只是最后一个：请先订阅，使用保留的会话（关闭 clean start，MQTT 5 还要设置会话过期间隔）和 QoS 1" }
     fix_can_publish(client, topic) { en: "Check: columba can {client} publish {topic}", zh: "检查：columba can {client} publish {topic}" }
     fix_can_receive(client, topic) { en: "Check: columba can {client} receive {topic}", zh: "检查：columba can {client} receive {topic}" }
     fix_will_delay() { en: "Set a shorter Will Delay Interval if every loss of the connection should be heard of", zh: "如果每次断线都应通知，请设置更短的 Will Delay Interval" }
