@@ -78,6 +78,17 @@ fn subscriber<'i>(item: &'i Item<'_>) -> Option<&'i str> {
     item.subscriber.as_deref().or_else(granted)
 }
 
+/// Whom a report is about that nobody in particular is asked about for: whose copy it is, or whose session had
+/// ended.
+pub(crate) fn subject<'i>(item: &'i Item<'_>) -> Option<&'i str> {
+    let had_it = || {
+        let is_gone = matches!(item.found.code, Code::S01 | Code::S03 | Code::S04);
+        let cites = item.found.cites.first().filter(|_| is_gone)?;
+        Some(&*cites.client)
+    };
+    item.subscriber.as_deref().or_else(had_it)
+}
+
 fn granted<'e>(found: &Finding<'e>) -> Option<&'e Event> {
     let mut cites = found.cites.iter().copied();
     cites.find(|event| event.outcome == Outcome::SubscribeGranted)

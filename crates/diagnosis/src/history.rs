@@ -114,6 +114,17 @@ pub fn ends_subscription(outcome: Outcome) -> bool {
     )
 }
 
+/// What ended a subscription first since it was granted last: what its client went through later did not.
+/// The events are those about it, and the ends of its sessions.
+fn first_end<'e>(about: &[&'e Event]) -> Option<&'e Event> {
+    let is_sign = |event: &&Event| {
+        event.outcome == Outcome::SubscribeGranted || ends_subscription(event.outcome)
+    };
+    let had_it = about.iter().rposition(is_sign)?;
+    let mut since = about.iter().skip(had_it).copied();
+    since.find(|event| ends_subscription(event.outcome) || ends_session(event.outcome))
+}
+
 /// The filter of a subscription as its client wrote it.
 pub fn filter_of(row: &SubscriptionRow) -> String {
     match &row.key.group {
@@ -503,7 +514,7 @@ impl<'e> History<'e> {
             }),
             Some(last) if is_refusal(last.outcome) => Some(Standing::Refused(last)),
             Some(last) if ends_subscription(last.outcome) => Some(Standing::Ended(last)),
-            Some(last) if had_it => Some(Standing::Ended(last)),
+            Some(last) if had_it => Some(Standing::Ended(first_end(&before).unwrap_or(last))),
             // Its last word about the filter, in a session before: it has not asked again.
             Some(_) if refused.is_some() => refused.map(Standing::Refused),
             // A session ended that may have had the subscription from before the record.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use columba_broker::outcome::Outcome;
 use columba_speech::{Language, Param, Text};
 
-use crate::chosen::{Item, chosen, early};
+use crate::chosen::{Item, chosen, early, subject};
 use crate::code::{Area, Code, Confidence, Fate};
 use crate::evidence::{Beginning, Coverage, Event, Evidence, KernelFacts, Question, order};
 use crate::history::{History, MessageKey, Reach, filter_of, is_publication};
@@ -238,7 +238,7 @@ fn of_topic(evidence: &Evidence, topic: &str) -> Report {
     items.sort_by_key(|item| item.at_ms);
     let counts = chosen(&items);
     if let Some(item) = counts
-        && let (Some(publication), Some(client)) = (item.publication, item.subscriber.as_deref())
+        && let (Some(publication), Some(client)) = (item.publication, subject(item))
     {
         also.extend(copy::noticed(&history, publication, &item.found, client));
     }

@@ -1,11 +1,13 @@
 //! Who subscribed when the message came?
 
+use std::time::Duration;
+
 use columba_broker::outcome::Outcome;
 use columba_broker::recorder::flag;
 use columba_codec::topic::{TopicFilter, TopicName};
 use columba_speech::Text;
 
-use super::{Finding, between, session_end, words};
+use super::{Finding, TAKEOVERS_MIN, between, session_end, with_slowdown, words};
 use crate::code::{Code, Confidence};
 use crate::evidence::Event;
 use crate::history::{History, Standing, filter_of};
@@ -18,7 +20,9 @@ use crate::texts::sentences as say;
 /// What happened in the same millisecond may have happened before the publish or after it.
 pub fn no_copy<'e>(history: &History<'e>, publication: &'e Event, client: &str) -> Finding<'e> {
     let found = by_standing(history, publication, client);
-    let is_close = history.has_changed_at(client, publication.unix_ms)
+    // Who got no copy of its own message had taken over before it published.
+    let is_own = found.code == Code::S04;
+    let is_close = !is_own && history.has_changed_at(client, publication.unix_ms)
         // What is retained may have been sent later, by a subscription or in a line that is not there.
         || publication.flags & flag::RETAIN != 0 && !history.is_whole_since(publication.unix_ms);
     if found.code != Code::U01 && (is_close || history.has_lost_of(client, publication.unix_ms)) {
@@ -52,7 +56,11 @@ fn by_standing<'e>(history: &History<'e>, publication: &'e Event, client: &str) 
             let text = say::s05(client, &*event.topic, words(event));
             Finding::certain(Code::S05, text).cite([*event]).with(sure)
         }
-        Some(Standing::Ended(event)) => ended(history, event, client, at_ms).with(sure),
+        Some(Standing::Ended(event)) => {
+            let found = ended(history, publication, event, client);
+            let sure = found.confidence.min(sure);
+            found.with(sure)
+        }
         Some(Standing::Later(event)) => {
             let found = later(history, publication, event, client);
             // What came from another shard meanwhile has met the subscription: a copy of it may be in a line that
@@ -120,7 +128,7 @@ fn at_about_that_time<'e>(
         .end_after(client, filter, publication.unix_ms)
         .filter(|event| is_near(event))
     {
-        ended(history, event, client, publication.unix_ms)
+        ended(history, publication, event, client)
     } else {
         let granted =
             granted.filter(|event| event.unix_ms < publication.unix_ms && is_near(event))?;
@@ -190,8 +198,23 @@ fn of_group<'e>(history: &History<'e>, publication: &'e Event, group: &str) -> F
 }
 
 /// The subscription had ended before.
-fn ended<'e>(history: &History<'e>, event: &'e Event, client: &str, at_ms: u64) -> Finding<'e> {
+fn ended<'e>(
+    history: &History<'e>,
+    publication: &'e Event,
+    event: &'e Event,
+    client: &str,
+) -> Finding<'e> {
+    let at_ms = publication.unix_ms;
     let ago = between(event.unix_ms, at_ms);
+    if let Some(takeover) = session_end::takeover(history, event, client) {
+        let found = if publication.client == client {
+            by_own_rival(history, takeover, client, ago)
+        } else {
+            let text = say::s03_taken_over(client, ago, words(takeover));
+            Finding::certain(Code::S03, text).fix(say::fix_own_id(client))
+        };
+        return found.cite([event, takeover]);
+    }
     let is_online = history.is_online_at(client, at_ms);
     let (code, text) = match event.outcome {
         Outcome::UnsubscribeDone => (Code::S12, say::s12(client, &*event.topic, ago)),
@@ -218,6 +241,24 @@ fn ended<'e>(history: &History<'e>, event: &'e Event, client: &str, at_ms: u64) 
         return found.fix_alone(session_end::by_operator(client));
     }
     found
+}
+
+/// A client took over the client id of a subscriber, and published to its topic: the subscriber went with
+/// its session. It may also be one program that came back and has not subscribed yet.
+fn by_own_rival<'e>(
+    history: &History<'e>,
+    takeover: &'e Event,
+    client: &str,
+    ago: Duration,
+) -> Finding<'e> {
+    let text = say::s04_own(client, ago, words(takeover));
+    let sure = match history.takeovers(client).0 {
+        TAKEOVERS_MIN.. => Confidence::Certain,
+        2.. => Confidence::Likely,
+        _ => Confidence::Possible,
+    };
+    let found = Finding::certain(Code::S04, text).with(sure);
+    with_slowdown(history, client, found)
 }
 
 /// The subscription came after the message.

@@ -17,6 +17,18 @@ pub fn at<'e>(history: &History<'e>, unix_ms: u64, client: &str) -> Option<&'e E
     own.find(|event| ends_session(event.outcome))
 }
 
+/// The takeover by another connection that ended a session, if one did.
+pub fn takeover<'e>(history: &History<'e>, end: &Event, client: &str) -> Option<&'e Event> {
+    let is_ended = matches!(
+        end.outcome,
+        Outcome::SessionEndedWithConnection | Outcome::SessionReplaced
+    );
+    let mut own = history.of(client).iter().copied();
+    own.find(|event| {
+        is_ended && event.outcome == Outcome::DisconnectTakenOver && event.unix_ms == end.unix_ms
+    })
+}
+
 /// A message was in a session, and went with it.
 pub fn with_message<'e>(end: Option<&'e Event>, client: &str) -> Finding<'e> {
     let text = match end.map(|end| end.outcome) {

@@ -68,6 +68,7 @@ columba_speech::catalogue! {
     s03_clean(client, ago) { en: "{client} had begun a clean session {ago} before the publish and not subscribed again.", zh: "{client} 在发布前 {ago}以 clean start 开始了新会话，之后没有重新订阅。" }
     s03_admin(who, client, ago) { en: "An operator{who} had ended the session of {client} {ago} before the publish.", zh: "管理员{who}在发布前 {ago}结束了 {client} 的会话。" }
     s03_connection(client, ago) { en: "The session of {client} had ended with its connection {ago} before the publish; it has not subscribed again.", zh: "{client} 的会话在发布前 {ago}随连接结束，之后没有重新订阅。" }
+    s03_taken_over(client, ago, why) { en: "The session of {client} had ended {ago} before the publish, when another connection took over its client id ({why}); it has not subscribed again.", zh: "{client} 的会话在发布前 {ago}结束：另一个连接接管了它的客户端标识符（{why}），之后没有重新订阅。" }
     s03_empty(client, ago) { en: "{client} is connected and subscribed to nothing: the session with its subscriptions ended {ago} ago, and it has not subscribed again.", zh: "{client} 已连接，但没有任何订阅：带有订阅的会话在 {ago}之前已结束，之后没有重新订阅。" }
     s03_empty_admin(client, who, ago) { en: "{client} is connected and subscribed to nothing: an operator{who} ended the session with its subscriptions {ago} ago, and it has not subscribed again.", zh: "{client} 已连接，但没有任何订阅：管理员{who}在 {ago}之前结束了带有订阅的会话，之后没有重新订阅。" }
     s03_waiting(client) { en: "The message waited in the session of {client}, and the session ended.", zh: "消息在 {client} 的会话中等待，但会话已结束。" }
@@ -76,6 +77,7 @@ columba_speech::catalogue! {
     s03_waiting_admin(client, who) { en: "The message waited in the session of {client}, and the session ended: an operator{who} ended it.", zh: "消息在 {client} 的会话中等待，但会话已结束：管理员{who}结束了它。" }
     s03_waiting_connection(client) { en: "The message waited in the session of {client}, and the session ended with its connection: {client} had not asked to keep it.", zh: "消息在 {client} 的会话中等待，但会话已随连接结束：{client} 没有要求保留它。" }
     s04(client, times, peers) { en: "{client} changed hands {times} times within two minutes, between {peers}.", zh: "{client} 在两分钟内换手 {times} 次，来自 {peers}。" }
+    s04_own(client, ago, why) { en: "The message came from {client} itself. Its client id was taken over {ago} before ({why}): with that the subscriber's session and its subscriptions ended. Publisher and subscriber seem to be two programs with one client id.", zh: "消息来自 {client} 自己：发布前 {ago}，另一个连接接管了这个客户端标识符（{why}），订阅者的会话及其订阅随之结束。发布端和订阅端似乎是使用同一客户端标识符的两个程序。" }
     s05(client, filter, why) { en: "{client} asked for {filter}, and SUBACK refused it: {why}.", zh: "{client} 请求订阅 {filter}，但 SUBACK 拒绝了：{why}。" }
     s05_revoked(client, filter, why) { en: "The subscription of {client} to {filter} was taken away: {why}.", zh: "{client} 对 {filter} 的订阅已被撤销：{why}。" }
     s06(client, topic, rule) { en: "{client} may not receive from {topic}: {rule}.", zh: "{client} 无权接收 {topic} 的消息：{rule}。" }
@@ -179,6 +181,7 @@ columba_speech::catalogue! {
     fix_ended_by(client) { en: "See when it was ended and what came before: columba events --client {client}", zh: "查看会话何时被结束以及之前发生的事：columba events --client {client}" }
     fix_subscribe_anew(client) { en: "Have {client} subscribe anew, and the message published again", zh: "让 {client} 重新订阅，并重新发布该消息" }
     fix_each_value(client) { en: "If {client} needs each value, not the last one alone: subscribe first, with a session that is kept (clean start off, with MQTT 5 a Session Expiry Interval) and QoS 1", zh: "如果 {client} 需要每个值而不只是最后一个：请先订阅，使用保留的会话（关闭 clean start，MQTT 5 还要设置会话过期间隔）和 QoS 1" }
+    fix_own_id(client) { en: "If two programs use {client}, give each a client id of its own", zh: "如果有两个程序使用 {client}，请给每个程序分配唯一的客户端标识符" }
     fix_can_publish(client, topic) { en: "Check: columba can {client} publish {topic}", zh: "检查：columba can {client} publish {topic}" }
     fix_can_receive(client, topic) { en: "Check: columba can {client} receive {topic}", zh: "检查：columba can {client} receive {topic}" }
     fix_will_delay() { en: "Set a shorter Will Delay Interval if every loss of the connection should be heard of", zh: "如果每次断线都应通知，请设置更短的 Will Delay Interval" }
