@@ -72,7 +72,7 @@ pub struct WhyArgs {
     #[arg(long, value_name = "CLIENT")]
     to: Option<String>,
     /// How far back to look: 90s, 15m, 2h, 1d; without it 15m, or since the broker started
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = span)]
     since: Option<Duration>,
     /// A moment to look at, with 15 minutes before and 1 after: 19:14, 2026-11-28T19:14 or
     /// 2026-11-28T10:41:00Z
@@ -198,6 +198,15 @@ fn named_topic(text: &str) -> Result<String, Said> {
         return Err(value::no_topic().into());
     }
     Ok(text.to_owned())
+}
+
+/// A time that something can have happened in.
+fn span(text: &str) -> Result<Duration, Said> {
+    let span = duration(text)?;
+    if span.is_zero() {
+        return Err(value::a_second().into());
+    }
+    Ok(span)
 }
 
 /// A time, in milliseconds since 1970.
@@ -517,6 +526,13 @@ mod tests {
     fn a_question_names_a_topic_or_none() {
         assert_eq!(named_topic("a/+"), Ok("a/+".to_owned()));
         assert!(named_topic("").is_err());
+    }
+
+    #[test]
+    fn a_time_without_length_is_none_to_ask_about() {
+        assert!(span("0s").is_err());
+        assert!(span("0d").is_err());
+        assert_eq!(span("1s").ok(), Some(Duration::from_secs(1)));
     }
 
     #[test]

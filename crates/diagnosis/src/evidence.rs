@@ -236,6 +236,8 @@ pub struct Evidence {
     pub private: Option<String>,
     /// Whether the question named no topic: that in it was found.
     pub is_of_clients: bool,
+    /// Whether the window begins with the process, and one before it may have left nothing.
+    pub is_since_start: bool,
     /// Whether what others did was taken out: see [`Evidence::conceal`].
     pub is_concealed: bool,
     /// The last restarts of the broker in the window.
@@ -317,12 +319,14 @@ impl Evidence {
     }
 
     /// For a question that named no beginning: lets the window begin with the broker, if that has started
-    /// in it. Where something may have come that is not in the record, it stays as it is.
-    pub fn clip_to_start(&mut self) {
+    /// in it. Where something may have come that is not in the record, it stays as it is. Without a record
+    /// that `outlives` its process, nobody knows whether there was one before.
+    pub fn clip_to_start(&mut self, outlives: bool) {
         let begins_ms = self.coverage.from_ms;
         let is_within = (self.question.from_ms..=self.question.to_ms).contains(&begins_ms);
         if is_within && self.coverage.beginning == Beginning::Started {
             self.question.from_ms = begins_ms;
+            self.is_since_start = !outlives;
         }
     }
 

@@ -165,6 +165,11 @@ impl<'e> Item<'e> {
 /// that were.
 pub fn diagnose(evidence: &Evidence) -> Report {
     let topic = evidence.question.topic.as_deref();
+    if evidence.question.from_ms > evidence.now_ms {
+        let text = say::u02_not_yet(Param::Moment(evidence.question.from_ms));
+        let found = Finding::certain(Code::U02, text).fix_alone(vec![say::fix_past()]);
+        return report(evidence, &[Item::of_none(found)], Vec::new());
+    }
     if !evidence.is_of_clients {
         return match topic {
             Some(topic) => of_topic(evidence, topic),

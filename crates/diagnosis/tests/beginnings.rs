@@ -53,8 +53,13 @@ impl Young {
 
     /// As if no beginning was named.
     fn asked(&mut self, topic: &str) -> Asked {
+        self.asked_of(topic, true)
+    }
+
+    /// The same of a broker whose record ends with its process, if it does not `outlive` it.
+    fn asked_of(&mut self, topic: &str, outlives: bool) -> Asked {
         let mut evidence = self.evidence(topic);
-        evidence.clip_to_start();
+        evidence.clip_to_start(outlives);
         Asked {
             report: diagnose(&evidence),
         }
@@ -97,6 +102,48 @@ fn in_the_first_minutes_nothing_is_said_to_be_outside_the_record() {
     let coverage = &json(&asked.report, Language::English)["coverage"];
     assert_eq!(coverage["complete"], true);
     assert_eq!(coverage["beginning"], "started");
+}
+
+/// A broker that keeps nothing cannot tell its first start from that after a crash.
+#[test]
+fn where_no_record_outlives_its_process_the_answer_is_about_the_time_since_the_start() {
+    let asked = Young::new(nothing).asked_of(TOPIC, false);
+    asked.is(Code::P05, Confidence::Likely);
+    asked.says("has come since the broker started at ");
+    asked.says("What came before that is not on record");
+    // The publisher is a client of the new process.
+    let mut young = Young::new(nothing);
+    let mut evidence = young.evidence(TOPIC);
+    evidence.question.publisher = Some("esp".to_owned());
+    evidence.clip_to_start(false);
+    let asked = Asked {
+        report: diagnose(&evidence),
+    };
+    asked.is(Code::P05, Confidence::Likely);
+    asked.says("No PUBLISH of esp");
+}
+
+/// Nothing can be said of tomorrow, least of all that nothing came.
+#[test]
+fn a_time_that_has_not_come_is_told_to_be_none() {
+    for (topic, publisher, subscriber) in [
+        (Some(TOPIC), None, None),
+        (Some(TOPIC), None, Some("hub")),
+        (Some(TOPIC), Some("esp"), None),
+        (None, Some("esp"), None),
+    ] {
+        let mut young = Young::new(nothing);
+        let from_ms = young.bed.now().unix_ms + MINUTE_MS;
+        let mut evidence = asked::evidence(&mut young.bed, topic, publisher, subscriber, from_ms);
+        evidence.question.to_ms = from_ms + 16 * MINUTE_MS;
+        let asked = Asked {
+            report: diagnose(&evidence),
+        };
+        asked.is(Code::U02, Confidence::Certain);
+        asked.says("which is not yet");
+        assert!(asked.fix(0).starts_with("Ask about a time that is over"));
+        assert_eq!(asked.report.exit_code(), 11);
+    }
 }
 
 /// What the killed process had not written, or came while the recorder was off, may be the message.

@@ -9,6 +9,7 @@ use bed::{Bed, V5};
 use columba_broker::outcome::Outcome;
 use columba_codec::{PropertyId, Value};
 use columba_diagnosis::{Code, Confidence};
+use columba_speech::Language;
 
 const TOPIC: &str = "home/kitchen/temp";
 
@@ -31,4 +32,22 @@ fn the_end_of_a_retained_message_by_its_expiry_is_recorded_by_topic() {
     assert_eq!(expired.next().map(|event| &*event.topic), Some(TOPIC));
     assert!(expired.next().is_none());
     assert_eq!(bed.outcome(Outcome::RetainedExpired), 2);
+}
+
+/// MQTT 5.0, 4.8.2: another Retain Handling would change nothing.
+#[test]
+fn a_shared_subscription_is_not_told_to_ask_for_what_is_retained() {
+    let mut bed = Bed::new(2);
+    let publisher = bed.connect(V5, "esp");
+    bed.retain(publisher, TOPIC, b"1", QOS_1);
+    bed.pass(1_000);
+    let subscriber = bed.connect(V5, "hub");
+    bed.subscribe(subscriber, "$share/g/home/#", QOS_1);
+    let asked = asked::ask(&mut bed, TOPIC, Some("esp"), Some("hub"));
+    asked.is(Code::R04, Confidence::Certain);
+    asked.says("retained messages are not sent to shared subscriptions");
+    let fixes = asked.report.fixes.iter();
+    let fixes: Vec<_> = fixes.map(|fix| fix.to_string(Language::English)).collect();
+    let wanted = "Have hub subscribe to home/# as well, without $share, to get what is retained";
+    assert_eq!(fixes, [wanted]);
 }

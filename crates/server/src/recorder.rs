@@ -43,6 +43,11 @@ const INTERVAL: Duration = Duration::from_secs(30);
 pub struct Past(Option<Arc<PathBuf>>);
 
 impl Past {
+    /// Whether what a process has seen is there for the next one.
+    pub(crate) const fn is_kept(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Puts what memory has pushed out, and what was recorded before, to what is recorded now. Reads all
     /// files: not for a thread that others wait for.
     pub(crate) fn before(&self, now: Vec<Recording>) -> Vec<Recording> {

@@ -326,6 +326,14 @@ fn no_publish<'e>(history: &History<'e>, publisher: Option<&str>) -> Finding<'e>
                 event.outcome == Outcome::ConnectAccepted && history.is_in_window(event.unix_ms)
             })
     };
+    if evidence.is_since_start && sure == Confidence::Certain {
+        let at = || Param::Moment(evidence.question.from_ms);
+        let text = match publisher {
+            Some(publisher) => say::p05_by_since_start(history.topic, publisher, at()),
+            None => say::p05_since_start(history.topic, at()),
+        };
+        return Finding::certain(Code::P05, text).with(Confidence::Likely);
+    }
     let text = match publisher {
         Some(publisher) if sure == Confidence::Certain && was_connected(publisher) => {
             say::p05_by(history.topic, publisher)

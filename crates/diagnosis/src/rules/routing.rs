@@ -275,6 +275,12 @@ fn later<'e>(
         let text = say::r03(client, filter, late);
         return Finding::certain(Code::R03, text).cite(cites).early();
     }
+    let (group, bare) = group_and_filter(filter);
+    if !group.is_empty() {
+        // MQTT 5.0, 4.8.2: none are sent to a shared subscription, whatever its options.
+        let found = Finding::certain(Code::R04, say::r04_shared(client, filter)).cite(cites);
+        return found.fix_alone(vec![say::fix_unshared(client, bare)]);
+    }
     let handling = match granted.flags {
         flags if flags & flag::RETAINED_NEVER != 0 => Some(2_u64),
         flags if flags & flag::RETAINED_IF_NEW != 0 && flags & flag::EXISTED != 0 => Some(1),
@@ -282,11 +288,6 @@ fn later<'e>(
     };
     if let Some(handling) = handling {
         let text = say::r04_handling(client, filter, handling);
-        return Finding::certain(Code::R04, text).cite(cites);
-    }
-    if filter.starts_with("$share/") {
-        // MQTT-3.3.1 has no retained messages for shared subscriptions.
-        let text = say::r04_handling(client, filter, 2_u64);
         return Finding::certain(Code::R04, text).cite(cites);
     }
     let between = publication.unix_ms..=granted.unix_ms;

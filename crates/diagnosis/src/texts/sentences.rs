@@ -17,6 +17,8 @@ columba_speech::catalogue! {
     p05_for(client, filters) { en: "Nothing was published that {client} is subscribed to, as far as is recorded: {filters}.", zh: "就记录所示，没有发布过 {client} 所订阅的内容：{filters}。" }
     p05_by(topic, client) { en: "{client} was connected, and sent no PUBLISH to {topic}.", zh: "{client} 已连接，但没有向 {topic} 发送 PUBLISH。" }
     p05_from(topic, client) { en: "No PUBLISH of {client} to {topic} is in the record of that time.", zh: "该时段的记录中没有 {client} 发往 {topic} 的 PUBLISH。" }
+    p05_since_start(topic, at) { en: "No PUBLISH to {topic} has come since the broker started at {at}. What came before that is not on record.", zh: "自 Broker 于 {at} 启动以来，没有发往 {topic} 的 PUBLISH。此前的情况没有记录。" }
+    p05_by_since_start(topic, client, at) { en: "No PUBLISH of {client} to {topic} has come since the broker started at {at}. What came before that is not on record.", zh: "自 Broker 于 {at} 启动以来，没有 {client} 发往 {topic} 的 PUBLISH。此前的情况没有记录。" }
     p05_recorded(topic) { en: "No PUBLISH to {topic} is in the record of that time.", zh: "该时段的记录中没有发往 {topic} 的 PUBLISH。" }
     p05_near(topic, other, why) { en: "No PUBLISH came to {topic}, but there were some to {other}: {why}", zh: "没有发往 {topic} 的 PUBLISH，但有发往 {other} 的：{why}" }
     p05_will(client, topic) { en: "{client} had a Will for {topic}, and ended its connection with DISCONNECT: then a Will is dropped, not published.", zh: "{client} 在 {topic} 上设置了遗嘱，但它用 DISCONNECT 正常断开：此时遗嘱会被丢弃，不会发布。" }
@@ -48,6 +50,7 @@ columba_speech::catalogue! {
     r03(client, filter, late) { en: "{client} subscribed to {filter} {late} after the publish, which was not retained.", zh: "{client} 在发布 {late}之后才订阅 {filter}，而该消息未保留。" }
     r03_before(client, filter, count) { en: "{count} {count|message|messages} came before {client} subscribed to {filter}, and {count|was|were} not retained.", zh: "在 {client} 订阅 {filter} 之前有 {count} 条未保留的消息。" }
     r04_handling(client, filter, handling) { en: "{client} subscribed to {filter} with Retain Handling {handling}, so retained messages were not sent.", zh: "{client} 订阅 {filter} 时使用了 Retain Handling {handling}，因此没有发送保留消息。" }
+    r04_shared(client, filter) { en: "{client} subscribed to {filter} after the publish: retained messages are not sent to shared subscriptions.", zh: "{client} 在发布之后才订阅 {filter}：保留消息不会发送给共享订阅。" }
     r04_gone(client, topic, how) { en: "When {client} subscribed, nothing was retained on {topic} any more: {how}.", zh: "{client} 订阅时，{topic} 上已没有保留消息：{how}。" }
     r04_cleared(by) { en: "{by} had cleared it", zh: "{by} 已将其清除" }
     r04_cleared_by_operator(who) { en: "an operator{who} had cleared it", zh: "管理员{who}已将其清除" }
@@ -140,6 +143,7 @@ columba_speech::catalogue! {
     u01_left_out(count) { en: "{count} {count|message was|messages were} not followed one by one in the window, and this may be one of them.", zh: "在所查询的时间内有 {count} 条消息没有逐条跟踪，该消息可能是其中之一。" }
     u01_private(topic, filter) { en: "The name of {topic} is kept out of the record, as recorder_private_topics asks with {filter}. Something was recorded about topics that it covers; whether about this one cannot be told.", zh: "按 recorder_private_topics 中 {filter} 的要求，记录中不保留 {topic} 的名称。记录中有它所涵盖的主题的内容，但无法判断是否属于该主题。" }
     u01_copy(client) { en: "The message was accepted; what became of the copy for {client} is not in the record.", zh: "消息已被接受，但记录中没有发给 {client} 的副本的去向。" }
+    u02_not_yet(at) { en: "The time that was asked about begins at {at}, which is not yet.", zh: "所查询的时间从 {at} 开始，还没有到来。" }
     u02() { en: "Name a topic, or a client that published or received something in the window.", zh: "请指定主题，或在所查询时间内发布或接收过消息的客户端。" }
     u02_subscribed(client, filters) { en: "Nothing is recorded of messages for {client} in the time that was asked about, neither that one came nor that one was lost. It is subscribed to {filters}.", zh: "在所查询的时间内，没有关于 {client} 的消息的记录，既没有送达，也没有丢失。它订阅了 {filters}。" }
     u01_sys(topic) { en: "{topic} is below $SYS, where the broker alone publishes, every sys_interval: what it publishes there is not recorded.", zh: "{topic} 位于 $SYS 之下，只有 Broker 会按 sys_interval 定期发布，这些消息不会被记录。" }
@@ -182,6 +186,8 @@ columba_speech::catalogue! {
     fix_subscribe_anew(client) { en: "Have {client} subscribe anew, and the message published again", zh: "让 {client} 重新订阅，并重新发布该消息" }
     fix_each_value(client) { en: "If {client} needs each value, not the last one alone: subscribe first, with a session that is kept (clean start off, with MQTT 5 a Session Expiry Interval) and QoS 1", zh: "如果 {client} 需要每个值而不只是最后一个：请先订阅，使用保留的会话（关闭 clean start，MQTT 5 还要设置会话过期间隔）和 QoS 1" }
     fix_own_id(client) { en: "If two programs use {client}, give each a client id of its own", zh: "如果有两个程序使用 {client}，请给每个程序分配唯一的客户端标识符" }
+    fix_unshared(client, filter) { en: "Have {client} subscribe to {filter} as well, without $share, to get what is retained", zh: "让 {client} 另外不带 $share 订阅 {filter}，以获取保留消息" }
+    fix_past() { en: "Ask about a time that is over: --since 15m, or --at with a time before now", zh: "请查询已经过去的时间：--since 15m，或用 --at 指定当前之前的时间" }
     fix_can_publish(client, topic) { en: "Check: columba can {client} publish {topic}", zh: "检查：columba can {client} publish {topic}" }
     fix_can_receive(client, topic) { en: "Check: columba can {client} receive {topic}", zh: "检查：columba can {client} receive {topic}" }
     fix_will_delay() { en: "Set a shorter Will Delay Interval if every loss of the connection should be heard of", zh: "如果每次断线都应通知，请设置更短的 Will Delay Interval" }

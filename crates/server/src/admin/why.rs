@@ -296,7 +296,7 @@ async fn gather(app: &App, question: Question, is_open: bool) -> Result<Evidence
     let failed = |_| Problem::failed("the record could not be read");
     let mut evidence = read.await.map_err(failed)?;
     if is_open {
-        evidence.clip_to_start();
+        evidence.clip_to_start(app.past.is_kept());
     }
     let Question {
         topic,
