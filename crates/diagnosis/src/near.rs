@@ -1,7 +1,7 @@
 //! Filters and topics that nearly match, and the one thing that keeps them apart.
 
-use columba_codec::TopicFilter;
 use columba_codec::topic;
+use columba_codec::{TopicFilter, TopicName};
 use columba_speech::Text;
 use unicode_normalization::UnicodeNormalization as _;
 
@@ -79,6 +79,61 @@ impl Rule {
             Self::PlusSpansOne => say::near_plus_spans_one(),
             Self::LevelCount => say::near_level_count(),
             Self::Typo => say::near_typo(level),
+        }
+    }
+}
+
+impl Rule {
+    /// Whether it is this text that is written as it can hardly be meant: the other one is as it should be.
+    pub(crate) fn is_odd(self, text: &str) -> bool {
+        match self {
+            Self::Placeholder => text.split('/').any(is_placeholder),
+            Self::OtherSyntax => translated(text) != text,
+            Self::WildcardPlace | Self::PlusSpansOne => TopicName::parse(text).is_err(),
+            Self::Whitespace | Self::FullWidth | Self::LookAlike => {
+                let mut folds = FOLDS.iter().filter(|(rule, _)| *rule == self);
+                folds.any(|(_, fold)| fold(text) != text)
+            }
+            Self::Case
+            | Self::OuterSlash
+            | Self::ShareSyntax
+            | Self::DollarTopic
+            | Self::Dash
+            | Self::LevelCount
+            | Self::Typo => false,
+        }
+    }
+
+    /// The advice to publish to a topic, so that nobody reads what is wrong there now.
+    pub(crate) fn publish_to(self, topic: &str) -> Text {
+        match self.marked(topic) {
+            Some(marked) => say::fix_publish_exactly(marked),
+            None => say::fix_publish_to(topic),
+        }
+    }
+
+    /// The same to subscribe to a filter.
+    pub(crate) fn subscribe_to(self, filter: &str) -> Text {
+        match self.marked(filter) {
+            Some(marked) => say::fix_subscribe_exactly(marked),
+            None => say::fix_subscribe_to(filter),
+        }
+    }
+
+    /// With the code points of what does not show, or looks like something else, where a rule is about that.
+    fn marked(self, text: &str) -> Option<String> {
+        let is_about_that = matches!(self, Self::Whitespace | Self::LookAlike);
+        is_about_that.then(|| text.chars().map(|c| self.marked_character(c)).collect())
+    }
+
+    fn marked_character(self, c: char) -> String {
+        let code = format!("<U+{:04X}>", u32::from(c));
+        if c != ' ' && is_blank(c) || is_combining(c) {
+            code
+        } else if self == Self::LookAlike && !c.is_ascii() {
+            format!("{c}{code}")
+        } else {
+            c.to_string()
         }
     }
 }
@@ -207,6 +262,11 @@ fn by_spelling(filter: &str, topic: &str) -> Option<(Rule, usize)> {
         }
     }
     placeholder(filter, topic)
+}
+
+/// Accents and the like, which stand on the character before them.
+const fn is_combining(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{36F}')
 }
 
 const fn is_blank(c: char) -> bool {
@@ -355,21 +415,23 @@ fn by_structure(filter: &str, topic: &str) -> Option<Rule> {
 
 /// Whether it matches once `.` is `/`, `*` is `+` and `>` is `#`.
 fn has_other_syntax(filter: &str, topic: &str) -> bool {
-    let translated = |text: &str| {
-        let text = if text.contains('/') {
-            text.to_owned()
-        } else {
-            text.replace('.', "/")
-        };
-        let levels = text.split('/').map(|level| match level {
-            "*" => "+",
-            ">" | "**" => "#",
-            level => level,
-        });
-        levels.collect::<Vec<_>>().join("/")
-    };
     let (of, other) = (translated(filter), translated(topic));
     (of != filter || other != topic) && matches(&of, &other)
+}
+
+/// What is written as in another system, as in MQTT.
+fn translated(text: &str) -> String {
+    let text = if text.contains('/') {
+        text.to_owned()
+    } else {
+        text.replace('.', "/")
+    };
+    let levels = text.split('/').map(|level| match level {
+        "*" => "+",
+        ">" | "**" => "#",
+        level => level,
+    });
+    levels.collect::<Vec<_>>().join("/")
 }
 
 fn is_wildcard_misplaced(filter: &str, topic: &str) -> bool {

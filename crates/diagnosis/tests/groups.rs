@@ -156,7 +156,7 @@ fn a_shared_filter_that_nearly_matches_is_a_near_miss() {
             "home/kitchen/temp",
         ),
         // Which topic of one level less it should be, nobody can tell.
-        ("$share/g/home/+", None, "$share/g/home/kitchen/temp"),
+        ("$share/g/home/+", None, "$share/g/home/+/+"),
     ] {
         let mut bed = Bed::new(1);
         let publisher = bed.connect(V5, "esp");

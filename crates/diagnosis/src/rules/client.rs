@@ -5,8 +5,8 @@ use columba_broker::query::SessionDetail;
 use columba_speech::Param;
 
 use super::{
-    Finding, TAKEOVERS_MIN, between, copy, own, peer, publisher, routing, store, with_slowdown,
-    words,
+    Finding, TAKEOVERS_MIN, between, copy, own, peer, publisher, routing, session_end, store,
+    with_slowdown, words,
 };
 use crate::code::{Code, Confidence};
 use crate::evidence::{Event, Presence};
@@ -186,7 +186,9 @@ fn session_over<'e>(
         return None;
     }
     let text = say::s01_now(client, between(gone.unix_ms, to_ms), words(gone));
-    Some(Finding::certain(Code::S01, text).cite([gone]).cite(over))
+    let found = Finding::certain(Code::S01, text).cite([gone]).cite(over);
+    let fixes = session_end::fixes_of_loss(gone, client);
+    Some(fixes.into_iter().fold(found, Finding::fix))
 }
 
 /// It is connected and has no subscription, and why.

@@ -25,10 +25,17 @@ pub fn refused<'e>(event: &'e Event) -> Option<Finding<'e>> {
             Finding::certain(Code::P06, say::p06_unread(client, words(event)))
         }
         Outcome::PublishAliasInvalid => {
-            Finding::certain(Code::P06, say::p06_alias(client, words(event))).fix(say::fix_alias())
+            let text = say::p06_alias(client, words(event));
+            Finding::certain(Code::P06, text).fix_alone(vec![say::fix_alias()])
         }
         Outcome::PublishBadTopic => {
-            Finding::certain(Code::P06, say::p06_refused(client, topic, words(event)))
+            let text = say::p06_refused(client, topic, words(event));
+            let found = Finding::certain(Code::P06, text);
+            if topic.starts_with("$SYS") {
+                found.fix_alone(vec![say::fix_not_sys()])
+            } else {
+                found
+            }
         }
         Outcome::PublishReceiveMaximum
         | Outcome::PublishRetainQuota
@@ -315,9 +322,12 @@ fn no_publish<'e>(history: &History<'e>, publisher: Option<&str>) -> Finding<'e>
     if let Some(best) = near.first() {
         let text = say::p05_near(history.topic, &*best.name, best.rule.sentence(best.level));
         let found = Finding::certain(Code::P05, text).with(sure);
-        return found
-            .fix(say::fix_publish_to(history.topic))
-            .fix(say::fix_subscribe_to(&*best.name));
+        let found = found.fix(best.rule.publish_to(history.topic));
+        // What was published by mistake is nothing to subscribe to.
+        if best.rule.is_odd(&best.name) && !best.rule.is_odd(history.topic) {
+            return found;
+        }
+        return found.fix(best.rule.subscribe_to(&best.name));
     }
     let was_connected = |client: &str| {
         let mut connects = history.of(client).iter();

@@ -232,7 +232,16 @@ fn ended<'e>(
             Code::S03,
             say::s03_admin(operators::aside(event), client, ago),
         ),
-        _ if is_online == Some(false) => (Code::S01, say::s01(client, ago)),
+        _ if is_online == Some(false) => {
+            let gone = session_end::disconnect(history, event, client);
+            let text = match gone {
+                Some(gone) => say::s01_after(client, ago, words(gone)),
+                None => say::s01(client, ago),
+            };
+            let found = Finding::certain(Code::S01, text).cite([event]).cite(gone);
+            let fixes = gone.map(|gone| session_end::fixes_of_loss(gone, client));
+            return fixes.into_iter().flatten().fold(found, Finding::fix);
+        }
         // It is back; or whether it is, is not told.
         _ => (Code::S03, say::s03_connection(client, ago)),
     };
@@ -288,7 +297,8 @@ fn later<'e>(
     };
     if let Some(handling) = handling {
         let text = say::r04_handling(client, filter, handling);
-        return Finding::certain(Code::R04, text).cite(cites);
+        let found = Finding::certain(Code::R04, text).cite(cites);
+        return found.fix_alone(vec![say::fix_handling()]);
     }
     let between = publication.unix_ms..=granted.unix_ms;
     let gone = history.evidence.events.iter().rfind(|event| {
@@ -302,23 +312,34 @@ fn later<'e>(
                 _ => is_other && event.message != 0 && is_retained_publication(event),
             }
     });
-    let how = match gone {
-        Some(event) if event.outcome == Outcome::PublishRetainQuota => say::r04_no_room(),
-        Some(event) if event.outcome == Outcome::RetainedExpired => say::r04_expired(),
+    let (how, fix) = match gone {
+        Some(event) if event.outcome == Outcome::PublishRetainQuota => {
+            (say::r04_no_room(), say::fix_retained_room())
+        }
+        Some(event) if event.outcome == Outcome::RetainedExpired => {
+            (say::r04_expired(), say::fix_retained_expiry())
+        }
         Some(event) if event.outcome != Outcome::RetainedCleared && event.size_bytes > 0 => {
             let text = say::r04_replaced(client, history.topic);
             let found = Finding::certain(Code::R04, text).cite(cites).cite(gone);
             return found.early().fix_alone(vec![say::fix_each_value(client)]);
         }
-        Some(event) if event.flags & flag::BY_OPERATOR != 0 => {
-            say::r04_cleared_by_operator(operators::aside(event))
+        Some(event) if event.flags & flag::BY_OPERATOR != 0 => (
+            say::r04_cleared_by_operator(operators::aside(event)),
+            say::fix_retain_again(history.topic),
+        ),
+        Some(event) => (
+            say::r04_cleared(&*event.client),
+            say::fix_cleared(&*event.client, history.topic),
+        ),
+        None if publication.secs > 0 && late.as_secs() >= publication.secs => {
+            (say::r04_expired(), say::fix_retained_expiry())
         }
-        Some(event) => say::r04_cleared(&*event.client),
-        None if publication.secs > 0 && late.as_secs() >= publication.secs => say::r04_expired(),
         None => return Finding::certain(Code::U01, say::u01_copy(client)).cite(cites),
     };
     let text = say::r04_gone(client, history.topic, how);
-    Finding::certain(Code::R04, text).cite(cites).cite(gone)
+    let found = Finding::certain(Code::R04, text).cite(cites).cite(gone);
+    found.fix_alone(vec![fix])
 }
 
 fn is_retained_publication(event: &Event) -> bool {
@@ -377,12 +398,37 @@ pub(super) fn near_miss<'e>(topic: &str, client: Option<&str>, best: &Near) -> F
         Some(client) => say::r02_of(client, topic, &*best.name, why),
         None => say::r02(topic, &*best.name, why),
     };
-    let mut found = Finding::certain(Code::R02, text);
-    let (group, bare) = group_and_filter(&best.name);
-    if let Some(other) = topic_for(bare, topic) {
-        found = found.fix(say::fix_publish_to(other));
+    let found = Finding::certain(Code::R02, text);
+    near_fixes(topic, best)
+        .into_iter()
+        .fold(found, Finding::fix)
+}
+
+/// What to do about a filter that nearly matches: on both sides, if either may be meant; if one of them cannot
+/// be, on that one.
+fn near_fixes(topic: &str, best: &Near) -> Vec<Text> {
+    let (rule, name) = (best.rule, &*best.name);
+    let (group, bare) = group_and_filter(name);
+    if rule == Rule::PlusSpansOne {
+        let (start, _) = bare.rsplit_once('+').unwrap_or((bare, ""));
+        let missing = topic.split('/').count() + 1 - bare.split('/').count();
+        let levels = vec!["+"; missing].join("/");
+        return [levels.as_str(), "#"]
+            .map(|rest| say::fix_subscribe_to(format!("{group}{start}{rest}")))
+            .to_vec();
     }
-    found.fix(say::fix_subscribe_to(format!("{group}{topic}")))
+    let is_filter_odd = rule == Rule::ShareSyntax || rule.is_odd(bare);
+    let is_topic_odd = rule.is_odd(topic);
+    let mut fixes = Vec::new();
+    if (is_topic_odd || !is_filter_odd)
+        && let Some(other) = topic_for(bare, topic)
+    {
+        fixes.push(rule.publish_to(&other));
+    }
+    if is_filter_odd || !is_topic_odd || fixes.is_empty() {
+        fixes.push(rule.subscribe_to(&format!("{group}{topic}")));
+    }
+    fixes
 }
 
 /// A filter in two: `$share/NAME/`, if it is shared, and the rest.

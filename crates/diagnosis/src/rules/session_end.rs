@@ -17,16 +17,30 @@ pub fn at<'e>(history: &History<'e>, unix_ms: u64, client: &str) -> Option<&'e E
     own.find(|event| ends_session(event.outcome))
 }
 
-/// The takeover by another connection that ended a session, if one did.
-pub fn takeover<'e>(history: &History<'e>, end: &Event, client: &str) -> Option<&'e Event> {
+/// The end of the connection with which a session ended, if it did with one.
+pub fn disconnect<'e>(history: &History<'e>, end: &Event, client: &str) -> Option<&'e Event> {
     let is_ended = matches!(
         end.outcome,
         Outcome::SessionEndedWithConnection | Outcome::SessionReplaced
     );
-    let mut own = history.of(client).iter().copied();
-    own.find(|event| {
-        is_ended && event.outcome == Outcome::DisconnectTakenOver && event.unix_ms == end.unix_ms
-    })
+    let own = history.of(client).iter().copied();
+    let mut gone = own.filter(|event| event.outcome.name().starts_with("disconnect."));
+    gone.find(|event| is_ended && event.unix_ms == end.unix_ms)
+}
+
+/// The takeover by another connection that ended a session, if one did.
+pub fn takeover<'e>(history: &History<'e>, end: &Event, client: &str) -> Option<&'e Event> {
+    let gone = disconnect(history, end, client);
+    gone.filter(|event| event.outcome == Outcome::DisconnectTakenOver)
+}
+
+/// What is to be done about the way in which a client lost its connection.
+pub fn fixes_of_loss(gone: &Event, client: &str) -> Vec<Text> {
+    match gone.outcome {
+        Outcome::DisconnectKeepAlive => vec![say::fix_silent(client)],
+        Outcome::DisconnectAdmin => vec![say::fix_kicked(client)],
+        _ => Vec::new(),
+    }
 }
 
 /// A message was in a session, and went with it.

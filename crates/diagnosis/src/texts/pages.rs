@@ -238,6 +238,7 @@ pages! {
     D03 { "Sent, not acknowledged yet", "已发送，尚未确认";
         "The message was handed to the subscriber's connection and its acknowledgement has not come. After a reconnect it is sent again.",
         "消息已交给订阅者的连接，但还没有收到确认。重连后会再次发送。";
+        "Look for an exception in the message callback: some libraries (paho for Python, MQTT.js) do not acknowledge then", "查找消息回调中的异常：有些库（Python 版 paho、MQTT.js）此时不会发送确认";
         "See that the message callback returns, and that the client is still reachable", "确认消息回调能返回，并且客户端仍然可达"; }
     D04 { "Delivered; the payload looks odd", "已送达，但载荷可疑";
         "The message arrived. Its payload looks like something that many programs cannot read.",

@@ -64,6 +64,7 @@ columba_speech::catalogue! {
     r08(client, filter) { en: "{filter} of {client} matches, and there is no copy for it in a record without holes.", zh: "{client} 的 {filter} 匹配，但完整的记录中没有它的副本。" }
 
     s01(client, ago) { en: "{client} was offline, and its session had ended with its connection {ago} before.", zh: "{client} 离线，它的会话在 {ago}之前已随连接结束。" }
+    s01_after(client, ago, reason) { en: "{client} was offline: its session had ended with its connection {ago} before ({reason}).", zh: "{client} 离线：它的会话在 {ago}之前已随连接结束（{reason}）。" }
     s01_now(client, ago, reason) { en: "{client} has been offline for {ago} ({reason}), and its session is over: nothing is kept for it.", zh: "{client} 已离线 {ago}（{reason}），它的会话也已结束：不会为它保留任何消息。" }
     s02(client, published, granted) { en: "{client} was offline. The message has QoS {published}, the subscription {granted}: copies of QoS 0 are not kept.", zh: "{client} 离线。消息为 QoS {published}，订阅为 QoS {granted}：QoS 0 的副本不会保留。" }
     s02_plain(client) { en: "{client} was offline, and its copy had QoS 0, which is not kept.", zh: "{client} 离线，而它的副本为 QoS 0，不会保留。" }
@@ -173,6 +174,8 @@ columba_speech::catalogue! {
 
     fix_publish_to(topic) { en: "Publish to {topic}", zh: "发布到 {topic}" }
     fix_subscribe_to(filter) { en: "Subscribe to {filter}", zh: "订阅 {filter}" }
+    fix_publish_exactly(topic) { en: "Publish to [{topic}], exactly what is between the brackets", zh: "发布到 [{topic}]，与方括号内完全一致" }
+    fix_subscribe_exactly(filter) { en: "Subscribe to [{filter}], exactly what is between the brackets", zh: "订阅 [{filter}]，与方括号内完全一致" }
     fix_ask_for(client) { en: "Ask about {client}", zh: "查询 {client}" }
 
     fix_will_reason() { en: "To have the Will published all the same, end the connection with reason code 0x04 (MQTT 5), or publish the message before DISCONNECT", zh: "若仍需发布遗嘱，请用原因码 0x04 断开（MQTT 5），或在 DISCONNECT 之前自行发布该消息" }
@@ -188,6 +191,14 @@ columba_speech::catalogue! {
     fix_own_id(client) { en: "If two programs use {client}, give each a client id of its own", zh: "如果有两个程序使用 {client}，请给每个程序分配唯一的客户端标识符" }
     fix_unshared(client, filter) { en: "Have {client} subscribe to {filter} as well, without $share, to get what is retained", zh: "让 {client} 另外不带 $share 订阅 {filter}，以获取保留消息" }
     fix_past() { en: "Ask about a time that is over: --since 15m, or --at with a time before now", zh: "请查询已经过去的时间：--since 15m，或用 --at 指定当前之前的时间" }
+    fix_handling() { en: "Subscribe with Retain Handling 0", zh: "订阅时使用 Retain Handling 0" }
+    fix_retained_room() { en: "Raise retained_messages_max or retained_bytes_max, or clear retained messages that nobody needs", zh: "提高 retained_messages_max 或 retained_bytes_max，或清除不再需要的保留消息" }
+    fix_retained_expiry() { en: "Publish it with a longer Message Expiry Interval or without one, or publish it again before it expires", zh: "发布时设置更长的消息过期间隔或不设置，或在过期之前重新发布" }
+    fix_retain_again(topic) { en: "Publish the value again with RETAIN, if {topic} should have one", zh: "如果 {topic} 应有保留值，请带 RETAIN 重新发布" }
+    fix_cleared(client, topic) { en: "See why {client} publishes an empty message with RETAIN to {topic}: that clears the topic", zh: "查明 {client} 为何带 RETAIN 向 {topic} 发布空消息：这会清除该主题" }
+    fix_silent(client) { en: "See that the program of {client} goes on to run its client library (loop, yield) and its network holds: it sent nothing, not even PINGREQ, for 1.5 times its keep alive", zh: "确认 {client} 的程序持续运行客户端库（loop、yield）且网络正常：它在 1.5 倍 Keep Alive 内没有发送任何数据，连 PINGREQ 也没有" }
+    fix_kicked(client) { en: "Ask whoever operates the broker why {client} was disconnected: columba events --client {client}", zh: "询问 Broker 的管理员为何断开 {client}：columba events --client {client}" }
+    fix_not_sys() { en: "Publish to a topic that does not begin with $SYS: those are the broker's own", zh: "请发布到不以 $SYS 开头的主题：这些主题属于 Broker 自身" }
     fix_can_publish(client, topic) { en: "Check: columba can {client} publish {topic}", zh: "检查：columba can {client} publish {topic}" }
     fix_can_receive(client, topic) { en: "Check: columba can {client} receive {topic}", zh: "检查：columba can {client} receive {topic}" }
     fix_will_delay() { en: "Set a shorter Will Delay Interval if every loss of the connection should be heard of", zh: "如果每次断线都应通知，请设置更短的 Will Delay Interval" }
