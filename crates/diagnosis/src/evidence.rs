@@ -288,11 +288,12 @@ impl Evidence {
             mut coverage,
             boots_ms,
             holes,
+            ends_ms,
             ..
         } = gathered;
         coverage.beginning = beginning_of(&coverage, &boots_ms, &holes);
         events.sort_by_key(order);
-        let restarts = restarts(&question, &events, &holes);
+        let restarts = restarts(&question, &events, &holes, &ends_ms);
         let damage = damage(&question, &events);
         let cut = events.len().saturating_sub(ENTRIES_MAX);
         events.drain(..cut);
@@ -465,6 +466,8 @@ struct Gathered<'q> {
     boots_ms: Vec<u64>,
     /// From when until when it is not known what happened.
     holes: Vec<(u64, u64)>,
+    /// When each chunk was written to last, but for the start of its process.
+    ends_ms: Vec<u64>,
 }
 
 impl<'q> Gathered<'q> {
@@ -478,6 +481,7 @@ impl<'q> Gathered<'q> {
             coverage: Coverage::default(),
             boots_ms: Vec::new(),
             holes: Vec::new(),
+            ends_ms: Vec::new(),
         }
     }
 
@@ -496,9 +500,13 @@ impl<'q> Gathered<'q> {
         let mut ledger_ms = 0;
         for chunk in &recording.chunks {
             let is_ledger = chunk.tape() == TapeName::Ledger;
+            let mut end_ms = 0;
             for line in chunk.entries() {
                 match line {
                     Ok(Line::Entry(entry)) => {
+                        if entry.outcome != Outcome::BrokerStarted {
+                            end_ms = entry.unix_ms.max(end_ms);
+                        }
                         if is_ledger {
                             ledger_ms = entry.unix_ms;
                         }
@@ -514,6 +522,9 @@ impl<'q> Gathered<'q> {
                         self.coverage.from_ms = self.coverage.from_ms.max(chunk.unix_ms());
                     }
                 }
+            }
+            if end_ms > 0 {
+                self.ends_ms.push(end_ms);
             }
         }
     }

@@ -88,11 +88,13 @@ fn is_mark(event: &Event) -> bool {
 }
 
 /// The last restarts in the window, the oldest first. `holes` are the times of which nothing is known: one
-/// ends where the next process starts if the one before was killed.
+/// ends where the next process starts if the one before was killed. `ends_ms` are the times of the last lines
+/// of each part of the record, whatever they are about: the events have what concerns the question alone.
 pub(crate) fn restarts(
     question: &Question,
     events: &[Event],
     holes: &[(u64, u64)],
+    ends_ms: &[u64],
 ) -> Vec<Restart> {
     let window = question.from_ms..=question.to_ms;
     let mut stopped_ms = None;
@@ -117,9 +119,16 @@ pub(crate) fn restarts(
             (None, Some((last_ms, _))) => Some((*last_ms, End::Killed)),
             // The first process that is on record is no other one's successor; what its shards note of
             // their start may be a moment before this.
-            (None, None) => last_ms
-                .filter(|last_ms| has_started || last_ms + START_MS < started_ms)
-                .map(|last_ms| (last_ms, End::Whole)),
+            (None, None) => {
+                let before = ends_ms
+                    .iter()
+                    .copied()
+                    .filter(|end_ms| *end_ms < started_ms);
+                last_ms
+                    .max(before.max())
+                    .filter(|last_ms| has_started || last_ms + START_MS < started_ms)
+                    .map(|last_ms| (last_ms, End::Whole))
+            }
         };
         (last_ms, has_started) = (Some(started_ms), true);
         if let Some((stopped_ms, end)) = ended.filter(|_| window.contains(&started_ms)) {

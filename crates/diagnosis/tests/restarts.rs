@@ -86,6 +86,34 @@ fn a_broker_whose_record_ends_whole_was_stopped_after_its_last_line() {
     assert_eq!(restarts[0]["clean"], true);
 }
 
+/// Whatever is asked: the last line may be about somebody else.
+#[test]
+fn when_a_broker_was_stopped_does_not_depend_on_the_question() {
+    let (bed, recordings) = restarted(|bed| {
+        let other = bed.connect(V5, "other");
+        bed.publish(other, "garden/gate", b"1", QOS_1);
+        bed.pass(3);
+    });
+    let now = bed.now();
+    for (topic, client) in [
+        (TOPIC, None),
+        ("garden/gate", None),
+        (TOPIC, Some("other")),
+        (TOPIC, Some("hub")),
+    ] {
+        let question = Question {
+            topic: Some(topic.to_owned()),
+            subscriber: client.map(ToOwned::to_owned),
+            from_ms: now.unix_ms - 60_000,
+            to_ms: now.unix_ms,
+            ..Question::default()
+        };
+        let evidence = Evidence::from_recordings(question, now, &recordings);
+        let stopped: Vec<u64> = evidence.restarts.iter().map(|of| of.stopped_ms).collect();
+        assert_eq!(stopped, [1_700_000_000_010], "{topic} {client:?}");
+    }
+}
+
 /// What the killed process had not written is a hole in the record.
 #[test]
 fn a_broker_that_was_killed_is_told_with_the_time_of_its_last_line() {
