@@ -164,6 +164,8 @@ codes! {
     S13 Session Waiting;
     /// The broker's disk failed.
     S14 Session NotDelivered;
+    /// The subscriber's connection was refused.
+    S15 Session NotDelivered;
     /// Acknowledged.
     D01 Delivered Delivered;
     /// Sent, with QoS 0.

@@ -5,6 +5,7 @@ pub mod copy;
 mod kernel;
 pub mod own;
 pub mod publisher;
+pub mod refusals;
 pub mod routing;
 pub mod session_end;
 pub mod store;

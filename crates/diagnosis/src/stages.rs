@@ -56,7 +56,9 @@ pub(crate) fn stages(code: Code, was_sent: bool, is_unmatched: bool) -> [Status;
         | Code::S05
         | Code::S12 => [Pass, Pass, Fail, Skip, Skip, Skip],
         // With the session its subscriptions were gone.
-        Code::S01 | Code::S03 | Code::S04 if is_unmatched => [Pass, Pass, Fail, Skip, Skip, Skip],
+        Code::S01 | Code::S03 | Code::S04 | Code::S15 if is_unmatched => {
+            [Pass, Pass, Fail, Skip, Skip, Skip]
+        }
         Code::P12
         | Code::S01
         | Code::S02
@@ -65,7 +67,8 @@ pub(crate) fn stages(code: Code, was_sent: bool, is_unmatched: bool) -> [Status;
         | Code::S06
         | Code::S07
         | Code::S09
-        | Code::S14 => [Pass, Pass, Pass, Fail, Skip, Skip],
+        | Code::S14
+        | Code::S15 => [Pass, Pass, Pass, Fail, Skip, Skip],
         // It went out on a connection that is over, and waits for the next one.
         Code::S13 if was_sent => [Pass, Pass, Pass, Wait, Pass, Unknown],
         Code::S11 | Code::S13 => [Pass, Pass, Pass, Wait, Skip, Skip],

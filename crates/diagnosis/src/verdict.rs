@@ -13,7 +13,7 @@ use crate::history::{History, MessageKey, Reach, filter_of, is_publication};
 use crate::losses::{Loss, losses};
 use crate::restarts::{Damage, Restart};
 use crate::rules::{
-    Finding, client, copy, own, publisher, routing, session_end, store, unsubscribed,
+    Finding, client, copy, own, publisher, refusals, routing, session_end, store, unsubscribed,
 };
 use crate::stages::{Status, stages};
 use crate::texts::{page, sentences as say};
@@ -253,6 +253,13 @@ fn of_topic(evidence: &Evidence, topic: &str) -> Report {
         && subscriber.is_none()
     {
         also.extend(unsubscribed::judge(&history, publication).1);
+    }
+    if let Some(client) = subscriber
+        && counts.is_none_or(|item| item.found.code.fate() != Fate::Delivered)
+    {
+        let at_ms = counts.and_then(Item::published_ms);
+        let at_ms = at_ms.unwrap_or(evidence.question.to_ms);
+        also.extend(refusals::of_subscriber(&history, client, at_ms));
     }
     report(evidence, &items, also)
 }
@@ -610,12 +617,9 @@ fn report(evidence: &Evidence, items: &[Item<'_>], mut noticed: Vec<Finding<'_>>
     let none = Finding::certain(Code::U02, say::u02());
     let counts = chosen(items);
     let mut found = counts.map_or(&none, |item| &item.found);
-    // A session that was lost because two programs throw each other out is that fault.
-    let cause = noticed.iter().position(|other| {
-        other.code == Code::S04
-            && matches!(found.code, Code::S01 | Code::S03)
-            && is_by_takeover(evidence, found)
-    });
+    let cause = noticed
+        .iter()
+        .position(|other| is_cause(evidence, other, found));
     let cause = cause.map(|at| {
         let cause = noticed.remove(at);
         // It is no surer that the message was lost by it than that it was lost.
@@ -688,6 +692,20 @@ fn filled(fix: Text, found: &Finding<'_>) -> Text {
     let same = any.iter().position(|any| english(any) == english(&fix));
     let own = same.and_then(|at| of(&event.client, &event.topic).into_iter().nth(at));
     own.unwrap_or(fix)
+}
+
+/// Whether what was noticed is the reason of what was found.
+fn is_cause(evidence: &Evidence, noticed: &Finding<'_>, found: &Finding<'_>) -> bool {
+    match noticed.code {
+        // A session that was lost because two programs throw each other out is that fault.
+        Code::S04 => matches!(found.code, Code::S01 | Code::S03) && is_by_takeover(evidence, found),
+        // Who is not let in cannot subscribe, nor anew.
+        Code::S15 if noticed.confidence == Confidence::Certain => {
+            matches!(found.code, Code::R01 | Code::R03 | Code::S01 | Code::S03)
+        }
+        Code::S15 => found.code == Code::R01,
+        _ => false,
+    }
 }
 
 /// Whether what is cited ended with a takeover.

@@ -161,8 +161,9 @@ fn a_client_that_is_gone_is_told_so() {
     bed.authenticate = |_| AuthVerdict::BadCredentials;
     bed.connect_raw(&ConnectOptions::new(V311, "hub").login("u", b"wrong"));
     let asked = for_hub(&mut bed);
-    asked.is(Code::S01, Confidence::Certain);
+    asked.is(Code::S15, Confidence::Certain);
     asked.says("hub was refused 1 time");
+    assert_eq!(asked.also(), [Code::S01]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod kernel;
 mod lab;
 mod publishing;
 mod raw;
+mod refusals;
 mod sessions;
 mod takeover;
 mod tls;

@@ -1,11 +1,11 @@
 //! What is the matter with a client, whatever the topic?
 
-use columba_broker::outcome::{Effectively, Outcome};
+use columba_broker::outcome::Outcome;
 use columba_broker::query::SessionDetail;
 use columba_speech::Param;
 
 use super::{
-    Finding, TAKEOVERS_MIN, between, copy, own, peer, publisher, routing, session_end, store,
+    Finding, TAKEOVERS_MIN, between, copy, own, publisher, refusals, routing, session_end, store,
     with_slowdown, words,
 };
 use crate::code::{Code, Confidence};
@@ -81,13 +81,13 @@ fn of_subscriber<'e>(history: &History<'e>, client: &str) -> Vec<Finding<'e>> {
     let held = store::held_subscription(history, client);
     let waits_for_disk = held.is_some();
     found.extend(held);
-    let question = &history.evidence.question;
-    let is_now = question.to_ms.saturating_add(NOW_MS) >= history.evidence.now_ms;
+    let to_ms = history.evidence.question.to_ms;
+    let is_now = to_ms.saturating_add(NOW_MS) >= history.evidence.now_ms;
     let presence = match &history.evidence.subscriber {
         presence if is_now => presence,
         _ => &Presence::Unknown,
     };
-    let is_online = history.is_online_at(client, question.to_ms);
+    let is_online = history.is_online_at(client, to_ms);
     match (presence, is_online) {
         (Presence::Session(session), _) if session.row.connection.is_some() => {
             if !waits_for_disk {
@@ -99,7 +99,7 @@ fn of_subscriber<'e>(history: &History<'e>, client: &str) -> Vec<Finding<'e>> {
             }
         }
         (Presence::Session(session), _) => {
-            found.extend(kept_away(history, client));
+            found.extend(refusals::of_subscriber(history, client, to_ms));
             if session.row.queued > 0 {
                 let text = say::s13_many(client, session.row.queued);
                 found.push(Finding::certain(Code::S13, text));
@@ -107,10 +107,12 @@ fn of_subscriber<'e>(history: &History<'e>, client: &str) -> Vec<Finding<'e>> {
         }
         (_, Some(true)) => {}
         (Presence::Absent, _) | (_, Some(false)) => {
-            found.extend(kept_away(history, client));
+            found.extend(refusals::of_subscriber(history, client, to_ms));
             found.extend(session_over(history, presence, client));
         }
-        (Presence::Unknown, None) => {}
+        (Presence::Unknown, None) => {
+            found.extend(refusals::of_subscriber(history, client, to_ms));
+        }
     }
     found
 }
@@ -151,21 +153,6 @@ fn refused_subscription<'e>(history: &History<'e>, client: &str) -> Option<Findi
         }
     }
     None
-}
-
-/// Connections that were refused in the window, of somebody who has none.
-fn kept_away<'e>(history: &History<'e>, client: &str) -> Option<Finding<'e>> {
-    let own = history.of(client).iter().copied();
-    let refusals = own.filter(|event| {
-        event.outcome.name().starts_with("connect.")
-            && event.outcome.effectively() == Effectively::Denied
-            && history.is_in_window(event.unix_ms)
-    });
-    let last = refusals.clone().next_back()?;
-    let is_same = |event: &&Event| event.outcome == last.outcome;
-    let times: u64 = refusals.filter(is_same).map(|event| event.times).sum();
-    let text = say::p02(client, times, words(last), peer(last));
-    Some(Finding::certain(Code::S01, text).cite([last]))
 }
 
 /// It is gone, and nothing is kept for it.

@@ -224,6 +224,11 @@ pages! {
         "消息已存储，但磁盘发生故障，无法读回或转交。";
         "See the log, replace or remount the disk, and restart the broker", "查看日志，更换或重新挂载磁盘，然后重启 Broker";
         "Have the publisher send it again", "让发布端重新发送"; }
+    S15 { "Subscriber's connection was refused", "订阅者的连接被拒绝";
+        "The subscriber tried to connect, and the broker said no: it could not subscribe, nor take what waits for it.",
+        "订阅者尝试连接，但 Broker 拒绝了它：它无法订阅，也无法接收等待它的消息。";
+        "Correct what the refusal names: user name, password, client id, version or limit", "按拒绝原因修正：用户名、密码、客户端标识符、协议版本或限制";
+        "Let the program log the reason code of CONNACK", "让程序记录 CONNACK 的原因码"; }
     D01 { "Delivered and acknowledged: look at the callback", "已送达：Broker 已收到订阅端的确认，请检查消息回调";
         "The subscriber has acknowledged the message to the end. What its program does after that, the broker cannot see.",
         "订阅者已完整确认该消息。之后程序如何处理，Broker 看不到。";

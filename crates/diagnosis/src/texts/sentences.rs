@@ -107,6 +107,7 @@ columba_speech::catalogue! {
 
     s14(client, why) { en: "The copy for {client} was lost with the broker's disk: {why}.", zh: "发给 {client} 的副本因 Broker 的磁盘而丢失：{why}。" }
     s14_nobody(why) { en: "The copy of a shared group was lost with the broker's disk: {why}.", zh: "共享组的副本因 Broker 的磁盘而丢失：{why}。" }
+    s15(client, times, reason, peer) { en: "{client} was refused {times} {times|time|times}: {reason}. It came from {peer}.", zh: "{client} 被拒绝 {times} 次：{reason}。来自 {peer}。" }
     d01(client, took) { en: "{client} acknowledged the message {took} after it was sent.", zh: "消息发出后 {took}，{client} 进行了确认。" }
     d01_found(client, took) { en: "The message had waited while the broker was started again; {client} acknowledged it {took} after it was sent.", zh: "消息在 Broker 重新启动期间一直等待；发出后 {took}，{client} 进行了确认。" }
     d01_found_retained(client, took) { en: "The retained message was published before the broker was started again; {client} acknowledged it {took} after it was sent.", zh: "该保留消息在 Broker 重新启动之前发布；发出后 {took}，{client} 进行了确认。" }

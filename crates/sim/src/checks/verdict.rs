@@ -50,6 +50,7 @@ impl Oracle {
                 | Code::S03
                 | Code::S04
                 | Code::S12
+                | Code::S15
         );
         if says_no_copy && is_written {
             return Some("a copy was sent to the client");
@@ -95,6 +96,7 @@ impl Oracle {
             Code::S05 => self.was_denied(claim),
             Code::S06 => self.was_kept_back(claim),
             Code::P07 => (!self.was_refused(of)).then_some("the broker accepted it"),
+            Code::S15 => self.was_online(claim).then_some("the client was online"),
             Code::P01
             | Code::P02
             | Code::P03
@@ -324,6 +326,17 @@ impl Oracle {
         }
     }
 
+    /// Whether the client had a connection and a subscription that matched.
+    fn was_online(&self, claim: Claim<'_>) -> bool {
+        matches!(
+            claim.of.standings.get(claim.client),
+            Some(Standing::Subscribed {
+                is_online: true,
+                ..
+            })
+        )
+    }
+
     /// What speaks against a verdict about a message that was accepted if it names no subscriber.
     pub(crate) fn contradiction_for_all(
         &self,
@@ -352,7 +365,8 @@ impl Oracle {
             | Code::S01
             | Code::S03
             | Code::S04
-            | Code::S12 => {
+            | Code::S12
+            | Code::S15 => {
                 let is_for_somebody = of.standings.values().any(is_due);
                 is_for_somebody.then_some("a subscription matched it")
             }

@@ -1,0 +1,119 @@
+//! A subscriber that was not let in is told so, and not that it forgot to subscribe.
+
+mod asked;
+#[path = "../../broker/tests/bed/mod.rs"]
+mod bed;
+
+use asked::{ask, ask_all};
+use bed::exchange::{QOS_1, keeping};
+use bed::{Bed, ConnectOptions, V5, V311};
+use columba_broker::event::AuthVerdict;
+use columba_diagnosis::{Code, Confidence};
+
+const TOPIC: &str = "home/kitchen/temp";
+
+fn refuses(bed: &mut Bed, client: &str) {
+    let lets_in = bed.authenticate;
+    bed.authenticate = |_| AuthVerdict::BadCredentials;
+    bed.connect_raw(&ConnectOptions::new(V311, client).login("u", b"wrong"));
+    bed.authenticate = lets_in;
+}
+
+/// A broker with a publisher, and a subscriber that has the wrong password.
+fn kept_away() -> Bed {
+    let mut bed = Bed::new(2);
+    bed.connect(V5, "esp");
+    refuses(&mut bed, "hub");
+    bed.pass(10);
+    bed
+}
+
+fn publish(bed: &mut Bed) {
+    let publisher = bed.connect(V5, "esp2");
+    bed.publish(publisher, TOPIC, b"1", QOS_1);
+    bed.finish(publisher);
+    bed.pass(10);
+}
+
+/// Cause 39.
+#[test]
+fn who_was_refused_is_not_told_to_subscribe() {
+    let mut bed = kept_away();
+    publish(&mut bed);
+    for publisher in [None, Some("esp2")] {
+        let asked = ask(&mut bed, TOPIC, publisher, Some("hub"));
+        asked.is(Code::S15, Confidence::Certain);
+        asked.says("hub was refused 1 time");
+        assert!(asked.fix(0).starts_with("Correct what the refusal names"));
+        assert_eq!(asked.also(), [Code::R01]);
+    }
+}
+
+/// A session that it never had did not end.
+#[test]
+fn who_was_refused_is_told_so_without_a_topic() {
+    let mut bed = kept_away();
+    let asked = ask_all(&mut bed, None, None, Some("hub"));
+    asked.is(Code::S15, Confidence::Certain);
+    assert_eq!(asked.also(), [Code::S15; 0]);
+    // Nothing was published: that counts, and who would not have got it is noticed.
+    let asked = ask(&mut bed, TOPIC, None, Some("hub"));
+    asked.is(Code::P05, Confidence::Certain);
+    assert_eq!(asked.also(), [Code::S15]);
+}
+
+#[test]
+fn a_session_that_ended_before_the_refusal_is_noticed() {
+    let mut bed = Bed::new(1);
+    let subscriber = bed.connect(V311, "hub");
+    bed.subscribe(subscriber, "home/#", QOS_1);
+    bed.pass(10);
+    bed.drop_connection(subscriber);
+    refuses(&mut bed, "hub");
+    bed.pass(10);
+    publish(&mut bed);
+    let asked = ask(&mut bed, TOPIC, None, Some("hub"));
+    asked.is(Code::S15, Confidence::Certain);
+    assert_eq!(asked.also(), [Code::S01]);
+}
+
+/// The first attempt came after the message: that it would have been refused before is likely.
+#[test]
+fn who_came_after_the_message_and_was_refused_would_have_been_before() {
+    let mut bed = Bed::new(1);
+    publish(&mut bed);
+    bed.pass(1_000);
+    refuses(&mut bed, "hub");
+    ask(&mut bed, TOPIC, None, Some("hub")).is(Code::S15, Confidence::Likely);
+}
+
+#[test]
+fn a_refusal_that_is_over_or_of_another_program_is_no_reason() {
+    // It was let in later, and did not subscribe.
+    let mut bed = kept_away();
+    bed.connect(V5, "hub");
+    publish(&mut bed);
+    ask(&mut bed, TOPIC, None, Some("hub")).is(Code::R01, Confidence::Certain);
+    // Another program with its name was refused while it was there.
+    let mut bed = Bed::new(1);
+    bed.connect(V5, "hub");
+    refuses(&mut bed, "hub");
+    publish(&mut bed);
+    let asked = ask(&mut bed, TOPIC, None, Some("hub"));
+    asked.is(Code::R01, Confidence::Certain);
+    assert_eq!(asked.also(), [Code::S15; 0]);
+}
+
+/// What its session keeps is not lost.
+#[test]
+fn what_waits_for_somebody_who_is_refused_waits() {
+    let mut bed = Bed::new(1);
+    let subscriber = bed.connect_with(&keeping(V5, "hub"));
+    bed.subscribe(subscriber, "home/#", QOS_1);
+    bed.drop_connection(subscriber);
+    refuses(&mut bed, "hub");
+    publish(&mut bed);
+    let asked = ask(&mut bed, TOPIC, None, Some("hub"));
+    asked.is(Code::S13, Confidence::Certain);
+    assert_eq!(asked.also(), [Code::S15]);
+}
