@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use columba_broker::event::Now;
-use columba_broker::outcome::Outcome;
+use columba_broker::outcome::{Effectively, Outcome};
 use columba_broker::query::{SessionDetail, SubscriptionRow, TopicRow};
 use columba_broker::recorder::{Entry, Line, PayloadKind, Recording, TapeName, flag};
 use columba_codec::QoS;
@@ -27,6 +27,10 @@ pub const FILTERS_MAX: usize = 5_000;
 
 /// Sessions that are looked through for a message that waits, at most.
 pub const HOLDERS_MAX: usize = 20;
+
+/// Packets that were not read, and connections that were not let in, that are remembered at most: the
+/// last ones.
+pub const UNREAD_MAX: usize = 1_000;
 
 /// Stands for a client whose name is not told.
 const OTHER: &str = "*";
@@ -211,6 +215,9 @@ pub struct Evidence {
     pub now_ms: u64,
     /// What was recorded about it, the oldest first.
     pub events: Vec<Event>,
+    /// What may have been the message, if the question names no publisher: a PUBLISH in the window of
+    /// which the topic was not read, and who was not let in. These are not among the events.
+    pub unread: Vec<Event>,
     /// The publisher's session.
     pub publisher: Presence,
     /// The subscriber's session.
@@ -282,6 +289,7 @@ impl Evidence {
         }
         let Gathered {
             mut events,
+            mut unread,
             topics,
             clients,
             private,
@@ -293,6 +301,8 @@ impl Evidence {
         } = gathered;
         coverage.beginning = beginning_of(&coverage, &boots_ms, &holes);
         events.sort_by_key(order);
+        unread.sort_by_key(order);
+        unread.drain(..unread.len().saturating_sub(UNREAD_MAX));
         let restarts = restarts(&question, &events, &holes, &ends_ms);
         let damage = damage(&question, &events);
         let cut = events.len().saturating_sub(ENTRIES_MAX);
@@ -309,6 +319,7 @@ impl Evidence {
             question,
             now_ms: now.unix_ms,
             events,
+            unread,
             topics: topics.into_iter().collect(),
             clients: clients.into_iter().collect(),
             private,
@@ -391,6 +402,9 @@ impl Evidence {
         self.damage
             .iter_mut()
             .for_each(|damage| damage.what.clear());
+        // That there is something is told, and nothing of it.
+        self.unread
+            .retain(|event| is_own(&event.client) || with_others);
         let traffic = self.topic_rows.iter_mut();
         for traffic in traffic.filter_map(|row| row.traffic.as_mut()) {
             let is_others = |of: &Arc<str>| !is_own(of);
@@ -458,6 +472,7 @@ struct Reach {
 struct Gathered<'q> {
     question: &'q Question,
     events: Vec<Event>,
+    unread: Vec<Event>,
     topics: BTreeSet<String>,
     clients: BTreeSet<String>,
     private: Option<String>,
@@ -475,6 +490,7 @@ impl<'q> Gathered<'q> {
         Self {
             question,
             events: Vec::new(),
+            unread: Vec::new(),
             topics: BTreeSet::new(),
             clients: BTreeSet::new(),
             private: None,
@@ -607,6 +623,13 @@ impl<'q> Gathered<'q> {
         if self.is_relevant(tape, entry) {
             self.events.push(owned(shard, tape, entry));
         }
+        if is_in_window && self.question.publisher.is_none() && is_unread(tape, entry) {
+            self.unread.push(owned(shard, tape, entry));
+            if self.unread.len() >= 2 * UNREAD_MAX {
+                self.unread.sort_by_key(order);
+                self.unread.drain(..UNREAD_MAX);
+            }
+        }
         self.keep_bounded();
     }
 
@@ -730,6 +753,23 @@ impl<'q> Gathered<'q> {
 fn is_of_connection(outcome: Outcome) -> bool {
     let name = outcome.name();
     name.starts_with("connect.") || name.starts_with("disconnect.")
+}
+
+/// Whether a client was not let in, or sent a PUBLISH of which the topic was not read.
+fn is_unread(tape: TapeName, entry: &Entry<'_>) -> bool {
+    let facts = &entry.facts;
+    if tape == TapeName::Ledger || facts.client.is_empty() || facts.flags & flag::PRIVATE != 0 {
+        return false;
+    }
+    let is_denied = entry.outcome.effectively() == Effectively::Denied;
+    let name = entry.outcome.name();
+    match entry.outcome {
+        Outcome::DisconnectMalformed | Outcome::DisconnectProtocol => {
+            facts.detail.contains("PUBLISH")
+        }
+        _ if name.starts_with("publish.") => is_denied && facts.topic.is_empty(),
+        _ => is_denied && name.starts_with("connect."),
+    }
 }
 
 fn owned(shard: u16, tape: TapeName, entry: &Entry<'_>) -> Event {

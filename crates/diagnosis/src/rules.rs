@@ -9,6 +9,7 @@ pub mod refusals;
 pub mod routing;
 pub mod session_end;
 pub mod store;
+pub mod unread;
 pub mod unsubscribed;
 
 use std::time::Duration;

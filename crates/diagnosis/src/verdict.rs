@@ -178,8 +178,10 @@ pub fn diagnose(evidence: &Evidence) -> Report {
     }
     let losses = losses(evidence);
     let of_topic = topic.map(|topic| of_topic(evidence, topic));
+    // What was lost before its topic was read is a matter of the client.
+    let has_topic = losses.iter().any(|loss| !loss.topic.is_empty());
     let mut report = match of_topic {
-        Some(of_topic) if !losses.is_empty() => of_topic,
+        Some(of_topic) if has_topic => of_topic,
         other => of_clients(evidence, other),
     };
     report.losses = losses;

@@ -1,6 +1,7 @@
 //! Who is not let in, or not heard, and is told why: subscribers as well as publishers.
 
 use crate::lab::{Lab, NOT_DELIVERED, advises, notices, tells};
+use crate::raw::{Hello, Raw};
 
 /// Causes 39 and 49 for a subscriber: it is refused, and did not forget to subscribe.
 #[test]
@@ -30,4 +31,42 @@ fn a_subscriber_is_not_let_in() {
     hub.gets("sending PUBACK");
     let asked = ["door/a", "--from", "late", "--to", "sbad"];
     lab.says(&asked, 0, "D01");
+}
+
+/// Causes 22, 33 and 49 for who does not know the topic, or not the publisher.
+#[test]
+fn what_was_not_read_is_told_whatever_is_asked() {
+    let lab = Lab::start();
+    let body = r#"{"kind":"client","value":"crook","for_secs":600,"reason":"it flaps"}"#;
+    lab.api("POST", "/api/v1/bans", body);
+    lab.publishes("crook", &["-q", "1", "-t", "unread/x", "-m", "1"]);
+    lab.says(&["--from", "crook"], NOT_DELIVERED, "P02");
+    let report = lab.answers("topic=unread/x", "P05");
+    tells(notices(&report, "P02"), &["crook was refused", "it flaps"]);
+
+    let payload = "x".repeat(20_000);
+    lab.publishes("huge", &["-q", "1", "-t", "unread/x", "-m", &payload]);
+    let report = lab.says(&["--from", "huge"], NOT_DELIVERED, "P08");
+    advises(&report, "Send less at a time");
+    let report = lab.answers("topic=unread/x", "P08");
+    assert_eq!(report["verdict"]["confidence"], "possible", "{report:#}");
+    assert_eq!(notices(&report, "P05")["confidence"], "possible");
+
+    // A topic with a wildcard, and one in GBK.
+    for (client, topic, code) in [("wild", &b"a/+"[..], "P06"), ("gbk", b"\xce\xc2/x", "P04")] {
+        let mut raw = Raw::connects(&lab, &Hello::v3(client));
+        let len = topic.len() as u8;
+        raw.send(&[&[0x30, len + 3, 0, len], topic, b"1"].concat());
+        raw.is_closed();
+        lab.says(&["--from", client], NOT_DELIVERED, code);
+    }
+    let report = lab.says(&["a/+"], NOT_DELIVERED, "P06");
+    assert!(!report["also"].to_string().contains("P05"), "{report:#}");
+
+    // The control: what is small enough, of somebody who may.
+    let mut hub = lab.listens("hub", &["-q", "1", "-t", "unread/x"]);
+    lab.publishes("esp", &["-q", "1", "-t", "unread/x", "-m", "1"]);
+    hub.gets("sending PUBACK");
+    lab.says(&["--from", "esp"], 0, "D01");
+    lab.says(&["unread/x", "--to", "hub"], 0, "D01");
 }

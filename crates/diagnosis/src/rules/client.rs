@@ -6,6 +6,7 @@ use columba_speech::Param;
 
 use super::{
     Finding, TAKEOVERS_MIN, between, copy, own, publisher, refusals, routing, session_end, store,
+    unread, with_slowdown, words,
     with_slowdown, words,
 };
 use crate::code::{Code, Confidence};
@@ -31,6 +32,7 @@ pub fn faults<'e>(history: &History<'e>) -> Vec<Finding<'e>> {
     if let Some(client) = question.publisher.as_deref() {
         if history.knows(client) {
             found.extend(publisher::kept_out(history, client));
+            found.extend(unread::of(history, client));
         } else {
             found.extend(publisher::never_seen(history, client));
         }
@@ -49,7 +51,7 @@ pub fn faults<'e>(history: &History<'e>) -> Vec<Finding<'e>> {
 pub fn silence<'e>(history: &History<'e>) -> Option<Finding<'e>> {
     let question = &history.evidence.question;
     if let Some(client) = question.publisher.as_deref() {
-        let sure = sure_of_absence(history);
+        let sure = publisher::sure_of_absence(history);
         return Some(Finding::certain(Code::P05, say::p05_nothing(client)).with(sure));
     }
     let client = question.subscriber.as_deref()?;
@@ -247,13 +249,5 @@ fn nothing_for<'e>(history: &History<'e>, client: &str) -> Option<Finding<'e>> {
         return Some(found.with(Confidence::Possible));
     }
     let text = say::p05_for(client, named());
-    Some(Finding::certain(Code::P05, text).with(sure_of_absence(history)))
-}
-
-fn sure_of_absence(history: &History<'_>) -> Confidence {
-    if publisher::is_whole(history) {
-        Confidence::Certain
-    } else {
-        Confidence::Possible
-    }
+    Some(Finding::certain(Code::P05, text).with(publisher::sure_of_absence(history)))
 }

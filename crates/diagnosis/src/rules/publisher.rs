@@ -1,11 +1,11 @@
 //! Did the message come to the broker at all?
 
-use columba_broker::outcome::{Effectively, Outcome};
+use columba_broker::outcome::Outcome;
 use columba_broker::query::WillRow;
 use columba_codec::{TopicFault, TopicName};
 use columba_speech::Param;
 
-use super::{Finding, peer, with_slowdown, words};
+use super::{Finding, peer, refusals, unread, with_slowdown, words};
 use crate::code::{Code, Confidence};
 use crate::evidence::{Event, Evidence};
 use crate::history::History;
@@ -44,7 +44,8 @@ pub fn refused<'e>(event: &'e Event) -> Option<Finding<'e>> {
         }
         Outcome::DisconnectMalformed | Outcome::DisconnectProtocol => {
             let text = say::p04_broke(client, words(event));
-            Finding::certain(Code::P04, text).with(Confidence::Likely)
+            let found = Finding::certain(Code::P04, text).with(Confidence::Likely);
+            found.fix(say::fix_broke())
         }
         _ => return None,
     };
@@ -76,7 +77,8 @@ pub fn noticed<'e>(history: &History<'e>) -> Vec<Finding<'e>> {
 pub fn nothing_came<'e>(history: &History<'e>) -> Vec<Finding<'e>> {
     let mut found = Vec::new();
     let publisher = history.evidence.question.publisher.as_deref();
-    if let Err(fault) = TopicName::parse(history.topic) {
+    let fault = TopicName::parse(history.topic).err();
+    if let Some(fault) = fault {
         let text = say::p06(history.topic, fault_words(fault));
         found.push(Finding::certain(Code::P06, text));
     }
@@ -94,7 +96,21 @@ pub fn nothing_came<'e>(history: &History<'e>) -> Vec<Finding<'e>> {
         Some(other) if found.iter().all(|other| other.code == Code::P04) => found.insert(0, other),
         Some(other) => found.push(other),
         None if is_away || found.iter().any(|other| other.code == Code::P02) => {}
-        None => found.push(no_publish(history, publisher)),
+        // What nobody can publish did not come.
+        None if fault.is_some() => {}
+        None => {
+            let none = no_publish(history, publisher);
+            let (unread, refused) = unread::of_anybody(history);
+            // A topic that is nearly this one says more.
+            if none.fixes.is_empty() {
+                found.extend(unread);
+                found.push(none);
+            } else {
+                found.push(none);
+                found.extend(unread);
+            }
+            found.extend(refused);
+        }
     }
     found
 }
@@ -116,11 +132,7 @@ fn came_at_another_time<'e>(history: &History<'e>) -> Option<Finding<'e>> {
     let minutes = ago.as_secs() / 60 + 1;
     let found = Finding::certain(Code::U04, text).fix(say::fix_since(minutes));
     // In a hole there may have been another one.
-    let sure = match is_whole(history) {
-        true => Confidence::Certain,
-        false => Confidence::Possible,
-    };
-    Some(found.with(sure).cite(line))
+    Some(found.with(sure_of_absence(history)).cite(line))
 }
 
 /// A Will on the topic, and why it was never published.
@@ -229,28 +241,9 @@ pub(super) fn kept_out<'e>(history: &History<'e>, publisher: &str) -> Vec<Findin
             .copied()
             .filter(|event| history.is_in_window(event.unix_ms))
     };
-    let refusals = in_window().filter(|event| {
-        event.outcome.name().starts_with("connect.")
-            && event.outcome.effectively() == Effectively::Denied
-    });
     let was_connected = history.is_online_at(publisher, question.from_ms) == Some(true)
         || in_window().any(|event| event.outcome == Outcome::ConnectAccepted);
-    if let Some(last) = refusals.clone().next_back() {
-        let times: u64 = refusals
-            .filter(|event| event.outcome == last.outcome)
-            .map(|event| event.times)
-            .sum();
-        let text = say::p02(publisher, times, words(last), peer(last));
-        let refused = Finding::certain(Code::P02, text).cite([last]);
-        let sure = if was_connected {
-            Confidence::Possible
-        } else {
-            Confidence::Certain
-        };
-        if !was_connected {
-            found.push(refused.with(sure));
-        }
-    }
+    found.extend(not_let_in(history, publisher, was_connected));
     found.extend(shared_id(history, publisher));
     let is_away = history.is_online_at(publisher, question.from_ms) == Some(false);
     if !was_connected && is_away && found.is_empty() {
@@ -273,6 +266,27 @@ pub(super) fn kept_out<'e>(history: &History<'e>, publisher: &str) -> Vec<Findin
         found.push(away.with(sure));
     }
     found
+}
+
+/// Refused in the window. Who was connected in a part of it may have published then.
+fn not_let_in<'e>(
+    history: &History<'e>,
+    publisher: &str,
+    was_connected: bool,
+) -> Option<Finding<'e>> {
+    if was_connected {
+        let to_ms = history.evidence.question.to_ms;
+        let refusals::KeptAway { last, times } = refusals::kept_away_at(history, publisher, to_ms)?;
+        let found = refusals::of_publisher(last, times).with(Confidence::Likely);
+        return history.is_in_window(last.unix_ms).then_some(found);
+    }
+    let own = history.of(publisher).iter().copied();
+    let refused =
+        own.filter(|event| history.is_in_window(event.unix_ms) && refusals::is_refused(event));
+    let last = refused.clone().next_back()?;
+    let same = refused.filter(|event| event.outcome == last.outcome);
+    let times = same.map(|event| event.times).sum();
+    Some(refusals::of_publisher(last, times))
 }
 
 /// Several programs with the id of the publisher.
@@ -310,15 +324,20 @@ pub fn has_excess(history: &History<'_>) -> bool {
     coverage.excess_from_ms <= question.from_ms
 }
 
+/// How sure it is that what is not recorded did not come: it may be among what was not read.
+pub fn sure_of_absence(history: &History<'_>) -> Confidence {
+    if is_whole(history) && !unread::is_any(history) {
+        Confidence::Certain
+    } else {
+        Confidence::Possible
+    }
+}
+
 fn no_publish<'e>(history: &History<'e>, publisher: Option<&str>) -> Finding<'e> {
     let evidence = history.evidence;
     let topics = evidence.topics.iter().map(String::as_str);
     let near = near::topics(history.topic, topics);
-    let sure = if is_whole(history) {
-        Confidence::Certain
-    } else {
-        Confidence::Possible
-    };
+    let sure = sure_of_absence(history);
     if let Some(best) = near.first() {
         let text = say::p05_near(history.topic, &*best.name, best.rule.sentence(best.level));
         let found = Finding::certain(Code::P05, text).with(sure);

@@ -57,3 +57,9 @@ pub fn of_subscriber<'e>(history: &History<'e>, client: &str, unix_ms: u64) -> O
     let found = Finding::certain(Code::S15, text).with(sure);
     Some(found.cite([last]))
 }
+
+/// A publisher that was not let in.
+pub fn of_publisher<'e>(last: &'e Event, times: u64) -> Finding<'e> {
+    let text = say::p02(&*last.client, times, words(last), peer(last));
+    Finding::certain(Code::P02, text).cite([last])
+}

@@ -204,6 +204,7 @@ columba_speech::catalogue! {
     fix_can_receive(client, topic) { en: "Check: columba can {client} receive {topic}", zh: "检查：columba can {client} receive {topic}" }
     fix_will_delay() { en: "Set a shorter Will Delay Interval if every loss of the connection should be heard of", zh: "如果每次断线都应通知，请设置更短的 Will Delay Interval" }
 
+    fix_broke() { en: "Have the program send packets as the standard wants them, the topic in UTF-8 and a packet id above 0 with QoS 1 and 2", zh: "让程序按标准发送报文：主题使用 UTF-8，QoS 1 和 2 的报文标识符大于 0" }
     fix_alias() { en: "Send topic and alias together first on each connection: an alias does not outlive it", zh: "每次连接后先同时发送主题和别名：别名在连接断开后失效" }
     area_publisher() { en: "Publisher", zh: "发布端" }
     area_routing() { en: "Routing", zh: "路由" }
