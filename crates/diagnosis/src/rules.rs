@@ -6,6 +6,7 @@ mod kernel;
 pub mod own;
 pub mod publisher;
 pub mod refusals;
+pub mod refused_filter;
 pub mod routing;
 pub mod session_end;
 pub mod store;

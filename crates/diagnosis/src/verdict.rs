@@ -201,7 +201,8 @@ fn of_clients(evidence: &Evidence, last: Option<Report>) -> Report {
     {
         return last;
     }
-    found.sort_by_key(|found| !is_fault(found));
+    // What is only possible stays beside what it may explain.
+    found.sort_by_key(|found| !is_fault(found) || found.confidence == Confidence::Possible);
     if found.is_empty() {
         let silence = client::silence(&history);
         found.push(silence.unwrap_or_else(|| Finding::certain(Code::U02, say::u02())));
@@ -241,6 +242,7 @@ fn of_topic(evidence: &Evidence, topic: &str) -> Report {
         && !history.knows(subscriber)
     {
         unknown_subscriber(&history, subscriber, &mut items);
+        also.extend(refusals::nameless(&history, Code::S15));
     }
     items.sort_by_key(|item| item.at_ms);
     let counts = chosen(&items);

@@ -5,9 +5,8 @@ use columba_broker::query::SessionDetail;
 use columba_speech::Param;
 
 use super::{
-    Finding, TAKEOVERS_MIN, between, copy, own, publisher, refusals, routing, session_end, store,
-    unread, with_slowdown, words,
-    with_slowdown, words,
+    Finding, TAKEOVERS_MIN, between, copy, own, publisher, refusals, refused_filter, routing,
+    session_end, store, unread, with_slowdown, words,
 };
 use crate::code::{Code, Confidence};
 use crate::evidence::{Event, Presence};
@@ -42,6 +41,7 @@ pub fn faults<'e>(history: &History<'e>) -> Vec<Finding<'e>> {
             found.extend(of_subscriber(history, client));
         } else {
             found.push(never_seen(history, client));
+            found.extend(refusals::nameless(history, Code::S15));
         }
     }
     found
@@ -142,12 +142,10 @@ fn refused_subscription<'e>(history: &History<'e>, client: &str) -> Option<Findi
         }
         let is_denial = is_refusal(event.outcome) || event.outcome == Outcome::SubscribeRevoked;
         if is_denial && !since.iter().any(|later| later.topic == event.topic) {
-            let (filter, why) = (&*event.topic, words(event));
-            let text = if is_refusal(event.outcome) {
-                say::s05(client, filter, why)
-            } else {
-                say::s05_revoked(client, filter, why)
-            };
+            if is_refusal(event.outcome) {
+                return Some(refused_filter::refused(event, client));
+            }
+            let text = say::s05_revoked(client, &*event.topic, words(event));
             return Some(Finding::certain(Code::S05, text).cite([event]));
         }
         if event.outcome == Outcome::SubscribeGranted || ends_subscription(event.outcome) {

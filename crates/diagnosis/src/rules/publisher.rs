@@ -5,7 +5,7 @@ use columba_broker::query::WillRow;
 use columba_codec::{TopicFault, TopicName};
 use columba_speech::Param;
 
-use super::{Finding, peer, refusals, unread, with_slowdown, words};
+use super::{Finding, refusals, unread, with_slowdown, words};
 use crate::code::{Code, Confidence};
 use crate::evidence::{Event, Evidence};
 use crate::history::History;
@@ -188,10 +188,12 @@ pub(super) fn never_seen<'e>(history: &History<'e>, publisher: &str) -> Vec<Find
     if let Some(other) = like(history, publisher) {
         let text = say::u03_near(publisher, other);
         let found = Finding::certain(Code::U03, text).with(sure);
-        return vec![found.fix(say::fix_ask_for(other))];
+        let mut found = vec![found.fix(say::fix_ask_for(other))];
+        found.extend(refusals::nameless(history, Code::P02));
+        return found;
     }
     let mut found = vec![Finding::certain(Code::P01, say::p01(publisher)).with(sure)];
-    found.extend(nameless(history));
+    found.extend(refusals::nameless(history, Code::P02));
     let others = history.evidence.clients.len();
     if others > 0 {
         let elsewhere = Finding::certain(Code::P13, say::p13(others));
@@ -200,23 +202,7 @@ pub(super) fn never_seen<'e>(history: &History<'e>, publisher: &str) -> Vec<Find
     found
 }
 
-/// Connections that ended before anybody knew a client id: another protocol, or no agreement on TLS.
-/// One of them may have been the publisher's.
-fn nameless<'e>(history: &History<'e>) -> Option<Finding<'e>> {
-    let refusals = history.window().filter(|event| {
-        event.client.is_empty()
-            && event.outcome.name().starts_with("connect.")
-            && event.outcome != Outcome::ConnectAccepted
-    });
-    let last = refusals.clone().next_back()?;
-    let is_same = |event: &&Event| event.outcome == last.outcome && event.detail == last.detail;
-    let times: u64 = refusals.filter(is_same).map(|event| event.times).sum();
-    let text = say::p02_nameless(times, words(last), peer(last));
-    let found = Finding::certain(Code::P02, text).with(Confidence::Possible);
-    Some(found.cite([last]))
-}
-
-/// A client id that is nearly this one.
+/// A client id that is nearly this one. One that differs in its digits alone is another device of a fleet.
 pub fn like<'h>(history: &'h History<'_>, client: &str) -> Option<&'h str> {
     let clients = history.evidence.clients.iter().map(String::as_str);
     let near = clients.filter_map(|of| {
@@ -225,9 +211,18 @@ pub fn like<'h>(history: &'h History<'_>, client: &str) -> Option<&'h str> {
         } else {
             near::distance(of, client)
         };
-        (of != client && far <= 2 && client.chars().count() > 2 * far).then_some((far, of))
+        let is_near = of != client && far <= 2 && client.chars().count() > 2 * far;
+        (is_near && !differs_in_digits(of, client)).then_some((far, of))
     });
     near.min().map(|(_, of)| of)
+}
+
+/// Whether two names are the same but for their numbers.
+fn differs_in_digits(one: &str, other: &str) -> bool {
+    let is_digit = |c: char| c.is_ascii_digit();
+    let words = |name| str::split(name, is_digit).filter(|word| !word.is_empty());
+    let numbers = |name: &str| name.chars().filter(|c| is_digit(*c)).collect::<String>();
+    words(one).eq(words(other)) && numbers(one) != numbers(other)
 }
 
 /// What kept a known publisher away.

@@ -63,3 +63,36 @@ pub fn of_publisher<'e>(last: &'e Event, times: u64) -> Finding<'e> {
     let text = say::p02(&*last.client, times, words(last), peer(last));
     Finding::certain(Code::P02, text).cite([last])
 }
+
+/// Connections that ended before anybody knew a client id: another protocol, or no agreement on TLS.
+/// One of them may have been that of the publisher (P02) or the subscriber (S15).
+pub fn nameless<'e>(history: &History<'e>, code: Code) -> Option<Finding<'e>> {
+    let refused = history
+        .window()
+        .filter(|event| event.client.is_empty() && is_refused(event));
+    // Each kind by its last one, and how many it stands for.
+    let mut kinds: Vec<(&Event, u64)> = Vec::new();
+    for event in refused.rev() {
+        let is_same = |of: &Event| of.outcome == event.outcome && of.detail == event.detail;
+        if let Some((_, times)) = kinds.iter_mut().find(|(last, _)| is_same(last)) {
+            *times += event.times;
+        } else if kinds.len() < KINDS_MAX {
+            kinds.push((event, event.times));
+        }
+    }
+    let mut others = kinds.iter();
+    let (last, times) = others.next()?;
+    let (why, from) = (words(last), peer(last));
+    let mut text = match code {
+        Code::S15 => say::s15_nameless(*times, why, from),
+        _ => say::p02_nameless(*times, why, from),
+    };
+    for (other, times) in others {
+        text = say::nameless_besides(text, *times, words(other), peer(other));
+    }
+    let found = Finding::certain(code, text).with(Confidence::Possible);
+    Some(found.cite(kinds.iter().map(|(event, _)| *event)))
+}
+
+/// Kinds of refusals of nobody in particular that are told at most, the last ones.
+const KINDS_MAX: usize = 4;

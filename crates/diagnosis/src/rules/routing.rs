@@ -7,7 +7,9 @@ use columba_broker::recorder::flag;
 use columba_codec::topic::{TopicFilter, TopicName};
 use columba_speech::Text;
 
-use super::{Finding, TAKEOVERS_MIN, between, session_end, with_slowdown, words};
+use super::{
+    Finding, TAKEOVERS_MIN, between, refused_filter, session_end, with_slowdown, words,
+};
 use crate::code::{Code, Confidence};
 use crate::evidence::Event;
 use crate::history::{History, Standing, filter_of};
@@ -52,10 +54,7 @@ fn by_standing<'e>(history: &History<'e>, publication: &'e Event, client: &str) 
         Some(Standing::Unknown { filter: _ }) => {
             Finding::certain(Code::U01, say::u01_copy(client)).cite([publication])
         }
-        Some(Standing::Refused(event)) => {
-            let text = say::s05(client, &*event.topic, words(event));
-            Finding::certain(Code::S05, text).cite([*event]).with(sure)
-        }
+        Some(Standing::Refused(event)) => refused_filter::refused(event, client).with(sure),
         Some(Standing::Ended(event)) => {
             let found = ended(history, publication, event, client);
             let sure = found.confidence.min(sure);
@@ -74,6 +73,11 @@ fn by_standing<'e>(history: &History<'e>, publication: &'e Event, client: &str) 
         }
         None => {
             let found = never(history, publication, Some(client));
+            let malformed = refused_filter::malformed(history, client, at_ms);
+            let found = match malformed {
+                Some(malformed) if found.code == Code::R01 => return malformed.cite([publication]),
+                _ => found,
+            };
             // A session that has ended since may have had a subscription from before the record.
             let is_gone = publication.outcome != Outcome::PublishNoMatch
                 && history.has_ended_unknown(client, at_ms);

@@ -7,6 +7,8 @@ columba_speech::catalogue! {
     p01(client) { en: "{client} has never connected here, as far as the record goes back.", zh: "在记录范围内，{client} 从未连接过这里。" }
     p02(client, times, reason, peer) { en: "{client} was refused {times} {times|time|times}: {reason}. It came from {peer}.", zh: "{client} 被拒绝 {times} 次：{reason}。来自 {peer}。" }
     p02_nameless(times, reason, peer) { en: "{times} {times|connection|connections} that had not told a client id {times|was|were} refused: {reason}. The last one came from {peer}; it may have been the publisher's.", zh: "有 {times} 个未提供客户端标识符的连接被拒绝：{reason}。最后一个来自 {peer}，可能就是该发布端。" }
+    s15_nameless(times, reason, peer) { en: "{times} {times|connection|connections} that had not told a client id {times|was|were} refused: {reason}. The last one came from {peer}; it may have been the subscriber's.", zh: "有 {times} 个未提供客户端标识符的连接被拒绝：{reason}。最后一个来自 {peer}，可能就是该订阅端。" }
+    nameless_besides(said, times, reason, peer) { en: "{said} Besides, {times} {times|was|were} refused: {reason}. {times|It|The last one} came from {peer}.", zh: "{said}另有 {times} 个被拒绝：{reason}，最后一个来自 {peer}。" }
     p03(client, times, peers) { en: "{client} changed hands {times} times within two minutes, between {peers}.", zh: "{client} 在两分钟内换手 {times} 次，来自 {peers}。" }
     slowed(said, why) { en: "{said} The broker slows them down: {why}.", zh: "{said}Broker 已放慢它们的接管：{why}。" }
     p04(client) { en: "{client} was not connected at any time of the window.", zh: "在所查询的时间内，{client} 始终没有连接。" }
@@ -204,6 +206,9 @@ columba_speech::catalogue! {
     fix_can_receive(client, topic) { en: "Check: columba can {client} receive {topic}", zh: "检查：columba can {client} receive {topic}" }
     fix_will_delay() { en: "Set a shorter Will Delay Interval if every loss of the connection should be heard of", zh: "如果每次断线都应通知，请设置更短的 Will Delay Interval" }
 
+    fix_filter(filter) { en: "Correct {filter}: + and # fill a level of their own, and # is the last one", zh: "改正 {filter}：+ 和 # 必须独占一层，# 只能是最后一层" }
+    fix_suback() { en: "Look at the codes of SUBACK in the program", zh: "在程序中检查 SUBACK 的返回码" }
+    fix_subscribe_less() { en: "Subscribe to fewer filters, with wildcards in the place of many topics, or raise the limit that is named", zh: "减少订阅的过滤器，用通配符代替许多主题，或提高所指的限制" }
     fix_broke() { en: "Have the program send packets as the standard wants them, the topic in UTF-8 and a packet id above 0 with QoS 1 and 2", zh: "让程序按标准发送报文：主题使用 UTF-8，QoS 1 和 2 的报文标识符大于 0" }
     fix_alias() { en: "Send topic and alias together first on each connection: an alias does not outlive it", zh: "每次连接后先同时发送主题和别名：别名在连接断开后失效" }
     area_publisher() { en: "Publisher", zh: "发布端" }
