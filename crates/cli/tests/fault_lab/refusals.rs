@@ -70,3 +70,51 @@ fn what_was_not_read_is_told_whatever_is_asked() {
     lab.says(&["--from", "esp"], 0, "D01");
     lab.says(&["unread/x", "--to", "hub"], 0, "D01");
 }
+
+/// Cause 4, where the topic is named: a filter that is none, and who is not asked about.
+#[test]
+fn a_refused_filter_is_told_where_the_topic_is_named() {
+    let lab = Lab::start();
+    let mut raw = Raw::connects(&lab, &Hello::v3("badf"));
+    assert_eq!(raw.subscribes("bf/#/b", 1), 0x80);
+    lab.publishes("esp", &["-q", "1", "-t", "bf/x/b", "-m", "1"]);
+    let report = lab.says(&["bf/x/b", "--to", "badf"], NOT_DELIVERED, "S05");
+    advises(&report, "Correct bf/#/b");
+    assert!(!report["fixes"].to_string().contains("access rules"));
+    let mut nosy = Raw::connects(&lab, &Hello::v3("nosy"));
+    assert_eq!(nosy.subscribes("secret/#", 1), 0x80);
+    lab.publishes("esp", &["-q", "1", "-t", "secret/x", "-m", "1"]);
+    let report = lab.says(&["secret/x"], NOT_DELIVERED, "S05");
+    tells(&report["verdict"], &["nosy asked for secret/#"]);
+    // The control: a filter as it should be.
+    raw.subscribes("bf/+/b", 1);
+    lab.publishes("late", &["-q", "1", "-t", "bf/x/b", "-m", "1"]);
+    raw.acknowledges();
+    lab.says(&["bf/x/b", "--from", "late", "--to", "badf"], 0, "D01");
+}
+
+/// Cause 36 for a subscriber, and for one device of a fleet.
+#[test]
+fn another_protocol_may_have_been_that_of_a_subscriber() {
+    let lab = Lab::start();
+    for greeting in [
+        &b"GET /mqtt HTTP/1.1\r\nHost: x\r\n\r\n"[..],
+        b"SSH-2.0-x\r\n",
+    ] {
+        let mut stranger = Raw::silent(&lab);
+        stranger.send(greeting);
+        stranger.is_closed();
+    }
+    lab.publishes("sensor-11", &["-q", "1", "-t", "fleet/x", "-m", "1"]);
+    for asked in ["topic=fleet/x&to=sensor-12", "to=sensor-12"] {
+        let report = lab.answers(asked, "U03");
+        let also = notices(&report, "S15");
+        assert_eq!(also["confidence"], "possible", "{report:#}");
+        tells(also, &["HTTP", "SSH"]);
+    }
+    let report = lab.answers("topic=fleet/x&from=sensor-12", "P01");
+    tells(notices(&report, "P02"), &["HTTP", "SSH"]);
+    // The control: who has been here is not suspected of it.
+    let report = lab.answers("topic=fleet/x&from=sensor-11", "R01");
+    assert!(!report["also"].to_string().contains("P02"), "{report:#}");
+}
