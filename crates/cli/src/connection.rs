@@ -21,7 +21,9 @@ use clap::Args;
 use columba_client::driver::{
     Address, Client, ConnectError, ConnectOptions, Events, LastingEvents, Reconnect, TlsOptions,
 };
-use columba_client::{CloseCause, Message, PacketWatcher, Session, SessionOptions, Will};
+use columba_client::{
+    CloseCause, DisconnectProperties, Message, PacketWatcher, Session, SessionOptions, Will,
+};
 use columba_codec::{QoS, ReasonCode, Version};
 use columba_speech::Language;
 use rustls::CipherSuite;
@@ -374,7 +376,7 @@ impl ConnectionArgs {
             }
             None => Version::V5,
         };
-        self.check_expiry(version, &mut properties)?;
+        self.check_version(version, &mut properties)?;
         let url = self
             .url
             .as_deref()
@@ -454,16 +456,23 @@ impl ConnectionArgs {
         }
     }
 
-    /// A session expiry means nothing below MQTT 5: Mosquitto's clients overlook it there.
-    fn check_expiry(&self, version: Version, sets: &mut PropertySets) -> Result<(), Trouble> {
-        if self.session_expiry_interval.is_none() || version.has_properties() {
+    /// A session expiry means nothing below MQTT 5, nor does what DISCONNECT says: Mosquitto's clients
+    /// publish nevertheless.
+    fn check_version(&self, version: Version, sets: &mut PropertySets) -> Result<(), Trouble> {
+        if version.has_properties() {
             return Ok(());
         }
-        if mosquitto::called_as().is_none() {
-            return Err(Trouble::usage(words::expiry_needs_version_5()));
+        if mosquitto::called_as().is_some() {
+            sets.disconnect = DisconnectProperties::default();
+            if self.session_expiry_interval.is_some() {
+                sets.connect.session_expiry_secs = None;
+            }
+            return Ok(());
         }
-        sets.connect.session_expiry_secs = None;
-        Ok(())
+        match self.session_expiry_interval {
+            Some(_) => Err(Trouble::usage(words::expiry_needs_version_5())),
+            None => Ok(()),
+        }
     }
 
     fn session(&self, version: Version, sets: &PropertySets) -> Result<SessionOptions, Trouble> {

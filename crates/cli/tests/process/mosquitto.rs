@@ -244,6 +244,14 @@ const PUBLISH: &[Case] = &[
         "pub -r -t p/1 -m x -D publish payload-format-indicator 1 --property connect receive-maximum 5",
         None,
     ),
+    (
+        "pub -r -t p/1 -m x -D connect user-property a b -V 311",
+        Some(("not supported", "needs mqtt 5")),
+    ),
+    (
+        "pub -r -t p/1 -m x -D will content-type b --will-topic w -V 311",
+        Some(("problem setting will", "needs mqtt 5")),
+    ),
     ("pub -r -L mqtt://127.0.0.1:PORT/p/url -m x", None),
     // Of -L and -t the last counts.
     ("pub -r -L mqtt://127.0.0.1:PORT/p/url -t p/1 -m x", None),
@@ -652,6 +660,20 @@ fn pub_publishes_and_ends_as_mosquitto_pub_does() {
         compare(case, &theirs.0, &ours.0);
         assert_eq!(theirs.1, ours.1, "{}", case.0);
     }
+}
+
+/// Properties that the version does not have. Of DISCONNECT: Mosquitto's own publishes, and waits for
+/// ever for the end of the connection. Of PUBLISH: it sends nothing, says nothing and exits with 0.
+#[test]
+fn properties_without_mqtt_5_cost_no_message_silently() {
+    let bench = Bench::new();
+    let ours = bench.ours("pub -r -t p/1 -m x -D disconnect reason-string b -V 311");
+    assert_eq!((ours.exit, &*ours.said), (Some(0), ""));
+    assert_eq!(bench.retained().len(), 1);
+    let ours = bench.ours("pub -r -t p/1 -m x -D publish user-property a b -V 311");
+    assert_eq!(ours.exit, Some(1));
+    assert!(ours.said.contains("needs mqtt 5"), "{ours:?}");
+    assert!(bench.retained().is_empty());
 }
 
 #[test]
