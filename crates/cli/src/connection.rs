@@ -634,7 +634,9 @@ pub(crate) fn close_trouble(cause: &CloseCause, error: Option<&io::Error>) -> Tr
             _ => answer.reason as u8,
         },
         CloseCause::ByServer(answer) if answer.reason.is_error() => answer.reason as u8,
-        CloseCause::Malformed { .. } | CloseCause::Violation(_) => EXIT_PROTOCOL,
+        CloseCause::Malformed { .. } | CloseCause::OtherProtocol(_) | CloseCause::Violation(_) => {
+            EXIT_PROTOCOL
+        }
         CloseCause::Options(_) => before_answer(EXIT_USAGE),
         _ => EXIT_LOST,
     };

@@ -100,7 +100,7 @@ pub use rustls;
 pub use backoff::{Backoff, EndedConnections, Story};
 pub use message::{Incoming, Message, MessageProperties, Will};
 pub use options::{ConnectProperties, DisconnectProperties, SessionOptions};
-pub use outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer, Violation};
+pub use outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer, OtherProtocol, Violation};
 pub use session::{
     Input, Output, PacketWatcher, Receipt, RecordError, Session, Subscription, Token,
 };

@@ -190,6 +190,37 @@ impl Violation {
     }
 }
 
+/// A protocol that a server answered CONNECT in, which listens on that port for something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OtherProtocol {
+    /// HTTP, as MQTT over WebSocket begins.
+    #[error(
+        "the server answered in HTTP, not in MQTT: the port is that of a web server or of MQTT over \
+         WebSocket; connect over WebSocket (ws:// or wss://), or to its port for MQTT"
+    )]
+    Http,
+    /// TLS, to a connection without it.
+    #[error(
+        "the server answered with an alert of TLS, not in MQTT: the port wants TLS; connect with TLS \
+         (mqtts://), or to its port without"
+    )]
+    Tls,
+}
+
+impl OtherProtocol {
+    /// By the first bytes of a server. No MQTT packet for a client begins like these.
+    pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
+        if bytes.starts_with(b"HTTP/") {
+            Some(Self::Http)
+        } else if bytes.starts_with(&[0x15, 0x03]) {
+            Some(Self::Tls)
+        } else {
+            None
+        }
+    }
+}
+
 /// Why a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -235,6 +266,9 @@ pub enum CloseCause {
         /// The version in use.
         version: Version,
     },
+    /// The answer to CONNECT was that of another protocol.
+    #[error("{0}")]
+    OtherProtocol(OtherProtocol),
     /// This client did not accept how the server authenticated, or had no answer to it.
     #[error("authentication failed on this side: {0}")]
     Authentication(String),

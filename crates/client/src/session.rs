@@ -35,7 +35,7 @@ use columba_codec::{
 
 use crate::message::{Incoming, Message};
 use crate::options::SessionOptions;
-use crate::outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer};
+use crate::outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer, OtherProtocol};
 pub use acknowledge::Receipt;
 use acknowledge::Unacknowledged;
 use aliases::OutgoingAliases;
@@ -474,7 +474,12 @@ impl Session {
                 Ok(Decoded::Incomplete { .. }) => break,
                 Err(error) => {
                     let version = self.options.version;
-                    self.fail(CloseCause::Malformed { error, version }, error.reason());
+                    let first = bytes.get(used..).filter(|_| !self.is_open());
+                    let cause = match first.and_then(OtherProtocol::of) {
+                        Some(other) => CloseCause::OtherProtocol(other),
+                        None => CloseCause::Malformed { error, version },
+                    };
+                    self.fail(cause, error.reason());
                 }
             }
         }

@@ -1,6 +1,8 @@
 //! Servers that send whatever they like: the session does not panic, and does not grow.
 
-use columba_client::{Input, Message, Output, Session, SessionOptions, Subscription};
+use columba_client::{
+    CloseCause, Input, Message, OtherProtocol, Output, Session, SessionOptions, Subscription,
+};
 use columba_codec::packet::{
     Acknowledgement, Auth, ConnAck, Disconnect, Packet, Publish, SubAck, SubscribeOptions, UnsubAck,
 };
@@ -192,4 +194,51 @@ fn a_server_that_sends_anything_cannot_make_a_session_grow() {
             assert!(largest < 60_000, "{version}: {largest} bytes of text");
         }
     }
+}
+
+/// What a web server and a listener with TLS answer to CONNECT.
+#[test]
+fn another_protocol_in_the_place_of_connack_is_named() {
+    let http: &[u8] = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+    let alert: &[u8] = &[0x15, 0x03, 0x03, 0, 2, 2, 70];
+    let check = |bytes: &[u8], version, is_expected: fn(&CloseCause) -> bool| {
+        let options = SessionOptions {
+            version,
+            ..SessionOptions::default()
+        };
+        let mut session = Session::new(options);
+        session.handle(0, Input::TransportOpened { clean_start: true });
+        session.handle(0, Input::Received(bytes));
+        let closed = std::iter::from_fn(|| session.poll()).find_map(|output| match output {
+            Output::Closed(cause) => Some(cause),
+            _ => None,
+        });
+        let cause = closed.expect("no MQTT");
+        assert!(is_expected(&cause), "{cause:?}");
+        cause.to_string()
+    };
+    for version in [Version::V31, Version::V311, Version::V5] {
+        let said = check(http, version, |cause| {
+            *cause == CloseCause::OtherProtocol(OtherProtocol::Http)
+        });
+        assert!(said.contains("ws://"), "{said}");
+        let said = check(alert, version, |cause| {
+            *cause == CloseCause::OtherProtocol(OtherProtocol::Tls)
+        });
+        assert!(said.contains("mqtts://"), "{said}");
+        check(b"HTML", version, |cause| {
+            matches!(cause, CloseCause::Malformed { .. })
+        });
+    }
+}
+
+/// It is no sign of another port once the server has spoken MQTT.
+#[test]
+fn another_protocol_behind_connack_is_malformed() {
+    let mut session = Session::new(SessionOptions::default());
+    session.handle(0, Input::TransportOpened { clean_start: true });
+    session.handle(0, Input::Received(b"\x20\x03\0\0\0HTTP/1.1"));
+    let is_malformed = std::iter::from_fn(|| session.poll())
+        .any(|output| matches!(output, Output::Closed(CloseCause::Malformed { .. })));
+    assert!(is_malformed);
 }

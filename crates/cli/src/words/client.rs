@@ -3,7 +3,7 @@
 use std::io;
 
 use columba_client::driver::{ConnectError, Warning};
-use columba_client::{CloseCause, Failure, Story, Violation};
+use columba_client::{CloseCause, Failure, OtherProtocol, Story, Violation};
 use columba_codec::TopicFault;
 use columba_speech::{Language, Param, Text};
 
@@ -56,6 +56,14 @@ columba_speech::catalogue! {
     malformed(version, error) {
         en: "the server sent what is not MQTT {version}: {error}",
         zh: "服务器发来的不是 MQTT {version} 报文：{error}",
+    }
+    answered_in_http() {
+        en: "the server answered in HTTP, not in MQTT: the port is that of a web server or of MQTT over WebSocket; connect over WebSocket (ws:// or wss://), or to its port for MQTT",
+        zh: "服务器用 HTTP 而不是 MQTT 应答：该端口属于 Web 服务器或 MQTT over WebSocket；请用 WebSocket（ws:// 或 wss://）连接，或改用它的 MQTT 端口",
+    }
+    answered_in_tls() {
+        en: "the server answered with an alert of TLS, not in MQTT: the port wants TLS; connect with TLS (mqtts://), or to its port without",
+        zh: "服务器用 TLS 警报而不是 MQTT 应答：该端口要求 TLS；请用 TLS（mqtts://）连接，或改用不带 TLS 的端口",
     }
     authentication(why) {
         en: "authentication failed on this side: {why}", zh: "本端认证失败：{why}",
@@ -300,6 +308,8 @@ pub(crate) fn close(cause: &CloseCause) -> Text {
         CloseCause::Malformed { error, version } => {
             malformed(version.to_string(), error.to_string())
         }
+        CloseCause::OtherProtocol(OtherProtocol::Http) => answered_in_http(),
+        CloseCause::OtherProtocol(OtherProtocol::Tls) => answered_in_tls(),
         CloseCause::Authentication(why) => authentication(why.as_str()),
         CloseCause::Violation(how) => violated(violation(*how)),
         _ => other(cause.to_string()),
@@ -423,6 +433,8 @@ mod tests {
             CloseCause::Lost,
             CloseCause::ConnectTimeout,
             CloseCause::PingTimeout,
+            CloseCause::OtherProtocol(OtherProtocol::Http),
+            CloseCause::OtherProtocol(OtherProtocol::Tls),
         ] {
             assert_eq!(close(&cause).to_string(English), cause.to_string());
         }
