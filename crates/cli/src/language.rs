@@ -30,12 +30,16 @@ pub struct LanguageArgs {
 pub fn parse<P: clap::Parser>(line: Vec<OsString>) -> Result<P, ExitCode> {
     let language = spoken();
     let mut program = match language {
-        Language::English => P::command(),
+        Language::English => mosquitto::help::as_called(P::command()),
         Language::Chinese => help::chinese(P::command()),
     };
     let matches = program.try_get_matches_from_mut(line);
     let parsed = matches.and_then(|mut matches| P::from_arg_matches_mut(&mut matches));
-    parsed.map_err(|error| refuse(&error.format(&mut program), language))
+    parsed.map_err(|error| {
+        let typed: Vec<_> = std::env::args_os().collect();
+        let error = mosquitto::help::as_typed(error, &typed);
+        refuse(&error.format(&mut program), language)
+    })
 }
 
 fn refuse(error: &clap::Error, language: Language) -> ExitCode {

@@ -8,7 +8,8 @@
 //! (`--option=value`), and read then.
 
 pub(crate) mod debug;
-mod file;
+pub(crate) mod file;
+pub(crate) mod help;
 pub mod link;
 mod mqttx;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod reading;
 mod spelling;
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -329,6 +331,10 @@ fn fold(tool: Tool, words: &[OsString]) -> Result<(Vec<OsString>, Option<OsStrin
             if let Some(instead) = word.to_str().and_then(mqttx::long_of_short) {
                 return Err(instead);
             }
+            if let Some(file) = word.as_bytes().strip_prefix(b"-o") {
+                options_file = Some(OsStr::from_bytes(file).to_owned());
+                continue;
+            }
             if let Some(instead) = mqttx::not_here(word, words.as_slice().first()) {
                 return Err(instead);
             }
@@ -398,6 +404,18 @@ mod tests {
         let words: Vec<_> = words.iter().map(OsString::from).collect();
         let (folded, _) = fold(Tool::Publish, &words).expect("a command line");
         assert_eq!(folded, expected);
+    }
+
+    #[test]
+    fn an_options_file_may_stand_in_the_word_of_its_option() {
+        for words in [&["-ofile", "-r"][..], &["-o", "file", "-r"]] {
+            let words: Vec<_> = words.iter().map(OsString::from).collect();
+            let (folded, file) = fold(Tool::Publish, &words).expect("a command line");
+            assert_eq!(
+                (folded, file),
+                (vec!["--retain".into()], Some("file".into()))
+            );
+        }
     }
 
     #[test]
