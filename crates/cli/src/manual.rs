@@ -69,7 +69,9 @@ fn page_name(command: &Command) -> &str {
 }
 
 fn page(command: &Command, version: &str) -> io::Result<Vec<u8>> {
-    let man = Man::new(command.clone())
+    // The page leaves no text out that the short help does.
+    let whole = command.clone().mut_args(|arg| arg.hide_short_help(false));
+    let man = Man::new(whole)
         .title(page_name(command).to_uppercase())
         .source(format!("Columba {version}"))
         .manual("Columba");
@@ -87,14 +89,62 @@ fn page(command: &Command, version: &str) -> io::Result<Vec<u8>> {
     let notes = command
         .get_after_long_help()
         .or_else(|| command.get_after_help());
-    if let Some(notes) = notes {
-        // As it is: examples and tables are written in columns.
+    let notes = notes.map(ToString::to_string).unwrap_or_default();
+    let (notes, examples) = with_examples_apart(&notes);
+    for (heading, lines) in [("NOTES", notes), ("EXAMPLES", examples)] {
+        if lines.is_empty() {
+            continue;
+        }
+        // As they are: examples and tables are written in columns.
         let mut roff = Roff::new();
-        roff.control("SH", ["NOTES"]).control("nf", []);
-        for line in notes.to_string().lines() {
+        roff.control("SH", [heading]).control("nf", []);
+        for line in lines {
             roff.text([roman(line)]);
         }
         roff.control("fi", []).to_writer(&mut page)?;
     }
     Ok(page)
+}
+
+/// The lines of a text, and those that stand indented below a heading for examples.
+fn with_examples_apart(text: &str) -> (Vec<&str>, Vec<&str>) {
+    let (mut notes, mut examples) = (Vec::new(), Vec::new());
+    let mut is_example = false;
+    for line in text.lines() {
+        if line == "Examples:" || line == "Example:" {
+            is_example = true;
+            continue;
+        }
+        is_example &= line.is_empty() || line.starts_with(' ');
+        match is_example {
+            true => examples.push(line),
+            false => notes.push(line),
+        }
+    }
+    (notes, examples)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Arg;
+
+    #[test]
+    fn examples_stand_apart_and_no_option_is_without_text() {
+        let command = Command::new("p")
+            .arg(
+                Arg::new("rare")
+                    .long("rare")
+                    .help("Seldom needed")
+                    .hide_short_help(true),
+            )
+            .after_help("One note\nExamples:\n  p --rare\nExit codes: 0");
+        let page = page(&command, "1").expect("a page");
+        let page = String::from_utf8(page).expect("text");
+        let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text}: {page}"));
+        assert!(place("Seldom needed") < place(".SH NOTES"));
+        assert!(place("One note") < place("Exit codes"));
+        assert!(place("Exit codes") < place(".SH EXAMPLES"));
+        assert!(place(".SH EXAMPLES") < place("p \\-\\-rare\n.fi"));
+    }
 }

@@ -21,6 +21,7 @@ use crate::api::ApiArgs;
 use crate::connection::{ConnectionArgs, EXIT_LOST, Plan, Trouble, parse_qos, run_to_end};
 use crate::events::duration;
 use crate::mosquitto;
+use crate::mosquitto::file::OptionsFileArg;
 use crate::payload::{Payload, PayloadArgs, stdin_lines};
 use crate::words::{self, Said, recording, value};
 use fate::Sender;
@@ -108,6 +109,8 @@ pub struct PublishArgs {
     why_for: Duration,
     #[command(flatten, next_help_heading = WHY)]
     api: ApiArgs,
+    #[command(flatten)]
+    options_file: OptionsFileArg,
     #[command(flatten)]
     connection: ConnectionArgs,
 }

@@ -14,6 +14,7 @@ use crate::connection::{
 };
 use crate::failure;
 use crate::mosquitto;
+use crate::mosquitto::file::OptionsFileArg;
 use crate::payload::{Payload, PayloadArgs, stdin_lines, stdin_trouble};
 use crate::receive::{PATIENCE, ReceiveArgs, goodbye_when_told, timed_out};
 use crate::subscribe::print::OutputArgs;
@@ -55,6 +56,8 @@ pub struct RequestArgs {
     latency: bool,
     #[command(flatten, next_help_heading = "What is shown")]
     output: OutputArgs,
+    #[command(flatten)]
+    options_file: OptionsFileArg,
     #[command(flatten)]
     connection: ConnectionArgs,
 }

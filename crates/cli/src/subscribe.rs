@@ -36,6 +36,7 @@ use crate::connection::{
     ConnectionArgs, EXIT_LOST, Plan, Talk, Trouble, connect_trouble, run_to_end,
 };
 use crate::mosquitto::debug::DebugLines;
+use crate::mosquitto::file::OptionsFileArg;
 use crate::mosquitto::{self, EXIT_UNANSWERED};
 use crate::receive::{PATIENCE, ReceiveArgs, goodbye_when_told, timed_out};
 use crate::record::Recorder;
@@ -127,6 +128,8 @@ pub struct SubscribeArgs {
     view: ViewArgs,
     #[command(flatten, next_help_heading = "What is shown")]
     output: OutputArgs,
+    #[command(flatten)]
+    options_file: OptionsFileArg,
     #[command(flatten)]
     connection: ConnectionArgs,
 }

@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::{env, fs, io};
 
+use clap::Args;
 use columba_speech::{Param, Text};
 
 use super::Tool;
@@ -14,6 +15,15 @@ use crate::words::{command_line, system};
 
 /// A larger file is no options file.
 const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// What the help says of `-o`: its file is read before the command line is, and takes its place there.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct OptionsFileArg {
+    /// File with options, one a line, in the place of mosquitto_pub, mosquitto_sub or mosquitto_rr in
+    /// ~/.config
+    #[arg(short = 'o', value_name = "FILE", help_heading = "Other")]
+    options_file: Option<PathBuf>,
+}
 
 /// The words of each line. A file that nobody named may be missing.
 pub(super) fn read(tool: Tool, named: Option<&OsStr>) -> Result<Vec<Vec<OsString>>, Text> {
