@@ -74,11 +74,15 @@ pub fn run(args: RequestArgs) -> ExitCode {
 async fn request(args: RequestArgs, mut plan: Plan) -> Result<u8, Trouble> {
     let topic = args.topic.clone().or_else(|| plan.url_topic.clone());
     let topic = topic.ok_or_else(|| Trouble::usage(words::no_topic()))?;
+    if args.response_topic.contains(['+', '#']) {
+        let topic = args.response_topic.as_str();
+        return Err(Trouble::usage(words::response_topic_with_wildcard(topic)));
+    }
     let patience = args.receive.patience();
     let payload = within(patience, args.payload.read()).await?;
     let (client, mut events) = within(patience, async {
-        let (client, events) = plan.connect().await?;
-        subscribe(&args, &plan, &client).await?;
+        let (client, mut events) = plan.connect().await?;
+        subscribe(&args, &plan, &client, &mut events).await?;
         Ok((client, events))
     })
     .await?;
@@ -119,12 +123,20 @@ async fn within<T>(
 }
 
 /// Subscribes to the response topic; without that there is nothing to wait for.
-async fn subscribe(args: &RequestArgs, plan: &Plan, client: &Client) -> Result<(), Trouble> {
+async fn subscribe(
+    args: &RequestArgs,
+    plan: &Plan,
+    client: &Client,
+    events: &mut Events,
+) -> Result<(), Trouble> {
     let filters = std::slice::from_ref(&args.response_topic);
     let subscription = args.receive.subscription(filters, false, plan);
-    let answer = client.subscribe(subscription).await;
-    let answer =
-        answer.map_err(|failure| trouble(words::cannot_subscribe_to_response, &failure))?;
+    let answer = match client.subscribe(subscription).await {
+        Ok(answer) => answer,
+        Err(failure) => {
+            return Err(trouble(words::cannot_subscribe_to_response, &failure, events).await);
+        }
+    };
     match answer.codes.first() {
         Some(code) if code.is_error() => {
             let said = answer.reason_string.as_deref();
@@ -183,8 +195,10 @@ impl Requester {
             args, plan, client, ..
         } = self;
         let topic = message.topic.clone();
-        let pending = client.start_publish(message).await;
-        let mut pending = pending.map_err(|failure| trouble(words::cannot_request, &failure))?;
+        let mut pending = match client.start_publish(message).await {
+            Ok(pending) => pending,
+            Err(failure) => return Err(trouble(words::cannot_request, &failure, events).await),
+        };
         let mut is_published = false;
         loop {
             let event = tokio::select! {
@@ -194,7 +208,9 @@ impl Requester {
                         Ok(answer) => answer,
                         // The end of the connection comes as an event and knows more.
                         Err(Failure::ConnectionLost) => continue,
-                        Err(failure) => return Err(trouble(words::cannot_request, &failure)),
+                        Err(failure) => {
+                            return Err(trouble(words::cannot_request, &failure, events).await);
+                        }
                     };
                     if answer.reason.is_error() {
                         let sentence = words::refused_publish(&topic, &answer);
@@ -229,14 +245,24 @@ impl Requester {
                 Some(Event::Ended(ended)) => {
                     return Err(close_trouble(&ended.cause, ended.transport_error.as_ref()));
                 }
-                None => return Err(trouble(words::cannot_wait, &Failure::ConnectionLost)),
+                None => {
+                    return Err(
+                        trouble(words::cannot_wait, &Failure::ConnectionLost, events).await,
+                    );
+                }
             }
         }
     }
 }
 
-fn trouble(what: fn(Text) -> Text, failure: &Failure) -> Trouble {
+/// Why a request failed: the end of the connection comes as an event, which knows more.
+async fn trouble(what: fn(Text) -> Text, failure: &Failure, events: &mut Events) -> Trouble {
     let is_lost = matches!(failure, Failure::ConnectionLost | Failure::NotConnected);
+    while is_lost && let Some(event) = events.next().await {
+        if let Event::Ended(ended) = event {
+            return close_trouble(&ended.cause, ended.transport_error.as_ref());
+        }
+    }
     let sentence = what(words::client::failure(failure));
     Trouble::new(sentence, if is_lost { EXIT_LOST } else { 1 })
 }

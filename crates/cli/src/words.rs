@@ -55,6 +55,10 @@ columba_speech::catalogue! {
     }
 
     no_topic() { en: "there is no topic: add -t TOPIC", zh: "缺少主题：请用 -t 主题 指定" }
+    response_topic_with_wildcard(topic) {
+        en: "'{topic}' is no Response Topic: -e takes a topic without the wildcards + and #",
+        zh: "“{topic}”不能作为响应主题：-e 的值是不含通配符 + 和 # 的主题",
+    }
     no_filter() {
         en: "there is no topic filter: add -t FILTER",
         zh: "缺少主题过滤器：请用 -t 过滤器 指定",

@@ -218,6 +218,30 @@ fn a_disconnect_of_the_server_ends_sub_with_0() {
     }
 }
 
+/// In the place of SUBACK, of the answer to the request, and of the response.
+#[test]
+fn a_disconnect_of_the_server_ends_rr_with_its_reason() {
+    const DISCONNECT: &[u8] = b"\xe0\x02\x97\0";
+    const GRANTED: &[u8] = b"\x90\x04\0\x01\0\0";
+    let clients = Clients::new();
+    let with_granted = [GRANTED, DISCONNECT].concat();
+    let answers: [&[&[u8]]; 3] = [
+        &[ACCEPTED_5, DISCONNECT],
+        &[ACCEPTED_5, &with_granted],
+        &[ACCEPTED_5, GRANTED, DISCONNECT],
+    ];
+    for answers in answers {
+        let output = clients.run(true, "rr -q 1 -t a -e b -m x", answers);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0x97), "{answers:?} {said}");
+        assert!(
+            said.contains("the server disconnected: Quota exceeded"),
+            "{said}"
+        );
+        assert!(said.contains("ask its administrator"), "{said}");
+    }
+}
+
 /// By the native name a message that was refused is a failure.
 #[test]
 fn a_refused_message_fails_by_the_native_name() {
