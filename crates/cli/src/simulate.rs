@@ -41,6 +41,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// codes: 0 it ran, 2 the scenario has faults, others as of `columba pub` if no connection comes about.
 #[derive(Args, Clone, Debug)]
 #[command(disable_help_flag = true, disable_version_flag = true)]
+#[command(override_usage = "columba simulate [OPTIONS] <NAME|FILE>\n\
+\x20      columba simulate <--list|--show NAME>")]
 #[command(after_help = "Examples:\n\
 \x20 columba simulate --list\n\
 \x20 columba simulate -s smart-home -h broker.example --duration 1m\n\

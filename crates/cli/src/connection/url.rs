@@ -24,7 +24,8 @@ impl Url {
         let (scheme, rest) = text
             .split_once("://")
             .ok_or_else(|| wrong(words::url_start()))?;
-        let (is_tls, is_websocket, default_port) = match scheme {
+        // RFC 3986: a scheme has no case.
+        let (is_tls, is_websocket, default_port) = match scheme.to_ascii_lowercase().as_str() {
             "mqtt" => (false, false, 1883),
             "mqtts" => (true, false, 8883),
             "ws" => (false, true, 80),
@@ -140,6 +141,8 @@ mod tests {
         assert_eq!(url.user_name.as_deref(), Some("ann"));
         assert_eq!(url.password.as_deref(), Some("p@ss"));
         assert_eq!(url.topic.as_deref(), Some("a/b"));
+        let url = Url::parse("MQTTS://host/a").expect("a URL");
+        assert_eq!((url.port, url.is_tls), (8883, true));
     }
 
     #[test]

@@ -32,6 +32,9 @@ columba_speech::catalogue! {
     nobody_listens() {
         en: "no server listens there, check host and port", zh: "那里没有服务器在监听，请检查主机和端口",
     }
+    check_name() {
+        en: "check how the host is spelled, and the DNS of this machine", zh: "请检查主机名的拼写和本机的 DNS",
+    }
     check_socket() { en: "check the path of the socket", zh: "请检查套接字的路径" }
     may_not_open() { en: "this user may not open it", zh: "当前用户无权打开它" }
     check_firewall() { en: "check host, port and firewall", zh: "请检查主机、端口和防火墙" }
@@ -290,8 +293,14 @@ fn transport_advice(error: &io::Error) -> Option<Text> {
         io::ErrorKind::NotFound => check_socket(),
         io::ErrorKind::PermissionDenied => may_not_open(),
         io::ErrorKind::TimedOut => check_firewall(),
+        _ if is_lookup(error) => check_name(),
         _ => return None,
     })
+}
+
+/// Whether a name has no address: the standard library has no kind for it.
+fn is_lookup(error: &io::Error) -> bool {
+    error.raw_os_error().is_none() && error.to_string().starts_with("failed to lookup address")
 }
 
 /// Why a connection ended.
@@ -441,7 +450,13 @@ mod tests {
         let (address, source) = ("h:1".to_owned(), io::Error::from_raw_os_error(111));
         let transport = ConnectError::Transport { address, source };
         let address = "h:1".to_owned();
-        for error in [transport, ConnectError::Timeout { address }] {
+        let unknown = ConnectError::Transport {
+            address: address.clone(),
+            source: io::Error::other(
+                "failed to lookup address information: Name or service not known",
+            ),
+        };
+        for error in [transport, unknown, ConnectError::Timeout { address }] {
             assert_eq!(connect(&error).to_string(English), error.to_string());
         }
     }

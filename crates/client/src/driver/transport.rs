@@ -93,6 +93,12 @@ pub(super) fn advice(error: &io::Error) -> &'static str {
         io::ErrorKind::NotFound => "; check the path of the socket",
         io::ErrorKind::PermissionDenied => "; this user may not open it",
         io::ErrorKind::TimedOut => "; check host, port and firewall",
+        _ if is_lookup(error) => "; check how the host is spelled, and the DNS of this machine",
         _ => "",
     }
+}
+
+/// Whether a name has no address: the standard library has no kind for it.
+fn is_lookup(error: &io::Error) -> bool {
+    error.raw_os_error().is_none() && error.to_string().starts_with("failed to lookup address")
 }
