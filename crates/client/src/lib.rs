@@ -64,8 +64,11 @@
 //! | acknowledge once it is safe | [`SessionOptions::acknowledges_by_hand`], `Client::acknowledge` |
 //! | leave in order | `Client::disconnect`, which says how many messages had no answer |
 //! | keep a session between connections | `clean_start: false`, [`ConnectProperties::session_expiry_secs`] |
+//! | go on after the program was killed, exactly once | `driver::SessionFile`, `Client::connect_kept` |
 //!
-//! The folder `examples` has whole programs.
+//! The folder `examples` has whole programs: `publish`, `subscribe`, `request`, `retained`, `batch`,
+//! `presence` (a Will), `worker` (acknowledging by hand), `kept` (a session in a file), `resume` (one by
+//! hand), `tls` and `websocket`.
 //!
 //! # Two layers
 //!
