@@ -27,14 +27,14 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use columba_codec::ReasonCode;
+use columba_codec::{EncodeError, ReasonCode};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use crate::message::{Incoming, Message};
 use crate::options::SessionOptions;
 use crate::outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer};
-use crate::session::{Receipt, Session, Subscription};
+use crate::session::{Receipt, Session, Subscription, acknowledgement_of};
 pub use authentication::{Authentication, Exchange};
 use budget::Queued;
 pub use columba_certificates::Fault as CertificateFault;
@@ -372,8 +372,13 @@ impl Client {
     ///
     /// Acknowledgements go out in the order in which the messages came, so acknowledge every one.
     ///
+    /// These codes exist for it: Success, No matching subscribers, Unspecified error, Implementation
+    /// specific error, Not authorized, Topic Name invalid, Packet Identifier in use, Quota exceeded and
+    /// Payload format invalid.
+    ///
     /// # Errors
-    /// [`Failure::NotConnected`] if the connection is over for good.
+    /// [`Failure::NotConnected`] if the connection is over for good; [`Failure::Encode`] for a code that an
+    /// acknowledgement cannot carry: the message then still waits for its acknowledgement.
     pub async fn acknowledge(
         &self,
         incoming: &Incoming,
@@ -382,6 +387,10 @@ impl Client {
         let Some(receipt) = incoming.receipt else {
             return Ok(());
         };
+        let packet = acknowledgement_of(incoming.message.qos);
+        if !reason.is_allowed_in(packet) {
+            return Err(Failure::Encode(EncodeError::ReasonCode { packet, reason }));
+        }
         // Past requests that wait for room: this one needs none, and may make some.
         let sent = self.urgent.send(Request::Acknowledge(receipt, reason));
         sent.await.map_err(|_| Failure::NotConnected)
@@ -390,6 +399,12 @@ impl Client {
     /// Leaves: waits until all earlier requests are answered, but no longer than `patience`, sends
     /// DISCONNECT and waits until it is written. Returns how many messages at QoS 1 and 2 were
     /// left without an answer.
+    ///
+    /// MQTT 5 has these codes for clients that leave: Success; Disconnect with Will Message; and
+    /// Unspecified error, Malformed Packet, Protocol Error, Implementation specific error, Topic Name
+    /// invalid, Receive Maximum exceeded, Topic Alias invalid, Packet too large, Message rate too high,
+    /// Quota exceeded, Administrative action and Payload format invalid, with all of which the server
+    /// publishes the Will. In the place of another one Unspecified error goes out, or Success if it is no error.
     pub async fn disconnect(&self, reason: ReasonCode, patience: Duration) -> usize {
         let until = Instant::now() + patience;
         let leave = |reply| Request::Disconnect {

@@ -16,6 +16,7 @@
 mod acknowledge;
 mod aliases;
 mod authenticate;
+mod goodbye;
 mod hold;
 mod inbound;
 mod keep;
@@ -38,6 +39,8 @@ use crate::options::SessionOptions;
 use crate::outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer, OtherProtocol};
 pub use acknowledge::Receipt;
 use acknowledge::Unacknowledged;
+#[cfg(feature = "tokio")]
+pub(crate) use acknowledge::acknowledgement_of;
 use aliases::OutgoingAliases;
 use inbound::{Arrivals, IncomingAliases, ReceivedIds};
 use keep::Keep;
@@ -101,7 +104,8 @@ pub enum Input<'a> {
     Acknowledge {
         /// Of the message.
         receipt: Receipt,
-        /// Success, or why the message is refused.
+        /// Success, or why the message is refused. In the place of a code that PUBACK and PUBREC do not
+        /// have ([`ReasonCode::is_allowed_in`]), Unspecified error goes out, or Success if it is no error.
         reason: ReasonCode,
     },
     /// Answer [`Output::Challenged`] with an AUTH.
@@ -122,7 +126,8 @@ pub enum Input<'a> {
     },
     /// Leave with a DISCONNECT.
     Disconnect {
-        /// Success, or Disconnect with Will Message (MQTT 5).
+        /// Success, or Disconnect with Will Message (MQTT 5), or why. In the place of a code that a client
+        /// may not leave with, Unspecified error goes out, or Success if it is no error.
         reason: ReasonCode,
     },
 }
@@ -525,33 +530,6 @@ impl Session {
                 }
             }
         }
-    }
-
-    fn disconnect(&mut self, reason: ReasonCode) {
-        if let State::Open(limits) = self.state
-            && self.say_goodbye(reason, limits).is_err()
-        {
-            // Leaving matters more than what was to be said with it.
-            self.send(&Packet::Disconnect(Disconnect {
-                reason,
-                properties: Properties::EMPTY,
-            }));
-        }
-        if !matches!(self.state, State::Closed) {
-            self.close(CloseCause::Requested);
-        }
-    }
-
-    fn say_goodbye(&mut self, reason: ReasonCode, limits: Limits) -> Result<(), Failure> {
-        let properties = match self.options.version.has_properties() {
-            true => self.options.disconnect_properties.encode()?,
-            false => PropertiesBuf::new(),
-        };
-        let properties = properties.as_properties();
-        self.send_within(
-            &Packet::Disconnect(Disconnect { reason, properties }),
-            limits,
-        )
     }
 
     /// Ends the connection over a fault of the server's, and tells it where MQTT can.

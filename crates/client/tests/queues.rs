@@ -10,9 +10,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use columba_client::driver::{Address, Client, ConnectOptions, Event, Events, Messages, Warning};
-use columba_client::{Message, SessionOptions, Subscription};
+use columba_client::{Failure, Message, SessionOptions, Subscription};
 use columba_codec::packet::{Packet, Publish};
-use columba_codec::{Decoded, PacketId, Properties, QoS, ReasonCode, Version, decode};
+use columba_codec::{
+    Decoded, EncodeError, PacketId, PacketType, Properties, QoS, ReasonCode, Version, decode,
+};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixListener;
@@ -402,6 +404,40 @@ async fn messages_dropped_with_the_events_hold_up_no_acknowledgement_by_hand() {
     ] {
         assert_eq!(server.next_heard().await, word);
     }
+}
+
+/// No code ends the connection: one that PUBACK does not have is given back, and the message still waits
+/// (`MQTT-3.4.2-1`).
+#[tokio::test]
+async fn a_code_that_no_acknowledgement_has_is_a_failure() {
+    let mut server = Server::start();
+    let (client, _events) = server.client_that_acknowledges(true, 8).await;
+    let mut messages = subscribe(&client, 8).await;
+    server.send(publish_acknowledged("x", 1..=2));
+    for word in ["refused 1", "PUBACK 2"] {
+        let message = timeout(PATIENCE, messages.next()).await.expect("in time");
+        let incoming = message.expect("a message");
+        for reason in [
+            ReasonCode::ServerBusy,
+            ReasonCode::MessageRateTooHigh,
+            ReasonCode::QosNotSupported,
+            ReasonCode::GrantedQos1,
+        ] {
+            let given = client.acknowledge(&incoming, reason).await;
+            let packet = PacketType::PubAck;
+            let failure = Failure::Encode(EncodeError::ReasonCode { packet, reason });
+            assert_eq!(given, Err(failure));
+        }
+        let reason = match word {
+            "PUBACK 2" => ReasonCode::NoMatchingSubscribers,
+            _ => ReasonCode::QuotaExceeded,
+        };
+        let given = client.acknowledge(&incoming, reason).await;
+        given.expect("connected");
+        assert_eq!(server.next_heard().await, word);
+    }
+    let left = client.disconnect(ReasonCode::ServerUnavailable, PATIENCE);
+    assert_eq!(left.await, 0, "it leaves");
 }
 
 /// The server may send no more before it hears of the first ones, and the application may do nothing more.

@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 
 use columba_codec::packet::{Acknowledgement, Packet};
-use columba_codec::{PacketId, Properties, QoS, ReasonCode};
+use columba_codec::{PacketId, PacketType, Properties, QoS, ReasonCode};
 
 use super::Session;
+use super::goodbye::nearest;
 use crate::outcome::Violation;
 
 /// Names a message that waits for [`crate::Input::Acknowledge`].
@@ -145,8 +146,9 @@ impl Session {
     /// PUBACK or PUBREC with the application's word.
     fn pass_word_on(&mut self, owed: &Owed, word: ReasonCode) {
         let packet_id = owed.packet_id;
+        let is_allowed = word.is_allowed_in(acknowledgement_of(owed.qos));
         let reason = if self.options.version.has_reason_codes() {
-            word
+            nearest(word, is_allowed)
         } else {
             ReasonCode::Success
         };
@@ -181,5 +183,13 @@ impl Session {
                 self.received_ids.release(owed.packet_id);
             }
         }
+    }
+}
+
+/// The packet that acknowledges a message, whose code the application chooses.
+pub(crate) const fn acknowledgement_of(qos: QoS) -> PacketType {
+    match qos {
+        QoS::ExactlyOnce => PacketType::PubRec,
+        QoS::AtMostOnce | QoS::AtLeastOnce => PacketType::PubAck,
     }
 }
