@@ -31,7 +31,8 @@ pub fn disconnected(answer: &Answer) -> String {
 /// The sentence for a refused message.
 pub fn refused_publish(topic: &str, answer: &Answer) -> String {
     let what = format!(
-        "the server refused the message to '{topic}': {}{}",
+        "the server refused the message to '{}': {}{}",
+        printable(topic),
         answer.reason,
         said(answer)
     );
@@ -51,8 +52,9 @@ pub fn no_qos_2() -> &'static str {
 /// The sentence for a refused subscription.
 pub fn refused_filter(filter: &str, reason: ReasonCode, reason_string: Option<&str>) -> String {
     let said = reason_string
-        .map(|text| format!(", it says: {text}"))
+        .map(|text| format!(", it says: {}", printable(text)))
         .unwrap_or_default();
+    let filter = printable(filter);
     let what = format!("the server refused the filter '{filter}': {reason}{said}");
     match request_advice(reason, "subscribe to") {
         Some(advice) => format!("{what}; {advice}"),
@@ -63,12 +65,20 @@ pub fn refused_filter(filter: &str, reason: ReasonCode, reason_string: Option<&s
 fn said(answer: &Answer) -> String {
     let mut text = String::new();
     if let Some(reason_string) = &answer.reason_string {
-        text = format!(", it says: {reason_string}");
+        text = format!(", it says: {}", printable(reason_string));
     }
     if let Some(server_reference) = &answer.server_reference {
+        let server_reference = printable(server_reference);
         text = format!("{text}, it names another server: {server_reference}");
     }
     text
+}
+
+/// A text that a server chose, without what a terminal would obey or take for another line.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{FFFD}' } else { c })
+        .collect()
 }
 
 fn connect_advice(reason: ReasonCode) -> Option<&'static str> {
@@ -141,4 +151,32 @@ fn request_advice(reason: ReasonCode, verb: &str) -> Option<String> {
         }
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A Reason String and a Server Reference may hold whatever UTF-8 the server likes; sentences go to
+    /// terminals and logs.
+    #[test]
+    fn what_a_server_says_moves_no_cursor_and_begins_no_line() {
+        let text = || Some("\u{1b}[2J\u{1b}]0;title\u{7}no\nerror: \u{9b}2J".to_owned());
+        let answer = Answer {
+            reason: ReasonCode::NotAuthorized,
+            reason_string: text(),
+            server_reference: text(),
+            user_properties: Vec::new(),
+        };
+        let sentences = [
+            refused_connection(&answer, Version::V5),
+            disconnected(&answer),
+            refused_publish("a\u{1b}[2J", &answer),
+            refused_filter("a\u{1b}[2J", answer.reason, text().as_deref()),
+        ];
+        for sentence in sentences {
+            assert!(!sentence.contains(char::is_control), "{sentence:?}");
+            assert!(sentence.contains("no\u{FFFD}error: "), "{sentence}");
+        }
+    }
 }

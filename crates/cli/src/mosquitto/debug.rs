@@ -8,6 +8,7 @@ use columba_codec::packet::{Acknowledgement, ConnAck, Packet, Publish, SubAck};
 use columba_codec::{PropertyId, Version};
 
 use super::{Tool, called_as};
+use crate::events::printable;
 use crate::failure;
 
 /// See the [module](self).
@@ -76,7 +77,9 @@ impl State {
             "" => "(null)",
             client_id => client_id,
         };
-        failure::print(&format!("Client {client_id} {what}\n"));
+        // The server chose some client ids, and others the topics.
+        let line = printable(&format!("Client {client_id} {what}"));
+        failure::print(&format!("{line}\n"));
     }
 
     #[expect(

@@ -7,6 +7,7 @@ use columba_doctor::text::reason;
 use columba_speech::Text;
 
 use super::with_fix;
+use crate::events::printable;
 
 columba_speech::catalogue! {
     /// All sentences.
@@ -119,7 +120,7 @@ pub(super) fn disconnected(answer: &Answer) -> Text {
 
 /// A refused message.
 pub(crate) fn refused_publish(topic: &str, answer: &Answer) -> Text {
-    let what = message(topic, said(code(answer.reason), answer));
+    let what = message(printable(topic), said(code(answer.reason), answer));
     let advice = match answer.reason {
         ReasonCode::NotAuthorized => Some(publish_rights()),
         ReasonCode::UnspecifiedError => Some(publish_mostly_rights()),
@@ -132,14 +133,14 @@ pub(crate) fn refused_publish(topic: &str, answer: &Answer) -> Text {
 pub(crate) fn refused_filter(of: &str, reason: ReasonCode, reason_string: Option<&str>) -> Text {
     let mut why = code(reason);
     if let Some(text) = reason_string {
-        why = says(why, noted(text));
+        why = says(why, noted(&printable(text)));
     }
     let advice = match reason {
         ReasonCode::NotAuthorized => Some(subscribe_rights()),
         ReasonCode::UnspecifiedError => Some(subscribe_mostly_rights()),
         reason => request_advice(reason),
     };
-    with(filter(of, why), advice)
+    with(filter(printable(of), why), advice)
 }
 
 /// A reason code with its number.
@@ -156,10 +157,10 @@ fn with(what: Text, advice: Option<Text>) -> Text {
 
 fn said(mut what: Text, answer: &Answer) -> Text {
     if let Some(text) = &answer.reason_string {
-        what = says(what, noted(text));
+        what = says(what, noted(&printable(text)));
     }
     if let Some(server) = &answer.server_reference {
-        what = names_server(what, server.as_str());
+        what = names_server(what, printable(server));
     }
     what
 }
@@ -226,11 +227,13 @@ mod tests {
     fn english_is_what_the_library_says_of_every_code() {
         let english = |text: Text| text.to_string(Language::English);
         for reason in ReasonCode::ALL.iter().copied() {
-            for text in [None, Some("because".to_owned())] {
+            let texts =
+                ["because", "\u{1b}[2J\u{9b}m\nerror: no"].map(|text| Some(text.to_owned()));
+            for text in texts.into_iter().chain([None]) {
                 let answer = Answer {
                     reason,
-                    reason_string: text,
-                    server_reference: None,
+                    reason_string: text.clone(),
+                    server_reference: text,
                     user_properties: Vec::new(),
                 };
                 for version in [Version::V5, Version::V311] {
@@ -244,13 +247,13 @@ mod tests {
                     advice::disconnected(&answer)
                 );
                 assert_eq!(
-                    english(refused_publish("a/b", &answer)),
-                    advice::refused_publish("a/b", &answer)
+                    english(refused_publish("a/\u{1b}", &answer)),
+                    advice::refused_publish("a/\u{1b}", &answer)
                 );
                 let said = answer.reason_string.as_deref();
                 assert_eq!(
-                    english(refused_filter("a/#", reason, said)),
-                    advice::refused_filter("a/#", reason, said)
+                    english(refused_filter("a/\u{1b}/#", reason, said)),
+                    advice::refused_filter("a/\u{1b}/#", reason, said)
                 );
             }
         }

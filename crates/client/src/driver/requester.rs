@@ -86,7 +86,8 @@ pub enum RequestError {
     /// The request went out, at QoS 1 and 2 the server took it, and no answer came in time.
     #[error(
         "no answer to the request to '{topic}' within {limit:?}; check that somebody subscribes to \
-         it, and answers to its Response Topic '{response_topic}' with its Correlation Data"
+         it, and answers to its Response Topic '{}' with its Correlation Data",
+        advice::printable(.response_topic)
     )]
     NoAnswer {
         /// Where the request went to.
