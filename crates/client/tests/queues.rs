@@ -159,6 +159,15 @@ async fn read(
                 let id = subscribe.packet_id.get().to_be_bytes();
                 vec![0x90, 4, id[0], id[1], 0, 2]
             }
+            // It refuses what comes with a User Property.
+            Packet::Unsubscribe(unsubscribe) => {
+                let id = unsubscribe.packet_id.get().to_be_bytes();
+                let code = match unsubscribe.properties.is_empty() {
+                    true => 0,
+                    false => 0x87,
+                };
+                vec![0xB0, 4, id[0], id[1], 0, code]
+            }
             Packet::Publish(publish) => {
                 // Nobody asks any more when the test is over.
                 let _ = told.send(publish.topic.to_owned());
@@ -371,6 +380,25 @@ async fn what_is_read_past_a_full_queue_is_acknowledged_when_there_is_room_again
     for id in 3..=10 {
         assert_eq!(server.next_heard().await, format!("PUBACK {id}"));
     }
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_its_filter_is_unsubscribed_and_no_sooner() {
+    let server = Server::start();
+    let (client, _events) = server.client().await;
+    let mut messages = subscribe(&client, 8).await;
+    let filters = || vec!["x".to_owned()];
+    let property = vec![("refuse".to_owned(), String::new())];
+    let unsubscribed = timeout(PATIENCE, client.unsubscribe_with(filters(), property)).await;
+    let answer = unsubscribed.expect("in time").expect("an answer");
+    assert_eq!(answer.codes, [ReasonCode::NotAuthorized]);
+    server.send(publish("x", b"last"));
+    let unsubscribed = timeout(PATIENCE, client.unsubscribe(filters())).await;
+    let answer = unsubscribed.expect("in time").expect("an answer");
+    assert_eq!(answer.codes, [ReasonCode::Success]);
+    assert_eq!(next(&mut messages).await, b"last");
+    let end = timeout(PATIENCE, messages.next()).await.expect("in time");
+    assert_eq!(end, None);
 }
 
 /// Acknowledgements go out in the order of the messages, and nobody will give those of the events.

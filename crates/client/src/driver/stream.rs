@@ -16,8 +16,8 @@ use crate::session::{Subscription, Token};
 /// The messages of the subscription that [`Client::subscribe_stream`] made, in order.
 ///
 /// It is a [`futures_util::Stream`]. It ends with the connection; a lasting connection carries it
-/// over. It also ends when the server has forgotten its filters and refuses to take them again; the
-/// events say why. While it is full, nothing more is read from the server. Once it is dropped, messages of
+/// over. It also ends when all its filters are unsubscribed from, and when the server has forgotten them and
+/// refuses to take them again; the events say why. What has come before is still to be had. While it is full, nothing more is read from the server. Once it is dropped, messages of
 /// the subscription come as events; to have no more of them, unsubscribe.
 #[derive(Debug)]
 pub struct Messages {
@@ -28,7 +28,7 @@ pub struct Messages {
 pub(super) type Way = mpsc::Sender<Queued<Box<Incoming>>>;
 
 impl Messages {
-    /// The next message; `None` once the connection is over. Cancel safe.
+    /// The next message; `None` once the stream has ended. Cancel safe.
     pub async fn next(&mut self) -> Option<Incoming> {
         let queued = self.receiver.recv().await?;
         Some(*queued.into_item())
@@ -143,6 +143,16 @@ impl Streams {
         });
     }
 
+    /// The application has ended a subscription. Who asked for it later than that keeps it.
+    pub(super) fn end_before(&mut self, token: Token, filter: &str) {
+        self.streams.retain_mut(|outlet| {
+            if outlet.token < token {
+                outlet.patterns.retain(|(asked, _)| asked != filter);
+            }
+            !outlet.patterns.is_empty()
+        });
+    }
+
     /// Whether somebody listens to any of them.
     pub(super) fn has_listener(&self) -> bool {
         let mut streams = self.streams.iter();
@@ -174,6 +184,25 @@ impl Streams {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn unsubscribing_ends_the_streams_of_before_and_those_alone_that_have_no_other_filter() {
+        let mut streams = Streams::default();
+        let mut receivers = Vec::new();
+        for (token, filters) in [(1, vec!["a"]), (2, vec!["a", "b"]), (4, vec!["a"])] {
+            let filters: Vec<_> = filters.into_iter().map(str::to_owned).collect();
+            let (sender, receiver) = mpsc::channel(1);
+            streams.add(token, &filters, sender);
+            receivers.push(receiver);
+        }
+        streams.end_before(3, "a");
+        assert_eq!(
+            receivers.iter().map(|r| r.is_closed()).collect::<Vec<_>>(),
+            [true, false, false]
+        );
+        assert_eq!(streams.next_match(0, "b"), Some(0));
+        assert_eq!(streams.next_match(0, "a"), Some(1));
+    }
 
     #[test]
     fn a_prepared_filter_matches_what_the_filter_matches() {

@@ -92,7 +92,7 @@ impl Task {
                         last.push(LastingEvent::Warning(warning));
                     }
                 }
-                Waiting::Subscribe(_, reply) | Waiting::Unsubscribe(reply) => {
+                Waiting::Subscribe(_, reply) | Waiting::Unsubscribe(_, reply) => {
                     let _ = reply.send(Err(Failure::ConnectionLost));
                 }
             }

@@ -42,7 +42,7 @@ impl Task {
                 self.unanswered(Warning::NotResubscribed { filters, failure });
             }
             Output::Failed { token, failure } => match self.waiting.get(token) {
-                Some(Waiting::Subscribe(..) | Waiting::Unsubscribe(_)) => {
+                Some(Waiting::Subscribe(..) | Waiting::Unsubscribe(..)) => {
                     self.on_filter_answer(token, Err(failure));
                 }
                 Some(Waiting::Publish(..)) | None => self.on_published(token, Err(failure)),

@@ -19,7 +19,7 @@ pub(in crate::driver) fn tokens_from(next: Token) {
 pub(super) enum Waiting {
     Publish(String, Reply<Answer>),
     Subscribe(Vec<String>, Reply<FilterAnswer>),
-    Unsubscribe(Reply<FilterAnswer>),
+    Unsubscribe(Vec<String>, Reply<FilterAnswer>),
 }
 
 impl Task {
@@ -61,7 +61,8 @@ impl Task {
                 });
             }
             Request::Unsubscribe(filters, user_properties, reply) => {
-                self.waiting.push(token, Waiting::Unsubscribe(reply));
+                self.waiting
+                    .push(token, Waiting::Unsubscribe(filters.clone(), reply));
                 self.handle(Input::Unsubscribe {
                     token,
                     filters,
@@ -116,7 +117,12 @@ impl Task {
         }
         let (filters, unheard) = match self.waiting.remove(token) {
             Some(Waiting::Subscribe(filters, reply)) => (filters, reply.send(answer).err()),
-            Some(Waiting::Unsubscribe(reply)) => (Vec::new(), reply.send(answer).err()),
+            Some(Waiting::Unsubscribe(filters, reply)) => {
+                if let Ok(answer) = &answer {
+                    self.end_streams(token, &filters, answer);
+                }
+                (Vec::new(), reply.send(answer).err())
+            }
             Some(Waiting::Publish(..)) | None => return,
         };
         match unheard {
@@ -125,6 +131,15 @@ impl Task {
                 self.unanswered(Warning::NotSubscribed(failure));
             }
             None => {}
+        }
+    }
+
+    /// The server sends nothing more by these filters, and no stream is to wait for it.
+    fn end_streams(&mut self, token: Token, filters: &[String], answer: &FilterAnswer) {
+        for (filter, code) in filters.iter().zip(&answer.codes) {
+            if !code.is_error() {
+                self.streams.end_before(token, filter);
+            }
         }
     }
 

@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     fn waiting() -> Waiting {
-        Waiting::Unsubscribe(oneshot::channel().0)
+        Waiting::Unsubscribe(Vec::new(), oneshot::channel().0)
     }
 
     #[test]
