@@ -206,8 +206,11 @@ pub struct Ended {
     pub session: Session,
 }
 
-/// A handle to a connection. Clones share it. The connection ends when all handles and the
-/// [`Events`] are gone.
+/// A handle to a connection. Clones share it. The connection ends when all handles, the [`Events`] and
+/// the streams are gone.
+///
+/// It does not wait for answers then: messages at QoS 1 and 2 without one are dropped, if the session is not in
+/// a file. [`Self::disconnect`] waits for them.
 #[derive(Clone, Debug)]
 pub struct Client {
     requests: mpsc::Sender<Request>,

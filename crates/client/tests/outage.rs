@@ -64,6 +64,42 @@ async fn requests_are_taken_while_offline_however_much_the_lost_connection_had_t
     drop(server.await.expect("a server"));
 }
 
+/// The backlog has no room and the server never comes back: nothing else would ever end the task.
+#[tokio::test]
+async fn a_dropped_client_ends_while_the_server_is_away_however_full_its_backlog_is() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let server = tokio::spawn(async move {
+        let stream = accept(&listener).await;
+        drop((stream, listener));
+    });
+    let session = SessionOptions {
+        version: Version::V311,
+        client_id: "client".to_owned(),
+        backlog_messages_max: 1,
+        ..SessionOptions::default()
+    };
+    let options = ConnectOptions::new(Address::tcp("127.0.0.1", port), session);
+    let connected = Client::connect_lasting(options, Reconnect::default()).await;
+    let (client, mut events) = connected.expect("connects");
+    server.await.expect("a server");
+    let event = timeout(PATIENCE, events.next()).await.expect("in time");
+    assert!(
+        matches!(event, Some(LastingEvent::Disconnected { .. })),
+        "{event:?}"
+    );
+    let mut answers = Vec::new();
+    for _ in 0..2 {
+        let message = Message::new("t", "x").with_qos(QoS::AtLeastOnce);
+        answers.push(client.start_publish(message).await.expect("taken"));
+    }
+    drop((client, events));
+    for answer in answers {
+        let answer = timeout(PATIENCE, answer).await.expect("it ends");
+        assert_eq!(answer, Err(Failure::ConnectionLost));
+    }
+}
+
 /// Accepts a client that speaks MQTT 3.1.1.
 async fn accept(listener: &TcpListener) -> TcpStream {
     let (mut stream, _) = listener.accept().await.expect("a connection");

@@ -89,6 +89,8 @@ pub(super) struct Task {
     alarm: Pin<Box<Sleep>>,
     leaving: Option<Leaving>,
     requests_open: bool,
+    /// There is a handle of the application, which can make requests.
+    has_handles: bool,
     closed: Option<CloseCause>,
     transport_error: Option<io::Error>,
     accepted: Option<Accepted>,
@@ -102,7 +104,7 @@ enum Wake {
     Read(io::Result<usize>),
     Room,
     Request(Option<Request>),
-    Urgent(Request),
+    Urgent(Option<Request>),
     Deadline,
     RecordsWritten(Written),
 }
@@ -148,6 +150,7 @@ impl Task {
             alarm: Box::pin(sleep_until(Instant::now() + FAR_OFF)),
             leaving: None,
             requests_open: true,
+            has_handles: true,
             closed: None,
             transport_error: None,
             accepted: None,
@@ -211,7 +214,7 @@ impl Task {
         let reads = self.is_listening() && !self.is_crowded() && !self.is_cut;
         let writes_records = is_writing(self.keeping.as_ref());
         let takes_requests = with_requests && self.takes_requests();
-        let is_abandoned = !self.requests_open && self.leaving.is_none();
+        let is_abandoned = self.is_abandoned();
         let (lacks_bytes, events_have_bytes) = self.bytes_left();
         let deadline = self.deadline();
         if let Some(deadline) = deadline
@@ -232,7 +235,7 @@ impl Task {
             }
             () = self.budget.room(), if lacks_bytes => Wake::Room,
             request = self.requests.recv(), if takes_requests => Wake::Request(request),
-            Some(request) = self.urgent.recv() => Wake::Urgent(request),
+            request = self.urgent.recv(), if self.has_handles => Wake::Urgent(request),
             () = self.alarm.as_mut(), if deadline.is_some() => Wake::Deadline,
             () = unheard(&self.events, &self.streams), if is_abandoned => Wake::Request(None),
             written = written(&mut self.keeping), if writes_records => {
@@ -273,8 +276,18 @@ impl Task {
         self.requests_open
             && self.leaving.is_none()
             && self.closed.is_none()
-            && self.session.has_room()
-            && self.waiting.len() < WAITING_REQUESTS_MAX
+            && self.has_room_for_requests()
+    }
+
+    fn has_room_for_requests(&self) -> bool {
+        self.session.has_room() && self.waiting.len() < WAITING_REQUESTS_MAX
+    }
+
+    /// Whether the application is gone if nobody listens. Requests that still stand in the queue are looked
+    /// at before, but not waited for: room for them may never come.
+    fn is_abandoned(&self) -> bool {
+        let is_last = !self.requests_open || !self.has_handles && !self.has_room_for_requests();
+        is_last && self.leaving.is_none()
     }
 
     /// Whether what the server sends can be passed on.
@@ -341,7 +354,8 @@ impl Task {
             Wake::Read(Err(error)) => self.on_transport_end(Some(error)),
             Wake::Room => self.pass_events(),
             Wake::Request(Some(request)) => self.on_requests(request),
-            Wake::Urgent(request) => self.on_request(request),
+            Wake::Urgent(Some(request)) => self.on_request(request),
+            Wake::Urgent(None) => self.has_handles = false,
             Wake::Request(None) if self.requests_open => self.requests_open = false,
             Wake::Request(None) => {
                 self.start_leaving(ReasonCode::Success, Instant::now(), None);

@@ -143,7 +143,7 @@ impl Task {
                 return None;
             }
             let takes_requests = self.takes_requests_offline();
-            let is_abandoned = !self.requests_open && self.leaving.is_none();
+            let is_abandoned = self.is_abandoned();
             let until = self.leaving.as_ref().map(|leaving| leaving.until);
             let patience = self.patience_ends();
             let patience_end = patience.unwrap_or_else(Instant::now);
@@ -157,7 +157,7 @@ impl Task {
                 () = self.budget.room(), if lacks_bytes => Wake::Room,
                 () = sleep_until(patience_end), if patience.is_some() => Wake::Room,
                 request = self.requests.recv(), if takes_requests => Wake::Request(request),
-                Some(request) = self.urgent.recv() => Wake::Urgent(request),
+                request = self.urgent.recv(), if self.has_handles => Wake::Urgent(request),
                 () = unheard(&self.events, &self.streams), if is_abandoned => Wake::Request(None),
                 () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => continue,
                 written = written(&mut self.keeping), if writes_records => {
