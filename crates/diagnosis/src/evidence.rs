@@ -98,7 +98,7 @@ pub struct Event {
 
 /// A shard stamps what it does with the time at which it woke up; two that are busy may see one thing after
 /// the other and stamp it before.
-const SIMULTANEOUS_MS: u64 = 1_000;
+pub const SIMULTANEOUS_MS: u64 = 1_000;
 
 impl Event {
     /// Whether another shard noted this at about the time of something else: then their stamps do not say

@@ -107,6 +107,7 @@ in_chinese! {
     DisconnectSlow "读取过慢，断开"
     BrokerStarted "Broker 已启动"
     BrokerStopping "Broker 正在停止"
+    BrokerStoreDamaged "存储有损坏"
     BrokerDiskFull "磁盘已满"
     BrokerDiskRoom "磁盘恢复空间"
     BrokerDiskFailed "磁盘故障"

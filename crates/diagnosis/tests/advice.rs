@@ -128,6 +128,7 @@ fn of_a_retained_message_that_was_gone_the_advice_is_against_what_took_it_away()
                 let request = Request::ClearRetained {
                     topic: TOPIC.into(),
                     condition: Condition::None,
+                    operator: "".into(),
                 };
                 bed.request_home(TOPIC, request);
             }
@@ -161,6 +162,7 @@ fn of_a_client_that_was_offline_the_advice_begins_with_why_it_was() {
             let request = Request::Disconnect {
                 client_id: "hub".into(),
                 end_session: false,
+                operator: "".into(),
             };
             bed.request_home("hub", request);
         }

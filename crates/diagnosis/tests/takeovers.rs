@@ -109,6 +109,17 @@ fn what_two_shards_saw_at_about_the_same_time_has_no_certain_order() {
     };
     moved(&mut bed, 10, false).is(Code::R03, Confidence::Possible);
     moved(&mut bed, 10, true).is(Code::R08, Confidence::Possible);
+    // A copy may be on its way to another shard.
+    bed.pass(500);
+    let asked = ask_with(&mut bed, TOPIC, |evidence| {
+        let to_ms = evidence.question.to_ms;
+        for event in publications(evidence) {
+            event.outcome = Outcome::PublishAccepted;
+            (event.unix_ms, event.first_unix_ms) = (to_ms - 500, to_ms - 500);
+        }
+        evidence.events.sort_by_key(|event| event.unix_ms);
+    });
+    asked.is(Code::U01, Confidence::Certain);
 }
 
 #[test]

@@ -7,11 +7,9 @@ use columba_broker::recorder::flag;
 use columba_codec::topic::{TopicFilter, TopicName};
 use columba_speech::Text;
 
-use super::{
-    Finding, TAKEOVERS_MIN, between, refused_filter, session_end, with_slowdown, words,
-};
+use super::{Finding, TAKEOVERS_MIN, between, refused_filter, session_end, with_slowdown, words};
 use crate::code::{Code, Confidence};
-use crate::evidence::Event;
+use crate::evidence::{Event, SIMULTANEOUS_MS};
 use crate::history::{History, Standing, filter_of};
 use crate::near::{self, Near, Rule};
 use crate::operators;
@@ -103,7 +101,10 @@ fn subscribed<'e>(
         return Finding::certain(Code::R06, say::r06(client)).cite([publication]);
     }
     let coverage = &history.evidence.coverage;
-    let is_whole = coverage.left_out == 0 && coverage.cut == 0;
+    // Its copies may still be on their way to another shard.
+    let is_fresh = publication.outcome != Outcome::PublishNoMatch
+        && history.evidence.question.to_ms < publication.unix_ms + SIMULTANEOUS_MS;
+    let is_whole = coverage.left_out == 0 && coverage.cut == 0 && !is_fresh;
     if is_whole
         && let Some(found) = at_about_that_time(history, publication, client, filter, granted)
     {
