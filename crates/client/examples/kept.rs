@@ -25,7 +25,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for number in taken..1_000 {
         let reading = Message::new("meter/1", number.to_string()).with_qos(QoS::ExactlyOnce);
         let answer = client.publish(reading).await?;
-        println!("reading {number}: {}", answer.reason);
+        answer.into_result()?;
+        println!("reading {number} has arrived");
     }
     Ok(())
 }

@@ -22,10 +22,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let options = ConnectOptions::new(Address::tcp("localhost", 1883), session);
     let (client, events) = Client::connect_lasting(options, Reconnect::default()).await?;
     drop(events);
-    client.publish(status("online").retained()).await?;
+    let answer = client.publish(status("online").retained()).await?;
+    answer.into_result()?;
     tokio::time::sleep(Duration::from_secs(30)).await;
     // Leaving with a word: the server drops the Will, so this client says it itself.
-    client.publish(status("offline").retained()).await?;
+    let answer = client.publish(status("offline").retained()).await?;
+    answer.into_result()?;
     client
         .disconnect(ReasonCode::Success, Duration::from_secs(5))
         .await;

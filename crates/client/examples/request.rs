@@ -12,7 +12,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (answering, events) = Client::connect(options("thermometer")).await?;
     drop(events);
     let questions = Subscription::to("temperature/get", QoS::AtLeastOnce);
-    let (_, mut questions) = answering.subscribe_stream(questions, 10).await?;
+    let (granted, mut questions) = answering.subscribe_stream(questions, 10).await?;
+    granted.into_result()?;
     tokio::spawn(async move {
         while let Some(question) = questions.next().await {
             if let Some(answer) = question.answer("21.5")

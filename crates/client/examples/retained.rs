@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     drop(events);
     let subscription = Subscription::to("status/#", QoS::AtLeastOnce);
     let (granted, mut messages) = client.subscribe_stream(subscription, 100).await?;
-    println!("{:?}", granted.codes);
+    granted.into_result()?;
     // MQTT does not say when the last one has come.
     let quiet = Duration::from_millis(500);
     while let Ok(Some(incoming)) = tokio::time::timeout(quiet, messages.next()).await {

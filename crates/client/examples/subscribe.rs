@@ -19,10 +19,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (client, mut events) = Client::connect_lasting(options, Reconnect::default()).await?;
     let lamps = Subscription::to("lamp/#", QoS::ExactlyOnce);
     let (granted, mut lamps) = client.subscribe_stream(lamps, 100).await?;
-    println!("lamps: {:?}", granted.codes);
+    granted.into_result()?;
     let doors = Subscription::to("door/+", QoS::AtLeastOnce);
     let (granted, mut doors) = client.subscribe_stream(doors, 100).await?;
-    println!("doors: {:?}", granted.codes);
+    granted.into_result()?;
     loop {
         tokio::select! {
             Some(lamp) = lamps.next() => {

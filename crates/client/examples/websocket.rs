@@ -18,7 +18,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (client, events) = Client::connect(options).await?;
     drop(events);
     let news = Subscription::to("news/#", QoS::AtMostOnce);
-    let (_, mut news) = client.subscribe_stream(news, 100).await?;
+    let (granted, mut news) = client.subscribe_stream(news, 100).await?;
+    granted.into_result()?;
     while let Some(item) = news.next().await {
         println!("{}", item.message.topic);
     }

@@ -18,7 +18,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (client, events) = Client::connect_lasting(options, Reconnect::default()).await?;
     drop(events);
     let jobs = Subscription::to("$share/workers/jobs/#", QoS::AtLeastOnce);
-    let (_, mut jobs) = client.subscribe_stream(jobs, 1).await?;
+    let (granted, mut jobs) = client.subscribe_stream(jobs, 1).await?;
+    granted.into_result()?;
     while let Some(job) = jobs.next().await {
         let reason = match work(&job.message.payload) {
             Ok(()) => ReasonCode::Success,

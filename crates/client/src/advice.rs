@@ -2,7 +2,7 @@
 
 use columba_codec::{ReasonCode, Version};
 
-use crate::outcome::Answer;
+use crate::outcome::{Answer, FilterAnswer};
 
 /// The sentence for a refused connection. With MQTT 3 the return code is named as it was sent.
 pub fn refused_connection(answer: &Answer, version: Version) -> String {
@@ -37,6 +37,40 @@ pub fn refused_publish(topic: &str, answer: &Answer) -> String {
         said(answer)
     );
     match request_advice(answer.reason, "publish to") {
+        Some(advice) => format!("{what}; {advice}"),
+        None => what,
+    }
+}
+
+/// The sentence for a refused message whose topic is known from elsewhere.
+pub(crate) fn refused_message(answer: &Answer) -> String {
+    let what = format!(
+        "the server refused the message: {}{}",
+        answer.reason,
+        said(answer)
+    );
+    match request_advice(answer.reason, "publish to") {
+        Some(advice) => format!("{what}; {advice}"),
+        None => what,
+    }
+}
+
+/// The sentence for the first refusal among the codes for several topic filters.
+pub(crate) fn refused_filters(answer: &FilterAnswer) -> String {
+    let mut codes = answer.codes.iter().zip(1..);
+    let refused = codes.find(|(code, _)| code.is_error());
+    let (code, number) = refused.unwrap_or((&ReasonCode::UnspecifiedError, 0));
+    let which = match answer.codes.len() {
+        0 | 1 => "the topic filter".to_owned(),
+        count => format!("topic filter {number} of {count}"),
+    };
+    let said = answer.reason_string.as_deref();
+    let said = said.map(|text| format!(", it says: {}", printable(text)));
+    let what = format!(
+        "the server refused {which}: {code}{}",
+        said.unwrap_or_default()
+    );
+    match request_advice(*code, "subscribe to") {
         Some(advice) => format!("{what}; {advice}"),
         None => what,
     }

@@ -19,11 +19,11 @@
 //!
 //! let lamps = Subscription::to("lamp/+/state", QoS::AtLeastOnce);
 //! let (granted, mut states) = client.subscribe_stream(lamps, 100).await?;
-//! println!("the server said {:?}", granted.codes);
+//! granted.into_result()?; // a refusal is an answer, and so an error
 //!
 //! let message = Message::new("lamp/1/set", "on").with_qos(QoS::ExactlyOnce);
 //! let answer = client.publish(message).await?; // waits for PUBCOMP
-//! println!("the server said {}", answer.reason); // a refusal is an answer, too
+//! answer.into_result()?;
 //!
 //! while let Some(state) = states.next().await {
 //!     println!("{}: {:?}", state.message.topic, state.message.payload);
@@ -103,7 +103,9 @@ pub use rustls;
 pub use backoff::{Backoff, EndedConnections, Story};
 pub use message::{Incoming, Message, MessageProperties, Will};
 pub use options::{ConnectProperties, DisconnectProperties, SessionOptions};
-pub use outcome::{Accepted, Answer, CloseCause, Failure, FilterAnswer, OtherProtocol, Violation};
+pub use outcome::{
+    Accepted, Answer, CloseCause, Failure, FilterAnswer, OtherProtocol, Refusal, Violation,
+};
 pub use session::{
     Input, Output, PacketWatcher, Receipt, RecordError, Session, Subscription, Token,
 };

@@ -43,7 +43,8 @@ pub struct Accepted {
     pub user_properties: Vec<(String, String)>,
 }
 
-/// The server's word on one request, connection or disconnection.
+/// The server's word on one request, connection or disconnection. It may be a refusal.
+#[must_use = "it may be a refusal, which nothing else tells of: see `into_result`"]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// The code; Success where the version has none.
@@ -56,7 +57,8 @@ pub struct Answer {
     pub user_properties: Vec<(String, String)>,
 }
 
-/// The server's word on a SUBSCRIBE or UNSUBSCRIBE.
+/// The server's word on a SUBSCRIBE or UNSUBSCRIBE. It may refuse some filters or all.
+#[must_use = "it may be a refusal, which nothing else tells of: see `into_result`"]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilterAnswer {
     /// One code per filter, in the order of the request. MQTT 3 answers UNSUBSCRIBE without codes;
@@ -66,6 +68,18 @@ pub struct FilterAnswer {
     pub reason_string: Option<String>,
     /// User Properties in order.
     pub user_properties: Vec<(String, String)>,
+}
+
+/// The server's refusal as an error, made by [`Answer::into_result`] and [`FilterAnswer::into_result`]. Its text
+/// is a sentence for people.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Of a message.
+    #[error("{}", advice::refused_message(.0))]
+    Message(Box<Answer>),
+    /// Of at least one topic filter.
+    #[error("{}", advice::refused_filters(.0))]
+    Filters(Box<FilterAnswer>),
 }
 
 /// Why a request was not carried out, if not by the server's refusal.
@@ -288,4 +302,67 @@ impl Answer {
         server_reference: None,
         user_properties: Vec::new(),
     };
+
+    /// Whether the message was taken. [`Self::reason`] says more of one that was.
+    ///
+    /// # Errors
+    /// [`Refusal`], whose text is a sentence for people.
+    pub fn into_result(self) -> Result<(), Refusal> {
+        if self.reason.is_error() {
+            return Err(Refusal::Message(Box::new(self)));
+        }
+        Ok(())
+    }
+}
+
+impl FilterAnswer {
+    /// Whether no filter was refused. If one was, the others are in force all the same.
+    ///
+    /// # Errors
+    /// [`Refusal`], whose text is a sentence for people.
+    pub fn into_result(self) -> Result<(), Refusal> {
+        if self.codes.iter().any(|code| code.is_error()) {
+            return Err(Refusal::Filters(Box::new(self)));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_becomes_an_error_with_the_sentence() {
+        let refused = Answer {
+            reason: ReasonCode::NotAuthorized,
+            reason_string: Some("rule 7".to_owned()),
+            ..Answer::SUCCESS
+        };
+        let error = refused.into_result().expect_err("a refusal").to_string();
+        assert_eq!(
+            error,
+            "the server refused the message: Not authorized (0x87), it says: rule 7; \
+             ask the administrator which topics this client may publish to"
+        );
+        let nobody = Answer {
+            reason: ReasonCode::NoMatchingSubscribers,
+            ..Answer::SUCCESS
+        };
+        assert_eq!(nobody.into_result(), Ok(()), "it was taken");
+        let answer = |codes: &[ReasonCode]| FilterAnswer {
+            codes: codes.to_vec(),
+            reason_string: None,
+            user_properties: Vec::new(),
+        };
+        let granted = answer(&[ReasonCode::Success, ReasonCode::GrantedQos2]);
+        assert!(granted.into_result().is_ok());
+        let codes = [ReasonCode::GrantedQos1, ReasonCode::NotAuthorized];
+        let error = answer(&codes).into_result().expect_err("a refusal");
+        assert_eq!(
+            error.to_string(),
+            "the server refused topic filter 2 of 2: Not authorized (0x87); \
+             ask the administrator which topics this client may subscribe to"
+        );
+    }
 }

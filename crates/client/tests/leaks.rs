@@ -183,7 +183,12 @@ impl Pair {
             filters: vec![("x".to_owned(), SubscribeOptions::from_qos(QoS::AtLeastOnce))],
             ..Subscription::default()
         };
-        client.subscribe(subscription).await.expect("subscribes");
+        client
+            .subscribe(subscription)
+            .await
+            .expect("subscribes")
+            .into_result()
+            .expect("not refused");
         Self {
             server,
             client,

@@ -116,7 +116,7 @@ impl Server {
     /// What the client has sent until now.
     async fn heard_before_turn(&mut self, client: &Client) -> Vec<String> {
         let turn = client.publish(Message::new("turn", "")).await;
-        turn.expect("published");
+        turn.expect("published").into_result().expect("not refused");
         let mut heard = Vec::new();
         loop {
             let next = self.next_heard().await;
@@ -340,7 +340,11 @@ async fn an_answer_is_heard_behind_more_messages_than_the_stream_has_room_for() 
     for number in 0..MESSAGES {
         assert_eq!(usize::from(next(&mut messages).await[0]), number);
         let published = timeout(PATIENCE, client.publish(acknowledged("y"))).await;
-        published.expect("in time").expect("an answer");
+        published
+            .expect("in time")
+            .expect("an answer")
+            .into_result()
+            .expect("not refused");
     }
 }
 
@@ -372,7 +376,11 @@ async fn what_is_read_past_a_full_queue_is_acknowledged_when_there_is_room_again
     }
     server.send(publish_acknowledged("x", 3..=10));
     let published = timeout(PATIENCE, client.publish(acknowledged("y"))).await;
-    published.expect("in time").expect("an answer");
+    published
+        .expect("in time")
+        .expect("an answer")
+        .into_result()
+        .expect("not refused");
     assert_eq!(server.heard_before_turn(&client).await, ["y"]);
     for _ in 1..=10 {
         assert_eq!(next(&mut messages).await, b"x");
@@ -412,7 +420,11 @@ async fn messages_dropped_with_the_events_hold_up_no_acknowledgement_by_hand() {
     server.send(publish_acknowledged("other", 2..=3));
     let first = timeout(PATIENCE, messages.next()).await.expect("in time");
     let published = timeout(PATIENCE, client.publish(acknowledged("y"))).await;
-    published.expect("in time").expect("an answer");
+    published
+        .expect("in time")
+        .expect("an answer")
+        .into_result()
+        .expect("not refused");
     assert_eq!(server.heard_before_turn(&client).await, ["y"]);
     drop(events);
     server.send(publish_acknowledged("x", 4..=4));
@@ -476,7 +488,11 @@ async fn dropping_the_events_is_heard_of_at_once() {
     let _messages = subscribe(&client, 8).await;
     server.send(publish_acknowledged("other", 1..=2));
     let published = timeout(PATIENCE, client.publish(acknowledged("y"))).await;
-    published.expect("in time").expect("an answer");
+    published
+        .expect("in time")
+        .expect("an answer")
+        .into_result()
+        .expect("not refused");
     assert_eq!(server.next_heard().await, "y");
     drop(events);
     for word in ["refused 1", "refused 2"] {
@@ -492,7 +508,11 @@ async fn messages_dropped_with_the_events_are_not_refused_without_a_stream() {
     server.send(publish_acknowledged("other", 1..=2));
     for _ in 0..2 {
         let published = timeout(PATIENCE, client.publish(acknowledged("y"))).await;
-        published.expect("in time").expect("an answer");
+        published
+            .expect("in time")
+            .expect("an answer")
+            .into_result()
+            .expect("not refused");
     }
     drop(events);
     assert_eq!(server.heard_before_turn(&client).await, ["y", "y"]);
@@ -507,7 +527,11 @@ async fn messages_at_qos_0_give_way_to_an_answer_and_are_counted() {
     let mut messages = subscribe(&client, 2 * MESSAGES).await;
     server.send_large_messages("x");
     let published = timeout(PATIENCE, client.publish(acknowledged("y"))).await;
-    published.expect("in time").expect("an answer");
+    published
+        .expect("in time")
+        .expect("an answer")
+        .into_result()
+        .expect("not refused");
     server.send(publish("x", b"last"));
     let mut taken = 0;
     while next(&mut messages).await != b"last" {
@@ -546,5 +570,9 @@ async fn messages_at_qos_1_do_not_give_way_to_an_answer() {
         assert_eq!(next(&mut messages).await, numbered(id));
     }
     let answer = timeout(PATIENCE, pending.expect("taken")).await;
-    answer.expect("in time").expect("an answer");
+    answer
+        .expect("in time")
+        .expect("an answer")
+        .into_result()
+        .expect("not refused");
 }

@@ -150,7 +150,7 @@ async fn a_stream_is_not_held_up_for_good_by_messages_that_nobody_takes() {
     let subscribed = client.subscribe_stream(subscription, 1).await;
     let (_, mut stream) = subscribed.expect("subscribes");
     let end = client.publish(Message::new("end", "x")).await;
-    end.expect("published");
+    end.expect("published").into_result().expect("not refused");
     let mut server = server.await.expect("a server");
     for _ in 0..2 {
         // Each behind more than one read takes.
@@ -201,7 +201,11 @@ async fn warnings_that_nobody_takes_are_counted_and_the_connection_comes_back() 
     let listener = listener.expect("the same port");
     let server = tokio::spawn(async move { serve(&listener).await });
     let published = timeout(PATIENCE, client.publish(message("x"))).await;
-    published.expect("in time").expect("an answer");
+    published
+        .expect("in time")
+        .expect("an answer")
+        .into_result()
+        .expect("not refused");
     drop(client.start_publish(message("end")).await);
 
     let (mut told, mut missed) = (0, 0);

@@ -162,7 +162,12 @@ async fn a_retained_message_comes_with_retain() {
         let lamp = Message::new("lamp", "on")
             .retained()
             .with_qos(QoS::AtLeastOnce);
-        client.publish(lamp).await.expect("kept");
+        client
+            .publish(lamp)
+            .await
+            .expect("kept")
+            .into_result()
+            .expect("not refused");
         subscribe(&client, "lamp", QoS::AtMostOnce).await;
         let incoming = message(&mut events).await;
         assert!(incoming.message.retain);
@@ -211,7 +216,12 @@ async fn a_kept_session_delivers_what_came_meanwhile() {
             let (publisher, _events) = server.connect(version, "publisher").await;
             for payload in ["one", "two"] {
                 let news = Message::new("news", payload).with_qos(QoS::ExactlyOnce);
-                publisher.publish(news).await.expect("taken");
+                publisher
+                    .publish(news)
+                    .await
+                    .expect("taken")
+                    .into_result()
+                    .expect("not refused");
             }
             let (sleeper, mut events) = Client::resume(options, session).await.expect("connects");
             assert!(sleeper.accepted().session_present);
@@ -242,7 +252,12 @@ async fn properties_travel(mut options: ConnectOptions) -> Vec<Vec<u32>> {
     let (client, mut events) = Client::connect(options).await.expect("connects");
     let mut subscription = Subscription::to("p", QoS::AtLeastOnce);
     subscription.identifier = Some(7);
-    client.subscribe(subscription).await.expect("granted");
+    client
+        .subscribe(subscription)
+        .await
+        .expect("granted")
+        .into_result()
+        .expect("not refused");
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let properties = MessageProperties {
         payload_is_utf8: Some(true),
@@ -257,7 +272,12 @@ async fn properties_travel(mut options: ConnectOptions) -> Vec<Vec<u32>> {
     for payload in ["first", "second"] {
         let mut sent = Message::new("p", payload).with_qos(QoS::AtLeastOnce);
         sent.properties = properties.clone();
-        client.publish(sent.clone()).await.expect("taken");
+        client
+            .publish(sent.clone())
+            .await
+            .expect("taken")
+            .into_result()
+            .expect("not refused");
         let incoming = message(&mut events).await;
         assert_eq!(incoming.message, sent);
         identifiers.push(incoming.subscription_identifiers);
@@ -364,7 +384,12 @@ async fn unix_sockets_and_websockets_carry_mqtt() {
         options.session.client_id = "over-unix".to_owned();
         let (sender, _events) = Client::connect(options).await.expect("connects");
         let large = Message::new("x", vec![7; 60_000]).with_qos(QoS::AtLeastOnce);
-        sender.publish(large).await.expect("taken");
+        sender
+            .publish(large)
+            .await
+            .expect("taken")
+            .into_result()
+            .expect("not refused");
         assert_eq!(message(&mut events).await.message.payload.len(), 60_000);
         leave(&receiver).await;
     })

@@ -68,7 +68,12 @@ async fn each_request_gets_its_own_answer_in_any_order() {
             for request in requests.iter().rev() {
                 let payload = [request.message.payload.as_slice(), b"!"].concat();
                 let answer = request.answer(payload).expect("a request");
-                answering.publish(answer).await.expect("taken");
+                answering
+                    .publish(answer)
+                    .await
+                    .expect("taken")
+                    .into_result()
+                    .expect("not refused");
             }
         };
         tokio::join!(asking, answers);
@@ -102,7 +107,10 @@ async fn silence_is_told_apart_from_nobody_being_there() {
                 .await
         };
         let (asked, published) = tokio::join!(bed.ask_shortly("3"), next);
-        published.expect("taken");
+        published
+            .expect("taken")
+            .into_result()
+            .expect("not refused");
         assert!(
             matches!(asked, Err(RequestError::NoAnswer { .. })),
             "{asked:?}"
@@ -122,7 +130,12 @@ async fn no_more_requests_wait_than_may_and_given_up_ones_make_room() {
             let full = Err(RequestError::TooManyRequests(1));
             assert_eq!(bed.ask("2", PATIENCE).await, full);
             let answer = request.answer("").expect("a request");
-            answering.publish(answer).await.expect("taken");
+            answering
+                .publish(answer)
+                .await
+                .expect("taken")
+                .into_result()
+                .expect("not refused");
         };
         let (first, ()) = tokio::join!(first, second);
         first.expect("an answer");

@@ -230,7 +230,12 @@ impl Run {
         let straight = options(server.port(), self.workload.version, "straight");
         let (straight, _events) = Client::connect(straight).await.expect("connects");
         let last = Message::new("x/y", "last").with_qos(QoS::ExactlyOnce);
-        straight.publish(last).await.expect("taken");
+        straight
+            .publish(last)
+            .await
+            .expect("taken")
+            .into_result()
+            .expect("not refused");
         loop {
             match receiver.step().await.as_deref() {
                 Some("ready") => {}

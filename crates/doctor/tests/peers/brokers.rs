@@ -262,7 +262,12 @@ async fn what_waits_for_an_id_still_waits_after_the_look_at_it() {
         filters: vec![by_qos(QoS::ExactlyOnce)],
         ..Subscription::default()
     };
-    device.subscribe(subscription).await.unwrap();
+    device
+        .subscribe(subscription)
+        .await
+        .unwrap()
+        .into_result()
+        .unwrap();
     device
         .disconnect(columba_codec::ReasonCode::Success, PATIENCE)
         .await;
@@ -275,7 +280,12 @@ async fn what_waits_for_an_id_still_waits_after_the_look_at_it() {
     for (number, qos) in sent {
         let mut message = Message::new("wait/t", [number]);
         message.qos = qos;
-        publisher.publish(message).await.unwrap();
+        publisher
+            .publish(message)
+            .await
+            .unwrap()
+            .into_result()
+            .unwrap();
     }
     drop(publisher);
 
