@@ -322,7 +322,10 @@ impl Client {
     }
 
     /// Publishes and waits: at QoS 0 for the packet to be queued for the socket, else for the
-    /// server's answer, which may be a refusal.
+    /// server's answer, which may be a refusal: [`Answer::into_result`] makes an error of it.
+    ///
+    /// Not cancel safe: what was dropped before it was done may have published the message or publish it
+    /// still, so that another try may make it two.
     ///
     /// # Errors
     /// [`Failure`].
@@ -332,13 +335,19 @@ impl Client {
 
     /// Publishes and waits only for room in the queue; the answer comes later.
     ///
+    /// Cancel safe: what was dropped before it was done has published nothing. Dropping the [`Pending`] takes
+    /// nothing back; a refusal is then an event.
+    ///
     /// # Errors
     /// [`Failure::NotConnected`].
     pub async fn start_publish(&self, message: Message) -> Result<Pending<Answer>, Failure> {
         self.request(|reply| Request::Publish(message, reply)).await
     }
 
-    /// Subscribes and waits for the server's answer: a code per filter, some may be refusals.
+    /// Subscribes and waits for the server's answer: a code per filter, some may be refusals
+    /// ([`FilterAnswer::into_result`]).
+    ///
+    /// Not cancel safe: what was dropped before it was done may have subscribed or subscribe still.
     ///
     /// # Errors
     /// [`Failure`].
@@ -349,6 +358,9 @@ impl Client {
     }
 
     /// Unsubscribes and waits for the server's answer.
+    ///
+    /// Not cancel safe: what was dropped before it was done may have unsubscribed or unsubscribe still.
+    /// Asking once more does no harm.
     ///
     /// # Errors
     /// [`Failure`].
@@ -379,6 +391,8 @@ impl Client {
     /// specific error, Not authorized, Topic Name invalid, Packet Identifier in use, Quota exceeded and
     /// Payload format invalid.
     ///
+    /// Cancel safe: what was dropped before it was done has acknowledged nothing.
+    ///
     /// # Errors
     /// [`Failure::NotConnected`] if the connection is over for good; [`Failure::Encode`] for a code that an
     /// acknowledgement cannot carry: the message then still waits for its acknowledgement.
@@ -408,6 +422,9 @@ impl Client {
     /// invalid, Receive Maximum exceeded, Topic Alias invalid, Packet too large, Message rate too high,
     /// Quota exceeded, Administrative action and Payload format invalid, with all of which the server
     /// publishes the Will. In the place of another one Unspecified error goes out, or Success if it is no error.
+    ///
+    /// Not cancel safe: what was dropped before it was done may leave all the same, after no more than
+    /// `patience`.
     pub async fn disconnect(&self, reason: ReasonCode, patience: Duration) -> usize {
         let until = Instant::now() + patience;
         let leave = |reply| Request::Disconnect {

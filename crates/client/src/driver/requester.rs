@@ -178,6 +178,9 @@ impl Requester {
     /// At QoS 1 and 2 the server's refusal, and its word that nobody is subscribed (if it gives
     /// it), end the waiting at once. An answer after `limit` is dropped.
     ///
+    /// Not cancel safe: what was dropped before it was done, or ended by `limit`, may have published the
+    /// request or publish it still, so that another try may ask twice. The answer is then dropped.
+    ///
     /// # Errors
     /// [`RequestError`], whose text is a sentence for people.
     pub async fn request(

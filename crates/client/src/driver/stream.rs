@@ -51,6 +51,9 @@ impl Client {
     /// A message goes to every stream with a filter that matches its topic. A server may send a
     /// message once for each of several overlapping subscriptions; each stream then has it as often.
     ///
+    /// Not cancel safe: what was dropped before it was done may leave the subscription behind, whose messages
+    /// then come as events; unsubscribe if they are not wanted.
+    ///
     /// # Errors
     /// [`Failure`].
     pub async fn subscribe_stream(
