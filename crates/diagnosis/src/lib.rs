@@ -23,6 +23,7 @@ pub mod restarts;
 pub mod rules;
 pub mod stages;
 pub mod texts;
+mod timeline;
 pub mod verdict;
 
 pub use code::{Area, Code, Confidence, Fate};
