@@ -2,7 +2,7 @@
 //! accepted (`MQTT-4.6.0-6`), and of what is sent again none at QoS 1 or 2 overtakes one at the other
 //! (`MQTT-4.6.0-1`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use columba_codec::QoS;
 use columba_codec::packet::Publish;
@@ -16,12 +16,20 @@ pub(crate) struct Order {
     first: BTreeMap<(String, String, QoS), u64>,
     /// Again on the present connection, by publisher, topic and QoS.
     again: BTreeMap<(String, String, QoS), u64>,
+    /// Messages that were sent for the first time since the last crash, by their number: they come again in
+    /// the order in which they were.
+    anew: BTreeSet<u64>,
 }
 
 impl Order {
     /// All that is not acknowledged comes again.
     pub(crate) fn reconnected(&mut self) {
         self.again.clear();
+    }
+
+    /// What was sent is no longer known, but for QoS 2.
+    pub(crate) fn crashed(&mut self) {
+        self.anew.clear();
     }
 
     /// A delivery. Retained messages for a new subscription have their own way.
@@ -35,6 +43,9 @@ impl Order {
             return Ok(());
         }
         let key = |qos| (message.publisher.clone(), message.topic.clone(), qos);
+        if publish.dup && self.anew.contains(&message.first) {
+            return Ok(());
+        }
         if publish.dup {
             let other = match publish.qos {
                 QoS::ExactlyOnce => QoS::AtLeastOnce,
@@ -45,6 +56,7 @@ impl Order {
             let other = self.again.get(&key(other));
             return other.map_or(Ok(()), |newest| in_order(*newest, message));
         }
+        self.anew.insert(message.first);
         // After a crash QoS 1 is sent anew, from where it was.
         if !is_first {
             return Ok(());

@@ -205,6 +205,7 @@ impl Oracle {
         };
         session.is_saved_anew = false;
         session.has_crashed = true;
+        session.order.crashed();
         // Only what was acknowledged is there for sure.
         let is_doubtful = session.is_doubtful;
         let messages = &self.messages;
