@@ -163,7 +163,10 @@ fn an_operator_unsubscribes_and_ends_sessions() {
     lab.publishes("esp", &["-q", "1", "-t", "ops/u", "-m", "1"]);
     lab.api("DELETE", "/api/v1/sessions/full", "");
     let report = lab.says(&["ops/u", "--to", "full"], NOT_DELIVERED, "S03");
-    tells(&report["verdict"], &["an operator ended it"]);
+    tells(
+        &report["verdict"],
+        &["an operator (on the admin socket", "ended it"],
+    );
     advises(&report, "columba events --client full");
     let fixes = report["fixes"].to_string();
     assert!(!fixes.contains("Session Expiry"), "{fixes}");
