@@ -69,7 +69,7 @@ pub enum Input<'a> {
         peer: Peer,
     },
     /// The driver refused a connection before it came to an [`Accepted`](Self::Accepted): another protocol,
-    /// or no agreement on TLS. It is noted for who asks later; the driver has counted it.
+    /// no agreement on TLS, or no room. It is noted for who asks later; the driver has counted it.
     Refused {
         /// From where.
         addr: Option<SocketAddr>,

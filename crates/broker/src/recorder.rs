@@ -578,6 +578,7 @@ fn tells_by_whom(outcome: Outcome, client: &str) -> bool {
         Outcome::PublishDeniedAcl | Outcome::SubscribeDeniedAcl | Outcome::DeliverDeniedRead => {
             !client.is_empty()
         }
+        Outcome::ConnectQuota => client.is_empty(),
         _ => matches!(
             outcome,
             Outcome::ConnectHandshake | Outcome::ConnectWrongProtocol

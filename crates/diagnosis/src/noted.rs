@@ -34,6 +34,13 @@ columba_speech::said_elsewhere! {
         en: "{group} has no member that may receive it ({asked} asked)",
         zh: "{group} 没有可以接收它的成员（查询了 {asked} 个）",
     }
+    listener_full() {
+        en: "the listener has as many connections as its connections_max allows",
+        zh: "监听器的连接数已达 connections_max 上限",
+    }
+    no_descriptor() {
+        en: "the broker has no file descriptor left for it", zh: "Broker 已没有可用的文件描述符",
+    }
     store_lost(position, why) {
         en: "record {position} of the store cannot be read back: {why}",
         zh: "存储中位置 {position} 的记录无法读回（{why}）",

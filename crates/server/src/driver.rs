@@ -60,6 +60,12 @@ pub(crate) enum Errand {
         listener: ListenerId,
         address: Option<SocketAddr>,
     },
+    /// Note a connection that was not taken, and is counted.
+    Refused {
+        address: Option<SocketAddr>,
+        outcome: Outcome,
+        detail: &'static str,
+    },
     /// Serve a connection that another shard handed over.
     Moved {
         connection: Box<Connection>,
@@ -328,6 +334,19 @@ impl Driver {
                     address,
                 } => {
                     self.welcome(socket, listener, address);
+                }
+                Errand::Refused {
+                    address: addr,
+                    outcome,
+                    detail,
+                } => {
+                    self.shared.end_telling();
+                    let refused = Input::Refused {
+                        addr,
+                        outcome,
+                        detail,
+                    };
+                    self.core.handle(self.now, refused);
                 }
                 Errand::Moved {
                     connection,

@@ -120,7 +120,11 @@ fn any_damage_to_a_chunk_ends_its_reading_and_nothing_else() {
 
 #[test]
 fn strangers_of_one_address_that_fail_in_different_ways_are_different_faults() {
-    for outcome in [Outcome::ConnectHandshake, Outcome::ConnectWrongProtocol] {
+    for outcome in [
+        Outcome::ConnectHandshake,
+        Outcome::ConnectWrongProtocol,
+        Outcome::ConnectQuota,
+    ] {
         let mut recorder = recorder(1 << 20);
         for (n, detail) in ["expired", "expired", "unknown"].into_iter().enumerate() {
             let facts = Facts {

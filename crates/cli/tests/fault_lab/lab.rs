@@ -119,10 +119,15 @@ impl Lab {
 
     /// The port of the listener for TLS.
     pub(crate) fn tls_port(&self) -> String {
+        self.port_where("kind", "tls")
+    }
+
+    /// The port of the first listener of which the API says this.
+    pub(crate) fn port_where(&self, member: &str, value: &str) -> String {
         let listeners = self.api("GET", "/api/v1/listeners", "");
         let items = listeners["data"].as_array().expect("a list");
-        let tls = items.iter().find(|row| row["kind"] == "tls");
-        let addr = tls.expect("a listener for TLS")["address"].to_string();
+        let found = items.iter().find(|row| row[member] == value);
+        let addr = found.expect("such a listener")["address"].to_string();
         let port = addr.trim_matches('"').rsplit(':').next();
         port.expect("a port").to_owned()
     }
@@ -194,9 +199,14 @@ impl Lab {
 
     /// A subscriber that stays, once it has its SUBACK.
     pub(crate) fn listens(&self, id: &str, args: &[&str]) -> Listener {
+        self.listens_at(&self.port, id, args)
+    }
+
+    /// The same at another listener.
+    pub(crate) fn listens_at(&self, port: &str, id: &str, args: &[&str]) -> Listener {
         // Its output is for the terminal line by line only if it is one.
         let mut unbuffered = command("stdbuf", self.dir.path());
-        unbuffered.args(["-oL", "mosquitto_sub", "-h", "127.0.0.1", "-p", &self.port]);
+        unbuffered.args(["-oL", "mosquitto_sub", "-h", "127.0.0.1", "-p", port]);
         unbuffered.args(["-i", id, "-d"]).args(args);
         Listener::start(unbuffered, "ubscribed (mid")
     }

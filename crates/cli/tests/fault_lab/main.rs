@@ -3,6 +3,7 @@
 
 mod catalogue;
 mod connections;
+mod doors;
 mod elsewhere;
 #[cfg(target_os = "linux")]
 mod kernel;

@@ -4,6 +4,7 @@
 //! (`SO_REUSEPORT`) the kernel would let connections wait at a busy shard while others are idle.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -209,6 +210,7 @@ impl Acceptor {
                     self.reserve.refill();
                     if socket.descriptor() >= self.descriptors_max {
                         self.count_turned_away(&"the others are kept for files");
+                        self.tell(address, NO_DESCRIPTOR, woken);
                         continue;
                     }
                     self.deal(index, socket, address, woken);
@@ -218,7 +220,7 @@ impl Acceptor {
                     return false;
                 }
                 Err(error) if is_exhausted(&error) => {
-                    if !self.turn_away(index, &error) {
+                    if !self.turn_away(index, &error, woken) {
                         return true;
                     }
                 }
@@ -235,7 +237,7 @@ impl Acceptor {
     }
 
     /// Accepts and hangs up, by means of the reserve. Whether that worked.
-    fn turn_away(&mut self, index: usize, error: &io::Error) -> bool {
+    fn turn_away(&mut self, index: usize, error: &io::Error, woken: &mut [bool]) -> bool {
         self.count_turned_away(error);
         if !self.reserve.release() {
             self.reserve.refill();
@@ -246,6 +248,9 @@ impl Acceptor {
         };
         let accepted = listening.accept();
         let is_done = accepted.is_ok();
+        if let Ok((_, address)) = &accepted {
+            self.tell(*address, NO_DESCRIPTOR, woken);
+        }
         if matches!(&accepted, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
             self.is_pending[index] = false;
         }
@@ -279,18 +284,16 @@ impl Acceptor {
         &mut self,
         index: usize,
         socket: Socket,
-        address: Option<std::net::SocketAddr>,
+        address: Option<SocketAddr>,
         woken: &mut [bool],
     ) {
         let listener = ListenerId(index as u16);
         let shared = self.shared.listener(listener);
         if !shared.admit() {
-            self.shared.refused(
-                Outcome::ConnectQuota,
-                listener,
-                address,
-                "the listener has as many connections as it may have",
-            );
+            self.shared
+                .refused(Outcome::ConnectQuota, listener, address, LISTENER_FULL);
+            // Before the socket closes: who asks because of that finds it.
+            self.tell(address, LISTENER_FULL, woken);
             return;
         }
         socket.set_nodelay();
@@ -305,6 +308,27 @@ impl Acceptor {
             woken[shard] = true;
         } else {
             shared.leave();
+        }
+    }
+
+    /// Leaves word of a connection that is not taken for the record. Always with the same shard, which
+    /// so counts those of one address together.
+    fn tell(&self, address: Option<SocketAddr>, detail: &'static str, woken: &mut [bool]) {
+        if !self.shared.begin_telling() {
+            return;
+        }
+        let (Some(handle), Some(woken)) = (self.shards.first(), woken.first_mut()) else {
+            return self.shared.end_telling();
+        };
+        let errand = Errand::Refused {
+            address,
+            outcome: Outcome::ConnectQuota,
+            detail,
+        };
+        if handle.send_quietly(errand) {
+            *woken = true;
+        } else {
+            self.shared.end_telling();
         }
     }
 
@@ -334,6 +358,9 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
+/// Why a connection is not taken; each is a sentence of `columba_diagnosis::noted`.
+const LISTENER_FULL: &str = "the listener has as many connections as its connections_max allows";
+const NO_DESCRIPTOR: &str = "the broker has no file descriptor left for it";
 /// Connections that the kernel accepts ahead of the broker; it may allow fewer (somaxconn).
 const BACKLOG: i32 = 4096;
 const WAKER: Token = Token(usize::MAX);
@@ -343,3 +370,23 @@ const BURST: usize = 64;
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(100);
 /// A burst of turned away connections ends after this long without one.
 const BURST_QUIET: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use columba_diagnosis::noted::noted;
+    use columba_speech::{Language, Text};
+
+    use super::*;
+
+    columba_speech::catalogue! { ALL; it(what) { en: "{what}", zh: "{what}" } }
+
+    #[test]
+    fn why_a_connection_is_not_taken_is_said_in_chinese_too() {
+        assert_eq!(ALL.len(), 1);
+        for english in [LISTENER_FULL, NO_DESCRIPTOR] {
+            let text: Text = it(noted(english));
+            assert_eq!(text.to_string(Language::English), english);
+            assert_ne!(text.to_string(Language::Chinese), english);
+        }
+    }
+}

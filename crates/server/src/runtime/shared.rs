@@ -1,7 +1,7 @@
 //! What all threads of a broker share: the clock, the listeners and the counters of refusals.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use columba_broker::event::{ListenerId, Now, Peer};
@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     /// The second that `lines` belongs to.
     lines_second: AtomicU64,
     lines: AtomicU64,
+    /// Refusals on their way to the record.
+    telling: AtomicUsize,
 }
 
 impl Shared {
@@ -72,6 +74,7 @@ impl Shared {
             refused: [const { AtomicU64::new(0) }; Outcome::COUNT],
             lines_second: AtomicU64::new(0),
             lines: AtomicU64::new(0),
+            telling: AtomicUsize::new(0),
         }
     }
 
@@ -132,6 +135,21 @@ impl Shared {
         tracing::warn!(%peer, listener, %outcome, "refused: {}", Detail(detail));
     }
 
+    /// Whether the record may be told of one more refusal. A flood that is quicker than the shard is
+    /// counted in full, but told in part.
+    pub(crate) fn begin_telling(&self) -> bool {
+        let may = self.telling.fetch_add(1, Ordering::Relaxed) < TELLING_MAX;
+        if !may {
+            self.end_telling();
+        }
+        may
+    }
+
+    /// The record has one of them.
+    pub(crate) fn end_telling(&self) {
+        self.telling.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// How often.
     pub(crate) fn refused_count(&self, outcome: Outcome) -> u64 {
         self.refused[outcome as usize].load(Ordering::Relaxed)
@@ -158,5 +176,7 @@ impl Shared {
     }
 }
 
+/// Refusals that wait for a shard to note them.
+const TELLING_MAX: usize = 1024;
 /// Lines of refused connections in one second.
 const LINES_PER_SEC: u64 = 20;
