@@ -225,6 +225,14 @@ columba_speech::said_elsewhere! {
     expired_to_it() { en: "to it this listener's certificate has expired", zh: "认为此监听器的证书已过期" }
     revoked_to_it() { en: "to it this listener's certificate was revoked", zh: "认为此监听器的证书已被吊销" }
     certificate_not_taken() { en: "it does not take this listener's certificate", zh: "不接受此监听器的证书" }
+    silent_within_tls() {
+        en: "the client ended the handshake in order, and closed before its CONNECT",
+        zh: "客户端正常完成了握手，但在发送 CONNECT 之前关闭了连接",
+    }
+    perhaps_no_trust() {
+        en: "perhaps it does not trust this listener's certificate, or it was a health check or a port scan",
+        zh: "可能是它不信任此监听器的证书，也可能只是健康检查或端口扫描",
+    }
     version_not_taken() { en: "it does not take this version of TLS", zh: "不接受此 TLS 版本" }
     nothing_in_common() {
         en: "it has no way of TLS in common with this listener", zh: "与此监听器没有双方都支持的 TLS 参数",

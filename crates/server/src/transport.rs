@@ -78,6 +78,8 @@ pub(crate) struct Layers {
     /// The first bytes, until they tell whether the peer speaks the protocol of the port.
     first: Vec<u8>,
     is_greeted: bool,
+    /// Whether anything came within TLS.
+    has_spoken: bool,
 }
 
 impl Layers {
@@ -138,6 +140,11 @@ impl Layers {
                 .is_none_or(WebSocket::is_established)
     }
 
+    /// Whether the peer agreed on TLS, and has said nothing since.
+    pub(crate) fn is_silent_within_tls(&self) -> bool {
+        self.tls.as_ref().is_some_and(Tls::is_established) && !self.has_spoken
+    }
+
     /// The identity in the peer's verified certificate.
     pub(crate) fn certificate(&self) -> Option<Arc<str>> {
         self.tls.as_ref().and_then(Tls::certificate)
@@ -160,10 +167,13 @@ impl Layers {
             return Ok(websocket.receive(wire, &mut buffers.app, &mut buffers.wire)?);
         };
         let Some(websocket) = &mut self.websocket else {
-            return Ok(tls.receive(wire, &mut buffers.app, &mut buffers.wire)?);
+            let flow = tls.receive(wire, &mut buffers.app, &mut buffers.wire)?;
+            self.has_spoken |= !buffers.app.is_empty();
+            return Ok(flow);
         };
         buffers.middle.clear();
         let flow = tls.receive(wire, &mut buffers.middle, &mut buffers.wire)?;
+        self.has_spoken |= !buffers.middle.is_empty();
         let mut frames = Vec::new();
         let inner = websocket.receive(&buffers.middle, &mut buffers.app, &mut frames);
         if !frames.is_empty() {

@@ -211,3 +211,33 @@ fn a_client_shows_no_good_certificate() {
     let [pem, key] = shows("good");
     arrives(&lab, &["--cert", &pem, "--key", &key]);
 }
+
+/// Cause 37: a client that ends the handshake in order, and then closes without a word, as Node does.
+#[test]
+fn a_certificate_is_not_trusted_and_nothing_is_said() {
+    let dir = authorities();
+    certify(dir.path(), ("host", "localhost"), "own", "2");
+    let lab = Lab::start_tls(dir, "host", "");
+    for version in ["TLSv1.2", "TLSv1.3"] {
+        let script = format!(
+            "require('tls').connect({{ host: 'localhost', port: {}, minVersion: '{version}', \
+             maxVersion: '{version}' }}).on('error', error => console.log(error.code))",
+            lab.tls_port()
+        );
+        let node = command("node", lab.dir.path())
+            .args(["-e", &script])
+            .output();
+        let said = String::from_utf8(node.expect("node").stdout).expect("text");
+        assert!(said.contains("UNABLE_TO_VERIFY"), "{version}: {said}");
+        is_noticed(
+            &lab,
+            "juntrust",
+            ["P01", "P02"],
+            &["TLS", "before its CONNECT", "perhaps", "health check"],
+        );
+    }
+    // The control: who trusts it leaves no such line.
+    arrives(&lab, &[]);
+    let report = lab.answers("topic=tls/x&from=calm&to=hub", "D01");
+    assert!(!report["also"].to_string().contains("P02"), "{report:#}");
+}

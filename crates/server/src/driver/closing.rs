@@ -2,6 +2,7 @@
 
 use columba_broker::Input;
 use columba_broker::event::{CloseCause, ConnectionId};
+use columba_broker::outcome::Outcome;
 
 use super::{Driver, Phase, mark};
 
@@ -36,11 +37,25 @@ impl Driver {
                 Some(Phase::Closing { .. } | Phase::Lingering) => CloseCause::Broker,
                 None => continue,
             };
+            self.note_silent(id);
             self.close(id, cause);
         }
         // Closing may have ended others, which wait for the next tick.
         if self.ended.is_empty() {
             self.ended = list;
+        }
+    }
+
+    /// Some clients that do not trust a certificate end the handshake in order and then close, without
+    /// an alert. So do health checks, so it is told as what may be.
+    fn note_silent(&mut self, id: ConnectionId) {
+        let is_silent = self.connections.find(id).is_some_and(|connection| {
+            let layers = connection.layers.as_ref();
+            connection.phase == Phase::Greeting
+                && layers.is_some_and(|layers| layers.is_silent_within_tls())
+        });
+        if is_silent {
+            self.refuse(id, Outcome::ConnectHandshake, SILENT_WITHIN_TLS);
         }
     }
 
@@ -145,7 +160,30 @@ impl Driver {
     }
 }
 
+/// Sentences of `columba_diagnosis::noted`.
+const SILENT_WITHIN_TLS: &str = "TLS: the client ended the handshake in order, and closed before its \
+     CONNECT; perhaps it does not trust this listener's certificate, or it was a health check or a port scan";
 /// How long a connection that the broker closes may take to read its output and to close too.
 const CLOSING_MS: u64 = 3000;
 /// How long lingering connections hold up a stop.
 const LINGER_STOP_MS: u64 = 500;
+
+#[cfg(test)]
+mod tests {
+    use columba_diagnosis::noted::noted;
+    use columba_speech::{Language, Text};
+
+    use super::*;
+
+    columba_speech::catalogue! { ALL; it(what) { en: "{what}", zh: "{what}" } }
+
+    #[test]
+    fn what_may_be_no_trust_is_said_in_chinese_too() {
+        assert_eq!(ALL.len(), 1);
+        let text: Text = it(noted(SILENT_WITHIN_TLS));
+        assert_eq!(text.to_string(Language::English), SILENT_WITHIN_TLS);
+        let chinese = text.to_string(Language::Chinese);
+        assert!(chinese.contains("健康检查"), "{chinese}");
+        assert!(chinese.contains("正常完成"), "{chinese}");
+    }
+}
