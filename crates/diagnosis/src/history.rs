@@ -426,6 +426,23 @@ impl<'e> History<'e> {
         from_ms <= unix_ms && is_all_followed && coverage.cut == 0
     }
 
+    /// The first start of the broker after a time: what it did not find in its store is gone.
+    pub fn start_after(&self, unix_ms: u64) -> Option<&'e Event> {
+        let mut own = self.of("").iter().copied();
+        own.find(|event| {
+            let is_start = event.outcome == Outcome::BrokerStarted && event.shard == 0;
+            is_start && event.unix_ms > unix_ms
+        })
+    }
+
+    /// What starts after a time have found damaged in the store.
+    pub fn damage_after(&self, unix_ms: u64) -> impl Iterator<Item = &'e Event> {
+        let own = self.of("").iter().copied();
+        own.filter(move |event| {
+            event.outcome == Outcome::BrokerStoreDamaged && event.unix_ms > unix_ms
+        })
+    }
+
     /// Whether something that a client did before a time is lost, among what it did in excess.
     pub fn has_lost_of(&self, client: &str, unix_ms: u64) -> bool {
         let mut events = self.of(client).iter();

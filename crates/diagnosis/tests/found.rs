@@ -250,3 +250,89 @@ fn what_was_dropped_since_the_broker_was_started_again_leaves_it_open() {
         (2, 2)
     );
 }
+
+/// A subscriber that is offline with a message in its session, and a broker that is stopped and comes back
+/// with a store that is not as it was; then the subscriber is there again, and has nothing left. All of it
+/// is on record.
+fn started_over(change: impl FnOnce(&mut Bed)) -> (Bed, Vec<Recording>) {
+    let mut bed = Bed::durable(2);
+    let subscriber = bed.connect_keeping(V5, "hub");
+    bed.subscribe(subscriber, "home/#", QOS_1);
+    bed.disconnect(subscriber);
+    let publisher = bed.connect(V5, "esp");
+    bed.pass(10);
+    bed.publish(publisher, TOPIC, b"first", QOS_1);
+    bed.pass(100);
+    change(&mut bed);
+    let recorded = bed.recordings();
+    bed.kill(2);
+    bed.pass(1_000);
+    let subscriber = bed.resume(V5, "hub");
+    bed.finish(subscriber);
+    (bed, recorded)
+}
+
+fn lose(bed: &mut Bed, payload: &[u8]) {
+    let position = bed.position_of(payload);
+    bed.store.live.remove(&position);
+}
+
+/// An older backup was restored, or the files were deleted: nothing says that it was delivered.
+#[test]
+fn u01_of_a_message_that_the_store_had_no_more_when_the_broker_was_started_again() {
+    let (mut bed, before) = started_over(|bed| lose(bed, b"first"));
+    for publisher in [None, Some("esp")] {
+        let asked = ask(&mut bed, &before, publisher);
+        asked.is(Code::U01, Confidence::Certain);
+        asked.says(
+            "The message waited for hub when the broker was started again at 2023-11-14T22:13:20.115Z",
+        );
+        assert_eq!(asked.report.judged.delivered, 0);
+    }
+    // What the record does not follow may have been delivered.
+    let asked = ask_with(&mut bed, &before, None, |evidence| {
+        evidence.coverage.left_out_since = 1;
+        evidence.coverage.left_out = 1;
+    });
+    asked.is(Code::D01, Confidence::Possible);
+}
+
+/// The copy came back from the store and was sent, and the record has no line of its end.
+#[test]
+fn a_message_that_the_store_had_and_that_was_sent_after_a_start_counts_as_delivered() {
+    let (mut bed, before) = started_over(|_| ());
+    ask(&mut bed, &before, None).is(Code::D01, Confidence::Certain);
+    let without_its_end = |evidence: &mut Evidence| {
+        let is_end = |event: &Event| event.outcome == Outcome::DeliverAcked;
+        evidence.events.retain(|event| !is_end(event));
+    };
+    let judged = ask_with(&mut bed, &before, None, without_its_end)
+        .report
+        .judged;
+    // The line of what was found, and that of the message.
+    assert_eq!((judged.delivered, judged.unknown), (1, 1));
+}
+
+/// One of two messages was in what is damaged: which, nothing tells.
+#[test]
+fn what_waited_before_a_start_that_found_damage_is_not_called_delivered() {
+    let damage = |bed: &mut Bed| {
+        lose(bed, b"first");
+        let place = "00000001.log is damaged at offset 120 (32 bytes): the record at position 3";
+        bed.store.notes.damage.push(place.to_owned());
+    };
+    let (mut bed, before) = started_over(damage);
+    let asked = ask(&mut bed, &before, None);
+    asked.is(Code::U01, Confidence::Certain);
+    asked.says("The start at 2023-11-14T22:13:20.115Z found the store damaged");
+    let mut shown = asked.report.timeline.iter();
+    assert!(shown.any(|event| event.outcome == Outcome::BrokerStoreDamaged));
+
+    let (mut bed, before) = started_over(|bed| {
+        let publisher = bed.connect(V5, "other");
+        bed.publish(publisher, TOPIC, b"second", QOS_1);
+        bed.pass(100);
+        damage(bed);
+    });
+    ask(&mut bed, &before, None).is(Code::D01, Confidence::Possible);
+}

@@ -353,7 +353,7 @@ fn waits<'e>(
     let sure = match session {
         // Nothing is left that this could be: it went on, and the record has no line of that.
         Some(session) if session.row.queued == 0 && session.row.inflight == 0 => {
-            let unknown = || Finding::certain(Code::U01, say::u01_copy(client));
+            let unknown = || unaccounted(history, last, client);
             return found_and_settled(history, last, client).unwrap_or_else(unknown);
         }
         // All that is sent and not settled, and not this: it was settled since.
@@ -366,6 +366,8 @@ fn waits<'e>(
         {
             return Finding::certain(Code::U01, say::u01_copy(client));
         }
+        // It may have been in what is lost.
+        _ if history.damage_after(last.unix_ms).next().is_some() => Confidence::Possible,
         // What came back from the disk after a connection was lost is not followed any further.
         _ if has_returned => Confidence::Possible,
         _ if !is_whole => Confidence::Possible,
@@ -419,7 +421,9 @@ fn found_and_settled<'e>(
     let sent_ms = since.find(is_it).map_or(end.unix_ms, |sent| sent.unix_ms);
     let coverage = &history.evidence.coverage;
     let is_all_followed = coverage.left_out_until_ms < last.unix_ms && coverage.cut == 0;
-    let sure = if is_all_followed {
+    // With damage it may be another one that came through.
+    let is_sound = history.damage_after(last.unix_ms).next().is_none();
+    let sure = if is_all_followed && is_sound {
         Confidence::Likely
     } else {
         Confidence::Possible
@@ -427,6 +431,22 @@ fn found_and_settled<'e>(
     let text = say::d01_found(client, between(sent_ms, end.unix_ms));
     let found = Finding::certain(Code::D01, text).with(sure);
     Some(found.cite(acknowledged))
+}
+
+/// A copy that waited, in a session that has nothing left, of which there is no later line: a start of
+/// the broker may not have found it.
+fn unaccounted<'e>(history: &History<'e>, last: &Event, client: &str) -> Finding<'e> {
+    let mut damage = history.damage_after(last.unix_ms).peekable();
+    if let Some(first) = damage.peek() {
+        let text = say::u01_copy_damaged(client, Param::Moment(first.unix_ms));
+        return Finding::certain(Code::U01, text).cite(damage);
+    }
+    let start = history.start_after(last.unix_ms);
+    let text = start.map_or_else(
+        || say::u01_copy(client),
+        |start| say::u01_copy_start(client, Param::Moment(start.unix_ms)),
+    );
+    Finding::certain(Code::U01, text).cite(start)
 }
 
 /// The same without a look at the session: as many were acknowledged as had waited.
@@ -586,14 +606,35 @@ fn settled<'e>(history: &History<'e>, publication: &'e Event, client: &str) -> O
         .or_else(|| present.next().map(|row| row.qos));
     let is_reliable = granted.is_some_and(|qos| qos > QoS::AtMostOnce)
         && publication.qos.is_some_and(|qos| qos > QoS::AtMostOnce);
+    let start = history.start_after(publication.unix_ms);
+    if start.is_some() && !may_have_survived(history, publication, client) {
+        return None;
+    }
     is_reliable.then(|| {
-        let sure = if is_copied {
+        let sure = if start.is_some() {
+            Confidence::Possible
+        } else if is_copied {
             Confidence::Certain
         } else {
             Confidence::Likely
         };
         Finding::certain(Code::D01, say::d01_settled(client)).with(sure)
     })
+}
+
+/// Whether a message that came before a start of the broker may have been delivered after it: what leaves a
+/// session without a line, a start may as well not have found. What it found is followed anew.
+fn may_have_survived(history: &History<'_>, publication: &Event, client: &str) -> bool {
+    if history.damage_after(publication.unix_ms).next().is_some() {
+        return false;
+    }
+    let (life, _) = history.key_of(publication);
+    let mut own = history.of(client).iter();
+    let has_come = own.any(|event| {
+        let is_later = is_found(event.message) && history.key_of(event).0 > life;
+        is_later && event.outcome == Outcome::DeliverInFlight && event.topic == history.topic
+    });
+    has_come || !history.is_whole_since(publication.unix_ms)
 }
 
 /// What else there is to say of a message that arrived.
