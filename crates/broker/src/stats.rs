@@ -94,7 +94,8 @@ pub struct Stats {
     /// Topics that had to make room for others in that table, and messages to topics that are too long
     /// for it.
     pub topics_forgotten: u64,
-    /// Connections whose input waits for the disk; 0 as those above.
+    /// Connections whose input waits for the disk, or the answer to it if the disk takes nothing; 0 as those
+    /// above.
     pub connections_held: u64,
     /// Client ids that change hands so often that the next to come has to wait; 0 as those above.
     pub takeover_loops: u64,

@@ -6,6 +6,7 @@ use bed::exchange::{QOS_1, QOS_2, SHARDS, id, keeping, properties};
 use bed::{Bed, ClientIx, ConnectOptions, V5, V311};
 use columba_broker::journal::StoreEvent;
 use columba_broker::outcome::Outcome;
+use columba_broker::query::{Answer, Request, SessionsQuery, WaitingOn};
 use columba_codec::{Packet, PacketType, PropertyId, QoS, Value};
 
 /// The types of the packets that came.
@@ -513,6 +514,65 @@ fn a_full_disk_holds_up_who_fills_it_and_not_who_empties_it() {
         assert_eq!(types(&mut bed, publisher), [PacketType::PubAck; 2]);
         assert_eq!(bed.finish(subscriber).len(), 2);
     }
+}
+
+/// What was taken before the disk was found full waits for its answer, what comes later waits itself.
+#[test]
+fn who_waits_for_an_answer_on_a_full_disk_counts_among_those_that_wait() {
+    for shards in SHARDS {
+        let mut bed = Bed::durable(shards);
+        let subscriber = bed.connect_keeping(V5, "subscriber");
+        bed.subscribe(subscriber, "t", QOS_1);
+        let idle = bed.connect(V5, "idle");
+        let publishers = ["one", "two"].map(|name| bed.connect(V5, name));
+        bed.store.is_held = true;
+        bed.publish(publishers[0], "t", b"1", QOS_1);
+        for shard in 0..usize::from(shards) {
+            bed.store_event(shard, StoreEvent::Full);
+        }
+        bed.publish(publishers[1], "t", b"1", QOS_1);
+        assert_eq!(types(&mut bed, publishers[0]), []);
+        assert_eq!(connections_held(&mut bed), 2);
+        assert_eq!(waiting_on_disk(&mut bed), ["one", "two"]);
+        for shard in 0..usize::from(shards) {
+            bed.store_event(shard, StoreEvent::Room);
+        }
+        bed.release_store();
+        for publisher in publishers {
+            assert_eq!(types(&mut bed, publisher), [PacketType::PubAck]);
+        }
+        assert_eq!(connections_held(&mut bed), 0);
+        bed.take(idle);
+    }
+}
+
+fn waiting_on_disk(bed: &mut Bed) -> Vec<String> {
+    let mut waiting = Vec::new();
+    for shard in 0..bed.shards.len() {
+        let query = SessionsQuery {
+            waiting_on: Some(WaitingOn::Disk),
+            rows_max: 100,
+            ..SessionsQuery::default()
+        };
+        let Answer::Sessions(page) = bed.request(shard, Request::Sessions(query)) else {
+            panic!("no sessions");
+        };
+        let names = page.rows.iter().map(|row| row.key.client_id.to_string());
+        waiting.extend(names);
+    }
+    waiting.sort();
+    waiting
+}
+
+fn connections_held(bed: &mut Bed) -> u64 {
+    let mut held = 0;
+    for shard in 0..bed.shards.len() {
+        let Answer::Stats(stats) = bed.request(shard, Request::Stats) else {
+            panic!("no stats");
+        };
+        held += stats.connections_held;
+    }
+    held
 }
 
 #[test]

@@ -93,6 +93,7 @@ impl Shard {
             return WaitingOn::Broker;
         }
         match window.map_or(0, |window| window.len()) {
+            0 if self.is_answer_held(connection) => WaitingOn::Disk,
             0 => WaitingOn::Nothing,
             _ => WaitingOn::Acknowledgement,
         }

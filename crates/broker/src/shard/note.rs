@@ -93,7 +93,7 @@ impl Shard {
             recorder_overwritten: self.recorder.overwritten(),
             topics: self.recorder.topics().len() as u64,
             topics_forgotten: self.recorder.topics().forgotten(),
-            connections_held: self.exchanges.held_inputs.len() as u64,
+            connections_held: self.held_for_store(),
             takeover_loops: self.rivals.loops(self.now.mono_ms) as u64,
             ..self.stats.clone()
         }

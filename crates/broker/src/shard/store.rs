@@ -113,6 +113,30 @@ impl Shard {
         self.exchanges.held_inputs.contains_key(&id.index)
     }
 
+    /// Whether an answer to a client waits for a disk that takes nothing. While the disk works, answers wait
+    /// for a moment all the time.
+    pub(super) fn is_answer_held(&self, connection: &Connection) -> bool {
+        if !self.journal.is_full() && !self.journal.has_failed() {
+            return false;
+        }
+        let answers = connection.answers();
+        answers.waiting > 0 || answers.asked > 0
+    }
+
+    /// How many clients wait for the store: with what they send, or for an answer.
+    pub(super) fn held_for_store(&self) -> u64 {
+        let held = &self.exchanges.held_inputs;
+        if !self.journal.is_full() && !self.journal.has_failed() {
+            return held.len() as u64;
+        }
+        let all = (0u32..).zip(&self.connections);
+        let waiting = all.filter(|(index, connection)| {
+            let is_answer_held = |of: &Connection| self.is_answer_held(of);
+            held.contains_key(index) || connection.as_ref().is_some_and(is_answer_held)
+        });
+        waiting.count() as u64
+    }
+
     /// Bytes of input that one connection may have behind the packet that waits for the store.
     pub(super) fn held_bytes_max(&self) -> usize {
         let share = self.limits.store_waiting_bytes_max / self.exchanges.held.len().max(1);

@@ -62,7 +62,7 @@ struct StoreView {
     /// How its disk is: `working`, `full` (what would have to be stored waits) or `failed` (nothing that
     /// would have to be stored is acknowledged any more).
     disk: &'static str,
-    /// Clients whose packets wait for it.
+    /// Clients that wait for it: with their packets, or, if the disk takes nothing, for the answer to them.
     clients_waiting: u64,
     /// What was found in it when the broker started.
     recovered: RecoveredView,

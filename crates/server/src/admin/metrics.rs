@@ -285,7 +285,7 @@ fn of_store(text: &mut Text, app: &App, of_shards: &Stats) {
         ),
         (
             "clients_waiting",
-            "Clients whose packets wait for the disk.",
+            "Clients that wait for the disk: with their packets, or for the answer to them if it takes nothing.",
             of_shards.connections_held,
         ),
         ("records", "Records in the store.", stats.records),
