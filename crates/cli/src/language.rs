@@ -14,7 +14,7 @@ use crate::failure::{EXIT_FAULTY, print, say};
 use crate::mosquitto;
 use crate::words::{Said, command_line, help, value};
 
-/// The option that every command has. Who speaks asks [`spoken`], which is needed before a command line
+/// The option that every command has. Who speaks asks `spoken`, which is needed before a command line
 /// is understood.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct LanguageArgs {

@@ -96,7 +96,7 @@ pub enum Error {
     #[error("there is a store in this directory already")]
     NotEmpty,
     /// A record would get a position that has been given out, or that is too great.
-    #[error("position {0} is not behind those before it")]
+    #[error("position {0} is not behind those before it, or too great")]
     OutOfOrder(Position),
     /// The record was released, or never was.
     #[error("no live record at position {0}")]

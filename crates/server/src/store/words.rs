@@ -48,7 +48,8 @@ columba_speech::catalogue! {
     no_store() { en: "there is no store in this directory", zh: "此目录中没有存储" }
     not_empty() { en: "there is a store in this directory already", zh: "此目录中已有存储" }
     out_of_order(position) {
-        en: "position {position} is not behind those before it", zh: "位置 {position} 不在已有位置之后",
+        en: "position {position} is not behind those before it, or too great",
+        zh: "位置 {position} 不在已有位置之后，或者过大",
     }
     not_live(position) { en: "no live record at position {position}", zh: "位置 {position} 没有有效记录" }
     damaged(file, offset, bytes, loss) {

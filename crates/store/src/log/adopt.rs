@@ -7,12 +7,16 @@ use crate::error::Error;
 use crate::files::Files;
 use crate::log::clean::Move;
 
+/// The greatest position that is taken over. No log has given out as many; it leaves as many for the
+/// records that follow.
+const ADOPTED_MAX: u64 = Position::MAX / 2;
+
 impl<F: Files> Log<F> {
     /// Makes records durable that another log held, as one step. Their positions grow and are
     /// greater than all that this log has given out; it goes on behind them.
     ///
     /// # Errors
-    /// If the positions do not grow, the disk has no room or fails, or there is more than a batch
+    /// If the positions do not grow or leave none behind them, the disk has no room or fails, or there is more than a batch
     /// may hold. Nothing is kept then.
     pub fn adopt(&mut self, records: &[(Position, &[u8])]) -> Result<(), Error> {
         if let Some(failed) = &self.failed {
@@ -21,7 +25,7 @@ impl<F: Files> Log<F> {
         let mut next = self.next_position;
         let mut moves = Vec::new();
         for (position, record) in records {
-            if position.value() < next || position.value() >= Position::MAX {
+            if position.value() < next || position.value() > ADOPTED_MAX {
                 return Err(Error::OutOfOrder(*position));
             }
             next = position.value() + 1;
