@@ -219,7 +219,6 @@ impl Shard {
             .kept
             .restore(record, found.count, found.settled, settled);
         let message_bytes = found.outline.size_bytes() + found.body_bytes as usize;
-        let topic = hash_of(&self.hashing, found.outline.topic());
         for copy in found.copies {
             let recipient = copy.recipient;
             self.kept.lean_out(kept, &found.outline, found.body_bytes);
@@ -235,7 +234,10 @@ impl Shard {
             };
             self.stats.copies += 1;
             match unfinished.get_mut(&copy.slot) {
-                Some(copies) => copies.push((topic, recipient.step, delivery)),
+                Some(copies) => {
+                    let topic = hash_of(&self.hashing, found.outline.topic());
+                    copies.push((topic, recipient.step, delivery));
+                }
                 None => self.restore_queued(copy.slot, delivery),
             }
         }
