@@ -96,15 +96,15 @@ pub struct Event {
     pub payload: Option<PayloadKind>,
 }
 
-/// A shard stamps what it does with the time at which it woke up; two that are busy may see one thing after
-/// the other and stamp it before.
-pub const SIMULTANEOUS_MS: u64 = 1_000;
+/// So long a message may take to the subscribers of another shard; and a shard stamps what it does with the
+/// time at which it woke up, so two that are busy may see one thing after the other and stamp it before.
+pub const BETWEEN_SHARDS_MS: u64 = 1_000;
 
 impl Event {
     /// Whether another shard noted this at about the time of something else: then their stamps do not say
     /// which came first.
     pub fn may_be_simultaneous_with(&self, other: &Self) -> bool {
-        self.shard != other.shard && self.unix_ms.abs_diff(other.unix_ms) <= SIMULTANEOUS_MS
+        self.shard != other.shard && self.unix_ms.abs_diff(other.unix_ms) <= BETWEEN_SHARDS_MS
     }
 
     /// The client's address for people. What came several times has one line with the port of one of its

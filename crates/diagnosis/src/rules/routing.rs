@@ -9,7 +9,7 @@ use columba_speech::Text;
 
 use super::{Finding, TAKEOVERS_MIN, between, refused_filter, session_end, with_slowdown, words};
 use crate::code::{Code, Confidence};
-use crate::evidence::{Event, SIMULTANEOUS_MS};
+use crate::evidence::{BETWEEN_SHARDS_MS, Event};
 use crate::history::{History, Standing, filter_of};
 use crate::near::{self, Near, Rule};
 use crate::operators;
@@ -30,9 +30,6 @@ pub fn no_copy<'e>(history: &History<'e>, publication: &'e Event, client: &str) 
     }
     found
 }
-
-/// So long a message may take to the subscribers of another shard.
-const BETWEEN_SHARDS_MS_MAX: u64 = 1_000;
 
 fn by_standing<'e>(history: &History<'e>, publication: &'e Event, client: &str) -> Finding<'e> {
     let at_ms = publication.unix_ms;
@@ -62,7 +59,7 @@ fn by_standing<'e>(history: &History<'e>, publication: &'e Event, client: &str) 
             let found = later(history, publication, event, client);
             // What came from another shard meanwhile has met the subscription: a copy of it may be in a line that
             // is not there.
-            let is_late = event.unix_ms > at_ms + BETWEEN_SHARDS_MS_MAX;
+            let is_late = event.unix_ms > at_ms + BETWEEN_SHARDS_MS;
             match found.code {
                 Code::U01 => found,
                 _ if is_late || has_all => found.with(sure),
@@ -103,7 +100,7 @@ fn subscribed<'e>(
     let coverage = &history.evidence.coverage;
     // Its copies may still be on their way to another shard.
     let is_fresh = publication.outcome != Outcome::PublishNoMatch
-        && history.evidence.question.to_ms < publication.unix_ms + SIMULTANEOUS_MS;
+        && history.evidence.question.to_ms < publication.unix_ms + BETWEEN_SHARDS_MS;
     let is_whole = coverage.left_out == 0 && coverage.cut == 0 && !is_fresh;
     if is_whole
         && let Some(found) = at_about_that_time(history, publication, client, filter, granted)
@@ -416,9 +413,10 @@ fn near_fixes(topic: &str, best: &Near) -> Vec<Text> {
     let (group, bare) = group_and_filter(name);
     if rule == Rule::PlusSpansOne {
         let (start, _) = bare.rsplit_once('+').unwrap_or((bare, ""));
-        let missing = topic.split('/').count() + 1 - bare.split('/').count();
-        let levels = vec!["+"; missing].join("/");
-        return [levels.as_str(), "#"]
+        let levels = |text: &str| text.split('/').count();
+        let missing = (levels(topic) + 1).saturating_sub(levels(bare)).max(1);
+        let plus = vec!["+"; missing].join("/");
+        return [plus.as_str(), "#"]
             .map(|rest| say::fix_subscribe_to(format!("{group}{start}{rest}")))
             .to_vec();
     }
