@@ -5,10 +5,11 @@ mod asked;
 #[path = "../../broker/tests/bed/mod.rs"]
 mod bed;
 
-use asked::{ask, ask_all};
+use asked::{ask, ask_all, evidence};
 use bed::exchange::QOS_1;
 use bed::{Bed, ConnectOptions, V5, V311};
 use columba_broker::event::AuthVerdict;
+use columba_diagnosis::evidence::UNREAD_MAX;
 use columba_diagnosis::{Code, Confidence};
 
 const TOPIC: &str = "home/kitchen/temp";
@@ -105,4 +106,23 @@ fn a_broken_connection_of_before_is_not_told_of_somebody_who_publishes() {
     bed.publish(publisher, TOPIC, b"1", QOS_1);
     bed.finish(publisher);
     ask_all(&mut bed, None, Some("esp"), None).is(Code::R01, Confidence::Certain);
+}
+
+/// What peers can fill has a bound: the last of them are remembered.
+#[test]
+fn of_many_that_were_not_read_the_last_ones_are_remembered() {
+    let mut bed = Bed::new(1);
+    let count = 2 * UNREAD_MAX + 50;
+    for number in 0..count {
+        let client_id = format!("esp {number}");
+        let publisher = bed.connect(V311, &client_id);
+        bed.send_raw(publisher, b"\x30\x06\0\x03a/+1");
+        bed.pass(10);
+    }
+    let from_ms = 0;
+    let evidence = evidence(&mut bed, Some(TOPIC), None, None, from_ms);
+    assert_eq!(evidence.unread.len(), UNREAD_MAX);
+    let last = evidence.unread.last().expect("one");
+    assert_eq!(last.client, format!("esp {}", count - 1));
+    ask(&mut bed, TOPIC, None, None).is(Code::P06, Confidence::Possible);
 }
