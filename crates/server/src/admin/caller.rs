@@ -284,3 +284,23 @@ async fn check(app: &App, request: AuthRequest) -> Result<AuthVerdict, Problem> 
     let checked = tokio::task::spawn_blocking(move || authenticator.check(&request));
     checked.await.map_err(|_| stopping())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_is_recorded_in_part() {
+        let recorded = |chars: usize| {
+            let caller = Caller {
+                name: "名".repeat(chars).into(),
+                user: None,
+                scopes: Scopes::ADMIN,
+            };
+            caller.recorded().chars().count()
+        };
+        assert_eq!(recorded(RECORDED_CHARS_MAX), RECORDED_CHARS_MAX);
+        assert_eq!(recorded(RECORDED_CHARS_MAX + 1), RECORDED_CHARS_MAX + 1);
+        assert_eq!(recorded(10 * RECORDED_CHARS_MAX), RECORDED_CHARS_MAX + 1);
+    }
+}

@@ -180,3 +180,20 @@ impl Shared {
 const TELLING_MAX: usize = 1024;
 /// Lines of refused connections in one second.
 const LINES_PER_SEC: u64 = 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_refusals_is_told_in_part() {
+        let shared = Shared::new(Clock::start(), Vec::new(), &[], &[]);
+        assert!((0..TELLING_MAX).all(|_| shared.begin_telling()));
+        assert!(!shared.begin_telling());
+        assert!(!shared.begin_telling());
+        // Each that was told makes room for one.
+        shared.end_telling();
+        assert!(shared.begin_telling());
+        assert!(!shared.begin_telling());
+    }
+}
