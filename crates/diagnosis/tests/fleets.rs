@@ -92,3 +92,22 @@ fn all_kinds_of_nameless_refusals_are_told() {
         [Code::S15; 0]
     );
 }
+
+#[test]
+fn of_many_kinds_of_nameless_refusals_the_last_four_are_told() {
+    let mut bed = Bed::new(1);
+    strangers(&mut bed);
+    for bytes in [
+        &b"AMQP\0\0\x09\x01"[..],
+        b"\x16\x03\x01\0\xA5\x01\0\0\xA1\x03\x03",
+    ] {
+        let stranger = bed.open(V5);
+        bed.send_raw(stranger, bytes);
+        bed.pass(10);
+    }
+    let text = noticed(&ask_all(&mut bed, None, Some("web"), None), Code::P02);
+    for part in ["TLS", "AMQP", "PINGREQ", "HTTP"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("SSH"), "{text}");
+}

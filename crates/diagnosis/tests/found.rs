@@ -10,6 +10,7 @@ use bed::{Bed, V5};
 use columba_broker::outcome::Outcome;
 use columba_broker::recorder::{Recording, TapeName};
 use columba_codec::QoS;
+use columba_diagnosis::evidence::HOLDERS_MAX;
 use columba_diagnosis::{Code, Confidence, Event, Evidence, Fate, Presence, diagnose};
 use columba_speech::Language;
 
@@ -99,6 +100,19 @@ fn s13_since_before_the_broker_was_started_again() {
         asked.is(Code::S13, Confidence::Certain);
         asked.says("the message waits in its session.");
     }
+}
+
+/// An operator's question does not ask every shard about thousands of sessions.
+#[test]
+fn so_many_sessions_are_looked_through_for_what_waits() {
+    let mut bed = Bed::new(1);
+    for number in 0..HOLDERS_MAX + 5 {
+        let client = bed.connect_keeping(V5, &format!("hub {number}"));
+        bed.subscribe(client, "home/#", QOS_1);
+    }
+    let evidence = evidence(&mut bed, Some(TOPIC), None, None, 0);
+    assert_eq!(evidence.wanted_holders().len(), HOLDERS_MAX);
+    assert_eq!(evidence.holders.len(), HOLDERS_MAX);
 }
 
 /// Who asks about the topic alone is told who it waits for.
