@@ -6,9 +6,9 @@ columba_speech::catalogue! {
 
     p01(client) { en: "{client} has never connected here, as far as the record goes back.", zh: "在记录范围内，{client} 从未连接过这里。" }
     p02(client, times, reason, peer) { en: "{client} was refused {times} {times|time|times}: {reason}. It came from {peer}.", zh: "{client} 被拒绝 {times} 次：{reason}。来自 {peer}。" }
-    p02_nameless(times, reason, peer) { en: "{times} {times|connection|connections} that had not told a client id {times|was|were} refused: {reason}. The last one came from {peer}; it may have been the publisher's.", zh: "有 {times} 个未提供客户端标识符的连接被拒绝：{reason}。最后一个来自 {peer}，可能就是该发布端。" }
-    s15_nameless(times, reason, peer) { en: "{times} {times|connection|connections} that had not told a client id {times|was|were} refused: {reason}. The last one came from {peer}; it may have been the subscriber's.", zh: "有 {times} 个未提供客户端标识符的连接被拒绝：{reason}。最后一个来自 {peer}，可能就是该订阅端。" }
-    nameless_besides(said, times, reason, peer) { en: "{said} Besides, {times} {times|was|were} refused: {reason}. {times|It|The last one} came from {peer}.", zh: "{said}另有 {times} 个被拒绝：{reason}，最后一个来自 {peer}。" }
+    p02_nameless(times, reason, peer) { en: "{times} {times|connection|connections} that had not told a client id {times|was|were} refused ({reason}). The last one came from {peer}; it may have been the publisher's.", zh: "有 {times} 个未提供客户端标识符的连接被拒绝（{reason}）。最后一个来自 {peer}，可能就是该发布端。" }
+    s15_nameless(times, reason, peer) { en: "{times} {times|connection|connections} that had not told a client id {times|was|were} refused ({reason}). The last one came from {peer}; it may have been the subscriber's.", zh: "有 {times} 个未提供客户端标识符的连接被拒绝（{reason}）。最后一个来自 {peer}，可能就是该订阅端。" }
+    nameless_besides(said, times, reason, peer) { en: "{said} Besides, {times} {times|was|were} refused ({reason}). {times|It|The last one} came from {peer}.", zh: "{said}另有 {times} 个被拒绝（{reason}），最后一个来自 {peer}。" }
     p03(client, times, peers) { en: "{client} changed hands {times} times within two minutes, between {peers}.", zh: "{client} 在两分钟内换手 {times} 次，来自 {peers}。" }
     slowed(said, why) { en: "{said} The broker slows them down: {why}.", zh: "{said}Broker 已放慢它们的接管：{why}。" }
     p04(client) { en: "{client} was not connected at any time of the window.", zh: "在所查询的时间内，{client} 始终没有连接。" }
