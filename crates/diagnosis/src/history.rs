@@ -8,6 +8,7 @@ use columba_broker::recorder::{TapeName, flag};
 
 use crate::evidence::{Event, Evidence};
 use crate::near;
+use crate::restarts::is_start;
 
 /// Takeovers that are so near to each other are of one quarrel.
 const TAKEOVERS_MS: u64 = 120_000;
@@ -139,10 +140,7 @@ impl<'e> History<'e> {
         let mut by_client: BTreeMap<&str, Vec<&Event>> = BTreeMap::new();
         let mut copies: BTreeMap<MessageKey, Vec<&Event>> = BTreeMap::new();
         let mut seen = BTreeSet::new();
-        let starts = evidence
-            .events
-            .iter()
-            .filter(|event| event.outcome == Outcome::BrokerStarted && event.shard == 0);
+        let starts = evidence.events.iter().filter(|event| is_start(event));
         let starts_ms: Vec<u64> = starts.map(|event| event.unix_ms).collect();
         let key = |event: &Event| {
             let life = starts_ms.partition_point(|start_ms| *start_ms <= event.unix_ms);
@@ -429,10 +427,7 @@ impl<'e> History<'e> {
     /// The first start of the broker after a time: what it did not find in its store is gone.
     pub fn start_after(&self, unix_ms: u64) -> Option<&'e Event> {
         let mut own = self.of("").iter().copied();
-        own.find(|event| {
-            let is_start = event.outcome == Outcome::BrokerStarted && event.shard == 0;
-            is_start && event.unix_ms > unix_ms
-        })
+        own.find(|event| is_start(event) && event.unix_ms > unix_ms)
     }
 
     /// What starts after a time have found damaged in the store.

@@ -67,7 +67,8 @@ pub(crate) fn damage(question: &Question, events: &[Event]) -> Vec<Damage> {
     damage.collect()
 }
 
-fn is_start(event: &Event) -> bool {
+/// Whether this is the line of a start: each shard notes it, one is enough.
+pub(crate) fn is_start(event: &Event) -> bool {
     event.outcome == Outcome::BrokerStarted && event.shard == 0
 }
 
