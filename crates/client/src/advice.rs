@@ -30,50 +30,26 @@ pub fn disconnected(answer: &Answer) -> String {
 
 /// The sentence for a refused message.
 pub fn refused_publish(topic: &str, answer: &Answer) -> String {
-    let what = format!(
-        "the server refused the message to '{}': {}{}",
-        printable(topic),
-        answer.reason,
-        said(answer)
-    );
-    match request_advice(answer.reason, "publish to") {
-        Some(advice) => format!("{what}; {advice}"),
-        None => what,
-    }
+    let what = format!("the message to '{}'", printable(topic));
+    refused(&what, answer.reason, &said(answer), "publish to")
 }
 
 /// The sentence for a refused message whose topic is known from elsewhere.
 pub(crate) fn refused_message(answer: &Answer) -> String {
-    let what = format!(
-        "the server refused the message: {}{}",
-        answer.reason,
-        said(answer)
-    );
-    match request_advice(answer.reason, "publish to") {
-        Some(advice) => format!("{what}; {advice}"),
-        None => what,
-    }
+    refused("the message", answer.reason, &said(answer), "publish to")
 }
 
 /// The sentence for the first refusal among the codes for several topic filters.
 pub(crate) fn refused_filters(answer: &FilterAnswer) -> String {
     let mut codes = answer.codes.iter().zip(1..);
-    let refused = codes.find(|(code, _)| code.is_error());
-    let (code, number) = refused.unwrap_or((&ReasonCode::UnspecifiedError, 0));
+    let first = codes.find(|(code, _)| code.is_error());
+    let (code, number) = first.unwrap_or((&ReasonCode::UnspecifiedError, 0));
     let which = match answer.codes.len() {
         0 | 1 => "the topic filter".to_owned(),
         count => format!("topic filter {number} of {count}"),
     };
-    let said = answer.reason_string.as_deref();
-    let said = said.map(|text| format!(", it says: {}", printable(text)));
-    let what = format!(
-        "the server refused {which}: {code}{}",
-        said.unwrap_or_default()
-    );
-    match request_advice(*code, "subscribe to") {
-        Some(advice) => format!("{what}; {advice}"),
-        None => what,
-    }
+    let said = it_says(answer.reason_string.as_deref());
+    refused(&which, *code, &said, "subscribe to")
 }
 
 /// The sentence for a connection that ended with [`crate::Session::doubts_qos_2`].
@@ -85,22 +61,26 @@ pub fn no_qos_2() -> &'static str {
 
 /// The sentence for a refused subscription.
 pub fn refused_filter(filter: &str, reason: ReasonCode, reason_string: Option<&str>) -> String {
-    let said = reason_string
-        .map(|text| format!(", it says: {}", printable(text)))
-        .unwrap_or_default();
-    let filter = printable(filter);
-    let what = format!("the server refused the filter '{filter}': {reason}{said}");
-    match request_advice(reason, "subscribe to") {
+    let what = format!("the filter '{}'", printable(filter));
+    refused(&what, reason, &it_says(reason_string), "subscribe to")
+}
+
+/// What was refused, what the server said of it, and what to do about what the client may not do.
+fn refused(what: &str, reason: ReasonCode, said: &str, verb: &str) -> String {
+    let what = format!("the server refused {what}: {reason}{said}");
+    match request_advice(reason, verb) {
         Some(advice) => format!("{what}; {advice}"),
         None => what,
     }
 }
 
+fn it_says(reason_string: Option<&str>) -> String {
+    let said = reason_string.map(|text| format!(", it says: {}", printable(text)));
+    said.unwrap_or_default()
+}
+
 fn said(answer: &Answer) -> String {
-    let mut text = String::new();
-    if let Some(reason_string) = &answer.reason_string {
-        text = format!(", it says: {}", printable(reason_string));
-    }
+    let mut text = it_says(answer.reason_string.as_deref());
     if let Some(server_reference) = &answer.server_reference {
         let server_reference = printable(server_reference);
         text = format!("{text}, it names another server: {server_reference}");
