@@ -201,3 +201,9 @@ impl<T: Files + ?Sized> Files for Box<T> {
         (**self).remove(name)
     }
 }
+
+/// Whether there is no room for what was to be written: on the disk, for this user, or in a file.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}

@@ -11,7 +11,7 @@ use rustix::fs::{FallocateFlags, FlockOperation};
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 
-use crate::files::{Files, LockError, Name};
+use crate::files::{Files, LockError, Name, is_full};
 
 /// Permissions of all files: what clients say is nobody else's business.
 const FILE_MODE: u32 = 0o600;
@@ -214,13 +214,6 @@ fn note_holder(file: &File) -> io::Result<()> {
         Err(error) => Err(error),
         Ok(()) => file.set_len(text.len() as u64),
     }
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
 }
 
 fn is_running(pid: u32) -> bool {

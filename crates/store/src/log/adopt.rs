@@ -16,8 +16,8 @@ impl<F: Files> Log<F> {
     /// greater than all that this log has given out; it goes on behind them.
     ///
     /// # Errors
-    /// If the positions do not grow or leave none behind them, the disk has no room or fails, or there is more than a batch
-    /// may hold. Nothing is kept then.
+    /// If the positions do not grow or leave none behind them, the disk has no room or fails, or there
+    /// is more than a batch may hold. Nothing is kept then.
     pub fn adopt(&mut self, records: &[(Position, &[u8])]) -> Result<(), Error> {
         if let Some(failed) = &self.failed {
             return Err(failed.clone());

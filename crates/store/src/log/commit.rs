@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use super::{Committed, Head, Log, Segment};
 use crate::batch::{Batch, Position};
 use crate::error::Error;
-use crate::files::{Files, Name};
+use crate::files::{Files, Name, is_full};
 use crate::format::{
     FrameWriter, GROUP_FRAME_BYTES, GroupHeader, Kind, MARK_SLOT_BYTES, Mark, SEGMENT_HEADER_BYTES,
     SegmentHeader, VERSION, frame_bytes,
@@ -491,11 +491,6 @@ impl<F: Files> Log<F> {
         self.failed = Some(failed.clone());
         failed
     }
-}
-
-fn is_full(error: &io::Error) -> bool {
-    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }
 
 /// The process or the system has no descriptor or no memory left. That says nothing of the disk, but
