@@ -10,14 +10,8 @@ use std::fs::File;
 use std::net::TcpStream;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use bed::{Client, PATIENCE, address, broker, read_to_end, socket};
-use rustix::net::{AddressFamily, SocketType};
+use bed::{Client, broker, connected, read_to_end, socket, unconnected};
 use rustix::process::{Resource, Rlimit, setrlimit};
-
-/// A socket that is not connected yet: connecting it later needs no descriptor.
-fn unconnected() -> OwnedFd {
-    rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap()
-}
 
 #[test]
 fn connections_leave_descriptors_to_the_store() {
@@ -34,12 +28,7 @@ fn connections_leave_descriptors_to_the_store() {
 
     let mut streams: Vec<TcpStream> = sockets
         .into_iter()
-        .map(|descriptor| {
-            rustix::net::connect(&descriptor, &address(&broker, 0)).unwrap();
-            let stream = TcpStream::from(descriptor);
-            stream.set_read_timeout(Some(PATIENCE)).unwrap();
-            stream
-        })
+        .map(|descriptor| connected(&broker, descriptor))
         .collect();
     // The first few are taken in; all behind them are hung up.
     for stream in streams.iter_mut().skip(100) {

@@ -9,14 +9,8 @@ mod bed;
 use std::net::TcpStream;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use bed::{Client, PATIENCE, address, broker, read_to_end, socket};
-use rustix::net::{AddressFamily, SocketType};
+use bed::{Client, broker, connected, read_to_end, socket, unconnected};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-/// A socket that is not connected yet: connecting it later needs no descriptor.
-fn unconnected() -> OwnedFd {
-    rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap()
-}
 
 #[test]
 fn survives_running_out_of_descriptors() {
@@ -39,12 +33,7 @@ fn survives_running_out_of_descriptors() {
 
     let mut streams: Vec<TcpStream> = sockets
         .into_iter()
-        .map(|descriptor| {
-            rustix::net::connect(&descriptor, &address(&broker, 0)).unwrap();
-            let stream = TcpStream::from(descriptor);
-            stream.set_read_timeout(Some(PATIENCE)).unwrap();
-            stream
-        })
+        .map(|descriptor| connected(&broker, descriptor))
         .collect();
     // The first few got the last descriptors; all behind them are accepted and hung up.
     for stream in streams.iter_mut().skip(10) {
@@ -54,10 +43,7 @@ fn survives_running_out_of_descriptors() {
 
     streams.clear();
     bed::until("the others are counted out", || broker.connections(0) == 1);
-    rustix::net::connect(&later, &address(&broker, 0)).unwrap();
-    let later = TcpStream::from(later);
-    later.set_read_timeout(Some(PATIENCE)).unwrap();
-    Client::connect(later, "later").ping();
+    Client::connect(connected(&broker, later), "later").ping();
     setrlimit(Resource::Nofile, Rlimit { current, maximum }).unwrap();
     broker.shutdown();
 }

@@ -7,6 +7,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::num::NonZeroU16;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,7 @@ use columba_codec::{Decoded, Properties, QoS, ReasonCode, Version, decode};
 use columba_server::auth::Authenticate;
 use columba_server::listener::{BoundAddress, ListenerConfig, ListenerKind};
 use columba_server::{Broker, RuntimeConfig};
+use rustix::net::{AddressFamily, SocketType};
 
 /// Long enough for any event on a loaded machine; nothing waits this long when all is well.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -107,6 +109,21 @@ pub(crate) fn socket(broker: &Broker, listener: usize) -> TcpStream {
         .set_read_timeout(Some(PATIENCE))
         .expect("takes a timeout");
     stream.set_nodelay(true).expect("takes the option");
+    stream
+}
+
+/// A socket that is not connected yet: connecting it later needs no descriptor.
+pub(crate) fn unconnected() -> OwnedFd {
+    rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket")
+}
+
+/// Connects one.
+pub(crate) fn connected(broker: &Broker, descriptor: OwnedFd) -> TcpStream {
+    rustix::net::connect(&descriptor, &address(broker, 0)).expect("connects");
+    let stream = TcpStream::from(descriptor);
+    stream
+        .set_read_timeout(Some(PATIENCE))
+        .expect("takes a timeout");
     stream
 }
 
