@@ -23,9 +23,15 @@ use crate::session::{
 };
 use crate::timer::Timer;
 
-/// Copies of a session that has deliveries which have begun, in the order of their messages, each with a
-/// hash of its topic.
-type Unfinished = Vec<(u64, Step, Delivery)>;
+/// What a session has up to the last delivery that has begun: what is behind that waits in the queue, and may
+/// be much.
+#[derive(Debug, Default)]
+struct Unfinished {
+    /// Deliveries that have begun and are still to come.
+    begun: usize,
+    /// In the order of the messages, each with a hash of its topic.
+    copies: Vec<(u64, Step, Delivery)>,
+}
 
 impl Shard {
     /// Takes in what an earlier process left in the store. To be called before any input.
@@ -61,13 +67,10 @@ impl Shard {
         let mut unfinished: Map<u32, Unfinished> = Map::with_hasher(self.hashing);
         let copies = recovered.messages.iter().flat_map(|found| &found.copies);
         for copy in copies.filter(|copy| copy.recipient.step != Step::Queued) {
-            unfinished.entry(copy.slot).or_default();
+            unfinished.entry(copy.slot).or_default().begun += 1;
         }
         for found in recovered.messages {
             self.restore_message(found, &mut unfinished);
-        }
-        for (slot, copies) in unfinished {
-            self.restore_begun(slot, copies);
         }
         for slot in left_behind {
             self.dissolve(slot);
@@ -233,12 +236,17 @@ impl Shard {
                 ..Delivery::leaning(message_bytes, recipient.qos, recipient.retain)
             };
             self.stats.copies += 1;
-            match unfinished.get_mut(&copy.slot) {
-                Some(copies) => {
-                    let topic = hash_of(&self.hashing, found.outline.topic());
-                    copies.push((topic, recipient.step, delivery));
-                }
-                None => self.restore_queued(copy.slot, delivery),
+            let Some(of) = unfinished.get_mut(&copy.slot) else {
+                self.restore_queued(copy.slot, delivery);
+                continue;
+            };
+            let topic = hash_of(&self.hashing, found.outline.topic());
+            of.copies.push((topic, recipient.step, delivery));
+            of.begun -= usize::from(recipient.step != Step::Queued);
+            if of.begun == 0
+                && let Some(of) = unfinished.remove(&copy.slot)
+            {
+                self.restore_begun(copy.slot, of.copies);
             }
         }
     }
@@ -260,7 +268,7 @@ impl Shard {
 
     /// Of a session that has exchanges of QoS 2: its window is as it was, with the messages of QoS 1 that
     /// were sent between them, so that all are sent again in their order (`MQTT-4.6.0-1`).
-    fn restore_begun(&mut self, slot: u32, copies: Unfinished) {
+    fn restore_begun(&mut self, slot: u32, copies: Vec<(u64, Step, Delivery)>) {
         let session = self.session(slot);
         // What was sent was settled when it was left behind.
         let is_rest = session.is_some_and(|of| is_left_behind(&of.client_id));
