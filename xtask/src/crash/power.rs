@@ -46,8 +46,8 @@ pub(super) struct Disk {
     touched: BTreeSet<Id>,
     /// The names at the last [`restore`](Self::restore).
     restored: BTreeMap<String, Id>,
-    /// The file that the very last note concerns: it may be noted and not done.
-    undone: Option<Id>,
+    /// What the very last note says: a process that was killed may not have done it.
+    undone: Option<Undone>,
     has_failed: bool,
     /// What the losses of power did.
     pub(super) tally: Tally,
@@ -57,6 +57,14 @@ pub(super) struct Disk {
 enum Change {
     Write { offset: u64, data: Vec<u8> },
     Length(u64),
+}
+
+/// What is noted, and may not be done.
+enum Undone {
+    /// The newest change of a file.
+    Change(Id),
+    /// The newest renaming, which took the first of these names away; the names before it.
+    Renaming(String, BTreeMap<String, Id>),
 }
 
 /// What became of changes that were not durable.
@@ -113,7 +121,43 @@ impl Disk {
         for note in journal::read(&bytes)? {
             self.take(note, chance)?;
         }
+        self.settle()?;
         fs::remove_file(journal)?;
+        Ok(())
+    }
+
+    /// Whether the process that has ended did what it noted last is seen in the directory, as long as
+    /// its successor has not changed that.
+    fn settle(&mut self) -> anyhow::Result<()> {
+        match self.undone.take() {
+            Some(Undone::Change(file)) => self.settle_change(file)?,
+            Some(Undone::Renaming(name, before)) if self.seen.join(&name).exists() => {
+                self.renames.pop();
+                self.names = before;
+            }
+            Some(Undone::Renaming(..)) | None => {}
+        }
+        Ok(())
+    }
+
+    /// Has the newest change of a file be what it did.
+    fn settle_change(&mut self, file: Id) -> anyhow::Result<()> {
+        let newest = self.changes.get_mut(&file).and_then(|all| all.last_mut());
+        let name = self.names.iter().find(|(_, id)| **id == file);
+        // A file without a name is gone with its process.
+        let (Some((_, change)), Some((name, _))) = (newest, name) else {
+            return Ok(());
+        };
+        let seen = File::open(self.seen.join(name)).with_context(|| name.clone())?;
+        let length = seen.metadata()?.len();
+        match change {
+            Change::Write { offset, data } => {
+                let there = length.saturating_sub(*offset).min(data.len() as u64);
+                data.truncate(usize::try_from(there)?);
+                seen.read_exact_at(data, *offset)?;
+            }
+            Change::Length(wanted) => *wanted = length,
+        }
         Ok(())
     }
 
@@ -165,17 +209,19 @@ impl Disk {
                 }
             }
             Event::Rename { from, to } => {
+                let before = self.names.clone();
                 if let Some(file) = self.names.remove(&from) {
                     self.names.insert(to.clone(), file);
+                    self.undone = Some(Undone::Renaming(from.clone(), before));
                     self.renames
                         .push((now, vec![(from, None), (to, Some(file))]));
-                    self.undone = Some(file);
                 }
             }
             Event::Unlink { name } => {
-                if let Some(file) = self.names.remove(&name) {
+                let before = self.names.clone();
+                if self.names.remove(&name).is_some() {
+                    self.undone = Some(Undone::Renaming(name.clone(), before));
                     self.renames.push((now, vec![(name, None)]));
-                    self.undone = Some(file);
                 }
             }
         }
@@ -232,7 +278,7 @@ impl Disk {
         let file = self.file(fd)?.context("a directory was written to")?;
         self.changes.entry(file).or_default().push((now, change));
         self.touched.insert(file);
-        self.undone = Some(file);
+        self.undone = Some(Undone::Change(file));
         Ok(())
     }
 
@@ -312,6 +358,10 @@ impl Disk {
             1 => Mood::Everything,
             _ => Mood::Something,
         };
+        self.lose(mood, chance)
+    }
+
+    fn lose(&mut self, mood: Mood, chance: &mut Chance) -> anyhow::Result<()> {
         let all = self.renames.len() as u64;
         let count = match mood {
             Mood::Nothing => 0,
@@ -364,9 +414,8 @@ impl Disk {
     /// Fails if the image, with everything in it, is not what processes saw: then the shim misses
     /// something, and no trial shows anything.
     fn compare(&mut self) -> anyhow::Result<()> {
-        let is_doubtful = |file: &Id| self.undone == Some(*file);
         for (name, file) in &self.durable {
-            if is_doubtful(file) || !self.touched.contains(file) {
+            if !self.touched.contains(file) {
                 continue;
             }
             let seen = fs::read(self.seen.join(name)).with_context(|| name.clone())?;
@@ -505,6 +554,18 @@ mod tests {
             self.take(Event::Sync { fd, upto, length });
         }
 
+        /// The process is killed with the file as given, and a successor ends without a change; then
+        /// the power goes, and everything is left that can be.
+        fn killed_with(&mut self, name: &str, data: &[u8]) {
+            fs::write(self.disk.seen.join(name), data).expect("a file");
+            self.disk.settle().expect("a file");
+            self.number = 0;
+            self.take(Event::Start);
+            self.disk.settle().expect("a file");
+            let lost = self.disk.lose(Mood::Everything, &mut self.chance);
+            lost.expect("the journal and the directory agree");
+        }
+
         /// What is left, if nothing is that need not be.
         fn left(mut self) -> Vec<(String, Vec<u8>)> {
             self.disk.renames.clear();
@@ -543,6 +604,30 @@ mod tests {
         let (from, to) = ("spare".to_owned(), "00000001.log".to_owned());
         bed.take(Event::Rename { from, to });
         assert_eq!(bed.left(), [("spare".to_owned(), b"x".to_vec())]);
+    }
+
+    #[test]
+    fn a_write_that_was_noted_before_a_kill_may_be_done_in_part() {
+        for there in [&b""[..], b"x", b"xy"] {
+            let mut bed = Bed::new("write");
+            bed.open(4, "mark");
+            bed.write(4, b"xy");
+            bed.killed_with("mark", there);
+            assert_eq!(bed.left(), [("mark".to_owned(), there.to_vec())]);
+        }
+    }
+
+    #[test]
+    fn a_name_that_was_noted_before_a_kill_may_not_be_given() {
+        for name in ["spare", "mark"] {
+            let mut bed = Bed::new("given");
+            bed.open(4, "spare");
+            bed.write(4, b"x");
+            let (from, to) = ("spare".to_owned(), "mark".to_owned());
+            bed.take(Event::Rename { from, to });
+            bed.killed_with(name, b"x");
+            assert_eq!(bed.left(), [(name.to_owned(), b"x".to_vec())]);
+        }
     }
 
     #[test]
