@@ -149,12 +149,12 @@ struct BackupArgs {
 /// Runs a command.
 pub fn run(args: &StoreArgs) -> ExitCode {
     end(match &args.command {
-        StoreCommand::Check(args) => args.place.find().and_then(|store| check(&store)),
-        StoreCommand::Stats(args) => args.place.find().and_then(|store| show_stats(&store)),
-        StoreCommand::Compact(args) => args.place.find().and_then(|store| compact(&store)),
-        StoreCommand::Discard(args) => args.place.find().and_then(|store| discard(&store)),
+        StoreCommand::Check(args) => args.place.find_made().and_then(|store| check(&store)),
+        StoreCommand::Stats(args) => args.place.find_made().and_then(|store| show_stats(&store)),
+        StoreCommand::Compact(args) => args.place.find_made().and_then(|store| compact(&store)),
+        StoreCommand::Discard(args) => args.place.find_made().and_then(|store| discard(&store)),
         StoreCommand::Export(args) => {
-            let store = args.place.find();
+            let store = args.place.find_made();
             store.and_then(|store| lines::export(&store, args.to.as_deref()))
         }
         StoreCommand::Import(args) => {
@@ -162,13 +162,30 @@ pub fn run(args: &StoreArgs) -> ExitCode {
             store.and_then(|store| lines::import(&store, args.from.as_deref(), args.unchecked))
         }
         StoreCommand::Backup(args) => {
-            let places = args.place.find_with_data();
+            let places = args.place.check_made();
+            let places = places.and_then(|()| args.place.find_with_data());
             places.and_then(|(store, data)| copy::backup(&store, &data, &args.to))
         }
     })
 }
 
 impl Place {
+    /// The directory of a store that is to be there.
+    fn find_made(&self) -> Result<PathBuf, Failure> {
+        self.check_made().and_then(|()| self.find())
+    }
+
+    /// Fails where no instance has been made: nobody who looks for a store wants a new one.
+    fn check_made(&self) -> Result<(), Failure> {
+        let is_named = self.store.is_some() || self.config.is_some();
+        let there = Location::of_directory(&self.dir).config_file.try_exists();
+        match there {
+            Ok(false) if !is_named => Err(no_store(&self.dir)),
+            // What cannot be read is told with the instance.
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
     /// The directory of the store.
     fn find(&self) -> Result<PathBuf, Failure> {
         self.find_with_data().map(|(store, _)| store)
@@ -213,9 +230,11 @@ fn failed(store: &Path, error: Error) -> Failure {
         let what = words::unfinished_backup(store.display().to_string());
         return Failure::new(what).fix(words::backup_again());
     }
+    if matches!(error, Error::NoStore) {
+        return no_store(store);
+    }
     let fix = match &error {
         Error::Locked(LockError::InUse { pid: Some(_), .. }) => Some(words::stop_it()),
-        Error::NoStore => Some(words::run_once()),
         Error::NotEmpty => Some(words::other_directory()),
         _ => None,
     };
@@ -223,6 +242,18 @@ fn failed(store: &Path, error: Error) -> Failure {
     match fix {
         Some(fix) => Failure::new(error.text()).fix(fix),
         None => of_store(&error),
+    }
+}
+
+fn no_store(store: &Path) -> Failure {
+    Failure::new(words::no_store(store.display().to_string())).fix(words::name_store())
+}
+
+/// Why a directory cannot be read that is to hold a store.
+fn failed_to_look(store: &Path, error: io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => no_store(store),
+        _ => failed_to_open(store, error),
     }
 }
 
@@ -243,7 +274,7 @@ struct Look {
 
 /// Opens a store to look at it, also if a process uses it.
 fn look(store: &Path) -> Result<Look, Failure> {
-    let files = || DiskFiles::open_read_only(store).map_err(|error| failed_to_open(store, error));
+    let files = || DiskFiles::open_read_only(store).map_err(|error| failed_to_look(store, error));
     let mut meter = Meter::new(words::reading());
     let mut progress = |at: columba_store::Progress| meter.step(at.bytes, at.bytes_total);
     let (opened, user) = match Log::open_read_only(files()?, &mut progress) {
@@ -264,7 +295,7 @@ fn used_by(user: Option<u32>, commit: u64) -> Option<Text> {
 /// Opens a store that no process uses and that is there, to change it.
 fn open(store: &Path) -> Result<(Log<DiskFiles>, Recovered), Failure> {
     let look = DiskFiles::open_read_only(store).and_then(|mut files| files.list());
-    let there = look.map_err(|error| failed_to_open(store, error))?;
+    let there = look.map_err(|error| failed_to_look(store, error))?;
     if there.iter().all(|name| *name == Name::Lock) {
         return Err(failed(store, Error::NoStore));
     }

@@ -186,8 +186,37 @@ fn an_export_makes_the_same_store_elsewhere() {
     bad(
         &["store", "check", "--store", third],
         1,
-        "there is no store in this directory",
+        "there is no store in ",
     );
+}
+
+#[test]
+fn where_no_store_is_nobody_is_told_to_make_a_directory() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let (missing, target) = (temp.path().join("typo"), temp.path().join("target"));
+    let (missing, target) = (text(&missing), text(&target));
+    for command in ["check", "stats", "export", "compact", "discard", "backup"] {
+        for place in [&["--store", missing] as &[&str], &[missing]] {
+            let mut args = vec!["store", command];
+            args.extend(place);
+            if command == "backup" {
+                args.extend(["--to", target]);
+            }
+            let output = columba(&args);
+            let said = err(&output);
+            assert_eq!(output.status.code(), Some(1), "{args:?}: {said}");
+            assert!(
+                said.contains(&format!("there is no store in {missing}")),
+                "{args:?}: {said}"
+            );
+            assert!(
+                said.contains("or with --store that of a store or a backup"),
+                "{args:?}: {said}"
+            );
+        }
+    }
+    let made: Vec<_> = fs::read_dir(temp.path()).expect("a directory").collect();
+    assert!(made.is_empty(), "{made:?}");
 }
 
 /// Half of an export is not taken for a whole one.

@@ -19,7 +19,6 @@ use columba_store::{
     Batch, Damage, DiskFiles, Error, Files, LockError, Log, Loss, Options, Position,
 };
 
-use crate::listener::descriptors::is_exhausted;
 use crate::runtime::service_manager;
 pub use words::{of_damage, of_lost};
 
@@ -114,13 +113,13 @@ impl StoreError {
     pub fn fix(&self) -> Option<Text> {
         let place = &*self.place;
         Some(match &self.cause {
-            Cause::Directory(error) => words::fix_of(error.kind(), place),
+            Cause::Directory(error) => words::fix_of(error, place),
             Cause::Store(Error::Locked(LockError::InUse { pid, .. })) => match pid {
                 Some(pid) => words::stop_process(pid.to_string()),
                 None => words::wait_for_program(),
             },
-            Cause::Store(Error::Locked(LockError::Failed { .. })) => {
-                words::fix_of(io::ErrorKind::PermissionDenied, place)
+            Cause::Store(Error::Locked(LockError::Failed { source, .. })) => {
+                words::fix_of_lock(source, place)
             }
             Cause::Store(Error::Version { .. }) => words::newer_version(place),
             Cause::Store(Error::Mixed { .. }) => words::take_out(),
@@ -129,13 +128,7 @@ impl StoreError {
                 | Error::Unreadable { source, .. }
                 | Error::Full { source, .. }
                 | Error::Exhausted { source, .. },
-            ) if is_exhausted(source) => words::more_descriptors(),
-            Cause::Store(
-                Error::Failed { source, .. }
-                | Error::Unreadable { source, .. }
-                | Error::Full { source, .. }
-                | Error::Exhausted { source, .. },
-            ) => words::fix_of(source.kind(), place),
+            ) => words::fix_of(source, place),
             Cause::Store(_) => return None,
         })
     }

@@ -5,6 +5,7 @@ pub mod sim;
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 
 /// The files that a store consists of.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -63,12 +64,12 @@ pub enum LockError {
         pid: Option<u32>,
     },
     /// The lock file cannot be opened or locked.
-    #[error("cannot lock {directory}: {reason}")]
+    #[error("cannot lock {directory}: {source}")]
     Failed {
         /// The directory.
         directory: String,
         /// What the system said.
-        reason: String,
+        source: Arc<io::Error>,
     },
 }
 

@@ -10,7 +10,7 @@ use columba_server::instance::BANS;
 use columba_store::{BackedUp, DiskFiles, Error, Files as _, Log, Name, Recovered};
 
 use super::meter::{Meter, size};
-use super::{failed, failed_to_open, move_files, show_damage};
+use super::{failed, failed_to_look, failed_to_open, move_files, show_damage};
 use crate::failure::{Failure, tell};
 use crate::words::{store as words, system, unreadable};
 
@@ -21,7 +21,7 @@ const UNFINISHED: &str = "unfinished-backup";
 /// `data` is the data directory that goes with the store.
 pub(super) fn backup(store: &Path, data: &Path, target: &Path) -> Result<(), Failure> {
     let source = DiskFiles::open_read_only(store);
-    let mut source = source.map_err(|error| failed_to_open(store, error))?;
+    let mut source = source.map_err(|error| failed_to_look(store, error))?;
     // Locked to the end.
     let mut files = DiskFiles::open(target).map_err(|error| failed_to_open(target, error))?;
     let locked = files.lock();

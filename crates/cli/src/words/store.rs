@@ -14,8 +14,10 @@ columba_speech::catalogue! {
         en: "stop that process first; only `check`, `stats`, `export` and `backup` work while it runs",
         zh: "请先停止该进程；它运行时只能使用 `check`、`stats`、`export` 和 `backup`",
     }
-    run_once() {
-        en: "a broker that has run there once has made one", zh: "Broker 在那里运行过一次后才有存储",
+    no_store(place) { en: "there is no store in {place}", zh: "{place} 中没有存储" }
+    name_store() {
+        en: "name the directory of an instance, whose broker makes one when it runs, or with --store that of a store or a backup",
+        zh: "请指定实例的目录（其 Broker 运行时会创建存储），或用 --store 指定存储或备份的目录",
     }
     other_directory() {
         en: "take another directory, or move what is there away", zh: "请换一个目录，或移走其中的内容",

@@ -1,6 +1,9 @@
 //! Stores that are fine, damaged, foreign, or not to be had.
 
+use std::sync::Arc;
+
 use columba_store::{Faults, Name, SimDisk};
+use rustix::io::Errno;
 
 use super::*;
 
@@ -214,6 +217,41 @@ fn why_a_store_cannot_be_used_comes_with_what_to_do() {
     );
     check(io::ErrorKind::StorageFull, "make room");
     check(io::ErrorKind::Other, "restore a backup");
+}
+
+#[test]
+fn a_directory_that_cannot_be_locked_comes_with_what_to_do_about_the_cause() {
+    let check = |errno: Errno, sentence: &str, expected: &str| {
+        let directory = "data".to_owned();
+        let source = Arc::new(io::Error::from(errno));
+        let error = Error::Locked(LockError::Failed { directory, source });
+        let error = StoreError::new("data", error);
+        let text = error.text().to_string(Language::English);
+        assert!(
+            text.contains(&format!("cannot lock data: {sentence}")),
+            "{text}"
+        );
+        let fix = error.fix().unwrap().to_string(Language::English);
+        assert!(fix.contains(expected), "{errno}: {fix}");
+        assert_eq!(
+            fix.contains("chown"),
+            errno == Errno::ACCESS || errno == Errno::PERM
+        );
+    };
+    check(Errno::ACCESS, "Permission denied", "chmod -R u+rwX data");
+    check(Errno::PERM, "Operation not permitted", "chown -R USER data");
+    check(
+        Errno::ROFS,
+        "Read-only file system",
+        "the file system is read only",
+    );
+    check(Errno::NOSPC, "No space left", "make room on the disk");
+    check(Errno::DQUOT, "", "make room on the disk");
+    check(Errno::MFILE, "", "raise the limit of open files");
+    check(Errno::NFILE, "", "raise the limit of open files");
+    check(Errno::NOLCK, "", "no locks");
+    check(Errno::OPNOTSUPP, "", "no locks");
+    check(Errno::IO, "", "see the kernel's log");
 }
 
 #[test]

@@ -5,6 +5,9 @@ use std::io;
 use columba_broker::recovery::LostSession;
 use columba_speech::{Language, Param, Text, system};
 use columba_store::{Damage, Error, LockError, Loss};
+use rustix::io::Errno;
+
+use crate::listener::descriptors::is_exhausted;
 
 columba_speech::catalogue! {
     /// All sentences.
@@ -128,8 +131,8 @@ columba_speech::catalogue! {
         zh: "{place} 是一个文件：请移走它，或设置 [store] 的 directory",
     }
     wrong_owner(place) {
-        en: "it has to belong to whoever runs this: chown -R USER {place}",
-        zh: "它必须属于运行本程序的用户：chown -R 用户 {place}",
+        en: "it has to belong to whoever runs this, who may write there: chown -R USER {place}, chmod -R u+rwX {place}",
+        zh: "它必须属于运行本程序的用户，且该用户可以写入：chown -R 用户 {place}，chmod -R u+rwX {place}",
     }
     read_only_system() {
         en: "the file system is read only, perhaps since the disk failed: see the kernel's log, mount it for writing, or set [store] directory",
@@ -141,6 +144,10 @@ columba_speech::catalogue! {
     more_descriptors() {
         en: "raise the limit of open files (LimitNOFILE= in the service, or ulimit -n)",
         zh: "请提高打开文件数的上限（服务中的 LimitNOFILE= 或 ulimit -n）",
+    }
+    no_locks() {
+        en: "its file system has no locks, as some over a network: set [store] directory to a local disk",
+        zh: "所在的文件系统不支持锁，某些网络文件系统就是如此：请把 [store] 的 directory 设为本地磁盘",
     }
     make_above(place) { en: "make the directory above {place} first", zh: "请先创建 {place} 的上级目录" }
     see_kernel() {
@@ -172,8 +179,8 @@ pub(super) fn of_error(error: &Error) -> Param {
             Some(pid) => in_use(&**directory, pid.to_string()),
             None => in_use_by_unknown(&**directory),
         },
-        Error::Locked(LockError::Failed { directory, reason }) => {
-            not_locked(&**directory, &**reason)
+        Error::Locked(LockError::Failed { directory, source }) => {
+            not_locked(&**directory, system(source))
         }
         Error::Version { file, found, known } => version(file.to_string(), *found, *known),
         Error::Mixed {
@@ -257,13 +264,24 @@ pub(super) fn of_lost_counted(lost: &LostSession) -> Text {
 /// Filters of a lost session that are named.
 const FILTERS_TOLD: usize = 16;
 
+/// What to do where the system refuses a lock.
+pub(super) fn fix_of_lock(error: &io::Error, place: &str) -> Text {
+    match Errno::from_io_error(error) {
+        Some(Errno::NOLCK | Errno::OPNOTSUPP | Errno::NOSYS) => no_locks(),
+        _ => fix_of(error, place),
+    }
+}
+
 /// What to do where the system says no.
-pub(super) fn fix_of(kind: io::ErrorKind, place: &str) -> Text {
+pub(super) fn fix_of(error: &io::Error, place: &str) -> Text {
     use io::ErrorKind::{
         FileTooLarge, NotADirectory, NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem,
         StorageFull,
     };
-    match kind {
+    if is_exhausted(error) {
+        return more_descriptors();
+    }
+    match error.kind() {
         NotADirectory => is_a_file(place),
         PermissionDenied => wrong_owner(place),
         ReadOnlyFilesystem => read_only_system(),
@@ -329,7 +347,10 @@ mod tests {
         }
         let directory = "data".to_owned();
         errors.extend([
-            Error::Unreadable { file, source },
+            Error::Unreadable {
+                file,
+                source: Arc::clone(&source),
+            },
             Error::Locked(LockError::InUse {
                 directory: directory.clone(),
                 pid: Some(7),
@@ -338,10 +359,7 @@ mod tests {
                 directory: directory.clone(),
                 pid: None,
             }),
-            Error::Locked(LockError::Failed {
-                directory,
-                reason: "?".to_owned(),
-            }),
+            Error::Locked(LockError::Failed { directory, source }),
             Error::Version {
                 file,
                 found: 9,

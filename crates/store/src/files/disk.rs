@@ -6,6 +6,7 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::Arc;
 
 use rustix::fs::{FallocateFlags, FlockOperation};
 use rustix::io::Errno;
@@ -232,7 +233,7 @@ impl Files for DiskFiles {
             Ok(Err(pid)) => Err(LockError::InUse { directory, pid }),
             Err(error) => Err(LockError::Failed {
                 directory,
-                reason: error.to_string(),
+                source: Arc::new(error),
             }),
         }
     }
