@@ -29,7 +29,7 @@ use crate::id::ShardId;
 use crate::now::Now;
 use crate::outcome::{Effectively, Outcome};
 
-pub use entry::{Entry, Facts, flag};
+pub use entry::{ANSWER_WAITS, Entry, Facts, flag};
 pub use payload::PayloadKind;
 pub use tape::{Chunk, Damaged, Entries, Line, TapeName};
 pub use trace::{TRACE_SECS_MAX, TRACES_MAX};

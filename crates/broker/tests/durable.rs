@@ -7,6 +7,7 @@ use bed::{Bed, ClientIx, ConnectOptions, V5, V311};
 use columba_broker::journal::StoreEvent;
 use columba_broker::outcome::Outcome;
 use columba_broker::query::{Answer, Request, SessionsQuery, WaitingOn};
+use columba_broker::recorder::{ANSWER_WAITS, Line};
 use columba_codec::{Packet, PacketType, PropertyId, QoS, Value};
 
 /// The types of the packets that came.
@@ -530,7 +531,13 @@ fn who_waits_for_an_answer_on_a_full_disk_counts_among_those_that_wait() {
         for shard in 0..usize::from(shards) {
             bed.store_event(shard, StoreEvent::Full);
         }
+        assert_eq!(bed.outcome(Outcome::PublishStoreWait), 1);
+        assert_eq!(
+            recorded_waits(&mut bed),
+            [("one".to_owned(), ANSWER_WAITS[0].to_owned())]
+        );
         bed.publish(publishers[1], "t", b"1", QOS_1);
+        assert_eq!(bed.outcome(Outcome::PublishStoreWait), 2);
         assert_eq!(types(&mut bed, publishers[0]), []);
         assert_eq!(connections_held(&mut bed), 2);
         assert_eq!(waiting_on_disk(&mut bed), ["one", "two"]);
@@ -544,6 +551,47 @@ fn who_waits_for_an_answer_on_a_full_disk_counts_among_those_that_wait() {
         assert_eq!(connections_held(&mut bed), 0);
         bed.take(idle);
     }
+}
+
+/// The same where the disk fails at once, and once alone where it was full before.
+#[test]
+fn who_waits_for_an_answer_when_the_disk_fails_is_told_of() {
+    for shards in SHARDS {
+        for was_full in [false, true] {
+            let mut bed = Bed::durable(shards);
+            let subscriber = bed.connect_keeping(V5, "subscriber");
+            bed.subscribe(subscriber, "t", QOS_1);
+            let publisher = bed.connect(V5, "publisher");
+            bed.store.is_held = true;
+            bed.publish(publisher, "t", b"1", QOS_1);
+            for event in [StoreEvent::Full, StoreEvent::Failed] {
+                for shard in 0..usize::from(shards) {
+                    if was_full || event == StoreEvent::Failed {
+                        bed.store_event(shard, event);
+                    }
+                }
+            }
+            let detail = ANSWER_WAITS[usize::from(!was_full)];
+            let told = [("publisher".to_owned(), detail.to_owned())];
+            assert_eq!(recorded_waits(&mut bed), told);
+            assert_eq!(bed.outcome(Outcome::PublishStoreWait), 1);
+            assert_eq!(connections_held(&mut bed), 1);
+        }
+    }
+}
+
+/// Who waits for the store by the record, and with what.
+fn recorded_waits(bed: &mut Bed) -> Vec<(String, String)> {
+    let recordings = bed.recordings();
+    let chunks = recordings.iter().flat_map(|of| &of.chunks);
+    let lines = chunks.flat_map(|chunk| chunk.entries());
+    let waits = lines.filter_map(|line| match line.expect("a line") {
+        Line::Entry(entry) if entry.outcome == Outcome::PublishStoreWait => {
+            Some((entry.facts.client.to_owned(), entry.facts.detail.to_owned()))
+        }
+        Line::Entry(_) | Line::Gap { .. } => None,
+    });
+    waits.collect()
 }
 
 fn waiting_on_disk(bed: &mut Bed) -> Vec<String> {

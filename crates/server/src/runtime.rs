@@ -396,6 +396,7 @@ impl Kept {
     fn store_of(&self, index: usize, shards: &Arc<[ShardHandle]>) -> Option<Store> {
         let engine = self.engine.as_ref()?;
         let has_reports = Arc::new(AtomicBool::new(false));
+        self.alarm.wakes(shards);
         let (bell, shards) = (Arc::clone(&has_reports), Arc::clone(shards));
         let handle = engine.handle(move || {
             // Once until it has looked.

@@ -476,8 +476,18 @@ impl World {
                 let event = Event::Stored { shard, event };
                 self.agenda.put(lane.last_at_ms, event);
             }
-            if lane.is_told_full && lane.waiting.is_empty() {
-                lane.is_told_full = false;
+        }
+        self.tell_room();
+    }
+
+    /// There is room for one when there is for all.
+    fn tell_room(&mut self) {
+        let Some(store) = &mut self.store else { return };
+        if store.lanes.iter().any(|lane| !lane.waiting.is_empty()) {
+            return;
+        }
+        for (shard, lane) in store.lanes.iter_mut().enumerate() {
+            if std::mem::take(&mut lane.is_told_full) {
                 let event = StoreEvent::Room;
                 self.agenda
                     .put(lane.last_at_ms, Event::Stored { shard, event });
@@ -486,10 +496,13 @@ impl World {
     }
 
     fn tell_full(&mut self) {
-        for shard in 0..self.shards.len() {
-            let Some(store) = &mut self.store else { return };
-            let lane = &mut store.lanes[shard];
-            if !lane.waiting.is_empty() && !std::mem::replace(&mut lane.is_told_full, true) {
+        let Some(store) = &mut self.store else { return };
+        if store.lanes.iter().all(|lane| lane.waiting.is_empty()) {
+            return;
+        }
+        // All of them: their clients may wait for what another one has to store.
+        for (shard, lane) in store.lanes.iter_mut().enumerate() {
+            if !std::mem::replace(&mut lane.is_told_full, true) {
                 let at_ms = lane.last_at_ms.max(self.now_ms);
                 lane.last_at_ms = at_ms;
                 let event = StoreEvent::Full;

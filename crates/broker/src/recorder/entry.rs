@@ -86,6 +86,13 @@ pub mod flag {
     pub const WAS_SENT: u16 = 32768;
 }
 
+/// Details of [`Outcome::PublishStoreWait`] where what a client sent was taken before its disk was known
+/// to be full, or to have failed, and what waits is the answer.
+pub const ANSWER_WAITS: [&str; 2] = [
+    "its answer waits: the disk is full",
+    "its answer waits: the disk has failed",
+];
+
 /// Something that happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {

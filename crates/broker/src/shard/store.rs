@@ -8,7 +8,7 @@ use crate::connection::Connection;
 use crate::id::ConnectionId;
 use crate::journal::{RecordId, Settled, StoreEvent};
 use crate::outcome::Outcome;
-use crate::recorder::Facts;
+use crate::recorder::{ANSWER_WAITS, Facts};
 use crate::stats::StoreWaiting;
 
 /// Answers that wait for other shards or for the disk; then clients whose packets call for more of
@@ -83,6 +83,31 @@ impl Shard {
         }
     }
 
+    /// The disk takes nothing more: whose answers wait for it is told of now, since what they sent was
+    /// taken before.
+    #[cold]
+    fn note_answers_held(&mut self) {
+        let held = &self.exchanges.held_inputs;
+        let all = (0u32..).zip(&self.connections);
+        let waiting = all.filter_map(|(index, connection)| {
+            let connection = connection.as_ref()?;
+            let is_news = !held.contains_key(&index) && self.is_answer_held(connection);
+            is_news.then_some(connection.session)
+        });
+        let slots: Vec<u32> = waiting.collect();
+        let [full, failed] = ANSWER_WAITS;
+        let has_failed = self.journal.has_failed();
+        let detail = if has_failed { failed } else { full };
+        for slot in slots {
+            self.stats.count(Outcome::PublishStoreWait);
+            let facts = Facts {
+                detail,
+                ..Facts::default()
+            };
+            self.note_session_fault(slot, Outcome::PublishStoreWait, facts);
+        }
+    }
+
     fn note_held(&mut self, id: ConnectionId, packet: &Packet<'_>) {
         let Some(slot) = self.connection(id).map(|connection| connection.session) else {
             return;
@@ -153,6 +178,7 @@ impl Shard {
             StoreEvent::Full => {
                 self.note_disk(Outcome::BrokerDiskFull);
                 self.journal.on_full();
+                self.note_answers_held();
             }
             StoreEvent::Room => {
                 self.note_disk(Outcome::BrokerDiskRoom);
@@ -160,12 +186,16 @@ impl Shard {
             }
             StoreEvent::Failed => {
                 self.note_disk(Outcome::BrokerDiskFailed);
+                let was_full = self.journal.is_full();
                 let holding = std::mem::take(&mut self.exchanges.holding);
                 self.give_up_store();
                 for me in holding {
                     self.lose_moving(me);
                 }
                 self.resume_handings();
+                if !was_full {
+                    self.note_answers_held();
+                }
             }
         }
         if !self.is_store_behind() {
@@ -173,7 +203,7 @@ impl Shard {
         }
     }
 
-    /// Each shard learns by itself how the disk is, and counts that.
+    /// Each shard hears how the disk is, and counts that.
     fn note_disk(&mut self, outcome: Outcome) {
         self.stats.count(outcome);
         self.recorder

@@ -1,6 +1,7 @@
 //! Does the disk hold a message up?
 
 use columba_broker::outcome::Outcome;
+use columba_broker::recorder::ANSWER_WAITS;
 use columba_codec::QoS;
 
 use super::Finding;
@@ -39,8 +40,10 @@ pub fn held_subscription<'e>(history: &History<'e>, client: &str) -> Option<Find
         let name = event.outcome.name();
         !name.starts_with("subscribe.") && !name.starts_with("disconnect.")
     });
-    let event =
-        own.find(|event| event.outcome == Outcome::PublishStoreWait && event.topic.is_empty())?;
+    // What was sent before is taken, whatever it was: its answer alone waits.
+    let is_held =
+        |event: &&Event| event.topic.is_empty() && !ANSWER_WAITS.contains(&&*event.detail);
+    let event = own.find(|event| event.outcome == Outcome::PublishStoreWait && is_held(event))?;
     let disk = waits_for(history, event)?;
     let text = if disk.outcome == Outcome::BrokerDiskFailed {
         say::p14_subscribe_failed(client)
@@ -64,7 +67,7 @@ fn waits_for<'e>(history: &History<'e>, event: &Event) -> Option<&'e Event> {
     if history.of(&event.client).iter().any(|other| went_on(other)) {
         return None;
     }
-    // Each shard learns by itself how the disk is.
+    // Each shard hears how the disk is, not all at one moment.
     let own = history.of("").iter().copied();
     let disk = own
         .filter(|other| other.shard == event.shard)

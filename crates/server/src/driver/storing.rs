@@ -1,15 +1,15 @@
 //! From the core to the store and back: batches in order, whatever the disk does.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, OnceLock};
 
 use columba_broker::Input;
 use columba_broker::journal::{Fetched, Records, StoreEvent};
 use columba_store::{Batch, Error, Handle, Port, Position, Report, Ticket};
 
-use super::Driver;
+use super::{Driver, ShardHandle};
 use crate::store::{batch_of, report_damage};
 
 /// One shard's access to the store.
@@ -28,6 +28,9 @@ pub(crate) struct Storing<P> {
     /// Durable, with others before them that are not: what only releases and has passed them.
     early: Vec<u64>,
     state: State,
+    /// Whether the core has heard that the disk is full, for this shard or for another, and not yet that
+    /// it has room again.
+    is_told_full: bool,
     reports: Vec<Report>,
     /// Records that were read and not passed on.
     fetched: Vec<Fetched>,
@@ -68,13 +71,15 @@ impl DiskState {
     }
 }
 
-/// Tells of a disk that is full or failed once, not once a shard.
+/// Tells of a disk that is full or failed once, not once a shard, and all shards of it: clients of one
+/// that has nothing to store wait for what another one stores.
 #[derive(Debug)]
 pub(crate) struct Alarm {
     place: String,
     /// Shards that wait for room.
     full: AtomicUsize,
     has_failed: AtomicBool,
+    shards: OnceLock<Arc<[ShardHandle]>>,
 }
 
 impl Alarm {
@@ -83,14 +88,31 @@ impl Alarm {
             place,
             full: AtomicUsize::new(0),
             has_failed: AtomicBool::new(false),
+            shards: OnceLock::new(),
         }
+    }
+
+    /// Whom to wake when the disk is in another state.
+    pub(crate) fn wakes(&self, shards: &Arc<[ShardHandle]>) {
+        self.shards.get_or_init(|| Arc::clone(shards));
+    }
+
+    fn wake(&self) {
+        for shard in self.shards.get().into_iter().flat_map(|of| of.iter()) {
+            shard.wake();
+        }
+    }
+
+    /// Whether a shard waits for room.
+    fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed) > 0
     }
 
     /// How the disk is.
     pub(crate) fn state(&self) -> DiskState {
         if self.has_failed.load(Ordering::Relaxed) {
             DiskState::Failed
-        } else if self.full.load(Ordering::Relaxed) > 0 {
+        } else if self.is_full() {
             DiskState::Full
         } else {
             DiskState::Working
@@ -101,6 +123,7 @@ impl Alarm {
         if self.full.fetch_add(1, Ordering::Relaxed) != 0 {
             return;
         }
+        self.wake();
         if matches!(error, Error::Exhausted { .. }) {
             tracing::error!(
                 directory = self.place,
@@ -119,6 +142,7 @@ impl Alarm {
 
     fn room(&self) {
         if self.full.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.wake();
             tracing::warn!(
                 directory = self.place,
                 "the disk has room again, what has to be stored is acknowledged"
@@ -128,6 +152,7 @@ impl Alarm {
 
     fn failed(&self, error: &Error) {
         if !self.has_failed.swap(true, Ordering::Relaxed) {
+            self.wake();
             tracing::error!(
                 directory = self.place,
                 "nothing that would have to be stored is acknowledged any more: {error}; see the \
@@ -147,6 +172,7 @@ impl<P: Port> Storing<P> {
             waiting: VecDeque::new(),
             early: Vec::new(),
             state: State::Open,
+            is_told_full: false,
             reports: Vec::new(),
             fetched: Vec::new(),
         }
@@ -345,7 +371,7 @@ impl<P: Port> Storing<P> {
         self.waiting.insert(at, (ticket, batch));
         if self.state == State::Open {
             self.alarm.full(error);
-            events.push(StoreEvent::Full);
+            self.tell_full(events);
         }
         self.state = State::Full {
             retry_at_ms: now_ms + RETRY_MS,
@@ -359,16 +385,48 @@ impl<P: Port> Storing<P> {
         events.push(StoreEvent::Failed);
     }
 
-    /// Whether the disk has failed and no batch of this shard's own has told so.
-    fn has_failed_for_others(&self) -> bool {
-        self.state != State::Failed && self.alarm.state() == DiskState::Failed
+    /// Whether the disk is in another state than the core has heard, by what others met with.
+    fn is_news_from_others(&self) -> bool {
+        self.state != State::Failed
+            && match self.alarm.state() {
+                DiskState::Failed => true,
+                DiskState::Full => !self.is_told_full,
+                DiskState::Working => self.is_told_full,
+            }
+    }
+
+    /// Tells it.
+    fn hear_from_others(&mut self, events: &mut Vec<StoreEvent>) {
+        if self.state == State::Failed {
+            return;
+        }
+        match self.alarm.state() {
+            DiskState::Failed => self.fail(events),
+            DiskState::Full => self.tell_full(events),
+            DiskState::Working => self.tell_room(events),
+        }
+    }
+
+    fn tell_full(&mut self, events: &mut Vec<StoreEvent>) {
+        if !std::mem::replace(&mut self.is_told_full, true) {
+            events.push(StoreEvent::Full);
+        }
+    }
+
+    fn tell_room(&mut self, events: &mut Vec<StoreEvent>) {
+        if std::mem::take(&mut self.is_told_full) {
+            events.push(StoreEvent::Room);
+        }
     }
 
     /// What was kept is durable.
     fn room(&mut self, events: &mut Vec<StoreEvent>) {
         self.alarm.room();
         self.state = State::Open;
-        events.push(StoreEvent::Room);
+        // What others keep waits yet, and clients of this one with it.
+        if !self.alarm.is_full() {
+            self.tell_room(events);
+        }
     }
 
     fn has_turn_in_flight(&self) -> bool {
@@ -488,16 +546,14 @@ impl Driver {
     pub(super) fn take_reports(&mut self) {
         let Some(store) = &mut self.store else { return };
         store.storing.retry(self.now.mono_ms);
-        let is_news = store.storing.has_failed_for_others();
+        let is_news = store.storing.is_news_from_others();
         if !store.has_reports.swap(false, Ordering::Acquire) && !is_news {
             return;
         }
         let mut events = std::mem::take(&mut store.events);
         store.storing.look(self.now.mono_ms, &mut events);
         // Another shard may wait for what this one was to write, or the other way round.
-        if store.storing.has_failed_for_others() {
-            store.storing.fail(&mut events);
-        }
+        store.storing.hear_from_others(&mut events);
         let fetched = std::mem::take(&mut store.storing.fetched);
         for event in events.drain(..) {
             self.core.handle(self.now, Input::Store(event));

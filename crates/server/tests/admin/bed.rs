@@ -16,7 +16,9 @@ use columba_broker::limits::Limits;
 use columba_codec::packet::{
     Connect, Packet, Publish, Subscribe, SubscribeFilters, SubscribeOptions,
 };
-use columba_codec::{Decoded, Properties, QoS, ReasonCode, Version, decode};
+use columba_codec::{
+    Decoded, Properties, PropertiesBuf, PropertyId, QoS, ReasonCode, Version, decode,
+};
 use columba_server::Broker;
 use columba_server::admin::{Admin, AdminParts, Wish};
 use columba_server::auth::Authenticator;
@@ -26,6 +28,8 @@ use columba_server::instance::{Instance, Location, Overrides};
 use columba_server::listener::BoundAddress;
 use columba_server::recorder::Past;
 use columba_server::reload::Reloader;
+use columba_server::store::StoreConfig;
+use columba_store::SimDisk;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -68,6 +72,11 @@ impl Bed {
 
     /// The same with files in `etc`.
     pub(crate) fn with_files(admin: &str, files: &[(&str, &str)]) -> Self {
+        let (dir, password, token) = Self::make(admin, files);
+        Self::start(dir, password, token)
+    }
+
+    fn make(admin: &str, files: &[(&str, &str)]) -> (TempDir, String, String) {
         let dir = tempfile::tempdir().unwrap();
         let place = dir.path().join("i");
         let password = create(&place).unwrap();
@@ -81,15 +90,32 @@ impl Bed {
             std::fs::write(place.join("etc").join(name), text).unwrap();
         }
         let token = add_token(&place, "root", "admin");
-        Self::start(dir, password, token)
+        (dir, password, token)
+    }
+
+    /// A fresh instance whose store is on this disk.
+    pub(crate) fn on_disk(disk: &SimDisk) -> Self {
+        let (dir, password, token) = Self::make("", &[]);
+        Self::start_on(dir, password, token, Some(disk))
     }
 
     fn start(dir: TempDir, password: String, token: String) -> Self {
+        Self::start_on(dir, password, token, None)
+    }
+
+    fn start_on(dir: TempDir, password: String, token: String, disk: Option<&SimDisk>) -> Self {
         let location = Location::of_directory(&dir.path().join("i"));
         let overrides = Overrides::default();
         let instance = Instance::load(&location, &overrides, []).unwrap();
         let authenticator = Arc::new(Authenticator::new(Arc::clone(&instance.users)).unwrap());
-        let runtime = instance.runtime_config(authenticator.clone()).unwrap();
+        let mut runtime = instance.runtime_config(authenticator.clone()).unwrap();
+        if let Some(disk) = disk {
+            runtime.store = Some(StoreConfig {
+                files: Box::new(disk.clone()),
+                place: "disk".to_owned(),
+                is_synced: true,
+            });
+        }
         let broker = Broker::start(runtime).unwrap();
         let (config, bans) = (instance.config.clone(), Arc::clone(&instance.bans));
         let mut reloader = Reloader::new(location, overrides, instance, Arc::clone(&authenticator));
@@ -283,6 +309,26 @@ impl Bed {
         client_id: &str,
         login: Option<(&str, &str)>,
     ) -> Result<Client, ReasonCode> {
+        self.connect_with(client_id, login, Properties::EMPTY)
+    }
+
+    /// Connects a client whose session outlives its connections for ever.
+    pub(crate) fn connect_keeping(&self, client_id: &str) -> Client {
+        let mut properties = PropertiesBuf::new();
+        let expiry = columba_codec::Value::U32(u32::MAX);
+        properties
+            .push(PropertyId::SessionExpiryInterval, expiry)
+            .unwrap();
+        self.connect_with(client_id, None, properties.as_properties())
+            .unwrap()
+    }
+
+    fn connect_with(
+        &self,
+        client_id: &str,
+        login: Option<(&str, &str)>,
+        properties: Properties<'_>,
+    ) -> Result<Client, ReasonCode> {
         let BoundAddress::Ip(address) = self.broker.as_ref().unwrap().addresses()[0].clone() else {
             panic!("no address");
         };
@@ -297,7 +343,7 @@ impl Bed {
             is_bridge: false,
             clean_start: true,
             keep_alive_secs: 0,
-            properties: Properties::EMPTY,
+            properties,
             client_id,
             will: None,
             user_name: login.map(|(user, _)| user),
@@ -497,12 +543,21 @@ impl Client {
 
     /// Publishes with QoS 0.
     pub(crate) fn publish(&mut self, topic: &str, payload: &[u8]) {
+        self.send_publish(topic, payload, None);
+    }
+
+    /// Publishes with QoS 1, and does not wait for the PUBACK.
+    pub(crate) fn publish_qos_1(&mut self, topic: &str, payload: &[u8]) {
+        self.send_publish(topic, payload, Some(NonZeroU16::MIN));
+    }
+
+    fn send_publish(&mut self, topic: &str, payload: &[u8], packet_id: Option<NonZeroU16>) {
         self.send(&Packet::Publish(Publish {
             dup: false,
-            qos: QoS::AtMostOnce,
+            qos: packet_id.map_or(QoS::AtMostOnce, |_| QoS::AtLeastOnce),
             retain: false,
             topic,
-            packet_id: None,
+            packet_id,
             properties: Properties::EMPTY,
             payload,
         }));

@@ -7,6 +7,7 @@ mod changes;
 mod damage;
 mod doors;
 mod event_stream;
+mod full_disk;
 mod lists;
 mod logins;
 mod metrics;

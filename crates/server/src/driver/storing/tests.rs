@@ -50,6 +50,15 @@ impl Bed {
         events
     }
 
+    /// What the core hears by what others met with.
+    fn hear(&mut self) -> Vec<StoreEvent> {
+        let is_news = self.storing.is_news_from_others();
+        let mut events = Vec::new();
+        self.storing.hear_from_others(&mut events);
+        assert_eq!(is_news, !events.is_empty());
+        events
+    }
+
     fn wait(&mut self, ms: u64) {
         self.now_ms += ms;
         self.storing.retry(self.now_ms);
@@ -267,12 +276,41 @@ fn a_disk_that_failed_for_one_shard_has_failed_for_all() {
         ..Faults::default()
     });
     bed.keep(&[b"lost"], &[]);
-    assert!(!other.storing.has_failed_for_others());
+    assert_eq!(other.hear(), []);
     assert_eq!(bed.work(), [StoreEvent::Failed]);
-    assert!(!bed.storing.has_failed_for_others());
-    assert!(other.storing.has_failed_for_others());
-    let mut events = Vec::new();
-    other.storing.fail(&mut events);
-    assert_eq!(events, [StoreEvent::Failed]);
-    assert!(!other.storing.has_failed_for_others());
+    assert_eq!(bed.hear(), []);
+    assert_eq!(other.hear(), [StoreEvent::Failed]);
+    assert_eq!(other.hear(), []);
+}
+
+/// Clients of a shard that has nothing to store wait for what another one stores.
+#[test]
+fn a_disk_that_is_full_for_one_shard_is_full_for_all_until_it_has_room_for_all() {
+    let mut bed = Bed::new(10);
+    let mut other = Bed::new(10);
+    other.storing.alarm = Arc::clone(&bed.storing.alarm);
+    let large = vec![b'x'; 9000];
+    bed.fill(true);
+    other.fill(true);
+    bed.keep(&[&large], &[]);
+    assert_eq!(other.hear(), []);
+    assert_eq!(bed.work(), [StoreEvent::Full]);
+    assert_eq!(bed.hear(), []);
+    assert_eq!(other.hear(), [StoreEvent::Full]);
+    assert_eq!(other.hear(), []);
+    // It finds so itself: that is no news.
+    other.keep(&[&large], &[]);
+    assert_eq!(other.work(), []);
+    // Room for one of them is not room for both.
+    bed.fill(false);
+    bed.wait(RETRY_MS);
+    assert_eq!(bed.work(), [durable(1, 0)]);
+    assert_eq!(bed.hear(), []);
+    assert_eq!(bed.storing.state, State::Open);
+    other.fill(false);
+    other.wait(RETRY_MS);
+    assert_eq!(other.work(), [durable(1, 0), StoreEvent::Room]);
+    assert_eq!(bed.hear(), [StoreEvent::Room]);
+    assert_eq!((bed.hear(), other.hear()), (vec![], vec![]));
+    assert_eq!(bed.storing.alarm.state(), DiskState::Working);
 }
