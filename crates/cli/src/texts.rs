@@ -35,6 +35,7 @@ columba_speech::catalogue! {
     silence_unasked(why) { en: "it cannot be asked why: {why}", zh: "无法查询原因：{why}" }
     silence_nobody(filter) { en: "Nobody has published to a topic that {filter} matches in the last 15 minutes, as far as recorded.", zh: "最近 15 分钟的记录中，没有客户端向与 {filter} 匹配的主题发布消息。" }
     silence_nobody_else(filter) { en: "Nothing else was published to a topic that {filter} matches in the last 15 minutes, as far as recorded.", zh: "最近 15 分钟的记录中，没有其他发往与 {filter} 匹配的主题的消息。" }
+    silence_private(private, filter) { en: "The names of topics that {private} covers are kept out of the record, as recorder_private_topics asks. Something was published to one of them in the last 15 minutes; whether {filter} matches it cannot be told.", zh: "按 recorder_private_topics 的要求，记录中不保留 {private} 所涵盖主题的名称。最近 15 分钟内有客户端向其中某个主题发布过消息，但无法判断 {filter} 是否与其匹配。" }
     silence_near(client, topic, why) { en: "{client} publishes to {topic}, which is nearly it: {why}", zh: "{client} 向相近的主题 {topic} 发布：{why}" }
     silence_refused(client, topic, why) { en: "{client} published to {topic} and was refused: {why}", zh: "{client} 向 {topic} 发布，但被拒绝：{why}" }
     silence_since(filter, client, topic, time, word) { en: "The last message that {filter} matches is that of {client} to {topic} at {time}; columba why {word} says more of it.", zh: "与 {filter} 匹配的最后一条消息由 {client} 于 {time} 发往 {topic}；用 columba why {word} 查看详情。" }
@@ -90,11 +91,18 @@ columba_speech::catalogue! {
 /// Adds the verdict of an answer of `/why`, and what to do about it; nothing if the message was
 /// delivered, or that cannot be told.
 pub(crate) fn verdict(answer: &Value, language: Language, lines: &mut Vec<String>) {
-    let text = |path: &str| answer.pointer(path).and_then(Value::as_str);
-    let outcome = text("/report/verdict/outcome");
-    if !matches!(outcome, Some("not_delivered" | "waiting")) {
-        return;
+    let outcome = answer.pointer("/report/verdict/outcome");
+    if matches!(
+        outcome.and_then(Value::as_str),
+        Some("not_delivered" | "waiting")
+    ) {
+        whole_verdict(answer, language, lines);
     }
+}
+
+/// The same whatever the verdict is, for a message of which nothing else is known.
+pub(crate) fn whole_verdict(answer: &Value, language: Language, lines: &mut Vec<String>) {
+    let text = |path: &str| answer.pointer(path).and_then(Value::as_str);
     let (code, sentence) = (text("/report/verdict/code"), text("/report/verdict/text"));
     let (Some(code), Some(sentence)) = (code, sentence) else {
         return;

@@ -531,6 +531,54 @@ fn a_subscriber_that_hears_nothing_says_what_the_broker_knows() {
 }
 
 #[test]
+fn of_a_private_topic_is_said_that_its_name_is_not_in_the_record() {
+    let broker = Running::start_with("[limits]\nrecorder_private_topics = [\"patients/+/#\"]\n");
+    let publish = |args: &[&str]| {
+        let fixed = ["pub", "-p", &broker.port, "-i", "bed", "-q", "1", "-m", "x"];
+        let output = broker.run(&[&fixed[..], args].concat());
+        let told = String::from_utf8(output.stdout).expect("text");
+        (output.status.code(), told)
+    };
+    let why = ["--why", "--why-for", "1s"];
+    for (language, says) in [
+        ("en", "U01  The name of patients/7/pulse is kept out"),
+        (
+            "zh",
+            "U01  按 recorder_private_topics 中 patients/+/# 的要求",
+        ),
+    ] {
+        let args = ["-t", "patients/7/pulse", "--lang", language];
+        let (code, told) = publish(&[&args[..], &why].concat());
+        assert_eq!(code, Some(11), "{told}");
+        assert!(told.starts_with(says), "{told}");
+        assert!(!told.contains("has not seen"), "{told}");
+    }
+    for (filter, says) in [
+        (
+            "patients/8/pulse",
+            "  U01  The name of patients/8/pulse is kept out",
+        ),
+        (
+            "patients/+/pulse",
+            "  The names of topics that patients/+/# covers are kept out",
+        ),
+    ] {
+        let explain = ["--explain", "1", "--lang", "en", "-W", "60"];
+        let args = ["sub", "-p", &broker.port, "-t", filter];
+        let mut child = command(broker.dir.path(), &[&args[..], &explain].concat())
+            .spawn()
+            .expect("the binary");
+        let mut notes = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let mut note = || notes.next().expect("a line").expect("text");
+        assert_eq!(note(), "Nothing came for 1 s. The broker says:");
+        let told = note();
+        assert!(told.starts_with(says), "{told}");
+        child.kill().expect("an end");
+        child.wait().expect("an end");
+    }
+}
+
+#[test]
 fn top_shows_one_picture_where_no_terminal_is() {
     let broker = Running::start();
     broker.retain("home/lamp", "on");

@@ -156,8 +156,9 @@ impl Follower {
     /// Tells who got it, who did not and why; returns the exit code.
     fn tell(&self, fate: &Fate, client_id: &str, patience: Duration, language: Language) -> u8 {
         let Some(publication) = &fate.publication else {
-            let told = texts::fate_unseen(self.client.name(), patience);
-            print(&format!("{}\n", told.to_string(language)));
+            for line in self.unseen(client_id, patience, language) {
+                print(&format!("{line}\n"));
+            }
             return CANNOT_TELL;
         };
         let mut ledger = Ledger::new(Look {
@@ -182,6 +183,24 @@ impl Follower {
             print(&format!("{line}\n"));
         }
         fate.exit_code()
+    }
+
+    /// What to say of a message that the trace has not shown: the topic may be private, or much else was
+    /// traced. That the broker knows nothing of it may mean that it is another one.
+    fn unseen(&self, client_id: &str, patience: Duration, language: Language) -> Vec<String> {
+        let mut lines = Vec::new();
+        let answer = self.client.get(&self.query(client_id, None, language));
+        let answer = answer.unwrap_or_default();
+        texts::whole_verdict(&answer, language, &mut lines);
+        let code = answer
+            .pointer("/report/verdict/code")
+            .and_then(Value::as_str);
+        let has_it = |code: &str| !code.starts_with('P') && code != "U03";
+        if !code.is_some_and(has_it) {
+            let told = texts::fate_unseen(self.client.name(), patience);
+            lines.insert(0, told.to_string(language));
+        }
+        lines
     }
 
     /// What the broker makes of it where it was not delivered.
@@ -214,6 +233,15 @@ impl Follower {
         language: Language,
         lines: &mut Vec<String>,
     ) {
+        let query = self.query(client_id, subscriber, language);
+        let Ok(answer) = self.client.get(&query) else {
+            return;
+        };
+        texts::verdict(&answer, language, lines);
+    }
+
+    /// The question about it.
+    fn query(&self, client_id: &str, subscriber: Option<&str>, language: Language) -> String {
         let mut query = format!(
             "/why?topic={}&since_unix_ms={}&lang={}",
             encoded(&self.topic),
@@ -225,10 +253,7 @@ impl Follower {
                 query.push_str(&format!("&{name}={}", encoded(client)));
             }
         }
-        let Ok(answer) = self.client.get(&query) else {
-            return;
-        };
-        texts::verdict(&answer, language, lines);
+        query
     }
 }
 

@@ -3,6 +3,7 @@
 use std::future::pending;
 use std::time::Duration;
 
+use columba_codec::TopicName;
 use columba_codec::topic::matches;
 use columba_diagnosis::near;
 use columba_speech::{Language, Param};
@@ -126,6 +127,19 @@ impl Asker {
             lines.push(format!("  {}", self.say(&told)));
         }
         let Some(last) = found.last else {
+            if found.refused.is_none() && TopicName::parse(filter).is_ok() {
+                let answer = client.get(&self.question(filter))?;
+                let mut told = Vec::new();
+                texts::whole_verdict(&answer, self.language, &mut told);
+                lines.extend(told.into_iter().map(|line| format!("  {line}")));
+                return Ok(());
+            }
+            if let Some(private) = found.private {
+                let (private, filter) = (printable(&private.topic), printable(filter));
+                let told = texts::silence_private(private, filter);
+                lines.push(format!("  {}", self.say(&told)));
+                return Ok(());
+            }
             // Who was refused has published, for all that it knows.
             let told = if found.refused.is_some() {
                 texts::silence_nobody_else(printable(filter))
@@ -141,13 +155,7 @@ impl Asker {
             }
             return Ok(());
         };
-        let query = format!(
-            "/why?topic={}&to={}&lang={}",
-            encoded(&last.topic),
-            encoded(&self.client_id),
-            self.language.tag()
-        );
-        let answer = client.get(&query)?;
+        let answer = client.get(&self.question(&last.topic))?;
         let before = lines.len();
         texts::verdict(&answer, self.language, lines);
         if lines.len() == before {
@@ -161,6 +169,18 @@ impl Asker {
     }
 }
 
+impl Asker {
+    /// Why a message on a topic has not come to us.
+    fn question(&self, topic: &str) -> String {
+        format!(
+            "/why?topic={}&to={}&lang={}",
+            encoded(topic),
+            encoded(&self.client_id),
+            self.language.tag()
+        )
+    }
+}
+
 /// A PUBLISH that the broker has recorded.
 #[derive(Clone, Debug, Default)]
 struct Publication {
@@ -168,6 +188,8 @@ struct Publication {
     client: String,
     at_unix_ms: u64,
     is_refused: bool,
+    /// In the place of the topic stands the filter that keeps its name out of the record.
+    is_private: bool,
     detail: String,
 }
 
@@ -189,6 +211,7 @@ fn publications(client: &AdminClient) -> Result<Vec<Publication>, Failure> {
                 client: text("client").to_owned(),
                 at_unix_ms: at.unwrap_or_default(),
                 is_refused: text("effect") != "accepted",
+                is_private: row.get("private").and_then(Value::as_bool) == Some(true),
                 detail: text("detail").to_owned(),
             });
         }
@@ -206,6 +229,8 @@ struct Found<'a> {
     last: Option<&'a Publication>,
     /// The last one that it would have matched.
     refused: Option<&'a Publication>,
+    /// One of which it cannot be told.
+    private: Option<&'a Publication>,
     /// Those that it nearly matches, a topic each, with what keeps them apart.
     near: Vec<(&'a Publication, columba_speech::Text)>,
 }
@@ -216,13 +241,14 @@ impl<'a> Found<'a> {
             Some(rest) => rest.split_once('/').map_or(rest, |(_, bare)| bare),
             None => filter,
         };
+        let named = || rows.iter().filter(|row| !row.is_private);
         let last = |is_refused: bool| {
-            let rows = rows.iter().filter(|row| row.is_refused == is_refused);
+            let rows = named().filter(|row| row.is_refused == is_refused);
             rows.filter(|row| matches(bare, &row.topic))
                 .max_by_key(|row| row.at_unix_ms)
         };
         let mut near: Vec<(&Publication, _)> = Vec::new();
-        for row in rows.iter().filter(|row| !row.is_refused) {
+        for row in named().filter(|row| !row.is_refused) {
             if near.len() >= NEAR_MAX {
                 break;
             }
@@ -236,7 +262,22 @@ impl<'a> Found<'a> {
         Self {
             last: last(false),
             refused: last(true),
+            private: rows
+                .iter()
+                .find(|row| row.is_private && overlap(bare, &row.topic)),
             near,
+        }
+    }
+}
+
+/// Whether there may be a topic that both filters match.
+fn overlap(one: &str, other: &str) -> bool {
+    let (mut of_one, mut of_other) = (one.split('/'), other.split('/'));
+    loop {
+        match (of_one.next(), of_other.next()) {
+            (Some("#"), _) | (_, Some("#")) | (None, None) => return true,
+            (Some(one), Some(other)) if one == other || one == "+" || other == "+" => {}
+            (Some(_), _) | (None, Some(_)) => return false,
         }
     }
 }
@@ -272,5 +313,32 @@ mod tests {
             assert_eq!(near, ["home/Kitchen/t"], "{filter}");
         }
         assert!(Found::of("none/at/all", &rows).last.is_none());
+    }
+
+    #[test]
+    fn a_private_topic_may_be_one_that_a_filter_matches_and_is_never_taken_for_its_name() {
+        let private = Publication {
+            is_private: true,
+            ..row("patients/+/#", 5, false)
+        };
+        let rows = [private];
+        let check = |filter: &str, expected: bool| {
+            let found = Found::of(filter, &rows);
+            assert_eq!(found.private.is_some(), expected, "{filter}");
+            assert!(found.last.is_none() && found.near.is_empty(), "{filter}");
+        };
+        for filter in [
+            "patients/7/pulse",
+            "patients/#",
+            "+/+/pulse",
+            "#",
+            "$share/g/patients/7",
+        ] {
+            check(filter, true);
+        }
+        // No topic of these is covered.
+        for filter in ["patients", "patient/+", "+", "home/#"] {
+            check(filter, false);
+        }
     }
 }
