@@ -73,6 +73,8 @@ pub enum Input<'a> {
     Refused {
         /// From where.
         addr: Option<SocketAddr>,
+        /// Who it says it is, if it came as far as to say so.
+        client_id: Option<&'a str>,
         /// Why.
         outcome: Outcome,
         /// In words.

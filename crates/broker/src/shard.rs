@@ -284,9 +284,10 @@ impl Shard {
             Input::Accepted { conn, peer } => self.on_accepted(conn, peer),
             Input::Refused {
                 addr,
+                client_id,
                 outcome,
                 detail,
-            } => self.note_refused(None, addr, (outcome, detail, "")),
+            } => self.note_refused(client_id, addr, (outcome, detail, "")),
             Input::Adopted { conn, handover } => self.on_adopted(conn, *handover),
             Input::Closed { conn, cause } => self.on_closed(conn, cause),
             Input::Authenticated { conn, verdict } => self.on_authenticated(conn, verdict),

@@ -214,6 +214,34 @@ columba_speech::said_elsewhere! {
         en: "a shared subscription cannot be No Local", zh: "共享订阅不能使用 No Local",
     }
 
+    speaks_and_advice(what, port, carrier, advice) {
+        en: "the client speaks {what} on port {port}, which is for {carrier}; {advice}",
+        zh: "客户端在端口 {port} 上使用{what}，而该端口用于{carrier}；{advice}",
+    }
+    speaks(what, port, carrier) {
+        en: "the client speaks {what} on port {port}, which is for {carrier}",
+        zh: "客户端在端口 {port} 上使用{what}，而该端口用于{carrier}",
+    }
+    speaks_on_socket(what, carrier) {
+        en: "the client speaks {what} on a socket for {carrier}", zh: "客户端在用于{carrier}的套接字上使用{what}",
+    }
+    plain_mqtt() { en: "plain MQTT", zh: "不经 TLS 或 WebSocket 的 MQTT" }
+    mqtt_over_tls() { en: "MQTT over TLS (mqtts)", zh: "经 TLS 的 MQTT（mqtts）" }
+    mqtt_over_websocket() { en: "MQTT over WebSocket (ws)", zh: "经 WebSocket 的 MQTT（ws）" }
+    mqtt_over_both() {
+        en: "MQTT over WebSocket with TLS (wss)", zh: "经 WebSocket 和 TLS 的 MQTT（wss）",
+    }
+    http_without_tls() { en: "HTTP (or WebSocket) without TLS", zh: "不经 TLS 的 HTTP（或 WebSocket）" }
+    http() { en: "HTTP (or WebSocket)", zh: "HTTP（或 WebSocket）" }
+    connect_with_tls() {
+        en: "connect with TLS, such as --cafile or mqtts://", zh: "请使用 TLS 连接，例如 --cafile 或 mqtts://",
+    }
+    connect_through_websocket() {
+        en: "connect through a WebSocket, such as ws://", zh: "请经 WebSocket 连接，例如 ws://",
+    }
+    connect_through_both() {
+        en: "connect through a WebSocket with TLS, such as wss://", zh: "请经 WebSocket 和 TLS 连接，例如 wss://",
+    }
     tls_and_advice(what, advice) { en: "TLS: {what}; {advice}", zh: "TLS：{what}；{advice}" }
     tls(what) { en: "TLS: {what}", zh: "TLS：{what}" }
     handshake_ended(why, number) {

@@ -7,7 +7,8 @@ mod bed;
 use asked::{ask, ask_all};
 use bed::exchange::{QOS_1, keeping};
 use bed::{Bed, ConnectOptions, V5, V311};
-use columba_broker::event::AuthVerdict;
+use columba_broker::event::{AuthVerdict, Input};
+use columba_broker::outcome::Outcome;
 use columba_diagnosis::{Code, Confidence};
 
 const TOPIC: &str = "home/kitchen/temp";
@@ -116,4 +117,34 @@ fn what_waits_for_somebody_who_is_refused_waits() {
     let asked = ask(&mut bed, TOPIC, None, Some("hub"));
     asked.is(Code::S13, Confidence::Certain);
     assert_eq!(asked.also(), [Code::S15]);
+}
+
+/// Cause 37: who speaks plain MQTT to a port for TLS is refused before the core sees it, and has said who it
+/// is all the same. The home shard of the client may be another than the one whose port it was.
+#[test]
+fn who_spoke_plain_mqtt_to_a_port_for_tls_is_told_so_by_name() {
+    for shard in 0..2 {
+        let mut bed = Bed::new(2);
+        let now = bed.now();
+        for client_id in [Some("hub"), Some("esp2"), None] {
+            let refused = Input::Refused {
+                addr: Some(([10, 0, 0, 7], 4711).into()),
+                client_id,
+                outcome: Outcome::ConnectWrongProtocol,
+                detail: "the client speaks plain MQTT on port 8883, which is for MQTT over TLS (mqtts)",
+            };
+            bed.shards[shard].handle(now, refused);
+        }
+        bed.pass(10);
+        let asked = ask(&mut bed, TOPIC, Some("esp2"), None);
+        asked.is(Code::P02, Confidence::Certain);
+        asked.says("esp2 was refused 1 time: the client speaks plain MQTT on port 8883");
+        let asked = ask_all(&mut bed, None, None, Some("hub"));
+        asked.is(Code::S15, Confidence::Certain);
+        asked.says("hub was refused 1 time: the client speaks plain MQTT on port 8883");
+        // Nobody of that name was seen.
+        ask(&mut bed, TOPIC, Some("other"), None).is(Code::P01, Confidence::Certain);
+        publish(&mut bed);
+        ask(&mut bed, TOPIC, None, Some("hub")).is(Code::S15, Confidence::Certain);
+    }
 }

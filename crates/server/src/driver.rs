@@ -343,6 +343,7 @@ impl Driver {
                     self.shared.end_telling();
                     let refused = Input::Refused {
                         addr,
+                        client_id: None,
                         outcome,
                         detail,
                     };
@@ -421,7 +422,7 @@ impl Driver {
             self.greetings.pop_front();
             if self.is_greeting(id) {
                 let why = "no CONNECT, or no end of the TLS or WebSocket handshake, in time";
-                self.refuse(id, Outcome::ConnectTimeout, why);
+                self.refuse(id, None, Outcome::ConnectTimeout, why);
                 self.close(id, CloseCause::Broker);
             }
         }

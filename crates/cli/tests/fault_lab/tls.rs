@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::lab::{ASKED_MAX, Lab, command};
+use crate::lab::{ASKED_MAX, Lab, NOT_DELIVERED, command};
 
 /// A directory with two authorities, `own` and `other`.
 fn authorities() -> tempfile::TempDir {
@@ -140,12 +140,15 @@ fn a_certificate_is_not_trusted() {
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("unavailable"), "{said}");
-    is_noticed(
-        &lab,
-        "plain",
-        ["P01", "P02"],
-        &["plain MQTT on a port for MQTT over TLS"],
-    );
+    // It said who it is, so the refusal is its own.
+    let report = lab.answers("topic=tls/x&from=plain", "P02");
+    let verdict = &report["verdict"];
+    assert_eq!(verdict["confidence"], "certain", "{report:#}");
+    let text = verdict["text"].as_str().unwrap_or_default();
+    let what = format!("plain was refused 1 time: the client speaks plain MQTT on port {port}");
+    assert!(text.starts_with(&what), "{text}");
+    assert!(text.contains("connect with TLS"), "{text}");
+    lab.says(&["--to", "plain"], NOT_DELIVERED, "S15");
     // A client that shows the reason string of MQTT 5.
     let mut plain = command(env!("CARGO_BIN_EXE_columba"), lab.dir.path());
     plain.args(["sub", "-V", "5", "-h", "localhost", "-p", &port, "-t", "#"]);

@@ -55,7 +55,7 @@ impl Driver {
                 && layers.is_some_and(|layers| layers.is_silent_within_tls())
         });
         if is_silent {
-            self.refuse(id, Outcome::ConnectHandshake, SILENT_WITHIN_TLS);
+            self.refuse(id, None, Outcome::ConnectHandshake, SILENT_WITHIN_TLS);
         }
     }
 

@@ -224,12 +224,19 @@ impl Driver {
         };
         // What it began with is not what the layers speak: they have no say any more.
         let layers = connection.layers.take();
+        let port = self.shared.port(connection.listener);
         let carrier = layers.as_ref().map_or(Carrier::Plain, |of| of.carrier());
         let bytes = self.input.get(..len).unwrap_or_default();
         let first = layers.as_ref().map_or(bytes, |of| of.first_bytes(bytes));
         let answer = stranger.answer(carrier, first, self.shared.websocket_at());
-        let detail = stranger.describe(carrier);
-        self.refuse(id, Outcome::ConnectWrongProtocol, &detail);
+        let client_id = stranger.client_id(first);
+        let detail = stranger.describe(carrier, port);
+        self.refuse(
+            id,
+            client_id.as_deref(),
+            Outcome::ConnectWrongProtocol,
+            &detail,
+        );
         self.buffers.wire.clear();
         self.buffers.wire.extend_from_slice(&answer);
         // A peer that does not take the answer does without.
@@ -248,11 +255,12 @@ impl Driver {
     }
 
     fn answer_stranger_inside(&mut self, id: ConnectionId, stranger: Stranger) {
-        self.refuse(
-            id,
-            Outcome::ConnectWrongProtocol,
-            &stranger.describe(Carrier::Tls),
-        );
+        let Some(connection) = self.connections.find(id) else {
+            return;
+        };
+        let port = self.shared.port(connection.listener);
+        let detail = stranger.describe(Carrier::Tls, port);
+        self.refuse(id, None, Outcome::ConnectWrongProtocol, &detail);
         let answer = stranger.answer(Carrier::Tls, &[], self.shared.websocket_at());
         self.buffers.wire.clear();
         if let Some(connection) = self.connections.find(id)
@@ -281,7 +289,7 @@ impl Driver {
                     Outcome::ConnectHandshake
                 }
             };
-            self.refuse(id, outcome, &error.describe());
+            self.refuse(id, None, outcome, &error.describe());
             self.begin_close(id);
             return;
         }
@@ -295,8 +303,14 @@ impl Driver {
         self.end(id, CloseCause::Transport);
     }
 
-    /// Logs and counts a connection that the core never sees.
-    pub(super) fn refuse(&mut self, id: ConnectionId, outcome: Outcome, detail: &str) {
+    /// Logs and counts a connection that the core never sees, of a client that has perhaps said its name.
+    pub(super) fn refuse(
+        &mut self,
+        id: ConnectionId,
+        client_id: Option<&str>,
+        outcome: Outcome,
+        detail: &str,
+    ) {
         let Some(connection) = self.connections.find(id) else {
             return;
         };
@@ -305,9 +319,15 @@ impl Driver {
             .pending
             .as_deref()
             .and_then(|peer: &Peer| peer.addr);
-        self.shared.refused(outcome, listener, addr, detail);
+        let peer = Peer {
+            addr,
+            listener,
+            certificate: None,
+        };
+        self.shared.refused(outcome, client_id, &peer, detail);
         let refused = Input::Refused {
             addr,
+            client_id,
             outcome,
             detail,
         };

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use columba_broker::event::ListenerId;
+use columba_broker::event::{ListenerId, Peer};
 use columba_broker::outcome::Outcome;
 use mio::net::{TcpListener, UnixListener};
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -290,8 +290,13 @@ impl Acceptor {
         let listener = ListenerId(index as u16);
         let shared = self.shared.listener(listener);
         if !shared.admit() {
+            let peer = Peer {
+                addr: address,
+                listener,
+                certificate: None,
+            };
             self.shared
-                .refused(Outcome::ConnectQuota, listener, address, LISTENER_FULL);
+                .refused(Outcome::ConnectQuota, None, &peer, LISTENER_FULL);
             // Before the socket closes: who asks because of that finds it.
             self.tell(address, LISTENER_FULL, woken);
             return;

@@ -1,6 +1,5 @@
 //! What all threads of a broker share: the clock, the listeners and the counters of refusals.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -8,7 +7,7 @@ use columba_broker::event::{ListenerId, Now, Peer};
 use columba_broker::outcome::Outcome;
 
 use crate::listener::{BoundAddress, Listener, ListenerConfig, ListenerKind, TlsError};
-use crate::log::peer_text::Detail;
+use crate::log::peer_text::{Detail, name};
 
 /// The time, from the start of the broker on.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +34,8 @@ impl Clock {
 pub(crate) struct Shared {
     clock: Clock,
     listeners: Vec<Listener>,
+    /// By listener; those of the file system have none.
+    ports: Vec<Option<u16>>,
     /// Where WebSocket is served, to tell those that ask at the wrong port.
     websocket_at: Option<String>,
     /// By outcome.
@@ -67,9 +68,14 @@ impl Shared {
             let path = websocket.path.as_deref().unwrap_or("/mqtt");
             Some(format!("{scheme}, port {}, path {path}", address.port()))
         });
+        let port = |address: &BoundAddress| match address {
+            BoundAddress::Ip(address) => Some(address.port()),
+            BoundAddress::Unix(_) => None,
+        };
         Self {
             clock,
             listeners,
+            ports: addresses.iter().map(port).collect(),
             websocket_at,
             refused: [const { AtomicU64::new(0) }; Outcome::COUNT],
             lines_second: AtomicU64::new(0),
@@ -93,6 +99,11 @@ impl Shared {
         &self.listeners[usize::from(id.0)]
     }
 
+    /// The port of a listener that has one.
+    pub(crate) fn port(&self, id: ListenerId) -> Option<u16> {
+        self.ports.get(usize::from(id.0)).copied().flatten()
+    }
+
     /// Where WebSocket is served, in words.
     pub(crate) fn websocket_at(&self) -> Option<&str> {
         self.websocket_at.as_deref()
@@ -108,8 +119,8 @@ impl Shared {
     pub(crate) fn refused(
         &self,
         outcome: Outcome,
-        listener: ListenerId,
-        peer: Option<SocketAddr>,
+        client_id: Option<&str>,
+        peer: &Peer,
         detail: &str,
     ) {
         self.count_refused(outcome);
@@ -126,13 +137,10 @@ impl Shared {
         if self.lines.fetch_add(1, Ordering::Relaxed) >= LINES_PER_SEC {
             return;
         }
-        let peer = Peer {
-            addr: peer,
-            listener,
-            certificate: None,
-        };
-        let listener = self.listener(listener).name();
-        tracing::warn!(%peer, listener, %outcome, "refused: {}", Detail(detail));
+        let client = name(client_id.unwrap_or_default());
+        let client = &*client;
+        let listener = self.listener(peer.listener).name();
+        tracing::warn!(client, %peer, listener, %outcome, "refused: {}", Detail(detail));
     }
 
     /// Whether the record may be told of one more refusal. A flood that is quicker than the shard is

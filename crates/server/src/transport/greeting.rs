@@ -28,6 +28,16 @@ impl Carrier {
         }
     }
 
+    /// What a client of plain MQTT has to do instead.
+    const fn how(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Plain => return None,
+            Self::Tls => "connect with TLS, such as --cafile or mqtts://",
+            Self::WebSocket => "connect through a WebSocket, such as ws://",
+            Self::SecureWebSocket => "connect through a WebSocket with TLS, such as wss://",
+        })
+    }
+
     const fn has_tls(self) -> bool {
         matches!(self, Self::Tls | Self::SecureWebSocket)
     }
@@ -106,17 +116,39 @@ fn mqtt(first: &[u8]) -> Greeting {
 }
 
 impl Stranger {
-    /// What is wrong, in words, for the log and for whoever is told.
-    pub(crate) fn describe(self, carrier: Carrier) -> String {
-        let port = carrier.words();
-        match self {
-            Self::Http if carrier == Carrier::SecureWebSocket => {
-                format!("the peer speaks HTTP (or WebSocket) without TLS on a port for {port}")
+    /// What is wrong, in words, for the log and for whoever is told: sentences of
+    /// `columba_diagnosis::noted`.
+    pub(crate) fn describe(self, carrier: Carrier, port: Option<u16>) -> String {
+        let spoken = match self {
+            Self::Http if carrier == Carrier::SecureWebSocket => "HTTP (or WebSocket) without TLS",
+            Self::Http => "HTTP (or WebSocket)",
+            Self::Tls => "TLS",
+            Self::Mqtt(_) => "plain MQTT",
+            Self::Ssh => "SSH",
+        };
+        let is_for = carrier.words();
+        let said = match port {
+            Some(port) => {
+                format!("the client speaks {spoken} on port {port}, which is for {is_for}")
             }
-            Self::Http => format!("the peer speaks HTTP (or WebSocket) on a port for {port}"),
-            Self::Tls => format!("the peer speaks TLS on a port for {port}"),
-            Self::Mqtt(_) => format!("the peer speaks plain MQTT on a port for {port}"),
-            Self::Ssh => format!("the peer speaks SSH on a port for {port}"),
+            None => format!("the client speaks {spoken} on a socket for {is_for}"),
+        };
+        match (self, carrier.how()) {
+            (Self::Mqtt(_), Some(how)) => format!("{said}; {how}"),
+            _ => said,
+        }
+    }
+
+    /// The client id in the CONNECT that a peer began with, if that has come as a whole and has one.
+    pub(crate) fn client_id(self, first: &[u8]) -> Option<String> {
+        let Self::Mqtt(version) = self else {
+            return None;
+        };
+        match decode(first, version, u32::MAX) {
+            Ok(Decoded::Packet(Packet::Connect(connect), _)) => {
+                Some(connect.client_id.to_owned()).filter(|id| !id.is_empty())
+            }
+            Ok(_) | Err(_) => None,
         }
     }
 
@@ -157,12 +189,7 @@ impl Stranger {
 /// A CONNACK that says what the port is for, as far as the version has words for it: `first` begins
 /// with the CONNECT.
 fn refusal(version: Version, carrier: Carrier, first: &[u8]) -> Vec<u8> {
-    let how = match carrier {
-        Carrier::Plain => "",
-        Carrier::Tls => "connect with TLS, such as --cafile or mqtts://",
-        Carrier::WebSocket => "connect through a WebSocket, such as ws://",
-        Carrier::SecureWebSocket => "connect through a WebSocket with TLS, such as wss://",
-    };
+    let how = carrier.how().unwrap_or_default();
     let reason = format!("this port is for {}: {how}", carrier.words());
     let mut properties = PropertiesBuf::new();
     if version.has_properties() {
@@ -238,6 +265,9 @@ const METHODS: &[&[u8]] = &[
 
 #[cfg(test)]
 mod tests {
+    use columba_diagnosis::noted::noted;
+    use columba_speech::{Language, Text};
+
     use super::*;
 
     #[test]
@@ -287,6 +317,51 @@ mod tests {
         let longest = [&b"\x10\xff\xff\xff\x7f\x00\x06MQIsdp"[..], &[3]].concat();
         assert_eq!(longest.len(), GREETING_BYTES_MAX);
         assert_ne!(Greeting::of(&longest, Tls), Undecided);
+    }
+
+    columba_speech::catalogue! { ALL; it(what) { en: "{what}", zh: "{what}" } }
+
+    #[test]
+    fn what_is_spoken_and_what_the_port_is_for_is_said_in_both_languages() {
+        assert_eq!(ALL.len(), 1);
+        for carrier in [
+            Carrier::Plain,
+            Carrier::Tls,
+            Carrier::WebSocket,
+            Carrier::SecureWebSocket,
+        ] {
+            let mqtt = Stranger::Mqtt(Version::V5);
+            for stranger in [Stranger::Http, Stranger::Tls, mqtt, Stranger::Ssh] {
+                for port in [Some(8883), None] {
+                    // A socket of the file system carries plain MQTT alone.
+                    if port.is_none() && carrier != Carrier::Plain {
+                        continue;
+                    }
+                    let said = stranger.describe(carrier, port);
+                    let text: Text = it(noted(&said));
+                    assert_eq!(text.to_string(Language::English), said);
+                    let chinese = text.to_string(Language::Chinese);
+                    let has_english = ["client", "plain", "over", "without", "connect", "such as"];
+                    assert!(
+                        !has_english.iter().any(|word| chinese.contains(word)),
+                        "{chinese}"
+                    );
+                    assert_eq!(chinese.contains("8883"), port.is_some(), "{chinese}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_client_id_is_told_of_a_connect_that_is_whole() {
+        let connect = b"\x10\x10\0\x04MQTT\x04\x02\0\0\0\x04lamp";
+        let mqtt = Stranger::Mqtt(Version::V311);
+        assert_eq!(mqtt.client_id(connect).as_deref(), Some("lamp"));
+        for len in 0..connect.len() {
+            assert_eq!(mqtt.client_id(&connect[..len]), None, "{len}");
+        }
+        assert_eq!(mqtt.client_id(b"\x10\x0c\0\x04MQTT\x04\x02\0\0\0\0"), None);
+        assert_eq!(Stranger::Tls.client_id(connect), None);
     }
 
     #[test]
