@@ -29,7 +29,7 @@ use crate::id::ShardId;
 use crate::now::Now;
 use crate::outcome::{Effectively, Outcome};
 
-pub use entry::{ANSWER_WAITS, Entry, Facts, flag};
+pub use entry::{ANSWER_WAITS, Entry, Facts, address_of, flag};
 pub use payload::PayloadKind;
 pub use tape::{Chunk, Damaged, Entries, Line, TapeName};
 pub use trace::{TRACE_SECS_MAX, TRACES_MAX};
@@ -571,18 +571,17 @@ fn is_refused_publish(outcome: Outcome) -> bool {
     outcome.effectively() == Effectively::Denied && outcome.name().starts_with("publish.")
 }
 
-/// Whether the detail of a fault names who denied it, or what was wrong with a connection: one of few.
-/// What happens to nobody is told apart by its hash.
+/// Whether the detail of a fault names who denied it, or what was wrong with a connection: one of few, or
+/// one for each that an address spends its allowance on. What else happens to nobody is told apart by its
+/// hash.
 fn tells_by_whom(outcome: Outcome, client: &str) -> bool {
     match outcome {
         Outcome::PublishDeniedAcl | Outcome::SubscribeDeniedAcl | Outcome::DeliverDeniedRead => {
             !client.is_empty()
         }
-        Outcome::ConnectQuota => client.is_empty(),
-        _ => matches!(
-            outcome,
-            Outcome::ConnectHandshake | Outcome::ConnectWrongProtocol
-        ),
+        Outcome::ConnectHandshake | Outcome::ConnectWrongProtocol => true,
+        // Whoever comes from one address may be several, each with a fault of its own.
+        _ => client.is_empty() && outcome.name().starts_with("connect."),
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use columba_broker::event::Now;
 use columba_broker::outcome::{Effectively, Outcome};
 use columba_broker::query::{SessionDetail, SubscriptionRow, TopicRow};
-use columba_broker::recorder::{Entry, Line, PayloadKind, Recording, TapeName, flag};
+use columba_broker::recorder::{Entry, Line, PayloadKind, Recording, TapeName, address_of, flag};
 use columba_codec::QoS;
 
 use crate::history::ends_session;
@@ -107,15 +107,9 @@ impl Event {
         self.shard != other.shard && self.unix_ms.abs_diff(other.unix_ms) <= BETWEEN_SHARDS_MS
     }
 
-    /// The client's address for people. What came several times has one line with the port of one of its
-    /// connections: that says nothing of the others.
+    /// The client's address for people, without a port if it stands for several.
     pub fn address(&self) -> Option<String> {
-        let peer = self.peer?;
-        Some(if self.times > 1 {
-            peer.ip().to_string()
-        } else {
-            peer.to_string()
-        })
+        self.peer.map(address_of)
     }
 }
 

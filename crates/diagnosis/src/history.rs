@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use columba_broker::outcome::Outcome;
 use columba_broker::query::SubscriptionRow;
-use columba_broker::recorder::{TapeName, flag};
+use columba_broker::recorder::{TapeName, address_of, flag};
 
 use crate::evidence::{Event, Evidence};
 use crate::near;
@@ -647,7 +647,7 @@ impl<'e> History<'e> {
             .into_iter()
             .partition(|peer| machines.insert(peer.ip()));
         let peers = first.into_iter().chain(others);
-        let peers = peers.take(4).map(|peer| peer.to_string());
+        let peers = peers.take(4).map(address_of);
         (most, peers.collect())
     }
 }

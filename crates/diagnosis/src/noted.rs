@@ -101,6 +101,10 @@ columba_speech::said_elsewhere! {
     second_connect() {
         en: "a second CONNECT came on this connection", zh: "此连接上收到第二个 CONNECT",
     }
+    no_greeting() {
+        en: "no CONNECT, or no end of the TLS or WebSocket handshake, in time",
+        zh: "没有及时收到 CONNECT，或者 TLS 或 WebSocket 握手没有及时完成",
+    }
     no_connect(secs) { en: "no CONNECT was accepted within {secs} s", zh: "{secs} 秒内没有接受 CONNECT" }
     too_much_before() {
         en: "too many bytes came before the client was let in", zh: "客户端获准之前发来的数据过多",

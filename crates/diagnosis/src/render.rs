@@ -620,7 +620,7 @@ pub fn event(event: &Event) -> Value {
     put("by", json!(event.by));
     put("topic", json!(event.topic));
     put("detail", json!(event.detail));
-    put("peer", json!(event.peer.map(|peer| peer.to_string())));
+    put("peer", json!(event.address()));
     put("message", json!(event.message));
     put(
         "retain",

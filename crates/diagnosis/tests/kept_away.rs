@@ -10,6 +10,7 @@ use bed::{Bed, ConnectOptions, V5, V311};
 use columba_broker::event::{AuthVerdict, Input};
 use columba_broker::outcome::Outcome;
 use columba_diagnosis::{Code, Confidence};
+use columba_speech::Language;
 
 const TOPIC: &str = "home/kitchen/temp";
 
@@ -146,5 +147,42 @@ fn who_spoke_plain_mqtt_to_a_port_for_tls_is_told_so_by_name() {
         ask(&mut bed, TOPIC, Some("other"), None).is(Code::P01, Confidence::Certain);
         publish(&mut bed);
         ask(&mut bed, TOPIC, None, Some("hub")).is(Code::S15, Confidence::Certain);
+    }
+}
+
+/// Several devices behind one address, each with a fault of its own in its first packet.
+#[test]
+fn what_strangers_of_one_address_did_wrong_is_told_kind_by_kind() {
+    let mut bed = Bed::new(1);
+    let first_packets: [&[u8]; 5] = [
+        b"\xc0\0",
+        b"\xc0\0",
+        b"\x82\x06\0\x01\0\x01a\0",
+        b"\x10\x0d\0\x04MQTT\x09\x02\0\0\0\x01a",
+        b"\xc0\0",
+    ];
+    for (port, bytes) in (50_001_u16..).zip(first_packets) {
+        let client = bed.open_from(V311, Some(([10, 0, 0, 7], port).into()));
+        bed.send_raw(client, bytes);
+    }
+    bed.pass(10);
+    let asked = ask(&mut bed, TOPIC, Some("esp"), None);
+    asked.is(Code::P01, Confidence::Certain);
+    let also = asked.report.also.iter();
+    let nameless = also.filter(|found| found.code == Code::P02);
+    let texts: Vec<_> = nameless
+        .map(|found| found.text.to_string(Language::English))
+        .collect();
+    let [text] = &texts[..] else {
+        panic!("{texts:?}");
+    };
+    // The last ones first; of several connections the port of one says nothing.
+    for part in [
+        "3 connections that had not told a client id were refused (the first packet was PINGREQ, not CONNECT). \
+         The last one came from 10.0.0.7;",
+        "1 was refused (protocol level 9 is not supported: use 3, 4 or 5). It came from 10.0.0.7:50004.",
+        "1 was refused (the first packet was SUBSCRIBE, not CONNECT). It came from 10.0.0.7:50003.",
+    ] {
+        assert!(text.contains(part), "{text}");
     }
 }

@@ -25,7 +25,7 @@ pub struct Facts<'a> {
     pub topic: &'a str,
     /// In words, with the rule or limit.
     pub detail: &'a str,
-    /// The client's address.
+    /// The client's address; its port is 0 if it stands for several. See [`Facts::address`].
     pub peer: Option<SocketAddr>,
     /// The number of the message that the ledger follows; 0 for none.
     pub message: u64,
@@ -49,6 +49,24 @@ pub struct Facts<'a> {
     /// What the payload looks like.
     pub payload: Option<PayloadKind>,
 }
+
+impl Facts<'_> {
+    /// The client's address in words, without a port if it stands for several.
+    pub fn address(&self) -> Option<String> {
+        self.peer.map(address_of)
+    }
+}
+
+/// An address of [`Facts::peer`] in words.
+pub fn address_of(peer: SocketAddr) -> String {
+    match peer.port() {
+        SEVERAL_PORTS => peer.ip().to_string(),
+        _ => peer.to_string(),
+    }
+}
+
+/// Nobody connects from it.
+const SEVERAL_PORTS: u16 = 0;
 
 /// Bits of [`Facts::flags`].
 pub mod flag {
@@ -156,8 +174,24 @@ impl OwnedFacts {
         }
     }
 
-    pub(super) const fn set_peer(&mut self, peer: Option<SocketAddr>) {
-        self.rest.peer = peer;
+    pub(super) const fn set_peer(&mut self, peer: SocketAddr) {
+        self.rest.peer = Some(peer);
+    }
+
+    /// The same for one more time: what stands for several addresses is the last one without its port.
+    pub(super) fn add_peer(&mut self, peer: SocketAddr) {
+        let is_other = self.rest.peer.is_some_and(|known| known != peer);
+        self.rest.peer = Some(peer);
+        if is_other {
+            self.forget_port();
+        }
+    }
+
+    /// It stands for others whose ports are not known.
+    pub(super) const fn forget_port(&mut self) {
+        if let Some(peer) = &mut self.rest.peer {
+            peer.set_port(SEVERAL_PORTS);
+        }
     }
 
     pub(super) fn text_bytes(&self) -> usize {

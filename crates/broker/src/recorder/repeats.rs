@@ -74,7 +74,7 @@ impl Repeats {
     }
 
     /// Whether a fault is known and was counted; else it has to be written, and begun. A detail that
-    /// is given has to be the same; of the addresses the last one is kept.
+    /// is given has to be the same; of several addresses the last one is kept, without its port.
     pub(super) fn count(
         &mut self,
         fault: u64,
@@ -90,14 +90,16 @@ impl Repeats {
         if is_other || repeat.fault != fault || now.mono_ms >= repeat.told_ms + TELL_AFTER_MS {
             return false;
         }
+        match peer {
+            Some(peer) if repeat.times == 0 => repeat.facts.set_peer(peer),
+            Some(peer) => repeat.facts.add_peer(peer),
+            None => repeat.facts.forget_port(),
+        }
         if repeat.times == 0 {
             repeat.first_ms = now.mono_ms;
         }
         repeat.times += 1;
         repeat.last_ms = now.mono_ms;
-        if peer.is_some() {
-            repeat.facts.set_peer(peer);
-        }
         true
     }
 

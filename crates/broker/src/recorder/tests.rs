@@ -124,6 +124,9 @@ fn strangers_of_one_address_that_fail_in_different_ways_are_different_faults() {
         Outcome::ConnectHandshake,
         Outcome::ConnectWrongProtocol,
         Outcome::ConnectQuota,
+        Outcome::ConnectMalformed,
+        Outcome::ConnectVersion,
+        Outcome::ConnectTimeout,
     ] {
         let mut recorder = recorder(1 << 20);
         for (n, detail) in ["expired", "expired", "unknown"].into_iter().enumerate() {
@@ -140,26 +143,38 @@ fn strangers_of_one_address_that_fail_in_different_ways_are_different_faults() {
 }
 
 #[test]
-fn what_was_counted_is_told_with_the_last_address() {
+fn what_was_counted_is_told_with_its_port_if_that_was_one() {
     let mut recorder = recorder(1 << 20);
-    for port in [44458, 44470, 44471] {
-        let facts = Facts {
-            detail: "HTTP on a port for MQTT",
-            peer: Some(SocketAddr::from(([127, 0, 0, 1], port))),
-            ..Facts::default()
-        };
-        let now = at(u64::from(port));
-        recorder.note_fault(now, Outcome::ConnectWrongProtocol, 7, 0, &facts);
-    }
-    let mut ports = Vec::new();
-    for chunk in &recorder.recording(at(50_000)).chunks {
-        for line in chunk.entries() {
-            if let Line::Entry(entry) = line.expect("a line") {
-                ports.push((entry.times, entry.facts.peer.map(|peer| peer.port())));
+    let told = |recorder: &mut Recorder, ports: &[u16]| {
+        for port in ports {
+            let facts = Facts {
+                detail: "HTTP on a port for MQTT",
+                peer: Some(SocketAddr::from(([127, 0, 0, 1], *port))),
+                ..Facts::default()
+            };
+            recorder.note_fault(at(1), Outcome::ConnectWrongProtocol, 7, 0, &facts);
+        }
+        let mut told = Vec::new();
+        for chunk in &recorder.recording(at(9)).chunks {
+            for line in chunk.entries() {
+                if let Line::Entry(entry) = line.expect("a line") {
+                    let address = entry.facts.address().expect("an address");
+                    told.push((entry.times, address));
+                }
             }
         }
-    }
-    assert_eq!(ports, [(1, Some(44458)), (2, Some(44471))]);
+        told
+    };
+    let line = |times, address: &str| (times, address.to_owned());
+    let mut lines = vec![line(1, "127.0.0.1:1"), line(2, "127.0.0.1")];
+    assert_eq!(told(&mut recorder, &[1, 2, 3]), lines);
+    // What was told before is no part of the next line.
+    lines.push(line(1, "127.0.0.1:4"));
+    assert_eq!(told(&mut recorder, &[4]), lines);
+    lines.push(line(2, "127.0.0.1:5"));
+    assert_eq!(told(&mut recorder, &[5, 5]), lines);
+    lines.push(line(3, "127.0.0.1"));
+    assert_eq!(told(&mut recorder, &[5, 6, 5]), lines);
 }
 
 /// What a busy broker with many clients and topics puts into one recorder.

@@ -186,17 +186,19 @@ fn every_sentence_is_in_its_language() {
 
 /// The port of one connection is not that of all.
 #[test]
-fn an_event_that_came_several_times_has_no_port() {
+fn an_event_that_came_from_several_ports_has_none() {
     let entry = sentences_of(Code::P07).next().expect("a sentence");
     let mut report = report(Code::P07, entry, "lamp");
-    for (times, address) in [(12, "  2001:db8::1  "), (1, "  [2001:db8::1]:51234  ")] {
+    for (port, address) in [(0, "  2001:db8::1  "), (51234, "  [2001:db8::1]:51234  ")] {
         for event in &mut report.timeline {
-            event.times = times;
+            event.peer.as_mut().expect("an address").set_port(port);
         }
         let shown = text(&report, &Style::default());
         assert!(shown.contains(address), "{shown}");
         let shown = markdown(&report, Language::English);
         assert!(shown.contains(address), "{shown}");
+        let shown = json(&report, Language::English);
+        assert_eq!(shown["timeline"][0]["peer"], address.trim(), "{shown}");
     }
 }
 

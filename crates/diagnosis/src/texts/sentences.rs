@@ -5,7 +5,7 @@ columba_speech::catalogue! {
     pub ALL;
 
     p01(client) { en: "{client} has never connected here, as far as the record goes back.", zh: "在记录范围内，{client} 从未连接过这里。" }
-    p02(client, times, reason, peer) { en: "{client} was refused {times} {times|time|times}: {reason}. It came from {peer}.", zh: "{client} 被拒绝 {times} 次：{reason}。来自 {peer}。" }
+    p02(client, times, reason, peer) { en: "{client} was refused {times} {times|time|times}: {reason}. {times|It|Last it} came from {peer}.", zh: "{client} 被拒绝 {times} 次：{reason}。最近一次来自 {peer}。" }
     p02_nameless(times, reason, peer) { en: "{times} {times|connection|connections} that had not told a client id {times|was|were} refused ({reason}). The last one came from {peer}; it may have been the publisher's.", zh: "有 {times} 个未提供客户端标识符的连接被拒绝（{reason}）。最后一个来自 {peer}，可能就是该发布端。" }
     s15_nameless(times, reason, peer) { en: "{times} {times|connection|connections} that had not told a client id {times|was|were} refused ({reason}). The last one came from {peer}; it may have been the subscriber's.", zh: "有 {times} 个未提供客户端标识符的连接被拒绝（{reason}）。最后一个来自 {peer}，可能就是该订阅端。" }
     nameless_besides(said, times, reason, peer) { en: "{said} Besides, {times} {times|was|were} refused ({reason}). {times|It|The last one} came from {peer}.", zh: "{said}另有 {times} 个被拒绝（{reason}），最后一个来自 {peer}。" }
@@ -109,7 +109,7 @@ columba_speech::catalogue! {
 
     s14(client, why) { en: "The copy for {client} was lost with the broker's disk: {why}.", zh: "发给 {client} 的副本因 Broker 的磁盘而丢失：{why}。" }
     s14_nobody(why) { en: "The copy of a shared group was lost with the broker's disk: {why}.", zh: "共享组的副本因 Broker 的磁盘而丢失：{why}。" }
-    s15(client, times, reason, peer) { en: "{client} was refused {times} {times|time|times}: {reason}. It came from {peer}.", zh: "{client} 被拒绝 {times} 次：{reason}。来自 {peer}。" }
+    s15(client, times, reason, peer) { en: "{client} was refused {times} {times|time|times}: {reason}. {times|It|Last it} came from {peer}.", zh: "{client} 被拒绝 {times} 次：{reason}。最近一次来自 {peer}。" }
     d01(client, took) { en: "{client} acknowledged the message {took} after it was sent.", zh: "消息发出后 {took}，{client} 进行了确认。" }
     d01_found(client, took) { en: "The message had waited while the broker was started again; {client} acknowledged it {took} after it was sent.", zh: "消息在 Broker 重新启动期间一直等待；发出后 {took}，{client} 进行了确认。" }
     d01_found_retained(client, took) { en: "The retained message was published before the broker was started again; {client} acknowledged it {took} after it was sent.", zh: "该保留消息在 Broker 重新启动之前发布；发出后 {took}，{client} 进行了确认。" }

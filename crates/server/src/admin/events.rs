@@ -90,7 +90,7 @@ pub(super) struct EventView {
     /// In words, with the rule or limit.
     #[serde(skip_serializing_if = "String::is_empty")]
     detail: String,
-    /// The client's address.
+    /// The client's address, without a port if it happened several times from several.
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<String>,
     /// The number of the message, the same for its publication and all copies of it.
@@ -143,7 +143,7 @@ impl EventView {
             topic: facts.topic.to_owned(),
             private: (facts.flags & flag::PRIVATE != 0).then_some(true),
             detail: facts.detail.to_owned(),
-            address: facts.peer.map(|peer| peer.to_string()),
+            address: facts.address(),
             message: some(facts.message),
             qos: facts.qos.map(|qos| qos as u8),
             retain: facts.qos.map(|_| facts.flags & flag::RETAIN != 0),
