@@ -1,15 +1,15 @@
 //! What a verdict is made of: a question, what was recorded about it, and how things stand.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use columba_broker::event::Now;
 use columba_broker::outcome::{Effectively, Outcome};
 use columba_broker::query::{SessionDetail, SubscriptionRow, TopicRow};
-use columba_broker::recorder::{Entry, Line, PayloadKind, Recording, TapeName, address_of, flag};
-use columba_codec::QoS;
+use columba_broker::recorder::{Entry, Line, Recording, TapeName, flag};
 
+use crate::event::owned;
+pub use crate::event::{BETWEEN_SHARDS_MS, Event, order};
 use crate::history::ends_session;
 use crate::losses::worst_topic;
 use crate::operators;
@@ -49,68 +49,6 @@ pub struct Question {
     pub from_ms: u64,
     /// Its end, included.
     pub to_ms: u64,
-}
-
-/// An entry of the recorder, on its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// Whose tape.
-    pub shard: u16,
-    /// Which tape.
-    pub tape: TapeName,
-    /// Counts the entries of a tape.
-    pub sequence: u64,
-    /// When; of several times the last one.
-    pub unix_ms: u64,
-    /// The first of these times.
-    pub first_unix_ms: u64,
-    /// How often.
-    pub times: u64,
-    /// What.
-    pub outcome: Outcome,
-    /// See [`columba_broker::recorder::Facts`], for this and all below.
-    pub client: String,
-    /// Somebody else who is part of it.
-    pub by: String,
-    /// A topic, or a filter.
-    pub topic: String,
-    /// In words.
-    pub detail: String,
-    /// The client's address.
-    pub peer: Option<SocketAddr>,
-    /// The number of the message; 0 for none.
-    pub message: u64,
-    /// Quality of service.
-    pub qos: Option<QoS>,
-    /// See [`columba_broker::recorder::flag`].
-    pub flags: u16,
-    /// Of a copy.
-    pub packet_id: u16,
-    /// Bytes.
-    pub size_bytes: u64,
-    /// How many.
-    pub count: u64,
-    /// How long.
-    pub secs: u64,
-    /// What the payload looks like.
-    pub payload: Option<PayloadKind>,
-}
-
-/// So long a message may take to the subscribers of another shard; and a shard stamps what it does with the
-/// time at which it woke up, so two that are busy may see one thing after the other and stamp it before.
-pub const BETWEEN_SHARDS_MS: u64 = 1_000;
-
-impl Event {
-    /// Whether another shard noted this at about the time of something else: then their stamps do not say
-    /// which came first.
-    pub fn may_be_simultaneous_with(&self, other: &Self) -> bool {
-        self.shard != other.shard && self.unix_ms.abs_diff(other.unix_ms) <= BETWEEN_SHARDS_MS
-    }
-
-    /// The client's address for people, without a port if it stands for several.
-    pub fn address(&self) -> Option<String> {
-        self.peer.map(address_of)
-    }
 }
 
 /// What is known about somebody who was asked about.
@@ -425,17 +363,6 @@ impl Evidence {
         });
         self.is_concealed = true;
     }
-}
-
-/// The order of events. Within a millisecond tapes have none among each other, and the line of a
-/// publication is written after those of its copies.
-pub fn order(event: &Event) -> (u64, u8, u16, TapeName, u64) {
-    let rank = match event.outcome {
-        Outcome::PublishAccepted | Outcome::PublishNoMatch => 1,
-        outcome if outcome.name().starts_with("deliver.") => 2,
-        _ => 0,
-    };
-    (event.unix_ms, rank, event.shard, event.tape, event.sequence)
 }
 
 fn beginning_of(coverage: &Coverage, boots_ms: &[u64], holes: &[(u64, u64)]) -> Beginning {
@@ -763,31 +690,5 @@ fn is_unread(tape: TapeName, entry: &Entry<'_>) -> bool {
         }
         _ if name.starts_with("publish.") => is_denied && facts.topic.is_empty(),
         _ => is_denied && name.starts_with("connect."),
-    }
-}
-
-fn owned(shard: u16, tape: TapeName, entry: &Entry<'_>) -> Event {
-    let facts = &entry.facts;
-    Event {
-        shard,
-        tape,
-        sequence: entry.sequence,
-        unix_ms: entry.unix_ms,
-        first_unix_ms: entry.first_unix_ms,
-        times: entry.times,
-        outcome: entry.outcome,
-        client: facts.client.to_owned(),
-        by: facts.by.to_owned(),
-        topic: facts.topic.to_owned(),
-        detail: facts.detail.to_owned(),
-        peer: facts.peer,
-        message: facts.message,
-        qos: facts.qos,
-        flags: facts.flags,
-        packet_id: facts.packet_id,
-        size_bytes: facts.size_bytes,
-        count: facts.count,
-        secs: facts.secs,
-        payload: facts.payload,
     }
 }

@@ -11,6 +11,7 @@
 
 mod chosen;
 pub mod code;
+mod event;
 pub mod evidence;
 pub mod history;
 pub mod losses;
