@@ -10,8 +10,9 @@ use columba_broker::recorder::{Entry, Line, Recording, TapeName, flag};
 
 use crate::event::owned;
 pub use crate::event::{BETWEEN_SHARDS_MS, Event, order};
-use crate::history::ends_session;
+use crate::history::{ends_session, filter_of};
 use crate::losses::worst_topic;
+use crate::names::Names;
 use crate::operators;
 use crate::restarts::{Damage, Restart, START_MS, damage, restarts};
 use crate::verdict::SUBSCRIBERS_MAX;
@@ -19,7 +20,7 @@ use crate::verdict::SUBSCRIBERS_MAX;
 /// Entries that evidence has at most; of more, the last ones.
 pub const ENTRIES_MAX: usize = 50_000;
 
-/// Topics and client ids that are remembered for "did you mean" at most.
+/// Client ids that are remembered for "did you mean" at most.
 pub const NAMES_MAX: usize = 5_000;
 
 /// Filters that are looked through for one that nearly matches, at most.
@@ -136,6 +137,8 @@ pub struct Coverage {
     pub boots: u64,
     /// Entries that this evidence has no room for.
     pub cut: u64,
+    /// Publications whose topics were too many to be compared with the filters of the subscriber.
+    pub uncompared: u64,
 }
 
 /// Everything that a verdict is made of.
@@ -167,7 +170,8 @@ pub struct Evidence {
     pub kernel: Option<KernelFacts>,
     /// What the shards know of the topic.
     pub topic_rows: Vec<TopicRow>,
-    /// Topics that were published to, up to [`NAMES_MAX`].
+    /// Topics that were published to and are nearly that of the question, or match or nearly match a filter
+    /// of the subscriber: up to [`TOPICS_MAX`](crate::names::TOPICS_MAX).
     pub topics: Vec<String>,
     /// Client ids that were seen, up to [`NAMES_MAX`].
     pub clients: Vec<String>,
@@ -188,11 +192,16 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// What recordings say about a question. How things stand is for the caller to add, for the topic
-    /// that [`Evidence::question`] then names.
-    pub fn from_recordings(question: Question, now: Now, recordings: &[Recording]) -> Self {
+    /// What recordings say about a question, and about somebody with these subscriptions. How else things
+    /// stand is for the caller to add, for the topic that [`Evidence::question`] then names.
+    pub fn from_recordings(
+        question: Question,
+        subscriptions: Vec<SubscriptionRow>,
+        now: Now,
+        recordings: &[Recording],
+    ) -> Self {
         let is_of_clients = question.topic.is_none();
-        let evidence = Self::gathered(question, now, recordings);
+        let evidence = Self::gathered(question, subscriptions, now, recordings);
         let topic = is_of_clients.then(|| worst_topic(&evidence)).flatten();
         let Some(topic) = topic.map(ToOwned::to_owned) else {
             return Self {
@@ -206,12 +215,17 @@ impl Evidence {
         };
         Self {
             is_of_clients,
-            ..Self::gathered(question, now, recordings)
+            ..Self::gathered(question, evidence.subscriptions, now, recordings)
         }
     }
 
-    fn gathered(question: Question, now: Now, recordings: &[Recording]) -> Self {
-        let mut gathered = Gathered::new(&question);
+    fn gathered(
+        question: Question,
+        subscriptions: Vec<SubscriptionRow>,
+        now: Now,
+        recordings: &[Recording],
+    ) -> Self {
+        let mut gathered = Gathered::new(&question, &subscriptions);
         for recording in recordings {
             gathered.read(recording);
         }
@@ -222,7 +236,7 @@ impl Evidence {
         let Gathered {
             mut events,
             mut unread,
-            topics,
+            names,
             clients,
             private,
             mut coverage,
@@ -232,6 +246,8 @@ impl Evidence {
             ..
         } = gathered;
         coverage.beginning = beginning_of(&coverage, &boots_ms, &holes);
+        let (topics, uncompared) = names.found();
+        coverage.uncompared = uncompared;
         events.sort_by_key(order);
         unread.sort_by_key(order);
         unread.drain(..unread.len().saturating_sub(UNREAD_MAX));
@@ -252,7 +268,8 @@ impl Evidence {
             now_ms: now.unix_ms,
             events,
             unread,
-            topics: topics.into_iter().collect(),
+            subscriptions,
+            topics,
             clients: clients.into_iter().collect(),
             private,
             restarts,
@@ -349,11 +366,7 @@ impl Evidence {
         }
         self.matching.retain(|row| is_own(&row.key.client_id));
         self.holders.retain(|held| is_own(&held.row.key.client_id));
-        self.filters = self
-            .subscriptions
-            .iter()
-            .map(crate::history::filter_of)
-            .collect();
+        self.filters = self.subscriptions.iter().map(filter_of).collect();
         self.clients.retain(|client| is_own(client));
         self.topics.clear();
         // Which other topics there are that its clients may not receive.
@@ -394,7 +407,7 @@ struct Gathered<'q> {
     question: &'q Question,
     events: Vec<Event>,
     unread: Vec<Event>,
-    topics: BTreeSet<String>,
+    names: Names,
     clients: BTreeSet<String>,
     private: Option<String>,
     coverage: Coverage,
@@ -407,12 +420,14 @@ struct Gathered<'q> {
 }
 
 impl<'q> Gathered<'q> {
-    fn new(question: &'q Question) -> Self {
+    fn new(question: &'q Question, subscriptions: &[SubscriptionRow]) -> Self {
+        let filters: Vec<_> = subscriptions.iter().map(filter_of).collect();
+        let filters = filters.iter().map(String::as_str);
         Self {
             question,
+            names: Names::new(question.topic.as_deref(), filters, None),
             events: Vec::new(),
             unread: Vec::new(),
-            topics: BTreeSet::new(),
             clients: BTreeSet::new(),
             private: None,
             coverage: Coverage::default(),
@@ -530,8 +545,8 @@ impl<'q> Gathered<'q> {
             self.see_private(entry);
         }
         let is_publication = entry.outcome.name().starts_with("publish.") && !is_private;
-        if is_publication && !facts.topic.is_empty() && self.topics.len() < NAMES_MAX {
-            self.topics.insert(facts.topic.to_owned());
+        if is_publication && !facts.topic.is_empty() {
+            self.names.see(facts.topic);
         }
         if !facts.client.is_empty() && self.clients.len() < NAMES_MAX {
             self.clients.insert(facts.client.to_owned());

@@ -15,6 +15,7 @@ mod event;
 pub mod evidence;
 pub mod history;
 pub mod losses;
+mod names;
 pub mod near;
 pub mod noted;
 pub mod operators;

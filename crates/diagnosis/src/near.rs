@@ -275,7 +275,7 @@ const fn is_blank(c: char) -> bool {
 }
 
 /// The ASCII character of a full-width form.
-fn narrow(c: char) -> char {
+pub(crate) fn narrow(c: char) -> char {
     match c {
         '\u{FF01}'..='\u{FF5E}' => char::from_u32(c as u32 - 0xFEE0).unwrap_or(c),
         '\u{3000}' => ' ',
@@ -285,7 +285,7 @@ fn narrow(c: char) -> char {
 }
 
 /// The Latin letter that a Cyrillic or Greek one looks like.
-const fn latin(c: char) -> char {
+pub(crate) const fn latin(c: char) -> char {
     match c {
         'а' => 'a',
         'е' => 'e',
@@ -345,7 +345,7 @@ fn placeholder(filter: &str, topic: &str) -> Option<(Rule, usize)> {
     is_near.then(|| (Rule::Placeholder, differing_level(filter, topic)))
 }
 
-fn is_placeholder(level: &str) -> bool {
+pub(crate) fn is_placeholder(level: &str) -> bool {
     let is_between = |open: &str, close: char| {
         let start = level.find(open);
         start.is_some_and(|start| level.get(start..).is_some_and(|rest| rest.contains(close)))

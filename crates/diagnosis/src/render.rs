@@ -514,6 +514,7 @@ pub fn json(report: &Report, language: Language) -> Value {
             "overwritten": coverage.overwritten,
             "left_out": coverage.left_out,
             "cut": coverage.cut,
+            "uncompared": coverage.uncompared,
             "boots": coverage.boots,
             "restarts": report.restarts.iter().map(restart_json).collect::<Vec<_>>(),
             "damaged": report.damage.iter().map(damage_json).collect::<Vec<_>>(),

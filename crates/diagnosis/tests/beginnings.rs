@@ -48,7 +48,7 @@ impl Young {
         for recording in &mut recordings {
             (self.change)(recording, self.start_ms);
         }
-        Evidence::from_recordings(question, now, &recordings)
+        Evidence::from_recordings(question, Vec::new(), now, &recordings)
     }
 
     /// As if no beginning was named.

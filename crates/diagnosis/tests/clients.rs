@@ -5,7 +5,7 @@ mod asked;
 #[path = "../../broker/tests/bed/mod.rs"]
 mod bed;
 
-use asked::{Asked, ask_all};
+use asked::{Asked, ask_all, evidence};
 use bed::exchange::{QOS_0, QOS_1, keeping, options};
 use bed::{Bed, ConnectOptions, V5, V311};
 use columba_broker::access::Action;
@@ -15,7 +15,7 @@ use columba_broker::query::{Condition, PublishRequest, Request};
 use columba_codec::{Properties, PropertiesBuf};
 use columba_diagnosis::losses::Loss;
 use columba_diagnosis::render::{Style, json, text};
-use columba_diagnosis::{Code, Confidence};
+use columba_diagnosis::{Code, Confidence, diagnose};
 use columba_speech::Language;
 use serde_json::Value;
 
@@ -77,6 +77,50 @@ fn what_the_subscriber_published_is_no_answer() {
     asked.is(Code::P05, Confidence::Certain);
     asked.says("hub is subscribed to, as far as is recorded: home/+/temp");
     assert_eq!(asked.report.subscriptions, ["home/+/temp"]);
+}
+
+/// However many other topics there are before it in the alphabet and in the record.
+#[test]
+fn a_topic_that_nearly_matches_is_named_behind_a_flood_of_others() {
+    let mut bed = Bed::new(1);
+    let publisher = bed.connect(V5, "esp");
+    let subscriber = bed.connect(V5, "hub");
+    bed.subscribe(subscriber, "home/kitchen/temp", QOS_1);
+    bed.pass(10);
+    for number in 0..6_000 {
+        bed.publish(publisher, &format!("a/{number}/x"), b"1", QOS_0);
+        bed.pass(10);
+    }
+    bed.publish(publisher, "home/Kitchen/temp", b"1", QOS_0);
+    let asked = for_hub(&mut bed);
+    asked.is(Code::R02, Confidence::Possible);
+    asked.says("Closest: home/kitchen/temp. Level 2 differs only in upper and lower case");
+}
+
+/// What was not compared may have been near, or what it is subscribed to.
+#[test]
+fn an_answer_says_of_how_many_messages_the_topics_were_not_compared() {
+    let mut bed = Bed::new(1);
+    let subscriber = bed.connect(V5, "hub");
+    bed.subscribe(subscriber, "home/kitchen/temp", QOS_1);
+    bed.pass(10);
+    let mut evidence = evidence(&mut bed, None, None, Some("hub"), 1_700_000_000_000);
+    let report = diagnose(&evidence);
+    assert_eq!(report.verdict.code, Code::P05);
+    assert_eq!(report.verdict.confidence, Confidence::Certain);
+    evidence.coverage.uncompared = 7;
+    let report = diagnose(&evidence);
+    let found = (report.verdict.code, report.verdict.confidence);
+    assert_eq!(found, (Code::P05, Confidence::Possible));
+    let said = report.verdict.text.to_string(Language::English);
+    assert!(
+        said.contains("7 messages were published to topics that were too many"),
+        "{said}"
+    );
+    assert_eq!(
+        json(&report, Language::English)["coverage"]["uncompared"],
+        7
+    );
 }
 
 #[test]

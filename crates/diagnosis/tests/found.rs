@@ -61,7 +61,7 @@ fn ask_with(
         after.holes.extend_from_slice(&before.holes);
     }
     let question = now_known.question.clone();
-    let recorded = Evidence::from_recordings(question, bed.now(), &all);
+    let recorded = Evidence::from_recordings(question, Vec::new(), bed.now(), &all);
     let mut evidence = Evidence {
         publisher: now_known.publisher,
         subscriber: now_known.subscriber,

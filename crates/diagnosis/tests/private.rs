@@ -110,7 +110,7 @@ fn what_became_of_a_copy_later_on_may_be_about_the_topic() {
     let private = |bed: &mut Bed, question: &Question| {
         let now = bed.now();
         let recordings = bed.recordings();
-        Evidence::from_recordings(question.clone(), now, &recordings).private
+        Evidence::from_recordings(question.clone(), Vec::new(), now, &recordings).private
     };
     bed.pass(10);
     keep_private(&mut bed, &[FILTER]);

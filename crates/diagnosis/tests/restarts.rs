@@ -42,7 +42,7 @@ fn ask(bed: &Bed, recordings: &[Recording], secs: u64) -> Asked {
         to_ms: now.unix_ms,
         ..Question::default()
     };
-    let evidence = Evidence::from_recordings(question, now, recordings);
+    let evidence = Evidence::from_recordings(question, Vec::new(), now, recordings);
     Asked {
         report: diagnose(&evidence),
     }
@@ -108,7 +108,7 @@ fn when_a_broker_was_stopped_does_not_depend_on_the_question() {
             to_ms: now.unix_ms,
             ..Question::default()
         };
-        let evidence = Evidence::from_recordings(question, now, &recordings);
+        let evidence = Evidence::from_recordings(question, Vec::new(), now, &recordings);
         let stopped: Vec<u64> = evidence.restarts.iter().map(|of| of.stopped_ms).collect();
         assert_eq!(stopped, [1_700_000_000_010], "{topic} {client:?}");
     }
@@ -192,7 +192,7 @@ fn who_may_not_read_everything_learns_that_there_is_damage_and_no_more() {
         to_ms: now.unix_ms,
         ..Question::default()
     };
-    let mut evidence = Evidence::from_recordings(question, now, &recordings);
+    let mut evidence = Evidence::from_recordings(question, Vec::new(), now, &recordings);
     evidence.conceal(&["esp"], true);
     let report = diagnose(&evidence);
     let shown = shown(&Asked { report });
@@ -232,7 +232,7 @@ fn u03_is_not_certain_where_lines_of_a_killed_broker_are_missing() {
             to_ms: bed.now().unix_ms,
             ..Question::default()
         };
-        let mut evidence = Evidence::from_recordings(question, bed.now(), &recordings);
+        let mut evidence = Evidence::from_recordings(question, Vec::new(), bed.now(), &recordings);
         evidence.subscriber = Presence::Absent;
         let report = diagnose(&evidence);
         Asked { report }.is(Code::U03, sure);

@@ -36,7 +36,7 @@ fn coverage_from_ms(chunks: Vec<Arc<Chunk>>) -> u64 {
         chunks,
         ..Recording::default()
     };
-    let evidence = Evidence::from_recordings(question, now, &[recording]);
+    let evidence = Evidence::from_recordings(question, Vec::new(), now, &[recording]);
     evidence.coverage.from_ms
 }
 

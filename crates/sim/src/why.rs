@@ -447,18 +447,20 @@ impl World {
 
     /// The same evidence as the management API has.
     fn evidence(&mut self, standing: &Standing, question: Question) -> Evidence {
-        let mut evidence = Evidence::from_recordings(question, self.now(), &standing.recordings);
+        let rows = || standing.subscriptions.iter();
+        let is_own =
+            |row: &&SubscriptionRow| question.subscriber.as_deref() == Some(&*row.key.client_id);
+        let own = rows().filter(is_own).cloned().collect();
+        let recordings = &standing.recordings;
+        let mut evidence = Evidence::from_recordings(question, own, self.now(), recordings);
         let Question {
             topic,
             publisher,
             subscriber,
             ..
         } = evidence.question.clone();
-        let rows = || standing.subscriptions.iter();
         evidence.publisher = self.presence(publisher.as_deref());
         evidence.subscriber = self.presence(subscriber.as_deref());
-        let own = rows().filter(|row| subscriber.as_deref() == Some(&*row.key.client_id));
-        evidence.subscriptions = own.cloned().collect();
         let is_matching = |row: &&SubscriptionRow| {
             let topic = topic.as_deref();
             topic.is_some_and(|topic| columba_codec::topic::matches(&row.key.filter, topic))

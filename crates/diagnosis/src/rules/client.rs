@@ -247,5 +247,12 @@ fn nothing_for<'e>(history: &History<'e>, client: &str) -> Option<Finding<'e>> {
         return Some(found.with(Confidence::Possible));
     }
     let text = say::p05_for(client, named());
-    Some(Finding::certain(Code::P05, text).with(publisher::sure_of_absence(history)))
+    let found = Finding::certain(Code::P05, text).with(publisher::sure_of_absence(history));
+    Some(match evidence.coverage.uncompared {
+        0 => found,
+        count => {
+            let text = say::uncompared(found.text.clone(), count);
+            Finding { text, ..found }.with(Confidence::Possible)
+        }
+    })
 }

@@ -16,6 +16,7 @@ columba_speech::catalogue! {
     p04_broke(client, why) { en: "{client} broke the protocol and was disconnected; what it sent after that was not read: {why}.", zh: "{client} 违反协议而被断开，之后发送的内容没有被读取：{why}。" }
     p05(topic) { en: "No PUBLISH to {topic} came in the window, from anybody.", zh: "在所查询的时间内，没有任何客户端向 {topic} 发布消息。" }
     p05_nothing(client) { en: "{client} published nothing in the time that was asked about, as far as is recorded.", zh: "就记录所示，{client} 在所查询的时间内没有发布任何消息。" }
+    uncompared(said, count) { en: "{said} {count} {count|message was|messages were} published to topics that were too many to be compared with them.", zh: "{said}另有 {count} 条消息的主题过多，未能与之比较。" }
     p05_for(client, filters) { en: "Nothing was published that {client} is subscribed to, as far as is recorded: {filters}.", zh: "就记录所示，没有发布过 {client} 所订阅的内容：{filters}。" }
     p05_by(topic, client) { en: "{client} was connected, and sent no PUBLISH to {topic}.", zh: "{client} 已连接，但没有向 {topic} 发送 PUBLISH。" }
     p05_from(topic, client) { en: "No PUBLISH of {client} to {topic} is in the record of that time.", zh: "该时段的记录中没有 {client} 发往 {topic} 的 PUBLISH。" }

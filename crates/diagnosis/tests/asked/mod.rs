@@ -7,7 +7,9 @@
     reason = "a module of test files, of which each uses its own part; a test that goes wrong stops"
 )]
 
-use columba_broker::query::{Answer, Request, SubscriptionsQuery, TopicRow, TopicsQuery};
+use columba_broker::query::{
+    Answer, Request, SubscriptionRow, SubscriptionsQuery, TopicRow, TopicsQuery,
+};
 use columba_diagnosis::{Code, Confidence, Evidence, Presence, Question, Report, diagnose, render};
 use columba_speech::Language;
 
@@ -107,7 +109,6 @@ pub fn evidence(
         to_ms: now.unix_ms,
     };
     let recordings = bed.recordings();
-    let mut evidence = Evidence::from_recordings(question, now, &recordings);
     let mut all = Vec::new();
     for shard in 0..recordings.len() {
         let query = SubscriptionsQuery {
@@ -119,22 +120,21 @@ pub fn evidence(
         };
         all.extend(page.rows);
     }
+    let own = all
+        .iter()
+        .filter(|row: &&SubscriptionRow| subscriber == Some(&*row.key.client_id));
+    let own = own.cloned().collect();
+    let mut evidence = Evidence::from_recordings(question, own, now, &recordings);
     let topic = evidence.question.topic.clone();
     let is_matching = |filter: &str| {
         topic
             .as_deref()
             .is_some_and(|topic| columba_codec::topic::matches(filter, topic))
     };
-    let of_subscriber = |client: &str| subscriber == Some(client);
     let rows = all.iter();
     evidence.matching = rows
         .clone()
         .filter(|row| is_matching(&row.key.filter))
-        .cloned()
-        .collect();
-    evidence.subscriptions = rows
-        .clone()
-        .filter(|row| of_subscriber(&row.key.client_id))
         .cloned()
         .collect();
     evidence.filters = rows.map(columba_diagnosis::history::filter_of).collect();

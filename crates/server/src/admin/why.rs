@@ -289,10 +289,22 @@ async fn access(
 /// What is recorded about a question, and how things stand. A window that `is_open` begins no earlier than
 /// the broker.
 async fn gather(app: &App, question: Question, is_open: bool) -> Result<Evidence, Problem> {
+    // First: what is looked for in the record depends on them.
+    let own = match &question.subscriber {
+        Some(client_id) => {
+            let wanted = SubscriptionsQuery {
+                client_id: Some(client_id.as_str().into()),
+                ..all_subscriptions()
+            };
+            subscriptions(app, wanted, SUBSCRIPTIONS_MAX).await?
+        }
+        None => Vec::new(),
+    };
     let recordings = recordings(app).await?;
     let now = app.now();
-    let read =
-        tokio::task::spawn_blocking(move || Evidence::from_recordings(question, now, &recordings));
+    let read = tokio::task::spawn_blocking(move || {
+        Evidence::from_recordings(question, own, now, &recordings)
+    });
     let failed = |_| Problem::failed("the record could not be read");
     let mut evidence = read.await.map_err(failed)?;
     if is_open {
@@ -313,11 +325,6 @@ async fn gather(app: &App, question: Question, is_open: bool) -> Result<Evidence
         if let Some(connection) = session.and_then(|session| session.row.connection) {
             evidence.kernel = app.asker.ask_kernel(client_id, connection.id).await?;
         }
-        let wanted = SubscriptionsQuery {
-            client_id: Some(client_id.as_str().into()),
-            ..all_subscriptions()
-        };
-        evidence.subscriptions = subscriptions(app, wanted, SUBSCRIPTIONS_MAX).await?;
     }
     let Some(topic) = topic.filter(|topic| TopicName::parse(topic).is_ok()) else {
         return Ok(evidence);
