@@ -172,6 +172,9 @@ outcomes! {
     ConnectWrongProtocol = "connect.wrong_protocol", Denied;
     /// The handshake of TLS or WebSocket failed.
     ConnectHandshake = "connect.handshake", Denied;
+    /// A connection that closed before it had said anything, after an agreement on TLS at most: a health
+    /// check, a port scan, or a client that does not trust the certificate.
+    ConnectProbe = "connect.probe", Ended;
     /// A web page of an origin that may not connect.
     ConnectOrigin = "connect.origin", Denied;
     /// No CONNECT in time.

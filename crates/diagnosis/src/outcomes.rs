@@ -83,6 +83,7 @@ in_chinese! {
     ConnectMalformed "不是 CONNECT"
     ConnectWrongProtocol "不是 MQTT 协议"
     ConnectHandshake "握手失败"
+    ConnectProbe "未发 CONNECT 即关闭"
     ConnectOrigin "网页来源不被允许"
     ConnectTimeout "没有及时 CONNECT"
     ConnectStoreWait "连接等待磁盘"

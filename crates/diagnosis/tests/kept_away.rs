@@ -186,3 +186,70 @@ fn what_strangers_of_one_address_did_wrong_is_told_kind_by_kind() {
         assert!(text.contains(part), "{text}");
     }
 }
+
+/// Health checks of a load balancer come all the time: they say nothing of a client that is known, and of one
+/// that never came less than a refusal does.
+#[test]
+fn a_health_check_is_no_reason_why_a_known_client_got_nothing() {
+    let mut bed = Bed::new(1);
+    bed.connect(V5, "hub");
+    bed.connect(V5, "esp");
+    let note = |bed: &mut Bed, outcome, detail| {
+        let refused = Input::Refused {
+            addr: Some(([10, 0, 0, 7], 4711).into()),
+            client_id: None,
+            outcome,
+            detail,
+        };
+        let now = bed.now();
+        bed.shards[0].handle(now, refused);
+    };
+    for _ in 0..3 {
+        note(
+            &mut bed,
+            Outcome::ConnectProbe,
+            "TLS: it closed before its CONNECT",
+        );
+    }
+    bed.pass(10);
+    let asked = ask(&mut bed, TOPIC, Some("esp"), Some("hub"));
+    asked.is(Code::P05, Confidence::Certain);
+    let asked = ask_all(&mut bed, None, None, Some("hub"));
+    asked.is(Code::R01, Confidence::Certain);
+    assert_eq!(asked.also(), [Code::S15; 0]);
+    let noticed = |bed: &mut Bed| {
+        let asked = ask(bed, TOPIC, Some("strange"), None);
+        asked.is(Code::P01, Confidence::Certain);
+        let also = asked.report.also.iter();
+        let mut found = also.filter(|found| found.code == Code::P02);
+        let found = found.next().expect("it is noticed");
+        assert_eq!(found.confidence, Confidence::Possible);
+        found.text.to_string(Language::English)
+    };
+    let text = noticed(&mut bed);
+    assert!(
+        text.starts_with("3 connections closed before they had told a client id (TLS"),
+        "{text}"
+    );
+    note(
+        &mut bed,
+        Outcome::ConnectHandshake,
+        "TLS: the client showed no certificate",
+    );
+    for _ in 0..2 {
+        note(
+            &mut bed,
+            Outcome::ConnectProbe,
+            "TLS: it closed before its CONNECT",
+        );
+    }
+    let text = noticed(&mut bed);
+    assert!(
+        text.starts_with("1 connection that had not told a client id was refused"),
+        "{text}"
+    );
+    assert!(
+        text.contains("Besides, 5 closed before they had told one"),
+        "{text}"
+    );
+}

@@ -140,6 +140,11 @@ impl Layers {
                 .is_none_or(WebSocket::is_established)
     }
 
+    /// Whether nothing has come yet.
+    pub(crate) fn is_untouched(&self) -> bool {
+        !self.is_greeted && self.first.is_empty()
+    }
+
     /// Whether the peer agreed on TLS, and has said nothing since.
     pub(crate) fn is_silent_within_tls(&self) -> bool {
         self.tls.as_ref().is_some_and(Tls::is_established) && !self.has_spoken

@@ -65,14 +65,16 @@ pub fn of_publisher<'e>(last: &'e Event, times: u64) -> Finding<'e> {
 }
 
 /// Connections that ended before anybody knew a client id: another protocol, or no agreement on TLS.
-/// One of them may have been that of the publisher (P02) or the subscriber (S15).
+/// One of them may have been that of the publisher (P02) or the subscriber (S15), of whom nothing else is
+/// known. Those that closed of themselves come last: nearly all of them are health checks.
 pub fn nameless<'e>(history: &History<'e>, code: Code) -> Option<Finding<'e>> {
     let refused = history
         .window()
         .filter(|event| event.client.is_empty() && is_refused(event));
+    let probes = history.window().filter(|event| is_probe(event)).rev();
     // Each kind by its last one, and how many it stands for.
     let mut kinds: Vec<(&Event, u64)> = Vec::new();
-    for event in refused.rev() {
+    for event in refused.rev().chain(probes) {
         let is_same = |of: &Event| of.outcome == event.outcome && of.detail == event.detail;
         if let Some((_, times)) = kinds.iter_mut().find(|(last, _)| is_same(last)) {
             *times += event.times;
@@ -83,15 +85,27 @@ pub fn nameless<'e>(history: &History<'e>, code: Code) -> Option<Finding<'e>> {
     let mut others = kinds.iter();
     let (last, times) = others.next()?;
     let (why, from) = (words(last), peer(last));
-    let mut text = match code {
-        Code::S15 => say::s15_nameless(*times, why, from),
-        _ => say::p02_nameless(*times, why, from),
+    let mut text = match (code, is_probe(last)) {
+        (Code::S15, false) => say::s15_nameless(*times, why, from),
+        (Code::S15, true) => say::s15_probes(*times, why, from),
+        (_, false) => say::p02_nameless(*times, why, from),
+        (_, true) => say::p02_probes(*times, why, from),
     };
     for (other, times) in others {
-        text = say::nameless_besides(text, *times, words(other), peer(other));
+        let (why, from) = (words(other), peer(other));
+        text = if is_probe(other) {
+            say::probes_besides(text, *times, why, from)
+        } else {
+            say::nameless_besides(text, *times, why, from)
+        };
     }
     let found = Finding::certain(code, text).with(Confidence::Possible);
     Some(found.cite(kinds.iter().map(|(event, _)| *event)))
+}
+
+/// Whether a connection closed of itself before it had told a client id.
+fn is_probe(event: &Event) -> bool {
+    event.outcome == Outcome::ConnectProbe
 }
 
 /// Kinds of refusals of nobody in particular that are told at most, the last ones.

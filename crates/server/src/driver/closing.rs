@@ -37,7 +37,7 @@ impl Driver {
                 Some(Phase::Closing { .. } | Phase::Lingering) => CloseCause::Broker,
                 None => continue,
             };
-            self.note_silent(id);
+            self.note_probe(id);
             self.close(id, cause);
         }
         // Closing may have ended others, which wait for the next tick.
@@ -46,16 +46,31 @@ impl Driver {
         }
     }
 
-    /// Some clients that do not trust a certificate end the handshake in order and then close, without
-    /// an alert. So do health checks, so it is told as what may be.
-    fn note_silent(&mut self, id: ConnectionId) {
-        let is_silent = self.connections.find(id).is_some_and(|connection| {
-            let layers = connection.layers.as_ref();
-            connection.phase == Phase::Greeting
-                && layers.is_some_and(|layers| layers.is_silent_within_tls())
-        });
-        if is_silent {
-            self.refuse(id, None, Outcome::ConnectHandshake, SILENT_WITHIN_TLS);
+    /// Load balancers connect and close, and so do port scans: that is counted, and nobody is warned of it. Some
+    /// clients that do not trust a certificate end the handshake in order and then close, without an alert, so
+    /// what closes then stands in the record, as what may be.
+    fn note_probe(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.find(id) else {
+            return;
+        };
+        let layers = connection.layers.as_ref();
+        let is_silent = layers.is_none_or(|layers| layers.is_untouched());
+        let is_silent_within_tls = layers.is_some_and(|layers| layers.is_silent_within_tls());
+        if connection.phase != Phase::Greeting || !is_silent && !is_silent_within_tls {
+            return;
+        }
+        let peer = connection.pending.as_deref().cloned();
+        let addr = peer.as_ref().and_then(|peer| peer.addr);
+        let detail = if is_silent { SILENT } else { SILENT_WITHIN_TLS };
+        self.shared.probed(peer.as_ref(), detail);
+        if is_silent_within_tls {
+            let noted = Input::Refused {
+                addr,
+                client_id: None,
+                outcome: Outcome::ConnectProbe,
+                detail,
+            };
+            self.core.handle(self.now, noted);
         }
     }
 
@@ -160,6 +175,7 @@ impl Driver {
     }
 }
 
+const SILENT: &str = "the connection closed before it had said anything";
 /// Sentences of `columba_diagnosis::noted`.
 const SILENT_WITHIN_TLS: &str = "TLS: the client ended the handshake in order, and closed before its \
      CONNECT; perhaps it does not trust this listener's certificate, or it was a health check or a port scan";

@@ -143,6 +143,16 @@ impl Shared {
         tracing::warn!(client, %peer, listener, %outcome, "refused: {}", Detail(detail));
     }
 
+    /// Counts a connection that closed without a word.
+    pub(crate) fn probed(&self, peer: Option<&Peer>, detail: &str) {
+        let outcome = Outcome::ConnectProbe;
+        self.count_refused(outcome);
+        if let Some(peer) = peer {
+            let listener = self.listener(peer.listener).name();
+            tracing::debug!(%peer, listener, %outcome, "{detail}");
+        }
+    }
+
     /// Whether the record may be told of one more refusal. A flood that is quicker than the shard is
     /// counted in full, but told in part.
     pub(crate) fn begin_telling(&self) -> bool {
