@@ -6,6 +6,7 @@ mod property;
 mod refused;
 mod route;
 mod talk;
+mod topic;
 mod url;
 
 use std::ffi::OsString;
@@ -36,6 +37,7 @@ use crate::payload::{PAYLOAD_BYTES_MAX, read_whole};
 use crate::words::{self, Said, value};
 pub(crate) use property::{PROPERTY_SEPARATOR, PropertySets, USER_PROPERTY, parse_properties};
 pub(crate) use talk::{Talk, Trouble};
+pub(crate) use topic::{check_filters, check_topic};
 pub(crate) use url::{Url, split_port};
 
 /// Exit code of Mosquitto's clients: the connection was lost.
@@ -202,7 +204,7 @@ pub(crate) struct ConnectionArgs {
     /// Say on stderr what happens
     #[arg(help_heading = TALK, short, long)]
     debug: bool,
-    /// Say nothing about errors
+    /// Say nothing about errors, except those of the command line
     #[arg(help_heading = TALK, long)]
     quiet: bool,
     /// Send small packets at once; always so, accepted for compatibility
@@ -637,7 +639,7 @@ pub(crate) fn close_trouble(cause: &CloseCause, error: Option<&io::Error>) -> Tr
         CloseCause::Malformed { .. } | CloseCause::OtherProtocol(_) | CloseCause::Violation(_) => {
             EXIT_PROTOCOL
         }
-        CloseCause::Options(_) => before_answer(EXIT_USAGE),
+        CloseCause::Options(_) => return Trouble::usage(sentence),
         _ => EXIT_LOST,
     };
     Trouble::new(sentence, exit)
@@ -646,7 +648,11 @@ pub(crate) fn close_trouble(cause: &CloseCause, error: Option<&io::Error>) -> Tr
 pub(crate) fn connect_trouble(error: &ConnectError) -> Trouble {
     let exit = match error {
         ConnectError::Mqtt(cause) => return close_trouble(cause, None),
-        ConnectError::Tls { .. } | ConnectError::TlsSetup(_) => EXIT_TLS,
+        ConnectError::TlsSetup(_) => {
+            let sentence = words::client::connect(error);
+            return Trouble::new(sentence, before_answer(EXIT_TLS)).native_usage();
+        }
+        ConnectError::Tls { .. } => EXIT_TLS,
         ConnectError::Transport { source, .. } if source.raw_os_error().is_none() => EXIT_LOOKUP,
         _ => EXIT_SYSTEM,
     };
@@ -682,8 +688,9 @@ pub(crate) fn run_to_code(talk: Talk, command: impl Future<Output = Result<u8, T
     match ended {
         Ok(code) => code,
         Err(trouble) => {
-            talk.error(trouble.sentence);
-            trouble.exit
+            let exit = trouble.exit;
+            talk.end(trouble);
+            exit
         }
     }
 }
@@ -697,7 +704,7 @@ pub(crate) fn read_file(path: &std::path::Path) -> Result<Vec<u8>, Trouble> {
             io::ErrorKind::FileTooLarge => words::file_too_large(file, PAYLOAD_BYTES_MAX),
             _ => words::unreadable(file, words::system(&error)),
         };
-        Trouble::new(sentence, before_answer(EXIT_SYSTEM))
+        Trouble::new(sentence, before_answer(EXIT_SYSTEM)).native_usage()
     })
 }
 

@@ -18,7 +18,9 @@ use columba_codec::{QoS, ReasonCode};
 use tokio::time::{Instant, sleep_until};
 
 use crate::api::ApiArgs;
-use crate::connection::{ConnectionArgs, EXIT_LOST, Plan, Trouble, parse_qos, run_to_end};
+use crate::connection::{
+    ConnectionArgs, EXIT_LOST, Plan, Trouble, check_topic, parse_qos, run_to_end,
+};
 use crate::events::duration;
 use crate::mosquitto;
 use crate::mosquitto::file::OptionsFileArg;
@@ -152,6 +154,9 @@ async fn publish(args: PublishArgs, mut plan: Plan, sender: &mut Sender) -> Resu
         plan.talk.warning(recording::nothing_in(file));
     }
     let topic = args.topic.clone().or_else(|| plan.url_topic.clone());
+    if let Some(topic) = topic.as_ref().filter(|_| replay.is_none()) {
+        check_topic(topic)?;
+    }
     let topic = topic.or_else(|| replay.is_some().then(String::new));
     let topic = topic.ok_or_else(|| Trouble::usage(words::no_topic()))?;
     let delay = Duration::try_from_secs_f64(args.repeat_delay)
@@ -347,7 +352,10 @@ impl Publisher {
         }
         self.progress.clear();
         let sentence = words::not_published(topic, words::client::failure(&failure));
-        self.plan.talk.error(sentence);
+        match is_of_command_line(&failure) {
+            true => self.plan.talk.fault(sentence),
+            false => self.plan.talk.error(sentence),
+        }
         if self.exit == 0 {
             self.exit = 1;
         }
@@ -398,6 +406,14 @@ impl Publisher {
             (Ok(()), None) => Ok(self.exit),
         }
     }
+}
+
+/// Whether an option asked for what cannot be sent at all.
+fn is_of_command_line(failure: &Failure) -> bool {
+    matches!(
+        failure,
+        Failure::Topic(_) | Failure::ControlCharacter(_) | Failure::NeedsVersion5(_)
+    ) && mosquitto::called_as().is_none()
 }
 
 fn is_loss(failure: &Failure) -> bool {

@@ -10,7 +10,7 @@ use columba_codec::ReasonCode;
 use columba_speech::Text;
 
 use crate::connection::{
-    ConnectionArgs, EXIT_LOST, EXIT_TIMEOUT, Plan, Trouble, close_trouble, run_to_end,
+    ConnectionArgs, EXIT_LOST, EXIT_TIMEOUT, Plan, Trouble, check_topic, close_trouble, run_to_end,
 };
 use crate::failure;
 use crate::mosquitto;
@@ -74,6 +74,7 @@ pub fn run(args: RequestArgs) -> ExitCode {
 async fn request(args: RequestArgs, mut plan: Plan) -> Result<u8, Trouble> {
     let topic = args.topic.clone().or_else(|| plan.url_topic.clone());
     let topic = topic.ok_or_else(|| Trouble::usage(words::no_topic()))?;
+    check_topic(&topic)?;
     if args.response_topic.contains(['+', '#']) {
         let topic = args.response_topic.as_str();
         return Err(Trouble::usage(words::response_topic_with_wildcard(topic)));

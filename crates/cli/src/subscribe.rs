@@ -33,7 +33,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::api::ApiArgs;
 use crate::connection::{
-    ConnectionArgs, EXIT_LOST, Plan, Talk, Trouble, connect_trouble, run_to_end,
+    ConnectionArgs, EXIT_LOST, Plan, Talk, Trouble, check_filters, connect_trouble, run_to_end,
 };
 use crate::mosquitto::debug::DebugLines;
 use crate::mosquitto::file::OptionsFileArg;
@@ -147,6 +147,11 @@ async fn subscribe(mut args: SubscribeArgs, mut plan: Plan) -> Result<u8, Troubl
     if args.topic.is_empty() && args.unsubscribe.is_empty() {
         return Err(Trouble::usage(words::no_filter()));
     }
+    check_filters(
+        [&args.topic, &args.filter_out, &args.unsubscribe]
+            .into_iter()
+            .flatten(),
+    )?;
     let silence = silence_of(&args)?;
     let recorder = args.record.as_deref().map(Recorder::open).transpose();
     let recorder = recorder.map_err(Trouble::usage)?;

@@ -55,6 +55,14 @@ columba_speech::catalogue! {
     }
 
     no_topic() { en: "there is no topic: add -t TOPIC", zh: "缺少主题：请用 -t 主题 指定" }
+    /// -t of something that publishes.
+    not_a_topic(topic, why) {
+        en: "invalid topic '{topic}': {why}", zh: "主题“{topic}”无效：{why}",
+    }
+    /// -t of something that subscribes.
+    not_a_filter(filter, why) {
+        en: "invalid topic filter '{filter}': {why}", zh: "主题过滤器“{filter}”无效：{why}",
+    }
     response_topic_with_wildcard(topic) {
         en: "'{topic}' is no Response Topic: -e takes a topic without the wildcards + and #",
         zh: "“{topic}”不能作为响应主题：-e 的值是不含通配符 + 和 # 的主题",

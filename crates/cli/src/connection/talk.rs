@@ -5,6 +5,7 @@ use columba_speech::{Language, Param};
 
 use super::{EXIT_USAGE, before_answer};
 use crate::failure;
+use crate::mosquitto;
 use crate::words;
 
 /// What is said on stderr.
@@ -21,18 +22,35 @@ pub(crate) struct Trouble {
     /// A text of a catalogue, or one that exists in English alone.
     pub(crate) sentence: Param,
     pub(crate) exit: u8,
+    /// Whether the command line is at fault, which is told even if errors are not.
+    pub(crate) is_usage: bool,
 }
 
 impl Trouble {
     /// What happened, and the exit code.
     pub(crate) fn new(sentence: impl Into<Param>, exit: u8) -> Self {
-        let sentence = sentence.into();
-        Self { sentence, exit }
+        Self {
+            sentence: sentence.into(),
+            exit,
+            is_usage: false,
+        }
     }
 
     /// The command line asks for what cannot be done.
     pub(crate) fn usage(sentence: impl Into<Param>) -> Self {
-        Self::new(sentence, before_answer(EXIT_USAGE))
+        Self {
+            is_usage: true,
+            ..Self::new(sentence, before_answer(EXIT_USAGE))
+        }
+    }
+
+    /// The same as a fault of the command line, except under the names of Mosquitto's clients: to them
+    /// `--quiet` means this too.
+    pub(super) fn native_usage(self) -> Self {
+        Self {
+            is_usage: mosquitto::called_as().is_none(),
+            ..self
+        }
     }
 }
 
@@ -46,10 +64,24 @@ impl Talk {
         }
     }
 
+    /// What ends a command.
+    pub(super) fn end(self, trouble: Trouble) {
+        match trouble.is_usage {
+            true => self.fault(trouble.sentence),
+            false => self.error(trouble.sentence),
+        }
+    }
+
+    /// A fault of the command line. Who asked for no errors meant those of the connection: without this
+    /// he would never find out.
+    pub(crate) fn fault(self, sentence: impl Into<Param>) {
+        say_line(&words::error(sentence).to_string(self.language));
+    }
+
     /// An error or refusal.
     pub(crate) fn error(self, sentence: impl Into<Param>) {
         if !self.quiet {
-            say_line(&words::error(sentence).to_string(self.language));
+            self.fault(sentence);
         }
     }
 

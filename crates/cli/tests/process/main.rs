@@ -14,6 +14,7 @@ mod log;
 mod mosquitto;
 mod mqttx;
 mod numbers;
+mod quiet;
 mod scripts;
 mod service_manager;
 mod shapes;

@@ -90,7 +90,12 @@ const SUBSCRIBE: &[Case] = &[
     ),
     (
         "sub -t g/#x",
-        Some(("invalid subscription topic", "wildcard")),
+        Some(("invalid subscription topic", "invalid topic filter")),
+    ),
+    // Who wants to hear of no errors still hears of those in the command line.
+    (
+        "sub -t g/#x --quiet",
+        Some(("invalid subscription topic", "invalid topic filter")),
     ),
     ("sub", Some(("specify a topic", "--topic"))),
     (
@@ -403,6 +408,25 @@ const PUBLISH: &[Case] = &[
         Some(("refused", "refused")),
     ),
     ("pub -r -t p/1 -m x -p 1 --quiet", None),
+    ("pub -r -t p/1 -f /nonexistent --quiet", None),
+    ("pub -r -t p/1 -m x --cafile /nonexistent --quiet", None),
+    // A wrong topic is found before anything else.
+    (
+        "pub -r -t p/# -m x -p 1 --quiet",
+        Some(("invalid publish topic", "invalid topic")),
+    ),
+    (
+        "pub -r -t p/1 -m x --will-topic w/# --quiet",
+        Some(("invalid will topic", "wildcard")),
+    ),
+    (
+        "pub -r -t p/1 -m x -D publish colour red --quiet",
+        Some(("invalid property", "colour")),
+    ),
+    (
+        "pub -r -t p/1 -m x -c --quiet",
+        Some(("client id", "client id")),
+    ),
     (
         "pub -r -t p/1 -m x --unix /nonexistent",
         Some(("no such file", "no such file")),
@@ -424,6 +448,10 @@ const REQUEST: &[Case] = &[
     (
         "rr -t a -e b/# -m x",
         Some(("invalid response topic", "response topic")),
+    ),
+    (
+        "rr -t a/+ -e b -m x -p 1 --quiet",
+        Some(("invalid publish topic", "invalid topic")),
     ),
     ("rr -t a -m x", Some(("response topic", "--response-topic"))),
     ("rr -e a -m x", Some(("topic", "--topic"))),

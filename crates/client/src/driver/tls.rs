@@ -19,21 +19,34 @@ use super::key_file::KeyFile;
 use super::transport::Transport;
 use super::{Address, ConnectError, TlsOptions};
 
-pub(super) async fn open(
-    tcp: TcpStream,
-    host: &str,
-    address: &Address,
-    options: &TlsOptions,
-) -> Result<Transport, ConnectError> {
-    let name = ServerName::try_from(host.to_owned())
-        .map_err(|_| ConnectError::TlsSetup(TlsFault::HostName(host.to_owned())))?;
-    let connector = TlsConnector::from(Arc::new(tls_config(options)?));
-    let stream = connector.connect(name, tcp).await;
-    let stream = stream.map_err(|source| ConnectError::Tls {
-        address: address.to_string(),
-        source,
-    })?;
-    Ok(Box::new(stream))
+/// What a connection begins TLS with.
+pub(super) struct Handshake {
+    connector: TlsConnector,
+    name: ServerName<'static>,
+}
+
+impl Handshake {
+    /// Reads the files and puts together what they say. Before anything is dialled: what is wrong there is
+    /// wrong whether the server answers or not.
+    pub(super) fn prepare(host: &str, options: &TlsOptions) -> Result<Self, ConnectError> {
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|_| ConnectError::TlsSetup(TlsFault::HostName(host.to_owned())))?;
+        let connector = TlsConnector::from(Arc::new(tls_config(options)?));
+        Ok(Self { connector, name })
+    }
+
+    pub(super) async fn perform(
+        self,
+        tcp: TcpStream,
+        address: &Address,
+    ) -> Result<Transport, ConnectError> {
+        let stream = self.connector.connect(self.name, tcp).await;
+        let stream = stream.map_err(|source| ConnectError::Tls {
+            address: address.to_string(),
+            source,
+        })?;
+        Ok(Box::new(stream))
+    }
 }
 
 /// What a file or a library said.

@@ -57,10 +57,12 @@ async fn open_without_limit(
         ),
         Address::Unix(path) => return unix(path).await.map_err(error),
     };
+    let handshake = tls_options.map(|options| tls::Handshake::prepare(host, options));
+    let handshake = handshake.transpose()?;
     let tcp = route.connect(host, port, &address.to_string()).await?;
     tcp.set_nodelay(true).map_err(error)?;
-    let stream: Transport = match tls_options {
-        Some(options) => tls::open(tcp, host, address, options).await?,
+    let stream: Transport = match handshake {
+        Some(handshake) => handshake.perform(tcp, address).await?,
         None => Box::new(tcp),
     };
     match websocket_path {
