@@ -291,7 +291,7 @@ pub struct StoreFigures {
     pub retained_recovered: u64,
     /// How long all of it took.
     pub recovery_ms: u64,
-    /// Places that are damaged and have cost something.
+    /// Places that are damaged.
     pub damaged: u64,
     /// Live records.
     pub records: u64,

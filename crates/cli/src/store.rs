@@ -15,7 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::{Args, Subcommand};
 use columba_broker::event::Now;
 use columba_server::instance::{Instance, Location, Overrides};
-use columba_server::store::{StoreError, discard_lost, mark_lost, of_damage};
+use columba_server::store::{StoreError, discard_lost, is_loss, mark_lost, of_damage};
 use columba_speech::width::{pad, width};
 use columba_speech::{Param, Text};
 use columba_store::{DiskFiles, Error, Files as _, LockError, Log, Name, Options, Recovered};
@@ -334,7 +334,12 @@ fn check(store: &Path) -> Result<(), Failure> {
     if is_damaged {
         let places = words::places(found.damage.len());
         let failure = Failure::new(words::damaged(place, places, contents));
-        return Err(failure.fix(words::starts_with_rest()));
+        let fix = if found.damage.iter().any(is_loss) {
+            words::starts_with_rest()
+        } else {
+            words::nothing_lost()
+        };
+        return Err(failure.fix(fix));
     }
     tell(words::sound(place, contents));
     Ok(())

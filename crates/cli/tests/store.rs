@@ -285,6 +285,32 @@ fn damage_is_reported_with_its_place_and_an_exit_code() {
     );
 }
 
+/// The broker says as much as `columba store check`, though nothing is lost.
+#[test]
+fn a_damaged_header_alone_is_told_by_all_and_compaction_leaves_it_behind() {
+    let temp = tempfile::tempdir().expect("a directory");
+    let dir = instance(temp.path());
+    let segment = temp.path().join("inst/data/00000001.log");
+    let mut bytes = fs::read(&segment).expect("a segment");
+    bytes[20] ^= 1;
+    fs::write(&segment, bytes).expect("a segment");
+    bad(&["store", "check", &dir], 1, "1 place damaged. 29 records");
+    bad(
+        &["store", "check", &dir],
+        1,
+        "nothing that is needed was in it",
+    );
+    let stats = good(&["store", "stats", &dir]);
+    assert!(stats.contains("damaged      1 place"), "{stats}");
+    let broker = Running::start(&dir);
+    let shown = broker.lines.join("\n");
+    let told = "0 acknowledged messages lost; 1 place is damaged that held nothing needed";
+    assert!(shown.contains(told), "{shown}");
+    broker.stop();
+    good(&["store", "compact", &dir]);
+    good(&["store", "check", &dir]);
+}
+
 #[test]
 fn a_backup_of_a_store_of_a_newer_version_names_the_store() {
     let temp = tempfile::tempdir().expect("a directory");

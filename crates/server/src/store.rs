@@ -141,7 +141,7 @@ pub struct BootReport {
     pub counts: RecoveredCounts,
     /// Live records.
     pub records: u64,
-    /// Damage that cost something.
+    /// Damage, also what cost nothing.
     pub damage: Vec<Damage>,
     /// Sessions whose records are gone, of which the rest is kept.
     pub lost: Vec<LostSession>,
@@ -174,18 +174,29 @@ impl BootReport {
             retained,
             ..
         } = self.counts;
-        let damage = match (self.damage.len(), self.is_synced) {
-            (0, true) => words::none_lost(),
-            (0, false) => words::nothing_damaged(),
-            (places, _) => words::places_damaged(places),
+        let losses = self.losses().count();
+        let costless = self.damage.len() - losses;
+        let damage = match (losses, costless, self.is_synced) {
+            (0, 0, true) => words::none_lost(),
+            (0, 0, false) => words::nothing_damaged(),
+            (0, places, true) => words::and_costless(words::none_lost(), places),
+            (0, places, false) => words::costless_damaged(places),
+            (places, 0, _) => words::places_damaged(places),
+            (places, costless, _) => words::and_costless(words::places_damaged(places), costless),
         };
         let secs = format!("{:.3}", self.took.as_secs_f64());
         words::recovered(sessions, queued, retained, secs, damage)
     }
 
-    /// What the flight recorder is told: no name of a client's, since it need not keep them.
+    /// Damage that cost something.
+    fn losses(&self) -> impl Iterator<Item = &Damage> {
+        self.damage.iter().filter(|damage| is_loss(damage))
+    }
+
+    /// What the flight recorder is told: no name of a client's, since it need not keep them. Damage that
+    /// cost nothing explains nothing.
     pub(crate) fn notes(&self) -> StartNotes {
-        let places = self.damage.iter().map(of_damage);
+        let places = self.losses().map(of_damage);
         let lost = self.lost.iter().map(words::of_lost_counted);
         let damage = places.take(DAMAGE_NOTED_MAX);
         let damage = damage.chain(lost.take(DAMAGE_NOTED_MAX));
@@ -256,7 +267,6 @@ impl Reading {
         for damage in &damage {
             report_damage(&place, damage);
         }
-        damage.retain(is_loss);
         Ok(Self {
             log,
             recovery,
@@ -293,7 +303,7 @@ impl Reading {
             mut report,
             began,
         } = self;
-        let is_damaged = !report.damage.is_empty();
+        let is_damaged = report.damage.iter().any(is_loss);
         if is_damaged {
             recovery.expect_lost();
         }

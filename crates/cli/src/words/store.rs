@@ -44,6 +44,10 @@ columba_speech::catalogue! {
         en: "the broker starts with what can be read; a backup may hold the rest",
         zh: "Broker 会用可读取的部分启动；其余部分备份中可能有",
     }
+    nothing_lost() {
+        en: "nothing that is needed was in it; `columba store compact` leaves it behind, and a disk that damages files is to be replaced",
+        zh: "其中没有需要的内容；`columba store compact` 会将其弃置，损坏文件的磁盘应当更换",
+    }
     sound(store, contents) { en: "{store}: sound. {contents}.", zh: "{store}：完好。{contents}。" }
 
     label_records() { en: "records", zh: "记录" }

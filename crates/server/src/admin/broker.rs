@@ -18,6 +18,7 @@ use super::app::App;
 use super::caller::{May, Read};
 use super::problem::Problem;
 use super::sessions::unexpected;
+use crate::store::is_loss;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -72,7 +73,7 @@ struct StoreView {
     records: u64,
     /// Bytes on disk.
     disk_bytes: u64,
-    /// Places that were found damaged at the start and have cost something.
+    /// Places that were found damaged at the start.
     damaged: u64,
     /// The first 1,000 of these.
     damaged_places: Vec<DamagedView>,
@@ -90,6 +91,8 @@ struct DamagedView {
     offset: u64,
     /// How many.
     bytes: u64,
+    /// Whether something was in it that is needed.
+    is_loss: bool,
     /// Where it is and what it costs, in a sentence.
     text: String,
 }
@@ -100,6 +103,7 @@ impl DamagedView {
             file: damage.file.to_string(),
             offset: damage.offset,
             bytes: damage.bytes,
+            is_loss: is_loss(damage),
             text: damage.to_string(),
         }
     }

@@ -304,7 +304,7 @@ fn of_store(text: &mut Text, app: &App, of_shards: &Stats) {
     );
     if let Some(report) = &app.asker.facts.boot_report {
         let name = "columba_storage_damaged";
-        let help = "Places that were found damaged at the start and have cost something.";
+        let help = "Places that were found damaged at the start, also those that cost nothing.";
         text.one(name, "gauge", help, report.damage.len());
         let name = "columba_storage_recovery_seconds";
         let help = "How long it took to read the store at the start.";

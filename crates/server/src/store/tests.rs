@@ -95,6 +95,38 @@ fn what_is_damaged_is_told_in_the_report() {
 }
 
 /// Changes a byte of the only record with these bytes.
+/// `columba store check` finds it damaged, so a start does not say that nothing is.
+#[test]
+fn damage_that_costs_nothing_is_told_and_is_no_loss() {
+    let disk = foreign(&[b"one record", b"another record"]);
+    disk.damage(Name::Segment(1), |bytes| bytes[20] ^= 1);
+    for is_synced in [true, false] {
+        let ready = Reading::new(on(&disk, is_synced), 7, now(), &GO_ON).unwrap();
+        let mut report = ready.finish(1, 42, now(), &GO_ON).unwrap().report;
+        let losses: Vec<Loss> = report.damage.iter().map(|of| of.loss.clone()).collect();
+        assert_eq!(losses, [Loss::Header]);
+        let told = "1 place is damaged that held nothing needed: see the log";
+        let wanted = if is_synced {
+            format!("; 0 acknowledged messages lost; {told}")
+        } else {
+            format!(" s; {told}")
+        };
+        let text = report.recovered_text().to_string(Language::English);
+        assert!(text.ends_with(&wanted), "{text}");
+        // It explains no message that did not arrive.
+        assert_eq!(report.notes().damage, [""; 0]);
+        let lost = Damage {
+            loss: Loss::Record(Position::new(1)),
+            ..report.damage[0].clone()
+        };
+        report.damage.push(lost);
+        let text = report.recovered_text().to_string(Language::English);
+        let wanted = format!("; 1 place is damaged, what it held is lost: see the log; {told}");
+        assert!(text.ends_with(&wanted), "{text}");
+        assert_eq!(report.notes().damage.len(), 1);
+    }
+}
+
 fn damage(disk: &SimDisk, text: &[u8]) {
     disk.damage(Name::Segment(1), |bytes| {
         let at = bytes.windows(text.len()).position(|part| part == text);

@@ -97,6 +97,14 @@ columba_speech::catalogue! {
         en: "{places} {places|place is|places are} damaged, what {places|it|they} held is lost: see the log",
         zh: "有 {places} 处损坏，其中的内容已丢失：请查看日志",
     }
+    costless_damaged(places) {
+        en: "{places} {places|place is|places are} damaged that held nothing needed: see the log",
+        zh: "有 {places} 处损坏，但其中没有需要的内容：请查看日志",
+    }
+    and_costless(what, places) {
+        en: "{what}; {places} {places|place is|places are} damaged that held nothing needed: see the log",
+        zh: "{what}；另有 {places} 处损坏，但其中没有需要的内容：请查看日志",
+    }
     and_lost(what, sessions) {
         en: "{what}; {sessions} {sessions|session has|sessions have} lost {sessions|its record|their records}, the rest of {sessions|it|them} is kept: see the log",
         zh: "{what}；有 {sessions} 个会话丢失了自己的记录，其余内容已保留：请查看日志",

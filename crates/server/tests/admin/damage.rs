@@ -32,12 +32,26 @@ fn damage_of_the_store_is_told_to_operators_in_the_record_and_by_why() {
     let mut parts = bytes.windows(11);
     let at = parts.position(|part| part == b"the session").unwrap();
     bytes[at] ^= 1;
+    // The header costs nothing.
+    bytes[20] ^= 1;
     std::fs::write(&segment, bytes).unwrap();
     let bed = bed.restart();
 
     let store = &bed.get("/api/v1/broker")["store"];
-    assert_eq!(store["damaged"], 1);
-    let place = &store["damaged_places"][0];
+    assert_eq!(store["damaged"], 2);
+    let places = store["damaged_places"].as_array().unwrap();
+    let [place] = places
+        .iter()
+        .filter(|of| of["is_loss"] == true)
+        .collect::<Vec<_>>()[..]
+    else {
+        panic!("{store}");
+    };
+    let header = places.iter().find(|of| of["is_loss"] == false).unwrap();
+    assert_eq!(
+        (&header["offset"], &header["bytes"]),
+        (&0.into(), &64.into())
+    );
     assert_eq!(place["file"], "00000002.log");
     // The frame begins before its content.
     assert_eq!(place["offset"], at - 21);
