@@ -1,6 +1,7 @@
 //! The `columba` binary.
 
 mod allocator;
+mod file_limit;
 
 use std::process::ExitCode;
 
@@ -82,6 +83,7 @@ enum ConfigCommand {
 }
 
 fn main() -> ExitCode {
+    file_limit::fail_writes();
     let line = match mosquitto::command_line(std::env::args_os().collect()) {
         Ok(line) => line,
         Err(exit) => return exit,

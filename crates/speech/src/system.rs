@@ -24,6 +24,7 @@ crate::catalogue! {
     address_in_use() { en: "Address already in use", zh: "地址已被占用" }
     address_not_available() { en: "Cannot assign requested address", zh: "本机没有该地址" }
     exists() { en: "File exists", zh: "文件已存在" }
+    file_too_large() { en: "File too large", zh: "文件过大" }
     no_space() { en: "No space left on device", zh: "设备上没有剩余空间" }
     ended_early() { en: "unexpected end of file", zh: "提前结束" }
     not_text() { en: "it is no text in UTF-8", zh: "不是 UTF-8 文本" }
@@ -84,6 +85,7 @@ fn of_kind(kind: ErrorKind) -> Option<Text> {
         ErrorKind::NetworkUnreachable => network_unreachable(),
         ErrorKind::BrokenPipe => broken_pipe(),
         ErrorKind::StorageFull => no_space(),
+        ErrorKind::FileTooLarge => file_too_large(),
         ErrorKind::ReadOnlyFilesystem => read_only(),
         ErrorKind::AddrInUse => address_in_use(),
         ErrorKind::AddrNotAvailable => address_not_available(),

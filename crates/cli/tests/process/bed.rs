@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 /// A running broker; killed when a test fails before it is stopped.
 pub(crate) struct Broker {
@@ -106,6 +106,16 @@ impl Broker {
 
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("a signal");
+    }
+
+    /// Sets a limit while it runs; what it was before.
+    pub(crate) fn limit(&self, of: Resource, current: Option<u64>) -> Option<u64> {
+        let limit = Rlimit {
+            current,
+            maximum: None,
+        };
+        let pid = Some(Pid::from_child(&self.child));
+        prlimit(pid, of, limit).expect("a limit").current
     }
 
     pub(crate) fn wait(&mut self) -> ExitStatus {

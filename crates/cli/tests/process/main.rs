@@ -8,6 +8,7 @@ mod chinese_views;
 mod context;
 mod debug;
 mod exits;
+mod file_limit;
 mod goodbye;
 mod link;
 mod log;

@@ -1,6 +1,7 @@
 //! From the core to the store and back: batches in order, whatever the disk does.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, OnceLock};
@@ -124,7 +125,14 @@ impl Alarm {
             return;
         }
         self.wake();
-        if matches!(error, Error::Exhausted { .. }) {
+        if is_file_limit(error) {
+            tracing::error!(
+                directory = self.place,
+                "a file of the store may not grow, and what would have to be stored is not acknowledged \
+                 until it may: {error}; raise the limit of file sizes (LimitFSIZE= in the service, \
+                 ulimit -f, or prlimit --fsize for a process that runs), the broker goes on by itself"
+            );
+        } else if matches!(error, Error::Exhausted { .. }) {
             tracing::error!(
                 directory = self.place,
                 "what would have to be stored is not acknowledged until there are file descriptors and \
@@ -161,6 +169,11 @@ impl Alarm {
             );
         }
     }
+}
+
+/// Whether it is not the disk that has no room, but a file.
+fn is_file_limit(error: &Error) -> bool {
+    matches!(error, Error::Full { source, .. } if source.kind() == ErrorKind::FileTooLarge)
 }
 
 impl<P: Port> Storing<P> {

@@ -278,6 +278,11 @@ fn a_directory_that_cannot_be_locked_comes_with_what_to_do_about_the_cause() {
         "the file system is read only",
     );
     check(Errno::NOSPC, "No space left", "make room on the disk");
+    check(
+        Errno::FBIG,
+        "File too large",
+        "raise the limit of file sizes",
+    );
     check(Errno::DQUOT, "", "make room on the disk");
     check(Errno::MFILE, "", "raise the limit of open files");
     check(Errno::NFILE, "", "raise the limit of open files");

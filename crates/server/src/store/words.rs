@@ -149,6 +149,10 @@ columba_speech::catalogue! {
     make_room() {
         en: "make room on the disk, then start again", zh: "请腾出磁盘空间，然后重新启动",
     }
+    larger_files() {
+        en: "raise the limit of file sizes (LimitFSIZE= in the service, or ulimit -f), then start again: a file of the store has 32 MiB, or more where a message has",
+        zh: "请提高文件大小的上限（服务中的 LimitFSIZE= 或 ulimit -f），然后重新启动：存储的每个文件有 32 MiB，消息更大时则更大",
+    }
     more_descriptors() {
         en: "raise the limit of open files (LimitNOFILE= in the service, or ulimit -n)",
         zh: "请提高打开文件数的上限（服务中的 LimitNOFILE= 或 ulimit -n）",
@@ -293,7 +297,8 @@ pub(super) fn fix_of(error: &io::Error, place: &str) -> Text {
         NotADirectory => is_a_file(place),
         PermissionDenied => wrong_owner(place),
         ReadOnlyFilesystem => read_only_system(),
-        StorageFull | QuotaExceeded | FileTooLarge => make_room(),
+        StorageFull | QuotaExceeded => make_room(),
+        FileTooLarge => larger_files(),
         NotFound => make_above(place),
         _ => see_kernel(),
     }
