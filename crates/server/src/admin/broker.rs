@@ -272,3 +272,26 @@ async fn metrics(_: May<Read>, State(app): State<App>) -> Result<Json<MetricsVie
         queued_bytes: stats.queued_bytes,
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use columba_store::{Loss, Name};
+
+    use super::*;
+
+    #[test]
+    fn so_many_places_and_sessions_are_listed_and_all_are_counted() {
+        let damage: Vec<Damage> = (0..=LISTED_MAX as u64)
+            .map(|offset| Damage {
+                file: Name::Segment(1),
+                offset,
+                bytes: 1,
+                loss: Loss::Frames,
+            })
+            .collect();
+        let listed_places = listed(&damage, DamagedView::new);
+        assert_eq!(listed_places.len(), 1_000);
+        assert_eq!(listed_places.last().map(|place| place.offset), Some(999));
+        assert_eq!(listed(&damage[..LISTED_MAX], DamagedView::new).len(), 1_000);
+    }
+}

@@ -127,6 +127,72 @@ fn damage_that_costs_nothing_is_told_and_is_no_loss() {
     }
 }
 
+/// One, as a start finds it.
+fn lost_session() -> LostSession {
+    let disk = foreign(&OF_A_SESSION);
+    damage(&disk, b"the session");
+    let ready = Reading::new(on(&disk, true), 7, now(), &GO_ON).unwrap();
+    let mut lost = ready.finish(1, 42, now(), &GO_ON).unwrap().report.lost;
+    lost.remove(0)
+}
+
+#[test]
+fn of_a_lost_session_so_many_filters_are_named_and_all_are_counted() {
+    let mut lost = lost_session();
+    let mut told = |count: usize| {
+        lost.subscriptions = (0..count).map(|n| format!("f/{n:02}")).collect();
+        of_lost(&lost).to_string(Language::English)
+    };
+    let all = told(16);
+    assert!(all.contains("subscriptions: 16 (f/00, f/01, "), "{all}");
+    assert!(all.ends_with(", f/15), messages: 1"), "{all}");
+    let some = told(17);
+    assert!(some.contains("subscriptions: 17 (f/00, f/01, "), "{some}");
+    assert!(some.ends_with(", f/15, ...), messages: 1"), "{some}");
+    assert!(told(0).ends_with("subscriptions: 0, messages: 1"));
+}
+
+/// A disk that is worn out may have a place in every record: the recorder has room for other things.
+#[test]
+fn the_record_is_told_of_so_many_places_and_sessions_and_no_more() {
+    let damage = |position| Damage {
+        file: Name::Segment(1),
+        offset: position,
+        bytes: 1,
+        loss: Loss::Record(Position::new(position)),
+    };
+    let one = lost_session();
+    let lost = |number| {
+        let mut lost = one.clone();
+        lost.number = number;
+        lost
+    };
+    for (count, wanted) in [(DAMAGE_NOTED_MAX, 100), (DAMAGE_NOTED_MAX + 1, 100)] {
+        let report = BootReport {
+            damage: (0..count as u64).map(damage).collect(),
+            lost: (0..count as u64).map(lost).collect(),
+            ..BootReport::default()
+        };
+        let told = report.notes().damage;
+        let is_place = |text: &&String| text.contains("is damaged at offset");
+        assert_eq!(told.iter().filter(is_place).count(), wanted);
+        // Neither takes the room of the other.
+        let is_session = |text: &&String| text.starts_with("the record of session");
+        assert_eq!(told.iter().filter(is_session).count(), wanted);
+        assert!(told[wanted - 1].contains("position 99"), "{told:?}");
+        // What is told in one line has all of them.
+        let text = report.to_string();
+        assert!(
+            text.contains(&format!("; {count} places are damaged")),
+            "{text}"
+        );
+        assert!(
+            text.contains(&format!("; {count} sessions have lost")),
+            "{text}"
+        );
+    }
+}
+
 fn damage(disk: &SimDisk, text: &[u8]) {
     disk.damage(Name::Segment(1), |bytes| {
         let at = bytes.windows(text.len()).position(|part| part == text);
