@@ -5,6 +5,7 @@
 //! in the store: shards read them back when they need them.
 
 mod lost;
+mod users;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -169,6 +170,8 @@ pub(crate) struct FoundSession {
     pub(crate) client_id: Arc<str>,
     pub(crate) user: Option<Arc<str>>,
     pub(crate) groups: Vec<Arc<str>>,
+    pub(crate) is_user_removed: bool,
+    pub(crate) has_other_groups: bool,
     pub(crate) addr: Option<IpAddr>,
     pub(crate) expiry_secs: u32,
     pub(crate) disconnected_at_unix_ms: Option<u64>,
@@ -401,6 +404,8 @@ impl Recovery {
                 .iter()
                 .map(|group| Arc::from(*group))
                 .collect(),
+            is_user_removed: false,
+            has_other_groups: false,
             addr: session.addr,
             expiry_secs: session.expiry_secs,
             disconnected_at_unix_ms: session.disconnected_at_unix_ms,

@@ -309,6 +309,73 @@ fn subscriptions_that_the_rules_of_another_start_do_not_allow_end() {
     }
 }
 
+/// So may the file of the users.
+#[test]
+fn what_groups_allowed_in_which_a_user_is_no_more_ends_at_a_start() {
+    let change = |groups: &[&str]| {
+        let groups = groups.iter().map(|group| Arc::from(*group)).collect();
+        BTreeMap::from([(Arc::from("user"), UserChange::Groups(groups))])
+    };
+    let removed = BTreeMap::from([(Arc::from("user"), UserChange::Removed)]);
+    for (shards, last) in SHARDS.into_iter().flat_map(|shards| {
+        let last = [change(&["old"]), change(&[]), removed.clone()];
+        last.map(|last| (shards, last))
+    }) {
+        let mut bed = Bed::durable(shards).with_rules_at_start(only("old"));
+        bed.authenticate = allow;
+        let options = keeping(V5, "away").login("user", b"");
+        let away = bed.connect_with(&options);
+        bed.subscribe(away, "t", QoS::AtLeastOnce);
+        bed.subscribe(away, "$share/g/t", QoS::AtLeastOnce);
+        // The same groups are no change.
+        bed.users_at_start = change(&["old"]);
+        bed.crash(shards);
+        assert_eq!(bed.outcome(Outcome::SubscribeRevoked), 0);
+        // Rules and groups that have changed together.
+        bed.users_at_start = change(&["new"]);
+        bed = bed.with_rules_at_start(only("new"));
+        bed.crash(shards);
+        assert_eq!(bed.outcome(Outcome::SubscribeRevoked), 0);
+        // They are stored.
+        bed.users_at_start.clear();
+        bed.crash(shards);
+        assert_eq!(bed.outcome(Outcome::SubscribeRevoked), 0);
+        bed.users_at_start = last;
+        bed.crash(shards);
+        assert_eq!(bed.outcome(Outcome::SubscribeRevoked), 2);
+        assert_eq!(bed.stats().subscriptions, 0);
+        assert_eq!(bed.stats().sessions, 1);
+        bed.check_books();
+        bed.check_gauges();
+    }
+}
+
+/// As where it is removed while the broker runs.
+#[test]
+fn the_will_of_a_user_that_was_removed_before_a_start_is_not_published() {
+    for shards in SHARDS {
+        let mut bed = Bed::durable(shards);
+        bed.authenticate = allow;
+        for name in ["removed", "watcher"] {
+            let options = keeping(V5, name).login(name, b"");
+            bed.connect_with(&options.will("t", b"gone", QoS::AtLeastOnce, false));
+        }
+        bed.users_at_start = BTreeMap::from([(Arc::from("removed"), UserChange::Removed)]);
+        bed.crash(shards);
+        bed.advance(0);
+        assert_eq!(bed.outcome(Outcome::WillPublished), 1);
+        assert_eq!(bed.outcome(Outcome::PublishDeniedAcl), 1);
+        // For good.
+        bed.users_at_start.clear();
+        bed.crash(shards);
+        bed.advance(0);
+        assert_eq!(bed.outcome(Outcome::WillPublished), 0);
+        assert_eq!(bed.stats().sessions, 2);
+        bed.check_books();
+        bed.check_gauges();
+    }
+}
+
 #[test]
 fn a_shared_subscription_that_is_taken_back_goes_by_its_whole_name() {
     let mut bed = Bed::new(1);

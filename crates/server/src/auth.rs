@@ -8,7 +8,7 @@ pub mod users;
 pub use authenticator::Authenticator;
 pub use users::Users;
 
-use columba_broker::event::{AuthRequest, AuthVerdict};
+use columba_broker::event::{AuthRequest, AuthVerdict, UserChange};
 
 /// Checks credentials.
 pub trait Authenticate: Send + Sync {
@@ -17,6 +17,12 @@ pub trait Authenticate: Send + Sync {
 
     /// The same if it is known without work; unlike a check, this is asked on a shard's thread.
     fn recall(&self, _request: &AuthRequest) -> Option<AuthVerdict> {
+        None
+    }
+
+    /// What a user is now, for sessions that an earlier process has stored: [`UserChange::Groups`] with all
+    /// of its groups, or [`UserChange::Removed`]. `None` if that is known of a client that logs in alone.
+    fn user_now(&self, _name: &str) -> Option<UserChange> {
         None
     }
 

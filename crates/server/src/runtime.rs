@@ -182,7 +182,8 @@ impl Broker {
                 is_durable: kept.engine.is_some(),
             };
             let mut core = Shard::with_notes(core, shared.now(), &notes);
-            if let Some(recovered) = kept.shards.next() {
+            if let Some(mut recovered) = kept.shards.next() {
+                recovered.change_users(|user| config.authenticator.user_now(user));
                 core.restore(shared.now(), recovered);
             }
             let parts = DriverParts {

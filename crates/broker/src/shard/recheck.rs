@@ -18,6 +18,9 @@ use crate::session::Identity;
 /// Why a client has to log in again.
 const EXPELLED: &str = "the user was removed or has another password";
 
+/// Why a Will is not published.
+pub(super) const USER_REMOVED: &str = "its user was removed";
+
 impl Shard {
     /// Uses other rules, and ends subscriptions that they no longer allow.
     pub(super) fn on_set_access(&mut self, access: Arc<AccessRules>) {
@@ -70,7 +73,7 @@ impl Shard {
             self.save_session(slot);
         }
         for slot in removed {
-            self.withhold_will_of(slot, "its user was removed");
+            self.withhold_will_of(slot, USER_REMOVED);
         }
         for id in expelled {
             self.close(

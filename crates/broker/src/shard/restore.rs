@@ -6,6 +6,7 @@ use columba_codec::QoS;
 
 use super::Shard;
 use super::lineup::{Trace, id_of, line_up};
+use super::recheck::USER_REMOVED;
 use crate::hash::{Map, hash_of};
 use crate::journal::RecordId;
 use crate::limits::QueuePolicy;
@@ -53,12 +54,16 @@ impl Shard {
         }
         self.measure_retained();
         self.set_retained_timer();
-        let (mut was_connected, mut left_behind) = (Vec::new(), Vec::new());
+        let (mut changed, mut left_behind) = (Vec::new(), Vec::new());
+        let mut removed = Vec::new();
         for found in recovered.sessions {
             let is_rest = is_left_behind(&found.client_id);
-            let is_news = found.disconnected_at_unix_ms.is_none();
+            // One that was connected is without a connection from now on.
+            let is_news = found.disconnected_at_unix_ms.is_none() || found.has_other_groups;
+            let is_user_removed = found.is_user_removed;
             let slot = self.restore_session(found);
-            was_connected.extend(is_news.then_some(slot));
+            changed.extend(is_news.then_some(slot));
+            removed.extend(is_user_removed.then_some(slot));
             left_behind.extend(is_rest.then_some(slot));
         }
         for group in recovered.groups {
@@ -75,9 +80,11 @@ impl Shard {
         for slot in left_behind {
             self.dissolve(slot);
         }
-        // From now on they are without a connection.
-        for slot in was_connected {
+        for slot in changed {
             self.save_session(slot);
+        }
+        for slot in removed {
+            self.withhold_will_of(slot, USER_REMOVED);
         }
         // The rules may be others than those of the earlier process.
         self.recheck_subscriptions();

@@ -25,7 +25,7 @@ pub mod raw;
 pub mod store;
 pub mod turns;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 pub use inbox::Inbox;
@@ -34,7 +34,7 @@ use store::Store;
 use columba_broker::access::AccessRules;
 use columba_broker::event::{
     AuthRequest, AuthVerdict, CloseCause, Command, ConnectionId, Effect, Input, ListenerId, Now,
-    Peer, Report, ShardId,
+    Peer, Report, ShardId, UserChange,
 };
 use columba_broker::limits::{Anonymous, Limits, ListenerSettings, Promise};
 use columba_broker::outcome::Outcome;
@@ -198,6 +198,8 @@ pub struct Bed {
     pub reading: Vec<bool>,
     /// Answers credentials.
     pub authenticate: fn(&AuthRequest) -> AuthVerdict,
+    /// What users have become when the next process begins.
+    pub users_at_start: BTreeMap<Arc<str>, UserChange>,
     /// Whether the answers wait for [`Bed::answer_credentials`].
     pub is_authentication_slow: bool,
     unanswered: Vec<(usize, ConnectionId, AuthRequest)>,
@@ -276,6 +278,7 @@ impl Bed {
             owners: vec![Vec::new(); usize::from(shards)],
             generations: vec![Vec::new(); usize::from(shards)],
             reading: Vec::new(),
+            users_at_start: BTreeMap::new(),
             authenticate: |_| AuthVerdict::Allow {
                 user: None,
                 groups: Arc::new([]),

@@ -272,7 +272,8 @@ impl Bed {
                 Shard::with_notes(config, self.now, &self.store.notes)
             })
             .collect();
-        for (shard, part) in self.shards.iter_mut().zip(recovered.shards) {
+        for (shard, mut part) in self.shards.iter_mut().zip(recovered.shards) {
+            part.change_users(|user| self.users_at_start.get(user).cloned());
             shard.restore(self.now, part);
         }
         self.store.lost = recovered.lost;

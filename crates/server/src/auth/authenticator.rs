@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::{hmac, rand};
-use columba_broker::event::{AuthRequest, AuthVerdict};
+use columba_broker::event::{AuthRequest, AuthVerdict, UserChange};
 
 use super::password::{NoRandomness, PasswordHash};
 use super::users::User;
@@ -157,6 +157,13 @@ impl Authenticate for Authenticator {
         self.recall_at(request, Instant::now())
     }
 
+    fn user_now(&self, name: &str) -> Option<UserChange> {
+        Some(match self.lock().users.user(name) {
+            Some((_, user)) => UserChange::Groups(Arc::clone(&user.groups)),
+            None => UserChange::Removed,
+        })
+    }
+
     fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
@@ -208,6 +215,20 @@ mod tests {
             user: Some(name.into()),
             groups: groups.into(),
         }
+    }
+
+    #[test]
+    fn what_a_user_is_now_is_known_without_its_password() {
+        let text = line("ann", "secret", "admin,staff") + "esp:*:devices\n";
+        let authenticator = Authenticator::new(users(&text)).expect("an authenticator");
+        let groups =
+            |names: &[&str]| UserChange::Groups(names.iter().map(|name| (*name).into()).collect());
+        assert_eq!(
+            authenticator.user_now("ann"),
+            Some(groups(&["admin", "staff"]))
+        );
+        assert_eq!(authenticator.user_now("esp"), Some(groups(&["devices"])));
+        assert_eq!(authenticator.user_now("bob"), Some(UserChange::Removed));
     }
 
     #[test]
