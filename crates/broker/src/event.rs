@@ -15,6 +15,7 @@ use crate::limits::{Limits, ListenerSettings};
 use crate::mail::Mail;
 use crate::outcome::Outcome;
 use crate::query::{Answer, Request, RequestId};
+use crate::recovery::ExpiredCounts;
 
 pub use crate::id::{ConnectionId, ListenerId, ShardId};
 pub use crate::now::Now;
@@ -289,6 +290,8 @@ pub struct StoreFigures {
     pub messages_recovered: u64,
     /// Retained messages that were found.
     pub retained_recovered: u64,
+    /// What had expired while the broker was down.
+    pub expired: ExpiredCounts,
     /// How long all of it took.
     pub recovery_ms: u64,
     /// Places that are damaged.

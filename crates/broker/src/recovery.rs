@@ -4,6 +4,8 @@
 //! shard. How many shards wrote the records does not matter. The payloads of messages that wait stay
 //! in the store: shards read them back when they need them.
 
+mod counts;
+mod deal;
 mod lost;
 mod users;
 
@@ -14,20 +16,20 @@ use std::sync::Arc;
 use columba_codec::{PacketId, QoS};
 
 use crate::chunks::Chunks;
-use crate::hash::{Hashing, hash_of, shard_of};
 use crate::id::ShardId;
 use crate::journal::Records;
 use crate::message::Message;
 use crate::now::Now;
 use crate::record::{
-    Clock, Exchange, MessageRecord, Recipient, Record, SessionNumber, SessionRecord, Step,
+    Clock, Exchange, MessageRecord, Recipient, Record, SessionNumber, SessionRecord,
     SubscriptionRecord,
 };
 use crate::routing::share::SessionRef;
-use crate::session::is_left_behind;
+use crate::session::{ends_at_ms, is_left_behind};
 
+pub use counts::{ExpiredCounts, RecoveredCounts};
+use deal::Parts;
 pub use lost::LostSession;
-use lost::NO_SHARD;
 
 /// Gathers records.
 #[derive(Debug)]
@@ -54,7 +56,7 @@ pub struct Recovery {
     lost: BTreeMap<SessionNumber, u64>,
     is_damaged: bool,
     discards_lost: bool,
-    now_unix_ms: u64,
+    now: Now,
     highest: Highest,
     unusable: u64,
 }
@@ -65,21 +67,6 @@ pub(crate) struct Highest {
     pub(crate) session: SessionNumber,
     pub(crate) membership: u32,
     pub(crate) version: u64,
-}
-
-/// What was found, for people.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RecoveredCounts {
-    /// Sessions.
-    pub sessions: u64,
-    /// Their subscriptions, shared ones included.
-    pub subscriptions: u64,
-    /// Copies of messages that wait in sessions, unfinished deliveries included.
-    pub queued: u64,
-    /// Retained messages.
-    pub retained: u64,
-    /// Records that mean nothing to this program.
-    pub unusable: u64,
 }
 
 /// What a start has found in a store, for the flight recorder.
@@ -178,6 +165,24 @@ pub(crate) struct FoundSession {
     pub(crate) will: Option<FoundWill>,
     pub(crate) subscriptions: Vec<FoundSubscription>,
     pub(crate) received: Vec<(u64, PacketId)>,
+}
+
+impl FoundSession {
+    /// When it was without a connection first. May be negative: before the process started.
+    pub(crate) fn since_ms(&self, now: Now) -> i64 {
+        let now_ms = now.mono_ms as i64;
+        let since_ms = self
+            .disconnected_at_unix_ms
+            .map(|at| Clock::new(now).to_mono_ms(at));
+        // Clocks jump: nobody left later than now.
+        since_ms.map_or(now_ms, |at_ms| at_ms.min(now_ms))
+    }
+
+    /// Whether it has ended while nobody was there to end it.
+    fn has_expired(&self, now: Now) -> bool {
+        let ends_at_ms = ends_at_ms(self.since_ms(now), self.expiry_secs);
+        ends_at_ms.is_some_and(|at_ms| at_ms <= now.mono_ms)
+    }
 }
 
 #[derive(Debug)]
@@ -306,7 +311,7 @@ impl Recovery {
             lost: BTreeMap::new(),
             is_damaged: false,
             discards_lost: false,
-            now_unix_ms: now.unix_ms,
+            now,
             highest: Highest::default(),
             unusable: 0,
         }
@@ -476,8 +481,8 @@ impl Recovery {
 
     /// Deals out what was found to shards that are made with this seed, which is noted in the store.
     pub fn finish(mut self, shards: u16, seed: u64) -> Recovered {
-        let mut parts = Parts::new(shards, seed);
-        parts.counts.unusable = self.unusable;
+        let mut parts = Parts::new(shards, seed, self.now);
+        parts.tally.counts.unusable = self.unusable;
         parts.repair.releases = std::mem::take(&mut self.outdated);
         // A store whose seed is lost gets another one from a start.
         if self.seed() != Some(seed) && !self.discards_lost {
@@ -499,7 +504,7 @@ impl Recovery {
         }
         Recovered {
             shards: parts.shards,
-            counts: parts.counts,
+            counts: parts.tally.counts,
             lost: parts.lost.into_values().collect(),
             repair: parts.repair,
             rewrites: parts.rewrites,
@@ -574,217 +579,4 @@ fn in_order(
             None => messages.next(),
         }
     })
-}
-
-/// What is dealt out.
-struct Parts {
-    hashing: Hashing,
-    shards: Vec<RecoveredShard>,
-    /// Where each session lives now.
-    places: BTreeMap<SessionNumber, SessionRef>,
-    lost: BTreeMap<SessionNumber, LostSession>,
-    counts: RecoveredCounts,
-    repair: Records,
-    rewrites: Vec<Rewrite>,
-}
-
-impl Parts {
-    fn new(shards: u16, seed: u64) -> Self {
-        Self {
-            hashing: Hashing::with_seed(seed),
-            shards: (0..shards).map(|_| RecoveredShard::default()).collect(),
-            places: BTreeMap::new(),
-            lost: BTreeMap::new(),
-            counts: RecoveredCounts::default(),
-            repair: Records::default(),
-            rewrites: Vec::new(),
-        }
-    }
-
-    fn write(&mut self, fact: &Record<'_>) {
-        fact.write(&mut self.repair.bytes);
-        self.repair.ends.push(self.repair.bytes.len());
-    }
-
-    fn home_of<T: std::hash::Hash + ?Sized>(&self, value: &T) -> ShardId {
-        shard_of(hash_of(&self.hashing, value), self.shards.len() as u16)
-    }
-
-    fn deal_sessions(&mut self, sessions: BTreeMap<SessionNumber, FoundSession>) {
-        let mut interests: BTreeMap<Arc<str>, u64> = BTreeMap::new();
-        let mut groups: BTreeMap<(Arc<str>, Arc<str>), Vec<SessionRef>> = BTreeMap::new();
-        for (number, session) in sessions {
-            let home = self.home_of(&*session.client_id);
-            let Some(shard) = self.shards.get_mut(home.index()) else {
-                continue;
-            };
-            let slot = shard.sessions.len() as u32;
-            let me = SessionRef {
-                shard: home,
-                slot,
-                serial: slot + 1,
-            };
-            self.places.insert(number, me);
-            if is_left_behind(&session.client_id) {
-                shard.sessions.push(session);
-                continue;
-            }
-            self.counts.sessions += 1;
-            self.counts.subscriptions += session.subscriptions.len() as u64;
-            for subscription in &session.subscriptions {
-                let filter = Arc::clone(&subscription.filter);
-                match &subscription.share {
-                    Some((name, _)) => {
-                        let group = groups.entry((filter, Arc::clone(name))).or_default();
-                        group.push(me);
-                    }
-                    None => *interests.entry(filter).or_default() |= 1 << home.0,
-                }
-            }
-            shard.sessions.push(session);
-        }
-        for (filter, homes) in interests {
-            for (at, shard) in self.shards.iter_mut().enumerate() {
-                let others = (0..64u16).filter(|home| homes >> home & 1 == 1);
-                let others = others.filter(|home| usize::from(*home) != at);
-                shard
-                    .remote
-                    .extend(others.map(|home| (Arc::clone(&filter), ShardId(home))));
-            }
-        }
-        for ((filter, name), members) in groups {
-            let owner = self.home_of(&(&*filter, &*name));
-            for (at, shard) in self.shards.iter_mut().enumerate() {
-                shard.groups.push(RecoveredGroup {
-                    filter: Arc::clone(&filter),
-                    name: Arc::clone(&name),
-                    owner,
-                    members: if at == owner.index() {
-                        members.clone()
-                    } else {
-                        Vec::new()
-                    },
-                });
-            }
-        }
-    }
-
-    fn deal_messages(
-        &mut self,
-        messages: impl Iterator<Item = (u64, FoundMessage)>,
-        mut exchanges: BTreeMap<(u64, SessionNumber), FoundExchange>,
-        mut settled: BTreeMap<u64, (u64, Vec<u32>)>,
-    ) {
-        for (
-            position,
-            FoundMessage {
-                outline,
-                body_bytes,
-                recipients,
-            },
-        ) in messages
-        {
-            let count = recipients.len() as u32;
-            let (settled_position, mut gone) = match settled.remove(&position) {
-                Some((at, gone)) => (Some(at), gone),
-                None => (None, Vec::new()),
-            };
-            gone.sort_unstable();
-            let mut by_shard: BTreeMap<ShardId, Vec<RecoveredCopy>> = BTreeMap::new();
-            let mut places = Vec::new();
-            for (place, mut recipient) in (0u32..).zip(recipients) {
-                let is_open = gone.binary_search(&place).is_err();
-                if let Some(lost) = self.lost.get_mut(&recipient.session).filter(|_| is_open) {
-                    lost.messages += 1;
-                }
-                let exchange = exchanges.remove(&(position, recipient.session));
-                let home = self.places.get(&recipient.session);
-                let Some(home) = home.filter(|_| is_open) else {
-                    places.push(place);
-                    self.repair
-                        .releases
-                        .extend(exchange.map(|exchange| exchange.position));
-                    continue;
-                };
-                if let Some(exchange) = exchange {
-                    recipient.step = match exchange.is_released {
-                        true => Step::Released(exchange.packet_id),
-                        false => Step::Sent(exchange.packet_id),
-                    };
-                }
-                let copies = by_shard
-                    .entry(home.shard)
-                    .or_insert_with(|| Vec::with_capacity(1));
-                copies.push(RecoveredCopy {
-                    slot: home.slot,
-                    place,
-                    recipient,
-                    exchange: exchange.map(|exchange| exchange.position),
-                });
-            }
-            let here = by_shard.iter().filter(|(home, _)| **home != NO_SHARD);
-            self.counts.queued += here.map(|(_, copies)| copies.len() as u64).sum::<u64>();
-            if by_shard.len() != 1 {
-                self.rewrite(position, settled_position, by_shard);
-                continue;
-            }
-            for (home, copies) in by_shard {
-                if let Some(shard) = self.shards.get_mut(home.index()) {
-                    shard.messages.push(RecoveredMessage {
-                        position,
-                        outline: outline.clone(),
-                        body_bytes,
-                        count,
-                        settled: std::mem::take(&mut places),
-                        settled_position,
-                        copies,
-                    });
-                }
-            }
-        }
-        let orphans = exchanges.into_values().map(|exchange| exchange.position);
-        let notes = settled.into_values().map(|(position, _)| position);
-        self.repair.releases.extend(orphans.chain(notes));
-    }
-
-    /// A message whose copies are nobody's, or are to be on several shards: each of those gets a
-    /// record of its own, which says where it came, since it stands behind all others now.
-    fn rewrite(
-        &mut self,
-        position: u64,
-        settled_position: Option<u64>,
-        by_shard: BTreeMap<ShardId, Vec<RecoveredCopy>>,
-    ) {
-        let mut releases: Vec<u64> = settled_position.into_iter().collect();
-        let copies = by_shard.values().flatten();
-        releases.extend(copies.filter_map(|copy| copy.exchange));
-        if by_shard.is_empty() {
-            self.repair.releases.push(position);
-            return self.repair.releases.extend(releases);
-        }
-        let recipients = by_shard.into_values();
-        let recipients =
-            recipients.map(|copies| copies.into_iter().map(|copy| copy.recipient).collect());
-        self.rewrites.push(Rewrite {
-            position,
-            releases,
-            recipients: recipients.collect(),
-        });
-    }
-
-    fn deal_retained(&mut self, retained: BTreeMap<String, FoundRetained>) {
-        for (topic, found) in retained {
-            let position = found.position;
-            let Some(message) = found.message else {
-                // What it outranks is released in the same step.
-                self.repair.releases.push(position);
-                continue;
-            };
-            self.counts.retained += 1;
-            let owner = self.home_of(topic.as_str());
-            if let Some(shard) = self.shards.get_mut(owner.index()) {
-                shard.retained.push(RecoveredRetained { position, message });
-            }
-        }
-    }
 }

@@ -266,8 +266,10 @@ impl Session {
 
     /// When it ends, unless its client comes back.
     pub(crate) fn expires_at_ms(&self) -> Option<u64> {
-        let is_waiting = !self.is_online() && self.expiry_secs != u32::MAX;
-        is_waiting.then(|| after(self.since_ms, self.expiry_secs))
+        if self.is_online() {
+            return None;
+        }
+        ends_at_ms(self.since_ms, self.expiry_secs)
     }
 
     /// When its Will is published, unless its client comes back or the session ends before.
@@ -305,6 +307,11 @@ pub(crate) fn is_left_behind(client_id: &str) -> bool {
 }
 
 const LEFT_BEHIND: char = '\0';
+
+/// When a session ends that is without a connection since `since_ms`, unless that is never.
+pub(crate) fn ends_at_ms(since_ms: i64, expiry_secs: u32) -> Option<u64> {
+    (expiry_secs != u32::MAX).then(|| after(since_ms, expiry_secs))
+}
 
 /// The time so many seconds after another one that may lie before the process started.
 fn after(at_ms: i64, secs: u32) -> u64 {

@@ -8,6 +8,7 @@ use columba_broker::journal::StoreEvent;
 use columba_broker::outcome::Outcome;
 use columba_broker::query::{Answer, Request, SessionsQuery, WaitingOn};
 use columba_broker::recorder::{ANSWER_WAITS, Line};
+use columba_broker::recovery::{ExpiredCounts, RecoveredCounts};
 use columba_codec::{Packet, PacketType, PropertyId, QoS, Value};
 
 /// The types of the packets that came.
@@ -235,8 +236,24 @@ fn what_has_an_end_ends_while_the_broker_is_down() {
         let list = properties(&list);
         bed.publish_with(publisher, "t", b"30 s", QOS_1, false, list.as_properties());
         bed.publish(publisher, "t", b"for ever", QOS_1);
+        bed.publish_with(publisher, "r", b"30 s", QOS_1, true, list.as_properties());
+        bed.retain(publisher, "s", b"for ever", QOS_1);
+        bed.disconnect(publisher);
         bed.pass(61_000);
-        bed.crash(shards);
+        let counts = bed.crash(shards);
+        let expected = RecoveredCounts {
+            sessions: 2,
+            subscriptions: 2,
+            queued: 2,
+            retained: 1,
+            expired: ExpiredCounts {
+                sessions: 1,
+                queued: 4,
+                retained: 1,
+            },
+            unusable: 0,
+        };
+        assert_eq!(counts, expected);
         bed.advance(0);
         // Whoever was connected when the broker died has its time from the start on.
         assert_eq!(bed.stats().sessions, 2);

@@ -2,8 +2,9 @@
 
 mod bed;
 
-use bed::exchange::{Arrived, QOS_1, QOS_2, id, keeping};
+use bed::exchange::{Arrived, QOS_1, QOS_2, id, keeping, properties};
 use bed::{Bed, ClientIx, V5, V311};
+use columba_broker::recovery::ExpiredCounts;
 use columba_codec::{PropertyId, Value};
 
 const SHARDS: [u16; 2] = [1, 2];
@@ -114,5 +115,34 @@ fn what_was_not_sent_comes_behind_it_in_order() {
         assert!(again.iter().skip(4).all(|one| !one.dup));
         bed.check_books();
         bed.check_gauges();
+    }
+}
+
+/// What was sent before it expired is sent again, and counts as recovered.
+#[test]
+fn what_was_sent_and_has_expired_since_comes_again() {
+    for shards in SHARDS {
+        let mut bed = Bed::durable(shards);
+        let client = bed.connect_keeping(V5, "subscriber");
+        bed.subscribe(client, "t", QOS_2);
+        let publisher = bed.connect(V5, "publisher");
+        let list = properties(&[(PropertyId::MessageExpiryInterval, Value::U32(30))]);
+        let expiry = list.as_properties();
+        bed.publish_with(publisher, "t", b"sent", QOS_1, false, expiry);
+        bed.publish_exactly_once(publisher, "t", b"begun");
+        assert_eq!(bed.arrivals(client).len(), 2);
+        bed.drop_connection(client);
+        bed.publish_with(publisher, "t", b"waits", QOS_1, false, expiry);
+        bed.pass(31_000);
+        let counts = bed.crash(shards);
+        let expired = ExpiredCounts {
+            queued: 1,
+            ..ExpiredCounts::default()
+        };
+        assert_eq!((counts.queued, counts.expired), (2, expired));
+        let client = bed.resume(V5, "subscriber");
+        let again = bed.arrivals(client);
+        assert_eq!(of(&again), [("sent", true), ("begun", true)]);
+        bed.check_books();
     }
 }

@@ -8,6 +8,7 @@ use bed::{Bed, ClientIx, ConnectOptions, V5, V311};
 use columba_broker::event::{Command, StoreFigures};
 use columba_broker::limits::Limits;
 use columba_broker::outcome::Outcome;
+use columba_broker::recovery::ExpiredCounts;
 use columba_codec::{Packet, QoS, ReasonCode};
 
 const SHARDS: [u16; 2] = [1, 3];
@@ -259,6 +260,11 @@ fn outcomes_and_lost_lines_of_the_log_are_counted_below_columba() {
             store: Some(StoreFigures {
                 recovered_text: "recovered 3 sessions".into(),
                 sessions_recovered: 3,
+                expired: ExpiredCounts {
+                    sessions: 4,
+                    queued: 5,
+                    retained: 6,
+                },
                 commits: 12,
                 ..StoreFigures::default()
             }),
@@ -269,6 +275,9 @@ fn outcomes_and_lost_lines_of_the_log_are_counted_below_columba() {
         let told: BTreeMap<_, _> = told(&mut bed).into_iter().collect();
         assert_eq!(told["log/lost"], "7");
         assert_eq!(told["store/recovered/sessions"], "3");
+        assert_eq!(told["store/expired/sessions"], "4");
+        assert_eq!(told["store/expired/messages"], "5");
+        assert_eq!(told["store/expired/retained"], "6");
         assert_eq!(told["store/recovered/text"], "recovered 3 sessions");
         assert_eq!(told["store/commits"], "12");
         assert_eq!(told["outcomes/connect.timeout"], "5");

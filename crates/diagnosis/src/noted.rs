@@ -353,6 +353,14 @@ columba_speech::said_elsewhere! {
         en: "recovered {sessions} session, {queued} queued, {retained} retained in {secs} s; {damage}",
         zh: "{secs} 秒内恢复 {sessions} 个会话、{queued} 条排队消息、{retained} 条保留消息；{damage}",
     }
+    expired_then(sessions, queued, retained, what) {
+        en: "{sessions} sessions, {queued} queued, {retained} retained had expired meanwhile; {what}",
+        zh: "期间已过期：{sessions} 个会话、{queued} 条排队消息、{retained} 条保留消息；{what}",
+    }
+    expired_one_then(sessions, queued, retained, what) {
+        en: "{sessions} session, {queued} queued, {retained} retained had expired meanwhile; {what}",
+        zh: "期间已过期：{sessions} 个会话、{queued} 条排队消息、{retained} 条保留消息；{what}",
+    }
     none_lost() { en: "0 acknowledged messages lost", zh: "已确认的消息丢失 0 条" }
     nothing_damaged() { en: "nothing is damaged", zh: "没有损坏" }
     place_damaged(places) {
@@ -411,6 +419,16 @@ mod tests {
                 "recovered 1 session, 6 queued, 0 retained in 0.003 s; 1 place is damaged, what it held is \
                  lost: see the log",
                 "0.003 秒内恢复 1 个会话、6 条排队消息、0 条保留消息；有 1 处损坏，其中的内容已丢失：请查看日志",
+            ),
+            (
+                "recovered 12 sessions, 6 queued, 0 retained in 0.003 s; 1 session, 2 queued, 3 retained had \
+                 expired meanwhile; 0 acknowledged messages lost",
+                "0.003 秒内恢复 12 个会话、6 条排队消息、0 条保留消息；期间已过期：1 个会话、2 条排队消息、3 条保留消息；已确认的消息丢失 0 条",
+            ),
+            (
+                "recovered 1 session, 0 queued, 0 retained in 0.003 s; 0 sessions, 1 queued, 0 retained had \
+                 expired meanwhile; nothing is damaged",
+                "0.003 秒内恢复 1 个会话、0 条排队消息、0 条保留消息；期间已过期：0 个会话、1 条排队消息、0 条保留消息；没有损坏",
             ),
             (
                 "00000001.log is damaged at offset 120 (32 bytes): the record at position 3",

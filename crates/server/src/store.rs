@@ -172,6 +172,7 @@ impl BootReport {
             sessions,
             queued,
             retained,
+            expired,
             ..
         } = self.counts;
         let losses = self.losses().count();
@@ -183,6 +184,12 @@ impl BootReport {
             (0, places, false) => words::costless_damaged(places),
             (places, 0, _) => words::places_damaged(places),
             (places, costless, _) => words::and_costless(words::places_damaged(places), costless),
+        };
+        let damage = match expired.is_empty() {
+            true => damage,
+            false => {
+                words::expired_then(expired.sessions, expired.queued, expired.retained, damage)
+            }
         };
         let secs = format!("{:.3}", self.took.as_secs_f64());
         words::recovered(sessions, queued, retained, secs, damage)

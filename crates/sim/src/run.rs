@@ -232,7 +232,8 @@ impl World {
         }
         self.restart();
         let counts = self.counts;
-        if counts.sessions + counts.subscriptions + counts.queued + counts.retained > 0 {
+        let found = counts.sessions + counts.subscriptions + counts.queued + counts.retained;
+        if found > 0 || !counts.expired.is_empty() {
             self.oracle.fail("stored", format!("{counts:?} at the end"));
         }
     }

@@ -6,7 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Parts, Recovered, Recovery};
+use super::deal::Parts;
+use super::{Recovered, Recovery};
 use crate::id::ShardId;
 use crate::journal::Records;
 use crate::record::{Record, SessionNumber};
@@ -44,7 +45,7 @@ impl Recovery {
     /// What is to be committed before damage goes that no start has seen: that the sessions are lost
     /// which it has cost. How many these are, too.
     pub fn mark_lost(mut self) -> (usize, Records) {
-        let mut parts = Parts::new(1, 0);
+        let mut parts = Parts::new(1, 0, self.now);
         self.is_damaged = true;
         self.find_lost(&mut parts);
         let marks = Records {
@@ -86,7 +87,7 @@ impl Recovery {
             if !marked.contains_key(&number) {
                 parts.write(&Record::Lost {
                     session: number,
-                    found_at_unix_ms: self.now_unix_ms,
+                    found_at_unix_ms: self.now.unix_ms,
                 });
             }
         }

@@ -12,7 +12,7 @@ use crate::journal::RecordId;
 use crate::limits::QueuePolicy;
 use crate::mail::GroupRef;
 use crate::now::Now;
-use crate::record::{Clock, Step};
+use crate::record::Step;
 use crate::recovery::{
     FoundSession, FoundSubscription, RecoveredGroup, RecoveredMessage, RecoveredRetained,
     RecoveredShard,
@@ -97,7 +97,7 @@ impl Shard {
     }
 
     fn restore_session(&mut self, found: FoundSession) -> u32 {
-        let clock = Clock::new(self.now);
+        let since_ms = found.since_ms(self.now);
         let slot = self.new_session(&found.client_id);
         let will = found.will.map(|will| {
             Box::new(Will {
@@ -122,8 +122,6 @@ impl Shard {
             subscriptions: Map::with_hasher(hashing),
             memberships: Map::with_hasher(hashing),
         };
-        let now_ms = self.now.mono_ms as i64;
-        let disconnected = found.disconnected_at_unix_ms;
         if let Some(session) = self.session_mut(slot) {
             session.identity = Arc::new(Identity {
                 user: found.user,
@@ -131,8 +129,7 @@ impl Shard {
             });
             session.addr = found.addr;
             session.expiry_secs = found.expiry_secs;
-            // Clocks jump: nobody left later than now.
-            session.since_ms = disconnected.map_or(now_ms, |at| clock.to_mono_ms(at).min(now_ms));
+            session.since_ms = since_ms;
             session.received = (!received.is_empty()).then(|| Box::new(received));
             session.durable = Some(Box::new(durable));
         }

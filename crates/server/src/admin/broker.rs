@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use columba_broker::outcome::{Effectively, Outcome};
 use columba_broker::query::{Answer, Request};
-use columba_broker::recovery::LostSession;
+use columba_broker::recovery::{ExpiredCounts, LostSession};
 use columba_broker::stats::Stats;
 use columba_store::Damage;
 use serde::Serialize;
@@ -144,8 +144,31 @@ struct RecoveredView {
     queued_messages: u64,
     /// Retained messages.
     retained_messages: u64,
+    /// What was there as well, but had expired while the broker was down.
+    expired: ExpiredView,
     /// How long that took.
     milliseconds: u64,
+}
+
+/// What expired while the broker was down.
+#[derive(Debug, Serialize, ToSchema)]
+struct ExpiredView {
+    /// Sessions.
+    sessions: u64,
+    /// Messages that waited, those in such sessions included.
+    queued_messages: u64,
+    /// Retained messages.
+    retained_messages: u64,
+}
+
+impl From<ExpiredCounts> for ExpiredView {
+    fn from(counts: ExpiredCounts) -> Self {
+        Self {
+            sessions: counts.sessions,
+            queued_messages: counts.queued,
+            retained_messages: counts.retained,
+        }
+    }
 }
 
 /// The broker
@@ -181,6 +204,7 @@ async fn read(_: May<Read>, State(app): State<App>) -> Result<Json<BrokerView>, 
                     sessions: report.counts.sessions,
                     queued_messages: report.counts.queued,
                     retained_messages: report.counts.retained,
+                    expired: report.counts.expired.into(),
                     milliseconds: report.took.as_millis() as u64,
                 },
                 is_synced: report.is_synced,

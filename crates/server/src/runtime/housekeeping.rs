@@ -41,6 +41,7 @@ impl StoreWatch {
             sessions_recovered: report.counts.sessions,
             messages_recovered: report.counts.queued,
             retained_recovered: report.counts.retained,
+            expired: report.counts.expired,
             recovery_ms: report.took.as_millis() as u64,
             damaged: report.damage.len() as u64,
             records: stats.records,

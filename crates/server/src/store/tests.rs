@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use columba_broker::recovery::ExpiredCounts;
 use columba_store::{Faults, Name, SimDisk};
 use rustix::io::Errno;
 
@@ -53,6 +54,17 @@ fn a_store_that_is_new_has_nothing_and_lost_nothing() {
         report.to_string(),
         "recovered 0 sessions, 0 queued, 0 retained in 1.234 s; 0 acknowledged messages lost"
     );
+    report.counts.expired = ExpiredCounts {
+        sessions: 1,
+        queued: 2,
+        retained: 0,
+    };
+    assert_eq!(
+        report.to_string(),
+        "recovered 0 sessions, 0 queued, 0 retained in 1.234 s; 1 session, 2 queued, 0 retained had \
+         expired meanwhile; 0 acknowledged messages lost"
+    );
+    report.counts.expired = ExpiredCounts::default();
     report.is_synced = false;
     (report.counts.sessions, report.counts.unusable) = (1, 1);
     assert_eq!(

@@ -91,6 +91,10 @@ columba_speech::catalogue! {
         en: "recovered {sessions} {sessions|session|sessions}, {queued} queued, {retained} retained in {secs} s; {damage}",
         zh: "{secs} 秒内恢复 {sessions} 个会话、{queued} 条排队消息、{retained} 条保留消息；{damage}",
     }
+    expired_then(sessions, queued, retained, what) {
+        en: "{sessions} {sessions|session|sessions}, {queued} queued, {retained} retained had expired meanwhile; {what}",
+        zh: "期间已过期：{sessions} 个会话、{queued} 条排队消息、{retained} 条保留消息；{what}",
+    }
     none_lost() { en: "0 acknowledged messages lost", zh: "已确认的消息丢失 0 条" }
     nothing_damaged() { en: "nothing is damaged", zh: "没有损坏" }
     places_damaged(places) {
