@@ -58,6 +58,9 @@ pub struct AdminArgs {
     /// A user of the broker and its password, in the place of a token.
     #[arg(skip)]
     pub(crate) login: Option<Login>,
+    /// The same, where there is no token either.
+    #[arg(skip)]
+    pub(crate) login_of_client: Option<Login>,
 }
 
 /// A user of the broker, who may ask about clients of its own.
@@ -120,7 +123,8 @@ impl AdminArgs {
         }
         // Whoever may use the socket of an instance needs neither.
         if args.token.is_none() && args.url.is_some() {
-            args.login = args.login.or(login_of_context);
+            let login = args.login.or_else(|| args.login_of_client.take());
+            args.login = login.or(login_of_context);
         }
         Ok(args)
     }

@@ -13,6 +13,8 @@ use crate::failure::Failure;
 pub(crate) struct ApiArgs {
     /// Management API to ask, such as `https://broker.example:61680`
     ///
+    /// Without a token, as the user of -u and -P, who may ask about clients of its own.
+    ///
     /// Without it, as `columba why` does: --dir, the context's, that of COLUMBA_URL, or the instance in
     /// ./columba-data.
     #[arg(long, value_name = "URL")]
@@ -44,6 +46,8 @@ impl ApiArgs {
             cafile: connection.cafile().cloned(),
             context: connection.context().map(str::to_owned),
             login: None,
+            // Whose password it is, the API of that broker alone is to hear it.
+            login_of_client: self.api.as_ref().and_then(|_| connection.login()),
         };
         // To `pub` and `sub` --url is the MQTT server's.
         AdminClient::with_url_option(&args, "--api")

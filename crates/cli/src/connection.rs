@@ -29,7 +29,8 @@ use columba_codec::{QoS, ReasonCode, Version};
 use columba_speech::Language;
 use rustls::CipherSuite;
 
-use crate::context::{self, Chosen, Context};
+use crate::admin_client::Login;
+use crate::context::{self, Chosen, Context, Secret};
 use crate::language::{language_of_environment, parse_language};
 use crate::mosquitto::debug::DebugLines;
 use crate::mosquitto::{self, EXIT_BEFORE_ANSWER, Tool};
@@ -257,6 +258,21 @@ impl ConnectionArgs {
     /// The URL of `-L`.
     pub(crate) fn url(&self) -> Option<&str> {
         self.url.as_deref()
+    }
+
+    /// The user and the password that the options connect with, if both are there and are text.
+    pub(crate) fn login(&self) -> Option<Login> {
+        let url = self.url.as_deref().and_then(|url| Url::parse(url).ok());
+        let (of_user, of_password) = url.map_or((None, None), |url| (url.user_name, url.password));
+        let password = self.password.clone();
+        let password = match password.map(OsString::into_string) {
+            Some(password) => Some(password.ok()?),
+            None => of_password,
+        };
+        Some(Login {
+            user: self.username.clone().or(of_user)?,
+            password: Secret::new(password?),
+        })
     }
 
     /// The context of `--context`.

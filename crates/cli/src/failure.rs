@@ -70,6 +70,11 @@ impl Failure {
         self
     }
 
+    /// Whether the broker does not know who asks, or does not let him.
+    pub(crate) const fn is_unauthorized(&self) -> bool {
+        self.exit == EXIT_UNAUTHORIZED
+    }
+
     /// The command line or a file is at fault.
     pub(crate) fn faulty(mut self) -> Self {
         self.exit = EXIT_FAULTY;

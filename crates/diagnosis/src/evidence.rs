@@ -13,7 +13,7 @@ pub use crate::event::{BETWEEN_SHARDS_MS, Event, order};
 use crate::history::{ends_session, filter_of};
 use crate::losses::worst_topic;
 use crate::names::Names;
-use crate::operators;
+use crate::near;
 use crate::restarts::{Damage, Restart, START_MS, damage, restarts};
 use crate::verdict::SUBSCRIBERS_MAX;
 
@@ -32,9 +32,6 @@ pub const HOLDERS_MAX: usize = 20;
 /// Packets that were not read, and connections that were not let in, that are remembered at most: the
 /// last ones.
 pub const UNREAD_MAX: usize = 1_000;
-
-/// Stands for a client whose name is not told.
-const OTHER: &str = "*";
 
 /// Whose message, to whom, when.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -306,75 +303,6 @@ impl Evidence {
         let clients = self.matching.iter().map(|row| &row.key.client_id);
         let clients: BTreeSet<_> = clients.collect();
         clients.into_iter().take(HOLDERS_MAX).cloned().collect()
-    }
-
-    /// Takes out what is known of others than these clients, for somebody who may ask about these
-    /// alone: names, addresses, words, other topics and filters. What others did on the topic stays,
-    /// without their names, if `with_others`.
-    pub fn conceal(&mut self, own: &[&str], with_others: bool) {
-        let is_own = |client: &str| own.contains(&client);
-        self.events
-            .retain(|event| event.client.is_empty() || is_own(&event.client) || with_others);
-        for event in &mut self.events {
-            if !event.client.is_empty() && !is_own(&event.client) {
-                OTHER.clone_into(&mut event.client);
-                (event.peer, event.detail) = (None, String::new());
-                event.by = String::new();
-            }
-            if operators::did(event.outcome) {
-                event.by = String::new();
-            }
-        }
-        // Who is not known by a client id may be anybody; and under one name for all it is not told who of
-        // them is online.
-        self.events.retain(|event| match &*event.client {
-            "" => event.outcome.name().starts_with("broker."),
-            OTHER => !is_of_connection(event.outcome),
-            _ => true,
-        });
-        // How many sessions the broker has.
-        let events = self
-            .events
-            .iter_mut()
-            .map(|of| (of.outcome, &mut of.detail));
-        let starts = events.filter(|(outcome, _)| {
-            matches!(
-                outcome,
-                Outcome::BrokerStarted | Outcome::BrokerStoreDamaged
-            )
-        });
-        starts.for_each(|(_, detail)| detail.clear());
-        self.restarts
-            .iter_mut()
-            .for_each(|restart| restart.recovered.clear());
-        self.damage.truncate(1);
-        self.damage
-            .iter_mut()
-            .for_each(|damage| damage.what.clear());
-        // That there is something is told, and nothing of it.
-        self.unread
-            .retain(|event| is_own(&event.client) || with_others);
-        let traffic = self.topic_rows.iter_mut();
-        for traffic in traffic.filter_map(|row| row.traffic.as_mut()) {
-            let is_others = |of: &Arc<str>| !is_own(of);
-            if traffic.last_publisher.as_ref().is_some_and(is_others) {
-                traffic.last_publisher = None;
-            }
-        }
-        if !with_others {
-            self.topic_rows.clear();
-        }
-        self.matching.retain(|row| is_own(&row.key.client_id));
-        self.holders.retain(|held| is_own(&held.row.key.client_id));
-        self.filters = self.subscriptions.iter().map(filter_of).collect();
-        self.clients.retain(|client| is_own(client));
-        self.topics.clear();
-        // Which other topics there are that its clients may not receive.
-        let topic = self.question.topic.as_deref();
-        self.events.retain(|event| {
-            event.outcome != Outcome::DeliverDeniedRead || topic == Some(&*event.topic)
-        });
-        self.is_concealed = true;
     }
 }
 
@@ -681,12 +609,12 @@ impl<'q> Gathered<'q> {
 
     fn covers(&self, filter: &str) -> bool {
         let topic = self.question.topic.as_deref();
-        topic.is_some_and(|topic| crate::near::matches(filter, topic))
+        topic.is_some_and(|topic| near::matches(filter, topic))
     }
 }
 
 /// Whether somebody came or went with this.
-fn is_of_connection(outcome: Outcome) -> bool {
+pub(crate) fn is_of_connection(outcome: Outcome) -> bool {
     let name = outcome.name();
     name.starts_with("connect.") || name.starts_with("disconnect.")
 }

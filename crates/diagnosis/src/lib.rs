@@ -11,6 +11,7 @@
 
 mod chosen;
 pub mod code;
+mod conceal;
 mod event;
 pub mod evidence;
 pub mod history;

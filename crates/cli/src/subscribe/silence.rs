@@ -96,7 +96,15 @@ impl Asker {
     fn lines(&self, after: Duration) -> Vec<String> {
         let mut lines = vec![self.say(&texts::silence(after))];
         let told = self.client.clone().and_then(|client| {
-            let rows = publications(&client)?;
+            let rows = match publications(&client) {
+                Err(failure) if failure.is_unauthorized() => {
+                    // A user may not look at what others publish, but ask about its own clients.
+                    return self
+                        .explain_own(&client, &mut lines)
+                        .map_err(|own| if own.is_unauthorized() { own } else { failure });
+                }
+                rows => rows?,
+            };
             for filter in self.filters.iter().take(FILTERS_MAX) {
                 self.explain(&client, filter, &rows, &mut lines)?;
             }
@@ -129,9 +137,7 @@ impl Asker {
         let Some(last) = found.last else {
             if found.refused.is_none() && TopicName::parse(filter).is_ok() {
                 let answer = client.get(&self.question(filter))?;
-                let mut told = Vec::new();
-                texts::whole_verdict(&answer, self.language, &mut told);
-                lines.extend(told.into_iter().map(|line| format!("  {line}")));
+                self.indented(&answer, lines);
                 return Ok(());
             }
             if let Some(private) = found.private {
@@ -170,6 +176,31 @@ impl Asker {
 }
 
 impl Asker {
+    /// The verdicts on the topics among the filters, and one on the client for all others.
+    fn explain_own(&self, client: &AdminClient, lines: &mut Vec<String>) -> Result<(), Failure> {
+        let filters = || self.filters.iter().take(FILTERS_MAX);
+        let is_topic = |filter: &&String| TopicName::parse(filter).is_ok();
+        let mut questions: Vec<_> = filters()
+            .filter(is_topic)
+            .map(|topic| self.question(topic))
+            .collect();
+        if questions.len() < filters().count() {
+            let (id, tag) = (encoded(&self.client_id), self.language.tag());
+            questions.push(format!("/why?to={id}&lang={tag}"));
+        }
+        for question in questions {
+            let answer = client.get(&question)?;
+            self.indented(&answer, lines);
+        }
+        Ok(())
+    }
+
+    fn indented(&self, answer: &Value, lines: &mut Vec<String>) {
+        let mut told = Vec::new();
+        texts::whole_verdict(answer, self.language, &mut told);
+        lines.extend(told.into_iter().map(|line| format!("  {line}")));
+    }
+
     /// Why a message on a topic has not come to us.
     fn question(&self, topic: &str) -> String {
         format!(

@@ -21,9 +21,6 @@ const NOW_MS: u64 = 60_000;
 /// Subscriptions that are named at most.
 pub const NAMED_MAX: usize = 20;
 
-/// Topics that are compared with the subscriptions of a client at most.
-const TOPICS_MAX: usize = 200;
-
 /// What keeps those who are asked about from publishing or receiving anything, the most telling first.
 pub fn faults<'e>(history: &History<'e>) -> Vec<Finding<'e>> {
     let question = &history.evidence.question;
@@ -229,15 +226,15 @@ fn nothing_for<'e>(history: &History<'e>, client: &str) -> Option<Finding<'e>> {
     let mut is_matched = topics
         .clone()
         .flat_map(|topic| filters.iter().map(move |filter| (filter, topic)));
-    if evidence.is_concealed || is_matched.any(|(filter, topic)| near::matches(filter, topic)) {
-        let text = say::u02_subscribed(client, named());
-        return Some(Finding::certain(Code::U02, text));
+    let subscribed = || Finding::certain(Code::U02, say::u02_subscribed(client, named()));
+    if is_matched.any(|(filter, topic)| near::matches(filter, topic)) {
+        return Some(subscribed());
     }
     if filters.iter().any(|filter| own::is_own(filter)) {
         let text = say::u02_sys(client, named());
         return Some(Finding::certain(Code::U02, text));
     }
-    let mut missed = topics.take(TOPICS_MAX).filter_map(|topic| {
+    let mut missed = topics.filter_map(|topic| {
         let best = near::filters(topic, filters.iter().map(String::as_str));
         Some((topic, best.into_iter().next()?))
     });
@@ -245,6 +242,9 @@ fn nothing_for<'e>(history: &History<'e>, client: &str) -> Option<Finding<'e>> {
         // Whether it is this topic that is missed is not known.
         let found = routing::near_miss(topic, Some(client), &best);
         return Some(found.with(Confidence::Possible));
+    }
+    if evidence.is_concealed {
+        return Some(subscribed());
     }
     let text = say::p05_for(client, named());
     let found = Finding::certain(Code::P05, text).with(publisher::sure_of_absence(history));

@@ -131,7 +131,9 @@ struct Why {
 /// Why did it not arrive?
 ///
 /// Looks back at what was recorded and says what became of messages on a topic, with evidence and a fix.
-/// Any user may ask about clients that are connected under its own name; others need the scope `read`.
+/// Any user may ask, with its own name and password, about clients that have a session under its name, and
+/// learns nothing of other clients but what came to topics that its client may use; others need the scope
+/// `read`.
 #[utoipa::path(
     get, path = "/why", tag = "why", params(WhyParams),
     responses((status = 200, description = "The verdict", body = Why)),
@@ -234,8 +236,13 @@ async fn check_caller(app: &App, caller: &Caller, question: &Question) -> Result
     Ok(())
 }
 
+/// Topics of others, nearly the one that was asked about, of which it is looked up whether a client may
+/// use them.
+const NEAR_TOPICS_MAX: usize = 64;
+
 /// Takes out of the evidence what is nobody's business who may ask about clients of its own alone:
-/// everything of other clients, and what happens on a topic that its own may not use.
+/// everything of other clients, and what happens on a topic that its own may not use. Topics that are nearly
+/// the right ones stay where the client may use those as well.
 async fn conceal(app: &App, evidence: &mut Evidence) -> Result<(), Problem> {
     let Question {
         topic,
@@ -248,7 +255,10 @@ async fn conceal(app: &App, evidence: &mut Evidence) -> Result<(), Problem> {
         let topic = topic.into();
         if let Some(client_id) = &subscriber {
             let receive = access(app, client_id, Action::Receive, &topic).await?;
-            if !receive.is_allowed {
+            if !receive.is_allowed && evidence.is_of_clients {
+                // Nobody asked about it: it was found.
+                evidence.question.topic = None;
+            } else if !receive.is_allowed {
                 let rule = receive
                     .rule
                     .unwrap_or_else(|| "no rule allows it".to_owned());
@@ -263,8 +273,29 @@ async fn conceal(app: &App, evidence: &mut Evidence) -> Result<(), Problem> {
     }
     let own = [publisher.as_deref(), subscriber.as_deref()];
     let own: Vec<&str> = own.into_iter().flatten().collect();
+    let usable = usable_topics(app, evidence).await?;
     evidence.conceal(&own, may_see);
+    evidence.topics = usable;
     Ok(())
+}
+
+/// Of the topics that have to do with the question, those that the client in question may receive from; or,
+/// if nobody is asked about who misses something, publish to.
+async fn usable_topics(app: &App, evidence: &Evidence) -> Result<Vec<String>, Problem> {
+    let question = &evidence.question;
+    let (client_id, action) = match (&question.subscriber, &question.publisher) {
+        (Some(client_id), _) => (client_id, Action::Receive),
+        (None, Some(client_id)) => (client_id, Action::Publish),
+        (None, None) => return Ok(Vec::new()),
+    };
+    let mut usable = Vec::new();
+    for topic in evidence.related_topics(NEAR_TOPICS_MAX) {
+        let asked = topic.as_str().into();
+        if access(app, client_id, action, &asked).await?.is_allowed {
+            usable.push(topic);
+        }
+    }
+    Ok(usable)
 }
 
 async fn access(

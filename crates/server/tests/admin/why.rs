@@ -55,6 +55,57 @@ fn a_user_learns_of_its_own_clients_and_of_nobody_else() {
 }
 
 #[test]
+fn a_user_is_told_of_topics_nearly_right_that_its_client_may_use_and_of_no_others() {
+    let rules = "[[rule]]\ndeny = \"receive\"\ntopics = \"+/SECRET/#\"\nusers = \"ann\"\n\
+                 [[rule]]\ndeny = \"publish\"\ntopics = \"home/Kitchen\"\nusers = \"ann\"\n\
+                 [[rule]]\nallow = [\"publish\", \"subscribe\"]\ntopics = \"#\"\n";
+    let bed = Bed::with_files("", &[("acl.toml", rules)]);
+    let added = bed.request("PUT", "/api/v1/users/ann", Some(json!({"password": "ann"})));
+    assert_eq!(added.status, 201, "{}", added.body);
+    let mut phone = bed.connect_as("phone", "ann", "ann");
+    for filter in ["home/kitchen", "plan/secret/+"] {
+        phone.subscribe(filter, QoS::AtLeastOnce);
+    }
+    let mut sensor = bed.connect("sensor-7");
+    for topic in ["home/Kitchen", "plan/SECRET/a"] {
+        sensor.publish(topic, b"1");
+    }
+    let ask = |query: &str| {
+        let path = format!("/api/v1/why?{query}");
+        let answer = bed.request_as(&basic("ann", "ann"), "GET", &path, None);
+        assert_eq!(answer.status, 200, "{query}: {}", answer.body);
+        assert!(!answer.body.contains("sensor-7"), "{}", answer.body);
+        (answer.json()["report"]["verdict"].clone(), answer.body)
+    };
+    let (verdict, body) = ask("topic=home/kitchen&to=phone");
+    assert_eq!(verdict["code"], "P05", "{body}");
+    assert!(body.contains("home/Kitchen"), "{body}");
+    let (verdict, body) = ask("to=phone");
+    assert_eq!(verdict["code"], "R02", "{body}");
+    assert!(body.contains("home/Kitchen"), "{body}");
+    // Neither what the client may not receive, nor, of a publisher, what it may not publish to.
+    let (verdict, body) = ask("topic=plan/secret/a&to=phone");
+    assert_eq!(verdict["code"], "P05", "{body}");
+    assert!(!body.contains("SECRET"), "{body}");
+    let (_, body) = ask("topic=home/kitchen&from=phone");
+    assert!(!body.contains("home/Kitchen"), "{body}");
+}
+
+#[test]
+fn what_a_client_may_not_receive_does_not_keep_it_from_asking_about_itself() {
+    let bed = Bed::with_files("", &[("acl.toml", RULES)]);
+    let added = bed.request("PUT", "/api/v1/users/ann", Some(json!({"password": "ann"})));
+    assert_eq!(added.status, 201, "{}", added.body);
+    let mut phone = bed.connect_as("phone", "ann", "ann");
+    phone.subscribe("#", QoS::AtLeastOnce);
+    let mut sensor = bed.connect("sensor-7");
+    sensor.publish("secret/plan", b"1");
+    let own = bed.request_as(&basic("ann", "ann"), "GET", "/api/v1/why?to=phone", None);
+    assert_eq!(own.status, 200, "{}", own.body);
+    assert!(!own.body.contains("secret"), "{}", own.body);
+}
+
+#[test]
 fn a_question_has_a_subject_and_fits_its_bounds() {
     let bed = Bed::new();
     for query in [
