@@ -28,6 +28,7 @@ mod listeners;
 mod me;
 mod metrics;
 mod page;
+mod paged;
 mod params;
 mod problem;
 mod publish;

@@ -15,8 +15,8 @@ use utoipa_axum::routes;
 
 use super::app::App;
 use super::caller::{Admin, May, Origin};
-use super::extract::Params;
 use super::page::{Listed, PageParams};
+use super::paged::Paged;
 use super::problem::Problem;
 use crate::log::peer_text::Detail;
 
@@ -119,11 +119,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     get, path = "/audit", tag = "audit", params(PageParams),
     responses((status = 200, description = "A page of changes", body = Listed<Entry>)),
 )]
-async fn list(
-    _: May<Admin>,
-    State(app): State<App>,
-    Params(params): Params<PageParams>,
-) -> Result<Response, Problem> {
+async fn list(_: May<Admin>, State(app): State<App>, params: Paged) -> Result<Response, Problem> {
     let entries = app.audit.0.lock().unwrap_or_else(PoisonError::into_inner);
     let rows = entries.1.iter().rev();
     let listed = Listed::cut(rows.map(|row| (!row.number, row.clone())), &params)?;

@@ -15,9 +15,10 @@ use utoipa_axum::routes;
 
 use super::app::App;
 use super::caller::{May, Operate, Read};
-use super::extract::{Body, Params, PathOf};
+use super::extract::{Body, PathOf};
 use super::files::failed;
 use super::page::{Listed, PageParams};
+use super::paged::Paged;
 use super::problem::Problem;
 use crate::instance::bans;
 
@@ -87,7 +88,7 @@ struct NewBan {
 async fn list(
     _: May<Read>,
     State(app): State<App>,
-    Params(params): Params<PageParams>,
+    params: Paged,
 ) -> Result<Json<Listed<BanView>>, Problem> {
     let now_ms = app.now().unix_ms;
     let bans = app.bans();

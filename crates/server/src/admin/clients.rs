@@ -15,6 +15,7 @@ use super::app::App;
 use super::caller::{May, Operate, Read};
 use super::extract::{Params, PathOf};
 use super::page::{Listed, PageParams};
+use super::paged::Paged;
 use super::problem::Problem;
 use super::sessions::{Filters, disconnect, no_client, page_of, unexpected};
 use super::view::{ClientView, SessionView, SubscriptionView};
@@ -98,7 +99,7 @@ struct WillView {
 async fn list(
     _: May<Read>,
     State(app): State<App>,
-    Params(params): Params<PageParams>,
+    params: Paged,
     Params(filters): Params<Filters>,
 ) -> Result<Json<Listed<ClientView>>, Problem> {
     let view = |row| ClientView::new(&app, &row);

@@ -20,6 +20,7 @@ use super::caller::{May, Read};
 use super::event_stream::{self, Source};
 use super::extract::Params;
 use super::page::{Listed, PageParams};
+use super::paged::Paged;
 use super::problem::Problem;
 use super::sessions::unexpected;
 
@@ -241,12 +242,12 @@ fn is_of(name: &str, text: &str) -> bool {
 async fn list(
     _: May<Read>,
     State(app): State<App>,
-    Params(params): Params<PageParams>,
+    params: Paged,
     Params(filters): Params<Filters>,
     parts: Parts,
 ) -> Result<Response, Problem> {
     if event_stream::is_wanted(&parts.headers) {
-        return event_stream::open(app, Source::Record, &params, filters, parts).await;
+        return event_stream::open(app, Source::Record, &params.params, filters, parts).await;
     }
     let wanted = Wanted::new(&filters)?;
     let recordings = recordings(&app).await?;
@@ -257,7 +258,7 @@ async fn list(
 pub(super) fn page_of(
     recordings: &[Recording],
     wanted: &Wanted<'_>,
-    params: &PageParams,
+    params: &Paged,
 ) -> Result<Listed<EventView>, Problem> {
     let chunks: Vec<&Arc<Chunk>> = recordings.iter().flat_map(|of| &of.chunks).collect();
     let after: Option<Key> = params.after()?;

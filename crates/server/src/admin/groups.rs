@@ -14,6 +14,7 @@ use super::app::App;
 use super::caller::{May, Read};
 use super::extract::Params;
 use super::page::{Listed, PageParams};
+use super::paged::Paged;
 use super::problem::Problem;
 use super::sessions::unexpected;
 
@@ -49,7 +50,7 @@ struct Filters {
 async fn list(
     _: May<Read>,
     State(app): State<App>,
-    Params(params): Params<PageParams>,
+    params: Paged,
     Params(filters): Params<Filters>,
 ) -> Result<Json<Listed<GroupView>>, Problem> {
     let rows_max = params.rows_max()?;
@@ -75,6 +76,7 @@ async fn list(
         members: row.members,
     };
     Ok(Json(Listed::merge(
+        &params,
         pages,
         rows_max,
         |row| &row.key,

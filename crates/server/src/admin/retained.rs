@@ -21,7 +21,8 @@ use utoipa_axum::routes;
 use super::app::App;
 use super::caller::{May, Operate, Publish, Read};
 use super::extract::{Body, Params, PathOf, Room};
-use super::page::{Listed, Next, PageParams};
+use super::page::{Listed, PageParams};
+use super::paged::Paged;
 use super::problem::Problem;
 use super::publish::{BODY_BYTES_MAX, Message, send};
 use super::sessions::unexpected;
@@ -106,7 +107,7 @@ struct Filter {
 async fn list(
     _: May<Read>,
     State(app): State<App>,
-    Params(params): Params<PageParams>,
+    params: Paged,
     Params(filter): Params<Filter>,
 ) -> Result<Json<Listed<RetainedView>>, Problem> {
     let filter = checked(filter.topic.as_deref().unwrap_or("#"))?;
@@ -152,7 +153,7 @@ async fn list(
     let view = |row| RetainedView::new(row, PREVIEW_BYTES);
     Ok(Json(Listed {
         data: rows.map(view).collect(),
-        page: Next::after(after.as_ref()),
+        page: params.next(after.as_ref()),
     }))
 }
 

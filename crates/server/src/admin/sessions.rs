@@ -18,6 +18,7 @@ use super::app::App;
 use super::caller::{Caller, May, Operate, Read};
 use super::extract::{Params, PathOf};
 use super::page::{Listed, PageParams, Sort, no_such_sort, sort_text};
+use super::paged::Paged;
 use super::problem::Problem;
 use super::view::{SessionView, waiting_on};
 
@@ -66,7 +67,7 @@ pub(super) struct Filters {
 }
 
 impl Filters {
-    fn query(self, params: &PageParams, is_online: Option<bool>) -> Result<SessionsQuery, Problem> {
+    fn query(self, params: &Paged, is_online: Option<bool>) -> Result<SessionsQuery, Problem> {
         let after: Option<Mark> = params.after()?;
         let remembered = after.as_ref().map(|(sort, _, _)| sort.as_str());
         let sort = sort_text(self.sort.as_deref(), remembered)?.unwrap_or("id");
@@ -103,7 +104,7 @@ impl Filters {
 pub(super) async fn page_of<T>(
     app: &App,
     filters: Filters,
-    params: &PageParams,
+    params: &Paged,
     is_online: Option<bool>,
     view: impl Fn(SessionRow) -> T,
 ) -> Result<Listed<T>, Problem> {
@@ -124,7 +125,14 @@ pub(super) async fn page_of<T>(
         .collect::<Result<_, _>>()?;
     let cursor =
         |key: &SessionKey| -> Mark { (sort.clone(), key.rank, Arc::clone(&key.client_id)) };
-    Ok(Listed::merge(pages, rows_max, |row| &row.key, cursor, view))
+    Ok(Listed::merge(
+        params,
+        pages,
+        rows_max,
+        |row| &row.key,
+        cursor,
+        view,
+    ))
 }
 
 /// What to say to an answer that is none to what was asked.
@@ -170,7 +178,7 @@ struct StateParams {
 async fn list(
     _: May<Read>,
     State(app): State<App>,
-    Params(params): Params<PageParams>,
+    params: Paged,
     Params(filters): Params<Filters>,
     Params(state): Params<StateParams>,
 ) -> Result<Json<Listed<SessionView>>, Problem> {

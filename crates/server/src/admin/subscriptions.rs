@@ -18,6 +18,7 @@ use super::app::App;
 use super::caller::{May, Operate, Read};
 use super::extract::{Params, PathOf};
 use super::page::{Listed, PageParams};
+use super::paged::Paged;
 use super::problem::Problem;
 use super::sessions::unexpected;
 use super::view::SubscriptionView;
@@ -54,7 +55,7 @@ struct Filters {
 async fn list(
     _: May<Read>,
     State(app): State<App>,
-    Params(params): Params<PageParams>,
+    params: Paged,
     Params(filters): Params<Filters>,
 ) -> Result<Json<Listed<SubscriptionView>>, Problem> {
     page_of(&app, filters, &params).await.map(Json)
@@ -72,7 +73,7 @@ async fn of_client(
     _: May<Read>,
     State(app): State<App>,
     PathOf(id): PathOf<String>,
-    Params(params): Params<PageParams>,
+    params: Paged,
 ) -> Result<Json<Listed<SubscriptionView>>, Problem> {
     let filters = Filters {
         client: Some(id),
@@ -87,7 +88,7 @@ type Cursor = (Arc<str>, Arc<str>, Option<Arc<str>>);
 async fn page_of(
     app: &App,
     filters: Filters,
-    params: &PageParams,
+    params: &Paged,
 ) -> Result<Listed<SubscriptionView>, Problem> {
     if let Some(topic) = &filters.topic {
         let checked = TopicName::parse(topic);
@@ -128,7 +129,14 @@ async fn page_of(
         (client_id, filter, group)
     };
     let view = SubscriptionView::from;
-    Ok(Listed::merge(pages, rows_max, |row| &row.key, cursor, view))
+    Ok(Listed::merge(
+        params,
+        pages,
+        rows_max,
+        |row| &row.key,
+        cursor,
+        view,
+    ))
 }
 
 /// End a subscription

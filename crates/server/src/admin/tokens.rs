@@ -13,9 +13,10 @@ use utoipa_axum::routes;
 use super::app::App;
 use super::bans::check_for_secs;
 use super::caller::{Admin, May};
-use super::extract::{Body, Params, PathOf};
+use super::extract::{Body, PathOf};
 use super::files::edit;
 use super::page::{Listed, PageParams};
+use super::paged::Paged;
 use super::problem::Problem;
 use crate::auth::tokens::{Scope, Scopes, Token, Tokens, with_token, without_token};
 use crate::auth::users::check_name;
@@ -98,7 +99,7 @@ struct TokenText {
 async fn list(
     _: May<Admin>,
     State(app): State<App>,
-    Params(params): Params<PageParams>,
+    params: Paged,
 ) -> Result<Json<Listed<TokenView>>, Problem> {
     let now_secs = app.now().unix_ms / 1000;
     let tokens = app.tokens.current();

@@ -21,6 +21,7 @@ use super::app::App;
 use super::caller::{May, Read};
 use super::extract::Params;
 use super::page::{Next, PageParams, Sort, no_such_sort, sort_text};
+use super::paged::Paged;
 use super::problem::Problem;
 use super::sessions::unexpected;
 
@@ -143,7 +144,7 @@ struct Below {
 async fn list(
     _: May<Read>,
     State(app): State<App>,
-    Params(params): Params<PageParams>,
+    params: Paged,
     Params(filter): Params<Filter>,
     Params(order): Params<Order>,
 ) -> Result<Json<Topics<TopicView>>, Problem> {
@@ -175,7 +176,7 @@ async fn list(
     };
     Ok(Json(Topics {
         data: rows.into_iter().zip(standings).map(view).collect(),
-        page: Next::after(next.as_ref()),
+        page: params.next(next.as_ref()),
         forgotten: forgotten(&app).await?,
     }))
 }
@@ -232,7 +233,7 @@ async fn rows(
 async fn tree(
     _: May<Read>,
     State(app): State<App>,
-    Params(params): Params<PageParams>,
+    params: Paged,
     Params(below): Params<Below>,
 ) -> Result<Json<Topics<NodeView>>, Problem> {
     let prefix: Arc<str> = match &below.prefix {
@@ -275,7 +276,7 @@ async fn tree(
     };
     Ok(Json(Topics {
         data: nodes.into_iter().zip(standings).map(view).collect(),
-        page: Next::after(next.as_ref()),
+        page: params.next(next.as_ref()),
         forgotten: forgotten(&app).await?,
     }))
 }

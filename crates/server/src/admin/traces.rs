@@ -23,6 +23,7 @@ use super::event_stream::{self, Source};
 use super::events::{EventView, Filters, Wanted, page_of};
 use super::extract::{Body, Params, PathOf};
 use super::page::{Listed, PageParams};
+use super::paged::Paged;
 use super::problem::Problem;
 use super::sessions::unexpected;
 
@@ -213,7 +214,7 @@ struct NewTrace {
 async fn list(
     _: May<Read>,
     State(app): State<App>,
-    Params(params): Params<PageParams>,
+    params: Paged,
 ) -> Result<Json<Listed<TraceView>>, Problem> {
     let all = app.traces.known().all.clone();
     let rows = all
@@ -351,14 +352,14 @@ async fn events(
     _: May<Read>,
     State(app): State<App>,
     PathOf(id): PathOf<u64>,
-    Params(params): Params<PageParams>,
+    params: Paged,
     Params(mut filters): Params<Filters>,
     parts: Parts,
 ) -> Result<Response, Problem> {
     let trace = app.traces.find(id)?;
     filters.ledger = true;
     if event_stream::is_wanted(&parts.headers) {
-        return event_stream::open(app, Source::Trace(trace), &params, filters, parts).await;
+        return event_stream::open(app, Source::Trace(trace), &params.params, filters, parts).await;
     }
     let wanted = Wanted::new(&filters)?;
     let recordings = trace.recordings(&app).await?;

@@ -18,6 +18,7 @@ use super::condition::{Condition, DryRun, tag_of};
 use super::extract::{Body, Params, PathOf};
 use super::files::edit_checked;
 use super::page::{Listed, PageParams};
+use super::paged::Paged;
 use super::problem::{FaultView, Problem};
 use super::rules::tagged;
 use crate::auth::Users;
@@ -99,7 +100,7 @@ struct ChangedUser {
 async fn list(
     _: May<Admin>,
     State(app): State<App>,
-    Params(params): Params<PageParams>,
+    params: Paged,
 ) -> Result<Json<Listed<UserView>>, Problem> {
     let users = app.authenticator.users();
     let rows = users.names().filter_map(|name| {

@@ -216,3 +216,40 @@ fn clients_are_sorted_both_ways_and_the_cursor_remembers_how() {
         (400, "invalid_cursor")
     );
 }
+
+#[test]
+fn a_cursor_is_good_for_its_own_list_and_filters_alone() {
+    let bed = Bed::new();
+    let mut clients: Vec<_> = ["a1", "a2", "a3"].map(|id| bed.connect(id)).into();
+    for client in &mut clients {
+        for filter in ["home/a", "home/b"] {
+            client.subscribe(filter, QoS::AtLeastOnce);
+        }
+    }
+    let next = |path: &str| {
+        let page = bed.get(path);
+        page["page"]["next"].as_str().expect("more").to_owned()
+    };
+    let of_clients = next("/api/v1/clients?limit=1&client=a");
+    let of_one = next("/api/v1/clients/a1/subscriptions?limit=1");
+    let refused = |path: &str, says: &str| {
+        let answer = bed.request("GET", path, None);
+        assert_eq!(answer.status, 400, "{path}: {}", answer.body);
+        let problem = answer.json();
+        assert_eq!(problem["code"], "invalid_cursor", "{path}");
+        assert!(answer.body.contains(says), "{path}: {}", answer.body);
+    };
+    // Sessions have keys of the same form.
+    let foreign = format!("/api/v1/sessions?client=a&cursor={of_clients}");
+    refused(&foreign, "and this is /api/v1/sessions");
+    let foreign = format!("/api/v1/subscriptions?cursor={of_one}");
+    refused(&foreign, "one of /api/v1/clients/{id}/subscriptions");
+    let filtered = "with other filters";
+    refused(&format!("/api/v1/clients?cursor={of_clients}"), filtered);
+    let other = format!("/api/v1/clients/a2/subscriptions?cursor={of_one}");
+    refused(&other, filtered);
+    // How many rows a page has, and how the same is written, are free.
+    let page = format!("/api/v1/clients?cursor={of_clients}&limit=2&client=%61");
+    let rest = bed.get(&page);
+    assert_eq!(texts(rest["data"].as_array().unwrap(), "id"), ["a2", "a3"]);
+}
