@@ -199,9 +199,10 @@ fn replaced(text: &str, range: Range<usize>, new: &str) -> String {
 fn written(key: &Key, value: &str) -> Result<String, KeyFault> {
     let line = format!("value = {value}");
     let (document, faults) = DeTable::parse_recoverable(&line);
-    let as_toml = document.get_ref().get("value").filter(|_| {
-        // One value alone, whatever is in the text.
-        faults.is_empty() && document.get_ref().len() == 1 && !value.contains('#')
+    let as_toml = document.get_ref().get("value").filter(|found| {
+        // One value alone, to the end of the text: no comment is behind it.
+        let is_alone = faults.is_empty() && document.get_ref().len() == 1;
+        is_alone && found.span().end == line.trim_end().len()
     });
     let as_toml = as_toml.and_then(|value| read_value(key, value.get_ref()).ok());
     let value = match as_toml {
@@ -260,6 +261,37 @@ anonymous = \"never\"
             Some("always"),
             "never",
             "always",
+        );
+    }
+
+    #[test]
+    fn a_value_as_it_is_shown_can_be_written_back() {
+        let path = "limits.recorder_private_topics";
+        for list in [
+            r##"["patients/+/#", "home/#"]"##,
+            r##"["a/#"]"##,
+            r#"["say \"so\"/+", "back\\slash"]"#,
+        ] {
+            let text = format!("[limits]\nrecorder_private_topics = {list}\n");
+            let (settings, _) = Settings::read("", &text, []);
+            let shown = settings.effective().into_iter();
+            let shown = shown
+                .filter(|key| key.path == path)
+                .find_map(|key| key.value);
+            let shown = shown.expect("a value");
+            let new = with_value("", path, Some(&shown));
+            assert_eq!(new.as_deref(), Ok(&*text), "{shown}");
+        }
+        // Without brackets and quotes as well, and a comment is none of it.
+        let new = with_value("[limits]\n", path, Some("a/#, b/+")).unwrap();
+        assert_eq!(
+            new,
+            "[limits]\nrecorder_private_topics = [\"a/#\", \"b/+\"]\n"
+        );
+        let commented = with_value("", path, Some("[\"a/b\"] # all"));
+        assert!(
+            matches!(commented, Err(KeyFault::Value(_))),
+            "{commented:?}"
         );
     }
 

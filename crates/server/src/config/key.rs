@@ -3,6 +3,7 @@
 use columba_codec::topic::TopicFilter;
 
 use super::quantity::{parse_duration_ms, parse_size_bytes, show_duration_ms, show_size_bytes};
+use crate::access_file::edit::quoted;
 
 /// What the value of a key looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -276,7 +277,7 @@ impl Kind {
         let text = match (self, value) {
             (_, Value::Bool(bool)) => return bool.to_string(),
             (Self::Texts | Self::TopicFilters, Value::Text(text)) => {
-                let texts: Vec<_> = split(text).map(|text| format!("\"{text}\"")).collect();
+                let texts: Vec<_> = split(text).map(quoted).collect();
                 return format!("[{}]", texts.join(", "));
             }
             (_, Value::Text(text)) => text.clone(),
@@ -292,7 +293,7 @@ impl Kind {
             ) => word.to_owned(),
             (_, Value::Word) => String::new(),
         };
-        format!("\"{text}\"")
+        quoted(&text)
     }
 }
 
