@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::id::ShardId;
 use crate::journal::{Owner, RecordId};
 use crate::message::{Head, Message};
+use crate::now::Now;
 use crate::routing::share::SessionRef;
 use crate::stats::Stats;
 use crate::work::Find;
@@ -23,6 +24,8 @@ pub struct Mail {
     pub(crate) stored: Vec<(RecordId, u64)>,
     /// Bytes of what the letters refer to, as often as they do.
     pub(crate) referred_bytes: usize,
+    /// The sender's time when it was handed out: what it tells had happened by then.
+    pub(crate) sent: Now,
 }
 
 impl Mail {
@@ -50,6 +53,7 @@ impl Mail {
         self.bytes.append(&mut later.bytes);
         self.stored.append(&mut later.stored);
         self.referred_bytes += later.referred_bytes;
+        self.sent = self.sent.or_later(later.sent);
     }
 
     /// Adds a letter whose bytes, if it has any, are in [`Mail::bytes`] already.

@@ -8,3 +8,15 @@ pub struct Now {
     /// Milliseconds since 1970; may jump. For people only.
     pub unix_ms: u64,
 }
+
+impl Now {
+    /// This time, or another one of the same broker if that is later.
+    #[inline]
+    pub(crate) const fn or_later(self, other: Self) -> Self {
+        if other.mono_ms > self.mono_ms {
+            other
+        } else {
+            self
+        }
+    }
+}

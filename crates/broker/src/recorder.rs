@@ -244,6 +244,12 @@ impl Recorder {
         }
     }
 
+    /// Takes the wall clock to be as far ahead as it is now.
+    pub(crate) fn set_clock(&mut self, now: Now) {
+        self.clock = Clock::default();
+        self.clock.of(now);
+    }
+
     /// Uses so many bytes from now on.
     pub(crate) fn resize(&mut self, now: Now, bytes_max: usize, hashing: Hashing) {
         if bytes_max != self.bytes_max {
@@ -269,6 +275,7 @@ impl Recorder {
                 ledger: again(&self.ledger, &new.ledger),
                 messages: self.messages,
                 traces: std::mem::take(&mut self.traces),
+                clock: std::mem::take(&mut self.clock),
                 private: std::mem::take(&mut self.private),
                 ..new
             };

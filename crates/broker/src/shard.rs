@@ -205,12 +205,13 @@ impl Shard {
     }
 
     /// The same of a broker that has read a store. What it found there is in the flight recorder of the
-    /// first shard.
+    /// first shard. All shards of a broker begin at one time, so that their records agree to the millisecond.
     pub fn with_notes(config: ShardConfig, now: Now, notes: &StartNotes) -> Self {
         let hashing = Hashing::with_seed(config.seed);
         let sys_interval_ms = config.limits.sys_interval_ms;
         let mut recorder = Recorder::new(config.id, config.limits.recorder_bytes_max, hashing);
         recorder.keep_private(&config.limits.recorder_private_topics);
+        recorder.set_clock(now);
         let mut stats = Stats::default();
         note_start(config.id, now, notes, &mut recorder, &mut stats);
         let mut timers = Timers::default();
@@ -274,7 +275,8 @@ impl Shard {
     /// Takes one input. Drain [`poll`](Self::poll) before waiting for the next; several inputs
     /// may be handed in before, their effects keep their order.
     pub fn handle(&mut self, now: Now, input: Input<'_>) {
-        self.now = now;
+        // Letters may have brought a later time than the driver's.
+        self.now = now.or_later(self.now);
         self.steps = Steps::new(self.limits.retained_steps_max);
         self.matched = 0;
         match input {
@@ -321,7 +323,9 @@ impl Shard {
             return None;
         };
         let spare = self.spare_mail.pop().unwrap_or_default();
-        Some((ShardId(to as u16), std::mem::replace(outbox, spare)))
+        let mut mail = std::mem::replace(outbox, spare);
+        mail.sent = self.now;
+        Some((ShardId(to as u16), mail))
     }
 
     /// What is to be kept on disk since the last call, if anything: one batch for the store. Take

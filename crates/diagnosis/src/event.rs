@@ -51,13 +51,14 @@ pub struct Event {
     pub payload: Option<PayloadKind>,
 }
 
-/// So long a message may take to the subscribers of another shard; and a shard stamps what it does with the
-/// time at which it woke up, so two that are busy may see one thing after the other and stamp it before.
+/// So long a letter may take to another shard: a message to its subscribers, or word of a subscription. What
+/// comes of a letter has no earlier stamp than what it tells; what another shard does before it has come may
+/// have a later one.
 pub const BETWEEN_SHARDS_MS: u64 = 1_000;
 
 impl Event {
-    /// Whether another shard noted this at about the time of something else: then their stamps do not say
-    /// which came first.
+    /// Whether another shard noted this at about the time of something else: word of the one may not have
+    /// come there when the other happened, whatever the stamps say.
     pub fn may_be_simultaneous_with(&self, other: &Self) -> bool {
         self.shard != other.shard && self.unix_ms.abs_diff(other.unix_ms) <= BETWEEN_SHARDS_MS
     }

@@ -170,6 +170,7 @@ impl Broker {
         let mut shard_threads = Vec::new();
         let notes = kept.report.as_ref().map(BootReport::notes);
         let notes = notes.unwrap_or_default();
+        let now = shared.now();
         for (index, (poll, errands, mail)) in parts.into_iter().enumerate() {
             let core = ShardConfig {
                 id: ShardId(index as u16),
@@ -181,7 +182,7 @@ impl Broker {
                 access: Arc::clone(&config.access),
                 is_durable: kept.engine.is_some(),
             };
-            let mut core = Shard::with_notes(core, shared.now(), &notes);
+            let mut core = Shard::with_notes(core, now, &notes);
             if let Some(mut recovered) = kept.shards.next() {
                 recovered.change_users(|user| config.authenticator.user_now(user));
                 core.restore(shared.now(), recovered);

@@ -13,6 +13,8 @@ const SPARE_MAILS_MAX: usize = 8;
 
 impl Shard {
     pub(super) fn on_mail(&mut self, from: ShardId, mut mail: Mail) {
+        // The sender may have woken up later than this shard: what comes of its letters comes after them.
+        self.now = self.now.or_later(mail.sent);
         let mut bytes = mail.bytes.as_slice();
         let mut next = |len_bytes: u32| {
             let (next, rest) = bytes

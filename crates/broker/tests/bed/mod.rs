@@ -190,6 +190,8 @@ impl<'a> ConnectOptions<'a> {
 pub struct Bed {
     pub shards: Vec<Shard>,
     now: Now,
+    /// By shard: how far behind its time is, as that of a thread that woke up before the others.
+    pub behind_ms: Vec<u64>,
     clients: Vec<Client>,
     /// By shard and index: the client behind a connection.
     owners: Vec<Vec<Option<ClientIx>>>,
@@ -274,6 +276,7 @@ impl Bed {
             config: Box::new(config),
             store: Store::default(),
             now,
+            behind_ms: vec![0; usize::from(shards)],
             clients: Vec::new(),
             owners: vec![Vec::new(); usize::from(shards)],
             generations: vec![Vec::new(); usize::from(shards)],
@@ -679,7 +682,7 @@ impl Bed {
     }
 
     fn input(&mut self, shard: usize, input: Input<'_>) {
-        self.shards[shard].handle(self.now, input);
+        self.give(shard, input);
         self.settle();
     }
 
@@ -703,14 +706,8 @@ impl Bed {
                 && let Some((from, to, letters)) = mail.pop_front()
             {
                 is_idle = false;
-                let from = ShardId(from as u16);
-                self.shards[to].handle(
-                    self.now,
-                    Input::Mail {
-                        from,
-                        mail: letters,
-                    },
-                );
+                let (from, mail) = (ShardId(from as u16), letters);
+                self.give(to, Input::Mail { from, mail });
             }
             is_idle &= !self.serve_store();
             if is_idle && !self.is_work_held {
@@ -747,7 +744,7 @@ impl Bed {
                     self.clients[client].at = None;
                     self.owners[shard][conn.index as usize] = None;
                     let cause = CloseCause::Broker;
-                    self.shards[shard].handle(self.now, Input::Closed { conn, cause });
+                    self.give(shard, Input::Closed { conn, cause });
                 }
             }
             Effect::Authenticate { conn, request } if self.is_authentication_slow => {
@@ -755,14 +752,14 @@ impl Bed {
             }
             Effect::Authenticate { conn, request } => {
                 let verdict = (self.authenticate)(&request);
-                self.shards[shard].handle(self.now, Input::Authenticated { conn, verdict });
+                self.give(shard, Input::Authenticated { conn, verdict });
             }
             Effect::Handover { conn, to, handover } => {
                 let client = self.owner(shard, conn).unwrap();
                 assert_eq!(handover.peer, self.clients[client].peer);
                 self.owners[shard][conn.index as usize] = None;
                 let conn = self.place(client, to.index());
-                self.shards[to.index()].handle(self.now, Input::Adopted { conn, handover });
+                self.give(to.index(), Input::Adopted { conn, handover });
             }
             Effect::Answer { id, answer } => self.answers.push((id, *answer)),
             Effect::Fetch { positions } => self.ask_store(shard, &positions),
@@ -788,8 +785,8 @@ impl Bed {
                 return;
             }
             self.clients[client].inbox.bytes.extend_from_slice(&bytes);
-            self.shards[shard].handle(
-                self.now,
+            self.give(
+                shard,
                 Input::Sent {
                     conn,
                     len: bytes.len(),

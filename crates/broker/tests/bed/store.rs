@@ -163,7 +163,7 @@ impl Bed {
             None => Err("it is not there".to_owned()),
         };
         let fetched = vec![Fetched { position, record }];
-        self.shards[shard].handle(self.now, Input::Fetched(fetched));
+        self.give(shard, Input::Fetched(fetched));
         true
     }
 
@@ -201,7 +201,7 @@ impl Bed {
         let first = self.store.commit(&records);
         let ticket = records.ticket;
         let event = StoreEvent::Durable { ticket, first };
-        self.shards[shard].handle(self.now, Input::Store(event));
+        self.give(shard, Input::Store(event));
         true
     }
 

@@ -1,7 +1,7 @@
-//! Work that shards have put off, turn by turn.
+//! When shards are told something: work that they have put off, turn by turn, and times that differ.
 
 use columba_broker::Shard;
-use columba_broker::event::Input;
+use columba_broker::event::{Input, Now};
 
 use super::Bed;
 
@@ -41,5 +41,19 @@ impl Bed {
     /// Letters that are held.
     pub fn letters_held(&self) -> usize {
         self.mail.iter().map(|(_, _, mail)| mail.len()).sum()
+    }
+
+    /// Gives a shard an input at its own time.
+    pub(super) fn give(&mut self, shard: usize, input: Input<'_>) {
+        let now = self.now_of(shard);
+        self.shards[shard].handle(now, input);
+    }
+
+    fn now_of(&self, shard: usize) -> Now {
+        let behind_ms = self.behind_ms.get(shard).copied().unwrap_or_default();
+        Now {
+            mono_ms: self.now.mono_ms - behind_ms,
+            unix_ms: self.now.unix_ms - behind_ms,
+        }
     }
 }
