@@ -30,6 +30,7 @@ use crate::now::Now;
 use crate::outcome::{Effectively, Outcome};
 
 pub use entry::{ANSWER_WAITS, Entry, Facts, address_of, flag};
+pub use fair::{BURST, REFILL_SECS};
 pub use payload::PayloadKind;
 pub use tape::{Chunk, Damaged, Entries, Line, TapeName};
 pub use trace::{TRACE_SECS_MAX, TRACES_MAX};

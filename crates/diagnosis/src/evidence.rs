@@ -438,9 +438,9 @@ impl<'q> Gathered<'q> {
                 next: chunk.sequence(),
                 behind_ms: 0,
             });
-            // Each process counts from 0.
+            // Each process counts from 0. What was lost may be of the same millisecond.
             if chunk.sequence() != reach.next && chunk.sequence() != 0 {
-                reach.behind_ms = chunk.unix_ms();
+                reach.behind_ms = chunk.unix_ms() + 1;
             }
             reach.next = next;
         }
@@ -452,7 +452,7 @@ impl<'q> Gathered<'q> {
         let reach_of = |reach: Option<Reach>| {
             reach.map_or(0, |reach| {
                 let is_whole = reach.first == 0 && !is_cut;
-                let first_ms = if is_whole { 0 } else { reach.first_ms };
+                let first_ms = if is_whole { 0 } else { reach.first_ms + 1 };
                 first_ms.max(reach.behind_ms)
             })
         };

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use columba_broker::outcome::Outcome;
 use columba_broker::query::SubscriptionRow;
-use columba_broker::recorder::{TapeName, address_of, flag};
+use columba_broker::recorder::{BURST, REFILL_SECS, TapeName, address_of, flag};
 
-use crate::evidence::{Event, Evidence};
+use crate::evidence::{Beginning, Event, Evidence};
 use crate::near;
 use crate::restarts::is_start;
 
@@ -440,10 +440,48 @@ impl<'e> History<'e> {
 
     /// Whether something that a client did before a time is lost, among what it did in excess.
     pub fn has_lost_of(&self, client: &str, unix_ms: u64) -> bool {
-        let mut events = self.of(client).iter();
         self.evidence.coverage.excess_from_ms > 0
-            && events.any(|event| event.tape == TapeName::Excess)
+            && self.may_have_excess(client)
             && self.of(client).iter().any(|event| event.unix_ms <= unix_ms)
+    }
+
+    /// Whether a copy that was lost may have come as a retained message after that, in a line that is not there:
+    /// the client has asked for such since, as far as is known.
+    pub fn may_be_sent_again(&self, lost: &Event) -> bool {
+        let asks_for_retained = |event: &Event| {
+            event.outcome == Outcome::SubscribeGranted
+                && event.unix_ms >= lost.unix_ms
+                && event.flags & flag::RETAINED_NEVER == 0
+                && near::matches(&event.topic, self.topic)
+        };
+        let mut own = self.of(&lost.client).iter();
+        !self.is_whole_since(lost.unix_ms)
+            && (own.any(|event| asks_for_retained(event))
+                || self.has_lost_of(&lost.client, lost.unix_ms))
+    }
+
+    /// Whether a client did something in excess, if only such as is lost since: then it has used up what it has
+    /// of the common history.
+    fn may_have_excess(&self, client: &str) -> bool {
+        let events = self.of(client).iter();
+        let is_in_excess = |event: &&&Event| event.tape == TapeName::Excess;
+        if events.clone().any(|event| is_in_excess(&event)) {
+            return true;
+        }
+        let Evidence {
+            coverage, now_ms, ..
+        } = self.evidence;
+        let burst = u64::from(BURST);
+        let used = events.filter(|event| event.tape == TapeName::Events);
+        let used_up = match coverage.beginning {
+            Beginning::Started => burst,
+            // Its burst may have been before that.
+            Beginning::Overwritten | Beginning::Killed | Beginning::Off => {
+                let secs = now_ms.saturating_sub(coverage.from_ms) / 1000;
+                burst.min(secs / REFILL_SECS)
+            }
+        };
+        used.count() as u64 >= used_up
     }
 
     /// Whether a subscription of a client that matches the topic, or its session, changed in this very

@@ -508,7 +508,8 @@ fn unfollowed<'e>(
             }
             _ => found,
         };
-        let sure = if publisher.is_some() {
+        let is_open = found.code.fate() == Fate::NotDelivered && history.may_be_sent_again(event);
+        let sure = if publisher.is_some() || is_open {
             Confidence::Possible
         } else {
             Confidence::Certain

@@ -4,11 +4,13 @@ mod asked;
 #[path = "../../broker/tests/bed/mod.rs"]
 mod bed;
 
-use bed::exchange::{QOS_1, properties};
+use asked::evidence;
+use bed::exchange::{QOS_0, QOS_1, keeping, properties};
 use bed::{Bed, V5};
 use columba_broker::outcome::Outcome;
+use columba_broker::recorder::TapeName;
 use columba_codec::{PropertyId, Value};
-use columba_diagnosis::{Code, Confidence};
+use columba_diagnosis::{Code, Confidence, diagnose};
 use columba_speech::Language;
 
 const TOPIC: &str = "home/kitchen/temp";
@@ -50,4 +52,41 @@ fn a_shared_subscription_is_not_told_to_ask_for_what_is_retained() {
     let fixes: Vec<_> = fixes.map(|fix| fix.to_string(Language::English)).collect();
     let wanted = "Have hub subscribe to home/# as well, without $share, to get what is retained";
     assert_eq!(fixes, [wanted]);
+}
+
+/// Where messages are not followed, only the event of its loss is known of a copy; what is retained is sent
+/// to whoever subscribes again.
+#[test]
+fn what_was_lost_and_retained_may_have_come_with_a_subscription_since() {
+    for (subscribes, sure) in [(false, Confidence::Certain), (true, Confidence::Possible)] {
+        let mut bed = Bed::new(1);
+        let publisher = bed.connect(V5, "esp");
+        let subscriber = bed.connect_with(&keeping(V5, "hub"));
+        bed.subscribe(subscriber, TOPIC, QOS_1);
+        bed.drop_connection(subscriber);
+        bed.pass(10);
+        bed.retain(publisher, TOPIC, b"1", QOS_0);
+        bed.pass(10);
+        let subscriber = bed.connect_with(&keeping(V5, "hub").clean(false));
+        if subscribes {
+            bed.subscribe(subscriber, TOPIC, QOS_1);
+        }
+        bed.pass(10);
+        let mut evidence = evidence(&mut bed, Some(TOPIC), None, Some("hub"), 0);
+        evidence
+            .events
+            .retain(|event| event.tape != TapeName::Ledger);
+        evidence
+            .events
+            .iter_mut()
+            .for_each(|event| event.message = 0);
+        evidence.coverage.left_out = 1;
+        evidence.coverage.left_out_since = 1;
+        let verdict = diagnose(&evidence).verdict;
+        assert_eq!(
+            (verdict.code, verdict.confidence),
+            (Code::S02, sure),
+            "{subscribes}"
+        );
+    }
 }

@@ -46,5 +46,12 @@ fn entries_that_only_a_later_version_knows_are_no_gap() {
     assert_eq!(coverage_from_ms(whole), 1_000);
     // What is missing is one.
     let with_gap = vec![chunk(0, 1_000, 3), chunk(3, 2_000, 3), chunk(7, 3_000, 3)];
-    assert_eq!(coverage_from_ms(with_gap), 3_000);
+    assert_eq!(coverage_from_ms(with_gap), 3_001);
+}
+
+/// Entries of one millisecond fill more than a chunk.
+#[test]
+fn what_was_lost_may_be_of_the_millisecond_with_which_the_rest_begins() {
+    let cut = vec![chunk(3, 2_000, 3), chunk(6, 3_000, 3)];
+    assert_eq!(coverage_from_ms(cut), 2_001);
 }

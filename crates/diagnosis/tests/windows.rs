@@ -5,10 +5,14 @@ mod asked;
 mod bed;
 
 use asked::{Asked, ask, ask_since, evidence};
-use bed::exchange::{QOS_0, QOS_1, keeping};
+use bed::exchange::{QOS_0, QOS_1, keeping, options};
 use bed::{Bed, V5};
 use columba_broker::outcome::Outcome;
-use columba_diagnosis::{Code, Confidence, diagnose};
+use columba_broker::recorder::TapeName;
+use columba_codec::packet::SubscribeOptions;
+use columba_codec::{Properties, PropertyId, Value};
+use columba_diagnosis::{Beginning, Code, Confidence, diagnose};
+use columba_speech::Language;
 
 const TOPIC: &str = "home/kitchen/temp";
 
@@ -222,4 +226,67 @@ fn a_number_of_an_earlier_process_is_another_message() {
     asked.is(Code::S13, Confidence::Certain);
     // Nor is it the one that is asked about.
     ask(&mut bed, TOPIC, None, Some("hub")).is(Code::S13, Confidence::Certain);
+}
+
+/// A Will that waits now says nothing of a time at which its client was there.
+#[test]
+fn a_will_that_waits_since_after_the_window_is_not_what_was_missed_in_it() {
+    let mut bed = Bed::new(1);
+    let delay = (PropertyId::WillDelayInterval, Value::U32(600));
+    let connect = keeping(V5, "esp").will(TOPIC, b"gone", QOS_1, false);
+    let publisher = bed.connect_with(&connect.will_property(delay.0, delay.1));
+    bed.advance(20_000);
+    bed.drop_connection(publisher);
+    bed.advance(10_000);
+    let waits = "has a Will for home/kitchen/temp, which is not due yet";
+    let said = |bed: &mut Bed, (secs, ago_secs): (u64, u64), excess_from_ms| {
+        let to_ms = bed.now().unix_ms - ago_secs * 1000;
+        let mut evidence = evidence(bed, Some(TOPIC), Some("esp"), None, to_ms - secs * 1000);
+        evidence.question.to_ms = to_ms;
+        evidence.coverage.excess_from_ms = excess_from_ms;
+        let report = diagnose(&evidence);
+        let mut all = std::iter::once(&report.verdict).chain(&report.also);
+        let found = all.find(|found| found.text.to_string(Language::English).contains(waits));
+        found.map(|found| found.confidence)
+    };
+    assert_eq!(said(&mut bed, (5, 0), 0), Some(Confidence::Certain));
+    assert_eq!(said(&mut bed, (5, 15), 0), None);
+    // One that was refused in the window may be among what is lost.
+    let now_ms = bed.now().unix_ms;
+    assert_eq!(said(&mut bed, (5, 0), now_ms), Some(Confidence::Possible));
+}
+
+/// A client that has used up what it has of the common history did more, and that may all be lost.
+#[test]
+fn of_a_client_whose_excess_is_lost_nothing_is_certain() {
+    for (connects, sure) in [(1, Confidence::Certain), (40, Confidence::Possible)] {
+        let mut bed = Bed::new(1);
+        let mut client = bed.connect_with(&keeping(V5, "hub"));
+        let no_local = SubscribeOptions {
+            no_local: true,
+            ..options(QOS_1)
+        };
+        bed.subscribe_with(client, TOPIC, no_local, Properties::EMPTY);
+        for _ in 0..connects {
+            bed.drop_connection(client);
+            client = bed.connect_with(&keeping(V5, "hub").clean(false));
+        }
+        bed.advance(60_000);
+        bed.publish(client, TOPIC, b"1", QOS_1);
+        bed.pass(10);
+        let from_ms = bed.now().unix_ms - 1_000;
+        let mut evidence = evidence(&mut bed, Some(TOPIC), Some("hub"), Some("hub"), from_ms);
+        // Whether it was a copy of its own is to be told by how it stood.
+        evidence.events.retain(|event| {
+            event.tape != TapeName::Excess && event.outcome != Outcome::DeliverNoLocal
+        });
+        evidence.coverage.excess_from_ms = from_ms;
+        evidence.coverage.beginning = Beginning::Overwritten;
+        let verdict = diagnose(&evidence).verdict;
+        assert_eq!(
+            (verdict.code, verdict.confidence),
+            (Code::R06, sure),
+            "{connects}"
+        );
+    }
 }

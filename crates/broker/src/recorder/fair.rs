@@ -3,9 +3,9 @@
 use crate::now::Now;
 
 /// Events that a client may have at once.
-const BURST: u8 = 32;
+pub const BURST: u8 = 32;
 /// Then one more each so many seconds.
-const REFILL_SECS: u64 = 10;
+pub const REFILL_SECS: u64 = 10;
 /// Clients share an allowance if their hashes agree in so many values.
 const SLOTS: usize = 4096;
 

@@ -160,17 +160,20 @@ fn will_not_sent<'e>(history: &History<'e>, publisher: Option<&str>) -> Option<F
     Some(found.cite([last]))
 }
 
-/// A Will that is due when its delay or its session is over.
+/// A Will that has been due since a time in the window or before, when its delay or its session is over.
 fn will_waits<'e>(history: &History<'e>, publisher: &str) -> Option<Finding<'e>> {
     let session = history.evidence.publisher.session()?;
     let is_it = |will: &WillRow| &*will.topic == history.topic;
-    let is_due = session.row.connection.is_none() && session.will.as_ref().is_some_and(is_it);
+    let has_gone = session.row.connection.is_none()
+        && session.row.since_unix_ms <= history.evidence.question.to_ms;
+    let is_due = has_gone && session.will.as_ref().is_some_and(is_it);
     is_due.then(|| {
         let text = say::p05_will_waits(publisher, history.topic);
         let mut gone = history.of(publisher).iter().copied();
         let gone = gone.rfind(|event| event.outcome.name().starts_with("disconnect."));
         let found = Finding::certain(Code::P05, text).fix(say::fix_will_delay());
-        found.cite(gone)
+        // That of a session before may have been refused.
+        found.with(sure_of_absence(history)).cite(gone)
     })
 }
 
