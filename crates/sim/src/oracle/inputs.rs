@@ -309,6 +309,10 @@ impl Oracle {
             };
             self.truth.note(client_id, self.now_ms, left);
             session.leaving.insert(filter.to_owned());
+        } else if session.is_loose {
+            // It may have had any that it ever had.
+            let left = What::PerhapsUnsubscribed(filter.to_owned());
+            self.truth.note(client_id, self.now_ms, left);
         }
         if is_shared {
             if session.shared.remove(filter).is_some() {
