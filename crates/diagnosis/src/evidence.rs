@@ -184,6 +184,8 @@ pub struct Evidence {
     pub restarts: Vec<Restart>,
     /// What starts of the broker have found damaged in its store.
     pub damage: Vec<Damage>,
+    /// From when until when nothing is recorded, up to the end of the window, and before it too.
+    pub holes: Vec<(u64, u64)>,
     /// How far the record reaches.
     pub coverage: Coverage,
 }
@@ -271,6 +273,7 @@ impl Evidence {
             private,
             restarts,
             damage,
+            holes,
             coverage,
             ..Self::default()
         }
@@ -367,12 +370,11 @@ impl<'q> Gathered<'q> {
 
     fn read(&mut self, recording: &Recording) {
         self.coverage.overwritten += recording.overwritten;
-        for hole in recording
-            .holes
-            .iter()
-            .filter(|hole| hole.1 > self.question.from_ms && hole.0 <= self.question.to_ms)
-        {
-            self.coverage.from_ms = self.coverage.from_ms.max(hole.1);
+        let until_end = recording.holes.iter();
+        for hole in until_end.filter(|hole| hole.0 <= self.question.to_ms) {
+            if hole.1 > self.question.from_ms {
+                self.coverage.from_ms = self.coverage.from_ms.max(hole.1);
+            }
             self.holes.push(*hole);
         }
         self.read_reach(recording);

@@ -424,6 +424,25 @@ impl<'e> History<'e> {
         from_ms <= unix_ms && is_all_followed && coverage.cut == 0
     }
 
+    /// The last time, if there is one, of which what clients did is not recorded: who came and went in it is
+    /// not known. It is over after a time, and may be before the window.
+    pub fn hole_since(&self, unix_ms: u64) -> Option<(u64, u64)> {
+        let Evidence {
+            coverage, holes, ..
+        } = self.evidence;
+        let holes = holes.iter().copied();
+        let hole = holes.filter(|(_, end_ms)| *end_ms > unix_ms).max();
+        hole.or_else(|| (coverage.from_ms > unix_ms).then_some((unix_ms, coverage.from_ms)))
+    }
+
+    /// The same of what some clients did in excess, too.
+    pub fn hole_or_excess_since(&self, unix_ms: u64) -> Option<(u64, u64)> {
+        let excess_from_ms = self.evidence.coverage.excess_from_ms;
+        let is_lost = excess_from_ms > unix_ms;
+        let hole = self.hole_since(unix_ms);
+        hole.or_else(|| is_lost.then_some((unix_ms, excess_from_ms)))
+    }
+
     /// The first start of the broker after a time: what it did not find in its store is gone.
     pub fn start_after(&self, unix_ms: u64) -> Option<&'e Event> {
         let mut own = self.of("").iter().copied();

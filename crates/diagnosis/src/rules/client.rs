@@ -1,7 +1,10 @@
 //! What is the matter with a client, whatever the topic?
 
+use std::collections::BTreeSet;
+
 use columba_broker::outcome::Outcome;
 use columba_broker::query::SessionDetail;
+use columba_broker::recorder::flag;
 use columba_speech::Param;
 
 use super::{
@@ -130,20 +133,39 @@ fn shared_id<'e>(history: &History<'e>, client: &str) -> Option<Finding<'e>> {
 /// The last subscription that was refused, or taken away, and stayed so.
 fn refused_subscription<'e>(history: &History<'e>, client: &str) -> Option<Finding<'e>> {
     let to_ms = history.evidence.question.to_ms;
+    let filters: BTreeSet<String> = history
+        .evidence
+        .subscriptions
+        .iter()
+        .map(filter_of)
+        .collect();
+    let is_held = |filter: &str| filters.contains(filter);
     let before = |event: &&&Event| event.unix_ms <= to_ms;
     let own = history.of(client).iter().filter(before);
     let mut since: Vec<&'e Event> = Vec::new();
     for event in own.copied().rev() {
-        if ends_session(event.outcome) {
+        let is_new =
+            event.outcome == Outcome::ConnectAccepted && event.flags & flag::SESSION_PRESENT == 0;
+        if ends_session(event.outcome) || is_new {
             return None;
         }
         let is_denial = is_refusal(event.outcome) || event.outcome == Outcome::SubscribeRevoked;
         if is_denial && !since.iter().any(|later| later.topic == event.topic) {
-            if is_refusal(event.outcome) {
-                return Some(refused_filter::refused(event, client));
+            if is_held(&event.topic) {
+                return None;
             }
-            let text = say::s05_revoked(client, &*event.topic, words(event));
-            return Some(Finding::certain(Code::S05, text).cite([event]));
+            let found = if is_refusal(event.outcome) {
+                refused_filter::refused(event, client)
+            } else {
+                let text = say::s05_revoked(client, &*event.topic, words(event));
+                Finding::certain(Code::S05, text).cite([event])
+            };
+            // It may have asked again, and got it.
+            let is_sure = history.hole_or_excess_since(event.unix_ms).is_none();
+            return Some(match is_sure {
+                true => found,
+                false => found.with(Confidence::Possible),
+            });
         }
         if event.outcome == Outcome::SubscribeGranted || ends_subscription(event.outcome) {
             since.push(event);
@@ -169,10 +191,27 @@ fn session_over<'e>(
     if over.is_none() && !matches!(presence, Presence::Absent) {
         return None;
     }
-    let text = say::s01_now(client, between(gone.unix_ms, to_ms), words(gone));
-    let found = Finding::certain(Code::S01, text).cite([gone]).cite(over);
-    let fixes = session_end::fixes_of_loss(gone, client);
-    Some(fixes.into_iter().fold(found, Finding::fix))
+    let Some((since_ms, until_ms)) = history.hole_or_excess_since(gone.unix_ms) else {
+        let text = say::s01_now(client, between(gone.unix_ms, to_ms), words(gone));
+        let found = Finding::certain(Code::S01, text).cite([gone]).cite(over);
+        let fixes = session_end::fixes_of_loss(gone, client);
+        return Some(fixes.into_iter().fold(found, Finding::fix));
+    };
+    // It may have come back since, and have left anew, and got its messages meanwhile. That it is gone
+    // now is what the sessions say; without them it may be there.
+    if !matches!(presence, Presence::Absent) {
+        return None;
+    }
+    let at = Param::Moment;
+    let text = say::s01_hole(
+        client,
+        at(gone.unix_ms),
+        words(gone),
+        at(since_ms),
+        at(until_ms),
+    );
+    let found = Finding::certain(Code::S01, text).with(Confidence::Possible);
+    Some(found.cite([gone]).cite(over))
 }
 
 /// It is connected and has no subscription, and why.
@@ -188,9 +227,13 @@ fn without_subscriptions<'e>(
     let own = history.of(client).iter().copied();
     // What ended its session before it ever subscribed says nothing.
     let own = own.skip_while(|event| event.outcome != Outcome::SubscribeGranted);
+    let is_end = |event: &Event| ends_subscription(event.outcome) || ends_session(event.outcome);
     let last = own
-        .filter(|event| ends_subscription(event.outcome) || ends_session(event.outcome))
+        .filter(|event| event.outcome == Outcome::SubscribeGranted || is_end(event))
         .last();
+    // What it had subscribed to since may have gone in another way, of which the record has nothing.
+    let last =
+        last.filter(|last| is_end(last) && history.hole_or_excess_since(last.unix_ms).is_none());
     let Some(last) = last else {
         return Some(Finding::certain(Code::R01, say::r01_empty(client)));
     };

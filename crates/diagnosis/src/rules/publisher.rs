@@ -257,7 +257,8 @@ pub(super) fn kept_out<'e>(history: &History<'e>, publisher: &str) -> Vec<Findin
             None => Finding::certain(Code::P04, say::p04(publisher)),
         };
         // It may have come and gone meanwhile.
-        let sure = match has_excess(history) {
+        let since_ms = before.map_or(question.from_ms, |event| event.unix_ms);
+        let sure = match has_excess(history) && history.hole_since(since_ms).is_none() {
             true => Confidence::Certain,
             false => Confidence::Possible,
         };

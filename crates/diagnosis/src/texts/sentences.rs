@@ -72,6 +72,7 @@ columba_speech::catalogue! {
     s01(client, ago) { en: "{client} was offline, and its session had ended with its connection {ago} before.", zh: "{client} 离线，它的会话在 {ago}之前已随连接结束。" }
     s01_after(client, ago, reason) { en: "{client} was offline: its session had ended with its connection {ago} before ({reason}).", zh: "{client} 离线：它的会话在 {ago}之前已随连接结束（{reason}）。" }
     s01_now(client, ago, reason) { en: "{client} has been offline for {ago} ({reason}), and its session is over: nothing is kept for it.", zh: "{client} 已离线 {ago}（{reason}），它的会话也已结束：不会为它保留任何消息。" }
+    s01_hole(client, at, reason, from, to) { en: "{client} is offline now, and it has no session: nothing is kept for it. Since when is not known: the last that is recorded is that it left at {at} ({reason}), and between {from} and {to} something is missing in the record. It may have been here then, and have got its messages.", zh: "{client} 现在离线，也没有会话：不会为它保留任何消息。从何时开始无法得知：记录中它最后一次离开是在 {at}（{reason}），而 {from} 到 {to} 之间的记录有缺失，它在此期间可能上过线并收到了消息。" }
     s02(client, published, granted) { en: "{client} was offline. The message has QoS {published}, the subscription {granted}: copies of QoS 0 are not kept.", zh: "{client} 离线。消息为 QoS {published}，订阅为 QoS {granted}：QoS 0 的副本不会保留。" }
     s02_plain(client) { en: "{client} was offline, and its copy had QoS 0, which is not kept.", zh: "{client} 离线，而它的副本为 QoS 0，不会保留。" }
     s03_expired(client, ago) { en: "The session of {client} had expired {ago} before the publish.", zh: "{client} 的会话在发布前 {ago}已过期。" }
