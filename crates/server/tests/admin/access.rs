@@ -392,3 +392,33 @@ fn a_key_of_the_configuration_is_changed_in_its_file_and_counts_at_once() {
     assert_eq!(as_root(&bed, "DELETE", &path, "", None).status, 404);
     assert_eq!(key(name)["source"], "default");
 }
+
+/// Messages would be gathered for a client that may not have them.
+#[test]
+fn groups_that_are_changed_before_a_start_count_for_stored_sessions() {
+    let rules = "[[rule]]\nallow = [\"all\"]\ngroups = [\"staff\"]\ntopics = [\"door/#\"]\n";
+    let mut bed = Bed::with_files("", &[("acl.toml", rules)]);
+    for name in ["ann", "bob", "eve"] {
+        let user = json!({"password": "secret", "groups": ["staff"]});
+        let path = format!("/api/v1/users/{name}");
+        assert_eq!(bed.request("PUT", &path, Some(user)).status, 201);
+        let mut client = bed.connect_keeping(name, Some((name, "secret")));
+        client.subscribe("door/+", QoS::AtLeastOnce);
+    }
+    bed.stop();
+    let users = text_of(&bed, "users");
+    let line = |name: &str| {
+        let is_its = |line: &&str| line.starts_with(&format!("{name}:"));
+        users.lines().find(is_its).unwrap()
+    };
+    let (ann, eve) = (line("ann"), line("eve"));
+    let changed = users.replace(ann, &ann.replace("staff", "guests"));
+    let changed = changed.replace(&format!("{eve}\n"), "");
+    assert_ne!(changed, users);
+    std::fs::write(bed.instance().join("etc/users"), changed).unwrap();
+    let bed = bed.restart();
+    let rows = bed.all("/api/v1/subscriptions", 100);
+    let clients: Vec<_> = rows.iter().map(|row| row["client"].as_str()).collect();
+    assert_eq!(clients, [Some("bob")], "{rows:?}");
+    assert_eq!(bed.get("/api/v1/broker")["sessions"], 3);
+}

@@ -313,13 +313,13 @@ impl Bed {
     }
 
     /// Connects a client whose session outlives its connections for ever.
-    pub(crate) fn connect_keeping(&self, client_id: &str) -> Client {
+    pub(crate) fn connect_keeping(&self, client_id: &str, login: Option<(&str, &str)>) -> Client {
         let mut properties = PropertiesBuf::new();
         let expiry = columba_codec::Value::U32(u32::MAX);
         properties
             .push(PropertyId::SessionExpiryInterval, expiry)
             .unwrap();
-        self.connect_with(client_id, None, properties.as_properties())
+        self.connect_with(client_id, login, properties.as_properties())
             .unwrap()
     }
 

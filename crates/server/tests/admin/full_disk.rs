@@ -30,7 +30,7 @@ fn until(bed: &Bed, clients_waiting: usize, disk: &str, outcome: &str) {
 fn a_disk_that_one_shard_finds_full_is_full_for_clients_of_all_until_there_is_room() {
     let disk = SimDisk::new(1);
     let bed = Bed::on_disk(&disk);
-    let mut absent = bed.connect_keeping("absent");
+    let mut absent = bed.connect_keeping("absent", None);
     absent.subscribe("t", QoS::AtLeastOnce);
     drop(absent);
     let names = (0..PUBLISHERS).map(|n| format!("publisher {n}"));
