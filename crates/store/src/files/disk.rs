@@ -9,7 +9,7 @@ use std::process;
 use std::sync::Arc;
 
 use rustix::fs::{FallocateFlags, FlockOperation};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{Pid, test_kill_process};
 
 use crate::files::{Files, LockError, Name, is_full};
@@ -263,7 +263,10 @@ impl Files for DiskFiles {
 
     fn allocate(&mut self, name: Name, bytes: u64) -> io::Result<()> {
         let file = self.file(name)?;
-        match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes) {
+        // A signal may end the call on some file systems (tmpfs), and says nothing of the disk.
+        let allocated =
+            retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::empty(), 0, bytes));
+        match allocated {
             Ok(()) => Ok(()),
             // A file system without the call: written zeros reserve the room as well.
             Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
