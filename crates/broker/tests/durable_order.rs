@@ -4,6 +4,8 @@ mod bed;
 
 use bed::exchange::{Arrived, QOS_1, QOS_2, id, keeping, properties};
 use bed::{Bed, ClientIx, V5, V311};
+use columba_broker::home_of;
+use columba_broker::outcome::Outcome;
 use columba_broker::recovery::ExpiredCounts;
 use columba_codec::{PropertyId, Value};
 
@@ -144,5 +146,88 @@ fn what_was_sent_and_has_expired_since_comes_again() {
         let again = bed.arrivals(client);
         assert_eq!(of(&again), [("sent", true), ("begun", true)]);
         bed.check_books();
+    }
+}
+
+/// The record of a message comes with the batch of its publisher's shard and may have a packet id in it.
+/// The ids of what had waited before come with the batch of the subscriber's.
+#[test]
+fn what_had_waited_comes_before_what_came_since_whichever_shard_is_further() {
+    // MQTT-4.6.0-6
+    for shards in SHARDS {
+        for (order, commits) in (0..shards).flat_map(|of| (0..8).map(move |count| (of, count))) {
+            let mut bed = Bed::durable(shards);
+            let home = |name: &str| home_of(42, name, shards).index();
+            let other = (0..64).map(|number| format!("publisher {number}"));
+            let mut other = other.filter(|name| shards == 1 || home(name) != home("subscriber"));
+            let publisher = bed.connect(V5, &other.next().expect("a name of another shard"));
+            let client = bed.connect_keeping(V5, "subscriber");
+            bed.subscribe(client, "t", QOS_2);
+            bed.drop_connection(client);
+            for old in ["1", "2"] {
+                bed.publish_exactly_once(publisher, "t", old.as_bytes());
+            }
+            bed.store.is_held = true;
+            bed.resume(V5, "subscriber");
+            bed.publish(publisher, "t", b"3", QOS_2);
+            for _ in 0..commits {
+                let first = bed.commit_of(usize::from(order));
+                let _ = first || bed.commit_of(usize::from((order + 1) % shards));
+            }
+            bed.store.is_held = false;
+            bed.crash(shards);
+            let client = bed.resume(V5, "subscriber");
+            let arrived = bed.arrivals(client);
+            let payloads: Vec<_> = arrived.iter().map(|one| one.payload.as_str()).collect();
+            let expected = ["1", "2", "3"];
+            assert!(
+                payloads == expected || payloads == expected[..2],
+                "{shards} shards, {order} first, {commits} commits: {payloads:?}"
+            );
+            for one in &arrived {
+                let own = id(one.packet_id.expect("an id"));
+                bed.pubrec(client, own);
+                bed.pubcomp(client, own);
+            }
+            bed.check_books();
+            bed.crash(shards);
+            let client = bed.resume(V5, "subscriber");
+            assert_eq!(bed.arrivals(client).len(), 0);
+        }
+    }
+}
+
+/// Its id was on its way to the store when the broker died.
+#[test]
+fn what_waited_at_qos_2_and_has_expired_is_not_sent() {
+    // MQTT-3.3.2-5
+    for away_ms in [0, 31_000] {
+        let shards = 2;
+        let mut bed = Bed::durable(shards);
+        let home = |name: &str| home_of(42, name, shards).index();
+        let mut other = (0..64).map(|number| format!("publisher {number}"));
+        let other = other.find(|name| home(name) != home("subscriber"));
+        let publisher = bed.connect(V5, &other.expect("a name of another shard"));
+        let client = bed.connect_keeping(V5, "subscriber");
+        bed.subscribe(client, "t", QOS_2);
+        bed.drop_connection(client);
+        let list = properties(&[(PropertyId::MessageExpiryInterval, Value::U32(30))]);
+        let expiry = list.as_properties();
+        let old = bed.publish_with(publisher, "t", b"old", QOS_2, false, expiry);
+        bed.pubrel(publisher, old.expect("an id"));
+        bed.store.is_held = true;
+        bed.resume(V5, "subscriber");
+        bed.publish(publisher, "t", b"new", QOS_2);
+        assert!(bed.commit_of(1 - home("subscriber")));
+        bed.store.is_held = false;
+        bed.pass(31_000 - away_ms);
+        let counts = bed.crash(shards);
+        assert_eq!(counts.queued + counts.expired.queued, 2);
+        bed.advance(away_ms);
+        let client = bed.resume(V5, "subscriber");
+        assert_eq!(of(&bed.arrivals(client)), [("new", true)]);
+        assert_eq!(bed.outcome(Outcome::DeliverExpired), 1);
+        bed.check_books();
+        bed.check_gauges();
     }
 }

@@ -170,6 +170,9 @@ impl Window {
                     if !is_stored(delivery) {
                         return Some(Resend::Wait);
                     }
+                    if !is_here(delivery) {
+                        return Some(Resend::Read);
+                    }
                     let delivery = delivery.clone();
                     *slot = Slot::Sent(delivery.clone());
                     self.held = self.held.saturating_sub(1);
@@ -250,7 +253,7 @@ impl Window {
     }
 
     /// Adds an unfinished delivery that was found in the store, in the order of their ids.
-    pub(crate) fn restore(&mut self, id: PacketId, delivery: Delivery, is_released: bool) {
+    pub(crate) fn restore(&mut self, id: PacketId, delivery: Delivery, step: InflightStep) {
         if self.slots.is_empty() {
             self.first = u64::from(id.get()) - 1;
         }
@@ -259,12 +262,13 @@ impl Window {
         }
         self.bytes += delivery.size_bytes();
         self.open += 1;
-        self.slots.push_back(match is_released {
-            true => Slot::Released {
+        self.slots.push_back(match step {
+            InflightStep::Released => Slot::Released {
                 delivery,
                 is_on_air: false,
             },
-            false => Slot::Sent(delivery),
+            InflightStep::Sent => Slot::Sent(delivery),
+            InflightStep::Held => Slot::Held(delivery),
         });
         self.reconnected();
     }
@@ -300,7 +304,9 @@ impl Window {
         let unsent = (self.unsent - self.first) as usize;
         let slots = self.slots.iter().skip(unsent).take(count);
         slots.filter_map(|slot| match slot {
-            Slot::Sent(delivery) if delivery.message.is_none() => Some(delivery.kept?.message),
+            Slot::Held(delivery) | Slot::Sent(delivery) if delivery.message.is_none() => {
+                Some(delivery.kept?.message)
+            }
             Slot::Sent(_) | Slot::Settled | Slot::Held(_) | Slot::Released { .. } => None,
         })
     }
@@ -311,11 +317,11 @@ impl Window {
         let unsent = (self.unsent - self.first) as usize;
         let mut slots = self.slots.iter().enumerate().skip(unsent).take(count);
         let position = slots.find_map(|(position, slot)| match slot {
-            Slot::Sent(delivery) => {
+            Slot::Held(delivery) | Slot::Sent(delivery) => {
                 let is_it = delivery.kept.is_some_and(|of| of.message == message);
                 (is_it && delivery.message.is_none()).then_some(position)
             }
-            Slot::Settled | Slot::Held(_) | Slot::Released { .. } => None,
+            Slot::Settled | Slot::Released { .. } => None,
         })?;
         Some(id_of(self.first + position as u64))
     }
@@ -366,6 +372,19 @@ impl Window {
             Slot::Sent(delivery) if delivery.qos == QoS::ExactlyOnce => self.settle(id),
             Slot::Sent(_) | Slot::Released { .. } => Err(Mismatch::WrongStep),
             Slot::Settled | Slot::Held(_) => Err(Mismatch::UnknownId),
+        }
+    }
+
+    /// A message that nobody gets is settled, whether it was sent before or not.
+    pub(crate) fn lose(&mut self, id: PacketId) -> Result<Delivery, Mismatch> {
+        match self.slot_mut(id)? {
+            Slot::Held(_) => {
+                self.held = self.held.saturating_sub(1);
+                self.settle(id)
+            }
+            Slot::Sent(_) => self.settle(id),
+            Slot::Released { .. } => Err(Mismatch::WrongStep),
+            Slot::Settled => Err(Mismatch::UnknownId),
         }
     }
 

@@ -442,11 +442,26 @@ impl Shard {
                     self.take_back_sent(slot, packet_id, &mut delivery);
                     self.resend(id, slot, packet_id, &delivery, true);
                 }
-                Some(Resend::First(packet_id, delivery)) => {
+                Some(Resend::First(packet_id, mut delivery)) => {
+                    self.take_back_sent(slot, packet_id, &mut delivery);
                     self.forget_mark(slot, packet_id, &delivery);
+                    if delivery.message().is_expired(self.now.mono_ms) {
+                        self.drop_held(slot, packet_id);
+                        continue;
+                    }
                     self.resend(id, slot, packet_id, &delivery, false);
                 }
             }
+        }
+    }
+
+    /// What was held back has expired before it could be sent (`MQTT-3.3.2-5`).
+    fn drop_held(&mut self, slot: u32, packet_id: PacketId) {
+        let window = self.session_mut(slot).and_then(|of| of.window.as_mut());
+        if let Some(delivery) = window.and_then(|window| window.lose(packet_id).ok()) {
+            self.stats.inflight_messages -= 1;
+            let message = delivery.message().clone();
+            self.drop_delivery_of(slot, &delivery, Outcome::DeliverExpired, &message);
         }
     }
 

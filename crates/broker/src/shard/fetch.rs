@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use columba_codec::{PacketId, QoS};
+use columba_codec::PacketId;
 
 use super::Shard;
 use crate::event::Effect;
@@ -348,10 +348,7 @@ impl Shard {
             let window = self.session_mut(me.slot).and_then(|of| of.window.as_mut());
             let taken = window.and_then(|window| {
                 let id = window.id_of_leaning(lost.message, AHEAD_MAX)?;
-                match window.delivery_mut(id)?.qos {
-                    QoS::ExactlyOnce => window.refuse(id).ok(),
-                    QoS::AtLeastOnce | QoS::AtMostOnce => window.acknowledge(id).ok(),
-                }
+                window.lose(id).ok()
             });
             if let Some(mut delivery) = taken {
                 self.stats.inflight_messages -= 1;

@@ -4,6 +4,10 @@
 //! acknowledged. But ids are given out in order, so a message of QoS 1 that is older than one of QoS 2
 //! which has begun was sent before it, with an id below. Which of these ids it was does not matter: a
 //! client keeps nothing of QoS 1 when its connection ends.
+//!
+//! A message of QoS 2 that is older than one that has begun had an id below as well: the newer one's
+//! record has come to the store with the batch of another shard, and that of its own id has not. It was
+//! not sent, nor was what has an id above, but these ids keep the order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,12 +28,12 @@ pub(super) enum Trace {
         /// Something that is the same for messages of one topic.
         topic: u64,
     },
-    /// QoS 1: sent or not.
-    MayBeSent {
+    /// QoS 1: sent or not. QoS 2: not sent.
+    MayHaveId {
         /// See above.
         topic: u64,
     },
-    /// It was not sent.
+    /// It had no id.
     Waits,
 }
 
@@ -44,7 +48,7 @@ struct Begun {
 /// For each copy, in the order of their messages, its number in the window, from which ids come by
 /// [`id_of`]; nothing for what is to be sent for the first time.
 ///
-/// What has begun keeps its id. A copy of QoS 1 gets the last number that is free before the first newer
+/// What has begun keeps its id. Another copy gets the last number that is free before the first newer
 /// one that has begun. It waits if an older one of its topic would then come after it: one that a shared
 /// group handed over, say, which comes late.
 pub(super) fn line_up(traces: &[Trace]) -> Vec<Option<usize>> {
@@ -62,17 +66,17 @@ pub(super) fn line_up(traces: &[Trace]) -> Vec<Option<usize>> {
     }
     let newest = newest_until(&begun);
     let late = oldest_from_by_topic(traces, &begun);
-    let may_be_sent = traces
+    let may_have_id = traces
         .iter()
         .enumerate()
         .filter_map(|(at, trace)| match trace {
-            Trace::MayBeSent { topic } => Some((at, *topic)),
+            Trace::MayHaveId { topic } => Some((at, *topic)),
             Trace::Begun { .. } | Trace::Waits => None,
         });
-    let may_be_sent: Vec<_> = may_be_sent.take(room).collect();
+    let may_have_id: Vec<_> = may_have_id.take(room).collect();
     let mut free = usize::MAX;
     let mut waits = Vec::new();
-    for (at, topic) in may_be_sent.into_iter().rev() {
+    for (at, topic) in may_have_id.into_iter().rev() {
         let newer = newest.partition_point(|newest| *newest < at);
         let Some(newer) = begun.get(newer) else {
             continue;
@@ -112,7 +116,7 @@ fn begun_by_number(traces: &[Trace]) -> Vec<Begun> {
                 at,
                 number: IDS + usize::from(id.get()) - 1,
             }),
-            Trace::MayBeSent { .. } | Trace::Waits => None,
+            Trace::MayHaveId { .. } | Trace::Waits => None,
         });
     let mut begun: Vec<_> = begun.collect();
     begun.sort_by_key(|of| of.number);
@@ -173,7 +177,7 @@ fn hold_back(numbers: &mut [Option<usize>], traces: &[Trace], waits: &[(usize, u
         return;
     }
     for (at, (number, trace)) in numbers.iter_mut().zip(traces).enumerate() {
-        if let Trace::MayBeSent { topic } = trace
+        if let Trace::MayHaveId { topic } = trace
             && oldest.get(topic).is_some_and(|oldest| *oldest <= at)
         {
             *number = None;
@@ -194,7 +198,7 @@ mod tests {
         Trace::Begun { id, topic }
     }
 
-    const QOS_1: Trace = Trace::MayBeSent { topic: 100_000 };
+    const QOS_1: Trace = Trace::MayHaveId { topic: 100_000 };
 
     /// What was sent, in this order: its place among the messages and its id.
     fn lined_up(traces: &[Trace]) -> Vec<(usize, u16)> {
@@ -235,13 +239,21 @@ mod tests {
         assert_eq!(lined_up(&traces), expected);
     }
 
+    /// Their ids did not come to the store, and that of a newer one did.
+    #[test]
+    fn what_waits_at_qos_2_keeps_its_place_before_a_newer_one_that_has_begun() {
+        let own = Trace::MayHaveId { topic: 7 };
+        let traces = [begun(1), own, own, begun_of(4, 7), own];
+        assert_eq!(lined_up(&traces), [(0, 1), (1, 2), (2, 3), (3, 4)]);
+    }
+
     #[test]
     fn what_has_no_room_in_its_place_goes_before() {
         let traces = [begun(5), QOS_1, QOS_1, begun(6), begun(8)];
         let expected = [(1, 3), (2, 4), (0, 5), (3, 6), (4, 8)];
         assert_eq!(lined_up(&traces), expected);
         // But not before something older of its topic, nor does anything newer of it.
-        let own = Trace::MayBeSent { topic: 5 };
+        let own = Trace::MayHaveId { topic: 5 };
         let traces = [begun(5), own, QOS_1, begun(6), own, begun(9)];
         let expected = [(2, 4), (0, 5), (3, 6), (5, 9)];
         assert_eq!(lined_up(&traces), expected);
@@ -249,7 +261,7 @@ mod tests {
 
     #[test]
     fn nothing_overtakes_an_older_one_of_its_topic_that_was_sent_late() {
-        let [own, other] = [9, 1].map(|topic| Trace::MayBeSent { topic });
+        let [own, other] = [9, 1].map(|topic| Trace::MayHaveId { topic });
         let traces = [begun(9), own, begun(5)];
         assert_eq!(lined_up(&traces), [(2, 5), (0, 9)]);
         let traces = [begun(9), other, begun(5)];

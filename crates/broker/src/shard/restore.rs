@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use columba_codec::QoS;
+use columba_codec::{PacketId, QoS};
 
 use super::Shard;
 use super::lineup::{Trace, id_of, line_up};
@@ -12,6 +12,7 @@ use crate::journal::RecordId;
 use crate::limits::QueuePolicy;
 use crate::mail::GroupRef;
 use crate::now::Now;
+use crate::query::InflightStep;
 use crate::record::Step;
 use crate::recovery::{
     FoundSession, FoundSubscription, RecoveredGroup, RecoveredMessage, RecoveredRetained,
@@ -281,8 +282,10 @@ impl Shard {
                 id: *id,
                 topic: *topic,
             },
-            Step::Queued if delivery.qos == QoS::AtLeastOnce => Trace::MayBeSent { topic: *topic },
-            _ => Trace::Waits,
+            Step::Queued if !is_rest && delivery.qos != QoS::AtMostOnce => {
+                Trace::MayHaveId { topic: *topic }
+            }
+            Step::Queued | Step::Sent(_) | Step::Released(_) => Trace::Waits,
         });
         let numbers = line_up(&traces.collect::<Vec<_>>());
         let mut sent = Vec::new();
@@ -290,7 +293,8 @@ impl Shard {
             let id = number.and_then(id_of);
             match (number, id) {
                 (Some(number), Some(id)) => {
-                    sent.push((number, id, delivery, matches!(step, Step::Released(_))));
+                    let (delivery, step) = self.with_id(slot, id, delivery, step);
+                    sent.push((number, id, delivery, step));
                 }
                 _ => self.restore_queued(slot, delivery),
             }
@@ -299,9 +303,29 @@ impl Shard {
         self.stats.inflight_messages += sent.len() as u64;
         if let Some(session) = self.session_mut(slot) {
             let window = session.window.get_or_insert_default();
-            for (_, id, delivery, is_released) in sent {
-                window.restore(id, delivery, is_released);
+            for (_, id, delivery, step) in sent {
+                window.restore(id, delivery, step);
             }
         }
+    }
+
+    /// How far a delivery with an id has come. One of QoS 2 whose id the store does not know is held back
+    /// until it does.
+    fn with_id(
+        &mut self,
+        slot: u32,
+        packet_id: PacketId,
+        mut delivery: Delivery,
+        step: Step,
+    ) -> (Delivery, InflightStep) {
+        let step = match step {
+            Step::Released(_) => InflightStep::Released,
+            Step::Queued if delivery.qos == QoS::ExactlyOnce => InflightStep::Held,
+            Step::Queued | Step::Sent(_) => InflightStep::Sent,
+        };
+        if step == InflightStep::Held {
+            self.note_id(slot, packet_id, &mut delivery);
+        }
+        (delivery, step)
     }
 }

@@ -34,12 +34,10 @@ impl Shard {
         if delivery.mark().is_some() && self.journal.has_failed() {
             return self.drop_lost(slot, &delivery, LOST_ON_THE_WAY);
         }
-        let number = self.durable_number(slot);
-        let Some(session) = self.sessions.get_mut(slot as usize) else {
+        let Some(session) = self.session_mut(slot) else {
             return;
         };
-        let window = session.window.get_or_insert_default();
-        let packet_id = window.next_id();
+        let packet_id = session.window.get_or_insert_default().next_id();
         let is_exact = delivery.qos == QoS::ExactlyOnce;
         if let Some(kept) = delivery.kept.filter(|_| is_exact) {
             match self.kept.record(kept.message) {
@@ -50,23 +48,29 @@ impl Shard {
                         recipient.step = Step::Sent(packet_id);
                     }
                 }
-                Some(record) => {
-                    let position = self.journal.position(record);
-                    if let (Some(session), Some(message)) = (number, position) {
-                        let sent = Record::Sent(Exchange {
-                            session,
-                            message,
-                            packet_id,
-                        });
-                        self.journal
-                            .replace(&mut delivery.exchange, |out| sent.write(out));
-                    }
-                }
+                Some(_) => self.note_id(slot, packet_id, &mut delivery),
             }
         }
-        window.push_held(delivery);
+        if let Some(session) = self.session_mut(slot) {
+            session.window.get_or_insert_default().push_held(delivery);
+        }
         self.stats.inflight_messages += 1;
         self.wait_for_store(slot);
+    }
+
+    /// Has the store note the packet id of a delivery whose message it has.
+    pub(super) fn note_id(&mut self, slot: u32, packet_id: PacketId, delivery: &mut Delivery) {
+        let record = delivery.kept.and_then(|of| self.kept.record(of.message));
+        let position = record.and_then(|record| self.journal.position(record));
+        if let (Some(session), Some(message)) = (self.durable_number(slot), position) {
+            let sent = Record::Sent(Exchange {
+                session,
+                message,
+                packet_id,
+            });
+            self.journal
+                .replace(&mut delivery.exchange, |out| sent.write(out));
+        }
     }
 
     /// What is held back may be sent: nothing has to be waited for any more.

@@ -1,6 +1,6 @@
 //! Messages of one publisher on one topic at one QoS arrive in the order in which they were
-//! accepted (`MQTT-4.6.0-6`), and of what is sent again none at QoS 1 or 2 overtakes one at the other
-//! (`MQTT-4.6.0-1`).
+//! accepted (`MQTT-4.6.0-6`), at QoS 2 also when they are sent again after a crash, and of what is sent
+//! again none at QoS 1 or 2 overtakes one at the other (`MQTT-4.6.0-1`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,7 +52,10 @@ impl Order {
                 QoS::AtMostOnce | QoS::AtLeastOnce => QoS::ExactlyOnce,
             };
             let newest = self.again.entry(key(publish.qos)).or_default();
-            *newest = message.first.max(*newest);
+            let before = std::mem::replace(newest, message.first.max(*newest));
+            if publish.qos == QoS::ExactlyOnce {
+                in_order(before, message)?;
+            }
             let other = self.again.get(&key(other));
             return other.map_or(Ok(()), |newest| in_order(*newest, message));
         }

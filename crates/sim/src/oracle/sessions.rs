@@ -293,6 +293,9 @@ impl Oracle {
         let Some(known) = self.messages.get_mut(&id) else {
             return self.accept(message);
         };
+        // If it comes anew, it comes behind what was accepted meanwhile.
+        self.sequence += 1;
+        known.last = self.sequence;
         known.extra += 1;
         known.is_expiry_open = true;
         for (client_id, session) in &mut self.sessions {
