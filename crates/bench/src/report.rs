@@ -128,6 +128,8 @@ pub struct StageReport {
     pub secs: f64,
     /// How many a second.
     pub per_sec: f64,
+    /// Processor time of the broker for each of them, if its process is watched.
+    pub broker_cpu_us_per_item: Option<f64>,
 }
 
 /// What the broker used.

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -59,8 +60,21 @@ struct Load {
     payload_bytes: u32,
 }
 
-/// Medians or samples: what they are depends on the course, see [`figures`].
-type Figures = [f64; 4];
+/// What a run showed, or a median of several.
+#[derive(Clone, Copy, Debug, Default)]
+struct Figures {
+    /// Deliveries; to sessions that are away, messages into the store.
+    per_sec: f64,
+    /// Messages that sessions got when they came back.
+    out_per_sec: f64,
+    /// Processor time of the broker for each of the first.
+    cpu_us: f64,
+    /// From publishing to the end of the handshake.
+    p50_us: f64,
+    p99_us: f64,
+    /// From the start to the end of the load, if there is a store of ours.
+    commits_per_sec: Option<f64>,
+}
 
 /// By load and broker, as numbered in the lists.
 type Cells = BTreeMap<(usize, usize), Vec<Figures>>;
@@ -191,32 +205,58 @@ fn measure(
         .args(["--port", &running.v3.to_string()])
         .args(["--broker-pid", &running.server.id().to_string()])
         .args(["--stall-timeout", "10s", "--json", "--quiet"]);
+    let start = Instant::now();
     let report = report(command)?;
+    let secs = start.elapsed().as_secs_f64();
+    let commits = commits(&dir)?.map(|commits| commits / secs);
     let promises = report["broken_promises"].as_array();
     let broken = promises.filter(|all| !all.is_empty()).map(|all| {
         let all: Vec<&str> = all.iter().filter_map(Value::as_str).collect();
         all.join("; ")
     });
-    Ok((figures(load, &report)?, broken))
+    let figures = Figures {
+        commits_per_sec: commits,
+        ..figures(load, &report)?
+    };
+    Ok((figures, broken))
 }
 
-/// Online: deliveries a second, processor microseconds for each, p50 and p99 of the acknowledgement.
-/// Offline: messages a second in, and out; nothing else. Idle: as online.
+/// The commits of a broker in this directory, as its metrics have them.
+fn commits(dir: &Path) -> anyhow::Result<Option<f64>> {
+    let Ok(mut admin) = UnixStream::connect(dir.join("data/admin.sock")) else {
+        return Ok(None);
+    };
+    admin.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    admin.read_to_string(&mut answer)?;
+    let mut lines = answer.lines();
+    let found = lines.find_map(|line| line.strip_prefix("columba_storage_commits_total "));
+    Ok(found.map(str::parse).transpose()?)
+}
+
 fn figures(load: Load, report: &Value) -> anyhow::Result<Figures> {
     let needed = |path: &str| {
         let found = report.pointer(path).and_then(Value::as_f64);
         found.with_context(|| format!("no {path} in the report"))
     };
-    if load.course == Course::Offline {
-        let stored = needed("/stages/0/per_sec")?;
-        return Ok([stored, needed("/stages/1/per_sec")?, 0.0, 0.0]);
-    }
-    Ok([
-        needed("/received_per_sec")?,
-        needed("/broker_use/cpu_us_per_item")?,
-        needed("/acknowledgement/p50_us")?,
-        needed("/acknowledgement/p99_us")?,
-    ])
+    let online = Figures {
+        p50_us: needed("/acknowledgement/p50_us")?,
+        p99_us: needed("/acknowledgement/p99_us")?,
+        ..Figures::default()
+    };
+    Ok(match load.course {
+        Course::Offline => Figures {
+            per_sec: needed("/stages/0/per_sec")?,
+            out_per_sec: needed("/stages/1/per_sec")?,
+            cpu_us: needed("/stages/0/broker_cpu_us_per_item")?,
+            ..online
+        },
+        Course::Online | Course::Idle => Figures {
+            per_sec: needed("/received_per_sec")?,
+            cpu_us: needed("/broker_use/cpu_us_per_item")?,
+            ..online
+        },
+    })
 }
 
 /// Microseconds, p50 and p99, of writing into a file with its room reserved and syncing its data.
@@ -238,9 +278,14 @@ fn disk(root: &Path) -> anyhow::Result<[f64; 2]> {
     Ok([at(50), at(99)])
 }
 
-fn median(cells: &Cells, place: (usize, usize), figure: usize) -> Option<f64> {
+/// One of the figures.
+type Figure = fn(&Figures) -> Option<f64>;
+
+const PER_SEC: Figure = |of| Some(of.per_sec);
+
+fn median(cells: &Cells, place: (usize, usize), figure: Figure) -> Option<f64> {
     let samples = cells.get(&place)?;
-    let mut values: Vec<f64> = samples.iter().map(|sample| sample[figure]).collect();
+    let mut values: Vec<f64> = samples.iter().filter_map(figure).collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
 }
@@ -288,29 +333,41 @@ fn render(
                 out.push('\n');
             }
         };
-    let plain = |figure: usize| {
+    let plain = |figure: Figure| {
         move |row: usize, column: usize| median(cells, (row, column), figure).map(number)
     };
     let per_cent = |row: usize, column: usize| {
         let other = memory_of(peers, column)?;
-        let share = median(cells, (row, column), 0)? / median(cells, (row, other), 0)?;
+        let share = median(cells, (row, column), PER_SEC)? / median(cells, (row, other), PER_SEC)?;
         Some(format!("{:.0} %", share * 100.0))
     };
     let pair = |scale: f64| {
         move |row: usize, column: usize| {
-            let at = |figure| Some(median(cells, (row, column), figure)? / scale);
-            Some(format!("{} / {}", number(at(2)?), number(at(3)?)))
+            let at = |figure| Some(number(median(cells, (row, column), figure)? / scale));
+            let p50 = at(|of| Some(of.p50_us))?;
+            Some(format!("{p50} / {}", at(|of| Some(of.p99_us))?))
         }
     };
-    table(ONLINE, Course::Online, &plain(0));
+    let cpu = plain(|of| Some(of.cpu_us));
+    let commits = plain(|of| of.commits_per_sec);
+    table(ONLINE, Course::Online, &plain(PER_SEC));
     table(SHARE, Course::Online, &per_cent);
-    table(ONLINE_CPU, Course::Online, &plain(1));
-    table(ONLINE_TIME, Course::Online, &pair(1e3));
-    table(OFFLINE_IN, Course::Offline, &plain(0));
-    table(OFFLINE_SHARE, Course::Offline, &per_cent);
-    table(OFFLINE_OUT, Course::Offline, &plain(1));
+    table(CPU, Course::Online, &cpu);
+    table(TIME, Course::Online, &pair(1e3));
+    table(COMMITS, Course::Online, &commits);
+    table(OFFLINE_IN, Course::Offline, &plain(PER_SEC));
+    table(SHARE, Course::Offline, &per_cent);
+    table(OFFLINE_CPU, Course::Offline, &cpu);
+    table(TIME, Course::Offline, &pair(1e3));
+    table(
+        OFFLINE_OUT,
+        Course::Offline,
+        &plain(|of| Some(of.out_per_sec)),
+    );
+    table(COMMITS, Course::Offline, &commits);
     table(IDLE, Course::Idle, &pair(1.0));
-    table(IDLE_CPU, Course::Idle, &plain(1));
+    table(CPU, Course::Idle, &cpu);
+    table(COMMITS, Course::Idle, &commits);
     if broken.is_empty() {
         out.push_str("\nNo message was lost in any run, and no promise of MQTT was broken.\n");
     } else {
@@ -322,13 +379,13 @@ fn render(
 
 const ONLINE: &str = "### Subscribers online\n\nDeliveries a second, as fast as they go:";
 const SHARE: &str = "As a share of the memory mode with as many shards:";
-const ONLINE_CPU: &str = "Processor time of the broker for each delivery, microseconds:";
-const ONLINE_TIME: &str = "Publish to PUBACK or PUBCOMP, milliseconds, p50 / p99. At full load this is the length of the queue\n(with 100 publishers 10,000 messages are on their way):";
+const CPU: &str = "Processor time of the broker for each delivery, microseconds:";
+const TIME: &str = "Publish to PUBACK or PUBCOMP, milliseconds, p50 / p99. At full load this is the length of the queue\n(with 100 publishers 10,000 messages are on their way):";
 const OFFLINE_IN: &str = "### Subscribers offline\n\nSessions are away while the messages are published, then come back. Messages a second in, by\nacknowledgement:";
-const OFFLINE_SHARE: &str = "As a share of the memory mode with as many shards:";
+const OFFLINE_CPU: &str = "Processor time of the broker for each message in, microseconds:";
+const COMMITS: &str = "Commits a second, those of clients that connect and subscribe included:";
 const OFFLINE_OUT: &str = "Messages a second out again:";
 const IDLE: &str = "### When idle\n\n200 messages a second, one publisher to one subscriber. From publishing to the end of the handshake,\nmicroseconds, p50 / p99:";
-const IDLE_CPU: &str = "Processor time of the broker for each, microseconds:";
 
 /// The column of the memory mode that this one is compared with.
 fn memory_of(peers: &[Peer], column: usize) -> Option<usize> {

@@ -61,6 +61,9 @@ impl<'a> Summary<'a> {
             count,
             secs,
             per_sec: count as f64 / secs,
+            broker_cpu_us_per_item: measured
+                .broker_cpu_ns
+                .map(|ns| ns as f64 / 1e3 / count.max(1) as f64),
         });
         self.report.counts.refused += measured.tally.refused;
         self.report.counts.unacknowledged += measured.unanswered;

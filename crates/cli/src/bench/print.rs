@@ -92,12 +92,15 @@ fn stages(report: &Report, text: &mut String) {
     for stage in &report.stages {
         let _ = writeln!(
             text,
-            "  {:<12} {:>14} {:<11} {:>9.3} s {:>14}/s",
+            "  {:<12} {:>14} {:<11} {:>9.3} s {:>14}/s{}",
             stage.name,
             grouped(stage.count),
             stage.unit,
             stage.secs,
-            grouped(stage.per_sec.round() as u64)
+            grouped(stage.per_sec.round() as u64),
+            stage
+                .broker_cpu_us_per_item
+                .map_or_else(String::new, |us| format!("{us:>9.3} µs of the broker each"))
         );
     }
     text.push('\n');
