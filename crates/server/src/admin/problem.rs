@@ -14,6 +14,9 @@ use crate::runtime::NoAnswer;
 /// Where the codes are explained.
 const DOC: &str = "https://github.com/columba-mqtt/columba/blob/main/docs/api.md";
 
+/// The media type.
+const PROBLEM: &str = "application/problem+json";
+
 /// Why a request was not done.
 #[derive(Clone, Debug)]
 pub(super) struct Problem {
@@ -159,27 +162,39 @@ impl Problem {
         self.retry_after_secs = Some(secs);
         self
     }
-}
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let (status, retry_after) = (self.status, self.retry_after_secs);
+    /// The whole answer to a connection that ends with it and of which no request is read.
+    pub(super) fn into_last_words(self) -> Vec<u8> {
+        let (status, secs) = (self.status, self.retry_after_secs.unwrap_or(1));
+        let body = serde_json::to_string(&self.body()).unwrap_or_default();
+        let len = body.len();
+        let head = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: {PROBLEM}\r\nRetry-After: {secs}\r\n\
+             Connection: close\r\nContent-Length: {len}\r\n\r\n"
+        );
+        (head + &body).into_bytes()
+    }
+
+    fn body(self) -> ProblemBody {
         let doc = format!("{DOC}#{}", self.code);
-        let body = ProblemBody {
+        ProblemBody {
             kind: doc.clone(),
-            status: status.as_u16(),
+            status: self.status.as_u16(),
             code: self.code,
             title: self.title,
             detail: self.detail,
             doc,
             faults: self.faults,
-        };
-        let mut response = (status, Json(body)).into_response();
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, retry_after) = (self.status, self.retry_after_secs);
+        let mut response = (status, Json(self.body())).into_response();
         let headers = response.headers_mut();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(PROBLEM));
         if status == StatusCode::UNAUTHORIZED {
             // Not `Basic`: browsers would ask people for a password, and keep it for other pages.
             let how = HeaderValue::from_static("Bearer realm=\"columba\"");

@@ -19,6 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use super::AdminError;
 use super::app::App;
 use super::caller::Origin;
+use super::problem::Problem;
 use super::resources;
 use crate::config::Admin;
 use crate::transport::TlsListener;
@@ -230,7 +231,9 @@ async fn pause_after(error: &io::Error) {
 /// connection were closed with its request unread.
 async fn turn_away(mut stream: TcpStream, _permit: OwnedSemaphorePermit) {
     let told = async {
-        stream.write_all(TOO_MANY).await?;
+        let what = "too many connections are open, by connections_max under [admin]: try again";
+        let problem = Problem::busy(what).after_secs(1);
+        stream.write_all(&problem.into_last_words()).await?;
         stream.shutdown().await?;
         let mut rest = [0; 1024];
         while stream.read(&mut rest).await? > 0 {}
@@ -241,8 +244,6 @@ async fn turn_away(mut stream: TcpStream, _permit: OwnedSemaphorePermit) {
 
 /// Connections that are told so at a time; others are just closed.
 const REFUSALS_MAX: usize = 16;
-const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n\
-                          Connection: close\r\nContent-Length: 0\r\n\r\n";
 
 async fn serve_one(
     stream: impl AsyncRead + AsyncWrite + Unpin,

@@ -102,6 +102,10 @@ fn connections_on_top_of_the_limit_are_turned_away_and_the_socket_stays_open() {
     let mut answer = String::new();
     third.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("application/problem+json"), "{head}");
+    let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(problem["code"], "busy");
     assert_eq!(bed.local("GET", "/healthz").status, 200);
     drop(waiting.pop());
     // The place is free as soon as the broker has seen that it is.
@@ -147,4 +151,49 @@ fn health(bed: &Bed, trusted: &CertificateDer<'static>) -> std::io::Result<()> {
     stream.write_all(text.as_bytes())?;
     assert_eq!(answer(stream).status, 200);
     Ok(())
+}
+
+#[test]
+fn every_refusal_is_a_problem_but_those_before_there_is_a_request() {
+    let bed = Bed::new();
+    let ask = |text: &str| {
+        let mut stream = TcpStream::connect(bed.address()).unwrap();
+        stream.write_all(text.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let head = format!("Host: {}\r\nConnection: close\r\n", bed.address());
+    let (long, headers) = ("a".repeat(60_000), "X: y\r\n".repeat(90));
+    for (text, status) in [
+        (format!("PATCH /api/v1/me HTTP/1.1\r\n{head}\r\n"), 405),
+        (format!("GET /nowhere HTTP/1.1\r\n{head}\r\n"), 404),
+        (format!("GET /{long} HTTP/1.1\r\n{head}{headers}\r\n"), 404),
+        (
+            "GET / HTTP/1.1\r\nConnection: close\r\n\r\n".to_owned(),
+            400,
+        ),
+        (format!("GET /api/v1/clients HTTP/1.1\r\n{head}\r\n"), 401),
+    ] {
+        let answer = ask(&text);
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
+        assert!(answer.contains("application/problem+json"), "{answer}");
+    }
+    // The manual says so of these.
+    let (long, headers) = ("a".repeat(66_000), "X: y\r\n".repeat(101));
+    for (text, status) in [
+        ("nonsense\r\n\r\n".to_owned(), 400),
+        (format!("GET /{long} HTTP/1.1\r\n{head}\r\n"), 414),
+        (format!("GET / HTTP/1.1\r\n{headers}\r\n"), 431),
+    ] {
+        let answer = ask(&text);
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
+        assert!(answer.contains("content-length: 0\r\n"), "{answer}");
+    }
 }
