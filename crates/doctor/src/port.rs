@@ -322,11 +322,31 @@ pub(crate) fn classify(answer: &Answer) -> Speaks {
         _ if bytes.starts_with(b"RFB ") => Speaks::Named("VNC"),
         _ if bytes.starts_with(b"220") => Speaks::Named("SMTP / FTP"),
         _ if bytes.get(5..13) == Some(b"ActiveMQ") => Speaks::Named("OpenWire"),
-        _ if bytes.get(1..4) == Some(&[0, 0, 0]) && bytes.get(4) == Some(&10) => {
-            Speaks::Named("MySQL")
-        }
-        _ => banner(bytes),
+        _ => mysql(bytes).map_or_else(|| banner(bytes), Speaks::Banner),
     }
+}
+
+/// What a MySQL or MariaDB server says first: its version, or in an error packet why it does not talk to us.
+/// Around that stand lengths and numbers, which are no text.
+fn mysql(bytes: &[u8]) -> Option<String> {
+    let (head, packet) = bytes.split_at_checked(4)?;
+    // A length below 256 in three bytes, and the number of the packet.
+    if !matches!(head, [_, 0, 0, 0 | 1]) {
+        return None;
+    }
+    let text = match packet {
+        [10, version @ ..] => {
+            let version = version.split(|byte| *byte == 0).next()?;
+            // MariaDB stands behind a version that old replicas want to see.
+            let version = version.strip_prefix(b"5.5.5-").unwrap_or(version);
+            format!("MySQL / MariaDB {}", String::from_utf8_lossy(version))
+        }
+        [0xFF, _, _, reason @ ..] => {
+            format!("MySQL / MariaDB: {}", String::from_utf8_lossy(reason))
+        }
+        _ => return None,
+    };
+    Some(shown(&text))
 }
 
 fn is_page(bytes: &[u8]) -> bool {
@@ -536,7 +556,19 @@ mod tests {
                 b"\x00\x00\x01\x3d\x01ActiveMQ\x00",
                 Speaks::Named("OpenWire"),
             ),
-            (b"J\x00\x00\x00\x0a8.0.33\x00", Speaks::Named("MySQL")),
+            (
+                b"J\x00\x00\x00\x0a8.0.33\x00\x08\x00\x00\x00\x1d",
+                Speaks::Banner("MySQL / MariaDB 8.0.33".to_owned()),
+            ),
+            (
+                b"e\x00\x00\x00\x0a5.5.5-10.11.6-MariaDB\x00\x1f",
+                Speaks::Banner("MySQL / MariaDB 10.11.6-MariaDB".to_owned()),
+            ),
+            (
+                b"E\x00\x00\x00\xff\x6a\x04Host '10.0.0.7' is not allowed",
+                Speaks::Banner("MySQL / MariaDB: Host '10.0.0.7' is not allowed".to_owned()),
+            ),
+            (b"J\x00\x00\x00\x0b8.0.33\x00", Speaks::Unknown),
             (b"Welcome\x1b to it\r\n", Speaks::Unknown),
             (
                 b"Welcome to it\r\n",
