@@ -142,6 +142,7 @@ impl World {
             self.records = (!is_power_lost && !had_failed).then_some(records);
         }
         self.copy_remains();
+        self.end_record();
         self.lose_connections();
         if self.chance.percent(storage.other_shards_percent) {
             self.swarm.shards = self.chance.range(1, 4) as u16;

@@ -8,6 +8,7 @@
 //! became of messages, as an operator does, and no verdict may contradict the model.
 #![forbid(unsafe_code)]
 
+mod ask_clients;
 mod backup;
 mod chance;
 mod checks;

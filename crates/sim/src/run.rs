@@ -52,16 +52,16 @@ pub fn run(seed: u64, options: Options) -> Report {
         world.unheal();
         let until_ms = world.now_ms + world.swarm.round_ms;
         world.play(until_ms, false);
-        world.ask_why();
+        world.ask_all_questions();
         world.rest(Mode::Healing);
-        world.ask_why();
+        world.ask_all_questions();
         world.probe();
         if world.oracle.has_failed() {
             break;
         }
     }
     world.end();
-    world.ask_why();
+    world.ask_all_questions();
     let failure = world.oracle.failure.take();
     Report {
         seed,
@@ -78,6 +78,13 @@ pub fn run(seed: u64, options: Options) -> Report {
 const REST_MS: u64 = 120_000;
 
 impl World {
+    /// Asks about messages and about clients; then the recorders write what they have.
+    fn ask_all_questions(&mut self) {
+        self.ask_why();
+        self.ask_of_clients();
+        self.write_record();
+    }
+
     /// Stops the faults and waits for quiet; then nothing may be left undone.
     fn rest(&mut self, mode: Mode) {
         if self.oracle.has_failed() {

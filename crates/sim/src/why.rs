@@ -41,8 +41,8 @@ pub struct Verdicts {
 }
 
 /// How the broker stands, read once for several questions.
-struct Standing {
-    recordings: Vec<Recording>,
+pub(crate) struct Standings {
+    pub(crate) recordings: Vec<Recording>,
     subscriptions: Vec<SubscriptionRow>,
 }
 
@@ -89,7 +89,7 @@ impl World {
     }
 
     /// Asks about messages that the access rules did not let in, by their very millisecond.
-    fn ask_why_refused(&mut self, standing: &Standing, chance: &mut Chance) {
+    fn ask_why_refused(&mut self, standing: &Standings, chance: &mut Chance) {
         for _ in 0..REFUSED {
             let truth = &self.oracle.truth;
             let all = truth.refused.len() as u64;
@@ -153,7 +153,7 @@ impl World {
 
     fn ask_about(
         &mut self,
-        standing: &Standing,
+        standing: &Standings,
         of: &Accepted,
         (publisher, subscriber): (Option<String>, Option<String>),
         (from_ms, to_ms): (u64, u64),
@@ -217,7 +217,7 @@ impl World {
     }
 
     /// Each verdict names the message that it is about by its time, or says that none came.
-    fn judge_window(&self, report: &Report, has_left_out: bool) -> Result<(), String> {
+    pub(crate) fn judge_window(&self, report: &Report, has_left_out: bool) -> Result<(), String> {
         let question = &report.question;
         let fault = |what: String| {
             let text = render::markdown(report, Language::English);
@@ -254,7 +254,7 @@ impl World {
     }
 
     /// What speaks against a verdict that says that nothing was published in a time.
-    fn none_came(&self, report: &Report, has_left_out: bool) -> Option<String> {
+    pub(crate) fn none_came(&self, report: &Report, has_left_out: bool) -> Option<String> {
         let says_none = matches!(
             report.verdict.code,
             Code::P01 | Code::P04 | Code::P05 | Code::P06 | Code::P13 | Code::U04
@@ -426,7 +426,7 @@ impl World {
         ))
     }
 
-    fn standing(&mut self) -> Standing {
+    pub(crate) fn standing(&mut self) -> Standings {
         let recordings = self.shards.iter_mut().map(|node| node.core.recording());
         let recordings = recordings.collect();
         let query = SubscriptionsQuery {
@@ -439,14 +439,14 @@ impl World {
                 subscriptions.extend(page.rows);
             }
         }
-        Standing {
+        Standings {
             recordings,
             subscriptions,
         }
     }
 
     /// The same evidence as the management API has.
-    fn evidence(&mut self, standing: &Standing, question: Question) -> Evidence {
+    pub(crate) fn evidence(&mut self, standing: &Standings, question: Question) -> Evidence {
         let rows = || standing.subscriptions.iter();
         let is_own =
             |row: &&SubscriptionRow| question.subscriber.as_deref() == Some(&*row.key.client_id);

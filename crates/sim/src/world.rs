@@ -10,6 +10,7 @@ use columba_broker::mail::Mail;
 use columba_broker::recovery::RecoveredCounts;
 use columba_broker::{Input, Shard, ShardConfig};
 
+use crate::ask_clients::Written;
 use crate::chance::Chance;
 use crate::client::Client;
 use crate::event::{Agenda, Event, LinkId, Owed};
@@ -102,6 +103,7 @@ pub(crate) struct World {
     pub(crate) trace: Trace,
     /// What came of asking why, and what changes a report before it is judged.
     pub(crate) verdicts: Verdicts,
+    pub(crate) written: Written,
     pub(crate) tamper: Option<fn(&mut columba_diagnosis::Report)>,
 }
 
@@ -158,6 +160,7 @@ impl World {
             inputs: 0,
             trace,
             verdicts: Verdicts::default(),
+            written: Written::default(),
             tamper: None,
         };
         world.oracle.shards = usize::from(world.swarm.shards);

@@ -96,6 +96,8 @@ pub(crate) struct Truth {
     pub(crate) refused: Vec<Refused>,
     /// What the clients did in this life of the process.
     pub(crate) changes: BTreeMap<String, Vec<Change>>,
+    /// When each client was let in last, in any life.
+    pub(crate) connected: BTreeMap<String, u64>,
     /// Which message was written to whom, and whose answer came.
     written: BTreeSet<(String, u64)>,
     /// When it came last.
@@ -114,6 +116,9 @@ pub(crate) struct Truth {
 
 impl Truth {
     pub(crate) fn note(&mut self, client_id: &str, at_ms: u64, what: What) {
+        if matches!(what, What::Connected) {
+            self.connected.insert(client_id.to_owned(), at_ms);
+        }
         let changes = self.changes.entry(client_id.to_owned()).or_default();
         changes.push(Change { at_ms, what });
     }
