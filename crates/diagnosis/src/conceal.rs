@@ -98,6 +98,7 @@ impl Evidence {
         }
         self.matching.retain(|row| is_own(&row.key.client_id));
         self.holders.retain(|held| is_own(&held.row.key.client_id));
+        self.owners.retain(|_, client| is_own(client));
         self.filters = self.subscriptions.iter().map(filter_of).collect();
         self.clients.retain(|client| is_own(client));
         self.topics.clear();

@@ -1,6 +1,6 @@
 //! What a verdict is made of: a question, what was recorded about it, and how things stand.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use columba_broker::event::Now;
@@ -163,6 +163,8 @@ pub struct Evidence {
     pub matching: Vec<SubscriptionRow>,
     /// Filters of anybody, to look for one that nearly matches: up to [`FILTERS_MAX`].
     pub filters: Vec<String>,
+    /// A client for each of them, the first one that has it.
+    pub owners: BTreeMap<String, String>,
     /// The subscriber's connection, as the kernel sees it.
     pub kernel: Option<KernelFacts>,
     /// What the shards know of the topic.

@@ -8,7 +8,7 @@ use columba_broker::recorder::{BURST, REFILL_SECS, TapeName, address_of, flag};
 
 use crate::evidence::{Beginning, Event, Evidence};
 use crate::near;
-use crate::restarts::is_start;
+use crate::restarts::{START_MS, is_start};
 
 /// Takeovers that are so near to each other are of one quarrel.
 const TAKEOVERS_MS: u64 = 120_000;
@@ -361,8 +361,9 @@ impl<'e> History<'e> {
         let before = events.iter().filter(|event| event.unix_ms <= unix_ms);
         // Within one millisecond of a takeover the order of both is not told by the time alone, but
         // both are written to one tape.
-        if let Some(state) = before.filter_map(|event| change(&event)).next_back() {
-            return Some(state);
+        let mut states = before.filter_map(|event| Some((change(&event)?, *event)));
+        if let Some((state, event)) = states.next_back() {
+            return Some(state && self.start_behind(event, unix_ms).is_none());
         }
         let after = events.iter().filter(|event| event.unix_ms > unix_ms);
         if let Some(state) = after.filter_map(|event| change(&event)).next() {
@@ -447,6 +448,19 @@ impl<'e> History<'e> {
     pub fn start_after(&self, unix_ms: u64) -> Option<&'e Event> {
         let mut own = self.of("").iter().copied();
         own.find(|event| is_start(event) && event.unix_ms > unix_ms)
+    }
+
+    /// The start of the broker that came after something that a client did, until a time: with the process before it
+    /// all connections ended. Of other shards the times are not to be compared to the millisecond.
+    pub fn start_behind(&self, event: &Event, until_ms: u64) -> Option<&'e Event> {
+        let mut own = self.of("").iter().copied();
+        own.find(|start| {
+            let is_of_shard = start.shard == event.shard;
+            let least_ms = if is_of_shard { 0 } else { START_MS };
+            start.outcome == Outcome::BrokerStarted
+                && start.unix_ms <= until_ms
+                && start.unix_ms > event.unix_ms + least_ms
+        })
     }
 
     /// What starts after a time have found damaged in the store.
@@ -668,16 +682,18 @@ impl<'e> History<'e> {
         })
     }
 
-    /// The most takeovers of a client within two minutes, and the addresses that took part.
-    pub fn takeovers(&self, client: &str) -> (usize, Vec<String>) {
+    /// The most takeovers of a client within two minutes, and the machines that took part: each by its address,
+    /// with the number of its connections, the most first.
+    pub fn takeovers(&self, client: &str) -> (usize, Vec<(String, u64)>) {
+        let question = &self.evidence.question;
+        let is_near = |event: &&&Event| {
+            event.unix_ms + TAKEOVERS_MS >= question.from_ms && event.unix_ms <= question.to_ms
+        };
         let all: Vec<_> = self
             .of(client)
             .iter()
             .filter(|event| event.outcome == Outcome::DisconnectTakenOver)
-            .filter(|event| {
-                let question = &self.evidence.question;
-                event.unix_ms + TAKEOVERS_MS >= question.from_ms && event.unix_ms <= question.to_ms
-            })
+            .filter(is_near)
             .collect();
         let most = (0..all.len()).map(|start| {
             let from = all.get(start).map_or(0, |event| event.unix_ms);
@@ -688,23 +704,29 @@ impl<'e> History<'e> {
             near.count()
         });
         let most = most.max().unwrap_or_default();
-        let connects = self
-            .of(client)
-            .iter()
-            .filter(|event| event.outcome == Outcome::ConnectAccepted);
-        let peers: BTreeSet<_> = all
-            .iter()
-            .copied()
-            .chain(connects)
-            .filter_map(|event| event.peer)
-            .collect();
-        // One of each machine first: who they are is what somebody wants to know.
-        let mut machines = BTreeSet::new();
-        let (first, others): (Vec<_>, Vec<_>) = peers
-            .into_iter()
-            .partition(|peer| machines.insert(peer.ip()));
-        let peers = first.into_iter().chain(others);
-        let peers = peers.take(4).map(address_of);
-        (most, peers.collect())
+        let from_ms = all.first().map_or(0, |event| event.unix_ms);
+        let to_ms = all.last().map_or(0, |event| event.unix_ms);
+        let own = self.of(client).iter();
+        let connects = own.filter(|event| {
+            let since_ms = from_ms.saturating_sub(TAKEOVERS_MS);
+            event.outcome == Outcome::ConnectAccepted && (since_ms..=to_ms).contains(&event.unix_ms)
+        });
+        let connections = all.iter().copied().chain(connects);
+        let connections: BTreeSet<_> = connections.filter_map(|event| event.peer).collect();
+        let mut machines: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for peer in connections {
+            machines.entry(peer.ip()).or_default().push(peer);
+        }
+        let mut machines: Vec<_> = machines.into_iter().collect();
+        machines.sort_by_key(|(_, peers)| std::cmp::Reverse(peers.len()));
+        let machines = machines.into_iter().take(MACHINES_MAX);
+        let named = machines.map(|(ip, peers)| match peers.as_slice() {
+            [one] => (address_of(*one), 1),
+            several => (ip.to_string(), several.len() as u64),
+        });
+        (most, named.collect())
     }
 }
+
+/// Machines that are named at most of those who have one client id.
+const MACHINES_MAX: usize = 4;

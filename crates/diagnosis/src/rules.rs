@@ -130,6 +130,15 @@ pub fn with_slowdown<'e>(history: &History<'e>, client: &str, found: Finding<'e>
 /// Several connections of one client id within two minutes are a quarrel from so many takeovers on.
 const TAKEOVERS_MIN: usize = 3;
 
+/// Machines that one client id is used on, each with the number of its connections.
+fn machines(named: Vec<(String, u64)>) -> Param {
+    let named = named.into_iter().map(|(address, count)| match count {
+        1 => Param::from(address),
+        count => say::connections_from(address, count).into(),
+    });
+    Param::list(named)
+}
+
 /// The address of an event.
 pub fn peer(event: &Event) -> String {
     event.address().unwrap_or_else(|| "?".to_owned())

@@ -33,6 +33,19 @@ impl Status {
 /// The parts of a message's way, in order.
 pub const STAGES: [&str; 6] = ["publisher", "accepted", "routed", "session", "sent", "app"];
 
+/// The same without any message: what it would have got past is not known then.
+pub(crate) fn stages_of_none(code: Code) -> [Status; 6] {
+    let all = stages(code, false, false);
+    // What waits is there, and has come that far.
+    if all.contains(&Status::Wait) {
+        return all;
+    }
+    all.map(|status| match status {
+        Status::Pass => Status::Unknown,
+        other => other,
+    })
+}
+
 /// How far the message came that a verdict is about: a status for each of [`STAGES`]. `was_sent`: its
 /// copy went out once, as is known beside the code; `is_unmatched`: no subscription matched.
 pub(crate) fn stages(code: Code, was_sent: bool, is_unmatched: bool) -> [Status; 6] {

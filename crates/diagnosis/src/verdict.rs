@@ -15,7 +15,7 @@ use crate::restarts::{Damage, Restart};
 use crate::rules::{
     Finding, client, copy, own, publisher, refusals, routing, session_end, store, unsubscribed,
 };
-use crate::stages::{Status, stages};
+use crate::stages::{Status, stages, stages_of_none};
 use crate::texts::{page, sentences as say};
 use crate::timeline::timeline;
 
@@ -255,6 +255,9 @@ fn of_topic(evidence: &Evidence, topic: &str) -> Report {
         && subscriber.is_none()
     {
         also.extend(unsubscribed::judge(&history, publication).1);
+    }
+    if subscriber.is_none() && counts.is_some_and(|item| item.publication.is_some()) {
+        also.extend(routing::nearly_subscribed(&history));
     }
     if let Some(client) = subscriber
         && counts.is_none_or(|item| item.found.code.fate() != Fate::Delivered)
@@ -661,7 +664,11 @@ fn report(evidence: &Evidence, items: &[Item<'_>], mut noticed: Vec<Finding<'_>>
         question: evidence.question.clone(),
         verdict: Verdict::from(found),
         published_ms: counts.and_then(Item::published_ms),
-        stages: stages(found.code, found.was_sent, is_unmatched),
+        stages: if is_of_message(found, counts) {
+            stages(found.code, found.was_sent, is_unmatched)
+        } else {
+            stages_of_none(found.code)
+        },
         fixes,
         timeline: timeline(evidence, found, counts),
         also,
@@ -674,6 +681,15 @@ fn report(evidence: &Evidence, items: &[Item<'_>], mut noticed: Vec<Finding<'_>>
         damage: evidence.damage.clone(),
         coverage: evidence.coverage,
     }
+}
+
+/// Whether a message is known that the verdict is about: one that was judged, or that was refused.
+fn is_of_message(found: &Finding<'_>, counts: Option<&Item<'_>>) -> bool {
+    let is_packet = |event: &&Event| {
+        let name = event.outcome.name();
+        name.starts_with("publish.") || name.starts_with("deliver.")
+    };
+    counts.is_some_and(|item| item.at_ms > 0) || found.cites.iter().any(is_packet)
 }
 
 /// A fix of a page with the names of this case, where it has room for them.

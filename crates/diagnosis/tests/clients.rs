@@ -14,7 +14,7 @@ use columba_broker::outcome::Outcome;
 use columba_broker::query::{Condition, PublishRequest, Request};
 use columba_codec::{Properties, PropertiesBuf};
 use columba_diagnosis::losses::Loss;
-use columba_diagnosis::render::{Style, json, text};
+use columba_diagnosis::render::{Style, json, markdown, text};
 use columba_diagnosis::{Code, Confidence, diagnose};
 use columba_speech::Language;
 use serde_json::Value;
@@ -282,4 +282,49 @@ fn programs_read_what_a_client_said_when_it_connected_by_its_names() {
         (&accepted["bytes"], &accepted["count"]),
         (&Value::Null, &Value::Null)
     );
+}
+
+/// Without a message nobody knows how far one would come.
+#[test]
+fn the_way_of_no_message_is_not_known() {
+    let mut bed = Bed::new(1);
+    let subscriber = bed.connect(V5, "hub");
+    bed.subscribe(subscriber, "home/#", QOS_1);
+    bed.disconnect(subscriber);
+    let asked = for_hub(&mut bed);
+    asked.is(Code::S01, Confidence::Certain);
+    let shown = text(&asked.report, &Style::default());
+    assert!(shown.contains("publisher ? cannot tell"), "{shown}");
+    let stages = &json(&asked.report, Language::English)["stages"];
+    let told: Vec<_> = (0..6).map(|at| stages[at]["status"].clone()).collect();
+    assert_eq!(
+        told,
+        ["unknown", "unknown", "unknown", "fail", "skip", "skip"]
+    );
+    assert!(!markdown(&asked.report, Language::English).contains("✓"));
+}
+
+/// Somebody who looks at everything got it; who was to get it has a filter that does not match.
+#[test]
+fn a_filter_that_nearly_matches_is_told_beside_a_delivery() {
+    let mut bed = Bed::new(1);
+    let publisher = bed.connect(V5, "esp");
+    let logger = bed.connect(V5, "logger");
+    bed.subscribe(logger, "#", QOS_0);
+    let hub = bed.connect(V5, "homeassistant");
+    bed.subscribe(hub, "home/kitchen/+", QOS_0);
+    bed.pass(10);
+    bed.publish(publisher, "home/Kitchen/temp", b"1", QOS_1);
+    bed.finish(logger);
+    let asked = ask_all(&mut bed, Some("home/Kitchen/temp"), None, None);
+    assert_eq!(asked.also(), [Code::R02]);
+    let said = asked.report.also[0].text.to_string(Language::English);
+    let told =
+        "homeassistant is subscribed to home/kitchen/+, which nearly matches home/Kitchen/temp";
+    assert!(said.starts_with(told), "{said}");
+    assert_eq!(asked.report.also[0].confidence, Confidence::Possible);
+    // A level more is another topic.
+    bed.publish(publisher, "home/kitchen/temp/raw", b"1", QOS_1);
+    let asked = ask_all(&mut bed, Some("home/kitchen/temp/raw"), None, None);
+    assert_eq!(asked.also(), []);
 }

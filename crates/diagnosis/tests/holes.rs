@@ -9,6 +9,7 @@ use asked::Asked;
 use bed::exchange::{QOS_1, options};
 use bed::{Bed, V5};
 use columba_broker::access::Action;
+use columba_broker::event::Command;
 use columba_broker::query::{Answer, Request};
 use columba_broker::recorder::Recording;
 use columba_codec::Properties;
@@ -161,4 +162,34 @@ fn a_refused_subscription_is_not_certain_over_a_hole() {
         let asked = of.ask((None, Some("hub")), 60_000);
         asked.is(Code::S05, sure);
     }
+}
+
+/// Its connection ended with the process; nobody noted that.
+#[test]
+fn a_client_that_has_not_come_back_after_a_restart_is_told_that_its_connection_ended_with_the_broker()
+ {
+    let here = |bed: &mut Bed| {
+        let client = bed.connect(V5, "hub");
+        bed.subscribe(client, TOPIC, QOS_1);
+    };
+    let mut of = killed(Bed::durable(1), true, here, |_| {});
+    let asked = of.ask((None, Some("hub")), 60_000);
+    asked.is(Code::S01, Confidence::Certain);
+    asked.says("The connection of hub ended with the broker, which was started again at");
+    let stopped = |bed: &mut Bed| {
+        here(bed);
+        bed.command(Command::PublishWills);
+    };
+    let mut of = killed(Bed::durable(1), true, stopped, |_| {});
+    let asked = of.ask((None, Some("hub")), 60_000);
+    asked.is(Code::S01, Confidence::Certain);
+    asked.says("ended when the broker was stopped at 2023-11-14T22:13:20.0");
+    // It may have left, or got all, in what is missing.
+    let mut of = killed(Bed::durable(1), false, here, |_| {});
+    let asked = of.ask((None, Some("hub")), 60_000);
+    asked.is(Code::S01, Confidence::Possible);
+    // It came back.
+    let mut of = killed(Bed::durable(1), true, here, here);
+    let asked = of.ask((None, Some("hub")), 60_000);
+    assert_ne!(asked.report.verdict.code, Code::S01);
 }

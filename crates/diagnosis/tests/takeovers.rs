@@ -36,7 +36,7 @@ fn p03_two_programs_share_the_id_of_the_publisher() {
     }
     let asked = ask(&mut bed, TOPIC, Some("esp"), None);
     asked.is(Code::P03, Confidence::Certain);
-    asked.says("within two minutes, between 127.0.0.1:");
+    asked.says("within two minutes, between 127.0.0.1 (");
     asked.says("The broker slows them down: the client id has changed hands 6 times lately");
     asked.says("this one waits 900 ms, and 127.0.0.1:");
     // A takeover now and then is none.
@@ -46,6 +46,21 @@ fn p03_two_programs_share_the_id_of_the_publisher() {
         bed.pass(100_000);
     }
     ask(&mut bed, TOPIC, Some("esp"), None).is(Code::P05, Confidence::Certain);
+}
+
+/// Each connection has another port: two machines are two.
+#[test]
+fn machines_that_fight_over_an_id_are_told_by_address_with_their_connections() {
+    let mut bed = Bed::new(1);
+    for port in 0..6 {
+        let ip = [10, 0, 0, 1 + u8::from(port % 3 == 0)];
+        let address = std::net::SocketAddr::from((ip, 50_000 + port));
+        let client = bed.open_from(V311, Some(address));
+        bed.send_raw(client, &ConnectOptions::new(V311, "esp").bytes());
+        bed.pass(1_000);
+    }
+    let asked = asked::ask_all(&mut bed, None, None, Some("esp"));
+    asked.says("between 10.0.0.1 (4 connections), 10.0.0.2 (2 connections)");
 }
 
 /// The lines of the message that nobody had subscribed to: one on each tape.

@@ -8,8 +8,8 @@ use columba_broker::recorder::flag;
 use columba_speech::Param;
 
 use super::{
-    Finding, TAKEOVERS_MIN, between, copy, own, publisher, refusals, refused_filter, routing,
-    session_end, store, unread, with_slowdown, words,
+    Finding, TAKEOVERS_MIN, between, copy, machines, own, publisher, refusals, refused_filter,
+    routing, session_end, store, unread, with_slowdown, words,
 };
 use crate::code::{Code, Confidence};
 use crate::evidence::{Event, Presence};
@@ -124,7 +124,7 @@ fn shared_id<'e>(history: &History<'e>, client: &str) -> Option<Finding<'e>> {
     let mut own = history.of(client).iter().copied();
     let last = own.rfind(|event| event.outcome == Outcome::DisconnectTakenOver);
     (times >= TAKEOVERS_MIN).then(|| {
-        let text = say::s04(client, times, Param::list(peers));
+        let text = say::s04(client, times, machines(peers));
         let found = Finding::certain(Code::S04, text).cite(last);
         with_slowdown(history, client, found)
     })
@@ -183,6 +183,11 @@ fn session_over<'e>(
     let to_ms = history.evidence.question.to_ms;
     let own = history.of(client).iter().copied();
     let mut before = own.filter(|event| event.unix_ms <= to_ms);
+    if matches!(presence, Presence::Absent)
+        && let Some(found) = ended_with_broker(history, client)
+    {
+        return Some(found);
+    }
     let gone = before
         .clone()
         .rfind(|event| event.outcome.name().starts_with("disconnect."))?;
@@ -212,6 +217,39 @@ fn session_over<'e>(
     );
     let found = Finding::certain(Code::S01, text).with(Confidence::Possible);
     Some(found.cite([gone]).cite(over))
+}
+
+/// It was connected when a process of the broker ended, and has not come back to the next one, nor has its session.
+fn ended_with_broker<'e>(history: &History<'e>, client: &str) -> Option<Finding<'e>> {
+    let to_ms = history.evidence.question.to_ms;
+    let own = history.of(client).iter().copied();
+    let mut changes = own.filter(|event| {
+        event.unix_ms <= to_ms
+            && (event.outcome == Outcome::ConnectAccepted
+                || event.outcome.name().starts_with("disconnect."))
+    });
+    let last = changes.next_back()?;
+    if last.outcome != Outcome::ConnectAccepted {
+        return None;
+    }
+    let start = history.start_behind(last, to_ms)?;
+    let mut marks = history.of("").iter().copied();
+    let stopping = marks.find(|event| {
+        let between = last.unix_ms..=start.unix_ms;
+        event.outcome == Outcome::BrokerStopping && between.contains(&event.unix_ms)
+    });
+    let at = Param::Moment(start.unix_ms);
+    let text = match stopping {
+        Some(stopping) => say::s01_stopped(client, Param::Moment(stopping.unix_ms), at),
+        None => say::s01_ended(client, at),
+    };
+    let sure = match history.hole_or_excess_since(last.unix_ms) {
+        None => Confidence::Certain,
+        // It may have got its messages in what is missing.
+        Some(_) => Confidence::Possible,
+    };
+    let found = Finding::certain(Code::S01, text).with(sure).cite([last]);
+    Some(found.cite(stopping).cite([start]))
 }
 
 /// It is connected and has no subscription, and why.

@@ -8,7 +8,7 @@ use columba_speech::{Param, Text};
 
 use super::kernel::{self, Whereabouts};
 use super::routing::is_about;
-use super::{Finding, between, session_end, with_slowdown, words};
+use super::{Finding, between, machines, session_end, with_slowdown, words};
 use crate::code::{Code, Confidence, Fate};
 use crate::evidence::{Event, Presence};
 use crate::history::{History, ends_session, is_waiting};
@@ -653,7 +653,7 @@ pub fn noticed<'e>(
     }
     let (times, peers) = history.takeovers(client);
     if times >= 2 {
-        let peers = Param::list(peers);
+        let peers = machines(peers);
         let shared = if found.code.fate() == Fate::Delivered {
             let text = say::d05(client, peers);
             Finding::certain(Code::D05, text).with(Confidence::Possible)

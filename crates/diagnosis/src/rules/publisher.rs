@@ -5,7 +5,7 @@ use columba_broker::query::WillRow;
 use columba_codec::{TopicFault, TopicName};
 use columba_speech::Param;
 
-use super::{Finding, refusals, unread, with_slowdown, words};
+use super::{Finding, machines, refusals, unread, with_slowdown, words};
 use crate::code::{Code, Confidence};
 use crate::evidence::{Event, Evidence};
 use crate::history::History;
@@ -100,15 +100,10 @@ pub fn nothing_came<'e>(history: &History<'e>) -> Vec<Finding<'e>> {
         None if fault.is_some() => {}
         None => {
             let none = no_publish(history, publisher);
+            // What is about this topic goes before what may be about any.
+            found.push(none);
             let (unread, refused) = unread::of_anybody(history);
-            // A topic that is nearly this one says more.
-            if none.fixes.is_empty() {
-                found.extend(unread);
-                found.push(none);
-            } else {
-                found.push(none);
-                found.extend(unread);
-            }
+            found.extend(unread);
             found.extend(refused);
         }
     }
@@ -297,7 +292,7 @@ fn shared_id<'e>(history: &History<'e>, publisher: &str) -> Option<Finding<'e>> 
         .copied()
         .rfind(|event| event.outcome == Outcome::DisconnectTakenOver);
     (times >= super::TAKEOVERS_MIN).then(|| {
-        let text = say::p03(publisher, times, Param::list(peers));
+        let text = say::p03(publisher, times, machines(peers));
         let found = Finding::certain(Code::P03, text).cite(last);
         with_slowdown(history, publisher, found)
     })

@@ -406,6 +406,26 @@ pub(super) fn near_miss<'e>(topic: &str, client: Option<&str>, best: &Near) -> F
         .fold(found, Finding::fix)
 }
 
+/// A filter that nearly matches, though others do: who has it may be who misses the message. Levels more or less,
+/// or a word that is like another, are no such news where somebody is subscribed.
+pub fn nearly_subscribed<'e>(history: &History<'e>) -> Option<Finding<'e>> {
+    let evidence = history.evidence;
+    let filters = evidence.filters.iter().map(String::as_str);
+    let best = near::filters(history.topic, filters).into_iter().next()?;
+    if matches!(
+        best.rule,
+        Rule::PlusSpansOne | Rule::LevelCount | Rule::Typo
+    ) {
+        return None;
+    }
+    let why = best.rule.sentence(best.level);
+    let text = match evidence.owners.get(&best.name) {
+        Some(client) => say::r02_beside(&**client, &*best.name, history.topic, why),
+        None => say::r02_beside_any(&*best.name, history.topic, why),
+    };
+    Some(Finding::certain(Code::R02, text).with(Confidence::Possible))
+}
+
 /// What to do about a filter that nearly matches: on both sides, if either may be meant; if one of them cannot
 /// be, on that one.
 fn near_fixes(topic: &str, best: &Near) -> Vec<Text> {

@@ -53,6 +53,8 @@ columba_speech::catalogue! {
     r01_empty(client) { en: "{client} is connected and subscribed to nothing.", zh: "{client} 已连接，但没有任何订阅。" }
     r02(topic, filter, why) { en: "No filter matches {topic}. Closest: {filter}. {why}", zh: "没有过滤器与 {topic} 匹配。最接近的是 {filter}。{why}" }
     r02_of(client, topic, filter, why) { en: "No filter of {client} matches {topic}. Closest: {filter}. {why}", zh: "{client} 的过滤器都不匹配 {topic}。最接近的是 {filter}。{why}" }
+    r02_beside(client, filter, topic, why) { en: "{client} is subscribed to {filter}, which nearly matches {topic} and does not. {why}", zh: "{client} 订阅了 {filter}，它与 {topic} 很接近，但不匹配。{why}" }
+    r02_beside_any(filter, topic, why) { en: "There is a subscription to {filter}, which nearly matches {topic} and does not. {why}", zh: "存在对 {filter} 的订阅，它与 {topic} 很接近，但不匹配。{why}" }
     r03(client, filter, late) { en: "{client} subscribed to {filter} {late} after the publish, which was not retained.", zh: "{client} 在发布 {late}之后才订阅 {filter}，而该消息未保留。" }
     r03_before(client, filter, count) { en: "{count} {count|message|messages} came before {client} subscribed to {filter}, and {count|was|were} not retained.", zh: "在 {client} 订阅 {filter} 之前有 {count} 条未保留的消息。" }
     r04_handling(client, filter, handling) { en: "{client} subscribed to {filter} with Retain Handling {handling}, so retained messages were not sent.", zh: "{client} 订阅 {filter} 时使用了 Retain Handling {handling}，因此没有发送保留消息。" }
@@ -72,6 +74,8 @@ columba_speech::catalogue! {
     s01(client, ago) { en: "{client} was offline, and its session had ended with its connection {ago} before.", zh: "{client} 离线，它的会话在 {ago}之前已随连接结束。" }
     s01_after(client, ago, reason) { en: "{client} was offline: its session had ended with its connection {ago} before ({reason}).", zh: "{client} 离线：它的会话在 {ago}之前已随连接结束（{reason}）。" }
     s01_now(client, ago, reason) { en: "{client} has been offline for {ago} ({reason}), and its session is over: nothing is kept for it.", zh: "{client} 已离线 {ago}（{reason}），它的会话也已结束：不会为它保留任何消息。" }
+    s01_stopped(client, stopped, at) { en: "The connection of {client} ended when the broker was stopped at {stopped}. Since it was started again at {at}, {client} has not come back, and it has no session: nothing is kept for it.", zh: "{stopped} Broker 停止时，{client} 的连接随之结束。Broker 于 {at} 重新启动后，{client} 没有再上线，也没有会话：不会为它保留任何消息。" }
+    s01_ended(client, at) { en: "The connection of {client} ended with the broker, which was started again at {at}. Since then {client} has not come back, and it has no session: nothing is kept for it.", zh: "{client} 的连接已随 Broker 结束，Broker 于 {at} 重新启动。此后 {client} 没有再上线，也没有会话：不会为它保留任何消息。" }
     s01_hole(client, at, reason, from, to) { en: "{client} is offline now, and it has no session: nothing is kept for it. Since when is not known: the last that is recorded is that it left at {at} ({reason}), and between {from} and {to} something is missing in the record. It may have been here then, and have got its messages.", zh: "{client} 现在离线，也没有会话：不会为它保留任何消息。从何时开始无法得知：记录中它最后一次离开是在 {at}（{reason}），而 {from} 到 {to} 之间的记录有缺失，它在此期间可能上过线并收到了消息。" }
     s02(client, published, granted) { en: "{client} was offline. The message has QoS {published}, the subscription {granted}: copies of QoS 0 are not kept.", zh: "{client} 离线。消息为 QoS {published}，订阅为 QoS {granted}：QoS 0 的副本不会保留。" }
     s02_plain(client) { en: "{client} was offline, and its copy had QoS 0, which is not kept.", zh: "{client} 离线，而它的副本为 QoS 0，不会保留。" }
@@ -89,6 +93,7 @@ columba_speech::catalogue! {
     s03_waiting_connection(client) { en: "The message waited in the session of {client}, and the session ended with its connection: {client} had not asked to keep it.", zh: "消息在 {client} 的会话中等待，但会话已随连接结束：{client} 没有要求保留它。" }
     s04(client, times, peers) { en: "{client} changed hands {times} times within two minutes, between {peers}.", zh: "{client} 在两分钟内换手 {times} 次，来自 {peers}。" }
     s04_own(client, ago, why) { en: "The message came from {client} itself. Its client id was taken over {ago} before ({why}): with that the subscriber's session and its subscriptions ended. Publisher and subscriber seem to be two programs with one client id.", zh: "消息来自 {client} 自己：发布前 {ago}，另一个连接接管了这个客户端标识符（{why}），订阅者的会话及其订阅随之结束。发布端和订阅端似乎是使用同一客户端标识符的两个程序。" }
+    connections_from(address, count) { en: "{address} ({count} {count|connection|connections})", zh: "{address}（{count} 个连接）" }
     s05(client, filter, why) { en: "{client} asked for {filter}, and SUBACK refused it: {why}.", zh: "{client} 请求订阅 {filter}，但 SUBACK 拒绝了：{why}。" }
     s05_revoked(client, filter, why) { en: "The subscription of {client} to {filter} was taken away: {why}.", zh: "{client} 对 {filter} 的订阅已被撤销：{why}。" }
     s06(client, topic, rule) { en: "{client} may not receive from {topic}: {rule}.", zh: "{client} 无权接收 {topic} 的消息：{rule}。" }

@@ -137,6 +137,11 @@ pub fn evidence(
         .filter(|row| is_matching(&row.key.filter))
         .cloned()
         .collect();
+    let owners = rows.clone().map(|row| {
+        let client = row.key.client_id.to_string();
+        (columba_diagnosis::history::filter_of(row), client)
+    });
+    evidence.owners = owners.collect();
     evidence.filters = rows.map(columba_diagnosis::history::filter_of).collect();
     for shard in 0..recordings.len() {
         let query = TopicsQuery {

@@ -383,6 +383,10 @@ async fn gather(app: &App, question: Question, is_open: bool) -> Result<Evidence
         }
     }
     let rows = subscriptions(app, all_subscriptions(), FILTERS_MAX).await?;
+    for row in &rows {
+        let owner = evidence.owners.entry(filter_of(row));
+        owner.or_insert_with(|| row.key.client_id.to_string());
+    }
     let mut filters: Vec<String> = rows.iter().map(filter_of).collect();
     filters.sort_unstable();
     filters.dedup();
