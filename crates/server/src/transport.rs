@@ -13,7 +13,7 @@ mod websocket;
 
 use std::sync::Arc;
 
-use greeting::{Carrier, Greeting};
+use greeting::{Carrier, Greeting, Stranger};
 
 pub use origin::AllowedOrigins;
 pub(crate) use origin::is_origin;
@@ -29,6 +29,9 @@ pub(crate) enum TransportError {
     Tls(#[from] rustls::Error),
     #[error("WebSocket: {0}")]
     WebSocket(#[from] WebSocketFault),
+    /// Where a WebSocket was to begin within TLS.
+    #[error("TLS holds another protocol than WebSocket")]
+    Within(Stranger),
     #[error("the peer does not read the answers of the transport")]
     Flooded,
 }
@@ -38,7 +41,7 @@ impl TransportError {
     pub(crate) fn describe(&self) -> String {
         let advice = match self {
             Self::Tls(error) => handshake::advice(error),
-            Self::WebSocket(_) | Self::Flooded => None,
+            Self::WebSocket(_) | Self::Within(_) | Self::Flooded => None,
         };
         match advice {
             Some(advice) => format!("{self}; {advice}"),
@@ -78,6 +81,9 @@ pub(crate) struct Layers {
     /// The first bytes, until they tell whether the peer speaks the protocol of the port.
     first: Vec<u8>,
     is_greeted: bool,
+    /// The same of those within TLS that are to begin a WebSocket.
+    first_within: Vec<u8>,
+    is_greeted_within: bool,
     /// Whether anything came within TLS.
     has_spoken: bool,
 }
@@ -179,6 +185,17 @@ impl Layers {
         buffers.middle.clear();
         let flow = tls.receive(wire, &mut buffers.middle, &mut buffers.wire)?;
         self.has_spoken |= !buffers.middle.is_empty();
+        if !self.is_greeted_within {
+            self.first_within.extend_from_slice(&buffers.middle);
+            match Greeting::of(&self.first_within, Carrier::WebSocket) {
+                Greeting::Undecided => return Ok(flow),
+                Greeting::Strange(stranger) => return Err(TransportError::Within(stranger)),
+                Greeting::Expected => {
+                    self.is_greeted_within = !self.first_within.is_empty();
+                    buffers.middle = std::mem::take(&mut self.first_within);
+                }
+            }
+        }
         let mut frames = Vec::new();
         let inner = websocket.receive(&buffers.middle, &mut buffers.app, &mut frames);
         if !frames.is_empty() {
@@ -189,6 +206,19 @@ impl Layers {
         } else {
             flow
         })
+    }
+
+    /// What came within TLS, while that is judged.
+    pub(crate) fn first_within(&self) -> &[u8] {
+        &self.first_within
+    }
+
+    /// Wraps bytes for the socket that are not within a WebSocket.
+    pub(crate) fn send_within_tls(&mut self, bytes: &[u8], buffers: &mut Buffers) {
+        match &mut self.tls {
+            Some(tls) => tls.send(bytes, &mut buffers.wire),
+            None => buffers.wire.extend_from_slice(bytes),
+        }
     }
 
     /// Wraps bytes of MQTT for the socket.

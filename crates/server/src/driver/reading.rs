@@ -163,6 +163,7 @@ impl Driver {
             Ok(Flow::Open) => self.end(id, CloseCause::Transport),
             Ok(Flow::Ended) if self.waits_for_verdict(id) => {}
             Ok(Flow::Ended) => self.end(id, CloseCause::Peer),
+            Err(TransportError::Within(stranger)) => self.answer_stranger_within(id, stranger),
             Err(error) => self.fail(id, len, &error),
         }
     }
@@ -273,6 +274,31 @@ impl Driver {
         self.begin_close(id);
     }
 
+    /// Tells a peer that speaks another protocol within TLS than the WebSocket of the port.
+    fn answer_stranger_within(&mut self, id: ConnectionId, stranger: Stranger) {
+        let Some(connection) = self.connections.find(id) else {
+            return;
+        };
+        let port = self.shared.port(connection.listener);
+        let layers = connection.layers.as_ref();
+        let first = layers.map_or_else(Vec::new, |layers| layers.first_within().to_vec());
+        let carrier = Carrier::SecureWebSocket;
+        let detail = stranger.describe_within_tls(carrier, port);
+        let client_id = stranger.client_id(&first);
+        let outcome = Outcome::ConnectWrongProtocol;
+        self.refuse(id, client_id.as_deref(), outcome, &detail);
+        let answer = stranger.answer(carrier, &first, self.shared.websocket_at());
+        self.buffers.wire.clear();
+        if let Some(connection) = self.connections.find(id)
+            && let Some(layers) = &mut connection.layers
+        {
+            layers.send_within_tls(&answer, &mut self.buffers);
+        }
+        // A peer that does not take the answer does without.
+        let _ = self.write_wire(id);
+        self.begin_close(id);
+    }
+
     /// The transport gave up on the peer. Its last words are written already.
     fn fail(&mut self, id: ConnectionId, len: usize, error: &TransportError) {
         if self.is_greeting(id) {
@@ -285,6 +311,7 @@ impl Driver {
                 TransportError::Tls(rustls::Error::InvalidMessage(_)) if first != Some(0x16) => {
                     Outcome::ConnectWrongProtocol
                 }
+                TransportError::Within(_) => Outcome::ConnectWrongProtocol,
                 TransportError::Tls(_) | TransportError::WebSocket(_) | TransportError::Flooded => {
                     Outcome::ConnectHandshake
                 }

@@ -119,13 +119,31 @@ impl Stranger {
     /// What is wrong, in words, for the log and for whoever is told: sentences of
     /// `columba_diagnosis::noted`.
     pub(crate) fn describe(self, carrier: Carrier, port: Option<u16>) -> String {
+        self.told(self.spoken(carrier), carrier, port)
+    }
+
+    /// The same of one that was found within TLS, where a WebSocket was to begin.
+    pub(crate) fn describe_within_tls(self, carrier: Carrier, port: Option<u16>) -> String {
         let spoken = match self {
-            Self::Http if carrier == Carrier::SecureWebSocket => "HTTP (or WebSocket) without TLS",
+            Self::Mqtt(_) => Carrier::Tls.words(),
+            Self::Http | Self::Tls | Self::Ssh => self.spoken(carrier),
+        };
+        self.told(spoken, carrier, port)
+    }
+
+    const fn spoken(self, carrier: Carrier) -> &'static str {
+        match self {
+            Self::Http if matches!(carrier, Carrier::SecureWebSocket) => {
+                "HTTP (or WebSocket) without TLS"
+            }
             Self::Http => "HTTP (or WebSocket)",
             Self::Tls => "TLS",
             Self::Mqtt(_) => "plain MQTT",
             Self::Ssh => "SSH",
-        };
+        }
+    }
+
+    fn told(self, spoken: &str, carrier: Carrier, port: Option<u16>) -> String {
         let is_for = carrier.words();
         let said = match port {
             Some(port) => {
@@ -166,13 +184,13 @@ impl Stranger {
             Self::Http => {
                 let hint = match (carrier, websocket_at) {
                     (Carrier::SecureWebSocket, _) => {
-                        "Connect with TLS: the address begins with wss:// or https://.".to_owned()
+                        "Connect with TLS: the address begins with wss:// or https://".to_owned()
                     }
-                    (_, Some(place)) => format!("MQTT over WebSocket is served at {place}."),
-                    (_, None) => "This broker has no listener for WebSocket.".to_owned(),
+                    (_, Some(place)) => format!("MQTT over WebSocket is served at {place}"),
+                    (_, None) => "This broker has no listener for WebSocket".to_owned(),
                 };
                 let text = format!(
-                    "This port is for {}, not for HTTP. {hint}\n",
+                    "This port is for {}, not for HTTP. {hint}.\n",
                     carrier.words()
                 );
                 http_answer("400 Bad Request", "", &text)
@@ -337,16 +355,21 @@ mod tests {
                     if port.is_none() && carrier != Carrier::Plain {
                         continue;
                     }
-                    let said = stranger.describe(carrier, port);
-                    let text: Text = it(noted(&said));
-                    assert_eq!(text.to_string(Language::English), said);
-                    let chinese = text.to_string(Language::Chinese);
-                    let has_english = ["client", "plain", "over", "without", "connect", "such as"];
-                    assert!(
-                        !has_english.iter().any(|word| chinese.contains(word)),
-                        "{chinese}"
-                    );
-                    assert_eq!(chinese.contains("8883"), port.is_some(), "{chinese}");
+                    let within = (carrier == Carrier::SecureWebSocket)
+                        .then(|| stranger.describe_within_tls(carrier, port));
+                    let outside = stranger.describe(carrier, port);
+                    for said in [Some(outside), within].into_iter().flatten() {
+                        let text: Text = it(noted(&said));
+                        assert_eq!(text.to_string(Language::English), said);
+                        let chinese = text.to_string(Language::Chinese);
+                        let has_english =
+                            ["client", "plain", "over", "without", "connect", "such as"];
+                        assert!(
+                            !has_english.iter().any(|word| chinese.contains(word)),
+                            "{chinese}"
+                        );
+                        assert_eq!(chinese.contains("8883"), port.is_some(), "{chinese}");
+                    }
                 }
             }
         }

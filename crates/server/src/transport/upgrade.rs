@@ -55,7 +55,7 @@ impl Upgrade {
             wire.extend_from_slice(&http_answer(
                 status,
                 headers,
-                &format!("{THIS_PORT} {why}\n"),
+                &format!("{THIS_PORT} {why}.\n"),
             ));
             Err(WebSocketFault::BadRequest(why.to_owned()))
         };
@@ -66,7 +66,7 @@ impl Upgrade {
                 return fail(
                     wire,
                     "431 Request Header Fields Too Large",
-                    "The request is too long.",
+                    "The request is too long",
                 );
             }
             return Ok(None);
@@ -80,7 +80,7 @@ impl Upgrade {
             && request.uri().path() != path
         {
             let asked = request.uri().path();
-            let why = format!("Nothing is served at {asked}; MQTT is at {path}.");
+            let why = format!("Nothing is served at {asked}; MQTT is at {path}");
             return fail(wire, "404 Not Found", &why);
         }
         if let Some(origin) = self.settings.origins.refused(&request) {
@@ -105,7 +105,7 @@ impl Upgrade {
         }
         // Writing into memory does not fail, and all header values are our own.
         if write_response(&mut *wire, &response).is_err() {
-            return fail(wire, "400 Bad Request", "The request cannot be answered.");
+            return fail(wire, "400 Bad Request", "The request cannot be answered");
         }
         Ok(Some(self.head.split_off(len)))
     }
@@ -133,7 +133,7 @@ fn subprotocol(request: &Request) -> Result<Option<&'static str>, &'static str> 
     }
     match (has_old, has_any) {
         (true, _) => Ok(Some("mqttv3.1")),
-        (false, true) => Err("The WebSocket subprotocol has to be mqtt."),
+        (false, true) => Err("The WebSocket subprotocol has to be mqtt"),
         (false, false) => Ok(None),
     }
 }

@@ -178,6 +178,32 @@ fn http_on_a_port_with_tls_is_told_so_outside_of_tls_and_within() {
 }
 
 #[test]
+fn mqtt_over_tls_on_a_port_for_secure_websocket_is_told_so_in_mqtt_however_it_is_cut() {
+    let directory = tempfile::tempdir().unwrap();
+    let (authority, [_, wss]) = secure(directory.path());
+    let broker = broker_with(1, Limits::default(), vec![wss]);
+    let connect = connect_packet("lost");
+    for cut in [1, 5, connect.len()] {
+        let mut stream = authority.client(socket(&broker, 0), None);
+        let (first, rest) = connect.split_at(cut);
+        stream.write_all(first).unwrap();
+        stream.flush().unwrap();
+        stream.write_all(rest).unwrap();
+        stream.flush().unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        assert_is_told(&answer, "WebSocket with TLS (wss)");
+    }
+    let mut stream = authority.client(socket(&broker, 0), None);
+    stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.ends_with(", not for SSH.\r\n"), "{answer}");
+    assert_eq!(broker.refused_count(Outcome::ConnectWrongProtocol), 4);
+    broker.shutdown();
+}
+
+#[test]
 fn tls_on_a_websocket_port_gets_an_alert() {
     let directory = tempfile::tempdir().unwrap();
     let (authority, _) = secure(directory.path());
