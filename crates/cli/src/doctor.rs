@@ -5,10 +5,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use columba_diagnosis::noted::noted;
 use columba_doctor::render::{self, Style};
 use columba_doctor::report::EXIT_USAGE;
-use columba_doctor::text::{network, summary};
+use columba_doctor::text::{broker, network, summary};
 use columba_doctor::{Check, Finding, Report, Visit, address, examine, fresh_client_id};
+use columba_speech::Param;
 
 use crate::colour::Colour;
 use crate::connection::{ConnectionArgs, Trouble, run_to_end};
@@ -159,7 +161,7 @@ impl Paper {
     /// Shows a finding as soon as it is there.
     fn tell(self, finding: &Finding) {
         if self.output == Output::Text {
-            print(&render::finding(finding, self.style));
+            print(&render::finding(&with_known_reasons(finding), self.style));
         }
     }
 
@@ -184,6 +186,23 @@ impl Paper {
         });
         report.exit_code(self.is_strict)
     }
+}
+
+/// The finding with the reason that the broker gave as a sentence of both languages, if it is one that
+/// Columba says.
+fn with_known_reasons(finding: &Finding) -> Finding {
+    let mut finding = finding.clone();
+    for note in &mut finding.notes {
+        let reason = match note.params().next() {
+            Some((_, Param::Plain(reason))) => noted(reason),
+            _ => continue,
+        };
+        let said = broker::it_says(reason);
+        if note.code() == said.code() {
+            *note = said;
+        }
+    }
+    finding
 }
 
 fn test_topic(written: &str) -> Result<String, Trouble> {

@@ -386,76 +386,182 @@ columba_speech::said_elsewhere! {
         en: "the client asks for no application protocol (ALPN) that this listener has",
         zh: "客户端要求的应用协议（ALPN）此监听器都不支持",
     }
+
+    other_rules() { en: "other access rules", zh: "访问规则已更改" }
+    other_users() { en: "other users", zh: "用户已更改" }
+    other_limits() { en: "other limits", zh: "限额已更改" }
+    answer_waits_for_room() {
+        en: "its answer waits: the disk is full", zh: "应答等待中：磁盘已满",
+    }
+    answer_waits_for_disk() {
+        en: "its answer waits: the disk has failed", zh: "应答等待中：磁盘发生故障",
+    }
+    another_record() { en: "what is there is not this message", zh: "那里的内容不是这条消息" }
+    said_nothing() {
+        en: "the connection closed before it had said anything", zh: "连接在发送任何数据之前就已关闭",
+    }
+    no_websocket_within() {
+        en: "TLS holds another protocol than WebSocket", zh: "TLS 中的协议不是 WebSocket",
+    }
+    answers_unread() {
+        en: "the peer does not read the answers of the transport", zh: "对方不读取传输层的应答",
+    }
+
+    port_for(carrier, advice) { en: "this port is for {carrier}: {advice}", zh: "此端口用于{carrier}：{advice}" }
+    port_not_for_http(carrier, hint) {
+        en: "This port is for {carrier}, not for HTTP. {hint}", zh: "此端口用于{carrier}，不用于 HTTP。{hint}",
+    }
+    websocket_at(place) { en: "MQTT over WebSocket is served at {place}", zh: "经 WebSocket 的 MQTT 位于 {place}" }
+    no_websocket() {
+        en: "This broker has no listener for WebSocket", zh: "此 Broker 没有 WebSocket 监听器",
+    }
+    https_address() {
+        en: "Connect with TLS: the address begins with wss:// or https://",
+        zh: "请使用 TLS 连接：地址以 wss:// 或 https:// 开头",
+    }
+    port_for_websocket(why) {
+        en: "This port is for MQTT over WebSocket: use an MQTT client here. {why}",
+        zh: "此端口用于经 WebSocket 的 MQTT：请在此使用 MQTT 客户端。{why}",
+    }
+    websocket(what) { en: "WebSocket: {what}", zh: "WebSocket 出错：{what}" }
+    no_request() {
+        en: "the first bytes are no HTTP request; plain MQTT perhaps",
+        zh: "最先收到的不是 HTTP 请求；可能是不经 WebSocket 的 MQTT",
+    }
+    web_page(origin) {
+        en: "web pages of {origin} may not connect: allowed_origins of the listener does not have it",
+        zh: "来自 {origin} 的网页不得连接：它不在监听器的 allowed_origins 中",
+    }
+    web_page_told(origin, how) {
+        en: "Web pages of {origin} may not connect: {how}", zh: "来自 {origin} 的网页不得连接：{how}",
+    }
+    origins_allowed() {
+        en: "allowed_origins of this listener names those that may",
+        zh: "此监听器的 allowed_origins 列出可以连接的来源",
+    }
+    request_too_long() { en: "The request is too long", zh: "请求过长" }
+    other_path(asked, path) {
+        en: "Nothing is served at {asked}; MQTT is at {path}", zh: "{asked} 处没有服务；MQTT 位于 {path}",
+    }
+    not_answerable() { en: "The request cannot be answered", zh: "无法应答该请求" }
+    other_subprotocol() {
+        en: "The WebSocket subprotocol has to be mqtt", zh: "WebSocket 子协议必须是 mqtt",
+    }
+    websocket_rule(what) { en: "WebSocket protocol error: {what}", zh: "不符合 WebSocket 协议：{what}" }
+    only_get() {
+        en: "Unsupported HTTP method used - only GET is allowed", zh: "HTTP 方法只能是 GET",
+    }
+    http_version() { en: "HTTP version must be 1.1 or higher", zh: "HTTP 版本必须是 1.1 或更高" }
+    no_header(header) { en: "No {header} header", zh: "没有 {header} 头部" }
+    text_frame() {
+        en: "a text frame, where MQTT wants binary frames", zh: "收到文本帧，而 MQTT 要求二进制帧",
+    }
+    header_without_end() { en: "a frame header that does not end", zh: "帧头没有结束" }
+    header_not_valid() { en: "a frame header that is not valid", zh: "帧头无效" }
+    frame_reserved() { en: "a frame with reserved bits set", zh: "帧的保留位被置位" }
+    frame_unmasked() { en: "a frame that is not masked", zh: "帧没有掩码" }
+    frame_out_of_order() { en: "a data frame out of order", zh: "数据帧顺序错误" }
+    frame_unknown() { en: "a control frame of an unknown kind", zh: "未知类型的控制帧" }
+    control_frame() { en: "a control frame that is too long or in parts", zh: "控制帧过长或被分片" }
+
+    packet_ends() { en: "the packet ends in the middle of a field", zh: "报文在字段中间结束" }
+    packet_goes_on() {
+        en: "bytes follow the last field of the packet", zh: "报文最后一个字段之后还有数据",
+    }
+    packet_type(number) {
+        en: "packet type {number} does not exist in this version of MQTT", zh: "此版本的 MQTT 没有报文类型 {number}",
+    }
+    header_flags(flags) {
+        en: "fixed header flags {flags} are not the ones the standard lists for this packet",
+        zh: "固定报头的标志 {flags} 不是标准为此报文规定的值",
+    }
+    integer_too_long() {
+        en: "a variable byte integer is longer than four bytes", zh: "变长字节整数超过四个字节",
+    }
+    integer_not_shortest() {
+        en: "a variable byte integer is not in its shortest form", zh: "变长字节整数不是最短形式",
+    }
+    packet_too_large(size, limit) {
+        en: "the packet has {size} bytes, more than the limit of {limit}", zh: "报文有 {size} 字节，超过上限 {limit}",
+    }
+    string_not_utf8() { en: "a string is not well-formed UTF-8", zh: "字符串不是有效的 UTF-8" }
+    string_nul() { en: "a string holds the character U+0000", zh: "字符串含有字符 U+0000" }
+    qos_three() { en: "QoS 3 does not exist", zh: "不存在 QoS 3" }
+    dup_at_qos_zero() { en: "DUP is set on a QoS 0 PUBLISH", zh: "QoS 0 的 PUBLISH 带有 DUP" }
+    packet_id_zero() { en: "the packet id is 0", zh: "报文标识符为 0" }
+    reserved_bits(place) { en: "reserved bits are set in {place}", zh: "{place}的保留位被置位" }
+    connect_flags() { en: "the connect flags", zh: "连接标志" }
+    connack_flags() { en: "the connect acknowledge flags", zh: "连接确认标志" }
+    subscription_options() { en: "the subscription options", zh: "订阅选项" }
+    protocol_name() {
+        en: "the protocol name is neither MQTT nor MQIsdp", zh: "协议名既不是 MQTT 也不是 MQIsdp",
+    }
+    protocol_level(level) {
+        en: "protocol level {level} is not supported: use 3, 4 or 5", zh: "不支持协议级别 {level}：请使用 3、4 或 5",
+    }
+    will_flags() {
+        en: "Will QoS or Will Retain is set but the Will Flag is not",
+        zh: "设置了 Will QoS 或 Will Retain，却没有设置 Will Flag",
+    }
+    password_alone() { en: "a password came without a user name", zh: "有密码却没有用户名" }
+    property_not_allowed(property) { en: "property {property} is not allowed in this packet", zh: "此报文不能带属性 {property}" }
+    property_unknown(property) { en: "property {property} does not exist", zh: "不存在属性 {property}" }
+    property_twice(property) { en: "property {property} came twice", zh: "属性 {property} 出现了两次" }
+    property_value(property) {
+        en: "property {property} has a value that the standard forbids", zh: "属性 {property} 的值是标准禁止的",
+    }
+    data_without_method() {
+        en: "Authentication Data came without an Authentication Method",
+        zh: "有 Authentication Data 却没有 Authentication Method",
+    }
+    reason_code(code) {
+        en: "reason code {code} is not allowed in this packet", zh: "此报文不能带原因码 {code}",
+    }
+    alias_zero() { en: "the topic alias is 0", zh: "主题别名为 0" }
+    no_filter() { en: "the packet has no topic filter", zh: "报文中没有主题过滤器" }
+    refusal_with_session() {
+        en: "a refusal says that a session is present", zh: "拒绝连接的应答却声明存在会话",
+    }
+    auth_no_method() { en: "AUTH has no Authentication Method", zh: "AUTH 没有 Authentication Method" }
+    subscription_qos_three() {
+        en: "a subscription asks for QoS 3, which does not exist", zh: "订阅请求的 QoS 3 不存在",
+    }
+    retain_handling_three() { en: "Retain Handling 3 does not exist", zh: "不存在 Retain Handling 3" }
+    websocket_place(scheme, port, path) {
+        en: "{scheme}, port {port}, path {path}", zh: "{scheme}（端口 {port}，路径 {path}）",
+    }
+    refused_at(packet, at, fault) {
+        en: "{packet} refused at byte {at}: {fault}", zh: "{packet} 在第 {at} 字节处被拒绝：{fault}",
+    }
+}
+
+columba_speech::catalogue! {
+    /// What stands around a sentence.
+    pub AROUND;
+
+    of_filter(filter, why) { en: "{filter}: {why}", zh: "{filter}：{why}" }
 }
 
 /// What the broker noted, which may be nothing.
 pub fn noted(detail: &str) -> Param {
-    recognise(ALL, detail).map_or_else(|| Param::from(detail), Param::from)
+    if let Some(text) = recognise(ALL, detail) {
+        return text.into();
+    }
+    // SUBACK says which of its filters it means.
+    let parts = detail
+        .match_indices(": ")
+        .map(|(at, _)| detail.split_at(at));
+    let mut said = parts.filter_map(|(filter, why)| {
+        let why = recognise(ALL, why.strip_prefix(": ")?)?;
+        Some(of_filter(filter, why).into())
+    });
+    said.next().unwrap_or_else(|| detail.into())
 }
 
 /// Whether a sentence is one of these.
 pub(crate) fn is_noted(text: &Text) -> bool {
-    let english = text.to_string(Language::English);
-    recognise(ALL, &english).is_some_and(|found| found == *text)
+    matches!(noted(&text.to_string(Language::English)), Param::Text(found) if found == *text)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_sentence_is_whole_in_both_languages() {
-        assert_eq!(columba_speech::faults(ALL), [""; 0]);
-    }
-
-    #[test]
-    fn what_is_noted_stays_as_it_is_in_english_and_is_chinese_in_chinese() {
-        for (detail, chinese) in [
-            ("denied by etc/acl.toml:18", "被 etc/acl.toml:18 拒绝"),
-            ("taken over by another connection", "被另一个连接顶替"),
-            ("taken over by 10.0.0.7:4711", "被 10.0.0.7:4711 顶替"),
-            ("$share/g/a/# has no member", "$share/g/a/# 没有成员"),
-            (
-                "recovered 1 session, 6 queued, 0 retained in 0.003 s; 1 place is damaged, what it held is \
-                 lost: see the log",
-                "0.003 秒内恢复 1 个会话、6 条排队消息、0 条保留消息；有 1 处损坏，其中的内容已丢失：请查看日志",
-            ),
-            (
-                "recovered 12 sessions, 6 queued, 0 retained in 0.003 s; 1 session, 2 queued, 3 retained had \
-                 expired meanwhile; 0 acknowledged messages lost",
-                "0.003 秒内恢复 12 个会话、6 条排队消息、0 条保留消息；期间已过期：1 个会话、2 条排队消息、3 条保留消息；已确认的消息丢失 0 条",
-            ),
-            (
-                "recovered 1 session, 0 queued, 0 retained in 0.003 s; 0 sessions, 1 queued, 0 retained had \
-                 expired meanwhile; nothing is damaged",
-                "0.003 秒内恢复 1 个会话、0 条排队消息、0 条保留消息；期间已过期：0 个会话、1 条排队消息、0 条保留消息；没有损坏",
-            ),
-            (
-                "00000001.log is damaged at offset 120 (32 bytes): the record at position 3",
-                "00000001.log 在偏移量 120 处损坏（32 字节）：丢失位置 3 的记录",
-            ),
-            ("the client disconnected", "客户端主动断开"),
-            (
-                "a topic to publish to has no wildcard (+ or #)",
-                "发布的主题中不能有通配符（+ 或 #）",
-            ),
-            (
-                "something of a later version",
-                "something of a later version",
-            ),
-        ] {
-            assert_eq!(noted(detail).to_string(Language::English), detail);
-            assert_eq!(noted(detail).to_string(Language::Chinese), chinese);
-        }
-    }
-
-    /// A sentence is not taken for one with a wider hole that stands before it.
-    #[test]
-    fn every_sentence_is_recognised_as_itself() {
-        for entry in ALL {
-            let said = entry.en.replace(['{', '}'], "");
-            let found = recognise(ALL, &said).map(|text| text.code());
-            assert_eq!(found, Some(entry.code), "{said}");
-        }
-    }
-}
+mod tests;

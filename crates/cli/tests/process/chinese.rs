@@ -547,3 +547,25 @@ fn mosquittos_clients_speak_english_everywhere() {
         "{said}"
     );
 }
+
+#[test]
+fn what_columba_says_to_a_refused_client_is_told_in_chinese_by_pub_and_doctor() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = "[broker]\nshards = 1\n";
+    let broker = Broker::start(&dir.path().join("broker"), config, |_| ());
+    let port = broker.port();
+    let doctor = "doctor mqtt://127.0.0.1:PORT -u x -P y -W 5 --ascii --color never";
+    let doctor = run(columba(), doctor, port, dir.path());
+    let said = String::from_utf8_lossy(&doctor.stdout);
+    assert!(
+        said.contains("服务器说明：用户名 \"x\" 或其密码有误"),
+        "{said}"
+    );
+    let publish = "pub -h 127.0.0.1 -p PORT -u x -P y -V 5 -t a -m x";
+    let publish = run(columba(), publish, port, dir.path());
+    let said = String::from_utf8_lossy(&publish.stderr);
+    assert!(
+        said.contains("服务器说明：用户名 \"x\" 或其密码有误"),
+        "{said}"
+    );
+}
