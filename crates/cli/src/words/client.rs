@@ -5,6 +5,7 @@ use std::io;
 use columba_client::driver::{ConnectError, Warning};
 use columba_client::{CloseCause, Failure, OtherProtocol, Story, Violation};
 use columba_codec::TopicFault;
+use columba_diagnosis::noted::noted;
 use columba_speech::{Language, Param, Text};
 
 use super::refusal::{disconnected, refused_connection, refused_filter, refused_publish};
@@ -135,6 +136,13 @@ columba_speech::catalogue! {
     http_status(status) {
         en: "the server answered {status}; check the path", zh: "服务器应答 {status}；请检查路径",
     }
+    http_status_says(status, said) {
+        en: "the server answered {status}, it says: {said}", zh: "服务器应答 {status}，服务器说明：{said}",
+    }
+    http_path_says(status, said) {
+        en: "the server answered {status}, it says: {said}; check the path",
+        zh: "服务器应答 {status}，服务器说明：{said}；请检查路径",
+    }
     no_websocket_there(why) {
         en: "the server does not seem to speak WebSocket there ({why})",
         zh: "对方似乎不是 WebSocket 服务器（{why}）",
@@ -246,9 +254,16 @@ fn proxy_fault(message: &str) -> Param {
 
 /// Why a WebSocket was not opened.
 fn websocket(message: &str) -> Text {
-    match message.strip_prefix("HTTP error: ") {
-        Some(status) => http_status(status),
-        None => no_websocket_there(message),
+    let Some(answer) = message.strip_prefix("HTTP error: ") else {
+        return no_websocket_there(message);
+    };
+    let Some((status, said)) = answer.split_once(": ") else {
+        return http_status(answer);
+    };
+    match noted(said) {
+        // Columba says itself what to do.
+        said @ Param::Text(_) => http_status_says(status, said),
+        said => http_path_says(status, said),
     }
 }
 
@@ -395,6 +410,33 @@ mod tests {
     use super::*;
     use columba_codec::QoS;
     use columba_speech::Language::English;
+
+    #[test]
+    fn what_a_server_answers_in_the_place_of_a_websocket_is_told() {
+        let said = |message: &str, language| websocket(message).to_string(language);
+        let columba = "HTTP error: 400 Bad Request: This port is for plain MQTT, not for HTTP. MQTT over \
+                       WebSocket is served at ws, port 8083, path /mqtt";
+        assert_eq!(
+            said(columba, English),
+            "the server answered 400 Bad Request, it says: This port is for plain MQTT, not for HTTP. \
+             MQTT over WebSocket is served at ws, port 8083, path /mqtt"
+        );
+        assert_eq!(
+            said(columba, Language::Chinese),
+            "服务器应答 400 Bad Request，服务器说明：此端口用于不经 TLS 或 WebSocket 的 MQTT，不用于 HTTP。经 \
+             WebSocket 的 MQTT 位于 ws（端口 8083，路径 /mqtt）"
+        );
+        let other = "HTTP error: 404 Not Found: 404 page not found";
+        assert_eq!(
+            said(other, English),
+            "the server answered 404 Not Found, it says: 404 page not found; check the path"
+        );
+        let silent = "HTTP error: 404 Not Found";
+        assert_eq!(
+            said(silent, English),
+            "the server answered 404 Not Found; check the path"
+        );
+    }
 
     #[test]
     fn english_is_what_the_library_says() {

@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::{self, Bytes, Message};
 
 use super::transport::Transport;
 use super::{Address, ConnectError};
+use crate::advice::printable;
 
 pub(super) async fn open(
     stream: Transport,
@@ -24,7 +25,7 @@ pub(super) async fn open(
 ) -> Result<Transport, ConnectError> {
     let error = |error: tungstenite::Error| ConnectError::WebSocket {
         address: address.to_string(),
-        message: error.to_string(),
+        message: told(&error),
     };
     let scheme = if is_tls { "wss" } else { "ws" };
     let path = path.trim_start_matches('/');
@@ -47,6 +48,29 @@ pub(super) async fn open(
         unread: Bytes::new(),
     }))
 }
+
+/// What is wrong, with what the server says of it in its answer: a web page says nothing to people here.
+fn told(error: &tungstenite::Error) -> String {
+    let said = match error {
+        tungstenite::Error::Http(response) => response.body().as_deref().and_then(first_line),
+        _ => None,
+    };
+    match said {
+        Some(said) => format!("{error}: {said}"),
+        None => error.to_string(),
+    }
+}
+
+/// The first line of a body that is text, safe for a terminal, without its full stop: more may follow.
+fn first_line(body: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(body.get(..LINE_BYTES_MAX).unwrap_or(body));
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    let is_text = !line.starts_with(['<', '{', '[']);
+    is_text.then(|| printable(line.trim_end_matches('.')))
+}
+
+/// A server's sentence is not longer.
+const LINE_BYTES_MAX: usize = 300;
 
 /// A message may hold several packets, and is in memory as a whole before any of them is read. So many
 /// bytes more than the largest packet has room for what a server sends at once.
@@ -125,5 +149,24 @@ fn io_error(error: tungstenite::Error) -> io::Error {
     match error {
         tungstenite::Error::Io(error) => error,
         other => io::Error::other(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_with_the_first_line_of_its_text() {
+        let line = |body: &[u8]| first_line(body);
+        let told = line(b"\r\nThis port is for plain MQTT.\nMore.\n");
+        assert_eq!(told.as_deref(), Some("This port is for plain MQTT"));
+        for nothing in [&b""[..], b"\n\n", b"<html>no</html>", b"{\"detail\":1}"] {
+            assert_eq!(line(nothing), None);
+        }
+        let unsafe_line = line(b"a\x1b[31mb").unwrap_or_default();
+        assert!(!unsafe_line.contains('\x1b'), "{unsafe_line:?}");
+        let long = line(&[b'x'; 10_000]).unwrap_or_default();
+        assert_eq!(long.len(), LINE_BYTES_MAX);
     }
 }
