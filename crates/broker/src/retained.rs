@@ -18,6 +18,8 @@ use crate::work::Steps;
 pub(crate) struct RetainedStore {
     messages: BTreeSet<ByTopic>,
     bytes: usize,
+    /// What of them the broker says of itself.
+    own: Own,
     /// Those of them that expire.
     expiries: BTreeSet<ByExpiry>,
     /// Where a search goes on; kept for its buffer.
@@ -25,6 +27,13 @@ pub(crate) struct RetainedStore {
     /// The highest position of a record that was there at the start: what stands at it or below was taken
     /// in by an earlier process.
     found_up_to: Option<u64>,
+}
+
+/// Messages below `$SYS/`.
+#[derive(Debug, Default)]
+struct Own {
+    messages: usize,
+    bytes: usize,
 }
 
 /// A message and its record, if there is a store.
@@ -95,14 +104,14 @@ pub(crate) struct RetainedLimits {
 }
 
 impl RetainedStore {
-    /// Messages in the store.
+    /// Messages in the store, without what the broker says of itself below `$SYS/`.
     pub(crate) fn len(&self) -> usize {
-        self.messages.len()
+        self.messages.len() - self.own.messages
     }
 
     /// Bytes of their topics, properties and payloads.
     pub(crate) const fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes - self.own.bytes
     }
 
     /// Whether a message would fit.
@@ -117,6 +126,10 @@ impl RetainedStore {
     /// that.
     pub(crate) fn set(&mut self, message: Message, record: Option<RecordId>) -> Option<RecordId> {
         self.bytes += message.size_bytes();
+        if is_own(&message) {
+            self.own.messages += 1;
+            self.own.bytes += message.size_bytes();
+        }
         let expires = (message.head().expires_at_ms != NEVER_MS).then(|| message.clone());
         let old = self.messages.replace(ByTopic(message, record));
         let old = old.and_then(|old| self.let_go(old));
@@ -150,6 +163,10 @@ impl RetainedStore {
     /// Settles what is kept about a message that is out of the set.
     fn let_go(&mut self, ByTopic(old, record): ByTopic) -> Option<RecordId> {
         self.bytes -= old.size_bytes();
+        if is_own(&old) {
+            self.own.messages -= 1;
+            self.own.bytes -= old.size_bytes();
+        }
         if old.head().expires_at_ms != NEVER_MS {
             self.expiries.remove(&ByExpiry(old));
         }
@@ -284,6 +301,10 @@ impl RetainedStore {
     }
 }
 
+fn is_own(message: &Message) -> bool {
+    message.topic_bytes().starts_with(b"$SYS/")
+}
+
 /// The part of a filter that every matching topic starts with.
 fn literal_prefix(filter: &str) -> &str {
     let end = filter.find(['+', '#']).unwrap_or(filter.len());
@@ -407,6 +428,18 @@ mod tests {
         assert!(store.clear("a").is_some());
         assert!(store.clear("a").is_none());
         assert_eq!((store.len(), store.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn what_the_broker_says_of_itself_is_not_counted() {
+        let mut store = RetainedStore::default();
+        store.set(message("$SYS/broker/uptime", "1 seconds", NEVER_MS), None);
+        store.set(message("$SYS/broker/uptime", "10 seconds", NEVER_MS), None);
+        store.set(message("$SYSTEM", "1", NEVER_MS), None);
+        assert_eq!((store.len(), store.bytes()), (1, 8));
+        assert!(store.clear("$SYS/broker/uptime").is_some());
+        assert_eq!((store.len(), store.bytes()), (1, 8));
+        assert_eq!(topics(&mut store, "$SYS/#"), [""; 0]);
     }
 
     #[test]

@@ -69,9 +69,9 @@ pub struct Stats {
     pub subscription_bytes: u64,
     /// Bytes of Wills.
     pub will_bytes: u64,
-    /// Retained messages.
+    /// Retained messages, without those of the broker itself below `$SYS`.
     pub retained_messages: u64,
-    /// Bytes of retained messages.
+    /// Bytes of these.
     pub retained_bytes: u64,
     /// Messages that wait in queues.
     pub queued_messages: u64,
