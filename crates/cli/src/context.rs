@@ -20,7 +20,7 @@ use crate::admin_client::{AdminArgs, AdminClient, check_url};
 use crate::connection::{ConnectionArgs, run_to_end};
 use crate::failure::{Failure, end_in, end_with, print};
 use crate::language::{language_of_environment, parse_language};
-use crate::passwd::{PASSWORD_BYTES_MAX, ask, first_line_of_stdin};
+use crate::passwd::{PASSWORD_BYTES_MAX, ask, first_line_of_stdin, is_no_terminal};
 use crate::words;
 use file::check_server_url;
 pub(crate) use file::{Context, Secret};
@@ -199,7 +199,7 @@ fn add(args: &AddArgs, language: Language, say: impl Fn(Text)) -> Result<(), Fai
     if let Some(url) = &args.api {
         check_url(url).map_err(|what| Failure::new(what).faulty())?;
     }
-    let secret = |asks, reads, what| read_secret(asks, reads, what, language);
+    let secret = |asks, reads, secret| read_secret(asks, reads, secret, language);
     // Paths are kept whole: the file counts them from its own directory.
     let whole = |path: &Option<PathBuf>| -> Result<Option<PathBuf>, Failure> {
         let whole = path.as_deref().map(std::path::absolute).transpose();
@@ -210,7 +210,7 @@ fn add(args: &AddArgs, language: Language, say: impl Fn(Text)) -> Result<(), Fai
         url: args.url.clone(),
         unix: whole(&args.unix)?,
         user: args.user.clone(),
-        password: secret(args.password, args.password_stdin, texts::the_password())?,
+        password: secret(args.password, args.password_stdin, Asked::Password)?,
         password_file: whole(&args.password_file)?,
         client_id_prefix: args.client_id_prefix.clone(),
         cafile: whole(&args.cafile)?,
@@ -220,7 +220,7 @@ fn add(args: &AddArgs, language: Language, say: impl Fn(Text)) -> Result<(), Fai
         accept_common_name: args.accept_common_name,
         api: args.api.clone(),
         dir: whole(&args.dir)?,
-        token: secret(args.token, args.token_stdin, texts::the_token())?,
+        token: secret(args.token, args.token_stdin, Asked::Token)?,
         token_file: whole(&args.token_file)?,
     };
     let checked = context.check();
@@ -236,17 +236,48 @@ fn add(args: &AddArgs, language: Language, say: impl Fn(Text)) -> Result<(), Fai
     Ok(())
 }
 
+/// What a context keeps to itself.
+#[derive(Clone, Copy)]
+enum Asked {
+    Password,
+    Token,
+}
+
+impl Asked {
+    fn words(self) -> Text {
+        match self {
+            Self::Password => texts::the_password(),
+            Self::Token => texts::the_token(),
+        }
+    }
+
+    /// What its options begin with.
+    const fn option(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::Token => "token",
+        }
+    }
+}
+
 /// Asks for a password or token, or reads it, if that is wanted.
 fn read_secret(
     asks: bool,
     reads: bool,
-    what: Text,
+    secret: Asked,
     language: Language,
 ) -> Result<Option<Secret>, Failure> {
+    let what = secret.words();
     let failed =
         |error: std::io::Error| Failure::new(texts::unread(what.clone(), words::system(&error)));
     let bytes = if asks {
-        ask(&texts::asked(what.clone()).to_string(language)).map_err(failed)?
+        let question = texts::asked(what.clone()).to_string(language);
+        ask(&question).map_err(|error| match is_no_terminal(&error) {
+            true => Failure::new(texts::no_terminal(what.clone()))
+                .fix(texts::give_secret(secret.option()))
+                .faulty(),
+            false => failed(error),
+        })?
     } else if reads {
         first_line_of_stdin().map_err(failed)?
     } else {

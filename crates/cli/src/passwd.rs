@@ -12,6 +12,7 @@ use columba_server::auth::users::{Users, check_name, with_user, without_user};
 use columba_server::config::Config;
 use columba_server::instance::Location;
 use columba_server::instance::file::{SECRET_MODE, write_atomically};
+use rustix::io::Errno;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 use columba_speech::width::{pad, width};
@@ -194,6 +195,12 @@ pub(crate) fn ask(question: &str) -> io::Result<Vec<u8>> {
     };
     terminal.write_all(b"\n")?;
     Ok(without_line_end(line))
+}
+
+/// Whether [`ask`] found nobody to ask: this process has no terminal, or there is none at all.
+pub(crate) fn is_no_terminal(error: &io::Error) -> bool {
+    let numbers = [Errno::NXIO, Errno::NOTTY, Errno::NOENT].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|of| numbers.contains(&of))
 }
 
 /// A terminal that shows nothing of what is typed, until this is dropped.

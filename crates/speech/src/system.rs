@@ -26,6 +26,7 @@ crate::catalogue! {
     exists() { en: "File exists", zh: "文件已存在" }
     file_too_large() { en: "File too large", zh: "文件过大" }
     no_space() { en: "No space left on device", zh: "设备上没有剩余空间" }
+    no_device() { en: "No such device or address", zh: "没有那个设备或地址" }
     ended_early() { en: "unexpected end of file", zh: "提前结束" }
     not_text() { en: "it is no text in UTF-8", zh: "不是 UTF-8 文本" }
     lookup(detail) {
@@ -44,6 +45,9 @@ const NOT_TEXT: &str = "stream did not contain valid UTF-8";
 /// Of one kind with EACCES, and with words of its own.
 const EPERM: i32 = 1;
 
+/// Of no kind that has a name: `/dev/tty` gives it to those without a terminal.
+const ENXIO: i32 = 6;
+
 /// An error in words; what has none here stays as the system says it.
 pub fn system(error: &io::Error) -> Param {
     if error.kind() == ErrorKind::UnexpectedEof && error.get_ref().is_none() {
@@ -60,6 +64,7 @@ pub fn system(error: &io::Error) -> Param {
     }
     let what = match error.raw_os_error() {
         Some(EPERM) => Some(not_permitted()),
+        Some(ENXIO) => Some(no_device()),
         _ => of_kind(error.kind()),
     };
     let (Some(what), Some(number)) = (what, error.raw_os_error()) else {
@@ -101,7 +106,7 @@ mod tests {
     #[test]
     fn english_is_what_the_system_says() {
         for number in [
-            1, 2, 13, 17, 20, 21, 28, 30, 32, 98, 99, 101, 104, 110, 111, 113,
+            1, 2, 6, 13, 17, 20, 21, 28, 30, 32, 98, 99, 101, 104, 110, 111, 113,
         ] {
             let error = io::Error::from_raw_os_error(number);
             let said = system(&error).to_string(Language::English);

@@ -51,6 +51,10 @@ columba_speech::catalogue! {
     /// On the terminal, before it is typed.
     asked(what) { en: "Type {what}: ", zh: "请输入{what}：" }
     unread(what, error) { en: "cannot read {what}: {error}", zh: "无法读取{what}：{error}" }
+    no_terminal(what) { en: "there is no terminal to ask for {what}", zh: "没有可以询问{what}的终端" }
+    give_secret(option) {
+        en: "use --{option}-stdin or --{option}-file", zh: "请使用 --{option}-stdin 或 --{option}-file",
+    }
     no_secret(what) {
         en: "{what} is empty, or longer than MQTT can carry", zh: "{what}为空，或超过 MQTT 允许的长度",
     }

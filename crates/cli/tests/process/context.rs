@@ -309,3 +309,37 @@ fn wrong_names_and_files_are_told() {
     let chinese = ["context", "list", "--lang", "zh"];
     assert!(home.out(&chinese).contains("还没有上下文"));
 }
+
+#[test]
+fn who_asks_for_a_password_without_a_terminal_is_told_what_needs_none() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for (secret, language, said) in [
+        (
+            "--password",
+            "en",
+            "there is no terminal to ask for the password",
+        ),
+        ("--password", "zh", "没有可以询问密码的终端"),
+        ("--token", "en", "there is no terminal to ask for the token"),
+    ] {
+        // A session of its own has no terminal.
+        let output = Command::new("setsid")
+            .args([
+                "--wait",
+                env!("CARGO_BIN_EXE_columba"),
+                "context",
+                "add",
+                "p",
+            ])
+            .args(["--url", "mqtt://h", "-u", "ann", secret, "--lang", language])
+            .current_dir(dir.path())
+            .env("XDG_CONFIG_HOME", dir.path())
+            .stdin(Stdio::null())
+            .output()
+            .expect("setsid, of util-linux");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(said), "{error}");
+        assert!(error.contains(&format!("{secret}-stdin")), "{error}");
+    }
+}
