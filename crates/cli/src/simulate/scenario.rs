@@ -2,6 +2,7 @@
 
 mod fault;
 mod file;
+mod lenient;
 
 use std::time::Duration;
 
@@ -273,8 +274,40 @@ value = "{choice(a, b)}"
             );
         }
         assert_eq!(shown.len(), 8, "{shown:#?}");
-        let fault = Scenario::parse("my.toml", "[[device]]\nnme = \"x\"").expect_err("a fault");
-        assert_eq!(fault[0].place.to_string(), "my.toml:2:1");
+        let text = "[[device]]\nname = \"x\"\nclient_id = \"x\"\ncuont = 3\nnmae = 2\nkeep_alive = 5\n\
+                    [[device.message]]\ntopic = \"a/#\"\npayload = \"{walk(1,2)}\"\nevery = \"5\"\n\
+                    [[device.message]]\npayload = \"x\"\nevery = \"5s\"\n\
+                    [[device]]\nclient_id = \"{nothing}\"\n";
+        let faults = Scenario::parse("my.toml", text).expect_err("faults");
+        let places: Vec<_> = faults.iter().map(|fault| fault.place.to_string()).collect();
+        assert_eq!(
+            places,
+            [
+                "my.toml:4:1",
+                "my.toml:5:1",
+                "my.toml:6:14",
+                "my.toml:8:9",
+                "my.toml:9:12",
+                "my.toml:10:9",
+                "my.toml:11:1",
+                "my.toml:14:1",
+                "my.toml:15:14",
+            ],
+            "{faults:#?}"
+        );
+        let two = Scenario::parse("my.toml", "a = [\nb = ]\n").expect_err("faults");
+        assert!(!two.is_empty());
+        let slip = Scenario::parse("my.toml", "[[device]]\nnme = \"x\"").expect_err("faults");
+        let places: Vec<_> = slip.iter().map(|fault| fault.place.to_string()).collect();
+        // Two keys are missing, and one is not known.
+        assert_eq!(places, ["my.toml:1:1", "my.toml:1:1", "my.toml:2:1"]);
+        let other_type = Scenario::parse("my.toml", "device = 3\nfoo = 1").expect_err("faults");
+        let places = other_type.iter().map(|fault| fault.place.to_string());
+        assert_eq!(
+            places.collect::<Vec<_>>(),
+            ["my.toml:1:10", "my.toml:2:1"],
+            "a value of another type is not missing as well"
+        );
         let fault = Scenario::parse("my.toml", "device = [").expect_err("a fault");
         assert!(
             fault[0].place.to_string().starts_with("my.toml:1:"),

@@ -12,6 +12,7 @@ use columba_speech::{Param, Text};
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::lenient;
 use super::{DEVICES_MAX, Fault, Faults, Kind, MetricPlan, Pace, Scenario, Sent, Sparkplug};
 use crate::simulate::sparkplug::{DataType, is_name};
 use crate::simulate::template::{Compiler, Template};
@@ -104,18 +105,15 @@ struct FaultsTable {
 
 /// Reads a scenario.
 pub(super) fn parse(name: &str, text: &str) -> Result<Scenario, Vec<Fault>> {
-    let table: FileTable = toml::from_str(text).map_err(|error| {
-        let place = Place::in_text(name, text, error.span().unwrap_or_default());
-        vec![Fault {
-            place,
-            what: toml_file::fault(error.message()).into(),
-            fix: None,
-        }]
-    })?;
+    let read = lenient::read::<FileTable>(text, &["device", "metric"]);
     let mut reader = Reader {
         name,
         text,
         faults: Vec::new(),
+    };
+    let Some(table) = read.table else {
+        reader.structure(&read.faults);
+        return Err(reader.faults);
     };
     let kinds: Vec<_> = table
         .device
@@ -123,13 +121,21 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Scenario, Vec<Fault>> {
         .map(|table| reader.kind(table))
         .collect();
     let devices: u64 = kinds.iter().map(|kind| u64::from(kind.count)).sum();
-    if !(1..=u64::from(DEVICES_MAX)).contains(&devices) {
+    let is_whole = read.gaps.is_empty();
+    if is_whole && !(1..=u64::from(DEVICES_MAX)).contains(&devices) {
         reader.faults.push(Fault {
             place: Place::File(name.to_owned()),
             what: scenario::devices(devices, DEVICES_MAX).into(),
             fix: None,
         });
     }
+    // What stands in the place of a missing key may be wrong too, and says nothing.
+    for gap in read.gaps {
+        let place = Place::in_text(name, text, gap);
+        reader.faults.retain(|fault| fault.place != place);
+    }
+    reader.structure(&read.faults);
+    reader.faults.sort_by_key(|fault| position(&fault.place));
     if reader.faults.is_empty() {
         Ok(Scenario {
             description: table.description,
@@ -141,6 +147,14 @@ pub(super) fn parse(name: &str, text: &str) -> Result<Scenario, Vec<Fault>> {
     }
 }
 
+/// Line and column; what a file lacks as a whole comes last.
+const fn position(place: &Place) -> (usize, usize) {
+    match place {
+        Place::Text { line, column, .. } => (*line, *column),
+        Place::File(_) | Place::Variable { .. } => (usize::MAX, 0),
+    }
+}
+
 struct Reader<'a> {
     name: &'a str,
     text: &'a str,
@@ -148,6 +162,13 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// Keys and values that are none of a scenario.
+    fn structure(&mut self, faults: &[(Range<usize>, String)]) {
+        for (span, message) in faults {
+            self.fault(span.clone(), toml_file::fault(message), None);
+        }
+    }
+
     fn fault(&mut self, span: Range<usize>, what: Text, fix: Option<Text>) {
         self.faults.push(Fault {
             place: Place::in_text(self.name, self.text, span),
