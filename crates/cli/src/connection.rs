@@ -141,7 +141,7 @@ pub(crate) struct ConnectionArgs {
         allow_hyphen_values = true,
         action = clap::ArgAction::Append
     )]
-    properties: Vec<String>,
+    properties: Vec<OsString>,
     /// PEM file with the certificates to trust
     #[arg(help_heading = TLS, long, value_name = "FILE")]
     cafile: Option<PathBuf>,

@@ -127,9 +127,12 @@ pub fn command_line(words: Vec<OsString>) -> Result<Vec<OsString>, ExitCode> {
         return Err(ExitCode::from(u8::from(drop_in.is_some())));
     }
     let mut line = vec!["columba".into(), tool.command().into()];
-    let folded = with_options_file(tool, rest).and_then(|folded| match drop_in {
-        Some(tool) => reading::as_mosquitto_reads(tool, folded),
-        None => Ok(folded),
+    let folded = with_options_file(tool, rest).and_then(|folded| {
+        reading::check_texts(&folded)?;
+        match drop_in {
+            Some(tool) => reading::as_mosquitto_reads(tool, folded),
+            None => Ok(folded),
+        }
     });
     match folded {
         Ok(folded) => line.extend(folded),
@@ -384,9 +387,9 @@ fn fold(tool: Tool, words: &[OsString]) -> Result<(Vec<OsString>, Option<OsStrin
 
 /// A property of a packet, as one word.
 fn property(packet: &str, name: &str, value: &OsStr) -> OsString {
-    let value = value.to_string_lossy();
-    let group = [packet, name, &value].join(&PROPERTY_SEPARATOR.to_string());
-    joined("--property", OsStr::new(&group))
+    let separator = OsString::from(PROPERTY_SEPARATOR.to_string());
+    let group = [OsStr::new(packet), OsStr::new(name), value].join(&separator);
+    joined("--property", &group)
 }
 
 fn joined(option: &str, value: &OsStr) -> OsString {

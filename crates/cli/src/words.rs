@@ -278,6 +278,10 @@ columba_speech::catalogue! {
         en: "-D takes PACKET NAME VALUE, or PACKET user-property NAME VALUE",
         zh: "-D 的用法是：报文 名称 值，或 报文 user-property 名称 值",
     }
+    property_no_utf_8(name, byte, position) {
+        en: "-D: the value of {name} is not UTF-8: byte {position} is {byte}",
+        zh: "-D：{name} 的值不是 UTF-8：第 {position} 个字节为 {byte}",
+    }
     property_number(name, value) {
         en: "{name} takes a number in its range, not '{value}'",
         zh: "{name} 的值应是其范围内的数字，而不是“{value}”",

@@ -1,5 +1,8 @@
 //! The `-D PACKET NAME VALUE [VALUE]` groups.
 
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
+
 use columba_client::{ConnectProperties, DisconnectProperties, MessageProperties};
 use columba_speech::Text;
 
@@ -27,16 +30,25 @@ pub(crate) struct PropertySets {
 }
 
 /// Reads the groups: a user property has four words, others three.
-pub(crate) fn parse_properties(groups: &[String]) -> Result<PropertySets, Text> {
+pub(crate) fn parse_properties(groups: &[OsString]) -> Result<PropertySets, Text> {
     let mut sets = PropertySets::default();
     for group in groups {
-        let words: Vec<_> = group.split(PROPERTY_SEPARATOR).collect();
+        let bytes = group.as_bytes();
+        let words: Vec<_> = bytes
+            .split(|byte| char::from(*byte) == PROPERTY_SEPARATOR)
+            .collect();
         // Mosquitto's clients know no case here.
-        let lower = |at: usize| words.get(at).map(|word| word.to_ascii_lowercase());
-        let (packet, property_name) = (lower(0).unwrap_or_default(), lower(1).unwrap_or_default());
+        let lower = |at: usize| {
+            let word = words.get(at).copied().unwrap_or_default();
+            String::from_utf8_lossy(word).to_ascii_lowercase()
+        };
+        let (packet, property_name) = (lower(0), lower(1));
         match (property_name.as_str(), words.get(2..)) {
             (USER_PROPERTY, Some([name, value])) => {
-                let pair = ((*name).to_owned(), (*value).to_owned());
+                let pair = (
+                    text(USER_PROPERTY, name)?.to_owned(),
+                    text(USER_PROPERTY, value)?.to_owned(),
+                );
                 user_properties(&mut sets, &packet)?.push(pair);
             }
             (name, Some([value])) if name != USER_PROPERTY => {
@@ -69,7 +81,16 @@ fn user_properties<'a>(
     })
 }
 
-fn property(sets: &mut PropertySets, packet: &str, name: &str, value: &str) -> Result<(), Text> {
+/// A value that MQTT sends as a UTF-8 Encoded String. Binary Data may be any bytes.
+fn text<'a>(name: &str, value: &'a [u8]) -> Result<&'a str, Text> {
+    std::str::from_utf8(value).map_err(|error| {
+        let at = error.valid_up_to();
+        let byte = value.get(at).copied().unwrap_or_default();
+        words::property_no_utf_8(name, format!("{byte:#04x}"), at + 1)
+    })
+}
+
+fn property(sets: &mut PropertySets, packet: &str, name: &str, value: &[u8]) -> Result<(), Text> {
     match packet {
         "connect" => connect_property(&mut sets.connect, name, value),
         "publish" if name == "topic-alias" => {
@@ -91,7 +112,7 @@ fn property(sets: &mut PropertySets, packet: &str, name: &str, value: &str) -> R
             Ok(())
         }
         "disconnect" if name == "reason-string" => {
-            sets.disconnect.reason_string = Some(value.to_owned());
+            sets.disconnect.reason_string = Some(text(name, value)?.to_owned());
             Ok(())
         }
         "subscribe" | "unsubscribe" | "disconnect" => Err(unknown_name(packet, name)),
@@ -102,7 +123,7 @@ fn property(sets: &mut PropertySets, packet: &str, name: &str, value: &str) -> R
 fn connect_property(
     properties: &mut ConnectProperties,
     name: &str,
-    value: &str,
+    value: &[u8],
 ) -> Result<(), Text> {
     match name {
         "session-expiry-interval" => properties.session_expiry_secs = Some(number(name, value)?),
@@ -115,8 +136,10 @@ fn connect_property(
         "request-problem-information" => {
             properties.request_problem_information = Some(flag(name, value)?);
         }
-        "authentication-method" => properties.authentication_method = Some(value.to_owned()),
-        "authentication-data" => properties.authentication_data = Some(value.as_bytes().to_vec()),
+        "authentication-method" => {
+            properties.authentication_method = Some(text(name, value)?.to_owned())
+        }
+        "authentication-data" => properties.authentication_data = Some(value.to_vec()),
         _ => return Err(unknown_name("connect", name)),
     }
     Ok(())
@@ -126,30 +149,31 @@ fn message_property(
     properties: &mut MessageProperties,
     packet: &str,
     name: &str,
-    value: &str,
+    value: &[u8],
 ) -> Result<(), Text> {
     match name {
         "payload-format-indicator" => properties.payload_is_utf8 = Some(flag(name, value)?),
         "message-expiry-interval" => properties.message_expiry_secs = Some(number(name, value)?),
-        "content-type" => properties.content_type = Some(value.to_owned()),
-        "response-topic" => properties.response_topic = Some(value.to_owned()),
-        "correlation-data" => properties.correlation_data = Some(value.as_bytes().to_vec()),
+        "content-type" => properties.content_type = Some(text(name, value)?.to_owned()),
+        "response-topic" => properties.response_topic = Some(text(name, value)?.to_owned()),
+        "correlation-data" => properties.correlation_data = Some(value.to_vec()),
         _ => return Err(unknown_name(packet, name)),
     }
     Ok(())
 }
 
-fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, Text> {
+fn number<T: std::str::FromStr>(name: &str, value: &[u8]) -> Result<T, Text> {
+    let value = text(name, value)?;
     value
         .parse()
         .map_err(|_| words::property_number(name, value))
 }
 
-fn flag(name: &str, value: &str) -> Result<bool, Text> {
-    match value {
+fn flag(name: &str, value: &[u8]) -> Result<bool, Text> {
+    match text(name, value)? {
         "0" => Ok(false),
         "1" => Ok(true),
-        _ => Err(words::property_flag(name, value)),
+        value => Err(words::property_flag(name, value)),
     }
 }
 
@@ -166,10 +190,14 @@ fn unknown_name(packet: &str, name: &str) -> Text {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt as _;
+
     use super::*;
 
     fn check(groups: &str) -> Result<PropertySets, Text> {
-        let groups = groups.split(", ").map(|group| group.replace(' ', "\0"));
+        let groups = groups
+            .split(", ")
+            .map(|group| group.replace(' ', "\0").into());
         parse_properties(&groups.collect::<Vec<_>>())
     }
 
@@ -213,6 +241,28 @@ mod tests {
             "disconnect server-reference x",
         ] {
             assert!(check(words).is_err(), "{words}");
+        }
+    }
+
+    #[test]
+    fn binary_data_takes_any_bytes_and_text_must_be_utf_8() {
+        let group = |name: &str| {
+            let bytes = [b"publish\0", name.as_bytes(), b"\0a\xce\xc2"].concat();
+            parse_properties(&[OsString::from_vec(bytes)])
+        };
+        let sets = group("correlation-data").expect("Binary Data");
+        assert_eq!(
+            sets.publish.correlation_data.as_deref(),
+            Some(&b"a\xce\xc2"[..])
+        );
+        for name in ["content-type", "user-property\0name"] {
+            let sentence = group(name).expect_err("no UTF-8");
+            let sentence = sentence.to_string(columba_speech::Language::English);
+            let name = name.split('\0').next().unwrap_or_default();
+            assert_eq!(
+                sentence,
+                format!("-D: the value of {name} is not UTF-8: byte 2 is 0xce")
+            );
         }
     }
 }

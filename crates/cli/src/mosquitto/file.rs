@@ -2,6 +2,7 @@
 //! option and, behind one space, its value as it stands; lines with `#` in front are comments.
 
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::{env, fs, io};
 
@@ -39,11 +40,15 @@ pub(super) fn read(tool: Tool, named: Option<&OsStr>) -> Result<Vec<Vec<OsString
         Ok(metadata) if metadata.len() > FILE_BYTES_MAX => {
             return Err(wrong(command_line::options_file_too_large().into()));
         }
-        Ok(_) => fs::read_to_string(&path),
+        Ok(_) => fs::read(&path),
         Err(error) => Err(error),
     };
     match read {
-        Ok(text) => Ok(text.lines().filter_map(words).collect()),
+        // Not always UTF-8: a payload or a comment may be in GBK or Latin-1.
+        Ok(text) => Ok(text
+            .split(|byte| *byte == b'\n')
+            .filter_map(words)
+            .collect()),
         Err(error) if named.is_none() && error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(wrong(system(&error))),
     }
@@ -57,34 +62,35 @@ fn usual_path(tool: Tool) -> Option<PathBuf> {
     Some(directory.join(tool.program()))
 }
 
-fn words(line: &str) -> Option<Vec<OsString>> {
-    if line.starts_with('#') {
+fn words(line: &[u8]) -> Option<Vec<OsString>> {
+    if line.starts_with(b"#") {
         return None;
     }
-    let line = line.trim_start_matches(' ').trim_end_matches('\r');
-    let (option, value) = match line.split_once(' ') {
-        Some((option, value)) => (option, Some(value)),
-        None => (line, None),
-    };
-    if option.is_empty() {
-        return None;
-    }
-    let mut words = vec![OsString::from(option)];
+    let end = line.iter().rposition(|byte| *byte != b'\r')? + 1;
+    let begin = line.iter().position(|byte| *byte != b' ')?;
+    let mut line = line.get(begin..end)?.splitn(2, is_space);
+    let option = line.next().filter(|option| !option.is_empty())?;
+    let word = |bytes: &[u8]| OsStr::from_bytes(bytes).to_owned();
+    let mut words = vec![word(option)];
     // Mosquitto's own clients cannot read a property from a file; here its words are told apart.
-    let is_group = spelling(option).is_some_and(|found| found.takes == Takes::Group);
-    match value {
-        Some(value) if is_group => {
+    let spelled = std::str::from_utf8(option).ok().and_then(spelling);
+    match line.next() {
+        Some(value) if spelled.is_some_and(|found| found.takes == Takes::Group) => {
             let is_user_property = value
-                .split(' ')
+                .split(is_space)
                 .nth(1)
-                .is_some_and(|name| name.eq_ignore_ascii_case(USER_PROPERTY));
+                .is_some_and(|name| name.eq_ignore_ascii_case(USER_PROPERTY.as_bytes()));
             let limit = if is_user_property { 4 } else { 3 };
-            words.extend(value.splitn(limit, ' ').map(OsString::from));
+            words.extend(value.splitn(limit, is_space).map(word));
         }
-        Some(value) => words.push(value.into()),
+        Some(value) => words.push(word(value)),
         None => {}
     }
     Some(words)
+}
+
+fn is_space(byte: &u8) -> bool {
+    *byte == b' '
 }
 
 #[cfg(test)]
@@ -94,7 +100,7 @@ mod tests {
     #[test]
     fn a_line_is_an_option_and_its_value() {
         let check = |line: &str, expected: &[&str]| {
-            let words = words(line).unwrap_or_default();
+            let words = words(line.as_bytes()).unwrap_or_default();
             assert_eq!(words, expected, "{line}");
         };
         check("-h broker.example", &["-h", "broker.example"]);
@@ -102,9 +108,17 @@ mod tests {
         check("  -d\r", &["-d"]);
         check("# -d", &[]);
         check("", &[]);
+        check("  \r", &[]);
         check(
             "-D publish user-property a b c",
             &["-D", "publish", "user-property", "a", "b c"],
         );
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf_8_stay_as_they_are() {
+        let expected = [OsStr::new("-m"), OsStr::from_bytes(b"\xce\xc2 \xb6")];
+        assert_eq!(words(b"-m \xce\xc2 \xb6").unwrap_or_default(), expected);
+        assert_eq!(words(b"# \xce\xc2"), None);
     }
 }

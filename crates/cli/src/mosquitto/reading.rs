@@ -37,6 +37,9 @@ const TEXTS: &[&str] = &[
     "--username=",
 ];
 
+/// Other options with a text. Payloads, passwords, formats and names of files may be any bytes.
+const OTHER_TEXTS: &[&str] = &["--url=", "--host=", "--id-prefix=", "--context="];
+
 /// What a message comes from, of which there is one.
 const PAYLOADS: &[&str] = &[
     "--message=",
@@ -89,6 +92,27 @@ pub(super) fn as_mosquitto_reads(tool: Tool, words: Vec<OsString>) -> Result<Vec
         line.retain(|word| !is_idle(word));
     }
     Ok(line)
+}
+
+/// Looks for the first text that is not UTF-8: who reads a command line says of those only that there
+/// is one.
+pub(super) fn check_texts(words: &[OsString]) -> Result<(), Text> {
+    for word in words {
+        let bytes = word.as_bytes();
+        for option in TEXTS.iter().chain(OTHER_TEXTS) {
+            let value = bytes.strip_prefix(option.as_bytes()).unwrap_or_default();
+            if let Err(error) = std::str::from_utf8(value) {
+                let (at, option) = (error.valid_up_to(), option.trim_end_matches('='));
+                let byte = value.get(at).copied().unwrap_or_default();
+                return Err(command_line::no_utf_8(
+                    option,
+                    format!("{byte:#04x}"),
+                    at + 1,
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn value_of<'a>(word: &'a OsString, option: &str) -> Option<&'a str> {

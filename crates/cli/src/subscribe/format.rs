@@ -4,6 +4,9 @@ pub(super) mod clock;
 mod json;
 mod number;
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+
 use columba_client::Incoming;
 use columba_speech::Text;
 use jiff::ZonedDateTime;
@@ -44,20 +47,13 @@ const SEPARATORS: &str = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~ ";
 const FRACTION_DIGITS: usize = 6;
 
 impl Format {
-    /// Reads a format.
-    pub(crate) fn parse(text: &str) -> Result<Self, Said> {
+    /// Reads a format. What is not UTF-8 in it is printed as it stands.
+    pub(crate) fn parse(text: &OsStr) -> Result<Self, Said> {
         let mut pieces = Vec::new();
-        let mut rest = text.chars();
-        while let Some(character) = rest.next() {
-            match character {
-                '%' => pieces.push(field(&mut rest)?),
-                '@' => match rest.next() {
-                    Some('@') => pieces.push(Piece::Literal(b"@".to_vec())),
-                    Some(letter) => pieces.push(Piece::Time(letter)),
-                    None => return Err(value::format_time().into()),
-                },
-                '\\' => pieces.push(Piece::Literal(vec![escape(rest.next())?])),
-                other => pieces.push(Piece::Literal(other.to_string().into_bytes())),
+        for chunk in text.as_bytes().utf8_chunks() {
+            read(chunk.valid(), &mut pieces)?;
+            if !chunk.invalid().is_empty() {
+                pieces.push(Piece::Literal(chunk.invalid().to_vec()));
             }
         }
         Ok(Self { pieces })
@@ -118,6 +114,23 @@ impl Format {
         }
         fault.map_or(Ok(()), Err)
     }
+}
+
+fn read(text: &str, pieces: &mut Vec<Piece>) -> Result<(), Said> {
+    let mut rest = text.chars();
+    while let Some(character) = rest.next() {
+        match character {
+            '%' => pieces.push(field(&mut rest)?),
+            '@' => match rest.next() {
+                Some('@') => pieces.push(Piece::Literal(b"@".to_vec())),
+                Some(letter) => pieces.push(Piece::Time(letter)),
+                None => return Err(value::format_time().into()),
+            },
+            '\\' => pieces.push(Piece::Literal(vec![escape(rest.next())?])),
+            other => pieces.push(Piece::Literal(other.to_string().into_bytes())),
+        }
+    }
+    Ok(())
 }
 
 fn field(rest: &mut std::str::Chars<'_>) -> Result<Piece, Said> {
@@ -208,8 +221,14 @@ fn render(letter: char, incoming: &Incoming, now: &ZonedDateTime) -> Result<Vec<
             .map(|flag| u8::from(flag).to_string())
             .unwrap_or_default(),
         'I' => now.strftime("%Y-%m-%dT%H:%M:%S%z").to_string(),
-        'j' => json::object(incoming, now, &json::payload_as_text(incoming)),
-        'J' => json::object(incoming, now, &json::payload_as_json(incoming)?),
+        'j' => {
+            let payload = json::payload_as_text(incoming);
+            return Ok(json::object(incoming, now, &payload));
+        }
+        'J' => {
+            let payload = json::payload_as_json(incoming)?;
+            return Ok(json::object(incoming, now, &payload));
+        }
         'l' => message.payload.len().to_string(),
         'm' => incoming
             .packet_id
@@ -294,7 +313,7 @@ mod tests {
         let timestamp = jiff::Timestamp::new(1_795_462_526, 754_171_000).expect("a time");
         let now = ZonedDateTime::new(timestamp, jiff::tz::TimeZone::UTC);
         let mut out = Vec::new();
-        let format = Format::parse(format).expect("a format");
+        let format = Format::parse(OsStr::new(format)).expect("a format");
         format
             .write(&incoming, &now, false, &mut out)
             .expect("printable");
@@ -335,7 +354,7 @@ mod tests {
     #[test]
     fn wrong_formats_are_refused() {
         for format in ["%", "%y", "@", "\\q", "%99999t"] {
-            assert!(Format::parse(format).is_err(), "{format}");
+            assert!(Format::parse(OsStr::new(format)).is_err(), "{format}");
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use columba_client::Incoming;
 
 use super::decode::{Births, Decoding, Shown, decode, needs_births};
@@ -21,7 +22,7 @@ pub(crate) struct OutputArgs {
     #[arg(short, long)]
     verbose: bool,
     /// How to print a message, for example '%t: %p'; %t topic, %p payload, %q QoS, %I time, %j JSON
-    #[arg(short = 'F', long = "format", value_name = "FORMAT", value_parser = Format::parse, allow_hyphen_values = true)]
+    #[arg(short = 'F', long = "format", value_name = "FORMAT", value_parser = OsStringValueParser::new().try_map(|text| Format::parse(&text)), allow_hyphen_values = true)]
     format: Option<Format>,
     /// Spread the JSON of %j and %J over lines
     #[arg(long)]

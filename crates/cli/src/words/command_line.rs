@@ -97,6 +97,10 @@ columba_speech::catalogue! {
         en: "malformed UTF-8 for MQTT: {option} holds the control character {character}",
         zh: "不是 MQTT 允许的 UTF-8：{option} 中有控制字符 {character}",
     }
+    no_utf_8(option, byte, position) {
+        en: "malformed UTF-8 for MQTT: byte {position} of {option} is {byte}",
+        zh: "不是 MQTT 要求的 UTF-8：{option} 的第 {position} 个字节为 {byte}",
+    }
     url_without_topic() {
         en: "the URL of -L has its topic missing: mqtt://HOST[:PORT]/TOPIC", zh: "-L 的 URL 缺少主题：mqtt://主机[:端口]/主题",
     }

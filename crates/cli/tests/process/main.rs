@@ -9,6 +9,7 @@ mod context;
 mod debug;
 mod exits;
 mod file_limit;
+mod foreign_bytes;
 mod goodbye;
 mod link;
 mod log;

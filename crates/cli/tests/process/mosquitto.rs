@@ -461,9 +461,9 @@ const REQUEST: &[Case] = &[
     ),
 ];
 
-struct Bench {
-    dir: tempfile::TempDir,
-    broker: Broker,
+pub(crate) struct Bench {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) broker: Broker,
 }
 
 /// What a command did.
@@ -475,7 +475,7 @@ struct Outcome {
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let mut broker =
             Broker::start(&dir.path().join("broker"), "[broker]\nshards = 1\n", |_| ());
@@ -543,7 +543,7 @@ impl Bench {
 
     /// The PUBLISH packets of the retained messages that the test's topics have, which it then
     /// removes.
-    fn retained(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn retained(&self) -> Vec<Vec<u8>> {
         let mut socket = self.broker.open();
         // CONNECT of MQTT 5, SUBSCRIBE to all with QoS 2, PINGREQ. With one shard the answer to the
         // last is behind the messages.

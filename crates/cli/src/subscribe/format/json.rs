@@ -1,7 +1,10 @@
 //! `%j` and `%J`: a message as an object of JSON in one line, or spread over lines, as cJSON writes it for
 //! Mosquitto.
 
+mod foreign;
+
 use std::borrow::Cow;
+use std::convert::Infallible;
 
 use columba_client::Incoming;
 use columba_speech::Text;
@@ -13,45 +16,47 @@ use super::number::number;
 use crate::words::value;
 
 /// The object, member by member in Mosquitto's order, with this as its payload.
-pub(super) fn object(incoming: &Incoming, now: &ZonedDateTime, payload: &str) -> String {
+pub(super) fn object(incoming: &Incoming, now: &ZonedDateTime, payload: &[u8]) -> Vec<u8> {
     let message = &incoming.message;
     let packet_id = incoming
         .packet_id
         .map(|id| format!("\"mid\":{id},"))
         .unwrap_or_default();
-    format!(
-        "{{\"tst\":\"{}\",\"topic\":{},\"qos\":{},\"retain\":{},\"payloadlen\":{},{packet_id}{}\"payload\":{payload}}}",
+    let head = format!(
+        "{{\"tst\":\"{}\",\"topic\":{},\"qos\":{},\"retain\":{},\"payloadlen\":{},{packet_id}",
         now.strftime("%Y-%m-%dT%H:%M:%S.%6fZ%z"),
         quoted(&message.topic),
         message.qos.as_u8(),
         u8::from(message.retain),
         message.payload.len(),
-        properties(incoming),
-    )
+    );
+    let properties = properties(incoming);
+    [head.as_bytes(), &properties, b"\"payload\":", payload, b"}"].concat()
 }
 
 /// What stands for a payload of no bytes.
 const NULL: &str = "null";
 
 /// The payload as a string of JSON.
-pub(super) fn payload_as_text(incoming: &Incoming) -> String {
+pub(super) fn payload_as_text(incoming: &Incoming) -> Vec<u8> {
     match &*incoming.message.payload {
-        [] => NULL.to_owned(),
-        payload => quoted(&String::from_utf8_lossy(payload)),
+        [] => NULL.into(),
+        payload => quoted_bytes(payload),
     }
 }
 
 /// The payload, which is JSON, in one line.
-pub(super) fn payload_as_json(incoming: &Incoming) -> Result<String, Text> {
+pub(super) fn payload_as_json(incoming: &Incoming) -> Result<Vec<u8>, Text> {
     let message = &incoming.message;
     if message.payload.is_empty() {
-        return Ok(NULL.to_owned());
+        return Ok(NULL.into());
     }
-    let text = String::from_utf8_lossy(&message.payload);
-    let text = without_raw_controls(text.trim_start_matches('\u{feff}'));
-    let json: &RawValue =
-        serde_json::from_str(&text).map_err(|_| value::format_no_json(message.topic.as_str()))?;
-    Ok(in_one_line(json.get()))
+    let written = foreign::write(&message.payload, |text| {
+        let text = without_raw_controls(text.trim_start_matches('\u{feff}'));
+        let json: &RawValue = serde_json::from_str(&text)?;
+        Ok::<_, serde_json::Error>(in_one_line(json.get()))
+    });
+    written.map_err(|_| value::format_no_json(message.topic.as_str()))
 }
 
 /// Escapes what may not stand in a string of JSON and does so in that of many a device; cJSON takes it.
@@ -134,20 +139,29 @@ fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
+fn quoted_bytes(bytes: &[u8]) -> Vec<u8> {
+    match foreign::write(bytes, |text| Ok::<_, Infallible>(quoted(text))) {
+        Ok(written) => written,
+        Err(never) => match never {},
+    }
+}
+
 /// The member `properties` if there are any, in alphabetical order.
-fn properties(incoming: &Incoming) -> String {
+fn properties(incoming: &Incoming) -> Vec<u8> {
     let properties = &incoming.message.properties;
     let mut members = Vec::new();
-    let mut put = |name: &str, value: Option<String>| {
-        members.extend(value.map(|value| format!("\"{name}\":{value}")));
+    let mut put_bytes = |name: &str, value: Option<Vec<u8>>| {
+        let name = format!("\"{name}\":");
+        members.extend(value.map(|value| [name.as_bytes(), &value].concat()));
     };
     let string = |text: &Option<String>| text.as_deref().map(quoted);
-    put("content-type", string(&properties.content_type));
+    let content_type = string(&properties.content_type);
+    put_bytes("content-type", content_type.map(String::into_bytes));
     let correlation = properties.correlation_data.as_deref();
-    put(
-        "correlation-data",
-        correlation.map(|data| quoted(&String::from_utf8_lossy(data))),
-    );
+    put_bytes("correlation-data", correlation.map(quoted_bytes));
+    let mut put = |name: &str, value: Option<String>| {
+        put_bytes(name, value.map(String::into_bytes));
+    };
     put(
         "message-expiry-interval",
         properties.message_expiry_secs.map(|secs| secs.to_string()),
@@ -181,9 +195,9 @@ fn properties(incoming: &Incoming) -> String {
         (!pairs.is_empty()).then(|| format!("{{{}}}", pairs.join(","))),
     );
     if members.is_empty() {
-        String::new()
+        Vec::new()
     } else {
-        format!("\"properties\":{{{}}},", members.join(","))
+        [&b"\"properties\":{"[..], &members.join(&b','), b"},"].concat()
     }
 }
 
@@ -269,7 +283,7 @@ mod tests {
         // Compared with mosquitto_sub 2.0.11.
         let check = |payload: &[u8], expected: &str| {
             let shown = payload_as_json(&incoming(payload)).expect("JSON");
-            assert_eq!(shown, expected);
+            assert_eq!(String::from_utf8_lossy(&shown), expected);
         };
         check(
             b"{\n  \"b\" : 1.0,\r\n\t\"a\": [ true, null ,-2e2 ],\n  \"c\": { }\n}\n",
@@ -288,7 +302,7 @@ mod tests {
     #[test]
     fn half_a_character_stays_as_it_came() {
         let shown = payload_as_json(&incoming(br#"[ "\ud800" ]"#)).expect("JSON");
-        assert_eq!(shown, r#"["\ud800"]"#);
+        assert_eq!(shown, br#"["\ud800"]"#);
     }
 
     #[test]
@@ -300,8 +314,8 @@ mod tests {
 
     #[test]
     fn a_payload_of_no_bytes_is_null_as_text_too() {
-        assert_eq!(payload_as_text(&incoming(b"")), "null");
-        assert_eq!(payload_as_text(&incoming(b"\"\x01")), r#""\"\u0001""#);
+        assert_eq!(payload_as_text(&incoming(b"")), b"null");
+        assert_eq!(payload_as_text(&incoming(b"\"\x01")), br#""\"\u0001""#);
     }
 
     #[test]
@@ -311,7 +325,7 @@ mod tests {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .to_vec();
         assert_eq!(
-            properties(&incoming),
+            String::from_utf8_lossy(&properties(&incoming)),
             r#""properties":{"user-properties":{"z":"1","a":"2","z":"3"}},"#
         );
     }
