@@ -209,6 +209,10 @@ pub struct Recording {
     /// From when to when nothing is known, in milliseconds since 1970: around the end of a process that
     /// was killed, and while the recorder was off.
     pub holes: Vec<(u64, u64)>,
+    /// Those of them in which the recorder was off.
+    pub off: Vec<(u64, u64)>,
+    /// Whether it is off now.
+    pub is_off: bool,
 }
 
 impl Recorder {
@@ -509,6 +513,7 @@ impl Recorder {
             tapes.append(now, client_hash, outcome, facts, known);
         });
         let is_off = self.off_ms.map(|since_ms| (since_ms, now.unix_ms));
+        let holes: Vec<_> = self.holes.iter().copied().chain(is_off).collect();
         let mut chunks = Vec::new();
         self.events.read(seen.events, &mut chunks);
         self.excess.read(seen.excess, &mut chunks);
@@ -519,7 +524,9 @@ impl Recorder {
             chunks,
             overwritten: self.overwritten(),
             left_out: self.pace.left_out + self.ledger.left_out(),
-            holes: self.holes.iter().copied().chain(is_off).collect(),
+            off: holes.clone(),
+            holes,
+            is_off: is_off.is_some(),
         }
     }
 

@@ -17,7 +17,7 @@ use columba_server::auth::Authenticator;
 use columba_server::config::{Config, Durability, parse_addr};
 use columba_server::instance::file::lock_data_dir;
 use columba_server::instance::{Instance, Location, Overrides};
-use columba_server::recorder::{Past, RecorderFiles};
+use columba_server::recorder::{Past, RecorderFiles, note_none};
 use columba_server::reload::Reloader;
 use columba_server::runtime::service_manager::tell_reload;
 use columba_server::runtime::signals::Watch;
@@ -148,10 +148,18 @@ fn serve(args: &RunArgs) -> Result<(), Failure> {
 /// same, so that it cannot be is no reason not to start.
 fn keep_record(broker: &Broker, config: &Config) -> Option<RecorderFiles> {
     let bytes_max = config.store.recorder_bytes_max;
+    let dir = config.data_dir.join("recorder");
     if config.store.durability == Durability::Memory || bytes_max == 0 {
+        // What is there is left as it is, but for a few bytes that say that something is missing behind it.
+        let noted = note_none(&dir, broker.asker());
+        if let Err(error) = noted {
+            tracing::warn!(
+                directory = %dir.display(), %error,
+                "that the flight recorder keeps no files cannot be noted beside those of earlier processes"
+            );
+        }
         return None;
     }
-    let dir = config.data_dir.join("recorder");
     let started = RecorderFiles::start(&dir, bytes_max, broker.asker().clone());
     started
         .inspect_err(|error| {

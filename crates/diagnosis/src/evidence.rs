@@ -99,6 +99,8 @@ pub enum Beginning {
     Killed,
     /// The recorder was off until then, or had no room.
     Off,
+    /// The recorder is off at the time of asking.
+    IsOff,
 }
 
 impl Beginning {
@@ -108,7 +110,7 @@ impl Beginning {
             Self::Overwritten => "overwritten",
             Self::Started => "started",
             Self::Killed => "killed",
-            Self::Off => "off",
+            Self::Off | Self::IsOff => "off",
         }
     }
 }
@@ -243,16 +245,22 @@ impl Evidence {
             mut coverage,
             boots_ms,
             holes,
+            off,
+            is_off,
             ends_ms,
             ..
         } = gathered;
-        coverage.beginning = beginning_of(&coverage, &boots_ms, &holes);
+        coverage.beginning = if is_off {
+            Beginning::IsOff
+        } else {
+            beginning_of(&coverage, &boots_ms, &holes, &off)
+        };
         let (topics, uncompared) = names.found();
         coverage.uncompared = uncompared;
         events.sort_by_key(order);
         unread.sort_by_key(order);
         unread.drain(..unread.len().saturating_sub(UNREAD_MAX));
-        let restarts = restarts(&question, &events, &holes, &ends_ms);
+        let restarts = restarts(&question, &events, &holes, &off, &ends_ms);
         let damage = damage(&question, &events);
         let cut = events.len().saturating_sub(ENTRIES_MAX);
         events.drain(..cut);
@@ -311,7 +319,15 @@ impl Evidence {
     }
 }
 
-fn beginning_of(coverage: &Coverage, boots_ms: &[u64], holes: &[(u64, u64)]) -> Beginning {
+fn beginning_of(
+    coverage: &Coverage,
+    boots_ms: &[u64],
+    holes: &[(u64, u64)],
+    off: &[(u64, u64)],
+) -> Beginning {
+    if off.iter().any(|(_, end_ms)| *end_ms == coverage.from_ms) {
+        return Beginning::Off;
+    }
     let mut boots = boots_ms.iter();
     let is_boot = boots.any(|boot_ms| boot_ms.abs_diff(coverage.from_ms) <= START_MS);
     let mut holes = holes.iter();
@@ -348,6 +364,9 @@ struct Gathered<'q> {
     boots_ms: Vec<u64>,
     /// From when until when it is not known what happened.
     holes: Vec<(u64, u64)>,
+    /// Those of them in which the recorder was off, and whether it is.
+    off: Vec<(u64, u64)>,
+    is_off: bool,
     /// When each chunk was written to last, but for the start of its process.
     ends_ms: Vec<u64>,
 }
@@ -366,12 +385,16 @@ impl<'q> Gathered<'q> {
             coverage: Coverage::default(),
             boots_ms: Vec::new(),
             holes: Vec::new(),
+            off: Vec::new(),
+            is_off: false,
             ends_ms: Vec::new(),
         }
     }
 
     fn read(&mut self, recording: &Recording) {
         self.coverage.overwritten += recording.overwritten;
+        self.off.extend(&recording.off);
+        self.is_off |= recording.is_off;
         let until_end = recording.holes.iter();
         for hole in until_end.filter(|hole| hole.0 <= self.question.to_ms) {
             if hole.1 > self.question.from_ms {

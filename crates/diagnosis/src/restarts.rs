@@ -89,12 +89,14 @@ fn is_mark(event: &Event) -> bool {
 }
 
 /// The last restarts in the window, the oldest first. `holes` are the times of which nothing is known: one
-/// ends where the next process starts if the one before was killed. `ends_ms` are the times of the last lines
+/// ends where the next process starts if the one before was killed. In some of them the recorder was off, and
+/// processes may have come and gone: how those ended that were before is not known. `ends_ms` are the times of the last lines
 /// of each part of the record, whatever they are about: the events have what concerns the question alone.
 pub(crate) fn restarts(
     question: &Question,
     events: &[Event],
     holes: &[(u64, u64)],
+    off: &[(u64, u64)],
     ends_ms: &[u64],
 ) -> Vec<Restart> {
     let window = question.from_ms..=question.to_ms;
@@ -114,7 +116,7 @@ pub(crate) fn restarts(
         let started_ms = event.unix_ms;
         let hole = holes
             .iter()
-            .find(|(_, end_ms)| end_ms.abs_diff(started_ms) <= START_MS);
+            .find(|hole| hole.1.abs_diff(started_ms) <= START_MS && !off.contains(hole));
         let ended = match (stopped_ms.take(), hole) {
             (Some(stopped_ms), _) => Some((stopped_ms, End::Stopped)),
             (None, Some((last_ms, _))) => Some((*last_ms, End::Killed)),
@@ -132,7 +134,11 @@ pub(crate) fn restarts(
             }
         };
         (last_ms, has_started) = (Some(started_ms), true);
-        if let Some((stopped_ms, end)) = ended.filter(|_| window.contains(&started_ms)) {
+        if let Some((stopped_ms, end)) = ended.filter(|(stopped_ms, _)| {
+            let is_between =
+                |hole: &(u64, u64)| hole.1 > *stopped_ms && hole.1 <= started_ms + START_MS;
+            window.contains(&started_ms) && !off.iter().any(is_between)
+        }) {
             restarts.push(Restart {
                 stopped_ms,
                 end,

@@ -162,6 +162,25 @@ impl<'e> Item<'e> {
 /// Says what became of the message that was asked about, or of what went to or came from the clients
 /// that were.
 pub fn diagnose(evidence: &Evidence) -> Report {
+    let found = diagnose_recorded(evidence);
+    let is_unsure =
+        found.verdict.fate() == Fate::Unknown || found.verdict.confidence == Confidence::Possible;
+    if evidence.coverage.beginning != Beginning::IsOff || !is_unsure {
+        return found;
+    }
+    // That nothing is recorded is why nothing is known.
+    let text = begins(&evidence.coverage);
+    let is_off = Finding::certain(Code::U01, text).fix_alone(vec![say::fix_recorder_on()]);
+    let before = found.verdict;
+    let mut report = report(evidence, &[Item::of_none(is_off)], Vec::new());
+    report
+        .also
+        .extend((before.code != Code::U01).then_some(before));
+    report.subscriptions = found.subscriptions;
+    report
+}
+
+fn diagnose_recorded(evidence: &Evidence) -> Report {
     let topic = evidence.question.topic.as_deref();
     if evidence.question.from_ms > evidence.now_ms {
         let text = say::u02_not_yet(Param::Moment(evidence.question.from_ms));
@@ -332,6 +351,7 @@ pub(crate) fn begins(coverage: &Coverage) -> Text {
         Beginning::Started => say::u01_started(from),
         Beginning::Killed => say::u01_killed(from),
         Beginning::Off => say::u01_off(from),
+        Beginning::IsOff => say::u01_is_off(),
     }
 }
 

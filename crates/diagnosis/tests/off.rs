@@ -4,12 +4,12 @@ mod asked;
 #[path = "../../broker/tests/bed/mod.rs"]
 mod bed;
 
-use asked::ask;
+use asked::{ask, ask_all};
 use bed::exchange::QOS_1;
 use bed::{Bed, V5};
 use columba_broker::event::Command;
 use columba_broker::limits::Limits;
-use columba_diagnosis::{Code, Confidence};
+use columba_diagnosis::{Beginning, Code, Confidence};
 
 const TOPIC: &str = "home/kitchen/temp";
 
@@ -35,6 +35,13 @@ fn a_recorder_that_is_off_or_was_off_knows_nothing_of_that_time() {
         resize(&mut bed, recorder_bytes_max);
         let asked = ask(&mut bed, TOPIC, Some("esp"), None);
         asked.is(Code::U01, Confidence::Certain);
+        let is_off = asked.report.coverage.beginning == Beginning::IsOff;
+        assert_eq!(is_off, recorder_bytes_max == 0);
+        if is_off {
+            asked.says("The recorder is off");
+            assert!(asked.fix(0).starts_with("Switch the recorder on"));
+            ask_all(&mut bed, None, None, Some("hub")).says("The recorder is off");
+        }
     }
     // What came since is known.
     let subscriber = bed.connect(V5, "hub");

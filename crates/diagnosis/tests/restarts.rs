@@ -238,3 +238,16 @@ fn u03_is_not_certain_where_lines_of_a_killed_broker_are_missing() {
         Asked { report }.is(Code::U03, sure);
     }
 }
+
+/// One that recorded nothing ran in between: when the one before ended is not known, nor that it was killed.
+#[test]
+fn of_a_process_without_a_recorder_no_restart_is_told() {
+    let (bed, mut recordings) = restarted(|bed| bed.command(Command::PublishWills));
+    let off = (1_700_000_000_012, 1_700_000_000_014);
+    recordings[0].holes.push(off);
+    recordings[0].off.push(off);
+    let asked = ask(&bed, &recordings, 60);
+    let shown = shown(&asked);
+    assert!(asked.report.restarts.is_empty(), "{shown}");
+    assert!(shown.contains("until then the recorder was off"), "{shown}");
+}

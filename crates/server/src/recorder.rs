@@ -5,6 +5,7 @@
 //! file  := frame*                     NNNNNNNN.rec, the lowest number is the oldest
 //! frame := kind:u8 len:u32 crc32c:u32 body      big-endian; the checksum is that of the body
 //! kind  := 1 a chunk of a tape (see the recorder)    2 a start: unix_ms:u64    3 an end
+//!          4 the recorder was off: from_unix_ms:u64 to_unix_ms:u64
 //! ```
 //! Chunks that are full are appended; those that are being written stand in `open.rec`, which is
 //! replaced each time. A start that follows no end tells that something is missing between them, and
@@ -30,7 +31,7 @@ use columba_broker::query::{Answer, Request};
 use columba_broker::recorder::Recording;
 
 use crate::runtime::Asker;
-use frame::{OPEN, numbers, path_of, put_open_away};
+use frame::{NONE_BYTES, OPEN, numbers, path_of, put_open_away};
 use reading::Reading;
 use writing::Writer;
 
@@ -106,11 +107,16 @@ fn joined(mut reading: Reading, is_cut: bool, now: Vec<Recording>) -> Vec<Record
             reading.add(Arc::clone(chunk));
         }
     }
+    // A recorder that is off from the beginning does not know when that was.
+    let began_ms = reading.began_ms().unwrap_or_default();
+    let since_start = |(from_ms, to_ms): (u64, u64)| (from_ms.max(began_ms.min(to_ms)), to_ms);
     let mut all: BTreeMap<u16, Recording> = reading.finish(is_cut);
     for Recording {
         shard,
         left_out,
         holes,
+        off,
+        is_off,
         ..
     } in now
     {
@@ -119,7 +125,9 @@ fn joined(mut reading: Reading, is_cut: bool, now: Vec<Recording>) -> Vec<Record
             ..Recording::default()
         });
         recording.left_out += left_out;
-        recording.holes.extend(holes);
+        recording.holes.extend(holes.into_iter().map(since_start));
+        recording.off.extend(off.into_iter().map(since_start));
+        recording.is_off = is_off;
     }
     all.into_values().collect()
 }
@@ -189,6 +197,32 @@ impl RecorderFiles {
         // It cannot panic but by a fault of its own, which the log has.
         drop(self.thread.join());
     }
+}
+
+/// Notes that a process begins which keeps no files, if others before it did: what they have ends there, and
+/// what the next one keeps goes on later.
+///
+/// # Errors
+/// The directory cannot be written to.
+pub fn note_none(dir: &Path, asker: &Asker) -> io::Result<()> {
+    note_none_at(dir, asker.shared.now().unix_ms)
+}
+
+fn note_none_at(dir: &Path, unix_ms: u64) -> io::Result<()> {
+    if !dir.is_dir() {
+        return Ok(());
+    }
+    let is_open = dir.join(OPEN).exists();
+    match numbers(dir)?.last() {
+        None if !is_open => return Ok(()),
+        // The process before this one has noted the same, and nothing came since.
+        Some(last) if !is_open && fs::metadata(path_of(dir, *last))?.len() == NONE_BYTES => {
+            return Ok(());
+        }
+        _ => {}
+    }
+    let number = put_open_away(dir)?;
+    Writer::new(dir, number, u64::MAX)?.start_without(unix_ms)
 }
 
 /// What the shards have seen that is not written.

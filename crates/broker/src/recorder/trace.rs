@@ -121,6 +121,8 @@ impl Traces {
             overwritten: trace.tape.overwritten(),
             left_out: trace.tape.left_out() + trace.left_out,
             holes: Vec::new(),
+            off: Vec::new(),
+            is_off: false,
         })
     }
 

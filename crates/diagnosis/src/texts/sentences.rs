@@ -154,6 +154,8 @@ columba_speech::catalogue! {
     u01_started(from) { en: "The record begins at {from}: the broker started then.", zh: "记录从 {from} 开始：Broker 在那时启动。" }
     u01_killed(from) { en: "The record begins anew at {from}: the broker started then, after it had been killed or had crashed. Of the last seconds before that, something may be missing.", zh: "记录从 {from} 重新开始：Broker 在被强行终止或崩溃后于那时启动，此前最后几秒的内容可能缺失。" }
     u01_off(from) { en: "The record begins at {from}: until then the recorder was off, or had no room for all.", zh: "记录从 {from} 开始：在那之前记录器处于关闭状态，或空间不足。" }
+    u01_is_off() { en: "The recorder is off: what happens now is not recorded, and nobody can tell later what became of a message.", zh: "记录器已关闭：现在发生的事情不会被记录，之后也无法得知消息的去向。" }
+    fix_recorder_on() { en: "Switch the recorder on: take recorder_bytes_max = 0 out of [limits] in columba.toml and start the broker again, then publish again and ask", zh: "打开记录器：从 columba.toml 的 [limits] 中删除 recorder_bytes_max = 0 并重新启动 Broker，然后重新发布并再次查询" }
     u01_left_out(count) { en: "{count} {count|message was|messages were} not followed one by one in the window, and this may be one of them.", zh: "在所查询的时间内有 {count} 条消息没有逐条跟踪，该消息可能是其中之一。" }
     u01_private(topic, filter) { en: "The name of {topic} is kept out of the record, as recorder_private_topics asks with {filter}. Something was recorded about topics that it covers; whether about this one cannot be told.", zh: "按 recorder_private_topics 中 {filter} 的要求，记录中不保留 {topic} 的名称。记录中有它所涵盖的主题的内容，但无法判断是否属于该主题。" }
     u01_copy(client) { en: "The message was accepted; what became of the copy for {client} is not in the record.", zh: "消息已被接受，但记录中没有发给 {client} 的副本的去向。" }

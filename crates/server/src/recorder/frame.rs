@@ -11,7 +11,13 @@ pub(super) const START: u8 = 2;
 /// A process ended in order.
 pub(super) const END: u8 = 3;
 
+/// The recorder was off from a time to another one.
+pub(super) const OFF: u8 = 4;
+
 const HEAD_BYTES: usize = 9;
+
+/// How long a file is that says that a process keeps none: its start, and that it is off from then on.
+pub(super) const NONE_BYTES: u64 = 2 * HEAD_BYTES as u64 + 8 + 16;
 
 /// The file of the chunks that are being written.
 pub(super) const OPEN: &str = "open.rec";

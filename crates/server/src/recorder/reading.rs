@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use columba_broker::recorder::{Chunk, Line, Recording, TapeName};
 
-use super::frame::{CHUNK, END, START, take_frame};
+use super::frame::{CHUNK, END, OFF, START, take_frame};
 
 /// What is gathered while files are read.
 #[derive(Default)]
@@ -19,6 +19,10 @@ pub(super) struct Reading {
     unfinished_ms: Option<u64>,
     /// From when to when something is missing, all shards and tapes together.
     pub(super) holes: Vec<(u64, u64)>,
+    /// Those of them in which the recorders were off.
+    off: Vec<(u64, u64)>,
+    /// Since when a process keeps no files, until the next one begins.
+    without_ms: Option<u64>,
 }
 
 /// How far a tape is read.
@@ -50,12 +54,37 @@ impl Reading {
                     }
                 }
                 END => self.unfinished_ms = None,
+                OFF => self.put_off(body),
                 _ => {}
             }
         }
     }
 
+    fn put_off(&mut self, body: &[u8]) {
+        let Some((from_ms, rest)) = body.split_first_chunk() else {
+            return;
+        };
+        let Some((to_ms, _)) = rest.split_first_chunk() else {
+            return;
+        };
+        let hole = (u64::from_be_bytes(*from_ms), u64::from_be_bytes(*to_ms));
+        if hole.1 == u64::MAX {
+            self.without_ms = Some(hole.0);
+        } else {
+            self.holes.push(hole);
+            self.off.push(hole);
+        }
+    }
+
+    /// When the last process began that is read, if that is known.
+    pub(super) const fn began_ms(&self) -> Option<u64> {
+        self.began_ms
+    }
+
     fn start(&mut self, at_ms: u64) {
+        if let Some(since_ms) = self.without_ms.take() {
+            self.off.push((since_ms, at_ms));
+        }
         if let Some(last_ms) = self.unfinished_ms.take() {
             self.holes.push((last_ms, at_ms));
         }
@@ -124,10 +153,14 @@ impl Reading {
     /// All of it. `is_cut`: there were files before the first one that was read.
     pub(super) fn finish(self, is_cut: bool) -> BTreeMap<u16, Recording> {
         let Self {
-            mut shards, holes, ..
+            mut shards,
+            holes,
+            off,
+            ..
         } = self;
         for recording in shards.values_mut() {
             recording.holes.clone_from(&holes);
+            recording.off.clone_from(&off);
             // How much there was in files that are gone is not known: something.
             recording.overwritten += u64::from(is_cut);
         }

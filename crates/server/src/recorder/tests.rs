@@ -360,3 +360,47 @@ fn files_of_version_1_can_be_read() {
     }
     assert_eq!(told, include_str!("golden/version-1.txt"));
 }
+
+/// What a process without a recorder saw is missing, and nothing else: the end of the one before is whole.
+#[test]
+fn a_process_without_a_recorder_is_a_hole_that_says_so() {
+    let off = |from_ms, to_ms| Recording {
+        off: vec![(from_ms, to_ms)],
+        holes: vec![(from_ms, to_ms)],
+        ..recording(&[])
+    };
+    let dir = tempfile::tempdir().unwrap();
+    // Nothing is there that another process would go on with.
+    note_none_at(dir.path(), 500).unwrap();
+    assert_eq!(numbers(dir.path()).unwrap(), [0_u64; 0]);
+    let mut first = writer(dir.path());
+    first.write(&[recording(&[&events(0, 2_000, 10)])]).unwrap();
+    first.end().unwrap();
+    // It keeps files, and records nothing from its beginning on; who asks meanwhile is told.
+    let mut second = Writer::new(dir.path(), put_open_away(dir.path()).unwrap(), 1 << 20).unwrap();
+    second.start(3_000).unwrap();
+    let now = all(dir.path(), vec![off(0, 3_500)]);
+    assert_eq!(
+        (now.holes, now.off),
+        (vec![(3_000, 3_500)], vec![(3_000, 3_500)])
+    );
+    second.write(&[off(0, 3_800)]).unwrap();
+    second.write(&[off(0, 4_000)]).unwrap();
+    second.end().unwrap();
+    let later = all(dir.path(), vec![recording(&[])]);
+    assert_eq!(
+        (later.holes, later.off),
+        (vec![(3_000, 4_000)], vec![(3_000, 4_000)])
+    );
+    // These keep no files at all: from the first of them on, until the next one that does.
+    for unix_ms in [5_000, 6_000] {
+        note_none_at(dir.path(), unix_ms).unwrap();
+    }
+    let mut last = Writer::new(dir.path(), put_open_away(dir.path()).unwrap(), 1 << 20).unwrap();
+    last.start(7_000).unwrap();
+    last.end().unwrap();
+    let later = all(dir.path(), vec![recording(&[])]);
+    assert_eq!(later.off, [(3_000, 4_000), (5_000, 7_000)]);
+    assert_eq!(later.holes, later.off);
+    assert_eq!(sequences(&later).len(), 10);
+}

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use columba_broker::recorder::{Chunk, Recording, Seen, TapeName};
 
-use super::frame::{CHUNK, END, OPEN, START, file_bytes, frame, make_room, path_of};
+use super::frame::{CHUNK, END, OFF, OPEN, START, file_bytes, frame, make_room, path_of};
 
 pub(super) struct Writer {
     pub(super) dir: PathBuf,
@@ -18,6 +18,10 @@ pub(super) struct Writer {
     file: File,
     bytes: u64,
     tapes: BTreeMap<(u16, TapeName), Progress>,
+    /// When the process began.
+    began_ms: u64,
+    /// When the recorders were off, by when that began: until when, and whether that is written.
+    off: BTreeMap<u64, (u64, bool)>,
     /// The last attempt failed: nothing of what is open counts as written.
     has_failed: bool,
 }
@@ -44,17 +48,55 @@ impl Writer {
             file: File::create_new(path_of(dir, number))?,
             bytes: 0,
             tapes: BTreeMap::new(),
+            began_ms: 0,
+            off: BTreeMap::new(),
             has_failed: false,
         })
     }
 
     /// A process begins.
     pub(super) fn start(&mut self, unix_ms: u64) -> io::Result<()> {
+        self.began_ms = unix_ms;
         self.append(START, &unix_ms.to_be_bytes())
+    }
+
+    /// It keeps no files: nothing follows until the next one begins.
+    pub(super) fn start_without(&mut self, unix_ms: u64) -> io::Result<()> {
+        self.start(unix_ms)?;
+        self.append_off(unix_ms, u64::MAX)
+    }
+
+    fn append_off(&mut self, from_ms: u64, to_ms: u64) -> io::Result<()> {
+        let times = [from_ms.to_be_bytes(), to_ms.to_be_bytes()];
+        self.append(OFF, times.as_flattened())
+    }
+
+    /// Notes when the recorders were off, once that is over: until then its end moves on.
+    fn note_off(&mut self, recordings: &[Recording]) -> io::Result<()> {
+        for (from_ms, to_ms) in recordings.iter().flat_map(|of| of.off.iter().copied()) {
+            // Who is off from the beginning does not know when that was.
+            let from_ms = from_ms.max(self.began_ms);
+            let known = self.off.insert(from_ms, (to_ms, false));
+            let Some((known_ms, is_written)) = known else {
+                continue;
+            };
+            if is_written || known_ms == to_ms {
+                if !is_written {
+                    self.append_off(from_ms, to_ms)?;
+                }
+                self.off.insert(from_ms, (to_ms, true));
+            }
+        }
+        Ok(())
     }
 
     /// It ends in order.
     pub(super) fn end(&mut self) -> io::Result<()> {
+        for (from_ms, (to_ms, is_written)) in std::mem::take(&mut self.off) {
+            if !is_written {
+                self.append_off(from_ms, to_ms)?;
+            }
+        }
         self.append(END, &[])
     }
 
@@ -103,6 +145,7 @@ impl Writer {
 
     /// Writes what is new. After a failure it is new still.
     pub(super) fn write(&mut self, recordings: &[Recording]) -> io::Result<()> {
+        self.note_off(recordings)?;
         let is_new = recordings.iter().any(|of| !of.chunks.is_empty());
         if !is_new && !self.has_failed {
             return Ok(());
