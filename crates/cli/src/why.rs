@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use columba_codec::topic::{TopicFilter, TopicName};
 use columba_diagnosis::near::{self, Difference};
 use columba_diagnosis::{Code, explain};
@@ -57,13 +57,14 @@ enum Output {
 /// Exit codes: 0 delivered, 10 not delivered, 11 cannot tell, 12 waiting, 2 faulty command line, 3 the
 /// broker cannot be asked.
 #[derive(Args, Clone, Debug)]
+#[command(group(ArgGroup::new("asked").args(["topic", "from", "to"]).required(true).multiple(true)))]
 #[command(after_help = "Examples:\n\
 \x20 columba why home/lamp                        # nobody got it: why?\n\
 \x20 columba why home/lamp --to lamp-1 --since 2h\n\
 \x20 columba why --to lamp-1                      # all that this client misses")]
 pub struct WhyArgs {
     /// The topic that it was published to
-    #[arg(value_name = "TOPIC", required_unless_present_any = ["from", "to"], value_parser = named_topic)]
+    #[arg(value_name = "TOPIC", value_parser = named_topic)]
     topic: Option<String>,
     /// Client id of who published it
     #[arg(long, value_name = "CLIENT")]
