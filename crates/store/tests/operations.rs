@@ -462,6 +462,22 @@ fn a_copy_made_after_a_loss_of_power_has_all_that_was_committed() {
     assert!(has_older_mark);
 }
 
+/// The room ahead in the last segment is taken from the disk as well.
+#[test]
+fn a_store_in_use_takes_what_its_owner_says_it_takes() {
+    let (disk, _) = worked_on(1, 30);
+    disk.restart_process();
+    let (mut log, _) = open(&disk).unwrap();
+    let mut batch = Batch::new();
+    batch.append(b"a record");
+    log.commit([&batch]).unwrap();
+    let (looked, _) = Log::open_in_use(disk.clone(), &mut |_| ()).unwrap();
+    let (seen, told) = (looked.stats(), log.stats());
+    assert_eq!(seen.disk_bytes, told.disk_bytes);
+    assert_eq!(seen.live_bytes, told.live_bytes);
+    assert_eq!(seen.segments, told.segments);
+}
+
 #[test]
 fn a_copy_of_a_store_in_use_is_what_it_was_at_one_commit() {
     for seed in 0..40 {

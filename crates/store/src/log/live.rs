@@ -68,6 +68,11 @@ impl<F: Files> Recovery<F> {
         }
         let numbers: Vec<u32> = self.log.segments.keys().copied().collect();
         self.finish(&numbers)?;
+        // Of the last segment only what is committed was read; its file has room ahead.
+        if let Some((number, segment)) = self.log.segments.iter_mut().next_back() {
+            let length = self.log.files.length(Name::Segment(*number));
+            segment.file_bytes = length.unwrap_or(segment.file_bytes);
+        }
         Ok((self.log, self.found))
     }
 
