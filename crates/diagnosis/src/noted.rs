@@ -373,6 +373,7 @@ columba_speech::said_elsewhere! {
         en: "{file} is damaged at offset {offset} ({bytes} bytes): {loss}",
         zh: "{file} 在偏移量 {offset} 处损坏（{bytes} 字节）：{loss}",
     }
+    damaged_all(loss) { en: "no segment file is there any more: {loss}", zh: "段文件已全部缺失：{loss}" }
     damaged_frames() { en: "what these bytes held", zh: "丢失这些字节中的内容" }
     damaged_record(position) { en: "the record at position {position}", zh: "丢失位置 {position} 的记录" }
     damaged_disk() { en: "the disk cannot read it", zh: "磁盘无法读取" }

@@ -1,5 +1,6 @@
 //! What can go wrong, by whose fault it is: the disk's, the operator's, the caller's.
 
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 
@@ -131,9 +132,9 @@ impl Error {
 
 /// Bytes that are not what was written, and what they cost.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file} is damaged at offset {offset} ({bytes} bytes): {loss}")]
+#[error("{}", InWords(self))]
 pub struct Damage {
-    /// The file concerned.
+    /// The file concerned; the directory if no segment is left in it.
     pub file: Name,
     /// The first byte that cannot be trusted.
     pub offset: u64,
@@ -141,6 +142,27 @@ pub struct Damage {
     pub bytes: u64,
     /// What was lost.
     pub loss: Loss,
+}
+
+/// A piece of damage as a sentence.
+struct InWords<'a>(&'a Damage);
+
+impl fmt::Display for InWords<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Damage {
+            file,
+            offset,
+            bytes,
+            loss,
+        } = self.0;
+        match file {
+            Name::Directory => write!(f, "no segment file is there any more: {loss}"),
+            _ => write!(
+                f,
+                "{file} is damaged at offset {offset} ({bytes} bytes): {loss}"
+            ),
+        }
+    }
 }
 
 /// What a piece of damage costs.

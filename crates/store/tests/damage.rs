@@ -231,6 +231,10 @@ fn the_commits_of_an_only_segment_that_is_missing_are_missed_in_the_directory() 
     };
     assert_eq!(damage.file, Name::Directory);
     assert_eq!(damage.loss, Loss::Commits { first: 1, last: 10 });
+    assert_eq!(
+        damage.to_string(),
+        "no segment file is there any more: the commits 1 to 10"
+    );
 }
 
 /// What happens to a segment.

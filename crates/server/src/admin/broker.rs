@@ -8,7 +8,7 @@ use columba_broker::outcome::{Effectively, Outcome};
 use columba_broker::query::{Answer, Request};
 use columba_broker::recovery::{ExpiredCounts, LostSession};
 use columba_broker::stats::Stats;
-use columba_store::Damage;
+use columba_store::{Damage, Name};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -85,8 +85,8 @@ struct StoreView {
 /// A place of the store that is damaged.
 #[derive(Debug, Serialize, ToSchema)]
 struct DamagedView {
-    /// The file.
-    file: String,
+    /// The file; null if none of the store's segments is left.
+    file: Option<String>,
     /// The first byte.
     offset: u64,
     /// How many.
@@ -100,7 +100,7 @@ struct DamagedView {
 impl DamagedView {
     fn new(damage: &Damage) -> Self {
         Self {
-            file: damage.file.to_string(),
+            file: (damage.file != Name::Directory).then(|| damage.file.to_string()),
             offset: damage.offset,
             bytes: damage.bytes,
             is_loss: is_loss(damage),
@@ -299,7 +299,7 @@ async fn metrics(_: May<Read>, State(app): State<App>) -> Result<Json<MetricsVie
 
 #[cfg(test)]
 mod tests {
-    use columba_store::{Loss, Name};
+    use columba_store::Loss;
 
     use super::*;
 

@@ -4,7 +4,7 @@ use std::io;
 
 use columba_broker::recovery::LostSession;
 use columba_speech::{Language, Param, Text, system};
-use columba_store::{Damage, Error, LockError, Loss};
+use columba_store::{Damage, Error, LockError, Loss, Name};
 use rustix::io::Errno;
 
 use crate::listener::descriptors::is_exhausted;
@@ -58,6 +58,9 @@ columba_speech::catalogue! {
     damaged(file, offset, bytes, loss) {
         en: "{file} is damaged at offset {offset} ({bytes} bytes): {loss}",
         zh: "{file} 在偏移量 {offset} 处损坏（{bytes} 字节）：{loss}",
+    }
+    emptied(loss) {
+        en: "no segment file is there any more: {loss}", zh: "段文件已全部缺失：{loss}",
     }
     header() {
         en: "the header, which is not needed to read the rest", zh: "丢失文件头，读取其余部分不需要它",
@@ -253,7 +256,10 @@ pub fn of_damage(damage: &Damage) -> Text {
         // Of a later version of the crate.
         other => other.to_string().into(),
     };
-    damaged(damage.file.to_string(), damage.offset, damage.bytes, loss)
+    match damage.file {
+        Name::Directory => emptied(loss),
+        file => damaged(file.to_string(), damage.offset, damage.bytes, loss),
+    }
 }
 
 /// What is kept of a session whose record is gone, with the filters that its client had.
@@ -341,6 +347,10 @@ mod tests {
             Loss::Segment,
         ];
         let mut errors: Vec<Error> = losses.map(|loss| Error::Damaged(damage(loss))).into();
+        errors.push(Error::Damaged(Damage {
+            file: Name::Directory,
+            ..damage(Loss::Commits { first: 1, last: 2 })
+        }));
         for during in ["writing", "syncing", "removing", "cutting", "listing"] {
             let source = Arc::clone(&source);
             errors.push(Error::Failed {
