@@ -163,7 +163,8 @@ impl Alarm {
             self.wake();
             tracing::error!(
                 directory = self.place,
-                "nothing that would have to be stored is acknowledged any more: {error}; see the \
+                "nothing that would have to be stored is acknowledged any more, and all PUBLISH of QoS 1 \
+                 and 2, retained PUBLISH, SUBSCRIBE and UNSUBSCRIBE wait until a restart: {error}; see the \
                  kernel's log, repair or replace the disk, check it with `columba store check`, then \
                  start the broker again: everything that was acknowledged before is kept"
             );
