@@ -14,6 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
 use columba_broker::event::Now;
+use columba_server::config::Durability;
 use columba_server::instance::{Instance, Location, Overrides};
 use columba_server::store::{StoreError, discard_lost, is_loss, mark_lost, of_damage};
 use columba_speech::width::{pad, width};
@@ -169,10 +170,19 @@ pub fn run(args: &StoreArgs) -> ExitCode {
     })
 }
 
+/// Where an instance has what.
+struct Located {
+    store: PathBuf,
+    data: PathBuf,
+    /// Whether its broker keeps a store at all.
+    is_kept: bool,
+}
+
 impl Place {
     /// The directory of a store that is to be there.
     fn find_made(&self) -> Result<PathBuf, Failure> {
-        self.check_made().and_then(|()| self.find())
+        let places = self.check_made().and_then(|()| self.find_with_data());
+        places.map(|(store, _)| store)
     }
 
     /// Fails where no instance has been made: nobody who looks for a store wants a new one.
@@ -188,20 +198,40 @@ impl Place {
 
     /// The directory of the store.
     fn find(&self) -> Result<PathBuf, Failure> {
-        self.find_with_data().map(|(store, _)| store)
+        self.locate().map(|located| located.store)
     }
 
-    /// The same, and the data directory that goes with it.
+    /// The directory of a store that is to be there, and the data directory that goes with it.
     fn find_with_data(&self) -> Result<(PathBuf, PathBuf), Failure> {
+        let Located {
+            store,
+            data,
+            is_kept,
+        } = self.locate()?;
+        if !is_kept && !has_records(&store) {
+            return Err(Failure::new(words::keeps_none()).fix(words::keep_one()));
+        }
+        Ok((store, data))
+    }
+
+    fn locate(&self) -> Result<Located, Failure> {
         if let Some(store) = &self.store {
-            return Ok((store.clone(), store.clone()));
+            return Ok(Located {
+                store: store.clone(),
+                data: store.clone(),
+                is_kept: true,
+            });
         }
         let location = match &self.config {
             Some(file) => Location::of_file(file),
             None => Location::of_directory(&self.dir),
         };
         match Instance::load(&location, &Overrides::default(), std::env::vars()) {
-            Ok(instance) => Ok((instance.config.store.directory, instance.config.data_dir)),
+            Ok(Instance { config, .. }) => Ok(Located {
+                store: config.store.directory,
+                data: config.data_dir,
+                is_kept: config.store.durability != Durability::Memory,
+            }),
             Err(faults) => {
                 show_faults(&faults);
                 let what = words::faulty_instance(count_of(&faults));
@@ -209,6 +239,15 @@ impl Place {
                 Err(Failure::new(what).fix(fix).faulty())
             }
         }
+    }
+}
+
+/// Whether a store is in a directory, or something that is to be told of. A broker that keeps none still
+/// locks its directory.
+fn has_records(store: &Path) -> bool {
+    match DiskFiles::open_read_only(store).and_then(|mut files| files.list()) {
+        Ok(names) => names.iter().any(|name| *name != Name::Lock),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
     }
 }
 

@@ -579,6 +579,20 @@ fn a_broker_without_a_store_leaves_no_file_but_its_lock() {
     let broker = Running::start(dir);
     let shown = broker.lines.join("\n");
     assert!(shown.contains("none: a restart begins empty"), "{shown}");
+    let copy = temp.path().join("copy");
+    for args in [
+        &["store", "check", dir][..],
+        &["store", "stats", dir],
+        &["store", "export", dir],
+        &["store", "backup", dir, "--to", text(&copy)],
+    ] {
+        bad(
+            args,
+            1,
+            "this instance keeps no store: its durability is \"memory\"",
+        );
+    }
+    assert!(!copy.exists());
     broker.stop();
     let names: Vec<_> = fs::read_dir(temp.path().join("inst/data"))
         .expect("a directory")

@@ -15,6 +15,14 @@ columba_speech::catalogue! {
         zh: "请先停止该进程；它运行时只能使用 `check`、`stats`、`export` 和 `backup`",
     }
     no_store(place) { en: "there is no store in {place}", zh: "{place} 中没有存储" }
+    keeps_none() {
+        en: "this instance keeps no store: its durability is \"memory\"",
+        zh: "此实例不保留存储：其 durability 为 \"memory\"",
+    }
+    keep_one() {
+        en: "set `durability` in [store] to \"sync\" or \"os\" to have one, or name another store with --store",
+        zh: "如需存储，请将 [store] 中的 `durability` 设为 \"sync\" 或 \"os\"；或用 --store 指定其他存储",
+    }
     name_store() {
         en: "name the directory of an instance, whose broker makes one when it runs, or with --store that of a store or a backup",
         zh: "请指定实例的目录（其 Broker 运行时会创建存储），或用 --store 指定存储或备份的目录",
@@ -38,7 +46,7 @@ columba_speech::catalogue! {
         zh: "{records}，{segments}，{size}，最后的提交是 {commit}",
     }
     damaged(store, places, contents) {
-        en: "{store}: {places} damaged. {contents} can be read.", zh: "{store}：有{places}损坏。可以读取：{contents}。",
+        en: "{store}: {places} damaged. {contents} can be read.", zh: "{store}：有 {places}损坏。可以读取：{contents}。",
     }
     starts_with_rest() {
         en: "the broker starts with what can be read; a backup may hold the rest",
@@ -84,7 +92,7 @@ columba_speech::catalogue! {
     }
     damage_left(places) {
         en: "{places} damaged: left behind, what can be read is in other files.",
-        zh: "有{places}损坏：已弃置，可读取的内容已移到其他文件。",
+        zh: "有 {places}损坏：已弃置，可读取的内容已移到其他文件。",
     }
     lost_stays(sessions) {
         en: "What {sessions} had whose own records are damaged stays until `columba store discard`.",
