@@ -509,7 +509,7 @@ impl<'e> History<'e> {
         let used_up = match coverage.beginning {
             Beginning::Started => burst,
             // Its burst may have been before that.
-            Beginning::Overwritten | Beginning::Killed | Beginning::Off => {
+            Beginning::Overwritten | Beginning::Killed | Beginning::Off | Beginning::IsOff => {
                 let secs = now_ms.saturating_sub(coverage.from_ms) / 1000;
                 burst.min(secs / REFILL_SECS)
             }
