@@ -352,15 +352,20 @@ fn a_backup_that_did_not_end_does_not_pass_for_one() {
     let dir = instance(temp.path());
     let copy = temp.path().join("copy");
     let copy = text(&copy);
-    // A file may not be as long as the segment: the signal for that ends it in the middle of a write.
+    // A file may not be as long as the segment: nothing is left of what could not be written.
     let ended = Command::new("sh")
         .args(["-c", "ulimit -f 100; exec \"$@\"", "sh"])
         .args([env!("CARGO_BIN_EXE_columba"), "store", "backup", &dir])
         .args(["--to", copy])
         .output()
         .expect("a shell");
-    assert_eq!(ended.status.code(), None, "{}", err(&ended));
+    assert_eq!(ended.status.code(), Some(1), "{}", err(&ended));
+    assert!(err(&ended).contains("File too large"), "{}", err(&ended));
     let check = ["store", "check", "--store", copy];
+    bad(&check, 1, "there is no store");
+    // Killed before the mark was written, which is the last thing that a backup does.
+    good(&["store", "backup", &dir, "--to", copy]);
+    fs::remove_file(Path::new(copy).join("mark")).expect("a mark");
     bad(&check, 1, "holds a backup that did not end");
     good(&["store", "backup", &dir, "--to", copy]);
     assert!(good(&check).contains("sound. 29 records"));

@@ -137,8 +137,8 @@ impl Shared {
         if self.lines.fetch_add(1, Ordering::Relaxed) >= LINES_PER_SEC {
             return;
         }
-        let client = name(client_id.unwrap_or_default());
-        let client = &*client;
+        let client = client_id.map(name);
+        let client = client.as_deref();
         let listener = self.listener(peer.listener).name();
         tracing::warn!(client, %peer, listener, %outcome, "refused: {}", Detail(detail));
     }
