@@ -363,9 +363,10 @@ fn a_backup_that_did_not_end_does_not_pass_for_one() {
     assert!(err(&ended).contains("File too large"), "{}", err(&ended));
     let check = ["store", "check", "--store", copy];
     bad(&check, 1, "there is no store");
-    // Killed before the mark was written, which is the last thing that a backup does.
-    good(&["store", "backup", &dir, "--to", copy]);
-    fs::remove_file(Path::new(copy).join("mark")).expect("a mark");
+    // As a process leaves it that was killed while it copied.
+    let aside = Path::new(copy).join("unfinished-backup");
+    fs::create_dir(&aside).expect("a directory");
+    fs::write(aside.join("00000001.log"), "half of a segment").expect("a file");
     bad(&check, 1, "holds a backup that did not end");
     good(&["store", "backup", &dir, "--to", copy]);
     assert!(good(&check).contains("sound. 29 records"));
