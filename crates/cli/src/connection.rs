@@ -38,7 +38,7 @@ use crate::payload::{PAYLOAD_BYTES_MAX, read_whole};
 use crate::words::{self, Said, value};
 pub(crate) use property::{PROPERTY_SEPARATOR, PropertySets, USER_PROPERTY, parse_properties};
 pub(crate) use talk::{Talk, Trouble};
-pub(crate) use topic::{check_filters, check_topic};
+pub(crate) use topic::{EMPTY_TOPIC, check_filters, check_topic, exit_of};
 pub(crate) use url::{Url, split_port};
 
 /// Exit code of Mosquitto's clients: the connection was lost.
@@ -46,7 +46,7 @@ pub(crate) const EXIT_LOST: u8 = 7;
 /// Exit code of Mosquitto's clients: `-W` ran out.
 pub(crate) const EXIT_TIMEOUT: u8 = 27;
 const EXIT_PROTOCOL: u8 = 2;
-const EXIT_USAGE: u8 = 3;
+pub(crate) const EXIT_USAGE: u8 = 3;
 const EXIT_TLS: u8 = 8;
 const EXIT_SYSTEM: u8 = 14;
 const EXIT_LOOKUP: u8 = 15;
@@ -375,6 +375,7 @@ impl ConnectionArgs {
 
     fn plan_of_options(&self) -> Result<Plan, Trouble> {
         self.refused.check().map_err(Trouble::usage)?;
+        topic::check_will_topic(self.will_topic.as_deref())?;
         let cipher_suites = self.ciphers.as_deref().map(cipher::suites).transpose();
         let cipher_suites = cipher_suites.map_err(Trouble::usage)?.unwrap_or_default();
         let mut properties = parse_properties(&self.properties).map_err(Trouble::usage)?;

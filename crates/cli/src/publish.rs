@@ -19,7 +19,8 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::api::ApiArgs;
 use crate::connection::{
-    ConnectionArgs, EXIT_LOST, Plan, Trouble, check_topic, parse_qos, run_to_end,
+    ConnectionArgs, EXIT_LOST, EXIT_USAGE, Plan, Trouble, check_topic, exit_of, parse_qos,
+    run_to_end,
 };
 use crate::events::duration;
 use crate::mosquitto;
@@ -177,6 +178,7 @@ async fn publish(args: PublishArgs, mut plan: Plan, sender: &mut Sender) -> Resu
         unseen: VecDeque::new(),
         progress: Progress::new(is_quiet),
         exit: 0,
+        has_lines: matches!(payload, Payload::Lines),
         is_nobody_told: false,
         is_sent: false,
         state: link.state.clone(),
@@ -205,6 +207,8 @@ struct Publisher {
     unseen: VecDeque<(String, Pending<Answer>)>,
     progress: Progress,
     exit: u8,
+    /// Whether each line is a message.
+    has_lines: bool,
     /// Whether it was said that nobody subscribes.
     is_nobody_told: bool,
     /// Whether a message was sent.
@@ -232,6 +236,10 @@ impl Publisher {
                 Ok(line) => {
                     self.send_payload(line).await?;
                     self.progress.sent();
+                    if self.topic.is_empty() {
+                        // Every other line would end as this one did.
+                        break;
+                    }
                 }
                 Err(error) => {
                     self.progress.clear();
@@ -356,8 +364,10 @@ impl Publisher {
             true => self.plan.talk.fault(sentence),
             false => self.plan.talk.error(sentence),
         }
+        // Mosquitto's client has done with a message that it cannot send, but ends the lines.
+        let theirs = if self.has_lines { EXIT_USAGE } else { 0 };
         if self.exit == 0 {
-            self.exit = 1;
+            self.exit = exit_of(&failure, theirs).unwrap_or(1);
         }
         Ok(())
     }

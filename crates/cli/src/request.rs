@@ -10,7 +10,8 @@ use columba_codec::ReasonCode;
 use columba_speech::Text;
 
 use crate::connection::{
-    ConnectionArgs, EXIT_LOST, EXIT_TIMEOUT, Plan, Trouble, check_topic, close_trouble, run_to_end,
+    ConnectionArgs, EXIT_LOST, EXIT_TIMEOUT, EXIT_USAGE, Plan, Trouble, check_topic, close_trouble,
+    exit_of, run_to_end,
 };
 use crate::failure;
 use crate::mosquitto;
@@ -135,7 +136,10 @@ async fn subscribe(
     let answer = match client.subscribe(subscription).await {
         Ok(answer) => answer,
         Err(failure) => {
-            return Err(trouble(words::cannot_subscribe_to_response, &failure, events).await);
+            let what = words::cannot_subscribe_to_response;
+            let trouble = trouble(what, &failure, events).await;
+            let exit = exit_of(&failure, 0).unwrap_or(trouble.exit);
+            return Err(Trouble { exit, ..trouble });
         }
     };
     match answer.codes.first() {
@@ -198,7 +202,9 @@ impl Requester {
         let topic = message.topic.clone();
         let mut pending = match client.start_publish(message).await {
             Ok(pending) => pending,
-            Err(failure) => return Err(trouble(words::cannot_request, &failure, events).await),
+            Err(failure) => {
+                return Err(not_requested(&failure, events).await);
+            }
         };
         let mut is_published = false;
         loop {
@@ -210,7 +216,7 @@ impl Requester {
                         // The end of the connection comes as an event and knows more.
                         Err(Failure::ConnectionLost) => continue,
                         Err(failure) => {
-                            return Err(trouble(words::cannot_request, &failure, events).await);
+                            return Err(not_requested(&failure, events).await);
                         }
                     };
                     if answer.reason.is_error() {
@@ -254,6 +260,13 @@ impl Requester {
             }
         }
     }
+}
+
+/// The same as [`trouble`] for a request that was not sent.
+async fn not_requested(failure: &Failure, events: &mut Events) -> Trouble {
+    let trouble = trouble(words::cannot_request, failure, events).await;
+    let exit = exit_of(failure, EXIT_USAGE).unwrap_or(trouble.exit);
+    Trouble { exit, ..trouble }
 }
 
 /// Why a request failed: the end of the connection comes as an event, which knows more.

@@ -33,7 +33,8 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::api::ApiArgs;
 use crate::connection::{
-    ConnectionArgs, EXIT_LOST, Plan, Talk, Trouble, check_filters, connect_trouble, run_to_end,
+    ConnectionArgs, EMPTY_TOPIC, EXIT_LOST, Plan, Talk, Trouble, check_filters, connect_trouble,
+    run_to_end,
 };
 use crate::mosquitto::debug::DebugLines;
 use crate::mosquitto::file::OptionsFileArg;
@@ -247,12 +248,13 @@ async fn explanation(silence: &mut Option<Silence>) -> Vec<String> {
     }
 }
 
-/// Sends SUBSCRIBE and UNSUBSCRIBE and judges the answers; what the server refused goes to `said`.
+/// Sends SUBSCRIBE and UNSUBSCRIBE and judges the answers; what the server refused goes to `said`. Whether it
+/// `waits` for the end of `-W` even without a subscription.
 async fn request(
     client: Client,
     subscription: Subscription,
-    (unsubscribe, user_properties): (Vec<String>, Vec<(String, String)>),
-    talk: Talk,
+    (mut unsubscribe, user_properties): (Vec<String>, Vec<(String, String)>),
+    (talk, waits): (Talk, bool),
     said: &RefCell<Vec<Text>>,
 ) -> Result<(), Trouble> {
     let failed = |what: fn(Text) -> Text, failure: columba_client::Failure| {
@@ -268,9 +270,21 @@ async fn request(
             .iter()
             .map(|(filter, _)| filter.clone())
             .collect();
-        let answer = client.subscribe(subscription).await;
-        let answer = answer.map_err(|failure| failed(words::cannot_subscribe, failure))?;
+        let answer = match client.subscribe(subscription).await {
+            // Mosquitto's client waits until then, without a subscription and without a word.
+            Err(failure) if waits && failure == EMPTY_TOPIC => {
+                say(words::cannot_subscribe(words::client::failure(&failure)));
+                return Ok(());
+            }
+            answer => answer.map_err(|failure| failed(words::cannot_subscribe, failure))?,
+        };
         judge(&filters, &answer, talk, say)?;
+    }
+    if mosquitto::called_as().is_some() && unsubscribe.iter().any(String::is_empty) {
+        // To Mosquitto's client the others count, and the subscriptions.
+        unsubscribe.retain(|filter| !filter.is_empty());
+        let sentence = words::client::failure(&EMPTY_TOPIC);
+        say(words::cannot_unsubscribe(sentence));
     }
     if !unsubscribe.is_empty() {
         let answer = client.unsubscribe_with(unsubscribe.clone(), user_properties);
@@ -319,6 +333,14 @@ fn grant_name(code: ReasonCode) -> &'static str {
     }
 }
 
+impl SubscribeArgs {
+    /// Whether Mosquitto's client would wait for the end of `-W` although it has no subscription.
+    fn waits_out(&self, deadline: Option<Instant>) -> bool {
+        let is_theirs = mosquitto::called_as().is_some();
+        is_theirs && deadline.is_some() && !self.exit_after_subscribing
+    }
+}
+
 /// Prints what comes until there is a reason to leave that a new connection does not mend; with the
 /// exit code. The server is asked on each connection, as Mosquitto's client does: it may have
 /// forgotten.
@@ -339,7 +361,7 @@ async fn receive(
                 args.unsubscribe.clone(),
                 plan.properties.unsubscribe_user_properties.clone(),
             ),
-            plan.talk,
+            (plan.talk, args.waits_out(deadline)),
             &said,
         )
     };

@@ -7,6 +7,7 @@ mod chinese;
 mod chinese_views;
 mod context;
 mod debug;
+mod empty_topics;
 mod exits;
 mod file_limit;
 mod foreign_bytes;

@@ -468,10 +468,10 @@ pub(crate) struct Bench {
 
 /// What a command did.
 #[derive(Debug, PartialEq, Eq)]
-struct Outcome {
-    exit: Option<i32>,
-    shown: String,
-    said: String,
+pub(crate) struct Outcome {
+    pub(crate) exit: Option<i32>,
+    pub(crate) shown: String,
+    pub(crate) said: String,
 }
 
 impl Bench {
@@ -491,7 +491,7 @@ impl Bench {
         Self { dir, broker }
     }
 
-    fn run(&self, programs: &Path, line: &str) -> Outcome {
+    pub(crate) fn run(&self, programs: &Path, line: &str) -> Outcome {
         self.run_with(programs, line, &[("TZ", "UTC")])
     }
 
