@@ -1,14 +1,13 @@
 //! Publishes ten thousand messages at QoS 1 as fast as the server acknowledges them.
 #![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 
-use std::error::Error;
 use std::time::Duration;
 
 use columba_client::driver::{Address, Client, ConnectOptions};
 use columba_client::{Message, QoS, ReasonCode, SessionOptions};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> anyhow::Result<()> {
     let session = SessionOptions {
         inflight_messages_max: 1_000,
         ..SessionOptions::default()

@@ -1,13 +1,12 @@
 //! Publishes from a list, exactly once each, however often this program is killed and started again.
 #![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 
-use std::error::Error;
 
 use columba_client::driver::{Address, Client, ConnectOptions, Reconnect, SessionFile};
 use columba_client::{Message, QoS, SessionOptions};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> anyhow::Result<()> {
     let mut session = SessionOptions {
         client_id: "kept-example".to_owned(),
         ..SessionOptions::default()

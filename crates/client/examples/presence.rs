@@ -1,13 +1,12 @@
 //! Says `online` while it runs; the server says `offline` for it when it is gone without a word.
 
-use std::error::Error;
 use std::time::Duration;
 
 use columba_client::driver::{Address, Client, ConnectOptions, Reconnect};
 use columba_client::{Message, QoS, ReasonCode, SessionOptions, Will};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> anyhow::Result<()> {
     let status = |word: &str| Message::new("status/presence", word).with_qos(QoS::AtLeastOnce);
     let session = SessionOptions {
         client_id: "presence-example".to_owned(),

@@ -1,14 +1,13 @@
 //! Publishes one message and says what the server answered.
 #![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 
-use std::error::Error;
 use std::time::Duration;
 
 use columba_client::driver::{Address, Client, ConnectOptions};
 use columba_client::{Message, QoS, ReasonCode, SessionOptions, advice};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> anyhow::Result<()> {
     let address = Address::tcp("localhost", 1883);
     let options = ConnectOptions::new(address, SessionOptions::default());
     let (client, events) = Client::connect(options).await?;

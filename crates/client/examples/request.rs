@@ -1,14 +1,13 @@
 //! Asks another client and waits for its answer; both ends in one program.
 #![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 
-use std::error::Error;
 use std::time::Duration;
 
 use columba_client::driver::{Address, Client, ConnectOptions, RequesterOptions};
 use columba_client::{Message, QoS, SessionOptions, Subscription};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> anyhow::Result<()> {
     let (answering, events) = Client::connect(options("thermometer")).await?;
     drop(events);
     let questions = Subscription::to("temperature/get", QoS::AtLeastOnce);

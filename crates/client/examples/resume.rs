@@ -1,13 +1,12 @@
 //! Goes on with a session by hand: what was unanswered on one connection is answered on the next.
 #![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 
-use std::error::Error;
 
 use columba_client::driver::{Address, Client, ConnectOptions, Event};
 use columba_client::{Message, QoS, SessionOptions, Version};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> anyhow::Result<()> {
     let session = SessionOptions {
         version: Version::V311,
         client_id: "resume-example".to_owned(),

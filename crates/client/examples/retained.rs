@@ -1,14 +1,13 @@
 //! Reads what is retained below a topic, and ends when nothing more has come for a while.
 #![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 
-use std::error::Error;
 use std::time::Duration;
 
 use columba_client::driver::{Address, Client, ConnectOptions};
 use columba_client::{QoS, ReasonCode, SessionOptions, Subscription};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> anyhow::Result<()> {
     let session = SessionOptions {
         client_id: "retained-example".to_owned(),
         ..SessionOptions::default()

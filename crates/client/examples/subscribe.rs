@@ -1,13 +1,12 @@
 //! Receives the messages of two subscriptions, each in a stream of its own, through reconnects.
 #![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 
-use std::error::Error;
 
 use columba_client::driver::{Address, Client, ConnectOptions, LastingEvent, Reconnect};
 use columba_client::{QoS, SessionOptions, Subscription};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> anyhow::Result<()> {
     let mut session = SessionOptions {
         client_id: "subscribe-example".to_owned(),
         ..SessionOptions::default()

@@ -1,14 +1,13 @@
 //! Connects over TLS, with an authority and a certificate of one's own.
 #![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 
-use std::error::Error;
 use std::time::Duration;
 
 use columba_client::driver::{Address, Client, ConnectOptions, TlsOptions};
 use columba_client::{ReasonCode, SessionOptions};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> anyhow::Result<()> {
     let tls = TlsOptions {
         ca_file: Some("ca.pem".into()),
         client_certificate: Some(("client.pem".into(), "client.key".into())),

@@ -1,13 +1,12 @@
 //! Receives over WebSocket, as behind a proxy for the Web.
 #![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 
-use std::error::Error;
 
 use columba_client::driver::{Address, Client, ConnectOptions, TlsOptions};
 use columba_client::{QoS, SessionOptions, Subscription};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> anyhow::Result<()> {
     let address = Address::Network {
         host: "broker.example.org".to_owned(),
         port: 443,

@@ -1,13 +1,12 @@
 //! Shares work with other workers, and acknowledges a job when it is done and not before.
 #![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 
-use std::error::Error;
 
 use columba_client::driver::{Address, Client, ConnectOptions, Reconnect};
 use columba_client::{QoS, ReasonCode, SessionOptions, Subscription};
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> anyhow::Result<()> {
     let mut session = SessionOptions {
         acknowledges_by_hand: true,
         ..SessionOptions::default()
