@@ -1,7 +1,6 @@
 //! Publishes from a list, exactly once each, however often this program is killed and started again.
 #![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 
-
 use columba_client::driver::{Address, Client, ConnectOptions, Reconnect, SessionFile};
 use columba_client::{Message, QoS, SessionOptions};
 

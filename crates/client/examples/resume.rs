@@ -1,7 +1,6 @@
 //! Goes on with a session by hand: what was unanswered on one connection is answered on the next.
 #![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 
-
 use columba_client::driver::{Address, Client, ConnectOptions, Event};
 use columba_client::{Message, QoS, SessionOptions, Version};
 

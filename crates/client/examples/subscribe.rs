@@ -1,7 +1,6 @@
 //! Receives the messages of two subscriptions, each in a stream of its own, through reconnects.
 #![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 
-
 use columba_client::driver::{Address, Client, ConnectOptions, LastingEvent, Reconnect};
 use columba_client::{QoS, SessionOptions, Subscription};
 

@@ -1,7 +1,6 @@
 //! Receives over WebSocket, as behind a proxy for the Web.
 #![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 
-
 use columba_client::driver::{Address, Client, ConnectOptions, TlsOptions};
 use columba_client::{QoS, SessionOptions, Subscription};
 

@@ -1,7 +1,6 @@
 //! Shares work with other workers, and acknowledges a job when it is done and not before.
 #![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 
-
 use columba_client::driver::{Address, Client, ConnectOptions, Reconnect};
 use columba_client::{QoS, ReasonCode, SessionOptions, Subscription};
 

@@ -15,7 +15,7 @@ fn two_programs_throw_each_other_out() {
     let asked = ["twin/state", "--from", "twin"];
     let report = lab.says(&asked, NOT_DELIVERED, "P03");
     advises(&report, "client id");
-    tells(&report["verdict"], &["twin changed hands", "127.0.0.1:"]);
+    tells(&report["verdict"], &["twin changed hands", "127.0.0.1 ("]);
 
     // As a subscriber: whoever comes next has not subscribed to what the one before had.
     // The publisher is there before, for it has to be quicker than the others are back.

@@ -54,8 +54,8 @@ fn two_programs_that_throw_each_other_out_are_slowed_down() {
     assert_eq!(report["verdict"]["confidence"], "certain", "{report:#}");
     let parts = [
         "twin changed hands",
-        "127.0.0.1:",
-        "127.0.0.2:",
+        "127.0.0.1 (",
+        "127.0.0.2 (",
         "The broker slows them down",
         detail,
     ];
