@@ -161,6 +161,8 @@ fn an_operator_unsubscribes_and_ends_sessions() {
     // The same with a message in it: nothing that the client could do would have helped.
     lab.leaves("full", &["-c", "-q", "1", "-t", "ops/u"]);
     lab.publishes("esp", &["-q", "1", "-t", "ops/u", "-m", "1"]);
+    // It may be on its way to the session's shard when the publisher has its answer.
+    lab.comes_to(&["ops/u", "--to", "full"], WAITING, "S13", "offline");
     lab.api("DELETE", "/api/v1/sessions/full", "");
     let report = lab.says(&["ops/u", "--to", "full"], NOT_DELIVERED, "S03");
     tells(
