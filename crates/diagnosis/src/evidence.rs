@@ -172,7 +172,7 @@ pub struct Evidence {
     /// What the shards know of the topic.
     pub topic_rows: Vec<TopicRow>,
     /// Topics that were published to and are nearly that of the question, or match or nearly match a filter
-    /// of the subscriber: up to [`TOPICS_MAX`](crate::names::TOPICS_MAX).
+    /// of the subscriber: up to 1,000.
     pub topics: Vec<String>,
     /// Client ids that were seen, up to [`NAMES_MAX`].
     pub clients: Vec<String>,
