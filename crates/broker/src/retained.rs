@@ -126,7 +126,7 @@ impl RetainedStore {
     /// that.
     pub(crate) fn set(&mut self, message: Message, record: Option<RecordId>) -> Option<RecordId> {
         self.bytes += message.size_bytes();
-        if is_own(&message) {
+        if is_own(message.topic_bytes()) {
             self.own.messages += 1;
             self.own.bytes += message.size_bytes();
         }
@@ -163,7 +163,7 @@ impl RetainedStore {
     /// Settles what is kept about a message that is out of the set.
     fn let_go(&mut self, ByTopic(old, record): ByTopic) -> Option<RecordId> {
         self.bytes -= old.size_bytes();
-        if is_own(&old) {
+        if is_own(old.topic_bytes()) {
             self.own.messages -= 1;
             self.own.bytes -= old.size_bytes();
         }
@@ -301,8 +301,9 @@ impl RetainedStore {
     }
 }
 
-fn is_own(message: &Message) -> bool {
-    message.topic_bytes().starts_with(b"$SYS/")
+/// Whether a retained message is what the broker says of itself: each process says it anew.
+pub(crate) fn is_own(topic: &[u8]) -> bool {
+    topic.starts_with(b"$SYS/")
 }
 
 /// The part of a filter that every matching topic starts with.

@@ -16,7 +16,7 @@ use crate::message::MessageParts;
 use crate::outcome::Outcome;
 use crate::query::{Answer, Condition, PAGE_ROWS_MAX, PublishRequest, RequestId};
 use crate::recorder::{Facts, flag};
-use crate::retained::RetainedLimits;
+use crate::retained::{RetainedLimits, is_own};
 use crate::session::Session;
 
 /// Who publishes for operators: the hash of no client id that is likely.
@@ -208,7 +208,7 @@ impl Shard {
         let outer = self.open_keeping(None);
         let mut count = 0;
         // What the broker says of itself is not an operator's to clear: it would not come back.
-        for message in found.iter().filter(|of| !of.topic().starts_with("$SYS/")) {
+        for message in found.iter().filter(|of| !is_own(of.topic_bytes())) {
             self.note_cleared_by_operator(message.topic(), operator);
             count += usize::from(self.clear_retained(message.topic()));
         }

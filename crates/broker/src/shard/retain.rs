@@ -15,7 +15,7 @@ use crate::message::Message;
 use crate::outcome::Outcome;
 use crate::record::{Clock, MessageRecord, Record};
 use crate::recorder::Facts;
-use crate::retained::RetainedLimits;
+use crate::retained::{RetainedLimits, is_own};
 use crate::routing::share::SessionRef;
 use crate::session::queue::{Delivery, Identifiers};
 use crate::session::replay::{PAGE_MAX, REMOTE_PAGE_MAX, Replay};
@@ -36,7 +36,7 @@ impl Shard {
         }
         // At QoS 0 too the record comes back, although nobody waits for it: what is to be written waits
         // where its publisher is held for that.
-        let exchange = if is_recorded(publication.parts.topic) {
+        let exchange = if !is_own(publication.parts.topic.as_bytes()) {
             self.expect_answer()
         } else {
             None
@@ -107,7 +107,7 @@ impl Shard {
 
     /// The record of a message that is about to be retained.
     fn record_retained(&mut self, message: &Message) -> Option<RecordId> {
-        if !self.journal.is_on() || !is_recorded(message.topic()) {
+        if !self.journal.is_on() || is_own(message.topic_bytes()) {
             return None;
         }
         let record = self.journal.reserve();
@@ -417,12 +417,6 @@ impl Shard {
             }
         }
     }
-}
-
-/// Whether retained messages of a topic are for the store. What the broker says of itself is said anew
-/// by each process.
-fn is_recorded(topic: &str) -> bool {
-    !topic.starts_with("$SYS/")
 }
 
 /// The copy of a retained message for a new subscription.
