@@ -23,6 +23,7 @@ use crate::context::{self, Chosen, Secret};
 use crate::create::quoted;
 use crate::event_reader::EventReader;
 use crate::failure::Failure;
+use crate::presence;
 use crate::words::{self, Said, broker, problem, system};
 
 /// How long an answer may take; the broker itself gives up sooner.
@@ -37,7 +38,8 @@ const DEFAULT_DIR: &str = "columba-data";
 /// Which broker, and as whom.
 #[derive(Args, Clone, Debug, Default)]
 pub struct AdminArgs {
-    /// Directory of an instance that runs on this machine; ./columba-data without it
+    /// Directory of an instance that runs on this machine; without it ./columba-data, or the only broker
+    /// that runs here
     #[arg(long, value_name = "DIR", conflicts_with = "url")]
     pub(crate) dir: Option<PathBuf>,
     /// Management API of a broker, such as `https://broker.example:61680`
@@ -175,7 +177,7 @@ impl AdminClient {
         let target = match (&args.url, &args.dir) {
             (Some(url), None) => target_of(url, args.cafile.clone())?,
             (_, Some(dir)) => Target::Socket(socket_of(dir, url_option)?),
-            (None, None) => Target::Socket(socket_of(Path::new(DEFAULT_DIR), url_option)?),
+            (None, None) => Target::Socket(socket_here(url_option)?),
         };
         let token = args.token.map(|token| format!("Bearer {token}"));
         let authorization = token.or_else(|| args.login.map(|login| login.credentials()));
@@ -378,6 +380,36 @@ pub(crate) fn encoded(text: &str) -> String {
         }
     }
     encoded
+}
+
+/// The socket of the instance in ./columba-data; if there is none, of the only broker that runs here.
+fn socket_here(url_option: &str) -> Result<PathBuf, Failure> {
+    let dir = Path::new(DEFAULT_DIR);
+    if Location::of_directory(dir).config_file.exists() {
+        return socket_of(dir, url_option);
+    }
+    let mut sockets = presence::sockets();
+    let what = match (sockets.pop(), sockets.as_slice()) {
+        (Some(socket), []) => return Ok(socket),
+        (None, _) => broker::none_runs(DEFAULT_DIR),
+        (Some(last), others) => {
+            let all = others
+                .iter()
+                .chain([&last])
+                .map(|socket| instance_of(socket));
+            broker::several_run(all.collect::<Vec<_>>().join(", "))
+        }
+    };
+    Err(Failure::new(what)
+        .fix(broker::name_its_dir(url_option))
+        .faulty())
+}
+
+/// What `--dir` takes for the instance of a socket, if it has the usual place.
+fn instance_of(socket: &Path) -> String {
+    let usual = socket.ancestors().nth(2);
+    let dir = usual.filter(|dir| Location::of_directory(dir).config_file.exists());
+    dir.unwrap_or(socket).display().to_string()
 }
 
 /// The socket of an instance.

@@ -23,6 +23,7 @@ pub mod manual;
 pub mod mosquitto;
 pub mod passwd;
 mod payload;
+mod presence;
 pub mod publish;
 mod receive;
 mod record;

@@ -26,6 +26,7 @@ use columba_store::DiskFiles;
 
 use crate::create::{make, quoted};
 use crate::failure::{Failure, count_of, end, note, of_store, print, show_faults};
+use crate::presence::Presence;
 use crate::words::{self, Said, start, store, value};
 
 /// The instance that is made where none is named.
@@ -120,6 +121,7 @@ fn serve(args: &RunArgs) -> Result<(), Failure> {
             return Err(explain_admin(&error));
         }
     };
+    let _presence = admin.as_ref().and_then(announce);
     let report = broker.boot_report();
     print(&welcome::text(
         &base,
@@ -193,6 +195,13 @@ fn open_admin(
         wishes,
     })
     .map(Some)
+}
+
+/// Lets the commands on this machine find the broker. Without it they find it by its directory.
+fn announce(admin: &Admin) -> Option<Presence> {
+    Presence::announce(admin.socket()?)
+        .inspect_err(|error| tracing::debug!(%error, "commands find this broker by --dir alone"))
+        .ok()
 }
 
 fn explain_admin(error: &AdminError) -> Failure {

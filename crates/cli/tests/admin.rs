@@ -13,8 +13,8 @@ fn command(dir: &Path, args: &[&str]) -> Command {
         command.env_remove(name);
     }
     command
-        // No contexts of whoever runs the tests.
-        .env("XDG_CONFIG_HOME", "/nonexistent")
+        .env("XDG_CONFIG_HOME", "/nonexistent") // no contexts and brokers but those of the test
+        .env("COLUMBA_RUNTIME_DIR", "/nonexistent")
         .current_dir(dir)
         .args(args)
         .stdin(Stdio::null())

@@ -25,6 +25,7 @@ fn command(dir: &Path, args: &[&str]) -> Command {
         command.env_remove(name);
     }
     command
+        .env("COLUMBA_RUNTIME_DIR", "/nonexistent")
         .current_dir(dir)
         .args(args)
         .stdout(Stdio::piped())

@@ -48,7 +48,7 @@ mod why;
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
@@ -177,6 +177,11 @@ impl Admin {
     /// The same as a URL.
     pub fn url(&self) -> Option<&str> {
         self.url.as_deref()
+    }
+
+    /// The Unix socket, unless it could not be bound.
+    pub fn socket(&self) -> Option<&Path> {
+        self.socket.as_deref()
     }
 
     /// Closes it.

@@ -35,6 +35,13 @@ columba_speech::catalogue! {
         zh: "请用 `columba token add` 创建令牌，并放入 COLUMBA_TOKEN",
     }
     no_instance(dir, error) { en: "there is no instance in {dir}: {error}", zh: "{dir} 中没有实例：{error}" }
+    none_runs(dir) {
+        en: "there is no instance in {dir}, and no broker of this user runs on this machine",
+        zh: "{dir} 中没有实例，本机也没有该用户的 Broker 在运行",
+    }
+    several_run(instances) {
+        en: "several brokers run on this machine: {instances}", zh: "本机运行着多个 Broker：{instances}",
+    }
     name_its_dir(option) {
         en: "name its directory with --dir, or a broker elsewhere with {option}",
         zh: "请用 --dir 指定其目录，或用 {option} 指定别处的 Broker",

@@ -17,6 +17,7 @@ mod log;
 mod mosquitto;
 mod mqttx;
 mod numbers;
+mod presence;
 mod quiet;
 mod scripts;
 mod service_manager;
