@@ -209,3 +209,39 @@ fn who_had_a_session_from_before_the_record_that_has_ended_since_perhaps_subscri
         asked.is(Code::R01, sure);
     }
 }
+
+/// A letter takes its time between shards. What its session has not been given yet, it does not hold.
+#[test]
+fn what_may_be_on_its_way_to_another_shard_is_not_told_to_be_acknowledged() {
+    let home_of = |client: &str| columba_broker::home_of(42, client, 2);
+    let names = ["hub", "gate", "wall", "roof", "yard"];
+    let is_away = |client: &&str| home_of(client) != home_of("esp");
+    let elsewhere = names.into_iter().find(is_away).unwrap();
+    let beside = names.into_iter().find(|client| !is_away(client)).unwrap();
+    for (client, wait_ms, code) in [
+        (elsewhere, 0, Code::U01),
+        (elsewhere, 2_000, Code::D01),
+        (beside, 0, Code::D01),
+    ] {
+        let mut bed = Bed::new(2);
+        let publisher = bed.connect(V5, "esp");
+        let subscriber = bed.connect(V5, client);
+        bed.subscribe(subscriber, "home/#", QOS_1);
+        bed.pass(10);
+        bed.is_mail_held = wait_ms == 0;
+        bed.publish(publisher, TOPIC, b"1", QOS_1);
+        bed.pass(10);
+        bed.finish(subscriber);
+        bed.pass(wait_ms);
+        let mut evidence = evidence(&mut bed, Some(TOPIC), Some("esp"), Some(client), 0);
+        leave_out(&mut evidence, |_| true);
+        let asked = Asked {
+            report: diagnose(&evidence),
+        };
+        let sure = match code {
+            Code::D01 => Confidence::Likely,
+            _ => Confidence::Certain,
+        };
+        asked.is(code, sure);
+    }
+}

@@ -80,8 +80,12 @@ const REST_MS: u64 = 120_000;
 impl World {
     /// Asks about messages and about clients; then the recorders write what they have.
     fn ask_all_questions(&mut self) {
-        self.ask_why();
-        self.ask_of_clients();
+        // A shard that stands still answers nobody; once it goes on, it reads its mail before it is asked
+        // for a session.
+        if !self.shards.iter().any(|shard| shard.is_paused) {
+            self.ask_why();
+            self.ask_of_clients();
+        }
         self.write_record();
     }
 

@@ -10,7 +10,7 @@ use super::kernel::{self, Whereabouts};
 use super::routing::is_about;
 use super::{Finding, between, machines, session_end, with_slowdown, words};
 use crate::code::{Code, Confidence, Fate};
-use crate::evidence::{Event, Presence};
+use crate::evidence::{BETWEEN_SHARDS_MS, Event, Presence};
 use crate::history::{History, ends_session, is_waiting};
 use crate::texts::sentences as say;
 
@@ -581,15 +581,14 @@ fn settled<'e>(history: &History<'e>, publication: &'e Event, client: &str) -> O
     if !is_copied && (coverage.left_out == 0 || coverage.excess_from_ms > 0) {
         return None;
     }
-    // Without a copy it may have come before a subscription of the same millisecond.
-    if !is_copied && history.has_changed_at(client, publication.unix_ms) {
-        return None;
-    }
     let standing = history.standings(client, publication.unix_ms);
     let Some(crate::history::Standing::Subscribed { filter, granted }) = standing.first() else {
         return None;
     };
     if filter.starts_with("$share/") && !is_copied || publication.client == client {
+        return None;
+    }
+    if !is_copied && !has_come(history, publication, client) {
         return None;
     }
     let rows = history.evidence.subscriptions.iter();
@@ -620,6 +619,20 @@ fn settled<'e>(history: &History<'e>, publication: &'e Event, client: &str) -> O
         };
         Finding::certain(Code::D01, say::d01_settled(client)).with(sure)
     })
+}
+
+/// Whether a message of which no copy was followed has come to a client's session by now, and found the
+/// subscription there.
+fn has_come(history: &History<'_>, publication: &Event, client: &str) -> bool {
+    // It may have come before a subscription of the same millisecond.
+    if history.has_changed_at(client, publication.unix_ms) {
+        return false;
+    }
+    // To another shard it may be on its way.
+    let mut own = history.of(client).iter();
+    let came = own.rfind(|event| event.outcome == Outcome::ConnectAccepted);
+    let is_of_shard = came.is_some_and(|event| event.shard == publication.shard);
+    is_of_shard || history.evidence.now_ms >= publication.unix_ms + BETWEEN_SHARDS_MS
 }
 
 /// Whether a message that came before a start of the broker may have been delivered after it: what leaves a
