@@ -16,9 +16,10 @@ use crate::report::{Check, Finding, Mark, Report};
 use crate::target::Target;
 use crate::text::{broker, message, network, tls as tls_text};
 use crate::tls::TlsError;
+use crate::within::Way;
 use crate::{
     address, filter, idle, listeners, lookup, loopback, offline, payload, port, retained,
-    subscribe, system, tcp, tls, twin, will,
+    subscribe, system, tcp, tls, twin, will, within,
 };
 
 /// What to examine, and how.
@@ -268,6 +269,12 @@ impl Examination<'_> {
             (Err(why), _) | (_, Err(why)) => return self.must(Finding::fail(Check::Tls, why)),
         };
         let has_certificate = identity.is_some();
+        let way = Way {
+            target,
+            address: open,
+            identity: identity.clone(),
+            patience,
+        };
         let handshake = tls::open(open, &target.host, identity, &[], patience).await;
         let (facts, stream) = match handshake {
             Ok(opened) => opened,
@@ -297,7 +304,8 @@ impl Examination<'_> {
             let finding = certificate::judge_failure(&error, has_certificate, patience);
             return self.must(finding);
         }
-        let inside = port::Speaks::Tls(Some(Box::new(port::classify(&answer))));
+        let inside = within::told(&way, &answer).await;
+        let inside = port::Speaks::Tls(Some(Box::new(inside)));
         let finding = port::judge(target, &inside, hints, patience);
         self.port(finding, target, &[open]).await?;
         let viewpoint = Viewpoint {

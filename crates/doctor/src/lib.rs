@@ -32,6 +32,7 @@ pub mod text;
 pub mod tls;
 mod twin;
 mod will;
+mod within;
 
 pub use examination::{Visit, examine};
 pub use report::{Check, Finding, Mark, Report};

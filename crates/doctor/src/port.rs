@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::report::{Check, Finding};
 use crate::target::Target;
 use crate::text::network as text;
-use crate::tls;
+use crate::within::{self, Carrier, Way};
 
 /// The return code "server unavailable" of a CONNACK of MQTT 3.1.1.
 const CONNACK_UNAVAILABLE: u8 = 3;
@@ -22,8 +22,6 @@ const CONNACK_UNAVAILABLE: u8 = 3;
 const ANSWER_BYTES_MAX: usize = 8 * 1024;
 /// Longest banner that is shown, in characters.
 const BANNER_CHARS_MAX: usize = 60;
-/// Where brokers serve WebSockets, the most usual first.
-const WEBSOCKET_PATHS: [&str; 3] = ["/mqtt", "/ws", "/"];
 
 /// What a port speaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +68,12 @@ pub(crate) struct Answer {
 
 /// Asks a port in every protocol, that of the target first, until one is understood.
 pub async fn look(target: &Target, address: SocketAddr, patience: Duration) -> Speaks {
+    let way = Way {
+        target,
+        address,
+        identity: None,
+        patience,
+    };
     let mut last = Speaks::Silent;
     for probe in order(target) {
         let speaks = match probe {
@@ -78,13 +82,21 @@ pub async fn look(target: &Target, address: SocketAddr, patience: Duration) -> S
                     last = Speaks::Mqtt;
                     continue;
                 }
+                (page @ Speaks::Http { .. }, _) => way.websocket(Carrier::Tcp, Some(page)).await,
                 (speaks, _) => speaks,
             },
-            Probe::Http => websocket(target, address, patience).await,
-            Probe::Tls => match within_tls(target, address, patience).await {
+            Probe::Http => way.websocket(Carrier::Tcp, None).await,
+            Probe::Tls => match within::look(&way).await {
                 Some(speaks) => speaks,
                 None => continue,
             },
+        };
+        // An alert says that there is TLS, and not what is within.
+        let speaks = match (speaks, probe) {
+            (Speaks::Tls(None), Probe::Mqtt | Probe::Http) => {
+                within::look(&way).await.unwrap_or(Speaks::Tls(None))
+            }
+            (speaks, _) => speaks,
         };
         // Who has no service in plain MQTT, and has it in something else, is that.
         let is_carrier = matches!(speaks, Speaks::Tls(Some(_)) | Speaks::WebSocket { .. });
@@ -118,9 +130,9 @@ async fn mqtt(address: SocketAddr, patience: Duration) -> (Speaks, Refusal) {
         };
         last = classify(&answer);
         if !matches!(last, Speaks::Closed | Speaks::Resets) {
-            let refusal = match answer.bytes.as_slice() {
-                [0x20, _, _, CONNACK_UNAVAILABLE, ..] => Refusal::Unavailable,
-                _ => Refusal::None,
+            let refusal = match says_unavailable(&answer) {
+                true => Refusal::Unavailable,
+                false => Refusal::None,
             };
             return (last, refusal);
         }
@@ -128,24 +140,12 @@ async fn mqtt(address: SocketAddr, patience: Duration) -> (Speaks, Refusal) {
     (last, Refusal::None)
 }
 
-/// Asks within TLS; `None` if it cannot be told whether there is any.
-async fn within_tls(target: &Target, address: SocketAddr, patience: Duration) -> Option<Speaks> {
-    let mut inside = Speaks::Silent;
-    for version in [Version::V311, Version::V5] {
-        match tls::open(address, &target.host, None, &[], patience).await {
-            Ok((_, stream)) => {
-                inside = classify(&ask(stream, &mqtt_connect(version), patience).await);
-            }
-            Err(error) if error.is_tls() => return Some(Speaks::Tls(None)),
-            Err(_) => return None,
-        }
-        if !matches!(inside, Speaks::Closed | Speaks::Resets) {
-            break;
-        }
-    }
-    Some(Speaks::Tls(
-        inside.is_understood().then(|| Box::new(inside)),
-    ))
+/// Whether it is the CONNACK of a broker that has no service in MQTT without a carrier here.
+pub(crate) fn says_unavailable(answer: &Answer) -> bool {
+    matches!(
+        answer.bytes.as_slice(),
+        [0x20, _, _, CONNACK_UNAVAILABLE, ..]
+    )
 }
 
 #[derive(Clone, Copy)]
@@ -163,42 +163,6 @@ const fn order(target: &Target) -> [Probe; 3] {
     }
 }
 
-async fn over_tcp(address: SocketAddr, question: &[u8], patience: Duration) -> Speaks {
-    match timeout(patience, TcpStream::connect(address)).await {
-        Ok(Ok(stream)) => classify(&ask(stream, question, patience).await),
-        Ok(Err(error)) => of_end(&Err(error)),
-        Err(_) => Speaks::Silent,
-    }
-}
-
-/// Asks for a WebSocket, at the target's path first.
-async fn websocket(target: &Target, address: SocketAddr, patience: Duration) -> Speaks {
-    let wanted = target.websocket_path.as_deref();
-    let others = WEBSOCKET_PATHS
-        .into_iter()
-        .filter(|path| Some(*path) != wanted);
-    let mut first = None;
-    for path in wanted.into_iter().chain(others) {
-        let speaks = over_tcp(address, &upgrade(target, path), patience).await;
-        match speaks {
-            Speaks::WebSocket {
-                has_subprotocol, ..
-            } => {
-                let path = path.to_owned();
-                return Speaks::WebSocket {
-                    path,
-                    has_subprotocol,
-                };
-            }
-            Speaks::Http { .. } => {
-                first.get_or_insert(speaks);
-            }
-            other => return first.unwrap_or(other),
-        }
-    }
-    first.unwrap_or(Speaks::Silent)
-}
-
 /// Looks inside TLS for what the target wants.
 pub(crate) async fn inside(
     target: &Target,
@@ -214,7 +178,7 @@ pub(crate) async fn inside(
 
 /// A CONNECT without credentials: whatever a broker that has the version thinks of it, it answers
 /// with a CONNACK. Ends with a DISCONNECT.
-fn mqtt_connect(version: Version) -> Vec<u8> {
+pub(crate) fn mqtt_connect(version: Version) -> Vec<u8> {
     let client_id = format!("doctor-{:08x}", crate::nonce() as u32);
     let connect = Packet::Connect(Connect {
         version,
@@ -240,7 +204,7 @@ fn mqtt_connect(version: Version) -> Vec<u8> {
 }
 
 /// RFC 6455, 4.1, with the subprotocol of MQTT (`MQTT-6.0.0-3`).
-fn upgrade(target: &Target, path: &str) -> Vec<u8> {
+pub(crate) fn upgrade(target: &Target, path: &str) -> Vec<u8> {
     format!(
         "GET {path} HTTP/1.1\r\nHost: {}:{}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: Y29sdW1iYSBkb2N0b3IhIQ==\r\nSec-WebSocket-Version: 13\r\n\
@@ -357,7 +321,7 @@ fn is_page(bytes: &[u8]) -> bool {
     })
 }
 
-fn of_end(end: &io::Result<()>) -> Speaks {
+pub(crate) fn of_end(end: &io::Result<()>) -> Speaks {
     match end {
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Speaks::Resets,
         Ok(()) | Err(_) => Speaks::Closed,
@@ -412,7 +376,7 @@ pub(crate) fn shown(text: &str) -> String {
 
 impl Speaks {
     /// Whether it answered something that names it.
-    fn is_understood(&self) -> bool {
+    pub(crate) fn is_understood(&self) -> bool {
         match self {
             Self::Mqtt
             | Self::Tls(_)
@@ -447,20 +411,19 @@ pub fn judge(target: &Target, speaks: &Speaks, hints: Vec<Text>, patience: Durat
             (Some(Speaks::Mqtt), _) => return other(true, false, None),
             (
                 Some(Speaks::WebSocket {
-                    has_subprotocol, ..
+                    path,
+                    has_subprotocol,
                 }),
                 true,
             ) if wants_websocket => {
-                // It was asked for at the path of the target.
-                let path = target.websocket_path.as_deref().unwrap_or_default();
                 return websocket_path(target, path, *has_subprotocol);
             }
-            (Some(Speaks::Http { .. }), _) if !wants_websocket => {
-                return other(true, true, Some("/mqtt"));
+            (Some(Speaks::WebSocket { path, .. }), _) => return other(true, true, Some(path)),
+            (Some(Speaks::Http { status, server }), true) if wants_websocket => {
+                refused_upgrade(*status, server.as_deref())
             }
-            (Some(Speaks::Http { status, .. }), true) => {
-                let what = text::websocket_refused(*status);
-                return Finding::fail(Check::Port, what).fix(text::websocket_path_fix());
+            (Some(Speaks::Http { server, .. }), _) => {
+                web_server(text::port_https(), server.as_deref())
             }
             // What is inside may want a login or a certificate first.
             (_, true) => return Finding::pass(Check::Port, text::port_speaks("TLS")),
@@ -479,13 +442,9 @@ pub fn judge(target: &Target, speaks: &Speaks, hints: Vec<Text>, patience: Durat
             return websocket_path(target, path, *has_subprotocol);
         }
         Speaks::Http { status, server } if wants_websocket => {
-            let what = text::websocket_refused(*status);
-            Finding::fail(Check::Port, what)
-                .note(server.as_deref().map(text::port_http_server))
-                .fix(text::websocket_path_fix())
+            refused_upgrade(*status, server.as_deref())
         }
-        Speaks::Http { server, .. } => Finding::fail(Check::Port, text::port_http())
-            .note(server.as_deref().map(text::port_http_server)),
+        Speaks::Http { server, .. } => web_server(text::port_http(), server.as_deref()),
         Speaks::Named(name) => Finding::fail(Check::Port, text::port_other(*name)),
         Speaks::Banner(line) => Finding::fail(Check::Port, text::port_banner(line.as_str())),
         Speaks::Unknown => Finding::fail(Check::Port, text::port_other("?")),
@@ -503,6 +462,14 @@ pub fn judge(target: &Target, speaks: &Speaks, hints: Vec<Text>, patience: Durat
         notes: [finding.notes, hints].concat(),
         ..finding
     }
+}
+
+fn web_server(what: Text, server: Option<&str>) -> Finding {
+    Finding::fail(Check::Port, what).note(server.map(text::port_http_server))
+}
+
+fn refused_upgrade(status: u16, server: Option<&str>) -> Finding {
+    web_server(text::websocket_refused(status), server).fix(text::websocket_path_fix())
 }
 
 fn websocket_path(target: &Target, path: &str, has_subprotocol: bool) -> Finding {

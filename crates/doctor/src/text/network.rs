@@ -186,6 +186,10 @@ columba_speech::catalogue! {
         en: "answers HTTP: this is a web server or console, not MQTT",
         zh: "返回的是 HTTP：这是网页服务器或控制台，不是 MQTT",
     }
+    port_https() {
+        en: "answers HTTPS: this is a web server or console, not MQTT",
+        zh: "返回的是 HTTPS：这是网页服务器或控制台，不是 MQTT",
+    }
     port_http_server(server) { en: "it calls itself {server}", zh: "它自称 {server}" }
     port_other(protocol) {
         en: "answers {protocol}, which is not MQTT",

@@ -45,6 +45,17 @@ impl Authority {
 
     /// Starts a server for `localhost` that answers every CONNECT with a refusal.
     async fn serve(&self, change: impl FnOnce(&mut CertificateParams), wants_client: bool) -> u16 {
+        self.answer(change, wants_client, |_| b"\x20\x02\x00\x03")
+            .await
+    }
+
+    /// Starts a server for `localhost` that answers a question so.
+    async fn answer(
+        &self,
+        change: impl FnOnce(&mut CertificateParams),
+        wants_client: bool,
+        answer: fn(&[u8]) -> &'static [u8],
+    ) -> u16 {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         change(&mut params);
         let key = KeyPair::generate().unwrap();
@@ -73,8 +84,8 @@ impl Authority {
                 tokio::spawn(async move {
                     let mut stream = acceptor.accept(stream).await?;
                     let mut question = [0; 1_024];
-                    let _ = stream.read(&mut question).await?;
-                    stream.write_all(b"\x20\x02\x00\x03").await?;
+                    let len = stream.read(&mut question).await?;
+                    stream.write_all(answer(&question[..len])).await?;
                     stream.shutdown().await
                 });
             }
@@ -155,4 +166,109 @@ async fn tls_behind_a_plain_url_is_named() {
     let port_finding = finding(&report, Check::Port);
     let fix = crate::bed::english(&port_finding.fixes);
     assert_eq!(fix, [format!("try mqtts://127.0.0.1:{port}")]);
+}
+
+/// As Columba answers on a port for WebSockets over TLS.
+fn websocket_at_ws(question: &[u8]) -> &'static [u8] {
+    if question.starts_with(b"GET /ws HTTP") {
+        b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n"
+    } else if question.starts_with(b"GET ") {
+        b"HTTP/1.1 404 Not Found\r\n\r\n"
+    } else {
+        b"\x20\x02\x00\x03"
+    }
+}
+
+#[tokio::test]
+async fn a_websocket_within_tls_is_named_with_its_path() {
+    let authority = Authority::new();
+    let trusting = || TlsOptions {
+        ca_file: Some(authority.file.clone()),
+        ..TlsOptions::default()
+    };
+    let port = authority.answer(|_| {}, false, websocket_at_ws).await;
+    let over_mqtts = over_tls(visit(port, PATIENCE), "localhost", trusting());
+    let over_wss = crate::bed::over_websocket(over_mqtts.clone(), "/mqtt");
+    for (visit, code, host) in [
+        (over_mqtts, "port_speaks_other", "localhost"),
+        (over_wss, "websocket_other_path", "localhost"),
+        (visit(port, PATIENCE), "port_speaks_other", "127.0.0.1"),
+    ] {
+        let report = examined(&visit).await;
+        let found = finding(&report, Check::Port);
+        assert_eq!((found.mark, found.what.code()), (Mark::Fail, code));
+        let fix = crate::bed::english(&found.fixes);
+        assert_eq!(fix, [format!("try wss://{host}:{port}/ws")]);
+    }
+}
+
+/// The web server of Python behind TLS, which is no program of ours.
+struct WebServer {
+    program: std::process::Child,
+    port: u16,
+}
+
+impl WebServer {
+    fn start(authority: &Authority) -> Self {
+        use std::io::BufRead as _;
+        let certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let certificate = certificate.signed_by(&key, &authority.issuer).unwrap();
+        let file = authority.file.with_file_name("server.pem");
+        std::fs::write(&file, certificate.pem() + &key.serialize_pem()).unwrap();
+        let source = "import http.server, ssl, sys\n\
+            server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), http.server.SimpleHTTPRequestHandler)\n\
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)\n\
+            context.load_cert_chain(sys.argv[1])\n\
+            server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)\n\
+            print(server.server_port, flush=True)\n\
+            server.serve_forever()\n";
+        let mut program = std::process::Command::new("python3")
+            .args(["-c", source])
+            .arg(file)
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let stdout = program.stdout.as_mut().unwrap();
+        std::io::BufReader::new(stdout)
+            .read_line(&mut line)
+            .unwrap();
+        let port = line.trim().parse().unwrap();
+        Self { program, port }
+    }
+}
+
+impl Drop for WebServer {
+    fn drop(&mut self) {
+        drop(self.program.kill());
+        drop(self.program.wait());
+    }
+}
+
+#[tokio::test]
+async fn a_web_server_over_tls_is_not_taken_for_a_broker() {
+    let authority = Authority::new();
+    let server = WebServer::start(&authority);
+    // This server waits for the end of a line, which no CONNECT has.
+    let patience = std::time::Duration::from_secs(2);
+    let trusting = TlsOptions {
+        ca_file: Some(authority.file.clone()),
+        ..TlsOptions::default()
+    };
+    let over_mqtts = over_tls(visit(server.port, patience), "localhost", trusting);
+    let over_wss = crate::bed::over_websocket(over_mqtts.clone(), "/mqtt");
+    for (visit, code) in [
+        (over_mqtts, "port_https"),
+        (over_wss, "websocket_refused"),
+        (visit(server.port, patience), "port_https"),
+    ] {
+        let report = examined(&visit).await;
+        assert_eq!(verdict(&report, Check::Port), (Mark::Fail, code));
+        let notes = crate::bed::english(&finding(&report, Check::Port).notes);
+        let is_named = notes.iter().any(|note| note.contains("SimpleHTTP"));
+        assert!(is_named, "{notes:?}");
+        assert!(report.unreached.contains(&Check::Connect));
+    }
 }
