@@ -3,6 +3,7 @@
 
 mod file;
 mod place;
+mod server;
 mod texts;
 
 use std::path::PathBuf;
@@ -22,7 +23,6 @@ use crate::failure::{Failure, end_in, end_with, print};
 use crate::language::{language_of_environment, parse_language};
 use crate::passwd::{PASSWORD_BYTES_MAX, ask, first_line_of_stdin, is_no_terminal};
 use crate::words;
-use file::check_server_url;
 pub(crate) use file::{Context, Secret};
 pub(crate) use place::{Chosen, choose};
 
@@ -47,7 +47,7 @@ pub struct ContextArgs {
 
 const EXAMPLES: &str = "\
 Examples:
-  columba context add lab --url mqtt://10.0.0.7
+  columba context add lab -h 10.0.0.7
   columba context add prod --url mqtts://broker.example -u ann --password --api https://broker.example:61680
   columba context check prod
   columba pub --context prod -t home/door -m open
@@ -70,7 +70,9 @@ enum ContextCommand {
 }
 
 /// Make a context
+// As with pub and sub -h is the host.
 #[derive(Args, Clone, Debug)]
+#[command(disable_help_flag = true)]
 struct AddArgs {
     /// Its name
     #[arg(value_name = "NAME")]
@@ -78,12 +80,8 @@ struct AddArgs {
     /// What it is for
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
-    /// The server: mqtt[s]|ws[s]://HOST[:PORT][/PATH], a path with ws and wss only
-    #[arg(short = 'L', long, value_name = "URL")]
-    url: Option<String>,
-    /// Unix socket of the server
-    #[arg(long, value_name = "PATH", conflicts_with = "url")]
-    unix: Option<PathBuf>,
+    #[command(flatten)]
+    server: server::ServerArgs,
     /// User name
     #[arg(short, long, visible_alias = "username", value_name = "NAME")]
     user: Option<String>,
@@ -135,6 +133,9 @@ struct AddArgs {
     /// Use it from now on
     #[arg(long = "use")]
     is_to_be_used: bool,
+    /// Print help
+    #[arg(long, action = clap::ArgAction::Help)]
+    help: Option<bool>,
 }
 
 /// Use a context from now on, for every command that names no server
@@ -193,9 +194,9 @@ fn add(args: &AddArgs, language: Language, say: impl Fn(Text)) -> Result<(), Fai
             .fix(words::context_replace(path.display().to_string()))
             .faulty());
     }
-    if let Some(url) = &args.url {
-        check_server_url(url).map_err(|what| Failure::new(what).faulty())?;
-    }
+    let asks_for_tls = args.cafile.is_some() || args.cert.is_some() || args.insecure;
+    let url = args.server.url(asks_for_tls);
+    let url = url.map_err(|what| Failure::new(what).faulty())?;
     if let Some(url) = &args.api {
         check_url(url).map_err(|what| Failure::new(what).faulty())?;
     }
@@ -207,8 +208,8 @@ fn add(args: &AddArgs, language: Language, say: impl Fn(Text)) -> Result<(), Fai
     };
     let context = Context {
         description: args.description.clone(),
-        url: args.url.clone(),
-        unix: whole(&args.unix)?,
+        url,
+        unix: whole(&args.server.unix)?,
         user: args.user.clone(),
         password: secret(args.password, args.password_stdin, Asked::Password)?,
         password_file: whole(&args.password_file)?,

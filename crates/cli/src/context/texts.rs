@@ -59,6 +59,10 @@ columba_speech::catalogue! {
         en: "{what} is empty, or longer than MQTT can carry", zh: "{what}为空，或超过 MQTT 允许的长度",
     }
     secret_no_utf_8(what) { en: "{what} is no UTF-8", zh: "{what}不是 UTF-8" }
+    no_host(host) {
+        en: "'{host}' is no host: a port stands behind -p, a whole URL behind --url",
+        zh: "“{host}”不是主机：端口写在 -p 之后，完整的 URL 写在 --url 之后",
+    }
     no_path(error) { en: "not a path: {error}", zh: "不是路径：{error}" }
     /// A secret that is not shown.
     kept_secret() { en: "(set, not shown)", zh: "（已设置，不显示）" }

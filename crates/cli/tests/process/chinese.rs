@@ -323,7 +323,8 @@ fn help_has_chinese_headings_and_says_in_chinese_what_commands_are_for() {
         for option in ["--help", "-h"] {
             let line = format!("{path} {option}");
             // Those that connect have -h for the host.
-            let connects = ["pub", "sub", "rr", "doctor", "simulate"].contains(&path.trim());
+            let hosts = ["pub", "sub", "rr", "doctor", "simulate", "context add"];
+            let connects = hosts.contains(&path.trim());
             if option == "-h" && (connects || path.starts_with(" bench ")) {
                 continue;
             }

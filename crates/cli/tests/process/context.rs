@@ -178,6 +178,36 @@ fn options_go_before_a_context_and_another_server_gets_nothing_of_it() {
 }
 
 #[test]
+fn a_context_is_made_with_host_and_port_as_a_message_is_published() {
+    let home = Home::new();
+    let here = ["-h", "127.0.0.1", "-p", home.broker.port()];
+    let line = [&["context", "add", "lab"], &here[..], &["-u", "ann"]].concat();
+    let line = [&line[..], &["--password-stdin"]].concat();
+    let added = with_input(command(home.dir.path()).args(&line), "pigeon-5150\n");
+    assert!(added.status.success(), "{added:?}");
+    let file = std::fs::read_to_string(home.file("lab")).expect("a context");
+    assert!(
+        file.contains(&format!("url = \"{}\"", home.url())),
+        "{file}"
+    );
+    home.out(&[&["pub", "--context", "lab"], PUBLISH].concat());
+    for other in [["--url", "mqtt://h"], ["--unix", "/x"]] {
+        let line = [&["context", "add", "two"], &here[..], &other[..]].concat();
+        let (code, error) = home.fails(&line);
+        assert_eq!(code, Some(2), "{error}");
+    }
+    let (code, error) = home.fails(&["context", "add", "two", "-h", "127.0.0.1:1884"]);
+    assert_eq!(code, Some(2), "{error}");
+    assert!(error.contains("behind -p"), "{error}");
+    // Nothing but the host has taken the place of the help.
+    assert!(
+        home.out(&["context", "add", "--help"])
+            .contains("--host <HOST>")
+    );
+    assert!(home.out(&["context", "list", "-h"]).contains("--json"));
+}
+
+#[test]
 fn an_options_file_yields_to_a_named_context() {
     let home = Home::new();
     home.add_lab();
