@@ -1,8 +1,9 @@
 //! Which language this program speaks.
 
 use std::error::Error as _;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -124,9 +125,64 @@ fn named_in(words: &[OsString]) -> Option<Language> {
     found
 }
 
+/// The words of a command line with `--lang` behind the command if it stands before it: which words a
+/// command takes is known by its name, which is looked for in front.
+pub(crate) fn behind_command(words: Vec<OsString>) -> Vec<OsString> {
+    let mut rest = words.iter().skip(1).peekable();
+    let mut languages = Vec::new();
+    let command = loop {
+        let Some(word) = rest.next() else {
+            return words;
+        };
+        let named = word.as_bytes().strip_prefix(b"--lang");
+        match named {
+            Some(b"") => {
+                let Some(language) = rest.next() else {
+                    return words;
+                };
+                languages.push([OsStr::new("--lang="), language].join(OsStr::new("")));
+            }
+            Some([b'=', ..]) => languages.push(word.clone()),
+            _ => break word,
+        }
+    };
+    // Without a command nothing has to be found; `help` takes names of commands alone.
+    if languages.is_empty() || command.as_bytes().starts_with(b"-") || command == "help" {
+        return words;
+    }
+    let mut line: Vec<_> = words.first().cloned().into_iter().collect();
+    line.push(command.clone());
+    line.extend(languages);
+    line.extend(rest.cloned());
+    line
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_language_before_the_command_goes_behind_it() {
+        let check = |line: &str, expected: &str| {
+            let words = line.split(' ').map(OsString::from).collect();
+            let line = behind_command(words).join(OsStr::new(" "));
+            assert_eq!(line, expected);
+        };
+        check("c --lang zh pub -m -5", "c pub --lang=zh -m -5");
+        check("c --lang=zh --lang fr pub", "c pub --lang=zh --lang=fr");
+        for same in [
+            "c",
+            "c --lang",
+            "c --lang zh",
+            "c --lang zh --help",
+            "c --lang zh -- pub",
+            "c --lang zh help pub",
+            "c --language zh pub",
+            "c pub --lang zh",
+        ] {
+            check(same, same);
+        }
+    }
 
     #[test]
     fn the_command_line_may_name_a_language() {

@@ -89,6 +89,10 @@ pub fn command_line(words: Vec<OsString>) -> Result<Vec<OsString>, ExitCode> {
         return Ok(words);
     };
     let drop_in = Tool::of_program(program);
+    let words = match drop_in {
+        Some(_) => words,
+        None => language::behind_command(words),
+    };
     let by_command = || {
         let command = words.get(1)?;
         Tool::ALL.into_iter().find(|tool| command == tool.command())
@@ -504,6 +508,44 @@ mod tests {
         let line = ["columba", "simulate", "-sc", "fleet"].map(OsString::from);
         let line = command_line(line.to_vec()).expect("a command line");
         assert_eq!(line, ["columba", "simulate", "--scenario", "fleet"]);
+    }
+
+    #[test]
+    fn a_language_before_the_command_hides_nothing_of_it() {
+        for (words, expected) in [
+            (
+                "--lang zh pub -o /dev/null -m -5 -D publish content-type x",
+                "pub --lang=zh --message=-5 --property=publish\0content-type\0x --protocol-version=5",
+            ),
+            (
+                "--lang=zh sub -o /dev/null -t -t",
+                "sub --lang=zh --topic=-t",
+            ),
+            (
+                "--lang zh rr -o /dev/null -e a",
+                "rr --lang=zh --response-topic=a",
+            ),
+            (
+                "--lang zh doctor -D connect receive-maximum 5",
+                "doctor --lang=zh --property=connect\0receive-maximum\x005",
+            ),
+            (
+                "--lang zh bench pub -im 9",
+                "bench --lang=zh pub --message-interval 9",
+            ),
+            (
+                "--lang zh simulate -sc x",
+                "simulate --lang=zh --scenario x",
+            ),
+        ] {
+            let words = format!("columba {words}");
+            let words = words.split(' ').map(OsString::from).collect();
+            let line = command_line(words).expect("a command line");
+            let line = line.join(OsStr::new(" "));
+            assert_eq!(line, OsString::from(format!("columba {expected}")));
+        }
+        let words = ["columba", "--lang", "zh", "conn"].map(OsString::from);
+        assert!(command_line(words.to_vec()).is_err());
     }
 
     #[test]

@@ -304,6 +304,29 @@ fn command_lines_that_are_not_understood_are_told_so_in_chinese() {
     }
 }
 
+#[test]
+fn the_language_may_stand_before_every_command() {
+    let help = columba().args(["--lang", "zh", "--help"]).output();
+    let help = String::from_utf8_lossy(&help.expect("the binary").stdout).into_owned();
+    let commands = commands_in(&help);
+    for (name, _) in &commands {
+        for language in [&["--lang", "zh"][..], &["--lang=zh"]] {
+            let output = columba().args(language).args([name, "--help"]).output();
+            let output = output.expect("the binary");
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(said.contains("用法：columba"), "{name}: {output:?}");
+        }
+    }
+    assert!(commands.len() > 20, "{help}");
+    // A property of three words, which is put together by the name of the command.
+    let line = "--lang zh pub -h 127.0.0.1 -p 1 -t a -m -5 -D publish content-type text/plain";
+    let output = columba()
+        .args(line.split(' '))
+        .output()
+        .expect("the binary");
+    check(&output, line);
+}
+
 /// The commands that a help text lists.
 fn commands_in(help: &str) -> Vec<(String, String)> {
     let lines = help.lines().skip_while(|line| *line != "命令：").skip(1);
