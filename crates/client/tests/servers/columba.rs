@@ -28,21 +28,26 @@ pub(crate) fn start() -> (Broker, u16) {
 /// The same with a store.
 pub(crate) fn start_with(store: Option<StoreConfig>) -> (Broker, u16) {
     let bind = SocketAddr::from(([127, 0, 0, 1], 0));
+    start_at(ListenerKind::Tcp { bind }, store)
+}
+
+/// The same with a listener of another kind.
+pub(crate) fn start_at(kind: ListenerKind, store: Option<StoreConfig>) -> (Broker, u16) {
     let broker = Broker::start(RuntimeConfig {
         shards: 2,
         seed: 7,
         id_secret: [7; 16],
         limits: Arc::new(Limits::default()),
         listeners: vec![ListenerConfig {
-            kind: ListenerKind::Tcp { bind },
             settings: ListenerSettings {
-                name: "tcp".to_owned(),
+                name: kind.name().to_owned(),
                 anonymous: Anonymous::Always,
                 connections_max: 0,
                 packet_bytes_max: None,
                 certificate_is_user: false,
                 promise: Promise::Durable,
             },
+            kind,
         }],
         access: Arc::new(AccessRules::allow_all()),
         bans: Arc::default(),

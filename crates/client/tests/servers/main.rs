@@ -14,6 +14,7 @@ mod foreign;
 mod lasting;
 mod mosquitto;
 mod requests;
+mod secure;
 mod trace;
 mod turmoil;
 
@@ -392,58 +393,6 @@ async fn unix_sockets_and_websockets_carry_mqtt() {
             .expect("not refused");
         assert_eq!(message(&mut events).await.message.payload.len(), 60_000);
         leave(&receiver).await;
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn tls_trusts_the_named_authority_and_no_other() {
-    in_time(async {
-        let key = rcgen::KeyPair::generate().expect("a key");
-        let mut authority = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
-        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let authority_certificate = authority.self_signed(&key).expect("a certificate");
-        let issuer = rcgen::Issuer::new(authority, key);
-        let server_key = rcgen::KeyPair::generate().expect("a key");
-        let names = vec!["localhost".to_owned()];
-        let params = rcgen::CertificateParams::new(names).expect("parameters");
-        let certificate = params
-            .signed_by(&server_key, &issuer)
-            .expect("a certificate");
-        let server = Mosquitto::start_with(|port, directory| {
-        let at = |name: &str| directory.join(name);
-        std::fs::write(at("ca.pem"), authority_certificate.pem()).expect("written");
-        std::fs::write(at("cert.pem"), certificate.pem()).expect("written");
-        std::fs::write(at("key.pem"), server_key.serialize_pem()).expect("written");
-        format!(
-            "listener {port} 127.0.0.1\nallow_anonymous true\ncafile {}\ncertfile {}\nkeyfile {}\n",
-            at("ca.pem").display(),
-            at("cert.pem").display(),
-            at("key.pem").display()
-        )
-    })
-    .await;
-        let ca_file = Some(server.directory.path().join("ca.pem"));
-        let connect = async |name: &str, ca_file, accept_any_host_name| {
-            let mut options = server.options(Version::V5, "client");
-            if let Address::Network { host, tls, .. } = &mut options.address {
-                *host = name.to_owned();
-                *tls = Some(TlsOptions {
-                    ca_file,
-                    accept_any_host_name,
-                    ..TlsOptions::default()
-                });
-            }
-            Client::connect(options).await
-        };
-        assert!(connect("localhost", ca_file.clone(), false).await.is_ok());
-        assert!(connect("127.0.0.1", ca_file.clone(), true).await.is_ok());
-        for (name, ca_file) in [("127.0.0.1", ca_file), ("localhost", None)] {
-            match connect(name, ca_file, false).await {
-                Err(ConnectError::Tls { .. } | ConnectError::TlsSetup(_)) => {}
-                other => panic!("expected TLS to refuse {name}, got {other:?}"),
-            }
-        }
     })
     .await;
 }
