@@ -45,8 +45,24 @@ pub(crate) fn owed(
 }
 
 /// A subscription is gone or has changed: what it matched may or may not come any more.
-pub(crate) fn release(session: &mut Session, filter: &str) {
+pub(crate) fn release(
+    client_id: &str,
+    session: &mut Session,
+    filter: &str,
+    messages: &mut BTreeMap<u64, Message>,
+) {
     session.owed.retain(|_, owed| !matches(filter, &owed.topic));
+    // If the broker has it from before a crash, it comes for no later subscription either.
+    let serial = session.serial;
+    let meant = messages
+        .values_mut()
+        .filter(|of| of.owed_to.contains(&serial) && matches(filter, &of.topic));
+    for message in meant {
+        let left = owed(client_id, session, message);
+        if left.is_none_or(|left| left.qos == QoS::AtMostOnce) {
+            message.owed_to.remove(&serial);
+        }
+    }
 }
 
 /// A message was written for the session's connection.
@@ -121,5 +137,81 @@ impl Oracle {
                 self.fail("acknowledgement", detail);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use columba_codec::packet::{RetainHandling, SubscribeOptions};
+
+    use super::*;
+    use crate::oracle::Subscription;
+
+    fn subscription(qos: QoS) -> Subscription {
+        Subscription {
+            options: SubscribeOptions {
+                qos,
+                no_local: false,
+                retain_as_published: false,
+                retain_handling: RetainHandling::Send,
+            },
+            number: 1,
+            last: 1,
+            is_acknowledged: true,
+            sure: Said::Durable,
+            settled: Said::Durable,
+        }
+    }
+
+    /// Whether a session with these subscriptions is to get a message on t/a in any case once the first
+    /// of them has changed.
+    fn is_still_owed(subscriptions: &[(&str, QoS)]) -> bool {
+        let mut session = Session::new(1, 0);
+        session.conn = Some(0);
+        for (filter, qos) in subscriptions {
+            let new = subscription(*qos);
+            session.subscriptions.insert((*filter).to_owned(), new);
+        }
+        let message = Message {
+            topic: "t/a".to_owned(),
+            payload: Vec::new(),
+            qos: QoS::ExactlyOnce,
+            retain: false,
+            publisher: "publisher".to_owned(),
+            is_will: false,
+            expires_ms: None,
+            first: 1,
+            last: 1,
+            times: 1,
+            owed_to: [session.serial].into(),
+            extra: 0,
+            acknowledged: Said::Nothing,
+            is_expiry_open: false,
+        };
+        let mut messages = BTreeMap::from([(7, message)]);
+        release("c", &mut session, subscriptions[0].0, &mut messages);
+        messages[&7].owed_to.contains(&session.serial)
+    }
+
+    #[test]
+    fn a_subscription_that_falls_to_qos_0_may_have_done_so_before_the_message_came_to_it() {
+        assert!(!is_still_owed(&[("t/#", QoS::AtMostOnce)]));
+        assert!(!is_still_owed(&[
+            ("t/#", QoS::AtMostOnce),
+            ("u", QoS::ExactlyOnce)
+        ]));
+    }
+
+    #[test]
+    fn what_comes_above_qos_0_all_the_same_is_still_owed() {
+        assert!(is_still_owed(&[("t/#", QoS::AtLeastOnce)]));
+        assert!(is_still_owed(&[
+            ("t/#", QoS::AtMostOnce),
+            ("t/+", QoS::ExactlyOnce)
+        ]));
+        assert!(is_still_owed(&[
+            ("u", QoS::AtMostOnce),
+            ("t/+", QoS::ExactlyOnce)
+        ]));
     }
 }

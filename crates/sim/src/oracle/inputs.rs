@@ -271,7 +271,7 @@ impl Oracle {
                     known.last = number;
                     known.settled = Said::Nothing;
                     if !is_same {
-                        delivery::release(session, text);
+                        delivery::release(&client_id, session, text, &mut self.messages);
                     }
                 }
                 None => {
@@ -319,14 +319,7 @@ impl Oracle {
                 self.groups.left(filter, client_id, &self.sessions);
             }
         } else if session.subscriptions.remove(filter).is_some() {
-            delivery::release(session, filter);
-            // If the broker has it from before a crash, it comes for no later subscription either.
-            let owed = self.messages.values_mut();
-            for message in owed.filter(|of| of.owed_to.contains(&session.serial)) {
-                if delivery::owed(client_id, session, message).is_none() {
-                    message.owed_to.remove(&session.serial);
-                }
-            }
+            delivery::release(client_id, session, filter, &mut self.messages);
         }
     }
 
