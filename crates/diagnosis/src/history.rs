@@ -115,6 +115,15 @@ pub fn ends_subscription(outcome: Outcome) -> bool {
     )
 }
 
+/// Whether a client is connected after this, if it came or went with it.
+fn changes_connection(outcome: Outcome) -> Option<bool> {
+    match outcome {
+        Outcome::ConnectAccepted => Some(true),
+        _ if outcome.name().starts_with("disconnect.") => Some(false),
+        _ => None,
+    }
+}
+
 /// What ended a subscription first since it was granted last: what its client went through later did not.
 /// The events are those about it, and the ends of its sessions.
 fn first_end<'e>(about: &[&'e Event]) -> Option<&'e Event> {
@@ -352,11 +361,7 @@ impl<'e> History<'e> {
 
     /// Whether a client had a connection. `None`: the record does not say.
     pub fn is_online_at(&self, client: &str, unix_ms: u64) -> Option<bool> {
-        let change = |event: &&&Event| match event.outcome {
-            Outcome::ConnectAccepted => Some(true),
-            outcome if outcome.name().starts_with("disconnect.") => Some(false),
-            _ => None,
-        };
+        let change = |event: &&&Event| changes_connection(event.outcome);
         let events = self.of(client);
         let before = events.iter().filter(|event| event.unix_ms <= unix_ms);
         // Within one millisecond of a takeover the order of both is not told by the time alone, but
@@ -386,6 +391,12 @@ impl<'e> History<'e> {
             let is_online = session.row.connection.is_some();
             is_online == (session.row.since_unix_ms <= unix_ms)
         })
+    }
+
+    /// Whether a client came or went in this very millisecond.
+    pub fn has_come_or_gone_at(&self, client: &str, unix_ms: u64) -> bool {
+        let mut events = self.of(client).iter();
+        events.any(|event| event.unix_ms == unix_ms && changes_connection(event.outcome).is_some())
     }
 
     /// How a client stood to the topic at a time, filter by filter, what says most first.

@@ -9,6 +9,7 @@ use bed::exchange::{QOS_1, keeping};
 use bed::{Bed, ConnectOptions, V5, V311};
 use columba_broker::event::{AuthVerdict, Input};
 use columba_broker::outcome::Outcome;
+use columba_codec::{PropertyId, Value};
 use columba_diagnosis::{Code, Confidence};
 use columba_speech::Language;
 
@@ -77,6 +78,35 @@ fn a_session_that_ended_before_the_refusal_is_noticed() {
     let asked = ask(&mut bed, TOPIC, None, Some("hub"));
     asked.is(Code::S15, Confidence::Certain);
     assert_eq!(asked.also(), [Code::S01]);
+}
+
+/// Within a millisecond there is no order: it may have had a connection when the message came.
+#[test]
+fn who_was_refused_in_the_millisecond_in_which_its_connection_ended_was_not_kept_away_for_certain()
+{
+    for (is_tie, code) in [(true, Code::S03), (false, Code::S15)] {
+        let mut bed = Bed::new(1);
+        let publisher = bed.connect(V5, "esp");
+        let one = (PropertyId::ReceiveMaximum, Value::U16(1));
+        let subscriber = bed.connect_with(&ConnectOptions::new(V5, "hub").property(one.0, one.1));
+        bed.subscribe(subscriber, "home/#", QOS_1);
+        bed.pass(10);
+        // The second one waits for the first to be acknowledged.
+        if is_tie {
+            bed.publish(publisher, TOPIC, b"1", QOS_1);
+            bed.publish(publisher, TOPIC, b"2", QOS_1);
+        }
+        bed.drop_connection(subscriber);
+        refuses(&mut bed, "hub");
+        if !is_tie {
+            bed.pass(1);
+            bed.publish(publisher, TOPIC, b"1", QOS_1);
+        }
+        bed.pass(10);
+        let asked = ask(&mut bed, TOPIC, None, Some("hub"));
+        asked.is(code, Confidence::Certain);
+        assert_eq!(asked.also().contains(&Code::S15), is_tie);
+    }
 }
 
 /// The first attempt came after the message: that it would have been refused before is likely.

@@ -47,6 +47,8 @@ pub fn kept_away_at<'e>(history: &History<'e>, client: &str, unix_ms: u64) -> Op
 pub fn of_subscriber<'e>(history: &History<'e>, client: &str, unix_ms: u64) -> Option<Finding<'e>> {
     let to_ms = history.evidence.question.to_ms;
     let (kept, sure) = match kept_away_at(history, client, unix_ms) {
+        // It may have been there still when the message came.
+        Some(kept) if history.has_come_or_gone_at(client, unix_ms) => (kept, Confidence::Possible),
         Some(kept) => (kept, Confidence::Certain),
         // It came later only.
         None if history.is_online_at(client, unix_ms) == Some(true) => return None,
