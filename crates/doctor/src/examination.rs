@@ -11,6 +11,7 @@ use crate::certificate::{self, Viewpoint};
 use crate::connect::{self, Attempt, is_about_login};
 use crate::line::{Line, connect_text};
 use crate::login::{self, Anonymous};
+use crate::loopback::{self, Surroundings};
 use crate::pair::Pair;
 use crate::report::{Check, Finding, Mark, Report};
 use crate::target::Target;
@@ -18,8 +19,8 @@ use crate::text::{broker, message, network, tls as tls_text};
 use crate::tls::TlsError;
 use crate::within::Way;
 use crate::{
-    address, filter, idle, listeners, lookup, loopback, offline, payload, port, retained,
-    subscribe, system, tcp, tls, twin, will, within,
+    address, filter, idle, listeners, lookup, offline, payload, port, retained, subscribe, system,
+    tcp, tls, twin, will, within,
 };
 
 /// What to examine, and how.
@@ -150,10 +151,11 @@ impl Examination<'_> {
         let (patience, settle) = (self.visit.patience, self.visit.settle);
         let name = system::look(&options, patience, settle).await;
         self.add(system::judge(name.as_deref()));
+        let name = name.as_deref();
         let topic = format!("{}/{:08x}", self.visit.test_topic, crate::nonce() as u32);
         let is_open = self.subscribe(&options, &topic).await;
         if is_open {
-            self.messages(line, &options, &topic).await;
+            self.messages(line, &options, &topic, name).await;
         } else {
             line.leave().await;
             self.report.unreached = [&[Check::Loopback], NEED_MESSAGES].concat();
@@ -407,7 +409,13 @@ impl Examination<'_> {
         mark != Mark::Fail
     }
 
-    async fn messages(&mut self, line: Line, options: &ConnectOptions, topic: &str) {
+    async fn messages(
+        &mut self,
+        line: Line,
+        options: &ConnectOptions,
+        topic: &str,
+        broker: Option<&str>,
+    ) {
         let (patience, settle) = (self.visit.patience, self.visit.settle);
         let opened = Pair::open(line, options.clone(), topic.to_owned(), patience, settle).await;
         let mut pair = match opened {
@@ -420,7 +428,12 @@ impl Examination<'_> {
             }
         };
         let rounds = loopback::look(&mut pair).await;
-        for finding in loopback::judge(&rounds) {
+        let surroundings = Surroundings {
+            version: pair.publisher.version(),
+            broker,
+            test_topic: &self.visit.test_topic,
+        };
+        for finding in loopback::judge(&rounds, surroundings) {
             self.add(finding);
         }
         if loopback::is_deaf(&rounds) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use columba_client::{Answer, Message};
-use columba_codec::{QoS, ReasonCode};
+use columba_codec::{QoS, ReasonCode, Version};
 use columba_speech::{Param, Text};
 use tokio::time::Instant;
 
@@ -30,6 +30,17 @@ pub(crate) struct Round {
     trouble: Option<Trouble>,
     /// The QoS that SUBACK granted.
     granted: u8,
+}
+
+/// What the judge must know of the broker.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Surroundings<'a> {
+    /// The version that the messages went in.
+    pub(crate) version: Version,
+    /// What the broker says it is.
+    pub(crate) broker: Option<&'a str>,
+    /// What the topics begin with.
+    pub(crate) test_topic: &'a str,
 }
 
 /// A message that came.
@@ -192,7 +203,7 @@ pub(crate) fn is_deaf(rounds: &[Round]) -> bool {
 }
 
 /// What the rounds mean: one finding if all is well, else one each.
-pub(crate) fn judge(rounds: &[Round]) -> Vec<Finding> {
+pub(crate) fn judge(rounds: &[Round], at: Surroundings<'_>) -> Vec<Finding> {
     let perfect: Vec<_> = rounds.iter().filter(|round| round.is_perfect()).collect();
     let mut findings = Vec::new();
     if !perfect.is_empty() {
@@ -209,7 +220,18 @@ pub(crate) fn judge(rounds: &[Round]) -> Vec<Finding> {
         findings.push(Finding::pass(Check::Loopback, what));
     }
     let others = rounds.iter().filter(|round| !round.is_perfect());
-    findings.extend(others.map(judge_round));
+    // Once is enough for what holds for every QoS.
+    let mut may_be_denied = at.may_be_denied_at_delivery();
+    for round in others {
+        let mut finding = judge_round(round, at.version);
+        if may_be_denied && round.is_lost_without_reason() {
+            finding = finding
+                .note(text::loss_by_acl_file())
+                .fix(text::acl_file_fix(at.test_topic));
+            may_be_denied = false;
+        }
+        findings.push(finding);
+    }
     findings
 }
 
@@ -218,7 +240,7 @@ fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     sorted.get(rank).copied().unwrap_or_default()
 }
 
-fn judge_round(round: &Round) -> Finding {
+fn judge_round(round: &Round, version: Version) -> Finding {
     let qos = round.qos;
     let lost = (round.sent as usize).saturating_sub(distinct(&round.arrivals));
     if let Some(trouble) = &round.trouble {
@@ -239,7 +261,7 @@ fn judge_round(round: &Round) -> Finding {
             .fix(text::publish_permission_fix());
     }
     if lost > 0 {
-        return judge_loss(round, lost);
+        return judge_loss(round, lost, version);
     }
     let duplicates = round.arrivals.len() - distinct(&round.arrivals);
     if duplicates > 0 {
@@ -262,7 +284,7 @@ fn judge_round(round: &Round) -> Finding {
         .note((round.granted < qos).then(|| text::loopback_granted(round.granted)))
 }
 
-fn judge_loss(round: &Round, lost: usize) -> Finding {
+fn judge_loss(round: &Round, lost: usize, version: Version) -> Finding {
     let qos = round.qos;
     let what = text::loopback_lost(qos, lost, round.sent);
     let is_all = lost == round.sent as usize;
@@ -272,6 +294,7 @@ fn judge_loss(round: &Round, lost: usize) -> Finding {
     };
     let cause: Option<Text> = match (is_all, round.unmatched > 0) {
         (_, true) => Some(text::loss_unmatched()),
+        (true, false) if qos > 0 && version == Version::V5 => Some(text::loss_of_all_taken()),
         (true, false) if qos > 0 => Some(text::loss_of_all_acknowledged()),
         (true, false) => Some(text::loss_of_all()),
         (false, false) => None,
@@ -281,7 +304,25 @@ fn judge_loss(round: &Round, lost: usize) -> Finding {
         .fix(is_all.then(text::publish_permission_fix))
 }
 
+impl Surroundings<'_> {
+    /// Whether it may be a broker that grants subscriptions and denies at delivery, as Mosquitto does by its
+    /// `acl_file`. That often hides `$SYS` too, where the broker would say its name.
+    fn may_be_denied_at_delivery(&self) -> bool {
+        self.broker
+            .is_none_or(|name| name.to_ascii_lowercase().starts_with("mosquitto"))
+    }
+}
+
 impl Round {
+    /// Whether nothing came, and the broker said nothing against it.
+    fn is_lost_without_reason(&self) -> bool {
+        self.trouble.is_none()
+            && self.refused.is_none()
+            && self.unmatched == 0
+            && self.sent > 0
+            && self.arrivals.is_empty()
+    }
+
     fn is_in_order(&self) -> bool {
         self.arrivals.is_sorted_by_key(|arrival| arrival.number)
     }
@@ -316,8 +357,16 @@ mod tests {
         }
     }
 
+    fn at(broker: Option<&str>) -> Surroundings<'_> {
+        Surroundings {
+            version: Version::V311,
+            broker,
+            test_topic: "test",
+        }
+    }
+
     fn check(rounds: &[Round]) -> Vec<(Mark, &'static str)> {
-        let findings = judge(rounds);
+        let findings = judge(rounds, at(None));
         findings.iter().map(|f| (f.mark, f.what.code())).collect()
     }
 
@@ -348,6 +397,25 @@ mod tests {
             ..round(1, &[], 1)
         };
         assert_eq!(check(&[refused]), [(Mark::Fail, "loopback_refused")]);
+    }
+
+    #[test]
+    fn who_may_be_mosquitto_may_deny_at_delivery() {
+        let deaf = [round(0, &[], 0), round(1, &[], 1)];
+        for (broker, fixes) in [
+            (Some("mosquitto version 2.0.11"), 2),
+            (None, 2),
+            (Some("EMQX 5.8"), 1),
+        ] {
+            let findings = judge(&deaf, at(broker));
+            let counted: Vec<_> = findings.iter().map(|f| f.fixes.len()).collect();
+            assert_eq!(counted, [fixes, 1], "{broker:?}");
+        }
+        let unmatched = Round {
+            unmatched: 3,
+            ..round(1, &[], 1)
+        };
+        assert_eq!(judge(&[unmatched], at(None))[0].fixes.len(), 1);
     }
 
     #[test]

@@ -53,6 +53,18 @@ columba_speech::catalogue! {
         en: "the broker acknowledged them all and delivered none: in MQTT 3.1.1 that is how a broker drops what may not be published or received",
         zh: "服务器全部确认却一条也没投递：在 MQTT 3.1.1 中，无发布或接收权限的消息就是这样被丢弃的",
     }
+    loss_of_all_taken() {
+        en: "the broker acknowledged them all without an error and delivered none: most likely this user may publish on the test topic, but not receive",
+        zh: "服务器全部正常确认却一条也没投递：很可能该用户可以向测试主题发布，但没有接收权限",
+    }
+    loss_by_acl_file() {
+        en: "granted, but not delivered: Mosquitto grants every subscription, checks its acl_file when it delivers, and drops what is denied silently, be it publishing or receiving",
+        zh: "订阅已授予，但没有投递：Mosquitto 会授予所有订阅，到投递时才检查 acl_file，无论发布还是接收被拒绝都静默丢弃",
+    }
+    acl_file_fix(topic) {
+        en: "with Mosquitto, look for 'topic readwrite {topic}/#' under this user in its acl_file",
+        zh: "若是 Mosquitto，请检查 acl_file 中该用户下是否有“topic readwrite {topic}/#”",
+    }
     loss_of_all() {
         en: "none came: most likely this user may not publish or receive on the test topic",
         zh: "一条也没收到：很可能该用户对测试主题没有发布或接收权限",

@@ -8,6 +8,7 @@ use std::time::Duration;
 use columba_broker::access::AccessRules;
 use columba_broker::event::{AuthRequest, AuthVerdict};
 use columba_broker::limits::{Anonymous, Limits, ListenerSettings, Promise};
+use columba_codec::Version;
 use columba_doctor::{Check, Mark, Report};
 use columba_server::auth::Authenticate;
 use columba_server::listener::{BoundAddress, ListenerConfig, ListenerKind, WebSocketSettings};
@@ -150,14 +151,23 @@ impl Drop for Mosquitto {
 }
 
 impl Mosquitto {
+    /// With an access file that has this rule alone.
+    async fn with_rule(rule: &str) -> Self {
+        Self::started("allow_anonymous true\nACL", rule).await
+    }
+
     async fn start(config: &str) -> Self {
+        Self::started(config, "").await
+    }
+
+    async fn started(config: &str, rule: &str) -> Self {
         // Another process may take the port before Mosquitto does; then the next one is tried.
         for _ in 0..10 {
             let directory = tempfile::tempdir().unwrap();
             let port = crate::bed::closed_port();
             let file = directory.path().join("mosquitto.conf");
             let acl = directory.path().join("acl");
-            std::fs::write(&acl, "topic readwrite columba/#\n").unwrap();
+            std::fs::write(&acl, format!("{rule}\n")).unwrap();
             let acl = format!("acl_file {}", acl.display());
             let config = config.replace("ACL", &acl);
             std::fs::write(
@@ -306,7 +316,7 @@ async fn what_waits_for_an_id_still_waits_after_the_look_at_it() {
 
 #[tokio::test]
 async fn rules_of_mosquitto_that_deny_a_filter_are_told() {
-    let server = Mosquitto::start("allow_anonymous true\nACL").await;
+    let server = Mosquitto::with_rule("topic readwrite columba/#").await;
     let mut visit = visit(server.port, PATIENCE);
     visit.test_topic = "elsewhere".to_owned();
     visit.patience = Duration::from_secs(2);
@@ -321,4 +331,39 @@ async fn rules_of_mosquitto_that_deny_a_filter_are_told() {
         .iter()
         .find(|f| f.what.code() == "loopback_refused");
     assert!(refused.is_some(), "{loopback:#?}");
+}
+
+/// Mosquitto grants the subscription in each case; whether reading or writing is denied, MQTT 3.1.1 does not say.
+#[tokio::test]
+async fn what_mosquitto_granted_and_does_not_deliver_leads_to_its_access_file() {
+    for (rule, version, cause) in [
+        (
+            "topic read columba/#",
+            Version::V311,
+            "loss_of_all_acknowledged",
+        ),
+        (
+            "topic write columba/#",
+            Version::V311,
+            "loss_of_all_acknowledged",
+        ),
+        ("topic write columba/#", Version::V5, "loss_of_all_taken"),
+    ] {
+        let server = Mosquitto::with_rule(rule).await;
+        let mut visit = visit(server.port, Duration::from_secs(1));
+        visit.has_fixed_version = true;
+        visit.connect.session.version = version;
+        let report = examined(&visit).await;
+        let loopback = crate::bed::findings(&report, Check::Loopback);
+        let notes: Vec<_> = loopback.iter().map(|f| codes(&f.notes)).collect();
+        let expected = [
+            vec!["loss_of_all", "loss_by_acl_file"],
+            vec![cause],
+            vec![cause],
+        ];
+        assert_eq!(notes, expected, "{rule} {version:?}");
+        let fixes = crate::bed::english(&loopback[0].fixes);
+        let expected = "with Mosquitto, look for 'topic readwrite columba/doctor/#' under this user in its acl_file";
+        assert!(fixes.iter().any(|fix| fix == expected), "{fixes:?}");
+    }
 }

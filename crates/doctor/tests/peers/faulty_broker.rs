@@ -358,9 +358,9 @@ async fn messages_that_are_acknowledged_and_dropped_are_explained() {
     assert_eq!(
         notes,
         [
-            (Mark::Fail, vec!["loss_of_all"]),
-            (Mark::Fail, vec!["loss_of_all_acknowledged"]),
-            (Mark::Fail, vec!["loss_of_all_acknowledged"]),
+            (Mark::Fail, vec!["loss_of_all", "loss_by_acl_file"]),
+            (Mark::Fail, vec!["loss_of_all_taken"]),
+            (Mark::Fail, vec!["loss_of_all_taken"]),
         ]
     );
     assert!(report.unreached.contains(&Check::Retained));
