@@ -232,7 +232,9 @@ pub(crate) fn connect(error: &ConnectError) -> Text {
             message,
         } => no_way_through(address.as_str(), proxy.as_str(), proxy_fault(message)),
         ConnectError::TlsSetup(fault) => tls::setup(fault),
-        ConnectError::Tls { address, source } => no_tls(address.as_str(), tls::handshake(source)),
+        ConnectError::Tls { address, source } => {
+            no_tls(address.as_str(), tls::handshake(address, source))
+        }
         ConnectError::WebSocket { address, message } => {
             no_websocket(address.as_str(), websocket(message))
         }

@@ -7,8 +7,8 @@ use std::path::Path;
 use columba_client::driver::{CertificateFault, TlsFault, TlsFile};
 use columba_doctor::text::tls_fault::{ended, failed, pem_fault, said as tls, told};
 use columba_speech::{Param, Text};
-use rustls::CertificateError;
 use rustls::pki_types::pem;
+use rustls::{AlertDescription, CertificateError};
 
 use super::client::other;
 use super::{system, with_fix};
@@ -58,10 +58,17 @@ columba_speech::catalogue! {
     renew() {
         en: "the server's certificate must be renewed", zh: "服务器的证书需要更新",
     }
+    seems_plain() {
+        en: "the port seems to speak plain MQTT: leave --cafile and other options of TLS away, or use the port with TLS, usually 8883",
+        zh: "该端口似乎不使用 TLS，而是普通的 MQTT：请去掉 --cafile 等 TLS 选项，或使用 TLS 端口，通常为 8883",
+    }
     speaks_none() {
         en: "the server does not seem to speak TLS on this port", zh: "服务器在该端口上似乎不使用 TLS",
     }
 }
+
+/// Behind an address: where MQTT has TLS as a rule.
+const TLS_PORT: &str = ":8883";
 
 /// Why TLS cannot be set up.
 pub(super) fn setup(fault: &TlsFault) -> Text {
@@ -113,8 +120,8 @@ pub(super) fn file_fault(source: &(dyn Error + 'static)) -> Param {
     }
 }
 
-/// Why a handshake failed, and what to do.
-pub(super) fn handshake(error: &io::Error) -> Param {
+/// Why a handshake with this address failed, and what to do.
+pub(super) fn handshake(address: &str, error: &io::Error) -> Param {
     let inner = error.get_ref();
     let inner = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
     let what = match inner {
@@ -124,7 +131,15 @@ pub(super) fn handshake(error: &io::Error) -> Param {
         }
         None => system(error),
     };
-    let is_end = error.kind() == io::ErrorKind::UnexpectedEof;
+    // What a broker does with the first bytes of TLS where it speaks none: to it they are no CONNECT.
+    // A close that leaves them unread is a reset.
+    let is_end = matches!(
+        error.kind(),
+        io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+    );
     let advice = match inner {
         Some(rustls::Error::InvalidCertificate(fault)) => match fault {
             CertificateError::UnknownIssuer => Some(name_authority()),
@@ -141,11 +156,44 @@ pub(super) fn handshake(error: &io::Error) -> Param {
             },
         },
         Some(rustls::Error::InvalidMessage(_)) => Some(speaks_none()),
-        _ if is_end => Some(speaks_none()),
+        // The answer of Columba to TLS where there is none.
+        Some(rustls::Error::AlertReceived(AlertDescription::UnexpectedMessage)) => {
+            Some(seems_plain())
+        }
+        _ if is_end && address.ends_with(TLS_PORT) => Some(speaks_none()),
+        _ if is_end => Some(seems_plain()),
         _ => None,
     };
     match advice {
         Some(advice) => with_fix(what, advice).into(),
         None => what,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use columba_speech::Language;
+
+    #[test]
+    fn an_end_at_the_first_bytes_is_taken_for_a_port_without_tls() {
+        for kind in [
+            io::ErrorKind::UnexpectedEof,
+            io::ErrorKind::ConnectionReset,
+            io::ErrorKind::ConnectionAborted,
+            io::ErrorKind::BrokenPipe,
+        ] {
+            let said = |address| handshake(address, &kind.into()).to_string(Language::English);
+            let plain = said("broker.example:1883");
+            assert!(plain.contains("seems to speak plain MQTT"), "{plain}");
+            let usual = said("broker.example:8883");
+            assert!(usual.contains("does not seem to speak TLS"), "{usual}");
+        }
+        let alert = rustls::Error::AlertReceived(AlertDescription::UnexpectedMessage);
+        let columba = handshake("a:1", &io::Error::other(alert)).to_string(Language::English);
+        assert!(columba.contains("seems to speak plain MQTT"), "{columba}");
+        let other = handshake("a:1", &io::ErrorKind::PermissionDenied.into());
+        let other = other.to_string(Language::English);
+        assert!(!other.contains("plain MQTT"), "{other}");
     }
 }

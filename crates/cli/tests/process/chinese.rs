@@ -381,6 +381,19 @@ fn help_has_chinese_headings_and_says_in_chinese_what_commands_are_for() {
     assert!(count > 80, "{count}");
 }
 
+/// Connections that are reset as soon as something comes.
+fn resetting() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            // What stays unread makes the end a reset.
+            drop(socket.expect("a connection").peek(&mut [0]));
+        }
+    });
+    address.port().to_string()
+}
+
 /// Connections that are accepted, and get this for an answer.
 fn answering(answer: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -405,7 +418,7 @@ fn what_tls_and_websockets_do_not_like_is_told_in_chinese() {
     let alert = answering(b"\x15\x03\x03\0\x02\x02\x74");
     let plain = answering(b"\x20\x02\0\0 no TLS at all");
     let page = answering(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
-    let closed = answering(b"");
+    let (closed, reset) = (answering(b""), resetting());
     for (port, line, expected) in [
         (&plain, "--cafile /nonexistent", "没有那个文件或目录"),
         (&plain, "--cafile empty.pem", "没有 PEM 格式的证书"),
@@ -432,6 +445,7 @@ fn what_tls_and_websockets_do_not_like_is_told_in_chinese() {
         ),
         (&plain, "--cafile ca.pem", "收到的不是 TLS 数据"),
         (&closed, "--cafile ca.pem", "似乎不使用 TLS"),
+        (&reset, "--cafile ca.pem", "请去掉 --cafile 等 TLS 选项"),
         (&alert, "--cafile ca.pem", "要求客户端证书"),
         (&page, "--ws", "请检查路径"),
         (&plain, "--ws", "不是 WebSocket 服务器"),
