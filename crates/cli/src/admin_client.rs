@@ -33,7 +33,7 @@ const ANSWER_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Bytes of one line of its head.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
 /// Where an instance is, if nothing is said.
-const DEFAULT_DIR: &str = "columba-data";
+pub(crate) const DEFAULT_DIR: &str = "columba-data";
 
 /// Which broker, and as whom.
 #[derive(Args, Clone, Debug, Default)]
@@ -87,6 +87,13 @@ impl AdminArgs {
             context: Some(name.to_owned()),
             ..Self::default()
         }
+    }
+
+    /// Whether nothing says which broker to ask, and there is none where it is looked for then.
+    pub(crate) fn names_nobody(&self) -> bool {
+        let args = self.filled();
+        let is_nothing_said = args.is_ok_and(|args| args.url.is_none() && args.dir.is_none());
+        is_nothing_said && !Path::new(DEFAULT_DIR).exists()
     }
 
     /// The same once environment and context have had their say.

@@ -39,7 +39,17 @@ impl ApiArgs {
     /// # Errors
     /// There is no such instance, or the URL is none.
     pub(crate) fn client(&self, connection: &ConnectionArgs) -> Result<AdminClient, Failure> {
-        let args = AdminArgs {
+        // To `pub` and `sub` --url is the MQTT server's.
+        AdminClient::with_url_option(&self.args(connection), "--api")
+    }
+
+    /// Whether nothing says which broker to ask, and there is none where it is looked for then.
+    pub(crate) fn names_nobody(&self, connection: &ConnectionArgs) -> bool {
+        self.args(connection).names_nobody()
+    }
+
+    fn args(&self, connection: &ConnectionArgs) -> AdminArgs {
+        AdminArgs {
             dir: self.dir.clone(),
             url: self.api.clone(),
             token: self.token.clone(),
@@ -48,8 +58,6 @@ impl ApiArgs {
             login: None,
             // Whose password it is, the API of that broker alone is to hear it.
             login_of_client: self.api.as_ref().and_then(|_| connection.login()),
-        };
-        // To `pub` and `sub` --url is the MQTT server's.
-        AdminClient::with_url_option(&args, "--api")
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod fate;
 mod link;
+mod nobody;
 mod progress;
 mod replay;
 

@@ -141,6 +141,18 @@ columba_speech::catalogue! {
         en: "cannot tell what becomes of the message: {why}",
         zh: "无法得知消息的去向：{why}",
     }
+    fate_other_broker(name) {
+        en: "only Columba can be asked, and this broker seems to be {name}; `columba doctor` examines the way through any broker",
+        zh: "只能询问 Columba，而该 Broker 似乎是 {name}；`columba doctor` 可检查经由任意 Broker 的消息",
+    }
+    fate_which_instance(name, dir) {
+        en: "this broker seems to be {name}, but nothing says which instance it is, and there is none in {dir}: name its directory with --dir, or its management API with --api http://HOST:61680",
+        zh: "该 Broker 似乎是 {name}，但没有指明是哪个实例，{dir} 中也没有：请用 --dir 指定其目录，或用 --api http://主机:61680 指定其管理接口",
+    }
+    fate_no_instance(dir) {
+        en: "only Columba can be asked, and there is no instance in {dir}: name its directory with --dir, or its management API with --api http://HOST:61680; `columba doctor` examines the way through any broker",
+        zh: "只能询问 Columba，而 {dir} 中没有实例：请用 --dir 指定其目录，或用 --api http://主机:61680 指定其管理接口；`columba doctor` 可检查经由任意 Broker 的消息",
+    }
     timed_out() { en: "Timed out: -W has run out", zh: "超时：-W 规定的时间已到" }
     no_response(seconds) {
         en: "Timed out: no response came within {seconds} s",

@@ -25,7 +25,7 @@ pub mod render;
 pub mod report;
 mod retained;
 mod subscribe;
-mod system;
+pub mod system;
 pub mod target;
 pub mod tcp;
 pub mod text;

@@ -19,7 +19,10 @@ const TOPICS: [&str; 3] = [
 ];
 
 /// What it says, on a connection of its own, as some brokers close it instead of refusing.
-pub(crate) async fn look(
+///
+/// Nothing, if there is no connection or it says nothing of itself. Each answer may take `patience`, and what it
+/// says of itself `settle` behind them.
+pub async fn look(
     options: &ConnectOptions,
     patience: Duration,
     settle: Duration,

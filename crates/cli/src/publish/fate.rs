@@ -9,7 +9,7 @@ use columba_speech::{Language, Param};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
-use super::{PublishArgs, publish};
+use super::{PublishArgs, nobody, publish};
 use crate::admin_client::{AdminClient, encoded};
 use crate::connection::{Talk, Trouble, run_to_code};
 use crate::failure::{Failure, print};
@@ -56,9 +56,22 @@ pub(super) fn run(args: PublishArgs) -> ExitCode {
     let (language, patience) = (args.connection.language(), args.why_for);
     let begun = args.api.client(&args.connection);
     let begun = begun.and_then(|client| Follower::begin(client, topic, patience));
-    let follower = begun.map_err(|failure| tell_failure(talk, &failure)).ok();
+    let nobody_is_named = begun.is_err() && args.api.names_nobody(&args.connection);
+    let follower = match begun {
+        Ok(follower) => Some(follower),
+        // What can be said of it is known once the server has the message.
+        Err(_) if nobody_is_named => None,
+        Err(failure) => {
+            tell_failure(talk, &failure);
+            None
+        }
+    };
     let mut sender = Sender::default();
+    let connection = args.connection.clone();
     let exit = run_to_code(talk, publish(args, plan, &mut sender));
+    if nobody_is_named && sender.client_id.is_some() {
+        nobody::tell(&connection);
+    }
     let (Some(follower), Some(client_id)) = (follower, sender.client_id) else {
         return ExitCode::from(exit);
     };

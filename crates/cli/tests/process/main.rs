@@ -16,6 +16,7 @@ mod link;
 mod log;
 mod mosquitto;
 mod mqttx;
+mod nobody;
 mod numbers;
 mod presence;
 mod quiet;
