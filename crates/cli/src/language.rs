@@ -13,6 +13,7 @@ use columba_speech::Language;
 use crate::colour::Colour;
 use crate::failure::{EXIT_FAULTY, print, say};
 use crate::mosquitto;
+use crate::screen;
 use crate::words::{Said, command_line, help, value};
 
 /// The option that every command has. Who speaks asks `spoken`, which is needed before a command line
@@ -67,7 +68,7 @@ fn refuse(error: &clap::Error, language: Language) -> ExitCode {
                 true => std::io::stderr().is_terminal(),
                 false => std::io::stdout().is_terminal(),
             };
-            let text = help::in_chinese(&rendered(error, is_terminal));
+            let text = help::in_chinese(&rendered(error, is_terminal), cells_of_help());
             if error.use_stderr() {
                 say(&text)
             } else {
@@ -79,6 +80,26 @@ fn refuse(error: &clap::Error, language: Language) -> ExitCode {
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(EXIT_FAULTY))
 }
+
+/// The cells of a line of help: those of the terminal, also where a pager reads, or what `COLUMNS` says, as in the
+/// English help.
+fn cells_of_help() -> usize {
+    use std::io::{stderr, stdin, stdout};
+    let terminals = [
+        stdout().is_terminal().then(|| screen::size(stdout())),
+        stderr().is_terminal().then(|| screen::size(stderr())),
+        stdin().is_terminal().then(|| screen::size(stdin())),
+    ];
+    if let Some((cells, _)) = terminals.into_iter().flatten().next() {
+        return cells;
+    }
+    let columns = std::env::var("COLUMNS").ok();
+    let columns = columns.and_then(|columns| columns.parse().ok());
+    columns.unwrap_or(HELP_CELLS)
+}
+
+/// Cells of a line of help that nobody sees on a terminal.
+const HELP_CELLS: usize = 100;
 
 /// The text of a fault or the help, with colours where they are wanted.
 fn rendered(error: &clap::Error, is_terminal: bool) -> String {

@@ -1,7 +1,10 @@
-//! What `--help` prints, in Chinese: the headings and fixed words of clap, and what each command is
-//! for. What an option means stays English, as in the manual pages.
+//! What `--help` prints, in Chinese: the headings and fixed words of clap, what each command is for, and what
+//! the options of those mean that people type most. The manual pages are English.
 
-use clap::Command;
+mod layout;
+mod options;
+
+use clap::{Arg, Command};
 
 /// Headings, by themselves on a line.
 const HEADINGS: &[(&str, &str)] = &[
@@ -155,7 +158,9 @@ const FIRST_STEPS: &str = "\
 
 /// The same program with what its commands are for in Chinese.
 pub(crate) fn chinese(program: Command) -> Command {
-    with_abouts(program, "").after_help(FIRST_STEPS)
+    // Lines are broken once they are Chinese.
+    let program = with_abouts(program, "").term_width(0);
+    program.after_help(FIRST_STEPS)
 }
 
 fn with_abouts(mut command: Command, path: &str) -> Command {
@@ -174,15 +179,45 @@ fn with_abouts(mut command: Command, path: &str) -> Command {
     let rest = long
         .as_deref()
         .and_then(|long| Some(long.split_once("\n\n")?.1));
-    let command = command.about(*about);
+    let rest = rest.map(|rest| options::paragraphs(rest).unwrap_or_else(|| rest.to_owned()));
+    let command = with_options(command).about(*about);
     match rest {
         Some(rest) => command.long_about(format!("{about}\n\n{rest}")),
         None => command.long_about(*about),
     }
 }
 
-/// A help text with Chinese headings. Colours may be in it.
-pub(crate) fn in_chinese(help: &str) -> String {
+/// The command with what its options mean in Chinese, if that of all is known: a help in two languages is worse
+/// to read than one.
+fn with_options(command: Command) -> Command {
+    let is_known = command.get_arguments().all(|arg| english_of(arg).is_none());
+    if !is_known {
+        return command;
+    }
+    command.mut_args(|arg| {
+        let chinese = |text: String| options::paragraphs(&text);
+        let help = arg.get_help().map(ToString::to_string).and_then(chinese);
+        let long = arg.get_long_help().map(ToString::to_string);
+        let arg = match help {
+            Some(chinese) => arg.help(chinese),
+            None => arg,
+        };
+        match long.and_then(chinese) {
+            Some(chinese) => arg.long_help(chinese),
+            None => arg,
+        }
+    })
+}
+
+/// What an option means, if there is no Chinese of it.
+fn english_of(arg: &Arg) -> Option<String> {
+    let texts = [arg.get_help(), arg.get_long_help()];
+    let mut texts = texts.into_iter().flatten().map(ToString::to_string);
+    texts.find(|text| options::paragraphs(text).is_none())
+}
+
+/// A help text in Chinese with lines of so many cells. Colours may be in it.
+pub(crate) fn in_chinese(help: &str, cells: usize) -> String {
     let mut lines = Vec::new();
     let mut is_usage = false;
     for line in help.lines() {
@@ -205,10 +240,11 @@ pub(crate) fn in_chinese(help: &str) -> String {
         });
     }
     let text = lines.join("\n") + "\n";
-    let each = FIXED.iter();
-    each.fold(text, |text, (english, chinese)| {
+    let each = FIXED.iter().chain(options::PHRASES);
+    let text = each.fold(text, |text, (english, chinese)| {
         replaced(&text, english, chinese)
-    })
+    });
+    layout::fitted(&text, cells)
 }
 
 /// Replaces a phrase, also where it was broken into two lines: the break moves in front of it then.
@@ -278,6 +314,11 @@ fn without_colours(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::context::ContextArgs;
+    use crate::publish::PublishArgs;
+    use crate::request::RequestArgs;
+    use crate::subscribe::SubscribeArgs;
+    use clap::Args as _;
 
     #[test]
     fn headings_and_fixed_words_are_replaced_and_nothing_else() {
@@ -285,13 +326,66 @@ mod tests {
                     -q  Options: are good [default: 1]\n  -h  Print help\n";
         let expected = "About\n\n用法：p [选项] <命令>\n      p --x\n\n\u{1b}[1m选项：\u{1b}[0m\n  \
                         -q  Options: are good [默认：1]\n  -h  显示帮助\n";
-        assert_eq!(in_chinese(help), expected);
+        assert_eq!(in_chinese(help, 100), expected);
         for (text, expected) in [
             ("x [possible\n   values: a]\n", "x\n   [可选值：a]\n"),
             ("x [default:\n   a]\n", "x\n   [默认：a]\n"),
             ("Printed; Print\n", "Printed; Print\n"),
         ] {
-            assert_eq!(in_chinese(text), expected);
+            assert_eq!(in_chinese(text, 100), expected);
+        }
+    }
+
+    /// The commands whose options have their Chinese, with all below them.
+    fn translated() -> Vec<Command> {
+        let program = Command::new("columba")
+            .subcommand(PublishArgs::augment_args(Command::new("pub")))
+            .subcommand(SubscribeArgs::augment_args(Command::new("sub")))
+            .subcommand(RequestArgs::augment_args(Command::new("rr")))
+            .subcommand(ContextArgs::augment_args(Command::new("context")));
+        let mut waiting: Vec<_> = program.get_subcommands().cloned().collect();
+        let mut commands = Vec::new();
+        while let Some(command) = waiting.pop() {
+            waiting.extend(command.get_subcommands().cloned());
+            commands.push(command);
+        }
+        commands
+    }
+
+    #[test]
+    fn no_option_lacks_its_chinese() {
+        for command in translated() {
+            let name = command.get_name().to_owned();
+            for arg in command.get_arguments() {
+                assert_eq!(english_of(arg), None, "{name} {arg}");
+                for value in arg.get_possible_values() {
+                    let help = value.get_help().map(ToString::to_string);
+                    let known = options::PHRASES.iter().map(|(english, _)| *english);
+                    let is_known = help.is_none_or(|help| known.into_iter().any(|of| of == help));
+                    assert!(is_known, "{name} {arg}: {value:?}");
+                }
+            }
+            let long = command.get_long_about().map(ToString::to_string);
+            let long = long.unwrap_or_default();
+            let (_, rest) = long.split_once("\n\n").unwrap_or_default();
+            let is_known = rest.is_empty() || options::paragraphs(rest).is_some();
+            assert!(is_known, "{name}: {rest}");
+        }
+    }
+
+    #[test]
+    fn every_chinese_text_of_an_option_is_used() {
+        let mut english: Vec<String> = vec!["Print help".to_owned()];
+        for command in translated() {
+            let args = command.get_arguments();
+            let texts = args.flat_map(|arg| [arg.get_help(), arg.get_long_help()]);
+            let texts = texts.chain([command.get_long_about()]).flatten();
+            let texts: Vec<_> = texts.map(ToString::to_string).collect();
+            let paragraphs = texts.iter().flat_map(|text| text.split("\n\n"));
+            english.extend(paragraphs.map(str::to_owned));
+        }
+        for (known, _) in options::PARAGRAPHS {
+            assert!(english.iter().any(|text| text == known), "{known}");
         }
     }
 }

@@ -41,7 +41,7 @@ fn without_quotations(said: &str) -> String {
 
 /// Words in a row that only an English sentence has. Names, options and commands stand alone, and so
 /// does what is in the command line.
-fn english(said: &str, line: &str) -> Option<String> {
+pub(crate) fn english(said: &str, line: &str) -> Option<String> {
     let mut row: Vec<&str> = Vec::new();
     // A command that is to be typed is a name.
     let said = without_quotations(said);

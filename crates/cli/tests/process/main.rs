@@ -4,6 +4,7 @@ mod again;
 mod bed;
 mod certificates;
 mod chinese;
+mod chinese_help;
 mod chinese_views;
 mod context;
 mod debug;
