@@ -24,6 +24,7 @@ pub mod mosquitto;
 pub mod passwd;
 mod payload;
 mod presence;
+pub mod program;
 pub mod publish;
 mod receive;
 mod record;

@@ -14,7 +14,7 @@ fn command(dir: &Path, args: &[&str]) -> Command {
     }
     command
         .env("XDG_CONFIG_HOME", "/nonexistent") // no contexts and brokers but those of the test
-        .env("COLUMBA_RUNTIME_DIR", "/nonexistent")
+        .env("COLUMBA_RUNTIME_DIR", "/nonexistent/run")
         .current_dir(dir)
         .args(args)
         .stdin(Stdio::null())

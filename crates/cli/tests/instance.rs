@@ -25,7 +25,7 @@ fn command(dir: &Path, args: &[&str]) -> Command {
         command.env_remove(name);
     }
     command
-        .env("COLUMBA_RUNTIME_DIR", "/nonexistent")
+        .env("COLUMBA_RUNTIME_DIR", "/nonexistent/run")
         .current_dir(dir)
         .args(args)
         .stdout(Stdio::piped())

@@ -1,6 +1,7 @@
 //! What `--help` prints, in Chinese: the headings and fixed words of clap, what each command is for, and what
-//! the options of those mean that people type most. The manual pages are English.
+//! its options mean. The manual pages are English.
 
+mod commands;
 mod layout;
 mod options;
 
@@ -241,6 +242,7 @@ pub(crate) fn in_chinese(help: &str, cells: usize) -> String {
     }
     let text = lines.join("\n") + "\n";
     let each = FIXED.iter().chain(options::PHRASES);
+    let each = each.chain(commands::PHRASES);
     let text = each.fold(text, |text, (english, chinese)| {
         replaced(&text, english, chinese)
     });
@@ -314,11 +316,7 @@ fn without_colours(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::ContextArgs;
-    use crate::publish::PublishArgs;
-    use crate::request::RequestArgs;
-    use crate::subscribe::SubscribeArgs;
-    use clap::Args as _;
+    use clap::CommandFactory as _;
 
     #[test]
     fn headings_and_fixed_words_are_replaced_and_nothing_else() {
@@ -336,14 +334,10 @@ mod tests {
         }
     }
 
-    /// The commands whose options have their Chinese, with all below them.
+    /// All commands.
     fn translated() -> Vec<Command> {
-        let program = Command::new("columba")
-            .subcommand(PublishArgs::augment_args(Command::new("pub")))
-            .subcommand(SubscribeArgs::augment_args(Command::new("sub")))
-            .subcommand(RequestArgs::augment_args(Command::new("rr")))
-            .subcommand(ContextArgs::augment_args(Command::new("context")));
-        let mut waiting: Vec<_> = program.get_subcommands().cloned().collect();
+        let program = crate::program::Columba::command();
+        let mut waiting = vec![program];
         let mut commands = Vec::new();
         while let Some(command) = waiting.pop() {
             waiting.extend(command.get_subcommands().cloned());
@@ -360,7 +354,8 @@ mod tests {
                 assert_eq!(english_of(arg), None, "{name} {arg}");
                 for value in arg.get_possible_values() {
                     let help = value.get_help().map(ToString::to_string);
-                    let known = options::PHRASES.iter().map(|(english, _)| *english);
+                    let known = options::PHRASES.iter().chain(commands::PHRASES);
+                    let known = known.map(|(english, _)| *english);
                     let is_known = help.is_none_or(|help| known.into_iter().any(|of| of == help));
                     assert!(is_known, "{name} {arg}: {value:?}");
                 }
@@ -384,7 +379,7 @@ mod tests {
             let paragraphs = texts.iter().flat_map(|text| text.split("\n\n"));
             english.extend(paragraphs.map(str::to_owned));
         }
-        for (known, _) in options::PARAGRAPHS {
+        for (known, _) in options::PARAGRAPHS.iter().chain(commands::PARAGRAPHS) {
             assert!(english.iter().any(|text| text == known), "{known}");
         }
     }

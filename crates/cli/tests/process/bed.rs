@@ -141,7 +141,7 @@ pub(crate) fn columba() -> Command {
         // No contexts and options files of whoever runs the tests.
         .env("XDG_CONFIG_HOME", "/nonexistent")
         // Nor brokers that run beside them.
-        .env("COLUMBA_RUNTIME_DIR", "/nonexistent")
+        .env("COLUMBA_RUNTIME_DIR", "/nonexistent/run")
         .env_remove("NOTIFY_SOCKET")
         .env_remove("WATCHDOG_USEC");
     command

@@ -1,9 +1,11 @@
 //! What the options of the commands that connect as a client mean, in Chinese, paragraph by paragraph of their
 //! English.
 
+use super::commands;
+
 /// The Chinese of a paragraph.
 pub(super) fn paragraph(english: &str) -> Option<&'static str> {
-    let mut known = PARAGRAPHS.iter();
+    let mut known = PARAGRAPHS.iter().chain(commands::PARAGRAPHS);
     let (_, chinese) = known.find(|(known, _)| *known == english)?;
     Some(chinese)
 }
