@@ -208,12 +208,7 @@ impl Oracle {
             let detail = format!("{client_id} may have {topic}, which was taken from it");
             return self.fail("access", detail);
         }
-        if !self.sessions.contains_key(client_id) {
-            // One that has come back from before a crash.
-            let revoked = What::Revoked(topic.clone());
-            self.truth.note(client_id, self.now_ms, revoked);
-        }
-        self.unsubscribe(client_id, topic, What::Revoked);
+        self.end_subscription(client_id, topic, What::Revoked);
     }
 
     /// Nobody has a subscription that the rules of its shard, or of all of them, do not allow.
@@ -269,6 +264,10 @@ impl Oracle {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use columba_broker::access::{AccessRules, Actions};
+
     use super::*;
 
     fn denied_to(session: &mut Session) -> Message {
@@ -302,5 +301,56 @@ mod tests {
         let message = denied_to(&mut session);
         session.history.push(("$share/g/s/+".to_owned(), false));
         assert_eq!(check_received(&session, 7, &message), Ok(()));
+    }
+
+    /// What is known of a client after an operator or the rules have taken t/# from it.
+    fn noted(oracle: &Oracle) -> Vec<String> {
+        let changes = oracle.truth.changes_of("c").iter();
+        changes.map(|of| format!("{:?}", of.what)).collect()
+    }
+
+    /// All is denied, and of the session that c had before a crash nothing is known.
+    fn haunted() -> Oracle {
+        let swarm = crate::swarm::Swarm::draw(&mut crate::chance::Chance::new(1));
+        let mut oracle = Oracle::new(crate::oracle::Settings::of(&swarm), true);
+        let nothing = AccessRules::new(Vec::new(), Actions::NONE);
+        oracle.settings.access = Arc::new(nothing);
+        oracle.ghosts.insert("c".to_owned(), Session::new(1, 0));
+        oracle
+    }
+
+    fn revoked() -> Report {
+        Report {
+            event: ReportEvent::Withheld {
+                outcome: Outcome::SubscribeRevoked,
+                topic: "t/#".to_owned(),
+                detail: String::new(),
+            },
+            client_id: Some("c".into()),
+            peer: None,
+        }
+    }
+
+    #[test]
+    fn the_rules_take_a_subscription_from_a_session_that_has_come_back() {
+        let mut oracle = haunted();
+        oracle.on_revoked(&revoked());
+        assert_eq!(noted(&oracle), ["Revoked(\"t/#\")"]);
+        // It may be the one, or another one of the same client, that may not have come back.
+        let mut oracle = haunted();
+        let mut doubtful = Session::new(2, 0);
+        doubtful.is_doubtful = true;
+        oracle.sessions.insert("c".to_owned(), doubtful);
+        oracle.on_revoked(&revoked());
+        assert_eq!(noted(&oracle), ["Revoked(\"t/#\")"]);
+        assert_eq!(oracle.failure, None);
+    }
+
+    #[test]
+    fn an_operator_takes_a_subscription_from_a_session_that_has_come_back() {
+        let mut oracle = haunted();
+        oracle.on_unsubscribe_request("c", "t/#", true);
+        assert_eq!(noted(&oracle), ["Unsubscribed(\"t/#\")"]);
+        assert_eq!(oracle.failure, None);
     }
 }

@@ -283,36 +283,49 @@ impl Oracle {
 
     fn on_unsubscribe(&mut self, link: LinkId, filter: &str) {
         let client_id = self.conns[link].client_id.clone();
-        self.unsubscribe(&client_id, filter, What::Unsubscribed);
+        let Some(session) = self.sessions.get(&client_id) else {
+            return;
+        };
+        let is_known =
+            session.subscriptions.contains_key(filter) || session.shared.contains_key(filter);
+        // What a session had that came back after its end is not known: any that it ever had.
+        let left = match (is_known, session.is_loose) {
+            (true, false) => Some(What::Unsubscribed(filter.to_owned())),
+            (_, true) => Some(What::PerhapsUnsubscribed(filter.to_owned())),
+            (false, false) if session.unsure.contains(filter) => {
+                Some(What::PerhapsUnsubscribed(filter.to_owned()))
+            }
+            (false, false) => None,
+        };
+        if let Some(left) = left {
+            self.truth.note(&client_id, self.now_ms, left);
+        }
+        self.unsubscribe(&client_id, filter);
     }
 
-    /// A subscription ends, whoever wants it.
-    pub(crate) fn unsubscribe(
+    /// The broker says that it has ended a subscription of a session, perhaps of one that has come back
+    /// from before a crash, with what the model does not know of.
+    pub(crate) fn end_subscription(
         &mut self,
         client_id: &str,
         filter: &str,
         how: impl FnOnce(String) -> What,
     ) {
+        self.truth
+            .note(client_id, self.now_ms, how(filter.to_owned()));
+        self.unsubscribe(client_id, filter);
+    }
+
+    /// A subscription ends, whoever wants it.
+    fn unsubscribe(&mut self, client_id: &str, filter: &str) {
         let Some(session) = self.sessions.get_mut(client_id) else {
             return;
         };
         let is_shared = TopicFilter::parse(filter).is_ok_and(|parsed| parsed.share().is_some());
         let is_known =
             session.subscriptions.contains_key(filter) || session.shared.contains_key(filter);
-        // What a session had that came back after its end is not known.
-        let is_sure = is_known && !session.is_loose;
-        let was_there = session.unsure.remove(filter) || is_known;
-        if was_there {
-            let left = match is_sure {
-                true => how(filter.to_owned()),
-                false => What::PerhapsUnsubscribed(filter.to_owned()),
-            };
-            self.truth.note(client_id, self.now_ms, left);
+        if session.unsure.remove(filter) || is_known {
             session.leaving.insert(filter.to_owned());
-        } else if session.is_loose {
-            // It may have had any that it ever had.
-            let left = What::PerhapsUnsubscribed(filter.to_owned());
-            self.truth.note(client_id, self.now_ms, left);
         }
         if is_shared {
             if session.shared.remove(filter).is_some() {

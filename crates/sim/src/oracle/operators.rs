@@ -56,7 +56,7 @@ type Bans = BTreeMap<Banned, Option<u64>>;
 
 /// Something that was asked for, and what it did.
 #[derive(Debug)]
-enum Asked {
+pub(super) enum Asked {
     Disconnect {
         client_id: String,
         /// The last session of anybody that had begun when a session was to end: none of the client's
@@ -214,7 +214,12 @@ impl Oracle {
         }
     }
 
-    fn on_unsubscribe_request(&mut self, client_id: &str, filter: &str, is_there: bool) -> Asked {
+    pub(super) fn on_unsubscribe_request(
+        &mut self,
+        client_id: &str,
+        filter: &str,
+        is_there: bool,
+    ) -> Asked {
         let session = self.sessions.get(client_id);
         let session = session.filter(|of| !of.is_doubtful && !of.is_loose);
         let is_known = session.is_some_and(|session| {
@@ -229,7 +234,7 @@ impl Oracle {
             return Asked::Missing { session: None };
         }
         self.check_presence(client_id, true);
-        self.unsubscribe(client_id, filter, What::Unsubscribed);
+        self.end_subscription(client_id, filter, What::Unsubscribed);
         Asked::Unsubscribe {
             client_id: client_id.to_owned(),
             filter: filter.to_owned(),
