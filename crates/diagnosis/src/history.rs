@@ -447,6 +447,13 @@ impl<'e> History<'e> {
         hole.or_else(|| (coverage.from_ms > unix_ms).then_some((unix_ms, coverage.from_ms)))
     }
 
+    /// Whether all is recorded that clients did between two times, but for what some of them did in excess.
+    pub fn has_no_hole_between(&self, from_ms: u64, to_ms: u64) -> bool {
+        let mut holes = self.evidence.holes.iter();
+        let is_between = |hole: &(u64, u64)| hole.0 < to_ms && hole.1 > from_ms;
+        self.evidence.coverage.from_ms <= from_ms && !holes.any(is_between)
+    }
+
     /// The same of what some clients did in excess, too.
     pub fn hole_or_excess_since(&self, unix_ms: u64) -> Option<(u64, u64)> {
         let excess_from_ms = self.evidence.coverage.excess_from_ms;

@@ -43,9 +43,7 @@ fn by_standing<'e>(history: &History<'e>, publication: &'e Event, client: &str) 
     };
     let standings = history.standings(client, at_ms);
     match standings.first() {
-        Some(Standing::Subscribed { filter, granted }) => {
-            subscribed(history, publication, client, filter, *granted)
-        }
+        Some(Standing::Subscribed { .. }) => subscribed(history, publication, client, &standings),
         Some(Standing::Unknown { filter: _ }) => {
             Finding::certain(Code::U01, say::u01_copy(client)).cite([publication])
         }
@@ -81,22 +79,59 @@ fn by_standing<'e>(history: &History<'e>, publication: &'e Event, client: &str) 
     }
 }
 
-/// It subscribed, and there is no copy of its own.
+/// It subscribed, and there is no copy of its own: by which of its filters one was due.
 fn subscribed<'e>(
+    history: &History<'e>,
+    publication: &'e Event,
+    client: &str,
+    standings: &[Standing<'e>],
+) -> Finding<'e> {
+    let filters = standings.iter().filter_map(|standing| match standing {
+        Standing::Subscribed { filter, granted } => Some((&**filter, *granted)),
+        Standing::Later(_)
+        | Standing::Refused(_)
+        | Standing::Ended(_)
+        | Standing::Unknown { .. } => None,
+    });
+    let is_shared = |filter: &str| filter.starts_with("$share/");
+    let is_held_back = |granted: Option<&Event>| {
+        publication.client == client
+            && granted.is_some_and(|event| event.flags & flag::NO_LOCAL != 0)
+    };
+    // What No Local holds back, or a group gives to another member, comes by another filter all the same.
+    let due = filters
+        .clone()
+        .find(|(filter, granted)| !is_shared(filter) && !is_held_back(*granted));
+    if let Some((filter, granted)) = due {
+        return missing(history, publication, client, filter, granted);
+    }
+    if let Some((filter, _)) = filters.clone().find(|(filter, _)| is_shared(filter)) {
+        return of_group(history, publication, filter);
+    }
+    // Its options may be others since, or it may have another filter, in what is not there.
+    let mut granted = filters.filter_map(|(_, granted)| granted);
+    let is_known = granted
+        .all(|event| history.has_no_hole_between(event.unix_ms, publication.unix_ms))
+        && !standings
+            .iter()
+            .any(|standing| matches!(standing, Standing::Unknown { .. }));
+    let sure = if is_known {
+        Confidence::Certain
+    } else {
+        Confidence::Possible
+    };
+    let found = Finding::certain(Code::R06, say::r06(client)).with(sure);
+    found.cite([publication])
+}
+
+/// A copy was due, and there is no line of it.
+fn missing<'e>(
     history: &History<'e>,
     publication: &'e Event,
     client: &str,
     filter: &str,
     granted: Option<&'e Event>,
 ) -> Finding<'e> {
-    if filter.starts_with("$share/") {
-        return of_group(history, publication, filter);
-    }
-    let own = granted.is_some_and(|event| event.flags & flag::NO_LOCAL != 0)
-        && publication.client == client;
-    if own {
-        return Finding::certain(Code::R06, say::r06(client)).cite([publication]);
-    }
     let coverage = &history.evidence.coverage;
     // Its copies may still be on their way to another shard.
     let is_fresh = publication.outcome != Outcome::PublishNoMatch
