@@ -4,12 +4,14 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
+use columba_speech::Text;
 use serde_json::Value;
 
 use crate::admin_client::{AdminArgs, AdminClient, encoded};
 use crate::client_page;
 use crate::failure::{Failure, end, print};
 use crate::language::spoken;
+use crate::screen::terminal_cells;
 use crate::table::{Column, Table};
 use crate::words::shown;
 
@@ -87,7 +89,7 @@ fn clients(args: &ClientsArgs) -> Result<(), Failure> {
     if let Some(id) = &args.client {
         let shown = client.get(&format!("/clients/{}", encoded(id)))?;
         return match args.output {
-            Output::Table => shown_all(&client_page::page(&shown)),
+            Output::Table => shown_all(&client_page::page(&shown, spoken(), terminal_cells())),
             Output::Jsonl => shown_all(&format!("{shown:#}\n")),
         };
     }
@@ -193,15 +195,19 @@ pub(crate) fn show_rows(
 
 /// How long ago a time of the broker is, as this machine sees it.
 pub(crate) fn ago(unix_ms: u64) -> String {
+    time_since(unix_ms).to_string(spoken())
+}
+
+/// The same, in whatever language it is then told.
+pub(crate) fn time_since(unix_ms: u64) -> Text {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let secs = now.unwrap_or_default().as_secs();
-    let text = match secs.saturating_sub(unix_ms / 1000) {
+    match secs.saturating_sub(unix_ms / 1000) {
         secs @ 0..120 => shown::seconds_ago(secs),
         secs @ 120..7200 => shown::minutes_ago(secs / 60),
         secs @ 7200..172_800 => shown::hours_ago(secs / 3600),
         secs => shown::days_ago(secs / 86_400),
-    };
-    text.to_string(spoken())
+    }
 }
 
 /// A value in one line; a peer chose the text.

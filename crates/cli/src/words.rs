@@ -3,6 +3,7 @@
 
 pub(crate) mod broker;
 pub(crate) mod client;
+pub(crate) mod client_page;
 pub(crate) mod command_line;
 pub(crate) mod decoding;
 pub(crate) mod faults;
@@ -353,6 +354,7 @@ mod tests {
             super::ALL,
             super::broker::ALL,
             super::client::ALL,
+            super::client_page::ALL,
             super::decoding::ALL,
             super::faults::ALL,
             super::command_line::ALL,

@@ -135,6 +135,8 @@ const ASKING: &[&[&str]] = &[
     &["clients"],
     &["clients", "--sessions"],
     &["clients", "nobody"],
+    &["clients", "away"],
+    &["clients", "waits"],
     &["clients", "--sort", "colour"],
     &["topics"],
     &["topics", "--tree"],
@@ -225,6 +227,7 @@ fn broker(dir: &Path) -> Broker {
 fn what_asks_a_broker_speaks_chinese() {
     let dir = tempfile::tempdir().expect("a directory");
     let broker = broker(dir.path());
+    let _waits = broker.connect("waits");
     let at = ["--dir", "inst"];
     let mut faults: Vec<_> = ASKING
         .iter()

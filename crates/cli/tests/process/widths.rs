@@ -89,6 +89,7 @@ fn nothing_runs_over_the_width_of_the_terminal_in_either_language() {
         &["topics", "--tree", "--depth", "9"],
         &["clients"],
         &["clients", "--sessions"],
+        &["clients", LONG_CLIENT],
         &["retained"],
         &["acl"],
         &["events"],
