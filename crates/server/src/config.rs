@@ -8,6 +8,7 @@ pub mod quantity;
 pub mod reference;
 pub mod sections;
 pub mod settings;
+pub(crate) mod syntax;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

@@ -9,6 +9,10 @@ columba_speech::said_elsewhere! {
     pub(crate) ALL;
 
     not_toml(why) { en: "not TOML: {why}", zh: "不是 TOML（{why}）" }
+    stands_twice(name, line) { en: "`{name}` stands here and in line {line}", zh: "`{name}` 在此处和第 {line} 行重复" }
+    stands_again(name) { en: "`{name}` stands here a second time", zh: "`{name}` 在此处重复" }
+    one_table(header) { en: "put the keys of both under one {header}", zh: "请把两处的配置项合并到一个 {header} 下" }
+    list_of_tables(header) { en: "write {header} each time", zh: "请每次都写 {header}" }
     quotes() { en: "texts stand in quotes: key = \"text\"", zh: "文本要用引号括起：key = \"文本\"" }
     no_listener(name) { en: "there is no listener `{name}`", zh: "没有监听器 `{name}`" }
     listener_variable() {
@@ -373,6 +377,9 @@ mod tests {
     #[test]
     fn faults_of_files_are_chinese_as_a_whole() {
         let text = include_str!("../../../server/src/config/faulty.toml");
+        // What stands twice hides what else is wrong in its line.
+        let twice = "\n[limits]\n[log]\nlevel = \"info\"\nlevel = \"info\"\n[listener]\nkind = { b = 1, b = 2 }\n";
+        let text = &format!("{text}{twice}");
         let base = std::path::Path::new("/nonexistent");
         let (_, faults) =
             columba_server::config::Config::read("columba.toml", text, base, std::iter::empty());

@@ -33,10 +33,10 @@ pub(super) fn read(file: &str, text: &str) -> (Vec<Rule>, Vec<(String, String)>,
         groups: Vec::new(),
     };
     let (document, syntax) = DeTable::parse_recoverable(text);
-    for error in &syntax {
-        let what = format!("not TOML: {}", error.message());
-        reader.fault(error.span().unwrap_or_default(), what, "");
-    }
+    let told = syntax
+        .iter()
+        .map(|error| crate::config::syntax::fault(file, text, error));
+    reader.faults.extend(told);
     let mut rules = Vec::new();
     // What else is wrong in a file that is no TOML is told when it is.
     if syntax.is_empty() {

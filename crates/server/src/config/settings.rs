@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::fault::{Fault, Place, closest};
 use super::key::{Applies, Key, Kind, Section, Value, split};
 use super::sections::{KNOWN_ELSEWHERE, SECTIONS};
+use super::syntax;
 
 /// Variables of the environment that start so and hold `__` are settings.
 const VARIABLE_PREFIX: &str = "COLUMBA_";
@@ -175,28 +176,22 @@ impl Settings {
                 listeners: Vec::new(),
             },
         };
-        let (document, syntax) = DeTable::parse_recoverable(text);
-        for error in &syntax {
-            let span = error.span().unwrap_or_default();
-            let place = Place::in_text(file, text, span);
-            let fault = Fault::error(place, format!("not TOML: {}", error.message()));
-            reader
-                .faults
-                .push(fault.fix("texts stand in quotes: key = \"text\""));
-        }
+        let (document, errors) = DeTable::parse_recoverable(text);
+        let told = errors.iter().map(|error| syntax::fault(file, text, error));
+        reader.faults.extend(told);
         reader.document(document.get_ref());
-        if !syntax.is_empty() {
+        if !errors.is_empty() {
             // The rest of a line that is no TOML says nothing.
             let broken: Vec<_> = reader
                 .faults
                 .iter()
-                .take(syntax.len())
+                .take(errors.len())
                 .map(|f| line_of(&f.place))
                 .collect();
             let mut at = 0;
             reader.faults.retain(|fault| {
                 at += 1;
-                at <= syntax.len() || !broken.contains(&line_of(&fault.place))
+                at <= errors.len() || !broken.contains(&line_of(&fault.place))
             });
         }
         let mut variables: Vec<_> = variables.into_iter().collect();
