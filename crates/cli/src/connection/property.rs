@@ -1,6 +1,7 @@
 //! The `-D PACKET NAME VALUE [VALUE]` groups.
 
 use std::ffi::OsString;
+use std::num::NonZeroU16;
 use std::os::unix::ffi::OsStrExt as _;
 
 use columba_client::{ConnectProperties, DisconnectProperties, MessageProperties};
@@ -94,7 +95,8 @@ fn property(sets: &mut PropertySets, packet: &str, name: &str, value: &[u8]) -> 
     match packet {
         "connect" => connect_property(&mut sets.connect, name, value),
         "publish" if name == "topic-alias" => {
-            sets.publish_with_alias = number::<u16>(name, value)? > 0;
+            number::<NonZeroU16>(name, value)?;
+            sets.publish_with_alias = true;
             Ok(())
         }
         "publish" => message_property(&mut sets.publish, packet, name, value),

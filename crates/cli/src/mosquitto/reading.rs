@@ -81,8 +81,14 @@ pub(super) fn as_mosquitto_reads(tool: Tool, words: Vec<OsString>) -> Result<Vec
     if tool == Tool::Subscribe && has("--unsubscribe=") && !has("--topic=") {
         return Err(command_line::no_topic_to_subscribe());
     }
+    let (has_lines, has_will) = (has("--stdin-line"), has("--will-topic="));
+    // Lines are never repeated.
+    if has_lines {
+        let is_idle = |word: &OsString| value_of(word, "--repeat=").is_some_and(|n| whole(n) > 0);
+        line.retain(|word| !is_idle(word));
+    }
     // Without a Will its QoS means nothing.
-    if !has("--will-topic=") {
+    if !has_will {
         let is_idle = |word: &OsString| {
             matches!(
                 word.to_str(),
@@ -210,9 +216,6 @@ fn of_url(url: &str) -> Result<Vec<OsString>, Text> {
     let (server, topic) = rest
         .split_once('/')
         .ok_or_else(command_line::url_without_topic)?;
-    if topic.is_empty() {
-        return Err(command_line::url_without_topic());
-    }
     let (user, server) = match server.split_once('@') {
         Some((user, server)) => (Some(user), server),
         None => (None, server),
@@ -293,9 +296,10 @@ mod tests {
         );
         check("mqtt://[::1]:5/a", &["--host=::1", "--port=5", "--topic=a"]);
         check("wss://h/mqtt", &["--url=wss://h/mqtt"]);
+        // An empty topic is one, as that of -t.
+        check("mqtt://h/", &["--host=h", "--port=1883", "--topic="]);
         for url in [
             "mqtt://h",
-            "mqtt://h/",
             "mqtt://h:0/a",
             "mqtt://h:x/a",
             "mqtt://h:70000/a",
@@ -327,6 +331,8 @@ mod tests {
         ] {
             assert!(read(Tool::Subscribe, words).is_err(), "{words:?}");
         }
+        let idle = read(Tool::Publish, &["--stdin-line", "--repeat=3"]);
+        assert_eq!(idle, Ok(vec!["--stdin-line".into()]));
         let idle = read(Tool::Publish, &["--message=a", "--will-qos=1"]);
         assert_eq!(idle, Ok(vec!["--message=a".into()]));
     }

@@ -102,7 +102,9 @@ impl Format {
                     if let Some(most) = most.filter(|_| FILLED_WITH_SPACES.contains(*letter)) {
                         value.truncate(most);
                     }
-                    if WITHOUT_WIDTH.contains(*letter) {
+                    // Mosquitto fills nothing up where there is no Response Topic.
+                    let is_missing = *letter == 'R' && value.is_empty();
+                    if is_missing || WITHOUT_WIDTH.contains(*letter) {
                         out.extend_from_slice(&value);
                     } else {
                         let zeros = *zeros && !FILLED_WITH_SPACES.contains(*letter);
@@ -325,6 +327,7 @@ mod tests {
         // Compared with mosquitto_sub 2.0.11, which orders the members of "properties" as they came.
         check("%t %q %r %l %m %P %S %C", "x/y 1 0 3 1 a:b 5 text/plain");
         check("%05l|%6t|%-6t|%.1t", "00003|   x/y|x/y   |x");
+        check("[%5R|%05R|%5A|%05E]", "[||     |00000]");
         check("%x %X %:x %%\\t@@", "682269 682269 68:22:69 %\t@");
         check("%06t|%3q|%9P|%08x|%6.1t", "   x/y|1|a:b|00682269|     x");
         check(

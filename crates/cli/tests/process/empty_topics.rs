@@ -18,12 +18,15 @@ fn an_empty_topic_ends_a_command_as_mosquittos_does() {
         ("pub -t  -m x --repeat 2", 0),
         ("pub -t  -l\0a\nb\n", 3),
         ("pub -t  -q 1 -l\0a\nb\n", 3),
+        ("pub -L mqtt://127.0.0.1:PORT/ -m x", 0),
         ("pub -t a -m x --will-topic ", 7),
         ("sub -t  -W 1", 27),
+        ("sub -L mqtt://127.0.0.1:PORT/ -W 1", 27),
         ("sub -t  -t b -W 1", 27),
         ("sub -t a -U  -W 1", 27),
         ("rr -t a -e  -m x -W 5", 0),
         ("rr -t  -e b -m x -W 5", 3),
+        ("rr -L mqtt://127.0.0.1:PORT/ -e b -m x -W 5", 3),
         ("rr -t a -e b -m x -W 5 --will-topic ", 7),
     ] {
         let theirs = bench.run(Path::new("/usr/bin"), line);

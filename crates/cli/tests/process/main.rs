@@ -21,6 +21,7 @@ mod nobody;
 mod numbers;
 mod presence;
 mod quiet;
+mod rare_options;
 mod scripts;
 mod service_manager;
 mod shapes;

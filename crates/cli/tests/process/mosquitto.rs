@@ -14,7 +14,7 @@ use crate::bed::{Broker, columba};
 
 /// A command line, with `\0` for its standard input behind it; what both say on standard error:
 /// Mosquitto's word, and ours. No words: both are silent.
-type Case = (&'static str, Option<(&'static str, &'static str)>);
+pub(crate) type Case = (&'static str, Option<(&'static str, &'static str)>);
 
 /// What reads the retained messages `g/json` and `g/all`.
 const SUBSCRIBE: &[Case] = &[
@@ -533,16 +533,15 @@ impl Bench {
         }
     }
 
-    fn theirs(&self, line: &str) -> Outcome {
+    pub(crate) fn theirs(&self, line: &str) -> Outcome {
         self.run(Path::new("/usr/bin"), line)
     }
 
-    fn ours(&self, line: &str) -> Outcome {
+    pub(crate) fn ours(&self, line: &str) -> Outcome {
         self.run(&self.dir.path().join("ours"), line)
     }
 
-    /// The PUBLISH packets of the retained messages that the test's topics have, which it then
-    /// removes.
+    /// The PUBLISH packets of all retained messages, which it then removes, but for those of topics below `g`.
     pub(crate) fn retained(&self) -> Vec<Vec<u8>> {
         let mut socket = self.broker.open();
         // CONNECT of MQTT 5, SUBSCRIBE to all with QoS 2, PINGREQ. With one shard the answer to the
@@ -558,11 +557,10 @@ impl Bench {
                 _ => {}
             }
         }
-        for topic in [
-            "p/1", "p/2", "p/url", "p/file", "p/other", "p/o", "-t", "/p/%31",
-        ] {
+        let topics = messages.iter().map(|message| topic_of(message));
+        for topic in topics.filter(|topic| !topic.starts_with(b"g/")) {
             let mut packet = vec![0x31, topic.len() as u8 + 3, 0, topic.len() as u8];
-            packet.extend(topic.bytes());
+            packet.extend(topic);
             packet.push(0);
             socket.write_all(&packet).expect("PUBLISH");
         }
@@ -591,6 +589,13 @@ pub(crate) fn read_packet(socket: &mut TcpStream) -> Vec<u8> {
     packet
 }
 
+/// The topic of a PUBLISH of [`read_packet`].
+fn topic_of(packet: &[u8]) -> &[u8] {
+    let (len, rest) = packet.get(1..).expect("a body").split_at(2);
+    let len = u16::from_be_bytes([len[0], len[1]]);
+    &rest[..usize::from(len)]
+}
+
 /// A line without the times of its arrival; as JSON where the order of the properties may differ.
 fn without_time(line: &str) -> Value {
     const TIME: &str = "\"tst\":\"";
@@ -609,7 +614,7 @@ fn without_time(line: &str) -> Value {
     Value::from(timeless)
 }
 
-fn compare((line, words): &Case, theirs: &Outcome, ours: &Outcome) {
+pub(crate) fn compare((line, words): &Case, theirs: &Outcome, ours: &Outcome) {
     let context = format!("{line}\ntheirs: {theirs:?}\nours: {ours:?}");
     assert_eq!(theirs.exit, ours.exit, "{context}");
     // With an error in the command line Mosquitto's client may show its usage as output.
