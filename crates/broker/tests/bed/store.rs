@@ -27,6 +27,8 @@ pub struct Store {
     pub live: BTreeMap<u64, Vec<u8>>,
     waiting: VecDeque<(usize, Records)>,
     next: u64,
+    /// What was committed, behind the position of its first record, where somebody wants to have that.
+    pub history: Option<Vec<(u64, Records)>>,
     /// Batches committed so far.
     pub commits: u64,
     /// No record is read before this is cleared.
@@ -47,9 +49,9 @@ pub struct Store {
 
 impl Store {
     /// Whether beds have one by default.
-    #[expect(
+    #[allow(
         clippy::disallowed_methods,
-        reason = "tests are run once with a store and once without"
+        reason = "tests are run once with a store and once without; crates above allow it anyway"
     )]
     pub fn is_wanted() -> bool {
         std::env::var_os("COLUMBA_BED_STORE").is_some()
@@ -74,7 +76,23 @@ impl Store {
             assert!(was_live, "{position} is released twice or never was");
         }
         self.commits += 1;
+        if let Some(history) = &mut self.history {
+            let records = Records {
+                bytes: records.bytes.clone(),
+                ends: records.ends.clone(),
+                releases: records.releases.clone(),
+                ..*records
+            };
+            history.push((first, records));
+        }
         first
+    }
+
+    /// Has what an earlier process left, and nothing else.
+    pub fn begin_with(&mut self, live: BTreeMap<u64, Vec<u8>>) {
+        self.next = live.last_key_value().map_or(0, |(last, _)| last + 1);
+        self.live = live;
+        self.waiting.clear();
     }
 
     /// Batches that wait.
