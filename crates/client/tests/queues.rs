@@ -115,8 +115,7 @@ impl Server {
 
     /// What the client has sent until now.
     async fn heard_before_turn(&mut self, client: &Client) -> Vec<String> {
-        let turn = client.publish(Message::new("turn", "")).await;
-        turn.expect("published").into_result().expect("not refused");
+        publish_in_time(client, Message::new("turn", "")).await;
         let mut heard = Vec::new();
         loop {
             let next = self.next_heard().await;
@@ -312,6 +311,13 @@ async fn a_stream_that_is_dropped_gives_back_what_it_held() {
     assert_eq!(next.expect("a message").message.payload, b"here");
 }
 
+/// Publishes what the server takes, in time.
+async fn publish_in_time(client: &Client, message: Message) {
+    let answer = timeout(PATIENCE, client.publish(message)).await;
+    let answer = answer.expect("in time").expect("an answer");
+    answer.into_result().expect("not refused");
+}
+
 async fn subscribe(client: &Client, messages_max: usize) -> Messages {
     let subscription = Subscription::to("x", QoS::AtLeastOnce);
     let subscribing = client.subscribe_stream(subscription, messages_max);
@@ -339,12 +345,7 @@ async fn an_answer_is_heard_behind_more_messages_than_the_stream_has_room_for() 
     }
     for number in 0..MESSAGES {
         assert_eq!(usize::from(next(&mut messages).await[0]), number);
-        let published = timeout(PATIENCE, client.publish(acknowledged("y"))).await;
-        published
-            .expect("in time")
-            .expect("an answer")
-            .into_result()
-            .expect("not refused");
+        publish_in_time(&client, acknowledged("y")).await;
     }
 }
 
@@ -375,12 +376,7 @@ async fn what_is_read_past_a_full_queue_is_acknowledged_when_there_is_room_again
         assert_eq!(server.next_heard().await, format!("PUBACK {id}"));
     }
     server.send(publish_acknowledged("x", 3..=10));
-    let published = timeout(PATIENCE, client.publish(acknowledged("y"))).await;
-    published
-        .expect("in time")
-        .expect("an answer")
-        .into_result()
-        .expect("not refused");
+    publish_in_time(&client, acknowledged("y")).await;
     assert_eq!(server.heard_before_turn(&client).await, ["y"]);
     for _ in 1..=10 {
         assert_eq!(next(&mut messages).await, b"x");
@@ -419,12 +415,7 @@ async fn messages_dropped_with_the_events_hold_up_no_acknowledgement_by_hand() {
     server.send(publish_acknowledged("x", 1..=1));
     server.send(publish_acknowledged("other", 2..=3));
     let first = timeout(PATIENCE, messages.next()).await.expect("in time");
-    let published = timeout(PATIENCE, client.publish(acknowledged("y"))).await;
-    published
-        .expect("in time")
-        .expect("an answer")
-        .into_result()
-        .expect("not refused");
+    publish_in_time(&client, acknowledged("y")).await;
     assert_eq!(server.heard_before_turn(&client).await, ["y"]);
     drop(events);
     server.send(publish_acknowledged("x", 4..=4));
@@ -487,12 +478,7 @@ async fn dropping_the_events_is_heard_of_at_once() {
     let (client, events) = server.client_that_acknowledges(true, 8).await;
     let _messages = subscribe(&client, 8).await;
     server.send(publish_acknowledged("other", 1..=2));
-    let published = timeout(PATIENCE, client.publish(acknowledged("y"))).await;
-    published
-        .expect("in time")
-        .expect("an answer")
-        .into_result()
-        .expect("not refused");
+    publish_in_time(&client, acknowledged("y")).await;
     assert_eq!(server.next_heard().await, "y");
     drop(events);
     for word in ["refused 1", "refused 2"] {
@@ -507,12 +493,7 @@ async fn messages_dropped_with_the_events_are_not_refused_without_a_stream() {
     let (client, events) = server.client_that_acknowledges(true, 8).await;
     server.send(publish_acknowledged("other", 1..=2));
     for _ in 0..2 {
-        let published = timeout(PATIENCE, client.publish(acknowledged("y"))).await;
-        published
-            .expect("in time")
-            .expect("an answer")
-            .into_result()
-            .expect("not refused");
+        publish_in_time(&client, acknowledged("y")).await;
     }
     drop(events);
     assert_eq!(server.heard_before_turn(&client).await, ["y", "y"]);
@@ -526,12 +507,7 @@ async fn messages_at_qos_0_give_way_to_an_answer_and_are_counted() {
     let (client, mut events) = server.client().await;
     let mut messages = subscribe(&client, 2 * MESSAGES).await;
     server.send_large_messages("x");
-    let published = timeout(PATIENCE, client.publish(acknowledged("y"))).await;
-    published
-        .expect("in time")
-        .expect("an answer")
-        .into_result()
-        .expect("not refused");
+    publish_in_time(&client, acknowledged("y")).await;
     server.send(publish("x", b"last"));
     let mut taken = 0;
     while next(&mut messages).await != b"last" {

@@ -90,24 +90,14 @@ async fn retained_messages_are_kept_and_removed() {
             for payload in ["on", ""] {
                 let lamp = Message::new("lamp", payload).retained();
                 let lamp = lamp.with_qos(QoS::AtLeastOnce);
-                publisher
-                    .publish(lamp)
-                    .await
-                    .expect("taken")
-                    .into_result()
-                    .expect("not refused");
+                publish(&publisher, lamp).await;
                 let mut incoming = None;
                 for attempt in 0..kind.attempts() {
                     let client_id = format!("reader{}-{attempt}", payload.len());
                     let (reader, mut events) = connect(&broker, kind.version(), &client_id).await;
                     subscribe(&reader, "#", QoS::AtLeastOnce).await;
                     let end = Message::new("end", "").with_qos(QoS::AtLeastOnce);
-                    publisher
-                        .publish(end)
-                        .await
-                        .expect("taken")
-                        .into_result()
-                        .expect("not refused");
+                    publish(&publisher, end).await;
                     let came = message(&mut events).await.message;
                     readers.push((reader, events));
                     let is_kept = came.retain;
@@ -167,12 +157,7 @@ async fn a_kept_session_delivers_what_came_meanwhile() {
             let session = ended(&mut events).await.session;
             for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
                 let news = Message::new("news/x", qos.as_u8().to_string()).with_qos(qos);
-                publisher
-                    .publish(news)
-                    .await
-                    .expect("taken")
-                    .into_result()
-                    .expect("not refused");
+                publish(&publisher, news).await;
             }
             // rumqttd 0.20 hears twice of the end of a connection that ends with DISCONNECT, and closes the one that
             // has its place by then; so this one may have to come back.
@@ -254,12 +239,7 @@ async fn a_server_with_qos_2_is_not_doubted() {
         let broker = Broker::start(Kind::Nats).await;
         let (client, mut events) = connect(&broker, Version::V311, "client").await;
         let message = || Message::new("x", "").with_qos(QoS::ExactlyOnce);
-        client
-            .publish(message())
-            .await
-            .expect("taken")
-            .into_result()
-            .expect("not refused");
+        publish(&client, message()).await;
         let _unanswered = client.start_publish(message()).await.expect("queued");
         drop(broker);
         assert_eq!(ended(&mut events).await.cause, CloseCause::Lost);
@@ -301,12 +281,7 @@ async fn nats_sends_later_messages_before_those_of_a_lost_connection() {
         let (publisher, _events) = connect(&broker, Version::V311, "publisher").await;
         let publish = async |payload: &str| {
             let message = Message::new("x", payload).with_qos(QoS::AtLeastOnce);
-            publisher
-                .publish(message)
-                .await
-                .expect("taken")
-                .into_result()
-                .expect("not refused");
+            publish(&publisher, message).await;
         };
         publish("first").await;
         assert_eq!(message(&mut events).await.message.payload, b"first");

@@ -54,12 +54,7 @@ async fn a_server_without_memory_is_asked_for_subscriptions_again() {
         drop(other);
         while other_events.next().await.is_some() {}
         let message = Message::new("x", "hello").with_qos(QoS::AtLeastOnce);
-        client
-            .publish(message)
-            .await
-            .expect("taken")
-            .into_result()
-            .expect("not refused");
+        publish(&client, message).await;
         assert_eq!(next(&mut messages).await, "hello");
         client.disconnect(ReasonCode::Success, PATIENCE).await;
     })

@@ -74,6 +74,12 @@ async fn subscribe(client: &Client, filter: &str, qos: QoS) -> Vec<ReasonCode> {
         .codes
 }
 
+/// Publishes what the server takes.
+async fn publish(client: &Client, message: Message) {
+    let answer = client.publish(message).await.expect("an answer");
+    answer.into_result().expect("not refused");
+}
+
 async fn next(events: &mut Events) -> Event {
     let event = tokio::time::timeout(PATIENCE, events.next()).await;
     event
@@ -163,12 +169,7 @@ async fn a_retained_message_comes_with_retain() {
         let lamp = Message::new("lamp", "on")
             .retained()
             .with_qos(QoS::AtLeastOnce);
-        client
-            .publish(lamp)
-            .await
-            .expect("kept")
-            .into_result()
-            .expect("not refused");
+        publish(&client, lamp).await;
         subscribe(&client, "lamp", QoS::AtMostOnce).await;
         let incoming = message(&mut events).await;
         assert!(incoming.message.retain);
@@ -217,12 +218,7 @@ async fn a_kept_session_delivers_what_came_meanwhile() {
             let (publisher, _events) = server.connect(version, "publisher").await;
             for payload in ["one", "two"] {
                 let news = Message::new("news", payload).with_qos(QoS::ExactlyOnce);
-                publisher
-                    .publish(news)
-                    .await
-                    .expect("taken")
-                    .into_result()
-                    .expect("not refused");
+                publish(&publisher, news).await;
             }
             let (sleeper, mut events) = Client::resume(options, session).await.expect("connects");
             assert!(sleeper.accepted().session_present);
@@ -273,12 +269,7 @@ async fn properties_travel(mut options: ConnectOptions) -> Vec<Vec<u32>> {
     for payload in ["first", "second"] {
         let mut sent = Message::new("p", payload).with_qos(QoS::AtLeastOnce);
         sent.properties = properties.clone();
-        client
-            .publish(sent.clone())
-            .await
-            .expect("taken")
-            .into_result()
-            .expect("not refused");
+        publish(&client, sent.clone()).await;
         let incoming = message(&mut events).await;
         assert_eq!(incoming.message, sent);
         identifiers.push(incoming.subscription_identifiers);
@@ -385,12 +376,7 @@ async fn unix_sockets_and_websockets_carry_mqtt() {
         options.session.client_id = "over-unix".to_owned();
         let (sender, _events) = Client::connect(options).await.expect("connects");
         let large = Message::new("x", vec![7; 60_000]).with_qos(QoS::AtLeastOnce);
-        sender
-            .publish(large)
-            .await
-            .expect("taken")
-            .into_result()
-            .expect("not refused");
+        publish(&sender, large).await;
         assert_eq!(message(&mut events).await.message.payload.len(), 60_000);
         leave(&receiver).await;
     })
