@@ -30,10 +30,10 @@ fn expels(seen: &Observation) -> bool {
 /// A client gets nothing that it was not allowed to receive when that was routed to it.
 pub(super) fn check_received(session: &Session, id: u64, message: &Message) -> Result<(), String> {
     let is_once = message.times == 1 && message.extra == 0;
-    // A group that it has joined meanwhile gives it what another member has left, by the rules of that
-    // time.
+    // By a group it comes to one member after the other, by the rules of the time.
     let is_by_group = session.group_of(&message.topic).is_some();
-    if is_once && !is_by_group && session.forbidden.contains(&id) {
+    let is_denied = |is_allowed_since: &bool| !(is_by_group && *is_allowed_since);
+    if is_once && session.forbidden.get(&id).is_some_and(is_denied) {
         return Err(format!("message {id} was denied to it"));
     }
     Ok(())
@@ -110,21 +110,36 @@ impl Oracle {
 
     /// A message is routed: who lives on this shard and may not receive it does not get it.
     pub(super) fn forbid(&mut self, id: u64, message: &Message) {
-        // What is retained may come later, and a shared copy takes another way.
+        // What is retained may come later.
         if message.retain || self.settings_here().access.allows_all() {
             return;
         }
-        let here = self.sessions.iter().filter(|(_, of)| {
-            of.home == self.shard && !of.is_loose && of.group_of(&message.topic).is_none()
-        });
+        let all = self.sessions.iter();
+        let here = all.filter(|(_, of)| of.home == self.shard && !of.is_loose);
         let denied = here.filter(|(client_id, of)| {
             !self.may(client_id, of.user, Action::Receive, &message.topic)
         });
         let denied: Vec<String> = denied.map(|(client_id, _)| client_id.clone()).collect();
         for client_id in denied {
             if let Some(session) = self.sessions.get_mut(&client_id) {
-                session.forbidden.insert(id);
+                session.forbidden.insert(id, false);
             }
+        }
+    }
+
+    /// What was denied to a client may be allowed now, by other rules or to another user.
+    pub(super) fn forgive(&mut self, client_id: &str) {
+        let Some(session) = self.sessions.get(client_id) else {
+            return;
+        };
+        let denied = session.forbidden.iter().filter(|(_, is_since)| !**is_since);
+        let allowed = denied.map(|(id, _)| *id).filter(|id| {
+            let message = self.messages.get(id);
+            message.is_none_or(|of| self.may(client_id, session.user, Action::Receive, &of.topic))
+        });
+        let allowed: Vec<(u64, bool)> = allowed.map(|id| (id, true)).collect();
+        if let Some(session) = self.sessions.get_mut(client_id) {
+            session.forbidden.extend(allowed);
         }
     }
 
@@ -153,6 +168,11 @@ impl Oracle {
                 }
             }
             _ => return,
+        }
+        let here = self.sessions.iter().filter(|(_, of)| of.home == self.shard);
+        let here: Vec<String> = here.map(|(client_id, _)| client_id.clone()).collect();
+        for client_id in here {
+            self.forgive(&client_id);
         }
         for report in &seen.reports {
             self.on_revoked(report);
@@ -271,7 +291,7 @@ mod tests {
     use super::*;
 
     fn denied_to(session: &mut Session) -> Message {
-        session.forbidden.insert(7);
+        session.forbidden.insert(7, false);
         let will = crate::oracle::Will {
             topic: "s/a".to_owned(),
             payload: 7_u64.to_be_bytes().to_vec(),
@@ -291,15 +311,19 @@ mod tests {
         let message = denied_to(&mut session);
         session.history.push(("s/+".to_owned(), true));
         session.history.push(("$share/g/t/+".to_owned(), false));
+        session.forbidden.insert(7, true);
         let result = check_received(&session, 7, &message);
         assert_eq!(result, Err("message 7 was denied to it".to_owned()));
     }
 
     #[test]
-    fn what_was_denied_may_come_by_a_group_that_was_joined_since() {
+    fn what_was_denied_may_come_by_a_group_once_it_is_allowed() {
         let mut session = Session::new(1, 0);
         let message = denied_to(&mut session);
         session.history.push(("$share/g/s/+".to_owned(), false));
+        let denied = Err("message 7 was denied to it".to_owned());
+        assert_eq!(check_received(&session, 7, &message), denied);
+        session.forbidden.insert(7, true);
         assert_eq!(check_received(&session, 7, &message), Ok(()));
     }
 

@@ -206,6 +206,11 @@ impl Oracle {
         session.is_saved_anew = false;
         session.has_crashed = true;
         session.order.crashed();
+        // Other rules hold now, until they are set again.
+        session
+            .forbidden
+            .values_mut()
+            .for_each(|is_since| *is_since = true);
         // Only what was acknowledged is there for sure.
         let is_doubtful = session.is_doubtful;
         let messages = &self.messages;

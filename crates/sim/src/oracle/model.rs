@@ -256,8 +256,9 @@ pub(crate) struct Session {
     pub(crate) order: Order,
     /// Messages that the client has.
     pub(crate) got: BTreeSet<u64>,
-    /// Messages that the access rules did not let it receive when they were routed to it.
-    pub(crate) forbidden: BTreeSet<u64>,
+    /// Messages that the access rules did not let it receive when they were routed to it, with whether
+    /// they have let it since.
+    pub(crate) forbidden: BTreeMap<u64, bool>,
     /// What the store is told when it was made, and when it changed last.
     pub(crate) made: Saved,
     pub(crate) saved: Saved,
@@ -305,7 +306,7 @@ impl Session {
             taken: BTreeMap::new(),
             order: Order::default(),
             got: BTreeSet::new(),
-            forbidden: BTreeSet::new(),
+            forbidden: BTreeMap::new(),
             made: Saved::default(),
             saved: Saved::default(),
             is_saved_anew: false,

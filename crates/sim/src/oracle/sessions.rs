@@ -103,7 +103,7 @@ impl Oracle {
         conn.phase = Phase::Open;
         conn.session = session.serial;
         conn.session_present = is_present;
-        conn.client_id = client_id;
+        conn.client_id = client_id.clone();
         conn.keep_alive_secs = keep_alive_secs;
         conn.receive_maximum = receive_maximum;
         conn.packet_bytes_max = connect.packet_bytes_max;
@@ -112,6 +112,7 @@ impl Oracle {
             let detail = format!("link {link} lives on another shard than its session");
             self.fail("session", detail);
         }
+        self.forgive(&client_id);
     }
 
     /// A connection ends, and the Will with it or after it.
