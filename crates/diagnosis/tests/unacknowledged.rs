@@ -5,12 +5,13 @@ mod asked;
 mod bed;
 
 use asked::{Asked, ask, ask_since};
-use bed::exchange::{QOS_1, QOS_2};
+use bed::exchange::{QOS_1, QOS_2, id, with_reason};
 use bed::{Bed, V5, V311};
 use columba_broker::outcome::Outcome;
-use columba_codec::PacketId;
+use columba_codec::{Packet, PacketId, ReasonCode};
 use columba_diagnosis::stages::Status::{Pass, Unknown, Wait};
 use columba_diagnosis::{Code, Confidence, Fate};
+use columba_speech::Language;
 
 const TOPIC: &str = "home/kitchen/temp";
 
@@ -212,4 +213,26 @@ fn d03_does_not_deny_a_pubrec_that_came() {
     let asked = whole(&mut bed);
     asked.is(Code::S13, Confidence::Certain);
     asked.says("PUBREC came");
+}
+
+/// Who refuses a message has it, also if another subscription asks for it once more.
+#[test]
+fn what_its_client_refused_does_not_wait_with_a_second_copy() {
+    for reason in [ReasonCode::UnspecifiedError, ReasonCode::Success] {
+        let mut bed = Bed::new(1);
+        let publisher = bed.connect(V5, "esp");
+        let subscriber = bed.connect(V5, "hub");
+        bed.subscribe(subscriber, "home/#", QOS_1);
+        bed.pass(10);
+        bed.retain(publisher, TOPIC, b"1", QOS_1);
+        let packet_id = id(bed.arrivals(subscriber)[0].packet_id.unwrap());
+        bed.send(subscriber, &Packet::PubAck(with_reason(packet_id, reason)));
+        bed.pass(10);
+        bed.subscribe(subscriber, "home/kitchen/+", QOS_1);
+        assert_eq!(bed.arrivals(subscriber).len(), 1);
+        let asked = whole(&mut bed);
+        asked.is(Code::D01, Confidence::Certain);
+        let text = asked.report.verdict.text.to_string(Language::English);
+        assert_eq!(text.contains("refused"), reason != ReasonCode::Success);
+    }
 }

@@ -34,7 +34,11 @@ pub fn judge<'e>(history: &History<'e>, publication: &'e Event, client: &str) ->
         .iter()
         .copied()
         .rfind(|event| matches!(event.outcome, Outcome::DeliverAcked | Outcome::DeliverSent));
-    let found = of_end(history, publication, &own, arrived.unwrap_or(last), client);
+    // One that was refused was there, too, whatever waits.
+    let mut refused = own.iter().copied();
+    let refused = refused.rfind(|event| event.outcome == Outcome::DeliverRefused);
+    let end = arrived.or(refused).unwrap_or(last);
+    let found = of_end(history, publication, &own, end, client);
     // What is retained may have been sent later, in a line that is not there.
     let is_open = found.code.fate() == Fate::NotDelivered
         && publication.flags & flag::RETAIN != 0
