@@ -143,7 +143,15 @@ fn by_end<'e>(
         | Outcome::DeliverInflightFull
         | Outcome::DeliverSocketFull
         | Outcome::DeliverOffline => waits(history, publication, last, client),
-        Outcome::DeliverOtherSharedMember => handed_on(history, publication, last, client),
+        Outcome::DeliverOtherSharedMember => {
+            let found = handed_on(history, publication, last, client);
+            // It may have been sent to this member before that, in a line that is not there.
+            match found.code {
+                Code::U01 => found,
+                _ if history.is_whole_since(publication.unix_ms) => found,
+                _ => found.with(Confidence::Possible),
+            }
+        }
         Outcome::DeliverSessionEnded if last.flags & flag::WAS_SENT == 0 => {
             session_end::with_message(session_end::at(history, last.unix_ms, client), client)
         }
