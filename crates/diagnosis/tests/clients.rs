@@ -328,3 +328,32 @@ fn a_filter_that_nearly_matches_is_told_beside_a_delivery() {
     let asked = ask_all(&mut bed, Some("home/kitchen/temp/raw"), None, None);
     assert_eq!(asked.also(), []);
 }
+
+/// When it came is not in the record; that it left shows that it was there.
+#[test]
+fn a_publisher_that_left_in_the_window_was_connected_in_it() {
+    for is_within in [true, false] {
+        let mut bed = Bed::new(1);
+        let publisher = bed.connect(V5, "esp");
+        bed.disconnect(publisher);
+        bed.pass(10_000);
+        let publisher = bed.connect(V5, "esp");
+        bed.pass(1_000);
+        bed.disconnect(publisher);
+        let left_ms = bed.now().unix_ms;
+        bed.pass(1_000);
+        let from_ms = if is_within {
+            left_ms - 500
+        } else {
+            left_ms + 500
+        };
+        let mut evidence = evidence(&mut bed, None, Some("esp"), None, from_ms);
+        let events = &mut evidence.events;
+        let last = events
+            .iter()
+            .rposition(|event| event.outcome == Outcome::ConnectAccepted);
+        events.remove(last.unwrap());
+        let code = diagnose(&evidence).verdict.code;
+        assert_eq!(code == Code::P04, !is_within, "{code:?}");
+    }
+}

@@ -234,8 +234,12 @@ pub(super) fn kept_out<'e>(history: &History<'e>, publisher: &str) -> Vec<Findin
             .copied()
             .filter(|event| history.is_in_window(event.unix_ms))
     };
+    // Who left was there, also if its coming is older than the record.
+    let is_of_connection = |event: &Event| {
+        event.outcome == Outcome::ConnectAccepted || event.outcome.name().starts_with("disconnect.")
+    };
     let was_connected = history.is_online_at(publisher, question.from_ms) == Some(true)
-        || in_window().any(|event| event.outcome == Outcome::ConnectAccepted);
+        || in_window().any(is_of_connection);
     found.extend(not_let_in(history, publisher, was_connected));
     found.extend(shared_id(history, publisher));
     let is_away = history.is_online_at(publisher, question.from_ms) == Some(false);
