@@ -323,7 +323,12 @@ impl Oracle {
                 let has_asked = |of: &Change| {
                     matches!(of.what, What::Subscribed(_)) && Self::is_about(claim, of)
                 };
-                (!self.is_on_its_way(claim, has_asked)).then_some("the client had no subscription")
+                // Within a millisecond it may have come before the session ended.
+                let has_ended =
+                    |of: &Change| matches!(of.what, What::Ended(_)) && of.at_ms == claim.of.at_ms;
+                let may_have_had_it =
+                    self.is_on_its_way(claim, has_asked) || self.before(claim).any(has_ended);
+                (!may_have_had_it).then_some("the client had no subscription")
             }
             _ => None,
         }
@@ -413,7 +418,7 @@ impl Oracle {
     }
 }
 
-/// So long a message may be on its way from one shard to another.
-const ON_THE_WAY_MS_MAX: u64 = 1_000;
+/// So long a message may be on its way from one shard to another, which may stand still for the most of it.
+const ON_THE_WAY_MS_MAX: u64 = 4_000;
 /// By how much the time of a message's end is rounded.
 const SLACK_MS: u64 = 1_000;
