@@ -122,12 +122,15 @@ impl World {
         };
         let Some(store) = &mut self.store else { return };
         let had_failed = store.has_failed;
-        let is_power_lost = store.disk.is_down() || self.chance.percent(storage.power_percent);
+        // Where nothing is synced, a disk that stops in the middle of something is a process that died there.
+        let is_power_lost = (storage.is_synced && store.disk.is_down())
+            || self.chance.percent(storage.power_percent);
         self.keep_written(is_power_lost);
         let Some(store) = &mut self.store else { return };
         let records = store.records();
         store.die();
-        if is_power_lost {
+        let forgets = !storage.is_synced && self.planted == Some(Planted::Unwritten);
+        if is_power_lost || forgets {
             store.disk.restart();
         } else {
             store.disk.restart_process();
@@ -136,6 +139,8 @@ impl World {
             self.now_ms,
             format_args!("----- the broker dies; power lost: {is_power_lost}"),
         );
+        // That was never promised: what is left is that it starts, and goes on as it should.
+        self.oracle.is_lenient |= is_power_lost && !storage.is_synced;
         self.records = None;
         if self.chance.percent(storage.flip_percent) {
             self.flip();
@@ -361,7 +366,11 @@ impl World {
                         return self.oracle.fail("store", error);
                     }
                     store.die();
-                    store.disk.restart();
+                    if store.options().is_synced {
+                        store.disk.restart();
+                    } else {
+                        store.disk.restart_process();
+                    }
                 }
             }
         }

@@ -21,6 +21,8 @@ pub struct Options {
     pub tamper: Option<fn(&mut columba_diagnosis::Report)>,
     /// Let the disk be full again and again, wherever there is one.
     pub is_tight: bool,
+    /// Whether the store waits for its disk, wherever there is one; else the seed decides.
+    pub is_synced: Option<bool>,
     /// A fault that the oracle is to find.
     pub planted: Option<Planted>,
 }

@@ -68,7 +68,7 @@ impl Store {
         let mut options = Options::new(seed);
         options.segment_bytes = storage.segment_bytes;
         options.step_bytes = 2_048;
-        options.is_synced = planted.is_none_or(Planted::syncs);
+        options.is_synced = storage.is_synced && planted.is_none_or(Planted::syncs);
         Self {
             disk: SimDisk::new(seed),
             port: None,
@@ -355,13 +355,16 @@ impl World {
     }
 
     fn plan_commit(&mut self, after_ms: u64) {
-        let most_ms = self.swarm.store.as_ref().map_or(0, |of| of.commit_ms_max);
+        let storage = self.swarm.store.as_ref();
+        let (most_ms, is_synced) = storage.map_or((0, true), |of| (of.commit_ms_max, of.is_synced));
         let Some(store) = &mut self.store else { return };
         if store.has_failed || std::mem::replace(&mut store.is_commit_due, true) {
             return;
         }
         let delay_ms = after_ms + self.delay(most_ms);
-        if self.swarm.listeners.contains(&Promise::Written) && self.chance.percent(70) {
+        // Where there is no sync, there is nothing to be told before it.
+        let has_two_steps = is_synced && self.swarm.listeners.contains(&Promise::Written);
+        if has_two_steps && self.chance.percent(70) {
             let written_ms = self.chance.range(0, delay_ms);
             self.put(written_ms, Event::Written);
         }

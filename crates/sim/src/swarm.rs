@@ -87,6 +87,8 @@ pub(crate) struct Guarding {
 /// The choices of a run with a store.
 #[derive(Clone, Debug)]
 pub(crate) struct Storage {
+    /// Whether commits wait for the disk: `durability = "sync"`, or `"os"`.
+    pub(crate) is_synced: bool,
     /// How often a shard's records are taken at once, rather than some time later.
     pub(crate) prompt_percent: u32,
     /// From the moment that something waits to its commit.
@@ -216,6 +218,22 @@ impl Swarm {
 }
 
 impl Swarm {
+    /// In some worlds the store promises that what it says outlives the process, not a loss of power.
+    /// A run may be told which.
+    pub(crate) fn draw_durability(&mut self, is_synced: Option<bool>, chance: &mut Chance) {
+        let is_unsynced = chance.percent(15);
+        let power_percent = chance.pick(&[0, 0, 0, 30]);
+        if let Some(storage) = &mut self.store
+            && is_synced.map_or(is_unsynced, |of| !of)
+        {
+            storage.is_synced = false;
+            // What comes after a loss of power proves little.
+            storage.power_percent = if self.is_deadly { 0 } else { power_percent };
+        }
+    }
+}
+
+impl Swarm {
     /// How much the flight recorder may hold.
     pub(crate) fn draw_recorder(&mut self, chance: &mut Chance) {
         let bytes = [1 << 26, 1 << 26, 1 << 20, 1 << 17, 1 << 14];
@@ -317,6 +335,7 @@ impl Swarm {
 impl Storage {
     fn draw(chance: &mut Chance) -> Self {
         Self {
+            is_synced: true,
             prompt_percent: chance.pick(&[100, 100, 50, 5]),
             commit_ms_max: chance.pick(&[0, 2, 20, 200]),
             report_ms_max: chance.pick(&[0, 0, 5, 100]),

@@ -118,6 +118,9 @@ impl World {
         swarm.draw_deaths(&mut Chance::new(seed ^ 0x6465_6164));
         swarm.draw_operators(&mut Chance::new(seed ^ 0x6f70_6572));
         swarm.draw_guards(&mut Chance::new(seed ^ 0x6775_6172));
+        // A fault is planted in worlds that are always the same.
+        let is_synced = options.is_synced.or_else(|| options.planted.map(|_| true));
+        swarm.draw_durability(is_synced, &mut Chance::new(seed ^ 0x7379_6e63));
         if options.is_tight {
             swarm.tighten();
         }

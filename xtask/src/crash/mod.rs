@@ -41,11 +41,32 @@ pub(crate) struct Options {
     trials: Option<usize>,
     shards: Vec<usize>,
     seed: u64,
+    /// What `[store] durability` says.
+    durability: Durability,
+}
+
+/// What an acknowledgement of the broker says that it outlives.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Durability {
+    /// A loss of power.
+    Sync,
+    /// The process.
+    Os,
+}
+
+impl Durability {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Sync => "sync",
+            Self::Os => "os",
+        }
+    }
 }
 
 pub(crate) const USAGE: &str = "\
-cargo xtask crash [--power-loss | --faults | --self-test] [--trials N] [--shards N] [--seed N]
+cargo xtask crash [--power-loss | --faults | --self-test] [--trials N] [--shards N] [--seed N] [--durability os]
                                                a broker under load, killed with SIGKILL N times;
+                                               --durability os: the same of one that does not sync;
                                                --power-loss: what was not synced is lost as well;
                                                --faults: its disk fails, or is full for a while;
                                                --self-test: its disk lies, which has to be noticed";
@@ -58,6 +79,7 @@ impl Options {
             trials: None,
             shards: vec![1, 2],
             seed: now,
+            durability: Durability::Sync,
         };
         let mut options = options.iter();
         while let Some(option) = options.next() {
@@ -68,9 +90,19 @@ impl Options {
                 "--self-test" => parsed.mode = Mode::SelfTest,
                 "--trials" => parsed.trials = Some(value()?.parse().context("--trials")?),
                 "--shards" => parsed.shards = vec![value()?.parse().context("--shards")?],
+                "--durability" => {
+                    parsed.durability = match value()? {
+                        &"sync" => Durability::Sync,
+                        &"os" => Durability::Os,
+                        other => bail!("--durability {other}: sync or os\n{USAGE}"),
+                    }
+                }
                 "--seed" => parsed.seed = value()?.parse().context("--seed")?,
                 _ => bail!("no such option: {option}\n{USAGE}"),
             }
+        }
+        if parsed.durability == Durability::Os && parsed.mode != Mode::Kill {
+            bail!("what is not synced outlives SIGKILL alone\n{USAGE}");
         }
         Ok(parsed)
     }
@@ -98,6 +130,7 @@ pub(crate) fn run(
                 dir: fresh_dir(root.join(format!("target/crash/{name}-{shards}")))?,
                 shards: *shards,
                 seed: options.seed,
+                durability: options.durability.name(),
             })
         };
         let what =
@@ -105,7 +138,8 @@ pub(crate) fn run(
         is_fine &= match options.mode {
             Mode::Kill => {
                 let trials = trials(50);
-                what(format!("{trials} times SIGKILL"));
+                let durability = options.durability.name();
+                what(format!("{trials} times SIGKILL, durability {durability}"));
                 Trial::start(place("kill")?, None, PATIENCE_SECS)?.run(trials)?
             }
             Mode::PowerLoss => {

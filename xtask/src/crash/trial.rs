@@ -24,6 +24,7 @@ pub(super) struct Place<'a> {
     pub(super) dir: PathBuf,
     pub(super) shards: usize,
     pub(super) seed: u64,
+    pub(super) durability: &'static str,
 }
 
 pub(super) struct Trial {
@@ -51,12 +52,17 @@ impl Trial {
         disposition: Option<Disposition>,
         patience_secs: u64,
     ) -> anyhow::Result<Self> {
-        let Place { dir, shards, .. } = place;
+        let Place {
+            dir,
+            shards,
+            durability,
+            ..
+        } = place;
         let port = std::net::TcpListener::bind(("127.0.0.1", 0))?
             .local_addr()?
             .port();
         let config = format!(
-            "[broker]\nshards = {shards}\n\n[store]\ndurability = \"sync\"\n\n[limits]\n\
+            "[broker]\nshards = {shards}\n\n[store]\ndurability = \"{durability}\"\n\n[limits]\n\
              queue_messages_max = 1000000\nqueue_bytes_max = \"1GiB\"\n\n[[listener]]\n\
              name = \"tcp\"\nkind = \"tcp\"\nbind = \"127.0.0.1:{port}\"\nanonymous = \"loopback\"\n"
         );

@@ -32,6 +32,10 @@ struct Arguments {
     /// Let the disk be full again and again, wherever there is one.
     #[arg(long)]
     tight: bool,
+    /// What the store promises wherever there is one, instead of what the seed draws: sync, or os, which
+    /// does not outlive a loss of power.
+    #[arg(long, value_parser = ["sync", "os"])]
+    durability: Option<String>,
     /// Plant a fault that is to be found: unsynced, unwritten, last-record, halves, early-release,
     /// late-release, lost-release, lost-turn, or the first byte of records that are lost.
     #[arg(long, value_parser = planted)]
@@ -45,8 +49,11 @@ impl Arguments {
     /// The options that make another run of a seed.
     fn of_run(&self) -> String {
         let tight = if self.tight { " --tight" } else { "" };
+        let durability = self.durability.as_ref();
+        let durability = durability.map(|of| format!(" --durability {of}"));
         let planted = self.planted.map(|of| format!(" --planted {}", name_of(of)));
-        format!("{tight}{}", planted.unwrap_or_default())
+        let (durability, planted) = (durability.unwrap_or_default(), planted.unwrap_or_default());
+        format!("{tight}{durability}{planted}")
     }
 }
 
@@ -94,6 +101,7 @@ fn main() -> ExitCode {
     let options = Options {
         is_traced: arguments.trace,
         is_tight: arguments.tight,
+        is_synced: arguments.durability.as_ref().map(|of| of == "sync"),
         planted: arguments.planted,
         ..Options::default()
     };

@@ -48,6 +48,17 @@ struct State {
     renames: Vec<BTreeMap<Name, u64>>,
     inodes: BTreeMap<u64, Inode>,
     next_inode: u64,
+    /// The write in whose middle the disk stopped.
+    interrupted: Option<Interrupted>,
+}
+
+/// A write that did not return.
+#[derive(Debug)]
+struct Interrupted {
+    inode: u64,
+    offset: u64,
+    /// What was there before.
+    before: Vec<u8>,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -82,6 +93,7 @@ impl SimDisk {
                 renames: Vec::new(),
                 inodes: BTreeMap::new(),
                 next_inode: 0,
+                interrupted: None,
             })),
         }
     }
@@ -115,9 +127,11 @@ impl SimDisk {
         self.state().restart();
     }
 
-    /// The process dies and the machine lives on: nothing is lost.
+    /// The process dies and the machine lives on: nothing is lost of what was written. Of a write in
+    /// whose middle it died the first so many bytes are there.
     pub fn restart_process(&self) {
         let mut state = self.state();
+        state.cut_short();
         state.is_down = false;
         state.operations = 0;
         state.syncs = 0;
@@ -175,7 +189,24 @@ impl State {
         (z ^ (z >> 31)) % below.max(1)
     }
 
+    /// Decides how much of an interrupted write is there.
+    fn cut_short(&mut self) {
+        let Some(of) = self.interrupted.take() else {
+            return;
+        };
+        let kept = self.draw(of.before.len() as u64 + 1) as usize;
+        let Some(inode) = self.inodes.get_mut(&of.inode) else {
+            return;
+        };
+        let rest = of.before.get(kept..).unwrap_or_default();
+        put(&mut inode.now, of.offset + kept as u64, rest);
+        if let Some(Change::Write(_, bytes)) = inode.unsynced.last_mut() {
+            bytes.truncate(kept);
+        }
+    }
+
     fn restart(&mut self) {
+        self.interrupted = None;
         // A journal commits changes of names in order: a prefix of them is there.
         let kept = self.draw(self.renames.len() as u64 + 1);
         for change in self.renames.drain(..).take(kept as usize) {
@@ -389,6 +420,19 @@ impl Files for SimDisk {
             kept = state.draw(kept as u64 + 1).max(kept as u64 / 2) as usize;
         }
         let bytes = bytes.get(..kept).unwrap_or(bytes);
+        if stops && let Some(inode) = state.names.get(&name).copied() {
+            let length = (offset as usize).saturating_add(bytes.len());
+            let mut before = state.inode(name)?.now.clone();
+            before.resize(before.len().max(length), 0);
+            state.interrupted = Some(Interrupted {
+                inode,
+                offset,
+                before: before
+                    .get(offset as usize..length)
+                    .unwrap_or_default()
+                    .to_vec(),
+            });
+        }
         let inode = state.inode(name)?;
         put(&mut inode.now, offset, bytes);
         inode.unsynced.push(Change::Write(offset, bytes.to_vec()));
