@@ -142,11 +142,16 @@ pub(crate) fn was_lost_by_the_server(number: impl std::fmt::Display, trace: &[Li
     let Some(packet_id) = published.map(Line::packet_id) else {
         return false;
     };
-    let steps = [('<', "PUBREC"), ('>', "PUBREL"), ('<', "PUBCOMP")];
-    let is_completed = steps.into_iter().all(|(direction, step)| {
-        let step = format!("{step} {packet_id}");
-        of_sender.any(|line| line.direction == direction && line.packet == step)
-    });
+    let of_sender = of_sender.collect::<Vec<_>>();
+    let has_passed = |steps: &[(char, &str)]| {
+        let mut lines = of_sender.iter();
+        steps.iter().all(|(direction, step)| {
+            let step = format!("{step} {packet_id}");
+            lines.any(|line| line.direction == *direction && line.packet == step)
+        })
+    };
+    let is_completed = has_passed(&[('<', "PUBACK")])
+        || has_passed(&[('<', "PUBREC"), ('>', "PUBREL"), ('<', "PUBCOMP")]);
     let mut of_receiver = trace.iter().filter(|line| line.client_id == "receiver");
     is_completed && !of_receiver.any(|line| line.packet.ends_with(&payload))
 }

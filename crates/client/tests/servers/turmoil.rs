@@ -17,6 +17,7 @@ use chance::Chance;
 use network::Network;
 use programs::Program;
 
+use crate::foreign::programs::{self as elsewhere, Broker};
 use crate::mosquitto::Mosquitto;
 use crate::*;
 
@@ -37,6 +38,20 @@ async fn clients_of_mosquitto_lose_nothing_in_turmoil() {
     }
 }
 
+#[tokio::test]
+async fn clients_of_aedes_lose_nothing_in_turmoil() {
+    for seed in seeds(1..=2) {
+        Run::new(seed, Kind::Aedes).judged().await;
+    }
+}
+
+#[tokio::test]
+async fn clients_of_rumqttd_lose_nothing_in_turmoil() {
+    for seed in seeds(1..=2) {
+        Run::new(seed, Kind::Rumqttd).judged().await;
+    }
+}
+
 fn seeds(gate: std::ops::RangeInclusive<u64>) -> std::ops::RangeInclusive<u64> {
     let Some(seeds) = std::env::var_os(SEEDS) else {
         return gate;
@@ -51,6 +66,7 @@ fn seeds(gate: std::ops::RangeInclusive<u64>) -> std::ops::RangeInclusive<u64> {
 /// What is sent, as sender, receiver and judge know it.
 #[derive(Clone, Copy, Debug)]
 struct Workload {
+    kind: Kind,
     seed: u64,
     version: Version,
     messages: u64,
@@ -60,16 +76,23 @@ struct Workload {
 }
 
 impl Workload {
-    fn qos(number: u64) -> QoS {
+    fn qos(&self, number: u64) -> QoS {
         match number % 2 {
-            0 => QoS::AtLeastOnce,
-            _ => QoS::ExactlyOnce,
+            1 if self.kind.resumes_qos_2() => QoS::ExactlyOnce,
+            _ => QoS::AtLeastOnce,
+        }
+    }
+
+    fn highest_qos(&self) -> QoS {
+        match self.kind.resumes_qos_2() {
+            true => QoS::ExactlyOnce,
+            false => QoS::AtLeastOnce,
         }
     }
 
     fn all(&self, qos: QoS) -> Vec<u64> {
         let all = 0..self.messages;
-        all.filter(|number| Self::qos(*number) == qos).collect()
+        all.filter(|number| self.qos(*number) == qos).collect()
     }
 
     /// Its number, and bytes behind it.
@@ -79,35 +102,41 @@ impl Workload {
         let longest = if chance.once_in(16) { 6000 } else { 120 };
         let payload = format!("{number} {}", "x".repeat(chance.below(longest)));
         let topic = format!("x/{}", chance.below(20));
-        Message::new(topic, payload).with_qos(Self::qos(number))
+        Message::new(topic, payload).with_qos(self.qos(number))
     }
 
     fn to_words(self) -> String {
+        let kind = self.kind as u8;
         let version = self.version.level();
         let (seed, messages, inflight) = (self.seed, self.messages, self.inflight_messages_max);
         let by_hand = u8::from(self.acknowledges_by_hand);
-        format!("{seed} {version} {messages} {inflight} {by_hand}")
+        format!("{kind} {seed} {version} {messages} {inflight} {by_hand}")
     }
 
     /// Of [`Self::to_words`], and what stands behind them.
     fn of_words(words: &str) -> (Self, &str) {
-        let mut words = words.splitn(6, ' ');
+        let mut words = words.splitn(7, ' ');
         let mut number = || {
-            let word = words.next().expect("six words");
+            let word = words.next().expect("seven words");
             word.parse::<u64>().expect("a number")
         };
+        let kind = number();
+        let kind = Kind::ALL
+            .into_iter()
+            .find(|of| u64::from(*of as u8) == kind);
         let seed = number();
         let level = number();
         let mut versions = Version::ALL.into_iter();
         let version = versions.find(|version| u64::from(version.level()) == level);
         let workload = Self {
+            kind: kind.expect("a server"),
             seed,
             version: version.expect("a version"),
             messages: number(),
             inflight_messages_max: number().try_into().expect("a packet id's size"),
             acknowledges_by_hand: number() == 1,
         };
-        (workload, words.next().expect("a sixth word"))
+        (workload, words.next().expect("a seventh word"))
     }
 }
 
@@ -122,26 +151,27 @@ enum Blow {
 /// One seed.
 struct Run {
     workload: Workload,
-    kind: Kind,
 }
 
 impl Run {
     fn new(seed: u64, kind: Kind) -> Self {
         let mut chance = Chance::new(seed, "run", 0);
-        let version = Version::ALL[chance.below(3)];
+        let versions = kind.versions();
+        let version = versions[chance.below(versions.len())];
         let inflight_messages_max = match kind {
-            Kind::Columba => 64,
+            Kind::Columba | Kind::Aedes | Kind::Rumqttd => 64,
             // It handles no more, and MQTT 3 cannot say so.
             Kind::Mosquitto => 20,
         };
         let workload = Workload {
+            kind,
             seed,
             version,
             messages: 300,
             inflight_messages_max,
             acknowledges_by_hand: !chance.once_in(3),
         };
-        Self { workload, kind }
+        Self { workload }
     }
 
     /// When something happens to a process: after so many packets.
@@ -149,7 +179,12 @@ impl Run {
         let mut chance = Chance::new(self.workload.seed, "blows", 0);
         let mut blows = Vec::new();
         for blow in [Blow::Server, Blow::Sender, Blow::Receiver] {
-            if blow == Blow::Receiver && !self.workload.acknowledges_by_hand {
+            let may_fall = match blow {
+                Blow::Server => self.workload.kind.outlives_its_process(),
+                Blow::Sender => true,
+                Blow::Receiver => self.workload.acknowledges_by_hand,
+            };
+            if !may_fall {
                 continue;
             }
             for _ in 0..chance.between(1, 3) {
@@ -162,20 +197,20 @@ impl Run {
 
     async fn judged(self) {
         let directory = tempfile::tempdir().expect("a directory");
-        let mut server = Server::start(self.kind, directory.path()).await;
-        let Workload { seed, version, .. } = self.workload;
+        let Workload {
+            kind,
+            seed,
+            version,
+            ..
+        } = self.workload;
+        let mut server = Server::start(kind, version, directory.path()).await;
         let network = Network::new(seed, version, server.port());
-        eprintln!("seed {seed}, {:?}, {version}", self.kind);
+        eprintln!("seed {seed}, {kind:?}, {version}");
         let run = self.through_turmoil(&mut server, &network, directory.path());
         let in_time = tokio::time::timeout(PATIENCE * 3, run).await;
         in_time.unwrap_or_else(|_| panic!("seed {seed}: not all has come in time"));
-        let applied = clients::applied(directory.path());
-        let again = judge::judge(
-            &self.workload,
-            self.kind,
-            &applied,
-            &network.trace().lines(),
-        );
+        let applied = clients::Database::read(directory.path());
+        let again = judge::judge(&self.workload, &applied.0, &network.trace().lines());
         eprintln!("    {:?}, {again}", network.happened());
     }
 
@@ -210,7 +245,7 @@ impl Run {
                     match blow {
                         Blow::Server => {
                             network.lead_nowhere();
-                            server.end_and_start(directory).await;
+                            server.end_and_start(&self.workload, directory).await;
                             network.lead_to(server.port());
                         }
                         Blow::Sender => {
@@ -229,13 +264,8 @@ impl Run {
         // Whatever is still to come comes before this one.
         let straight = options(server.port(), self.workload.version, "straight");
         let (straight, _events) = Client::connect(straight).await.expect("connects");
-        let last = Message::new("x/y", "last").with_qos(QoS::ExactlyOnce);
-        straight
-            .publish(last)
-            .await
-            .expect("taken")
-            .into_result()
-            .expect("not refused");
+        let last = Message::new("x/y", "last").with_qos(self.workload.highest_qos());
+        publish(&straight, last).await;
         loop {
             match receiver.step().await.as_deref() {
                 Some("ready") => {}
@@ -264,16 +294,57 @@ enum Kind {
     Columba,
     /// Ended by SIGTERM: it writes its sessions then, and else every half hour.
     Mosquitto,
+    /// Never ended, as it keeps sessions in memory.
+    Aedes,
+    /// Likewise.
+    Rumqttd,
+}
+
+impl Kind {
+    const ALL: [Self; 4] = [Self::Columba, Self::Mosquitto, Self::Aedes, Self::Rumqttd];
+
+    fn versions(self) -> &'static [Version] {
+        match self {
+            Self::Columba | Self::Mosquitto => &Version::ALL,
+            Self::Aedes => &[Version::V31, Version::V311],
+            Self::Rumqttd => &[Version::V311, Version::V5],
+        }
+    }
+
+    fn outlives_its_process(self) -> bool {
+        match self {
+            Self::Columba | Self::Mosquitto => true,
+            Self::Aedes | Self::Rumqttd => false,
+        }
+    }
+
+    /// Whether an exchange at QoS 2 goes on with another connection. rumqttd 0.20 forgets what it has answered
+    /// with PUBREC, and ends each connection that begins with the PUBREL.
+    fn resumes_qos_2(self) -> bool {
+        match self {
+            Self::Columba | Self::Mosquitto | Self::Aedes => true,
+            Self::Rumqttd => false,
+        }
+    }
+
+    /// Whether a session without subscriptions is known again.
+    fn knows_publishers_again(self) -> bool {
+        match self {
+            Self::Columba | Self::Mosquitto | Self::Rumqttd => true,
+            Self::Aedes => false,
+        }
+    }
 }
 
 /// A server that goes on where it was ended.
 enum Server {
     Columba(Program, u16),
     Mosquitto(Mosquitto),
+    Elsewhere(Broker),
 }
 
 impl Server {
-    async fn start(kind: Kind, directory: &Path) -> Self {
+    async fn start(kind: Kind, version: Version, directory: &Path) -> Self {
         match kind {
             Kind::Columba => {
                 let mut program = Program::columba(&directory.join("store"));
@@ -290,6 +361,14 @@ impl Server {
                 let config = |port: u16, _: &Path| format!("listener {port} 127.0.0.1\n{rest}");
                 Self::Mosquitto(Mosquitto::start_with(config).await)
             }
+            Kind::Aedes => Self::Elsewhere(Broker::start(elsewhere::Kind::Aedes).await),
+            Kind::Rumqttd => {
+                let kind = match version {
+                    Version::V5 => elsewhere::Kind::Rumqttd5,
+                    Version::V31 | Version::V311 => elsewhere::Kind::Rumqttd3,
+                };
+                Self::Elsewhere(Broker::start(kind).await)
+            }
         }
     }
 
@@ -297,20 +376,16 @@ impl Server {
         match self {
             Self::Columba(_, port) => *port,
             Self::Mosquitto(server) => server.port,
+            Self::Elsewhere(broker) => broker.port,
         }
     }
 
-    async fn end_and_start(&mut self, directory: &Path) {
-        let kind = match self {
-            Self::Columba(program, _) => {
-                program.kill();
-                Kind::Columba
-            }
-            Self::Mosquitto(server) => {
-                server.terminate();
-                Kind::Mosquitto
-            }
-        };
-        *self = Self::start(kind, directory).await;
+    async fn end_and_start(&mut self, workload: &Workload, directory: &Path) {
+        match self {
+            Self::Columba(program, _) => program.kill(),
+            Self::Mosquitto(server) => server.terminate(),
+            Self::Elsewhere(_) => panic!("it would forget all"),
+        }
+        *self = Self::start(workload.kind, workload.version, directory).await;
     }
 }

@@ -26,8 +26,25 @@ pub(crate) struct Applied {
     pub(crate) arrival: Option<u64>,
 }
 
-/// What the receiver has written down.
-pub(crate) fn applied(directory: &Path) -> Vec<Applied> {
+/// What the receiver has written down; shown if the test fails.
+pub(crate) struct Database(pub(crate) Vec<Applied>);
+
+impl Database {
+    pub(crate) fn read(directory: &Path) -> Self {
+        Self(applied(directory))
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let lines = self.0.iter().map(|line| (line.number, line.arrival));
+            eprintln!("written down: {:?}", lines.collect::<Vec<_>>());
+        }
+    }
+}
+
+fn applied(directory: &Path) -> Vec<Applied> {
     let text = fs::read_to_string(directory.join("applied")).unwrap_or_default();
     let line = |line: &str| {
         let (number, arrival) = line.split_once(' ').expect("two words");
@@ -75,6 +92,10 @@ async fn connect(
 pub(crate) async fn send(port: u16, workload: &Workload, directory: &Path) {
     let (client, events, taken) = connect(port, workload, directory, "sender").await;
     drop(events);
+    if !workload.kind.knows_publishers_again() {
+        let granted = client.subscribe(to("nothing", QoS::AtMostOnce)).await;
+        assert!(!granted.expect("an answer").codes[0].is_error());
+    }
     say("ready");
     let mut pending = VecDeque::new();
     for number in taken..workload.messages {
@@ -111,7 +132,7 @@ pub(crate) async fn receive(port: u16, workload: &Workload, directory: &Path) {
         .open(directory.join("applied"))
         .expect("opens");
     let (client, mut events, _) = connect(port, workload, directory, "receiver").await;
-    let subscribing = client.subscribe(to("x/#", QoS::ExactlyOnce));
+    let subscribing = client.subscribe(to("x/#", workload.highest_qos()));
     let mut subscribing = std::pin::pin!(subscribing);
     let mut is_ready = false;
     let mut is_over = false;
