@@ -351,13 +351,14 @@ mod tests {
         for command in translated() {
             let name = command.get_name().to_owned();
             for arg in command.get_arguments() {
-                assert_eq!(english_of(arg), None, "{name} {arg}");
+                let id = arg.get_id();
+                assert_eq!(english_of(arg), None, "{name} {id}");
                 for value in arg.get_possible_values() {
                     let help = value.get_help().map(ToString::to_string);
                     let known = options::PHRASES.iter().chain(commands::PHRASES);
                     let known = known.map(|(english, _)| *english);
                     let is_known = help.is_none_or(|help| known.into_iter().any(|of| of == help));
-                    assert!(is_known, "{name} {arg}: {value:?}");
+                    assert!(is_known, "{name} {id}: {value:?}");
                 }
             }
             let long = command.get_long_about().map(ToString::to_string);
