@@ -148,11 +148,16 @@ pub(super) fn advice(error: &io::Error) -> &'static str {
     }
     match rustls_error(error) {
         Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
-            "; name the authority that signed the server's certificate with --cafile"
+            "; name the authority that signed the server's certificate"
+        }
+        // Made anew under the same name, the usual end of a home-made authority.
+        Some(Error::InvalidCertificate(CertificateError::BadSignature)) => {
+            "; an authority of that name is trusted, but has another key: name the one that signed the \
+             server's certificate"
         }
         Some(Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-        )) => "; use a host name that the certificate has, or --insecure for a test",
+        )) => "; use a host name that the certificate has, or accept any for a test",
         Some(Error::InvalidCertificate(
             CertificateError::Expired | CertificateError::ExpiredContext { .. },
         )) => "; the server's certificate must be renewed",

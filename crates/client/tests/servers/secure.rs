@@ -169,19 +169,29 @@ async fn secure_websockets_carry_large_and_small_messages_at_every_qos() {
 async fn a_secure_websocket_of_another_authority_is_not_trusted() {
     in_time(async {
         let server = Wss::start();
-        let other = Authority::new("other").write(server.directory.path().join("other.pem"));
-        let change = |address: &mut Address| {
-            if let Address::Network { tls: Some(tls), .. } = address {
-                tls.ca_file = Some(other);
-            }
-        };
-        let error = server.refusal(change).await;
-        assert!(matches!(error, ConnectError::Tls { .. }), "{error:?}");
-        let sentence = error.to_string();
-        assert!(
-            sentence.contains("name the authority that signed the server's certificate"),
-            "{sentence}"
-        );
+        let directory = server.directory.path();
+        let others = [
+            (
+                "other",
+                "name the authority that signed the server's certificate",
+            ),
+            // Made anew, with another key.
+            ("authority", "has another key"),
+        ];
+        for (name, advice) in others {
+            let other = Authority::new(name).write(directory.join("other.pem"));
+            let change = |address: &mut Address| {
+                if let Address::Network { tls: Some(tls), .. } = address {
+                    tls.ca_file = Some(other);
+                }
+            };
+            let error = server.refusal(change).await;
+            assert!(matches!(error, ConnectError::Tls { .. }), "{error:?}");
+            let sentence = error.to_string();
+            assert!(sentence.contains(advice), "{sentence}");
+            // That is an option of a command line, which a library has none of.
+            assert!(!sentence.contains("--cafile"), "{sentence}");
+        }
     })
     .await;
 }
