@@ -51,6 +51,10 @@ columba_speech::catalogue! {
         en: "name the authority that signed the server's certificate with --cafile",
         zh: "请用 --cafile 指定签发服务器证书的机构",
     }
+    anew_under_its_name() {
+        en: "an authority of that name is trusted, but has another key: name the one that signed the server's certificate with --cafile",
+        zh: "受信任的同名机构使用的是另一个密钥；请用 --cafile 指定签发服务器证书的机构",
+    }
     other_host() {
         en: "use a host name that the certificate has, or --insecure for a test",
         zh: "请使用证书中的主机名；测试时可用 --insecure",
@@ -143,6 +147,7 @@ pub(super) fn handshake(address: &str, error: &io::Error) -> Param {
     let advice = match inner {
         Some(rustls::Error::InvalidCertificate(fault)) => match fault {
             CertificateError::UnknownIssuer => Some(name_authority()),
+            CertificateError::BadSignature => Some(anew_under_its_name()),
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 Some(other_host())
             }
