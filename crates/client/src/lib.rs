@@ -75,6 +75,8 @@
 //! [`Session`] is the protocol as a state machine without IO or clock: whoever has a transport and a
 //! sense of time can drive it, a simulator as well as a socket. With the feature `tokio`, `driver`
 //! drives it.
+//!
+//! `tokio` is the only feature, and none is on by default. Needs Rust 1.95.
 #![forbid(unsafe_code)]
 
 /// Holds the program in the README to what compiles.
