@@ -16,20 +16,16 @@ impl Evidence {
     /// Topics that were published to and have to do with the question: nearly its topic, or matched or nearly
     /// matched by a filter of the subscriber. The best guesses first, and no more than so many.
     pub fn related_topics(&self, topics_max: usize) -> Vec<String> {
-        let topics = || self.topics.iter().map(String::as_str);
         let mut related = Vec::new();
         if let Some(topic) = &self.question.topic {
-            related.extend(near::topics(topic, topics()).into_iter().map(|of| of.name));
+            let topics = self.topics.iter().map(String::as_str);
+            related.extend(near::topics(topic, topics).into_iter().map(|of| of.name));
         }
-        let filters: Vec<String> = self.subscriptions.iter().map(filter_of).collect();
-        let is_related = |topic: &&str| {
-            let mut filters = filters.iter();
-            filters.any(|filter| {
-                near::matches(filter, topic) || near::of_filter(filter, topic).is_some()
-            })
-        };
+        // They were chosen by that topic and by the filters.
         if !self.is_about_topic() {
-            related.extend(topics().filter(is_related).map(ToOwned::to_owned));
+            let mut others = self.topics.clone();
+            others.retain(|topic| !related.contains(topic));
+            related.append(&mut others);
         }
         related.truncate(topics_max);
         related

@@ -357,3 +357,29 @@ fn a_publisher_that_left_in_the_window_was_connected_in_it() {
         assert_eq!(code == Code::P04, !is_within, "{code:?}");
     }
 }
+
+/// Who asks about clients of its own is told of no topic that has nothing to do with them.
+#[test]
+fn the_topics_that_have_to_do_with_a_client_are_those_of_its_filters_or_nearly_so() {
+    let mut bed = Bed::new(1);
+    let publisher = bed.connect(V5, "esp");
+    let subscriber = bed.connect(V5, "hub");
+    bed.subscribe(subscriber, "home/kitchen/+", QOS_0);
+    for topic in ["garden/pump", "home/kitchen/temp", "home/Kitchen/light"] {
+        bed.publish(publisher, topic, b"1", QOS_0);
+    }
+    let mut related = |topic, topics_max| {
+        let evidence = evidence(&mut bed, topic, None, Some("hub"), 0);
+        evidence.related_topics(topics_max)
+    };
+    let all = ["home/kitchen/temp", "home/Kitchen/light"];
+    let mut of_client = related(None, 10);
+    assert_eq!(of_client.len(), all.len(), "{of_client:?}");
+    of_client.retain(|topic| !all.contains(&&**topic));
+    assert_eq!(of_client, [""; 0]);
+    assert_eq!(related(None, 1).len(), 1);
+    assert_eq!(
+        related(Some("home/kitchen/tmep"), 10),
+        ["home/kitchen/temp"]
+    );
+}
