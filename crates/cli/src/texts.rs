@@ -1,6 +1,6 @@
 //! What commands say in the language of whoever reads.
 
-use columba_speech::{Language, Text};
+use columba_speech::{Language, Param, Text};
 use serde_json::Value;
 
 use crate::events::printable;
@@ -24,6 +24,13 @@ columba_speech::catalogue! {
     from_client(client) { en: "from {client}", zh: "来自 {client}" }
     from_operator() { en: "from an operator", zh: "来自管理接口" }
     bytes(size) { en: "{size} {size|byte|bytes}", zh: "{size} 字节" }
+    size_and_kind(size, kind) { en: "{size}, {kind}", zh: "{size}，{kind}" }
+    /// What a payload looks like, in English by the words of the API.
+    empty() { en: "empty", zh: "空" }
+    plain_text() { en: "text", zh: "文本" }
+    json_cut() { en: "json_cut", zh: "不完整的 JSON" }
+    byte_order_mark() { en: "byte_order_mark", zh: "带 BOM 的文本" }
+    binary() { en: "binary", zh: "二进制" }
     time(time) { en: "{time}", zh: "{time}" }
     goes_on() { en: "goes on:", zh: "后续：" }
     no_publication() { en: "was published before the trace began, or retained:", zh: "在跟踪开始之前发布，或为保留消息：" }
@@ -114,6 +121,18 @@ pub(crate) fn whole_verdict(answer: &Value, language: Language, lines: &mut Vec<
         if let Some(fix) = fix.get("text").and_then(Value::as_str) {
             lines.push(format!("     {label}{}", printable(fix)));
         }
+    }
+}
+
+/// What a payload looks like; the names of formats are the same everywhere.
+pub(crate) fn payload_kind(name: &str) -> Param {
+    match name {
+        "empty" => empty().into(),
+        "text" => plain_text().into(),
+        "json_cut" => json_cut().into(),
+        "byte_order_mark" => byte_order_mark().into(),
+        "binary" => binary().into(),
+        other => other.into(),
     }
 }
 

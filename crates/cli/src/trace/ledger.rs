@@ -279,9 +279,12 @@ impl Ledger {
         }
         if let Some(size) = row.get("size_bytes").and_then(Value::as_u64) {
             let kind = row.get("payload").and_then(Value::as_str);
-            let kind = kind.map(|kind| format!(", {}", printable(kind)));
-            let size = self.say(&texts::bytes(size));
-            parts.push(format!("{size}{}", kind.unwrap_or_default()));
+            let size = texts::bytes(size);
+            let said = match kind {
+                Some(kind) => texts::size_and_kind(size, texts::payload_kind(kind)),
+                None => size,
+            };
+            parts.push(printable(&self.say(&said)));
         }
         if row.get("retain").and_then(Value::as_bool) == Some(true) {
             parts.push("RETAIN".to_owned());
@@ -452,9 +455,9 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "22:13:20.000  home/hum  来自 dev\u{fffd}[2J  QoS 1  24 字节, json",
+                "22:13:20.000  home/hum  来自 dev\u{fffd}[2J  QoS 1  24 字节，json",
                 "   ✗ 已拒绝：访问规则不允许发布  （被 etc/acl.toml:14 拒绝）",
-                "22:13:20.000  #1 home/hum  来自 esp  QoS 1  24 字节, json",
+                "22:13:20.000  #1 home/hum  来自 esp  QoS 1  24 字节，json",
                 "   ✗ 没有订阅者",
             ]
         );
