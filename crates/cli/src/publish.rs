@@ -3,6 +3,7 @@
 mod fate;
 mod link;
 mod nobody;
+mod own;
 mod progress;
 mod replay;
 
@@ -103,7 +104,8 @@ pub struct PublishArgs {
     /// Afterwards say what became of the message: who got it, who did not, and why
     ///
     /// Asks the management API of the broker, which is Columba's, and needs the scope `operate` elsewhere
-    /// than on the broker's machine. Exits, if the message was published, with 0 if everybody got it who
+    /// than on the broker's machine. With less, or with --api and the user and password of the connection
+    /// alone, it says what the broker makes of the message instead of listing who got it. Exits, if the message was published, with 0 if everybody got it who
     /// should, 10 if somebody did not or nobody subscribes, 11 if that cannot be told, 12 if it waits for
     /// somebody.
     #[arg(long, conflicts_with_all = ["stdin_line", "replay", "repeat"], help_heading = WHY)]
@@ -170,6 +172,7 @@ async fn publish(args: PublishArgs, mut plan: Plan, sender: &mut Sender) -> Resu
         Link::single(&mut plan).await?
     };
     let client_id = client.accepted().client_id.clone();
+    sender.begin(&client_id).await;
     let is_quiet = args.connection.is_quiet();
     let mut publisher = Publisher {
         client,
@@ -194,7 +197,9 @@ async fn publish(args: PublishArgs, mut plan: Plan, sender: &mut Sender) -> Resu
         Ok(()) => publisher.look_at_answers(0).await,
         Err(failure) => Err(failure),
     };
-    sender.client_id = publisher.is_sent.then_some(client_id);
+    if publisher.is_sent {
+        sender.end(client_id).await;
+    }
     publisher.finish(sent, &mut link).await
 }
 

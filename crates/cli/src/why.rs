@@ -282,7 +282,8 @@ fn why(args: &WhyArgs) -> Result<u8, Failure> {
     Ok(exit_code(&answer))
 }
 
-fn exit_code(answer: &Value) -> u8 {
+/// The exit code that says what an answer says.
+pub(crate) fn exit_code(answer: &Value) -> u8 {
     match answer
         .pointer("/report/verdict/outcome")
         .and_then(Value::as_str)

@@ -1,5 +1,8 @@
 //! The commands that ask a running broker, against one.
 
+#[path = "admin/own_user.rs"]
+mod own_user;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -205,23 +208,10 @@ fn elsewhere_a_token_is_needed_and_counts_until_it_is_revoked() {
     assert!(broker.fails(&bad).1.contains("`write` is no scope"));
 }
 
-/// A broker that knows the user ann, and the file with her password.
-fn with_ann() -> (Running, PathBuf) {
-    let broker = Running::start_with("[access]\nusers = \"etc/users\"\n");
-    let secret = broker.dir.path().join("secret");
-    std::fs::write(&secret, "open-sesame\n").expect("a file");
-    let given = std::fs::File::open(&secret).expect("the file");
-    let words = ["passwd", "columba-data", "ann", "--password-stdin"];
-    let mut added = command(broker.dir.path(), &words);
-    assert!(added.stdin(given).status().expect("an end").success());
-    broker.reload();
-    (broker, secret)
-}
-
 /// Without the scope `read`, about clients of its own alone.
 #[test]
 fn a_user_asks_why_with_its_password_or_with_a_context() {
-    let (broker, secret) = with_ann();
+    let (broker, secret) = own_user::with_ann();
     let dir = broker.dir.path();
     let given = || std::fs::File::open(&secret).expect("the file");
     let as_ann = ["-u", "ann", "-P", "open-sesame"];
@@ -551,20 +541,6 @@ fn explained(broker: &Running, args: &[&str]) -> String {
     child.kill().expect("an end");
     child.wait().expect("an end");
     told
-}
-
-#[test]
-fn a_subscriber_asks_with_its_own_user_and_password() {
-    let (broker, _) = with_ann();
-    broker.retain("home/Kitchen/hum", "48");
-    // Asked about one topic, and about all that a filter may match: that it is nearly right is told of what
-    // the client may receive.
-    for filter in ["home/kitchen/hum", "home/kitchen/+"] {
-        let args = ["sub", "-p", &broker.port, "-t", filter, "-i", "me"];
-        let login = ["-u", "ann", "-P", "open-sesame", "--api", &broker.url];
-        let told = explained(&broker, &[&args[..], &login].concat());
-        assert!(told.contains("home/Kitchen/hum"), "{told}");
-    }
 }
 
 #[test]

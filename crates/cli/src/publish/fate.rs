@@ -9,13 +9,14 @@ use columba_speech::{Language, Param};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
+use super::own::OwnQuestion;
 use super::{PublishArgs, nobody, publish};
 use crate::admin_client::{AdminClient, encoded};
 use crate::connection::{Talk, Trouble, run_to_code};
 use crate::failure::{Failure, print};
 use crate::trace::ledger::{Ledger, Look};
 use crate::trace::read;
-use crate::why::{CANNOT_TELL, FAULT_FOUND, WAITING};
+use crate::why::{CANNOT_TELL, FAULT_FOUND, WAITING, exit_code};
 use crate::{texts, words};
 
 /// How long nothing must have come of a message whose copies have come to an end: those of all shards come
@@ -37,6 +38,25 @@ const REASONS_MAX: usize = 5;
 pub(super) struct Sender {
     /// Its client id, once the message was sent; empty if the server made one up and did not say.
     pub(super) client_id: Option<String>,
+    /// What is asked while it is connected, where there is no trace.
+    pub(super) own: Option<OwnQuestion>,
+}
+
+impl Sender {
+    /// The client is connected, and has published nothing.
+    pub(super) async fn begin(&mut self, client_id: &str) {
+        if let Some(own) = &mut self.own {
+            own.begin(client_id).await;
+        }
+    }
+
+    /// The message was sent; the client is connected yet, unless it lost its server.
+    pub(super) async fn end(&mut self, client_id: String) {
+        if let Some(own) = &mut self.own {
+            own.ask().await;
+        }
+        self.client_id = Some(client_id);
+    }
 }
 
 /// Publishes, and says what became of it.
@@ -54,30 +74,42 @@ pub(super) fn run(args: PublishArgs) -> ExitCode {
         return usage(Trouble::usage(words::no_topic()));
     };
     let (language, patience) = (args.connection.language(), args.why_for);
-    let begun = args.api.client(&args.connection);
-    let begun = begun.and_then(|client| Follower::begin(client, topic, patience));
-    let nobody_is_named = begun.is_err() && args.api.names_nobody(&args.connection);
-    let follower = match begun {
-        Ok(follower) => Some(follower),
-        // What can be said of it is known once the server has the message.
-        Err(_) if nobody_is_named => None,
-        Err(failure) => {
-            tell_failure(talk, &failure);
-            None
-        }
-    };
     let mut sender = Sender::default();
+    let begun = args.api.client(&args.connection).and_then(|client| {
+        let begun = Follower::begin(client.clone(), topic.clone(), patience);
+        // Who may not trace may still ask.
+        if begun.as_ref().is_err_and(Failure::is_unauthorized) {
+            sender.own = Some(OwnQuestion::new(client, topic, patience, language));
+        }
+        begun
+    });
+    // What can be said where nobody is named is known once the server has the message.
+    let nobody_is_named = begun.is_err() && args.api.names_nobody(&args.connection);
+    let is_told_later = nobody_is_named || sender.own.is_some();
+    let follower = begun.inspect_err(|failure| {
+        if !is_told_later {
+            tell_failure(talk, failure);
+        }
+    });
     let connection = args.connection.clone();
     let exit = run_to_code(talk, publish(args, plan, &mut sender));
     if nobody_is_named && sender.client_id.is_some() {
         nobody::tell(&connection);
     }
-    let (Some(follower), Some(client_id)) = (follower, sender.client_id) else {
+    let (Some(client_id), own) = (sender.client_id, sender.own) else {
         return ExitCode::from(exit);
     };
-    let told = follower
-        .follow(&client_id, patience)
-        .map(|fate| follower.tell(&fate, &client_id, patience, language));
+    let told = match (follower, own.and_then(OwnQuestion::into_answer)) {
+        (Ok(follower), _) => follower
+            .follow(&client_id, patience)
+            .map(|fate| follower.tell(&fate, &client_id, patience, language)),
+        (Err(_), Some(Ok(answer))) => Ok(tell_verdict(&answer, language)),
+        // That there may be no trace says what to do.
+        (Err(failure), Some(Err(own))) if own.is_unauthorized() => Err(failure),
+        (Err(_), Some(Err(own))) => Err(own),
+        // It was told.
+        (Err(_), None) => return ExitCode::from(exit),
+    };
     match told {
         // That the server refused it, or was lost, comes first.
         Ok(fate) => ExitCode::from(if exit == 0 { fate } else { exit }),
@@ -86,6 +118,16 @@ pub(super) fn run(args: PublishArgs) -> ExitCode {
             ExitCode::from(exit)
         }
     }
+}
+
+/// Tells a verdict alone; returns the exit code.
+fn tell_verdict(answer: &Value, language: Language) -> u8 {
+    let mut lines = Vec::new();
+    texts::whole_verdict(answer, language, &mut lines);
+    for line in lines {
+        print(&format!("{line}\n"));
+    }
+    exit_code(answer)
 }
 
 fn tell_failure(talk: Talk, failure: &Failure) {
@@ -255,19 +297,30 @@ impl Follower {
 
     /// The question about it.
     fn query(&self, client_id: &str, subscriber: Option<&str>, language: Language) -> String {
-        let mut query = format!(
-            "/why?topic={}&since_unix_ms={}&lang={}",
-            encoded(&self.topic),
-            self.began_unix_ms,
-            language.tag()
-        );
-        for (name, client) in [("from", Some(client_id)), ("to", subscriber)] {
-            if let Some(client) = client.filter(|client| !client.is_empty()) {
-                query.push_str(&format!("&{name}={}", encoded(client)));
-            }
-        }
-        query
+        let since = Some(self.began_unix_ms);
+        why_query(&self.topic, since, language, Some(client_id), subscriber)
     }
+}
+
+/// The question about a message; a client id may be empty.
+pub(super) fn why_query(
+    topic: &str,
+    since_unix_ms: Option<u64>,
+    language: Language,
+    publisher: Option<&str>,
+    subscriber: Option<&str>,
+) -> String {
+    let (topic, language) = (encoded(topic), language.tag());
+    let mut query = format!("/why?topic={topic}&lang={language}");
+    if let Some(since) = since_unix_ms {
+        query.push_str(&format!("&since_unix_ms={since}"));
+    }
+    for (name, client) in [("from", publisher), ("to", subscriber)] {
+        if let Some(client) = client.filter(|client| !client.is_empty()) {
+            query.push_str(&format!("&{name}={}", encoded(client)));
+        }
+    }
+    query
 }
 
 /// How it stands with a copy.
