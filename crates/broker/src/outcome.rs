@@ -228,11 +228,13 @@ outcomes! {
     BrokerStarted = "broker.started", Accepted;
     /// It stops because somebody asked for it.
     BrokerStopping = "broker.stopping", Ended;
-    /// The disk is full: what would have to be stored waits.
+    /// The disk is full: all PUBLISH of QoS 1 and 2, retained PUBLISH, SUBSCRIBE and UNSUBSCRIBE wait
+    /// until there is room.
     BrokerDiskFull = "broker.disk_full", Delayed;
     /// The disk has room again.
     BrokerDiskRoom = "broker.disk_room", Accepted;
-    /// The disk has failed: nothing that would have to be stored is acknowledged any more.
+    /// The disk has failed: nothing that would have to be stored is acknowledged any more, and all
+    /// PUBLISH of QoS 1 and 2, retained PUBLISH, SUBSCRIBE and UNSUBSCRIBE wait until a restart.
     BrokerDiskFailed = "broker.disk_failed", Ended;
     /// A start has found a place of the store damaged, or that a session has lost its record so.
     BrokerStoreDamaged = "broker.store_damaged", Ended;

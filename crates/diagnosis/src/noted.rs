@@ -369,12 +369,43 @@ columba_speech::said_elsewhere! {
     places_damaged(places) {
         en: "{places} places are damaged, what they held is lost: see the log", zh: "有 {places} 处损坏，其中的内容已丢失：请查看日志",
     }
+    // Before those without: they would take all that is in front for a number.
+    and_costless_place(what, places) {
+        en: "{what}; {places} place is damaged that held nothing needed: see the log",
+        zh: "{what}；另有 {places} 处损坏，但其中没有需要的内容：请查看日志",
+    }
+    and_costless_places(what, places) {
+        en: "{what}; {places} places are damaged that held nothing needed: see the log",
+        zh: "{what}；另有 {places} 处损坏，但其中没有需要的内容：请查看日志",
+    }
+    costless_place(places) {
+        en: "{places} place is damaged that held nothing needed: see the log",
+        zh: "有 {places} 处损坏，但其中没有需要的内容：请查看日志",
+    }
+    costless_places(places) {
+        en: "{places} places are damaged that held nothing needed: see the log",
+        zh: "有 {places} 处损坏，但其中没有需要的内容：请查看日志",
+    }
     damaged(file, offset, bytes, loss) {
         en: "{file} is damaged at offset {offset} ({bytes} bytes): {loss}",
         zh: "{file} 在偏移量 {offset} 处损坏（{bytes} 字节）：{loss}",
     }
     damaged_all(loss) { en: "no segment file is there any more: {loss}", zh: "段文件已全部缺失：{loss}" }
+    damaged_header() {
+        en: "the header, which is not needed to read the rest", zh: "丢失文件头，读取其余部分不需要它",
+    }
     damaged_frames() { en: "what these bytes held", zh: "丢失这些字节中的内容" }
+    damaged_frames_released() {
+        en: "what these bytes held; what they had released (cleared, ended, acknowledged) may be there again",
+        zh: "丢失这些字节中的内容；其中已释放（已清除、已结束、已确认）的内容可能重新出现",
+    }
+    damaged_released(position) {
+        en: "nothing, the record at position {position} had been released",
+        zh: "没有损失，位置 {position} 的记录已经释放",
+    }
+    damaged_empty() {
+        en: "the whole file, which holds nothing of what was in it", zh: "整个文件，其中原有内容已全部丢失",
+    }
     damaged_record(position) { en: "the record at position {position}", zh: "丢失位置 {position} 的记录" }
     damaged_disk() { en: "the disk cannot read it", zh: "磁盘无法读取" }
     damaged_commits(first, last) { en: "the commits {first} to {last}", zh: "丢失提交 {first} 至 {last}" }

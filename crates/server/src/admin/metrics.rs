@@ -275,12 +275,14 @@ fn of_store(text: &mut Text, app: &App, of_shards: &Stats) {
     let gauges = [
         (
             "disk_full",
-            "1 while the disk is full: what would have to be stored waits.",
+            "1 while the disk is full: all PUBLISH of QoS 1 and 2, retained PUBLISH, SUBSCRIBE and UNSUBSCRIBE \
+             wait until there is room.",
             u64::from(disk == DiskState::Full),
         ),
         (
             "disk_failed",
-            "1 if the disk has failed: nothing that would have to be stored is acknowledged.",
+            "1 if the disk has failed: nothing that would have to be stored is acknowledged, and all PUBLISH of \
+             QoS 1 and 2, retained PUBLISH, SUBSCRIBE and UNSUBSCRIBE wait until a restart.",
             u64::from(disk == DiskState::Failed),
         ),
         (

@@ -326,17 +326,18 @@ mod tests {
         Position::new(number)
     }
 
-    #[test]
-    fn english_is_what_the_store_says() {
-        let source = Arc::new(io::Error::from_raw_os_error(28));
-        let file = Name::Segment(7);
-        let damage = |loss| Damage {
-            file,
+    fn damage(loss: Loss) -> Damage {
+        Damage {
+            file: Name::Segment(7),
             offset: 64,
             bytes: 0,
             loss,
-        };
-        let losses = [
+        }
+    }
+
+    /// One of each kind.
+    fn losses() -> [Loss; 8] {
+        [
             Loss::Header,
             Loss::Frames,
             Loss::Record(position(3)),
@@ -345,8 +346,40 @@ mod tests {
             Loss::Commits { first: 1, last: 2 },
             Loss::File,
             Loss::Segment,
-        ];
-        let mut errors: Vec<Error> = losses.map(|loss| Error::Damaged(damage(loss))).into();
+        ]
+    }
+
+    /// What the flight recorder keeps in English alone has the same Chinese when it is shown.
+    #[test]
+    fn what_is_noted_of_damage_is_said_in_the_same_chinese() {
+        let mut texts: Vec<Text> = losses().map(|loss| of_damage(&damage(loss))).into();
+        texts.push(of_damage(&Damage {
+            file: Name::Directory,
+            ..damage(Loss::Commits { first: 1, last: 2 })
+        }));
+        for places in [1_usize, 2] {
+            let ends = [
+                none_lost(),
+                costless_damaged(places),
+                places_damaged(places),
+                and_costless(none_lost(), places),
+                and_costless(places_damaged(places), places),
+            ];
+            texts.extend(ends.map(|end| recovered(places, 0_u64, 0_u64, "0.003", end)));
+        }
+        for text in texts {
+            let english = text.to_string(Language::English);
+            let noted = columba_diagnosis::noted::noted(&english);
+            let chinese = text.to_string(Language::Chinese);
+            assert_eq!(noted.to_string(Language::Chinese), chinese, "{english}");
+        }
+    }
+
+    #[test]
+    fn english_is_what_the_store_says() {
+        let source = Arc::new(io::Error::from_raw_os_error(28));
+        let file = Name::Segment(7);
+        let mut errors: Vec<Error> = losses().map(|loss| Error::Damaged(damage(loss))).into();
         errors.push(Error::Damaged(Damage {
             file: Name::Directory,
             ..damage(Loss::Commits { first: 1, last: 2 })
