@@ -67,7 +67,7 @@ pub(crate) fn read(text: &str) -> Result<BanList, String> {
 /// Writes all bans that are in force.
 ///
 /// # Errors
-/// What the file system says; the old file is as it was.
+/// As [`write_atomically`].
 pub(crate) fn write(path: &Path, bans: &BanList, now_unix_ms: u64) -> io::Result<()> {
     let held = bans.iter().filter(|(_, ban)| ban.holds_at(now_unix_ms));
     let lines = held.map(|(whom, ban)| {

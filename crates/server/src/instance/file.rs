@@ -20,7 +20,8 @@ pub const PLAIN_MODE: u32 = 0o644;
 /// had, and the owner of the old one. A link stays, and what it leads to is written.
 ///
 /// # Errors
-/// What the file system says, or a link that is not followed; the old file is as it was.
+/// What the file system says, or a link that is not followed; the old file is as it was. Where the
+/// directory alone could not be synced, the new file is there, and a loss of power may bring back the old.
 pub fn write_atomically(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let target = behind_link(path)?;
     let path = target.as_deref().unwrap_or(path);
