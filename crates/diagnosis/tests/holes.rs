@@ -117,6 +117,23 @@ fn a_publisher_that_may_have_come_in_a_hole_is_not_said_to_be_away_for_certain()
     }
 }
 
+/// The record of which "never" is said goes further back than the window, and so do its holes. What is said of a
+/// window with a hole begins behind it.
+#[test]
+fn a_client_that_may_have_come_in_a_hole_is_not_said_never_to_have_been_here() {
+    let (subscriber, publisher) = ((None, Some("boiler")), (Some("boiler"), None));
+    for (is_known, sure) in [(false, Confidence::Possible), (true, Confidence::Certain)] {
+        let mut of = killed(Bed::durable(1), is_known, come_and_go, |_| {});
+        for (question, code) in [(subscriber, Code::U03), (publisher, Code::P01)] {
+            let asked = of.ask(question, 500);
+            asked.is(code, sure);
+            if !is_known {
+                asked.says("Between 2023-11-14T22:13:20.020Z and 2023-11-14T22:13:21.025Z");
+            }
+        }
+    }
+}
+
 /// That it has no subscription is certain; what it lost the last one by is not.
 #[test]
 fn why_a_client_has_no_subscription_is_not_claimed_over_a_hole() {

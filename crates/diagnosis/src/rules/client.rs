@@ -65,10 +65,18 @@ pub fn never_seen<'e>(history: &History<'e>, client: &str) -> Finding<'e> {
             let found = Finding::certain(Code::U03, say::u03_near(client, other));
             found.fix(say::fix_ask_for(other))
         }
-        None => Finding::certain(Code::U03, say::u03(client)),
+        None => {
+            let text = match publisher::hole(history) {
+                Some((from, to)) => say::u03_hole(client, from, to),
+                None => say::u03(client),
+            };
+            Finding::certain(Code::U03, text)
+        }
     };
     // It may stand in what is missing, such as what a broker that was killed had noted last.
-    let is_all = publisher::is_covered(history) && publisher::has_excess(history);
+    let is_all = publisher::is_covered(history)
+        && publisher::has_excess(history)
+        && publisher::hole(history).is_none();
     found.with(if is_all {
         Confidence::Certain
     } else {

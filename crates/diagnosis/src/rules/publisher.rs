@@ -177,7 +177,10 @@ fn fault_words(fault: TopicFault) -> Param {
 }
 
 pub(super) fn never_seen<'e>(history: &History<'e>, publisher: &str) -> Vec<Finding<'e>> {
+    let hole = hole(history);
     let sure = match (has_excess(history), is_covered(history)) {
+        // It may have come in it.
+        _ if hole.is_some() => Confidence::Possible,
         (true, true) => Confidence::Certain,
         (true, false) => Confidence::Likely,
         // It may have come again and again.
@@ -190,7 +193,11 @@ pub(super) fn never_seen<'e>(history: &History<'e>, publisher: &str) -> Vec<Find
         found.extend(refusals::nameless(history, Code::P02));
         return found;
     }
-    let mut found = vec![Finding::certain(Code::P01, say::p01(publisher)).with(sure)];
+    let text = match hole {
+        Some((from, to)) => say::p01_hole(publisher, from, to),
+        None => say::p01(publisher),
+    };
+    let mut found = vec![Finding::certain(Code::P01, text).with(sure)];
     found.extend(refusals::nameless(history, Code::P02));
     let others = history.evidence.clients.len();
     if others > 0 {
@@ -306,6 +313,12 @@ fn shared_id<'e>(history: &History<'e>, publisher: &str) -> Option<Finding<'e>> 
 pub fn is_covered(history: &History<'_>) -> bool {
     let coverage = &history.evidence.coverage;
     coverage.from_ms <= history.evidence.question.from_ms && coverage.cut == 0
+}
+
+/// The last time of which what clients did is missing within the record, be it before the window.
+pub(super) fn hole(history: &History<'_>) -> Option<(Param, Param)> {
+    let (from_ms, to_ms) = history.hole_since(history.evidence.coverage.from_ms)?;
+    Some((Param::Moment(from_ms), Param::Moment(to_ms)))
 }
 
 /// Whether every message in the window is in the record, those that were refused among them.

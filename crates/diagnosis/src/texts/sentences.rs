@@ -5,6 +5,7 @@ columba_speech::catalogue! {
     pub ALL;
 
     p01(client) { en: "{client} has never connected here, as far as the record goes back.", zh: "在记录范围内，{client} 从未连接过这里。" }
+    p01_hole(client, from, to) { en: "That {client} connected here is not in the record. Between {from} and {to} something is missing in it: {client} may have been here then.", zh: "记录中没有 {client} 连接过这里。{from} 到 {to} 之间的记录有缺失，{client} 在此期间可能上过线。" }
     p02(client, times, reason, peer) { en: "{client} was refused {times} {times|time|times}: {reason}. {times|It|Last it} came from {peer}.", zh: "{client} 被拒绝 {times} 次：{reason}。最近一次来自 {peer}。" }
     p02_nameless(times, reason, peer) { en: "{times} {times|connection|connections} that had not told a client id {times|was|were} refused ({reason}). The last one came from {peer}; it may have been the publisher's.", zh: "有 {times} 个未提供客户端标识符的连接被拒绝（{reason}）。最后一个来自 {peer}，可能就是该发布端。" }
     s15_nameless(times, reason, peer) { en: "{times} {times|connection|connections} that had not told a client id {times|was|were} refused ({reason}). The last one came from {peer}; it may have been the subscriber's.", zh: "有 {times} 个未提供客户端标识符的连接被拒绝（{reason}）。最后一个来自 {peer}，可能就是该订阅端。" }
@@ -168,6 +169,7 @@ columba_speech::catalogue! {
     u01_sys_for(client, topic, filter) { en: "{client} is subscribed to {filter}. {topic} is below $SYS, where the broker alone publishes, every sys_interval: what it publishes there is not recorded.", zh: "{client} 订阅了 {filter}。{topic} 位于 $SYS 之下，只有 Broker 会按 sys_interval 定期发布，这些消息不会被记录。" }
     u02_sys(client, filters) { en: "{client} is subscribed to {filters}. What the broker itself publishes below $SYS is not recorded, and of other messages for {client} there is nothing.", zh: "{client} 订阅了 {filters}。Broker 自己在 $SYS 下发布的消息不会被记录，也没有其他发给 {client} 的消息的记录。" }
     u03(client) { en: "{client} was never seen here, as far as the record goes back.", zh: "在记录范围内从未见过 {client}。" }
+    u03_hole(client, from, to) { en: "{client} is not in the record. Between {from} and {to} something is missing in it: {client} may have been here then.", zh: "记录中没有 {client}。{from} 到 {to} 之间的记录有缺失，{client} 在此期间可能上过线。" }
     u03_near(client, other) { en: "{client} was never seen here, as far as the record goes back. Did you mean {other}?", zh: "在记录范围内从未见过 {client}。您是指 {other} 吗？" }
 
     u04(topic, ago) { en: "No PUBLISH to {topic} came in the time that was asked about. The last one came {ago} ago.", zh: "在所查询的时间内没有发往 {topic} 的 PUBLISH，最后一条是在 {ago}之前收到的。" }
