@@ -21,8 +21,10 @@ pub struct Receipt {
 impl Receipt {
     /// The number of a message at QoS 2: rising, never used for another message of the session, and
     /// the same when the message comes again because its acknowledgement was lost with a connection. If
-    /// the session outlives the process, so do the numbers: who stores the highest one together with
-    /// what the message did, in one transaction, does it exactly once.
+    /// the session outlives the process, so do the numbers: who stores them together with what the
+    /// messages did, in one transaction each, and skips what is there, does it exactly once. The last
+    /// 65,535 are enough: there are no more packet ids. The highest alone is enough with a server that
+    /// sends again in order (`MQTT-4.6.0-1`).
     pub fn number(&self) -> Option<u64> {
         self.number
     }

@@ -1,7 +1,7 @@
 //! What the client processes do: one publishes a row of messages, the other writes down what comes. Both
 //! keep their sessions in files, and go on where an earlier process of theirs was killed.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
@@ -125,7 +125,10 @@ async fn answered(pending: Option<Pending<Answer>>) {
 /// Receives until the last message.
 pub(crate) async fn receive(port: u16, workload: &Workload, directory: &Path) {
     let earlier = applied(directory);
-    let mut last = earlier.iter().filter_map(|applied| applied.arrival).max();
+    let mut done: BTreeSet<u64> = earlier
+        .iter()
+        .filter_map(|applied| applied.arrival)
+        .collect();
     let mut database = File::options()
         .append(true)
         .create(true)
@@ -151,7 +154,7 @@ pub(crate) async fn receive(port: u16, workload: &Workload, directory: &Path) {
         };
         is_over |= incoming.message.payload == b"last";
         if incoming.message.payload != b"last" {
-            apply(workload, &incoming, &mut last, &mut database);
+            apply(workload, &incoming, &mut done, &mut database);
         }
         let acknowledged = client.acknowledge(&incoming, ReasonCode::Success);
         acknowledged.await.expect("it goes on");
@@ -160,7 +163,7 @@ pub(crate) async fn receive(port: u16, workload: &Workload, directory: &Path) {
 }
 
 /// Writes a message down, unless it is one that was, by its number.
-fn apply(workload: &Workload, incoming: &Incoming, last: &mut Option<u64>, database: &mut File) {
+fn apply(workload: &Workload, incoming: &Incoming, done: &mut BTreeSet<u64>, database: &mut File) {
     let text = std::str::from_utf8(&incoming.message.payload).expect("text");
     let number = text.split(' ').next().expect("a first word");
     let number = number.parse().expect("a number");
@@ -169,11 +172,8 @@ fn apply(workload: &Workload, incoming: &Incoming, last: &mut Option<u64>, datab
     assert_eq!(incoming.message.qos, sent.qos);
     assert_eq!(incoming.receipt.is_some(), workload.acknowledges_by_hand);
     let arrival = incoming.receipt.and_then(|receipt| receipt.number());
-    if arrival.is_some() {
-        if *last >= arrival {
-            return;
-        }
-        *last = arrival;
+    if arrival.is_some_and(|arrival| !done.insert(arrival)) {
+        return;
     }
     let arrival = arrival.map_or_else(|| "-".to_owned(), |arrival| arrival.to_string());
     // One write is the transaction of this database.
