@@ -93,7 +93,7 @@ impl AdminArgs {
     pub(crate) fn names_nobody(&self) -> bool {
         let args = self.filled();
         let is_nothing_said = args.is_ok_and(|args| args.url.is_none() && args.dir.is_none());
-        is_nothing_said && !Path::new(DEFAULT_DIR).exists()
+        is_nothing_said && !Path::new(DEFAULT_DIR).exists() && presence::sockets().is_empty()
     }
 
     /// The same once environment and context have had their say.
