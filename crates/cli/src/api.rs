@@ -15,8 +15,8 @@ pub(crate) struct ApiArgs {
     ///
     /// Without a token, as the user of -u and -P, who may ask about clients of its own.
     ///
-    /// Without it, as `columba why` does: --dir, the context's, that of COLUMBA_URL, or the instance in
-    /// ./columba-data.
+    /// Without it, as `columba why` does: --dir, the context's, that of COLUMBA_URL, the instance in
+    /// ./columba-data, or the only broker that runs here.
     #[arg(long, value_name = "URL")]
     api: Option<String>,
     /// Directory of the instance to ask, if it runs on this machine

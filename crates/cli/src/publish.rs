@@ -105,9 +105,9 @@ pub struct PublishArgs {
     ///
     /// Asks the management API of the broker, which is Columba's, and needs the scope `operate` elsewhere
     /// than on the broker's machine. With less, or with --api and the user and password of the connection
-    /// alone, it says what the broker makes of the message instead of listing who got it. Exits, if the message was published, with 0 if everybody got it who
-    /// should, 10 if somebody did not or nobody subscribes, 11 if that cannot be told, 12 if it waits for
-    /// somebody.
+    /// alone, it says what the broker makes of the message instead of listing who got it. Exits, if the
+    /// message was published, with 0 if everybody got it who should, 10 if somebody did not or nobody
+    /// subscribes, 11 if that cannot be told, 12 if it waits for somebody.
     #[arg(long, conflicts_with_all = ["stdin_line", "replay", "repeat"], help_heading = WHY)]
     why: bool,
     /// How long --why waits for copies to arrive: 5s, up to 30m

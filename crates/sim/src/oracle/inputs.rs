@@ -319,11 +319,6 @@ impl Oracle {
     /// A subscription ends, whoever wants it.
     fn unsubscribe(&mut self, client_id: &str, filter: &str) {
         let Some(session) = self.sessions.get_mut(client_id) else {
-            // One that may have come back after a crash may have had it, and an operator ends that.
-            if self.ghosts.contains_key(client_id) {
-                let left = What::PerhapsUnsubscribed(filter.to_owned());
-                self.truth.note(client_id, self.now_ms, left);
-            }
             return;
         };
         let is_shared = TopicFilter::parse(filter).is_ok_and(|parsed| parsed.share().is_some());

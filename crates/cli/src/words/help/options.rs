@@ -71,8 +71,8 @@ pub(super) const PARAGRAPHS: &[(&str, &str)] = &[
         "发布后说明消息的去向：谁收到了，谁没有收到，为什么",
     ),
     (
-        "Asks the management API of the broker, which is Columba's, and needs the scope `operate` elsewhere than on the broker's machine. Exits, if the message was published, with 0 if everybody got it who should, 10 if somebody did not or nobody subscribes, 11 if that cannot be told, 12 if it waits for somebody.",
-        "查询 Broker 的管理接口，因此该 Broker 必须是 Columba；不在其所在机器上查询时，需要 `operate` 权限。消息发布后的退出码：0 所有应收到的都已收到，10 有的没有收到或没有订阅者，11 无法得知，12 消息在等待某个客户端。",
+        "Asks the management API of the broker, which is Columba's, and needs the scope `operate` elsewhere than on the broker's machine. With less, or with --api and the user and password of the connection alone, it says what the broker makes of the message instead of listing who got it. Exits, if the message was published, with 0 if everybody got it who should, 10 if somebody did not or nobody subscribes, 11 if that cannot be told, 12 if it waits for somebody.",
+        "查询 Broker 的管理接口，因此该 Broker 必须是 Columba；不在其所在机器上查询时，需要 `operate` 权限。权限不足，或只有 --api 以及连接所用的用户名和密码时，说明 Broker 对该消息的结论，不列出谁收到了。消息发布后的退出码：0 所有应收到的都已收到，10 有的没有收到或没有订阅者，11 无法得知，12 消息在等待某个客户端。",
     ),
     (
         "How long --why waits for copies to arrive: 5s, up to 30m",
@@ -87,8 +87,12 @@ pub(super) const PARAGRAPHS: &[(&str, &str)] = &[
         "没有令牌时，以 -u 和 -P 的用户身份查询，只能查询该用户自己的客户端。",
     ),
     (
-        "Without it, as `columba why` does: --dir, the context's, that of COLUMBA_URL, or the instance in ./columba-data.",
-        "未指定时与 `columba why` 相同：依次为 --dir、上下文、COLUMBA_URL 所指定的，或 ./columba-data 中的实例。",
+        "Without it, as `columba why` does: --dir, the context's, that of COLUMBA_URL, the instance in ./columba-data, or the only broker that runs here.",
+        "未指定时与 `columba why` 相同：依次为 --dir、上下文、COLUMBA_URL 所指定的，./columba-data 中的实例，或本机上唯一运行的 Broker。",
+    ),
+    (
+        "Without a token, as the user of -u and -P, who may ask about clients of its own.",
+        "没有令牌时，以 -u 和 -P 的用户身份查询，只能查询自己的客户端。",
     ),
     (
         "Directory of the instance to ask, if it runs on this machine",
