@@ -116,7 +116,7 @@ pub fn ends_subscription(outcome: Outcome) -> bool {
 }
 
 /// Whether a client is connected after this, if it came or went with it.
-fn changes_connection(outcome: Outcome) -> Option<bool> {
+pub fn changes_connection(outcome: Outcome) -> Option<bool> {
     match outcome {
         Outcome::ConnectAccepted => Some(true),
         _ if outcome.name().starts_with("disconnect.") => Some(false),

@@ -13,7 +13,9 @@ use super::{
 };
 use crate::code::{Code, Confidence};
 use crate::evidence::{Event, Presence};
-use crate::history::{History, ends_session, ends_subscription, filter_of, is_refusal};
+use crate::history::{
+    History, changes_connection, ends_session, ends_subscription, filter_of, is_refusal,
+};
 use crate::near;
 use crate::operators;
 use crate::texts::sentences as say;
@@ -231,11 +233,8 @@ fn session_over<'e>(
 fn ended_with_broker<'e>(history: &History<'e>, client: &str) -> Option<Finding<'e>> {
     let to_ms = history.evidence.question.to_ms;
     let own = history.of(client).iter().copied();
-    let mut changes = own.filter(|event| {
-        event.unix_ms <= to_ms
-            && (event.outcome == Outcome::ConnectAccepted
-                || event.outcome.name().starts_with("disconnect."))
-    });
+    let mut changes =
+        own.filter(|event| event.unix_ms <= to_ms && changes_connection(event.outcome).is_some());
     let last = changes.next_back()?;
     if last.outcome != Outcome::ConnectAccepted {
         return None;

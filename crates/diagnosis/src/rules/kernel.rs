@@ -1,10 +1,9 @@
 //! How far has a copy come that was handed to a connection? What the kernel says of it now.
 
-use columba_broker::outcome::Outcome;
 use columba_speech::{Param, Text};
 
 use crate::evidence::Event;
-use crate::history::History;
+use crate::history::{History, changes_connection};
 use crate::texts::sentences as say;
 
 /// Where a copy is that was written to a connection.
@@ -74,8 +73,6 @@ fn is_same_connection(history: &History<'_>, sent: &Event, client: &str) -> bool
         .of(client)
         .iter()
         .filter(|event| event.unix_ms >= sent.unix_ms);
-    let is_change = |event: &&Event| {
-        event.outcome == Outcome::ConnectAccepted || event.outcome.name().starts_with("disconnect.")
-    };
+    let is_change = |event: &&Event| changes_connection(event.outcome).is_some();
     is_older && !since.any(is_change)
 }

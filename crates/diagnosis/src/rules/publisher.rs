@@ -8,7 +8,7 @@ use columba_speech::Param;
 use super::{Finding, machines, refusals, unread, with_slowdown, words};
 use crate::code::{Code, Confidence};
 use crate::evidence::{Event, Evidence};
-use crate::history::History;
+use crate::history::{History, changes_connection};
 use crate::near;
 use crate::noted::noted;
 use crate::texts::sentences as say;
@@ -242,9 +242,7 @@ pub(super) fn kept_out<'e>(history: &History<'e>, publisher: &str) -> Vec<Findin
             .filter(|event| history.is_in_window(event.unix_ms))
     };
     // Who left was there, also if its coming is older than the record.
-    let is_of_connection = |event: &Event| {
-        event.outcome == Outcome::ConnectAccepted || event.outcome.name().starts_with("disconnect.")
-    };
+    let is_of_connection = |event: &Event| changes_connection(event.outcome).is_some();
     let was_connected = history.is_online_at(publisher, question.from_ms) == Some(true)
         || in_window().any(is_of_connection);
     found.extend(not_let_in(history, publisher, was_connected));

@@ -5,7 +5,7 @@ use columba_broker::outcome::{Effectively, Outcome};
 use super::{Finding, peer, words};
 use crate::code::{Code, Confidence};
 use crate::evidence::Event;
-use crate::history::History;
+use crate::history::{History, changes_connection};
 use crate::texts::sentences as say;
 
 /// Whether a connection was not let in. That a second program with the client id was quicker is no refusal:
@@ -32,9 +32,7 @@ pub fn kept_away_at<'e>(history: &History<'e>, client: &str, unix_ms: u64) -> Op
     let own = history.of(client).iter().copied();
     // One that came again is told by its last time.
     let before = own.filter(|event| event.first_unix_ms <= unix_ms);
-    let was_there = |event: &&Event| {
-        event.outcome == Outcome::ConnectAccepted || event.outcome.name().starts_with("disconnect.")
-    };
+    let was_there = |event: &&Event| changes_connection(event.outcome).is_some();
     let since = before.rev().take_while(|event| !was_there(event));
     let refusals = since.filter(|event| is_refused(event));
     let last = refusals.clone().next()?;
