@@ -59,6 +59,7 @@ pub(crate) fn at_a_terminal_with(
         .args(["--ctty", "--wait", "sh", "-c", LEADER, "sh"])
         .arg(env!("CARGO_BIN_EXE_columba"))
         .args(args)
+        .env("COLUMBA_RUNTIME_DIR", "/nonexistent/run")
         .env_remove("COLUMNS")
         .env_remove("NO_COLOR")
         .env("TERM", "xterm")
