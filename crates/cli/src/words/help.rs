@@ -5,7 +5,7 @@ mod commands;
 mod layout;
 mod options;
 
-use clap::{Arg, Command};
+use clap::Command;
 
 /// Headings, by themselves on a line.
 const HEADINGS: &[(&str, &str)] = &[
@@ -188,13 +188,8 @@ fn with_abouts(mut command: Command, path: &str) -> Command {
     }
 }
 
-/// The command with what its options mean in Chinese, if that of all is known: a help in two languages is worse
-/// to read than one.
+/// The command with what its options mean in Chinese.
 fn with_options(command: Command) -> Command {
-    let is_known = command.get_arguments().all(|arg| english_of(arg).is_none());
-    if !is_known {
-        return command;
-    }
     command.mut_args(|arg| {
         let chinese = |text: String| options::paragraphs(&text);
         let help = arg.get_help().map(ToString::to_string).and_then(chinese);
@@ -208,13 +203,6 @@ fn with_options(command: Command) -> Command {
             None => arg,
         }
     })
-}
-
-/// What an option means, if there is no Chinese of it.
-fn english_of(arg: &Arg) -> Option<String> {
-    let texts = [arg.get_help(), arg.get_long_help()];
-    let mut texts = texts.into_iter().flatten().map(ToString::to_string);
-    texts.find(|text| options::paragraphs(text).is_none())
 }
 
 /// A help text in Chinese with lines of so many cells. Colours may be in it.
@@ -316,7 +304,7 @@ fn without_colours(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
+    use clap::{Arg, CommandFactory as _};
 
     #[test]
     fn headings_and_fixed_words_are_replaced_and_nothing_else() {
@@ -332,6 +320,13 @@ mod tests {
         ] {
             assert_eq!(in_chinese(text, 100), expected);
         }
+    }
+
+    /// What an option means, if there is no Chinese of it.
+    fn english_of(arg: &Arg) -> Option<String> {
+        let texts = [arg.get_help(), arg.get_long_help()];
+        let mut texts = texts.into_iter().flatten().map(ToString::to_string);
+        texts.find(|text| options::paragraphs(text).is_none())
     }
 
     /// All commands.
