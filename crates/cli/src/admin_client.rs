@@ -93,7 +93,7 @@ impl AdminArgs {
     pub(crate) fn names_nobody(&self) -> bool {
         let args = self.filled();
         let is_nothing_said = args.is_ok_and(|args| args.url.is_none() && args.dir.is_none());
-        is_nothing_said && !Path::new(DEFAULT_DIR).exists() && presence::sockets().is_empty()
+        is_nothing_said && !is_instance(Path::new(DEFAULT_DIR)) && presence::sockets().is_empty()
     }
 
     /// The same once environment and context have had their say.
@@ -392,7 +392,7 @@ pub(crate) fn encoded(text: &str) -> String {
 /// The socket of the instance in ./columba-data; if there is none, of the only broker that runs here.
 fn socket_here(url_option: &str) -> Result<PathBuf, Failure> {
     let dir = Path::new(DEFAULT_DIR);
-    if Location::of_directory(dir).config_file.exists() {
+    if is_instance(dir) {
         return socket_of(dir, url_option);
     }
     let mut sockets = presence::sockets();
@@ -412,10 +412,14 @@ fn socket_here(url_option: &str) -> Result<PathBuf, Failure> {
         .faulty())
 }
 
+fn is_instance(dir: &Path) -> bool {
+    Location::of_directory(dir).config_file.exists()
+}
+
 /// What `--dir` takes for the instance of a socket, if it has the usual place.
 fn instance_of(socket: &Path) -> String {
     let usual = socket.ancestors().nth(2);
-    let dir = usual.filter(|dir| Location::of_directory(dir).config_file.exists());
+    let dir = usual.filter(|dir| is_instance(dir));
     dir.unwrap_or(socket).display().to_string()
 }
 

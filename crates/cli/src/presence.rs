@@ -55,9 +55,10 @@ fn leave_link(dir: &Path, socket: &Path) -> io::Result<PathBuf> {
     if !is_trusted(dir) {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
-    // Leftovers go, also one of a process that had the same id.
-    drop(links(dir));
     let link = dir.join(std::process::id().to_string());
+    // A leftover of a process that had the same id. Others are tried by who looks: a broker that hangs must not
+    // hold up the start of this one.
+    drop(fs::remove_file(&link));
     symlink(socket, &link)?;
     Ok(link)
 }
