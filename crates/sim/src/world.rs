@@ -326,6 +326,8 @@ impl World {
             self.shards[shard].is_paused = true;
             self.note(format_args!("shard {shard} stands still for {pause_ms} ms"));
             self.put(pause_ms, Event::Resume { shard });
+            let standstill = (self.now_ms, self.now_ms + pause_ms);
+            self.oracle.truth.standstills.push(standstill);
         }
     }
 

@@ -166,9 +166,19 @@ impl Oracle {
     fn is_on_its_way(&self, claim: Claim<'_>, is_it: impl Fn(&Change) -> bool) -> bool {
         let changes = self.truth.changes_of(claim.client).iter();
         let from_ms = claim.of.at_ms;
-        let mut meanwhile =
-            changes.filter(|of| (from_ms..from_ms + ON_THE_WAY_MS_MAX).contains(&of.at_ms));
+        let until_ms = self.on_its_way_until_ms(from_ms);
+        let mut meanwhile = changes.filter(|of| (from_ms..until_ms).contains(&of.at_ms));
         self.shards > 1 && meanwhile.any(is_it)
+    }
+
+    /// When a message of this time has come to all shards: one that stands still reads it afterwards.
+    fn on_its_way_until_ms(&self, from_ms: u64) -> u64 {
+        let until_ms = from_ms + ON_THE_WAY_MS_MAX;
+        let standstills = self.truth.standstills.iter();
+        let meanwhile =
+            standstills.filter(|(begin_ms, end_ms)| *begin_ms < until_ms && *end_ms > from_ms);
+        let ends_ms = meanwhile.map(|(_, end_ms)| end_ms + ON_THE_WAY_MS_MAX);
+        ends_ms.max().unwrap_or(until_ms)
     }
 
     fn never_subscribed(&self, claim: Claim<'_>) -> Option<&'static str> {
@@ -418,7 +428,7 @@ impl Oracle {
     }
 }
 
-/// So long a message may be on its way from one shard to another, which may stand still for the most of it.
-const ON_THE_WAY_MS_MAX: u64 = 4_000;
+/// So long a message may be on its way from one shard to another, but for the time in which a shard stands still.
+const ON_THE_WAY_MS_MAX: u64 = 1_000;
 /// By how much the time of a message's end is rounded.
 const SLACK_MS: u64 = 1_000;

@@ -112,6 +112,8 @@ pub(crate) struct Truth {
     pub(crate) haunted: BTreeSet<String>,
     /// Why copies were dropped, by client and topic.
     withheld: BTreeMap<(String, String), BTreeSet<Outcome>>,
+    /// From when until when a shard stood still, and read no letters.
+    pub(crate) standstills: Vec<(u64, u64)>,
 }
 
 impl Truth {
