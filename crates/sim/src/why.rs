@@ -65,7 +65,7 @@ impl World {
             // Half of them are among the last.
             let last = if round % 2 == 0 { all.min(30) } else { all };
             let of = self.oracle.truth.accepted[(all - 1 - chance.below(last)) as usize].clone();
-            // What came again cannot be told from its first time, nor what has no number from others,
+            // What came again cannot be told from its first time, nor what is blank from others,
             // nor what came in the millisecond in which the broker died from what came after.
             let truth = &self.oracle.truth;
             let blank = (of.at_ms, of.message.topic.clone());

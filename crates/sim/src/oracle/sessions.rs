@@ -287,10 +287,10 @@ impl Oracle {
         if message.retain {
             self.retained.perhaps(&message.topic, id);
         }
-        let Some(id) = id else {
-            self.truth.blank.insert((self.now_ms, message.topic));
-            return None;
-        };
+        // What is said of this time and topic may be said of this one.
+        let blank = (self.now_ms, message.topic.clone());
+        self.truth.blank.insert(blank);
+        let id = id?;
         let Some(known) = self.messages.get_mut(&id) else {
             return self.accept(message);
         };

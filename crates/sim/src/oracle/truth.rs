@@ -104,7 +104,7 @@ pub(crate) struct Truth {
     answered: BTreeMap<(String, u64), u64>,
     /// Which message a packet id of a client stands for.
     outstanding: BTreeMap<(String, u16), u64>,
-    /// What was accepted without a number: by when, on which topic.
+    /// What was accepted without a number, or perhaps for the second time: when, on which topic.
     pub(crate) blank: BTreeSet<(u64, String)>,
     /// When this life of the process began.
     pub(crate) began_ms: u64,
