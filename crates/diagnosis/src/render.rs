@@ -291,6 +291,9 @@ fn seen(report: &Report) -> Vec<Text> {
     let coverage = &report.coverage;
     let from = Param::Moment(coverage.from_ms);
     let lost = coverage.left_out + coverage.cut;
+    // What a client did in excess is pushed out sooner than what others did.
+    let excess_from_ms = coverage.excess_from_ms;
+    let lacks_excess = excess_from_ms > coverage.from_ms;
     let mut seen = Vec::new();
     if messages > 0 {
         seen.push(say::judged(
@@ -310,11 +313,14 @@ fn seen(report: &Report) -> Vec<Text> {
     } else if coverage.from_ms >= report.question.from_ms {
         seen.push(begins(coverage));
         seen.extend((lost > 0).then(|| say::lost(lost)));
+    } else if lost == 0 && lacks_excess {
+        seen.push(say::goes_back(from));
     } else if lost == 0 {
         seen.push(say::covered(from));
     } else {
         seen.push(say::covered_partly(from, lost));
     }
+    seen.extend(lacks_excess.then(|| say::excess_covered(Param::Moment(excess_from_ms))));
     seen.extend(report.restarts.iter().flat_map(restart));
     seen.extend(damage(&report.damage));
     seen

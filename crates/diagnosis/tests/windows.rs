@@ -11,8 +11,9 @@ use columba_broker::outcome::Outcome;
 use columba_broker::recorder::TapeName;
 use columba_codec::packet::SubscribeOptions;
 use columba_codec::{Properties, PropertyId, Value};
+use columba_diagnosis::render::markdown;
 use columba_diagnosis::{Beginning, Code, Confidence, diagnose};
-use columba_speech::Language;
+use columba_speech::{Language, Param};
 
 const TOPIC: &str = "home/kitchen/temp";
 
@@ -289,4 +290,28 @@ fn of_a_client_whose_excess_is_lost_nothing_is_certain() {
             "{connects}"
         );
     }
+}
+
+/// "Never seen here, as far as the record goes back": what goes back less far is told.
+#[test]
+fn a_record_that_has_lost_what_was_in_excess_does_not_say_that_nothing_is_missing() {
+    let mut bed = Bed::new(1);
+    bed.connect(V5, "hub");
+    bed.advance(60_000);
+    let now_ms = bed.now().unix_ms;
+    let mut evidence = evidence(&mut bed, None, None, Some("esp"), now_ms - 1_000);
+    let excess_from_ms = now_ms - 20_000;
+    evidence.coverage.excess_from_ms = excess_from_ms;
+    let report = diagnose(&evidence);
+    assert_eq!(report.verdict.code, Code::U03);
+    let shown = markdown(&report, Language::English);
+    let told = format!(
+        "Of clients that came and went again and again it goes back to {} only.",
+        Param::Moment(excess_from_ms).to_string(Language::English)
+    );
+    assert!(shown.contains(&told), "{shown}");
+    assert!(!shown.contains("nothing is missing"), "{shown}");
+    evidence.coverage.excess_from_ms = 0;
+    let shown = markdown(&diagnose(&evidence), Language::English);
+    assert!(shown.contains("nothing is missing"), "{shown}");
 }

@@ -181,7 +181,9 @@ impl World {
             }
             Code::P01 | Code::U03 => {
                 let came_ms = connected_ms?;
-                (came_ms > report.coverage.from_ms).then(|| format!("it came at {came_ms}"))
+                let coverage = &report.coverage;
+                (came_ms > coverage.from_ms.max(coverage.excess_from_ms))
+                    .then(|| format!("it came at {came_ms}"))
             }
             Code::P05 => self.came(report, client),
             _ => None,

@@ -262,6 +262,8 @@ columba_speech::catalogue! {
         zh: "共判断 {messages} 份：已送达 {delivered}，未送达 {failed}，等待 {waiting}，未知 {unknown}。",
     }
     covered(from) { en: "The record goes back to {from}, nothing is missing.", zh: "记录可追溯到 {from}，没有缺失。" }
+    goes_back(from) { en: "The record goes back to {from}.", zh: "记录可追溯到 {from}。" }
+    excess_covered(from) { en: "Of clients that came and went again and again it goes back to {from} only.", zh: "对于反复上下线的客户端，记录只能追溯到 {from}。" }
     covered_partly(from, lost) { en: "The record goes back to {from}; {lost} {lost|entry is|entries are} missing.", zh: "记录可追溯到 {from}，缺失 {lost} 条。" }
     covered_with_gap(since, last, from) { en: "The record reaches back to {since} at least, with a gap from {last} to {from}, in which something may be missing.", zh: "记录至少可追溯到 {since}，但 {last} 至 {from} 之间有中断，其间的内容可能缺失。" }
     restarted(stopped, started) { en: "The broker was stopped at {stopped} and started again at {started}.", zh: "Broker 于 {stopped} 停止，并于 {started} 重新启动。" }
