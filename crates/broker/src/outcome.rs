@@ -228,13 +228,11 @@ outcomes! {
     BrokerStarted = "broker.started", Accepted;
     /// It stops because somebody asked for it.
     BrokerStopping = "broker.stopping", Ended;
-    /// The disk is full: all PUBLISH of QoS 1 and 2, retained PUBLISH, SUBSCRIBE and UNSUBSCRIBE wait
-    /// until there is room.
+    /// The disk is full: what would have to be stored waits until there is room; what would not goes on.
     BrokerDiskFull = "broker.disk_full", Delayed;
     /// The disk has room again.
     BrokerDiskRoom = "broker.disk_room", Accepted;
-    /// The disk has failed: nothing that would have to be stored is acknowledged any more, and all
-    /// PUBLISH of QoS 1 and 2, retained PUBLISH, SUBSCRIBE and UNSUBSCRIBE wait until a restart.
+    /// The disk has failed: what would have to be stored waits until a restart; what would not goes on.
     BrokerDiskFailed = "broker.disk_failed", Ended;
     /// A start has found a place of the store damaged, or that a session has lost its record so.
     BrokerStoreDamaged = "broker.store_damaged", Ended;

@@ -5,4 +5,4 @@ pub(crate) mod filters;
 pub(crate) mod share;
 pub(crate) mod trie;
 
-pub(crate) use filters::{FilterId, FilterTable, Subscriber};
+pub(crate) use filters::{Filter, FilterId, FilterTable, Subscriber};

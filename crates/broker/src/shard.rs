@@ -19,6 +19,7 @@ mod leaving;
 mod letters;
 mod line;
 mod lineup;
+mod needs_store;
 mod note;
 mod operate;
 mod publish;

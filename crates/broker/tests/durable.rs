@@ -687,7 +687,7 @@ fn keep_alive_does_not_end_who_waits_for_the_store() {
     let options = ConnectOptions::new(V5, "client").keep_alive(10);
     let client = bed.connect_with(&options);
     bed.store_event(0, StoreEvent::Full);
-    bed.publish(client, "t", b"x", QOS_1);
+    bed.retain(client, "t", b"x", QOS_1);
     bed.advance(60_000);
     assert!(!bed.is_closed(client));
     bed.store_event(0, StoreEvent::Room);

@@ -80,8 +80,7 @@ impl Shard {
     }
 
     pub(super) fn on_publish_request(&mut self, request: RequestId, publish: &PublishRequest) {
-        let is_kept = publish.retain || publish.qos != QoS::AtMostOnce;
-        if is_kept && self.is_store_behind() {
+        if self.is_store_behind() && self.must_request_wait(publish) {
             // As the input of clients waits; whoever asks here may come back.
             return self.answer(request, Answer::Busy);
         }
@@ -125,6 +124,13 @@ impl Shard {
             Also::Nothing,
             Then::Tell(Box::new((request, answer))),
         );
+    }
+
+    #[cold]
+    fn must_request_wait(&mut self, publish: &PublishRequest) -> bool {
+        publish.retain
+            || publish.qos != QoS::AtMostOnce
+                && (self.has_answers_enough() || self.message_needs_store(&publish.topic))
     }
 
     fn check_publish_request(&self, publish: &PublishRequest) -> Result<(), Refusal> {

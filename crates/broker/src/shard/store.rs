@@ -32,8 +32,7 @@ const HELD_SMALL: usize = 64;
 
 impl Shard {
     pub(super) fn is_store_behind(&self) -> bool {
-        self.journal.is_behind(self.limits.store_waiting_bytes_max)
-            || self.exchanges.waiting() > ANSWERS_MAX
+        self.journal.is_behind(self.limits.store_waiting_bytes_max) || self.has_answers_enough()
     }
 
     /// Whether so much waits for the store that nothing is begun that may add to it. Never if the
@@ -44,21 +43,41 @@ impl Shard {
     }
 
     /// Whether a packet has to wait because the store does not keep up.
-    pub(super) fn must_wait_for_store(&self, id: ConnectionId, packet: &Packet<'_>) -> bool {
-        if !self.is_store_behind() {
-            return false;
-        }
+    pub(super) fn must_wait_for_store(&mut self, id: ConnectionId, packet: &Packet<'_>) -> bool {
+        self.is_store_behind() && self.must_wait_behind(id, packet)
+    }
+
+    /// Only a packet that needs the store does, and one whose answer would be one too many of those that
+    /// wait.
+    #[cold]
+    fn must_wait_behind(&mut self, id: ConnectionId, packet: &Packet<'_>) -> bool {
         match packet {
-            Packet::Publish(publish) => publish.qos != QoS::AtMostOnce || publish.retain,
-            Packet::Subscribe(_) | Packet::Unsubscribe(_) => true,
+            Packet::Publish(publish) if publish.qos == QoS::AtMostOnce => publish.retain,
+            Packet::Publish(_) => {
+                self.has_answers_enough()
+                    || self.has_enough_of_one(id)
+                    || self.needs_store(id, packet)
+            }
+            Packet::Subscribe(_) | Packet::Unsubscribe(_) => {
+                self.has_answers_enough() || self.needs_store(id, packet)
+            }
             // The same may come again without end.
             Packet::PubRec(_) | Packet::PubRel(_) => {
-                let answers = self.connection(id).map(Connection::answers);
-                answers.is_some_and(|answers| answers.waiting >= ANSWERS_OF_ONE_MAX)
-                    && self.exchanges.waiting() > ANSWERS_MAX
+                self.has_answers_enough() && self.has_enough_of_one(id)
             }
             _ => false,
         }
+    }
+
+    /// Whether so many answers wait that nothing is taken that may call for more of them.
+    pub(super) fn has_answers_enough(&self) -> bool {
+        self.exchanges.waiting() > ANSWERS_MAX
+    }
+
+    /// Whether a connection has its share of them. What needs no store is answered behind those.
+    fn has_enough_of_one(&self, id: ConnectionId) -> bool {
+        let answers = self.connection(id).map(Connection::answers);
+        answers.is_some_and(|answers| answers.waiting + answers.asked >= ANSWERS_OF_ONE_MAX)
     }
 
     /// Input of a connection waits until the store keeps up.

@@ -119,8 +119,8 @@ pages! {
         "其他客户端连接到了这里，但不认识该发布端。容器中的 localhost 指的是容器自己。";
         "Print host and port that the publisher connects to, and look at the broker that listens there", "打印发布端连接的主机和端口，并查看监听该地址的 Broker"; }
     P14 { "Waiting: the broker's disk is full or has failed", "等待中：Broker 的磁盘已满或发生故障";
-        "What has to be stored is not read any further until the disk takes it: nothing is acknowledged that could be lost. The publisher keeps a message of QoS 1 or 2 until then.",
-        "磁盘能写入之前，不再读取需要存储的内容：不会确认可能丢失的消息。在此之前，QoS 1 或 2 的消息由发布端保留。";
+        "What has to be stored is not read any further until the disk takes it: nothing is acknowledged that could be lost. The publisher keeps a message of QoS 1 or 2 until then. What need not be stored goes on.",
+        "磁盘能写入之前，不再读取需要存储的内容：不会确认可能丢失的消息。在此之前，QoS 1 或 2 的消息由发布端保留。无需存储的内容照常处理。";
         "Full: make room on the disk of the store; the broker goes on by itself", "磁盘已满：请在 store 所在的磁盘上腾出空间，Broker 会自动继续";
         "Failed: see the log, replace or remount the disk, and restart the broker", "磁盘故障：查看日志，更换或重新挂载磁盘，然后重启 Broker";
         "See how the disk is and who waits: columba top, or GET /api/v1/broker", "查看磁盘状态和等待者：columba top，或 GET /api/v1/broker"; }

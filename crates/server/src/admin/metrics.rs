@@ -275,14 +275,12 @@ fn of_store(text: &mut Text, app: &App, of_shards: &Stats) {
     let gauges = [
         (
             "disk_full",
-            "1 while the disk is full: all PUBLISH of QoS 1 and 2, retained PUBLISH, SUBSCRIBE and UNSUBSCRIBE \
-             wait until there is room.",
+            "1 while the disk is full: what would have to be stored waits until there is room.",
             u64::from(disk == DiskState::Full),
         ),
         (
             "disk_failed",
-            "1 if the disk has failed: nothing that would have to be stored is acknowledged, and all PUBLISH of \
-             QoS 1 and 2, retained PUBLISH, SUBSCRIBE and UNSUBSCRIBE wait until a restart.",
+            "1 if the disk has failed: what would have to be stored waits until a restart.",
             u64::from(disk == DiskState::Failed),
         ),
         (

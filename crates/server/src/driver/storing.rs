@@ -143,7 +143,7 @@ impl Alarm {
             tracing::error!(
                 directory = self.place,
                 "the disk is full, and what would have to be stored is not acknowledged until there \
-                 is room: {error}; make room, the broker goes on by itself"
+                 is room, what would not goes on: {error}; make room, the broker goes on by itself"
             );
         }
     }
@@ -163,10 +163,10 @@ impl Alarm {
             self.wake();
             tracing::error!(
                 directory = self.place,
-                "nothing that would have to be stored is acknowledged any more, and all PUBLISH of QoS 1 \
-                 and 2, retained PUBLISH, SUBSCRIBE and UNSUBSCRIBE wait until a restart: {error}; see the \
-                 kernel's log, repair or replace the disk, check it with `columba store check`, then \
-                 start the broker again: everything that was acknowledged before is kept"
+                "nothing that would have to be stored is acknowledged any more until a restart, what \
+                 would not goes on: {error}; see the kernel's log, repair or replace the disk, check it \
+                 with `columba store check`, then start the broker again: everything that was \
+                 acknowledged before is kept"
             );
         }
     }

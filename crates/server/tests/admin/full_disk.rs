@@ -57,6 +57,21 @@ fn a_disk_that_one_shard_finds_full_is_full_for_clients_of_all_until_there_is_ro
         event["client"].as_str().unwrap().to_owned()
     });
     assert_eq!(waiting.collect::<BTreeSet<_>>(), names);
+    // Nobody who lasts has this.
+    for name in &names {
+        let mut live = bed.connect(&format!("live {name}"));
+        live.subscribe("live", QoS::AtMostOnce);
+        live.publish_qos_1("live", b"x");
+        let mut types = BTreeSet::new();
+        while types.len() < 2 {
+            live.receive(|packet| types.insert(packet.packet_type() as u8));
+        }
+        drop(live);
+    }
+    assert_eq!(
+        bed.get("/api/v1/metrics")["outcomes"]["publish.store_wait"],
+        PUBLISHERS
+    );
 
     disk.set_faults(Faults::default());
     for publisher in &mut publishers {
