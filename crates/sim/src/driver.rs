@@ -2,6 +2,7 @@
 
 use columba_broker::event::{AuthVerdict, CloseCause, Effect, Handover, Input, ShardId};
 use columba_broker::mail::Mail;
+use columba_broker::outcome::Outcome;
 use columba_codec::{Decoded, decode};
 
 use crate::event::{Event, LinkId};
@@ -30,7 +31,9 @@ impl World {
         self.trace
             .line(self.now_ms, format_args!("shard {shard} <- {about}"));
         let node = &mut self.shards[shard];
+        let waits_before = node.core.stats().outcome(Outcome::PublishStoreWait);
         node.core.handle(now, input);
+        let waits = node.core.stats().outcome(Outcome::PublishStoreWait);
         let effects: Vec<Effect> = std::iter::from_fn(|| node.core.poll()).collect();
         let outputs = self.tap(shard);
         let mut observation = Observation {
@@ -43,6 +46,7 @@ impl World {
             reports: Vec::new(),
             answers: Vec::new(),
             held: Vec::new(),
+            store_waits: waits - waits_before,
             unix_ms: now.unix_ms,
         };
         for effect in &effects {

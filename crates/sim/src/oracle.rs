@@ -24,6 +24,7 @@ use columba_broker::query::{Answer, Request, RequestId};
 use columba_codec::{QoS, Version};
 
 use crate::checks::effects::Effects;
+use crate::checks::held::Stored;
 use crate::checks::retained::{Retained, Turn};
 use crate::checks::share::Groups;
 use crate::checks::will::Wills;
@@ -114,6 +115,8 @@ pub(crate) struct Observation {
     pub(crate) answers: Vec<(RequestId, Answer)>,
     /// Connections whose input waits for the store.
     pub(crate) held: Vec<LinkId>,
+    /// How often the broker has said that a client waits for the store.
+    pub(crate) store_waits: u64,
 }
 
 /// A broken promise.
@@ -163,6 +166,7 @@ pub(crate) struct Oracle {
     pub(crate) ghosts: BTreeMap<String, Session>,
     /// Whether clients that connected now found a session, by what was reported.
     pub(crate) found: BTreeMap<String, bool>,
+    pub(crate) stored: Stored,
     /// Connections whose input waits.
     held: BTreeMap<LinkId, usize>,
     /// The client that an operator is closing.
@@ -203,6 +207,7 @@ impl Oracle {
             ended: Vec::new(),
             ghosts: BTreeMap::new(),
             found: BTreeMap::new(),
+            stored: Stored::default(),
             held: BTreeMap::new(),
             admin: None,
             operators: operators::Operators::default(),
@@ -344,6 +349,9 @@ impl Oracle {
                 }
                 if is_held {
                     self.leave_behind(*link);
+                }
+                if is_held && seen.store_waits > 0 && !self.held.contains_key(link) {
+                    self.check_held(*link);
                 }
             }
             About::Adopted { link } | About::Verdict { link } => {

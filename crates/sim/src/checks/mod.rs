@@ -6,6 +6,7 @@ pub(crate) mod delivery;
 pub(crate) mod effects;
 pub(crate) mod exactly_once;
 pub(crate) mod gauges;
+pub(crate) mod held;
 pub(crate) mod no_local;
 pub(crate) mod order;
 pub(crate) mod retained;

@@ -237,6 +237,7 @@ impl Oracle {
         let granted = subscribe.filters.iter();
         for (text, options) in granted.filter(|(text, _)| !denied.contains(*text)) {
             let is_shared = text.starts_with("$share/");
+            self.stored.note(text, session.has_lasted);
             let has_retained = !is_shared && options.retain_handling != RetainHandling::DoNotSend;
             session.history.push((text.to_owned(), has_retained));
             let asked = What::Subscribed(text.to_owned());

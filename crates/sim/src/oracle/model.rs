@@ -237,6 +237,8 @@ pub(crate) struct Session {
     pub(crate) user: Option<&'static str>,
     pub(crate) conn: Option<LinkId>,
     pub(crate) expiry_secs: u32,
+    /// Whether it ever was to outlive its connection.
+    pub(crate) has_lasted: bool,
     pub(crate) disconnected_ms: u64,
     pub(crate) will: Option<Will>,
     pub(crate) subscriptions: BTreeMap<String, Subscription>,
@@ -293,6 +295,7 @@ impl Session {
             user: None,
             conn: None,
             expiry_secs: 0,
+            has_lasted: false,
             disconnected_ms: 0,
             will: None,
             subscriptions: BTreeMap::new(),

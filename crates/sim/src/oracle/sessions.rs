@@ -99,6 +99,7 @@ impl Oracle {
         session.order.reconnected();
         session.user = connect.user;
         session.expiry_secs = expiry_secs;
+        session.has_lasted |= expiry_secs > 0;
         let conn = &mut self.conns[link];
         conn.phase = Phase::Open;
         conn.session = session.serial;
