@@ -390,7 +390,7 @@ impl Journal {
         if is_unwanted {
             self.forget_ending(id);
             // What made it unwanted may be in a batch that the disk had no room for.
-            self.batch.keeps_turn = true;
+            self.keep_turn();
         }
         if is_unwanted && !stays {
             self.release(id);
@@ -398,6 +398,12 @@ impl Journal {
         for other in older.into_iter().chain(free) {
             self.release(other);
         }
+    }
+
+    /// What the present batch releases is needed until those before it are durable: they may be batches
+    /// that the disk has no room for.
+    pub(crate) const fn keep_turn(&mut self) {
+        self.batch.keeps_turn = true;
     }
 
     /// A reserved record will never be written.
@@ -429,6 +435,11 @@ impl Journal {
         } else {
             self.batch.ticket
         }
+    }
+
+    /// The ticket of the batch that is being gathered, also while nothing is in it.
+    pub(crate) const fn gathered(&self) -> u64 {
+        self.batch.ticket
     }
 
     /// The newest batch of which a promise holds.

@@ -64,6 +64,17 @@ struct Partial {
     record: Option<RecordId>,
     /// Records of QoS 2 exchanges that have ended, to be released with the next such record.
     ended: Vec<RecordId>,
+    /// Whether one of them is somebody else's now, with a record of its own.
+    is_handed_on: bool,
+}
+
+impl Partial {
+    /// Whether a copy may be on disk by the record of this message alone, although somebody else has it:
+    /// what its new owner has is in a batch with the record that says so, or before it.
+    fn may_be_needed(&self, journal: &Journal) -> bool {
+        let is_noted = self.record.is_some_and(|record| journal.is_durable(record));
+        self.is_handed_on && !is_noted
+    }
 }
 
 impl KeptMessage {
@@ -144,7 +155,7 @@ impl KeptMessages {
                 settled,
                 is_unsaved: false,
                 record: settled_record,
-                ended: Vec::new(),
+                ..Partial::default()
             })
         });
         KeptId::at(self.messages.insert(KeptMessage {
@@ -196,6 +207,9 @@ impl KeptMessages {
                 journal.release(record);
             }
             if let Some(partial) = message.partial {
+                if partial.may_be_needed(journal) {
+                    journal.keep_turn();
+                }
                 for record in partial.record.into_iter().chain(partial.ended) {
                     journal.release(record);
                 }
@@ -218,9 +232,13 @@ impl KeptMessages {
         is_first.then_some(due_ms)
     }
 
-    /// Writes down now which copies of a message are settled. Its record has to be durable.
-    pub(crate) fn save_one(&mut self, id: KeptId, journal: &mut Journal) {
+    /// Somebody else has a copy of a message now: writes down at once which of its copies are settled, if
+    /// its record is durable.
+    pub(crate) fn save_handed_on(&mut self, id: KeptId, journal: &mut Journal) {
         if let Some(message) = self.messages.get_mut(id.index()) {
+            if let Some(partial) = &mut message.partial {
+                partial.is_handed_on = true;
+            }
             message.save(journal, true);
         }
     }

@@ -1,6 +1,7 @@
 //! What a client has at the broker, across its connections.
 
 pub(crate) mod alias;
+pub(crate) mod handed_on;
 pub(crate) mod queue;
 pub(crate) mod replay;
 pub(crate) mod window;
@@ -18,6 +19,7 @@ use crate::message::Message;
 use crate::record::SessionNumber;
 use crate::routing::FilterId;
 use crate::routing::share::SessionRef;
+use handed_on::HandedOn;
 use queue::Queue;
 use replay::Replays;
 use window::Window;
@@ -83,6 +85,8 @@ pub(crate) struct DurableSession {
     pub(crate) subscriptions: Map<FilterId, RecordId>,
     /// Its shared subscriptions, by the number of the membership.
     pub(crate) memberships: Map<u32, RecordId>,
+    /// Copies of its groups that it has given away.
+    pub(crate) handed_on: HandedOn,
 }
 
 /// The packet id of a QoS 2 message that a client has sent and not released.

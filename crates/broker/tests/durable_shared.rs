@@ -384,6 +384,59 @@ fn a_crash_between_the_end_of_a_member_and_its_copies_new_owner_loses_none() {
     }
 }
 
+/// The same where its copies were on their way to another one already, since its connection ended first.
+#[test]
+fn a_crash_when_the_copies_of_a_member_that_ends_are_on_their_way_loses_none() {
+    let cases = SHARDS
+        .into_iter()
+        .flat_map(|of| GOINGS.map(|going| (of, going)));
+    let cases = cases.flat_map(|(of, going)| [false, true].map(|leaves| (of, going, leaves)));
+    for (shards, going, is_leaving) in cases {
+        let mut bed = Bed::durable(shards);
+        let names = ["member 0", "member 1", "member 2", "member 3"];
+        let members = names.map(|name| {
+            let member = bed.connect_keeping(V5, name);
+            bed.subscribe(member, "$share/g/s", QOS_1);
+            member
+        });
+        let publisher = bed.connect(V5, "publisher");
+        for payload in [b"1", b"2", b"3", b"4", b"5", b"6"] {
+            bed.publish(publisher, "s", payload, QOS_1);
+        }
+        for member in members {
+            // They do not acknowledge what they got.
+            bed.take(member);
+        }
+        bed.drop_connection(members[3]);
+        bed.is_mail_held = true;
+        for (member, name) in members.into_iter().zip(names).take(3) {
+            if is_leaving {
+                // What it was sent stays with it as long as its connection.
+                bed.send_unsubscribe(member, bed::exchange::id(9), &["$share/g/s"]);
+            }
+            go(&mut bed, member, name, going);
+        }
+        bed.is_mail_held = false;
+        bed.crash(shards);
+        let mut arrived = Vec::new();
+        for name in names {
+            let member = bed.resume(V5, name);
+            arrived.extend(bed.finish(member).into_iter().map(|of| of.payload));
+            bed.drop_connection(member);
+        }
+        arrived.sort();
+        let context = format!("{shards} shards, {going:?}, leaving: {is_leaving}");
+        assert_eq!(arrived.concat(), "123456", "{context}");
+        bed.check_books();
+        bed.check_gauges();
+        assert!(!bed.knows_left_behind(), "{context}");
+        for name in names {
+            bed.connect(V5, name);
+        }
+        bed.check_nothing_is_stored();
+    }
+}
+
 /// What its member has begun is not for others, whatever is left behind beside it.
 #[test]
 fn a_copy_that_was_sent_goes_to_nobody_else_whenever_the_broker_dies() {

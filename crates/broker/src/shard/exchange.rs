@@ -38,7 +38,15 @@ pub(super) enum Also {
         packet_id: PacketId,
     },
     /// A copy that somebody else has now.
-    Settle(Kept, Option<RecordId>),
+    Settle {
+        kept: Kept,
+        /// The record of its QoS 2 exchange.
+        step: Option<RecordId>,
+        /// Who had it.
+        from: SessionRef,
+        /// By which membership.
+        membership: u32,
+    },
     /// Records that what was written before this makes needless.
     End(Vec<RecordId>),
 }

@@ -21,10 +21,12 @@ use crate::hash::{Hashing, Map, Set, hash_of};
 use crate::id::ShardId;
 use crate::journal::RecordId;
 use crate::kept::KeptId;
+use crate::limits::Promise;
 use crate::mail::{GroupRef, Letter};
 use crate::outcome::Outcome;
 use crate::record::{Record, SessionRecord, SubscriptionRecord};
 use crate::routing::share::SessionRef;
+use crate::session::handed_on::HandedOn;
 use crate::session::queue::Delivery;
 use crate::session::{Session, is_left_behind, name_left_behind};
 
@@ -82,6 +84,10 @@ impl Shard {
     /// Hands copies over, in order and behind those that wait: now as far as others can have them, then as
     /// they can.
     pub(super) fn hand_on(&mut self, me: SessionRef, copies: Vec<Handed>) {
+        let durable = self.journal.reached(Promise::Durable);
+        if let Some(handed_on) = self.handed_on_mut(me) {
+            handed_on.forget(durable);
+        }
         let mut copies = copies.into_iter().peekable();
         let waiting = self.handings.of.get(&me);
         let is_first = waiting.is_none_or(|handing| handing.copies.is_empty());
@@ -154,13 +160,31 @@ impl Shard {
         self.note_handed_on(me, Subject::from(delivery.message()), &group);
         self.release_mark(delivery.mark());
         let message = delivery.message().clone();
+        if delivery.kept.is_some()
+            && let Some(handed_on) = self.handed_on_mut(me)
+        {
+            handed_on.give(delivery.membership, &group, delivery.qos);
+        }
         let letter = Letter::Share {
             group,
             message,
             not: Some(me),
-            exchange: self.begin_handing_on(&delivery),
+            exchange: self.begin_handing_on(me, &delivery),
         };
         self.post(owner, letter);
+    }
+
+    fn handed_on_mut(&mut self, me: SessionRef) -> Option<&mut HandedOn> {
+        let session = self.session_mut(me.slot).filter(|of| of.me == me)?;
+        Some(&mut session.durable.as_mut()?.handed_on)
+    }
+
+    /// What the new owner of a copy has is in the batch that is gathered, if it has anything on disk.
+    pub(super) fn note_handed_on_written(&mut self, from: SessionRef, membership: u32) {
+        let ticket = self.journal.ticket();
+        if let Some(handed_on) = self.handed_on_mut(from) {
+            handed_on.note_written(membership, ticket);
+        }
     }
 
     /// A session, that may have ended, lost a copy to its group.
@@ -285,11 +309,24 @@ impl Shard {
         delivery.qos != QoS::ExactlyOnce || delivery.kept.is_none() || is_recorded()
     }
 
+    /// Memberships by which a session had copies that are on their way to new owners: after a crash
+    /// they may be its own.
+    fn copies_on_the_way(&self, session: &Session) -> Vec<(u32, GroupRef, QoS)> {
+        let durable = self.journal.reached(Promise::Durable);
+        let gathered = self.journal.gathered();
+        let handed_on = session.durable.iter().map(|of| &of.handed_on);
+        handed_on
+            .flat_map(|of| of.may_come_back(durable, gathered))
+            .map(|(membership, of)| (membership, of.group.clone(), of.qos))
+            .collect()
+    }
+
     /// A session has ended: what it has to hand over outlives it. What it has left behind says, after a
     /// crash, whose that is.
     pub(super) fn leave_behind(&mut self, session: &mut Session, copies: &[Handed]) {
         let is_rest = self.handings.of.contains_key(&session.me);
-        if copies.is_empty() && !is_rest {
+        let on_the_way = self.copies_on_the_way(session);
+        if copies.is_empty() && !is_rest && on_the_way.is_empty() {
             return;
         }
         let handing = self.handings.of.entry(session.me).or_default();
@@ -298,7 +335,8 @@ impl Shard {
             true => (nobody.into(), no_hash),
             false => (Arc::clone(&session.client_id), session.hash),
         });
-        let is_stored = is_rest || copies.iter().any(|of| of.delivery.kept.is_some());
+        let is_stored =
+            is_rest || !on_the_way.is_empty() || copies.iter().any(|of| of.delivery.kept.is_some());
         let Some(durable) = session.durable.as_mut().filter(|_| is_stored) else {
             return;
         };
@@ -317,16 +355,21 @@ impl Shard {
         // Groups that it left before it ended are not among its records any more.
         let mut named: Set<u32> = Set::with_hasher(self.hashing);
         named.extend(durable.memberships.keys());
-        for of in handing.copies.iter().chain(copies) {
-            if named.insert(of.delivery.membership) {
+        let waiting = handing.copies.iter().chain(copies);
+        let waiting = waiting.map(|of| (of.delivery.membership, &of.group, of.delivery.qos));
+        let on_the_way = on_the_way
+            .iter()
+            .map(|(number, group, qos)| (*number, group, *qos));
+        for (membership, group, qos) in waiting.chain(on_the_way) {
+            if named.insert(membership) {
                 let fact = Record::Subscription(SubscriptionRecord {
                     session: durable.number,
-                    filter: &of.group.filter,
-                    qos: of.delivery.qos,
+                    filter: &group.filter,
+                    qos,
                     no_local: false,
                     retain_as_published: false,
                     identifier: 0,
-                    share: Some((&of.group.name, of.delivery.membership)),
+                    share: Some((&group.name, membership)),
                 });
                 records.push(self.journal.append(|out| fact.write(out)));
             }

@@ -293,13 +293,22 @@ impl Shard {
     }
 
     /// Begins an exchange with a copy that somebody else may get.
-    pub(super) fn begin_handing_on(&mut self, delivery: &Delivery) -> Option<ExchangeRef> {
+    pub(super) fn begin_handing_on(
+        &mut self,
+        from: SessionRef,
+        delivery: &Delivery,
+    ) -> Option<ExchangeRef> {
         let kept = delivery.kept?;
         let number = self.begin(Exchange {
             waiting: 1,
             drafts: Drafts::default(),
             has_released: false,
-            also: Also::Settle(kept, delivery.exchange),
+            also: Also::Settle {
+                kept,
+                step: delivery.exchange,
+                from,
+                membership: delivery.membership,
+            },
             then: Then::Nothing,
         });
         Some(ExchangeRef {
@@ -415,12 +424,19 @@ impl Shard {
                 self.record_received(session, packet_id);
             }
             Also::Received { .. } => {}
-            Also::Settle(kept, step) => {
+            Also::Settle {
+                kept,
+                step,
+                from,
+                membership,
+            } => {
                 self.settle_kept(kept, step);
                 // In one step with its new owner's record, or a crash would leave it with both.
-                self.kept.save_one(kept.message, &mut self.journal);
+                self.kept.save_handed_on(kept.message, &mut self.journal);
+                self.note_handed_on_written(from, membership);
             }
             Also::End(records) => {
+                self.journal.keep_turn();
                 for record in records {
                     self.journal.end(record);
                 }

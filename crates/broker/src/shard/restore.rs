@@ -19,6 +19,7 @@ use crate::recovery::{
     RecoveredShard,
 };
 use crate::routing::Subscriber;
+use crate::session::handed_on::HandedOn;
 use crate::session::queue::{Delivery, Identifiers, QueueLimits};
 use crate::session::{
     DurableSession, Identity, Membership, ReceivedId, Session, Will, is_left_behind,
@@ -122,6 +123,7 @@ impl Shard {
             record: Some(self.journal.adopt(found.position)),
             subscriptions: Map::with_hasher(hashing),
             memberships: Map::with_hasher(hashing),
+            handed_on: HandedOn::default(),
         };
         if let Some(session) = self.session_mut(slot) {
             session.identity = Arc::new(Identity {

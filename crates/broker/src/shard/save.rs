@@ -5,6 +5,7 @@ use crate::hash::Map;
 use crate::journal::RecordId;
 use crate::record::{Clock, MessageRecord, Record, SessionRecord, SubscriptionRecord, WillRecord};
 use crate::routing::{FilterId, Subscriber};
+use crate::session::handed_on::HandedOn;
 use crate::session::{DurableSession, Session};
 
 impl Shard {
@@ -38,6 +39,7 @@ impl Shard {
                 record: None,
                 subscriptions: Map::with_hasher(hashing),
                 memberships: Map::with_hasher(hashing),
+                handed_on: HandedOn::default(),
             }));
         }
         let Some(mut durable) = session.durable.take() else {

@@ -243,6 +243,19 @@ impl Bed {
         is_one
     }
 
+    /// The disk has no room: of the batches that wait those go through that only release and do not
+    /// keep their turn. They are reported after the others.
+    pub fn commit_on_full_disk(&mut self) {
+        let waiting = std::mem::take(&mut self.store.waiting);
+        for (shard, mut records) in waiting {
+            if records.ends.is_empty() && !records.keeps_turn {
+                self.store.commit(&records);
+                records.releases.clear();
+            }
+            self.store.waiting.push_back((shard, records));
+        }
+    }
+
     /// Commits what waits, and goes on.
     pub fn release_store(&mut self) {
         self.store.is_held = false;
