@@ -180,7 +180,7 @@ pub fn run(args: ContextArgs) -> ExitCode {
     match args.command {
         ContextCommand::Add(args) => end(add(&args, language, say)),
         ContextCommand::Use(args) => end(make_used(&args, say)),
-        ContextCommand::List(args) => end(list(&args, language, say)),
+        ContextCommand::List(args) => end(list(&args, language)),
         ContextCommand::Show(args) => end(show(&args, language)),
         ContextCommand::Remove(args) => end(remove(&args, say)),
         ContextCommand::Check(args) => check(&args, language, say),
@@ -316,7 +316,7 @@ fn head(language: Language) -> [String; 6] {
     [String::new(), name, server, user, api, String::new()]
 }
 
-fn list(args: &ListArgs, language: Language, say: impl Fn(Text)) -> Result<(), Failure> {
+fn list(args: &ListArgs, language: Language) -> Result<(), Failure> {
     let in_use = place::in_use()?;
     let mut rows = vec![head(language)];
     let mut objects = Vec::new();
@@ -348,7 +348,9 @@ fn list(args: &ListArgs, language: Language, say: impl Fn(Text)) -> Result<(), F
     if args.json {
         print(&format!("{:#}\n", serde_json::Value::from(objects)));
     } else if rows.len() == 1 {
-        say(texts::there_are_none());
+        // Who reads the rows from the standard output reads none.
+        let told = texts::there_are_none().to_string(language);
+        crate::failure::say(&format!("{told}\n"));
     } else {
         print_table(&rows);
     }

@@ -14,7 +14,7 @@ use jiff::{Timestamp, ZonedDateTime};
 use serde_json::Value;
 
 use crate::admin_client::{AdminArgs, AdminClient, encoded};
-use crate::failure::{Failure, end, print, say};
+use crate::failure::{Failure, end, note, print, say};
 use crate::language::spoken;
 use crate::screen::terminal_cells;
 use crate::texts;
@@ -122,10 +122,16 @@ fn show(args: &EventsArgs) -> Result<(), Failure> {
     if args.follow {
         return follow(&client, &query, (since_ms, &zone), show);
     }
+    let mut is_any = false;
     client.rows(&query, |row| {
+        is_any = true;
         show(row);
         Ok(())
-    })
+    })?;
+    if !is_any && args.output == Output::Text {
+        note(words::none());
+    }
+    Ok(())
 }
 
 /// Shows what happens until the broker stops. A connection that breaks is opened again, and what has

@@ -3,7 +3,7 @@
 use columba_speech::width::{pad, width};
 use columba_speech::{Language, Param, Text};
 
-use crate::failure::{print, say};
+use crate::failure::{note, print, say};
 use crate::language::spoken;
 use crate::screen::{cut, terminal_cells};
 use crate::words::shown;
@@ -96,8 +96,12 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Prints what is not printed yet, and says what has no room.
+    /// Prints what is not printed yet, and says what has no room, or that there is nothing.
     pub(crate) fn end(mut self) {
+        // The head stands before the first row.
+        if self.widths.is_none() && self.rows.len() <= 1 {
+            note(shown::none());
+        }
         self.begin();
         let widths = self.widths.unwrap_or_default();
         let left_out = self.columns.iter().zip(widths);

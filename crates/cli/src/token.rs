@@ -110,6 +110,9 @@ fn add(dir: &Path, name: &str, scopes: Scopes, expires: Option<u64>) -> Result<(
 fn list(dir: &Path) -> Result<(), Failure> {
     let (_, text) = read(dir)?;
     let (tokens, _) = Tokens::read("", &text);
+    if tokens.iter().next().is_none() {
+        note(start::no_tokens(quoted(dir)));
+    }
     let now_secs = now_secs();
     for (name, token) in tokens.iter() {
         let end = match token.expires_unix_secs {

@@ -1,5 +1,7 @@
 //! The commands that ask a running broker, against one.
 
+#[path = "admin/empty_lists.rs"]
+mod empty_lists;
 #[path = "admin/own_user.rs"]
 mod own_user;
 

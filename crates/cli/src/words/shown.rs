@@ -29,6 +29,8 @@ columba_speech::catalogue! {
     subscribe() { en: "SUBSCRIBE", zh: "订阅" }
     receive() { en: "RECEIVE", zh: "接收" }
     no_rule() { en: "(no rule)", zh: "（无规则）" }
+    /// In place of rows.
+    none() { en: "there are none", zh: "没有符合条件的内容" }
     no_room(columns) { en: "no room for {columns}: -o jsonl has all", zh: "放不下：{columns}；用 -o jsonl 查看全部" }
 
     waits_for_nothing() { en: "nothing", zh: "无" }

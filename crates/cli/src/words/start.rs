@@ -58,6 +58,10 @@ columba_speech::catalogue! {
         en: "Token `{name}` for {scopes}. It is stored nowhere: keep it now.",
         zh: "令牌 `{name}`，权限为 {scopes}。它没有保存在任何地方：请现在记下。",
     }
+    no_tokens(dir) {
+        en: "There are no tokens. Make one: columba token add {dir} NAME",
+        zh: "还没有令牌。创建一个：columba token add {dir} 名称",
+    }
     token_revoked(name) { en: "Token `{name}` revoked.", zh: "令牌 `{name}` 已吊销。" }
     never_ends() { en: "never ends", zh: "永不过期" }
     has_ended() { en: "has ended", zh: "已过期" }

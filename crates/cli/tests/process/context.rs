@@ -337,7 +337,8 @@ fn wrong_names_and_files_are_told() {
         "{error}"
     );
     let chinese = ["context", "list", "--lang", "zh"];
-    assert!(home.out(&chinese).contains("还没有上下文"));
+    let error = String::from_utf8(home.run(&chinese).stderr).expect("text");
+    assert!(error.contains("还没有上下文"), "{error}");
 }
 
 #[test]
