@@ -6,7 +6,7 @@ use std::io::IsTerminal as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use columba_speech::Language;
 
@@ -35,9 +35,10 @@ pub fn parse<P: clap::Parser>(line: Vec<OsString>) -> Result<P, ExitCode> {
         Language::English => mosquitto::help::as_called(P::command()),
         Language::Chinese => help::chinese(P::command()),
     };
-    let matches = program.try_get_matches_from_mut(line);
+    let matches = program.try_get_matches_from_mut(&line);
     let parsed = matches.and_then(|mut matches| P::from_arg_matches_mut(&mut matches));
     parsed.map_err(|error| {
+        let error = as_without_help(error, &mut program, &line);
         let typed: Vec<_> = std::env::args_os().collect();
         let error = mosquitto::help::as_typed(error, &typed);
         refuse(&error.format(&mut program), language)
@@ -167,15 +168,76 @@ pub(crate) fn behind_command(words: Vec<OsString>) -> Vec<OsString> {
             _ => break word,
         }
     };
-    // Without a command nothing has to be found; `help` takes names of commands alone.
-    if languages.is_empty() || command.as_bytes().starts_with(b"-") || command == "help" {
+    let mut line: Vec<_> = words.first().cloned().into_iter().collect();
+    if command == "help" {
+        let names = names_after_help(rest, &mut languages);
+        line.extend(languages);
+        line.push(command.clone());
+        line.extend(names);
+        return line;
+    }
+    // Without a command nothing has to be found.
+    if languages.is_empty() || command.as_bytes().starts_with(b"-") {
         return words;
     }
-    let mut line: Vec<_> = words.first().cloned().into_iter().collect();
     line.push(command.clone());
     line.extend(languages);
     line.extend(rest.cloned());
     line
+}
+
+/// The names of commands behind `help`, which takes nothing else: languages go with the others before it, and
+/// that help is wanted is said already.
+fn names_after_help<'a>(
+    mut words: impl Iterator<Item = &'a OsString>,
+    languages: &mut Vec<OsString>,
+) -> Vec<OsString> {
+    let mut names = Vec::new();
+    while let Some(word) = words.next() {
+        match word.as_bytes() {
+            b"--lang" => match words.next() {
+                Some(language) => {
+                    languages.push([OsStr::new("--lang="), language].join(OsStr::new("")));
+                }
+                None => names.push(word.clone()),
+            },
+            b"-h" | b"--help" => {}
+            bytes if bytes.starts_with(b"--lang=") => languages.push(word.clone()),
+            _ => names.push(word.clone()),
+        }
+    }
+    names
+}
+
+/// What is said of the name of a command behind `help` that there is none of: the same as without `help`, where
+/// what resembles it is named.
+fn as_without_help(
+    error: clap::Error,
+    program: &mut clap::Command,
+    line: &[OsString],
+) -> clap::Error {
+    let unknown = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(name)) if error.kind() == ErrorKind::InvalidSubcommand => name,
+        _ => return error,
+    };
+    let Some(help) = line.iter().position(|word| word == "help") else {
+        return error;
+    };
+    let Some(at) = line
+        .iter()
+        .skip(help)
+        .position(|word| word == unknown.as_str())
+    else {
+        return error;
+    };
+    let words = line
+        .iter()
+        .take(help)
+        .chain(line.iter().skip(help + 1).take(at));
+    match program.try_get_matches_from_mut(words.cloned()) {
+        Err(other) if other.kind() == ErrorKind::InvalidSubcommand => other.format(program),
+        Err(_) | Ok(_) => error,
+    }
 }
 
 #[cfg(test)]
@@ -191,15 +253,22 @@ mod tests {
         };
         check("c --lang zh pub -m -5", "c pub --lang=zh -m -5");
         check("c --lang=zh --lang fr pub", "c pub --lang=zh --lang=fr");
+        // `help` takes names of commands alone.
+        check("c --lang zh help pub", "c --lang=zh help pub");
+        check("c help pub --lang zh", "c --lang=zh help pub");
+        check(
+            "c help --lang=zh token add -h",
+            "c --lang=zh help token add",
+        );
         for same in [
             "c",
             "c --lang",
             "c --lang zh",
             "c --lang zh --help",
             "c --lang zh -- pub",
-            "c --lang zh help pub",
             "c --language zh pub",
             "c pub --lang zh",
+            "c help pub --lang",
         ] {
             check(same, same);
         }

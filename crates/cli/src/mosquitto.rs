@@ -115,7 +115,8 @@ pub fn command_line(words: Vec<OsString>) -> Result<Vec<OsString>, ExitCode> {
             return Ok(mqttx::of_loads(words));
         }
         (None, None) => {
-            let command = words.get(1).and_then(|command| command.to_str());
+            let mut names = words.iter().skip(1).filter_map(|word| word.to_str());
+            let command = names.find(|name| *name != "help" && !name.starts_with("--lang="));
             return match command.and_then(mqttx::other_command) {
                 Some(text) => {
                     say(words::error(text));

@@ -13,6 +13,7 @@ mod exits;
 mod file_limit;
 mod foreign_bytes;
 mod goodbye;
+mod help;
 mod link;
 mod log;
 mod mosquitto;
