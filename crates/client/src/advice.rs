@@ -13,7 +13,7 @@ pub fn refused_connection(answer: &Answer, version: Version) -> String {
         _ => answer.reason.to_string(),
     };
     let what = format!("the server refused the connection: {code}{}", said(answer));
-    match connect_advice(answer.reason) {
+    match connect_advice(answer) {
         Some(advice) => format!("{what}; {advice}"),
         None => what,
     }
@@ -95,8 +95,15 @@ pub(crate) fn printable(text: &str) -> String {
         .collect()
 }
 
-fn connect_advice(reason: ReasonCode) -> Option<&'static str> {
-    Some(match reason {
+/// Whether the server says that its port is for MQTT of another kind, such as over TLS, and how to connect
+/// then, as Columba does. Nothing can be advised beside it.
+pub fn names_the_kind_of_port(answer: &Answer) -> bool {
+    let said = answer.reason_string.as_deref();
+    said.is_some_and(|text| text.starts_with("this port is for "))
+}
+
+fn connect_advice(answer: &Answer) -> Option<&'static str> {
+    Some(match answer.reason {
         ReasonCode::UnsupportedProtocolVersion => "choose another protocol version",
         ReasonCode::ClientIdentifierNotValid => {
             "choose another client id, or ask the administrator which ones are allowed"
@@ -104,6 +111,12 @@ fn connect_advice(reason: ReasonCode) -> Option<&'static str> {
         ReasonCode::BadUserNameOrPassword => "check user name and password",
         ReasonCode::NotAuthorized => {
             "check user name and password, and whether this client may connect here"
+        }
+        ReasonCode::ServerUnavailable if names_the_kind_of_port(answer) => return None,
+        // MQTT 3 has no other word for a port of another kind.
+        ReasonCode::ServerUnavailable if answer.reason_string.is_none() => {
+            "try again later; if it is always so, the port may be for TLS or WebSocket: connect with \
+             mqtts://, ws:// or wss://, or to its port for plain MQTT"
         }
         ReasonCode::ServerUnavailable | ReasonCode::ServerBusy => "try again later",
         ReasonCode::ConnectionRateExceeded => "connect less often",

@@ -1,6 +1,7 @@
 //! What the server refused, in words, and what to do about it.
 
 use columba_client::Answer;
+use columba_client::advice::names_the_kind_of_port;
 use columba_codec::{ReasonCode, Version};
 use columba_diagnosis::noted::noted;
 use columba_doctor::text::reason;
@@ -39,6 +40,10 @@ columba_speech::catalogue! {
         zh: "请检查用户名和密码，以及该客户端是否可以在此连接",
     }
     try_later() { en: "try again later", zh: "请稍后再试" }
+    try_other_kind() {
+        en: "try again later; if it is always so, the port may be for TLS or WebSocket: connect with mqtts://, ws:// or wss://, or to its port for plain MQTT",
+        zh: "请稍后再试；如果总是这样，该端口可能用于 TLS 或 WebSocket：请用 mqtts://、ws:// 或 wss:// 连接，或改用它的普通 MQTT 端口",
+    }
     less_often() { en: "connect less often", zh: "请降低连接频率" }
     limit_reached() {
         en: "a limit of the server is reached; ask its administrator",
@@ -109,7 +114,7 @@ pub(super) fn refused_connection(answer: &Answer, version: Version) -> Text {
         Some(code) if !version.has_reason_codes() => return_code(reason::name(answer.reason), code),
         _ => code(answer.reason),
     };
-    with(connection(said(why, answer)), connect_advice(answer.reason))
+    with(connection(said(why, answer)), connect_advice(answer))
 }
 
 /// A DISCONNECT by the server.
@@ -165,12 +170,14 @@ fn said(mut what: Text, answer: &Answer) -> Text {
     what
 }
 
-fn connect_advice(reason: ReasonCode) -> Option<Text> {
-    Some(match reason {
+fn connect_advice(answer: &Answer) -> Option<Text> {
+    Some(match answer.reason {
         ReasonCode::UnsupportedProtocolVersion => other_version(),
         ReasonCode::ClientIdentifierNotValid => other_id(),
         ReasonCode::BadUserNameOrPassword => check_login(),
         ReasonCode::NotAuthorized => check_access(),
+        ReasonCode::ServerUnavailable if names_the_kind_of_port(answer) => return None,
+        ReasonCode::ServerUnavailable if answer.reason_string.is_none() => try_other_kind(),
         ReasonCode::ServerUnavailable | ReasonCode::ServerBusy => try_later(),
         ReasonCode::ConnectionRateExceeded => less_often(),
         ReasonCode::QuotaExceeded => limit_reached(),

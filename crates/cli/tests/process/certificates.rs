@@ -26,7 +26,7 @@ fn by_the_recipe(dir: &Path, name: &str, common_name: &str, authority: &str, day
 }
 
 /// One that has signed itself and may sign others.
-fn self_signed(dir: &Path, name: &str, common_name: &str) {
+pub(crate) fn self_signed(dir: &Path, name: &str, common_name: &str) {
     openssl(
         dir,
         &format!(

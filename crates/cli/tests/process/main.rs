@@ -20,6 +20,7 @@ mod mosquitto;
 mod mqttx;
 mod nobody;
 mod numbers;
+mod other_port;
 mod presence;
 mod quiet;
 mod rare_options;
