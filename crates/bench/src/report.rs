@@ -1,12 +1,14 @@
 //! What a run found out.
 
 use std::io;
+use std::sync::Arc;
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::plan::Plan;
 use crate::tally::{Tally, Times};
+use crate::trouble::Trouble;
 
 /// Everything that a run found out. Its serialized form is the one that programs read.
 #[derive(Clone, Debug, Serialize)]
@@ -48,7 +50,8 @@ pub struct Report {
     /// Whether the run went on to its end.
     pub is_complete: bool,
     /// Why it did not, and what happened to single clients.
-    pub troubles: Vec<String>,
+    #[serde(serialize_with = "as_sentences")]
+    pub troubles: Vec<Arc<Trouble>>,
     /// What MQTT promises and the broker did not keep.
     pub broken_promises: Vec<String>,
     /// What to know when reading the figures.
@@ -261,6 +264,10 @@ impl GeneratorUse {
             is_limit: is_busy || lag_p99_us.is_some_and(|lag| lag > LAG_US_MAX),
         }
     }
+}
+
+fn as_sentences<S: Serializer>(troubles: &[Arc<Trouble>], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(troubles.iter().map(ToString::to_string))
 }
 
 fn us(ns: u64) -> f64 {

@@ -5,7 +5,7 @@ pub(crate) mod print;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,12 +16,15 @@ use clap::{Args, Subcommand};
 use columba_bench::threshold::Finding;
 use columba_bench::{Amount, Kind, Plan, Progress, Report, Threshold, Trouble, Watch};
 use columba_codec::{QoS, Version};
+use columba_speech::Text;
 
 use crate::connection::Url;
 use crate::context::{self, Chosen};
-use crate::failure::{EXIT_FAULTY, Failure, end, print, say};
+use crate::failure::{EXIT_FAULTY, Failure, end, note, print, say};
+use crate::language::spoken;
 use crate::screen;
-use crate::words::{Said, value};
+use crate::words::broker::no_signals;
+use crate::words::{self as all_words, Said, bench as words, failed, system, value};
 use amount::{parse_duration, parse_number, parse_size, parse_time_or_number};
 
 const CLIENT_ID: &str = "bench-%r-%i";
@@ -283,16 +286,16 @@ fn bench(kind: Kind, args: &LoadArgs) -> Result<u8, Failure> {
     let report = report.map_err(|trouble| failure(&trouble))?;
     if let Some((file, path)) = &mut histogram {
         let written = report.write_histogram(file).and_then(|()| file.flush());
-        written.map_err(|e| Failure::new(format!("cannot write {}: {e}", path.display())))?;
+        written.map_err(|error| Failure::new(unwritable(path, &error)))?;
     }
     if args.json {
         let json = serde_json::to_string_pretty(&report);
-        let json = json.map_err(|e| Failure::new(format!("cannot write JSON: {e}")))?;
+        let json = json.map_err(|error| Failure::new(words::no_json(error.to_string())))?;
         print(&format!("{json}\n"));
     } else if args.csv {
         print(&print::csv(&report));
     } else {
-        print(&print::summary(&report));
+        print(&print::summary(&report, spoken()));
     }
     Ok(judge(&report, &args.fail_if))
 }
@@ -301,15 +304,15 @@ fn bench(kind: Kind, args: &LoadArgs) -> Result<u8, Failure> {
 fn judge(report: &Report, thresholds: &[Threshold]) -> u8 {
     let mut code = 0;
     for trouble in report.troubles.iter().take(TROUBLES_MAX) {
-        say(&format!("error: {trouble}\n"));
+        note(failed(words::trouble(trouble)));
     }
     let told = report.troubles.len().min(TROUBLES_MAX) as u64;
     if report.counts.failed_clients > told {
         let more = report.counts.failed_clients - told;
-        say(&format!("error: so it went with {more} more clients\n"));
+        note(failed(words::more_clients(more)));
     }
     for promise in &report.broken_promises {
-        say(&format!("error: {promise}\n"));
+        note(failed(words::told(promise)));
     }
     if !report.is_complete || !report.broken_promises.is_empty() {
         code = crate::failure::EXIT_FAILED;
@@ -320,12 +323,10 @@ fn judge(report: &Report, thresholds: &[Threshold]) -> u8 {
             Finding::Passed => continue,
             Finding::Hit(value) => {
                 let found = threshold.show(value);
-                say(&format!("failed: {text}, found {found}\n"));
+                note(words::condition_holds(text, found));
             }
             Finding::NotMeasured => {
-                say(&format!(
-                    "failed: {text}, which this run does not measure\n"
-                ));
+                note(words::condition_unmeasured(text));
             }
         }
         code = EXIT_THRESHOLD;
@@ -334,9 +335,9 @@ fn judge(report: &Report, thresholds: &[Threshold]) -> u8 {
 }
 
 fn failure(trouble: &Trouble) -> Failure {
-    let mut failure = Failure::new(trouble.to_string());
+    let mut failure = Failure::new(words::trouble(trouble));
     if let Some(advice) = trouble.advice() {
-        failure = failure.fix(advice);
+        failure = failure.fix(words::told(&advice));
     }
     match trouble {
         Trouble::Plan(_) => failure.faulty(),
@@ -365,9 +366,9 @@ impl LoadArgs {
             }
             None if args.host.is_some() => {}
             Some(_) | None => {
-                let what = format!("the context `{name}` names no server that bench can load");
-                let fix = "bench speaks MQTT over plain TCP: name a broker with -h";
-                return Err(Failure::new(what).fix(fix).faulty());
+                return Err(Failure::new(words::context_unfit(name))
+                    .fix(words::plain_tcp_alone())
+                    .faulty());
             }
         }
         if args.username.is_none() {
@@ -442,9 +443,7 @@ impl LoadArgs {
         };
         let mut options = OpenOptions::new();
         let opened = options.write(true).create(true).truncate(true).open(path);
-        let file = opened.map_err(|error| {
-            Failure::new(format!("cannot write {}: {error}", path.display())).faulty()
-        })?;
+        let file = opened.map_err(|error| Failure::new(unwritable(path, &error)).faulty())?;
         Ok(Some((BufWriter::new(file), path.clone())))
     }
 }
@@ -468,7 +467,7 @@ impl Onlooker {
                 Arc::clone(&interrupted),
             );
             let soft = hard.and_then(|_| signal_hook::flag::register(signal, flag));
-            soft.map_err(|e| Failure::new(format!("cannot listen for signals: {e}")))?;
+            soft.map_err(|error| Failure::new(no_signals(system(&error))))?;
         }
         Ok(Self {
             is_terminal: screen::is_movable(&io::stderr()) && !args.quiet,
@@ -491,12 +490,16 @@ impl Watch for Onlooker {
 
     fn on_progress(&mut self, progress: &Progress) {
         self.has_line = true;
-        say(&format!("\r{}\x1b[K", print::progress(progress)));
+        say(&format!("\r{}\x1b[K", print::progress(progress, spoken())));
     }
 
     fn is_stopped(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
     }
+}
+
+fn unwritable(path: &Path, error: &io::Error) -> Text {
+    all_words::unwritable(path.display().to_string(), system(error))
 }
 
 fn qos(text: &str) -> Option<QoS> {

@@ -1,6 +1,7 @@
 //! What the commands that connect as a client say of errors, in the language of whoever reads. Called
 //! by the names of Mosquitto's clients the program speaks English, as they do.
 
+pub(crate) mod bench;
 pub(crate) mod broker;
 pub(crate) mod client;
 pub(crate) mod client_page;
@@ -352,6 +353,8 @@ mod tests {
     fn every_sentence_is_whole_in_both_languages() {
         for all in [
             super::ALL,
+            super::bench::ALL,
+            super::bench::SAID,
             super::broker::ALL,
             super::client::ALL,
             super::client_page::ALL,

@@ -317,3 +317,67 @@ fn a_broker_that_is_not_there_is_named_with_advice() {
         )
     );
 }
+
+#[test]
+fn report_conditions_and_troubles_are_told_in_chinese() {
+    let mut broker = Broker::start();
+    let output = broker.bench("pair -n 50 -q 1 --fail-if p99>0us --lang zh");
+    assert_eq!(output.status.code(), Some(10), "{}", err(&output));
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    for text in [
+        "2 个连接，QoS 1，64 字节，闭环",
+        "发布 ",
+        "次投递",
+        "已收到  丢失",
+        "从发布到到达，50 次",
+    ] {
+        assert!(shown.contains(text), "{text}: {shown}");
+    }
+    for english in [
+        "publish",
+        "deliver",
+        "lost",
+        "generator",
+        "loop",
+        "bytes",
+        "thread",
+    ] {
+        assert!(!shown.contains(english), "{english}: {shown}");
+    }
+    assert!(
+        err(&output).starts_with("不合格：p99>0us，实际为 "),
+        "{}",
+        err(&output)
+    );
+    // Programs read the same in any language.
+    let json = broker.bench("pair -n 50 --json --lang zh");
+    let report: Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    assert_eq!(report["latency"]["of"], "publish to arrival");
+    assert_eq!(report["stages"][0]["name"], "publishing");
+
+    let output = broker.bench("sub -n 1 --stall-timeout 100ms --json --lang zh");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let trouble = report["troubles"][0].as_str().expect("a sentence");
+    assert!(
+        trouble.ends_with("s while 1 of 1 messages were missing"),
+        "{trouble}"
+    );
+    assert!(
+        err(&output).contains("1 条消息中还缺 1 条"),
+        "{}",
+        err(&output)
+    );
+
+    broker.child.kill().expect("a signal");
+    broker.child.wait().expect("an end");
+    let output = broker.bench("pair -n 5 --lang zh");
+    assert_eq!(
+        err(&output),
+        format!(
+            "错误：无法连接 127.0.0.1:{}：连接被拒绝\n  = 那里有 Broker 在运行吗？请用 -h 主机 -p 端口 指定\n",
+            broker.port
+        )
+    );
+    let faulty = broker.bench("pair -c 0 --lang zh");
+    assert_eq!(err(&faulty), "错误：客户端数必须大于 0\n");
+}

@@ -1,5 +1,7 @@
 //! From counts to a report: rates, what was lost, and what MQTT promises.
 
+use std::sync::Arc;
+
 use columba_codec::QoS;
 
 use super::leader::{Leader, Measured};
@@ -272,8 +274,7 @@ impl<'a> Summary<'a> {
         if report.generator.is_limit {
             report.notes.push(limit_note(report));
         }
-        let troubles = leader.troubles.iter().map(ToString::to_string);
-        report.troubles = troubles.collect();
+        report.troubles = leader.troubles.drain(..).map(Arc::new).collect();
         self.report
     }
 }

@@ -4,9 +4,13 @@ use std::fmt::Write as _;
 
 use columba_bench::report::{BrokerUse, Latency};
 use columba_bench::{Progress, Report};
+use columba_speech::width::{pad, width};
+use columba_speech::{Language, Param, Text};
+
+use crate::words::bench as words;
 
 /// One line while a run goes on.
-pub(super) fn progress(progress: &Progress) -> String {
+pub(super) fn progress(progress: &Progress, language: Language) -> String {
     let mut line = format!("{:>5.0}s  ", progress.elapsed.as_secs_f64());
     if let Some(done) = progress.done {
         let filled = (done * 20.0) as usize;
@@ -18,7 +22,7 @@ pub(super) fn progress(progress: &Progress) -> String {
     let _ = write!(
         line,
         "{}  {}/s",
-        progress.stage,
+        words::told(progress.stage).to_string(language),
         grouped(progress.per_sec.round() as u64)
     );
     if let Some(p99) = progress.p99_us {
@@ -28,184 +32,215 @@ pub(super) fn progress(progress: &Progress) -> String {
 }
 
 /// The report for people.
-pub(super) fn summary(report: &Report) -> String {
-    let mut text = String::new();
-    headline(report, &mut text);
-    stages(report, &mut text);
-    messages(report, &mut text);
+pub(super) fn summary(report: &Report, language: Language) -> String {
+    let mut page = Page {
+        report,
+        language,
+        text: String::new(),
+    };
+    page.headline();
+    page.stages();
+    page.messages();
     if let Some(latency) = &report.latency {
-        latency_table(latency, &mut text);
+        page.latency_table(latency);
     }
     if let Some(times) = &report.acknowledgement
         && report.kind != "pub"
     {
-        latency_table(times, &mut text);
+        page.latency_table(times);
     }
     if let Some(broker) = &report.broker_use {
-        let kept = if report.kind == "filters" {
-            "filter"
-        } else {
-            "message"
-        };
-        broker_lines(broker, item(report), kept, &mut text);
+        page.broker_lines(broker);
     }
-    generator_line(report, &mut text);
+    page.generator_line();
     for note in &report.notes {
-        let _ = writeln!(text, "  note: {note}.");
+        page.line(words::note(words::told(note)));
     }
-    text
+    page.text
 }
 
-fn headline(report: &Report, text: &mut String) {
-    let _ = write!(
-        text,
-        "\n{} on {}, MQTT {}, {} connections",
-        report.kind,
-        report.broker,
-        report.mqtt_version,
-        grouped(report.connections as u64)
-    );
-    if report.kind != "conn" {
-        let qos = match report.kind {
-            "mixed" => "mixed QoS".to_owned(),
-            "sub" => format!("QoS {}", report.subscribe_qos),
-            _ if report.qos == report.subscribe_qos || report.kind == "pub" => {
-                format!("QoS {}", report.qos)
-            }
-            _ => format!("QoS {} to {}", report.qos, report.subscribe_qos),
-        };
-        let _ = write!(text, ", {qos}");
+/// The report, as it is written.
+struct Page<'a> {
+    report: &'a Report,
+    language: Language,
+    text: String,
+}
+
+impl Page<'_> {
+    fn said(&self, text: impl Into<Param>) -> String {
+        text.into().to_string(self.language)
     }
-    if report.kind != "conn" && report.kind != "sub" {
-        let _ = write!(text, ", {} bytes", grouped(report.payload_bytes as u64));
-        match report.messages_per_sec {
-            Some(rate) => {
-                let _ = write!(text, ", open loop at {}/s", grouped(rate.round() as u64));
-            }
-            None => text.push_str(", closed loop"),
+
+    fn line(&mut self, text: Text) {
+        let text = self.said(text);
+        let _ = writeln!(self.text, "  {text}");
+    }
+
+    fn headline(&mut self) {
+        let report = self.report;
+        let mut parts = words::load(
+            report.kind,
+            report.broker.as_str(),
+            report.mqtt_version.as_str(),
+            grouped(report.connections as u64),
+        );
+        if report.kind != "conn" {
+            let (qos, subscribe_qos) = (report.qos.to_string(), report.subscribe_qos.to_string());
+            let qos = match report.kind {
+                "mixed" => words::mixed_qos().into(),
+                "sub" => Param::from(format!("QoS {subscribe_qos}")),
+                _ if qos == subscribe_qos || report.kind == "pub" => format!("QoS {qos}").into(),
+                _ => words::qos_to(qos, subscribe_qos).into(),
+            };
+            parts = words::and(parts, qos);
         }
+        if report.kind != "conn" && report.kind != "sub" {
+            parts = words::and(parts, words::bytes(grouped(report.payload_bytes as u64)));
+            let pace = match report.messages_per_sec {
+                Some(rate) => words::open_loop(grouped(rate.round() as u64)),
+                None => words::closed_loop(),
+            };
+            parts = words::and(parts, pace);
+        }
+        let parts = self.said(parts);
+        let _ = write!(self.text, "\n{parts}\n\n");
     }
-    text.push_str("\n\n");
-}
 
-fn stages(report: &Report, text: &mut String) {
-    for stage in &report.stages {
-        let _ = writeln!(
-            text,
-            "  {:<12} {:>14} {:<11} {:>9.3} s {:>14}/s{}",
-            stage.name,
-            grouped(stage.count),
-            stage.unit,
-            stage.secs,
-            grouped(stage.per_sec.round() as u64),
-            stage
-                .broker_cpu_us_per_item
-                .map_or_else(String::new, |us| format!("{us:>9.3} µs of the broker each"))
+    fn stages(&mut self) {
+        for stage in &self.report.stages {
+            let us = stage.broker_cpu_us_per_item;
+            let of_broker = us.map(|us| self.said(words::of_the_broker(format!("{us:>9.3}"))));
+            let _ = writeln!(
+                self.text,
+                "  {} {:>14} {} {:>9.3} s {:>14}/s{}",
+                pad(&self.said(words::told(stage.name)), 12),
+                grouped(stage.count),
+                pad(&self.said(words::told(stage.unit)), 11),
+                stage.secs,
+                grouped(stage.per_sec.round() as u64),
+                of_broker.unwrap_or_default()
+            );
+        }
+        self.text.push('\n');
+    }
+
+    fn messages(&mut self) {
+        let report = self.report;
+        let counts = &report.counts;
+        if report.kind == "conn" {
+            self.line(words::connected(
+                grouped(counts.connected),
+                grouped(counts.failed_clients),
+            ));
+            self.text.push('\n');
+            return;
+        }
+        let mut cells = Vec::new();
+        if report.kind != "sub" {
+            cells.push((words::sent(), counts.sent));
+        }
+        if report.kind != "pub" {
+            cells.push((words::received(), counts.received));
+            cells.push((words::lost(), counts.lost));
+            cells.push((words::duplicated(), counts.duplicated));
+            cells.push((words::reordered(), counts.reordered));
+        }
+        if counts.refused > 0 || report.kind == "pub" {
+            cells.push((words::refused(), counts.refused));
+        }
+        if counts.unacknowledged > 0 {
+            cells.push((words::unacknowledged(), counts.unacknowledged));
+        }
+        let (mut titles, mut numbers) = (String::new(), String::new());
+        for (title, number) in cells {
+            let (title, number) = (self.said(title), grouped(number));
+            let cells = width(&title).max(width(&number));
+            let _ = write!(titles, " {} ", pad_left(&title, cells));
+            let _ = write!(numbers, " {} ", pad_left(&number, cells));
+        }
+        let _ = writeln!(self.text, " {titles}\n {numbers}");
+        if counts.lost > 0 && counts.expected > 0 {
+            let share = counts.lost as f64 * 100.0 / counts.expected as f64;
+            let expected = grouped(counts.expected);
+            self.line(words::share_lost(format!("{share:.4}"), expected));
+        }
+        self.text.push('\n');
+    }
+
+    fn latency_table(&mut self, latency: &Latency) {
+        let of = words::told(latency.of);
+        self.line(words::times(of, grouped(latency.count)));
+        let rows = [
+            ("p50".into(), latency.p50_us),
+            ("p90".into(), latency.p90_us),
+            ("p99".into(), latency.p99_us),
+            ("p99.9".into(), latency.p999_us),
+            (Param::from(words::most()), latency.max_us),
+        ];
+        let (mut names, mut values) = (String::new(), String::new());
+        for (name, value) in rows {
+            let _ = write!(names, " {}", pad_left(&self.said(name), 10));
+            let _ = write!(values, " {:>10}", time(value));
+        }
+        let _ = write!(self.text, " {names}\n {values}\n\n");
+    }
+
+    /// What stands before the lines about the broker and the generator.
+    fn label(&self, text: Text) -> String {
+        pad(&self.said(text), 10)
+    }
+
+    fn broker_lines(&mut self, broker: &BrokerUse) {
+        let kept = match self.report.kind {
+            "filters" => "filter",
+            _ => "message",
+        };
+        let time = words::broker_time(
+            format!("{:.2}", broker.cpu_us_per_item),
+            words::told(item(self.report)),
+            format!("{:.0}", broker.cores * 100.0),
         );
-    }
-    text.push('\n');
-}
-
-fn messages(report: &Report, text: &mut String) {
-    let counts = &report.counts;
-    if report.kind == "conn" {
-        let _ = writeln!(
-            text,
-            "  connected {}    failed {}\n",
-            grouped(counts.connected),
-            grouped(counts.failed_clients)
+        let mut memory = words::memory(
+            size(broker.rss_bytes_after as f64),
+            size(broker.rss_bytes_peak as f64),
         );
-        return;
+        if let Some(each) = broker.rss_bytes_per_connection {
+            memory = words::and(memory, words::a_connection(size(each)));
+        }
+        if let Some(each) = broker.rss_bytes_per_kept {
+            memory = words::and(memory, words::kept(size(each), words::told(kept)));
+        }
+        let (label, time) = (self.label(words::broker()), self.said(time));
+        let (below, memory) = (" ".repeat(10), self.said(memory));
+        let _ = write!(self.text, "  {label} {time}\n  {below} {memory}\n");
     }
-    let mut cells = Vec::new();
-    if report.kind != "sub" {
-        cells.push(("sent", counts.sent));
+
+    fn generator_line(&mut self) {
+        let generator = &self.report.generator;
+        let mut used = words::generator_time(
+            format!("{:.2}", generator.cpu_us_per_item),
+            words::told(item(self.report)),
+            format!("{:.0}", generator.busiest_thread * 100.0),
+        );
+        if let Some(lag) = generator.lag_p99_us {
+            used = words::and(used, words::late(time(lag)));
+        }
+        let (label, used) = (self.label(words::generator()), self.said(used));
+        let _ = writeln!(self.text, "  {label} {used}");
     }
-    if report.kind != "pub" {
-        cells.push(("received", counts.received));
-        cells.push(("lost", counts.lost));
-        cells.push(("duplicated", counts.duplicated));
-        cells.push(("reordered", counts.reordered));
-    }
-    if counts.refused > 0 || report.kind == "pub" {
-        cells.push(("refused", counts.refused));
-    }
-    if counts.unacknowledged > 0 {
-        cells.push(("unacknowledged", counts.unacknowledged));
-    }
-    let width = |cell: &(&str, u64)| cell.0.len().max(grouped(cell.1).len());
-    text.push(' ');
-    for cell in &cells {
-        let _ = write!(text, " {:>1$} ", cell.0, width(cell));
-    }
-    text.push_str("\n ");
-    for cell in &cells {
-        let _ = write!(text, " {:>1$} ", grouped(cell.1), width(cell));
-    }
-    text.push('\n');
-    if counts.lost > 0 && counts.expected > 0 {
-        let share = counts.lost as f64 * 100.0 / counts.expected as f64;
-        let expected = grouped(counts.expected);
-        let _ = writeln!(text, "  {share:.4} % of {expected} deliveries were lost");
-    }
-    text.push('\n');
 }
 
-fn latency_table(latency: &Latency, text: &mut String) {
-    let _ = writeln!(text, "  {}, {} times", latency.of, grouped(latency.count));
-    let rows = [
-        ("p50", latency.p50_us),
-        ("p90", latency.p90_us),
-        ("p99", latency.p99_us),
-        ("p99.9", latency.p999_us),
-        ("max", latency.max_us),
-    ];
-    text.push(' ');
-    for (name, _) in rows {
-        let _ = write!(text, " {name:>10}");
+/// A number of bytes in the unit that suits it, in words where that is the byte.
+fn size(count: f64) -> Param {
+    match count < KILOBYTES_FROM {
+        true => words::bytes(format!("{count:.0}")).into(),
+        false => bytes(count).into(),
     }
-    text.push_str("\n ");
-    for (_, value) in rows {
-        let _ = write!(text, " {:>10}", time(value));
-    }
-    text.push_str("\n\n");
 }
 
-fn broker_lines(broker: &BrokerUse, item: &str, kept: &str, text: &mut String) {
-    let _ = writeln!(
-        text,
-        "  broker     {:.2} µs of processor time a {item}, {:.0} % of a processor",
-        broker.cpu_us_per_item,
-        broker.cores * 100.0
-    );
-    let _ = write!(
-        text,
-        "             {} of memory, {} at its peak",
-        bytes(broker.rss_bytes_after as f64),
-        bytes(broker.rss_bytes_peak as f64)
-    );
-    if let Some(each) = broker.rss_bytes_per_connection {
-        let _ = write!(text, ", {} a connection", bytes(each));
-    }
-    if let Some(each) = broker.rss_bytes_per_kept {
-        let _ = write!(text, ", {} kept for each {kept}", bytes(each));
-    }
-    text.push('\n');
-}
-
-fn generator_line(report: &Report, text: &mut String) {
-    let generator = &report.generator;
-    let _ = write!(
-        text,
-        "  generator  {:.2} µs a {}, busiest thread {:.0} %",
-        generator.cpu_us_per_item,
-        item(report),
-        generator.busiest_thread * 100.0
-    );
-    if let Some(lag) = generator.lag_p99_us {
-        let _ = write!(text, ", late by {} at p99", time(lag));
-    }
-    text.push('\n');
+/// Blanks before a text, up to so many cells.
+fn pad_left(text: &str, cells: usize) -> String {
+    format!("{}{text}", " ".repeat(cells.saturating_sub(width(text))))
 }
 
 fn item(report: &Report) -> &'static str {
@@ -298,10 +333,13 @@ fn time(us: f64) -> String {
     }
 }
 
+/// Numbers of bytes from here on are shown in larger units.
+const KILOBYTES_FROM: f64 = 10_000.0;
+
 /// A number of bytes in the unit that suits it.
 pub(crate) fn bytes(bytes: f64) -> String {
     match bytes {
-        _ if bytes < 10_000.0 => format!("{bytes:.0} bytes"),
+        _ if bytes < KILOBYTES_FROM => format!("{bytes:.0} bytes"),
         _ if bytes < 1e6 => format!("{:.1} kB", bytes / 1e3),
         _ if bytes < 1e9 => format!("{:.1} MB", bytes / 1e6),
         _ => format!("{:.2} GB", bytes / 1e9),
@@ -350,7 +388,7 @@ mod tests {
 
     #[test]
     fn a_line_of_progress_names_stage_rate_and_tail() {
-        let line = progress(&Progress {
+        let seen = Progress {
             stage: "publishing",
             elapsed: std::time::Duration::from_secs(3),
             sent: 1,
@@ -358,10 +396,14 @@ mod tests {
             per_sec: 12_345.0,
             p99_us: Some(1234.0),
             done: Some(0.5),
-        });
+        };
         assert_eq!(
-            line,
+            progress(&seen, Language::English),
             "    3s  ██████████░░░░░░░░░░  50 %  publishing  12,345/s  p99 1.23 ms"
+        );
+        assert_eq!(
+            progress(&seen, Language::Chinese),
+            "    3s  ██████████░░░░░░░░░░  50 %  发布  12,345/s  p99 1.23 ms"
         );
     }
 }
