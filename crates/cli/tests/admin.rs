@@ -1,5 +1,6 @@
 //! The commands that ask a running broker, against one.
 
+mod binary;
 #[path = "admin/empty_lists.rs"]
 mod empty_lists;
 #[path = "admin/own_user.rs"]
@@ -13,13 +14,8 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::Value;
 
 fn command(dir: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_columba"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("COLUMBA_")) {
-        command.env_remove(name);
-    }
+    let mut command = binary::columba();
     command
-        .env("XDG_CONFIG_HOME", "/nonexistent") // no contexts and brokers but those of the test
-        .env("COLUMBA_RUNTIME_DIR", "/nonexistent/run")
         .current_dir(dir)
         .args(args)
         .stdin(Stdio::null())

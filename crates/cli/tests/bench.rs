@@ -1,5 +1,7 @@
 //! `columba bench` against the broker of this program.
 
+mod binary;
+
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -67,12 +69,7 @@ impl Drop for Broker {
 }
 
 fn command(dir: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_columba"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("COLUMBA_")) {
-        command.env_remove(name);
-    }
-    // Its brokers are not to be found by whoever runs the tests.
-    command.env("COLUMBA_RUNTIME_DIR", "/nonexistent/run");
+    let mut command = binary::columba();
     command
         .current_dir(dir)
         .args(args)

@@ -1,5 +1,7 @@
 //! The commands around an instance, as a newcomer runs them.
 
+mod binary;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
@@ -20,12 +22,8 @@ fn columba(dir: &Path, args: &[&str], input: &str) -> Output {
 }
 
 fn command(dir: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_columba"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("COLUMBA_")) {
-        command.env_remove(name);
-    }
+    let mut command = binary::columba();
     command
-        .env("COLUMBA_RUNTIME_DIR", "/nonexistent/run")
         .current_dir(dir)
         .args(args)
         .stdout(Stdio::piped())

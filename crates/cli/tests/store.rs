@@ -1,5 +1,7 @@
 //! `columba store` and the store of a broker, as processes.
 
+mod binary;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -8,12 +10,7 @@ use std::process::{Child, Command, Output, Stdio};
 use columba_store::{Batch, DiskFiles, Log, Options, Position};
 
 fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_columba"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("COLUMBA_")) {
-        command.env_remove(name);
-    }
-    // Its brokers are not to be found by whoever runs the tests.
-    command.env("COLUMBA_RUNTIME_DIR", "/nonexistent/run");
+    let mut command = binary::columba();
     command.args(args).stdin(Stdio::null());
     command
 }

@@ -16,6 +16,8 @@
 
 #[path = "../../../broker/tests/bed/mod.rs"]
 mod bed;
+#[path = "../binary/mod.rs"]
+mod binary;
 mod found;
 mod process;
 mod writer;

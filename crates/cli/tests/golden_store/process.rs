@@ -53,12 +53,7 @@ pub(crate) fn check(store: &Path, ending: &str) {
 }
 
 fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_columba"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("COLUMBA_")) {
-        command.env_remove(name);
-    }
-    // Its brokers are not to be found by whoever runs the tests.
-    command.env("COLUMBA_RUNTIME_DIR", "/nonexistent/run");
+    let mut command = crate::binary::columba();
     command.args(args).stdin(Stdio::null());
     command
 }

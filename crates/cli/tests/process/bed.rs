@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+pub(crate) use crate::binary::columba;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 /// A running broker; killed when a test fails before it is stopped.
@@ -129,22 +130,6 @@ impl Drop for Broker {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// The binary, without settings of the environment.
-pub(crate) fn columba() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_columba"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("COLUMBA_")) {
-        command.env_remove(name);
-    }
-    command
-        // No contexts and options files of whoever runs the tests.
-        .env("XDG_CONFIG_HOME", "/nonexistent")
-        // Nor brokers that run beside them.
-        .env("COLUMBA_RUNTIME_DIR", "/nonexistent/run")
-        .env_remove("NOTIFY_SOCKET")
-        .env_remove("WATCHDOG_USEC");
-    command
 }
 
 /// CONNECT of MQTT 3.1.1 with clean session.

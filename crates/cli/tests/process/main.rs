@@ -2,6 +2,8 @@
 
 mod again;
 mod bed;
+#[path = "../binary/mod.rs"]
+mod binary;
 mod certificates;
 mod chinese;
 mod chinese_help;
