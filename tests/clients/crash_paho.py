@@ -6,6 +6,8 @@ crash_paho.py PORT [PATIENCE]: reads commands, one a line, and answers each with
   load [BYTES]  publish until told otherwise, with payloads that are at least so long
   count         how much is acknowledged
   drain         have those who are away at QoS 1 come for all that is acknowledged by now, and say what is missing
+  live          have clients come whose sessions end with their connection, subscribe, and send each other messages; say
+                what of that has no answer or does not arrive
   check         stop publishing, wait until every message is acknowledged and has arrived, and report
 """
 
@@ -24,6 +26,8 @@ PORT = int(sys.argv[1])
 PATIENCE = int(sys.argv[2]) if len(sys.argv) > 2 else 60
 # Messages that a publisher has unacknowledged at most.
 OPEN_MAX = 50
+# What each client publishes that is there only for a while.
+LIVE_MESSAGES = 30
 FOREVER = 0xFFFFFFFF
 
 
@@ -167,6 +171,34 @@ class Retained:
         return self.found
 
 
+class Live:
+    """A client whose session ends with its connection: it publishes and gets what everybody like it does."""
+
+    def __init__(self, name, version):
+        self.name = name
+        self.granted, self.acknowledged, self.arrived = threading.Event(), 0, []
+        self.paho = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=name, protocol=version)
+        self.paho.on_connect = lambda client, *_: client.subscribe("live/#", 2)
+        self.paho.on_subscribe = lambda *_: self.granted.set()
+        self.paho.on_publish = self.on_publish
+        self.paho.on_message = lambda client, userdata, message: self.arrived.append(message.payload)
+
+    def on_publish(self, client, userdata, mid, reason, properties):
+        self.acknowledged += 1
+
+    def start(self):
+        self.paho.connect("127.0.0.1", PORT, 20)
+        self.paho.loop_start()
+
+    def publish(self):
+        for number in range(LIVE_MESSAGES):
+            self.paho.publish(f"live/{self.name}", f"{self.name} {number}", 1 + number % 2)
+
+    def stop(self):
+        self.paho.disconnect()
+        self.paho.loop_stop()
+
+
 def wait_until(condition):
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
@@ -243,6 +275,29 @@ def drain():
     return {"missing": missing}
 
 
+def live():
+    """What is missing of what nobody has to store: SUBACKs, acknowledgements and messages."""
+    clients = [Live("live4", V4), Live("live5", V5)]
+    all_messages = LIVE_MESSAGES * len(clients)
+    for client in clients:
+        client.start()
+    wait_until(lambda: all(client.granted.is_set() for client in clients))
+    for client in clients:
+        client.publish()
+
+    def open_now():
+        missing = {"SUBACK": sum(not client.granted.is_set() for client in clients)}
+        missing["acknowledgements"] = sum(LIVE_MESSAGES - client.acknowledged for client in clients)
+        missing["messages"] = sum(all_messages - len(set(client.arrived)) for client in clients)
+        return missing
+
+    wait_until(lambda: not any(open_now().values()))
+    missing = open_now()
+    for client in clients:
+        client.stop()
+    return missing
+
+
 def check():
     IS_LOADING.clear()
     faults = []
@@ -314,6 +369,8 @@ def main():
             print(json.dumps({"acknowledged": acknowledged}), flush=True)
         elif order == "drain":
             print(json.dumps(drain()), flush=True)
+        elif order == "live":
+            print(json.dumps(live()), flush=True)
         elif order == "check":
             print(json.dumps(check()), flush=True)
 

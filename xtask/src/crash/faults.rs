@@ -47,7 +47,8 @@ fn failing(trial: &mut Trial, loses_power: bool) -> anyhow::Result<bool> {
     trial.wait()?;
     trial.clients.ask("load")?;
     told(trial, FAILED)?;
-    let is_fine = stands_still(trial, "after a failed sync")?;
+    let mut is_fine = stands_still(trial, "after a failed sync")?;
+    is_fine &= goes_on_live(trial, "after a failed sync")?;
     trial.dispose(Disposition::FullAtTimes);
     if loses_power {
         trial.lose_power()?;
@@ -73,7 +74,8 @@ fn full(trial: &mut Trial, loses_power: bool) -> anyhow::Result<bool> {
     trial.clients.ask(LOAD)?;
     trial.fill(true)?;
     told(trial, FULL)?;
-    let is_fine = stands_still(trial, "on a full disk")?;
+    let mut is_fine = stands_still(trial, "on a full disk")?;
+    is_fine &= goes_on_live(trial, "on a full disk")?;
     if loses_power {
         trial.lose_power()?;
         trial.fill(false)?;
@@ -113,6 +115,21 @@ fn full_at_start(trial: &mut Trial, loses_power: bool) -> anyhow::Result<bool> {
     trial.fill(false)?;
     told(trial, ROOM)?;
     goes_on(trial)?;
+    Ok(is_fine)
+}
+
+/// Whether clients whose sessions end with their connection, of which nothing is stored, subscribe and publish
+/// all the same, at QoS 1 and 2.
+fn goes_on_live(trial: &mut Trial, when: &str) -> anyhow::Result<bool> {
+    let missing = trial.clients.ask("live")?;
+    let missing = missing.as_object().context("no counts")?;
+    let mut is_fine = true;
+    for (what, count) in missing {
+        if *count != 0 {
+            println!("crash: FAULT {count} {what} are missing of what nobody stores {when}");
+            is_fine = false;
+        }
+    }
     Ok(is_fine)
 }
 
