@@ -60,44 +60,61 @@ impl Past {
                     directory = %dir.display(), %error,
                     "what the flight recorder has written cannot be read"
                 );
-                now
+                without_past(now)
             }
         }
     }
 }
 
-/// All files; and whether there were some before them.
-fn read(dir: &Path) -> io::Result<(Reading, bool)> {
-    read_while(dir, || ())
+/// What there was before is not known.
+fn without_past(mut now: Vec<Recording>) -> Vec<Recording> {
+    for recording in &mut now {
+        recording.overwritten += 1;
+    }
+    now
 }
 
-/// The same while something happens, in a test: after what is open was read and before the rest.
-fn read_while(dir: &Path, happens: impl FnOnce()) -> io::Result<(Reading, bool)> {
-    // What is open is read first: what is put away meanwhile is then met twice, and does not slip through
-    // between the two.
-    let open = read_if_there(&dir.join(OPEN))?;
-    happens();
+/// All files; and whether there were some before them.
+fn read(dir: &Path) -> io::Result<(Reading, bool)> {
+    read_by(dir, |path| fs::read(path))
+}
+
+/// The same with another way to read one of them, in a test. What is open is read first: what is put away
+/// meanwhile is then met twice, and does not slip through between the two.
+fn read_by(
+    dir: &Path,
+    mut read: impl FnMut(&PathBuf) -> io::Result<Vec<u8>>,
+) -> io::Result<(Reading, bool)> {
+    let open = read(&dir.join(OPEN));
     let mut reading = Reading::default();
     let numbers = numbers(dir)?;
     let mut is_cut = numbers.first().is_some_and(|first| *first > 0);
-    for number in numbers {
-        match read_if_there(&path_of(dir, number))? {
-            Some(bytes) => reading.take(&bytes),
+    for number in &numbers {
+        let path = path_of(dir, *number);
+        let is_whole = match read(&path) {
+            Ok(bytes) => reading.take(&bytes),
             // It has just been removed to make room.
-            None => is_cut = true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                is_cut = true;
+                true
+            }
+            Err(error) => {
+                tracing::warn!(
+                    file = %path.display(), %error,
+                    "what the flight recorder has written into this file cannot be read"
+                );
+                false
+            }
+        };
+        // The last one is being written, and what it lacks is in memory.
+        if !is_whole && Some(number) != numbers.last() {
+            reading.lose();
         }
     }
-    // Memory may have pushed out what was open when it was written last.
+    // Memory may have pushed out what was open when it was written last; what of that is missing is found
+    // by what comes behind it.
     reading.take(&open.unwrap_or_default());
     Ok((reading, is_cut))
-}
-
-fn read_if_there(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 /// What is in memory goes on where the files end.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use columba_broker::recorder::{Chunk, Line, Recording, TapeName};
 
+use super::INTERVAL;
 use super::frame::{CHUNK, END, OFF, START, take_frame};
 
 /// What is gathered while files are read.
@@ -17,6 +18,10 @@ pub(super) struct Reading {
     began_ms: Option<u64>,
     /// When the last entry was, if its process has not ended in order since.
     unfinished_ms: Option<u64>,
+    /// When the last entry was that is read.
+    latest_ms: u64,
+    /// The same, if what stood behind it cannot be read and nothing has come since.
+    lost_ms: Option<u64>,
     /// From when to when something is missing, all shards and tapes together.
     pub(super) holes: Vec<(u64, u64)>,
     /// Those of them in which the recorders were off.
@@ -39,8 +44,9 @@ struct Reached {
 }
 
 impl Reading {
-    /// A file, each after those with lower numbers.
-    pub(super) fn take(&mut self, mut bytes: &[u8]) {
+    /// A file, each after those with lower numbers; whether all of it could be read.
+    pub(super) fn take(&mut self, mut bytes: &[u8]) -> bool {
+        let is_empty = bytes.is_empty();
         while let Some((kind, body)) = take_frame(&mut bytes) {
             match kind {
                 CHUNK => {
@@ -57,6 +63,24 @@ impl Reading {
                 OFF => self.put_off(body),
                 _ => {}
             }
+        }
+        !is_empty && bytes.is_empty()
+    }
+
+    /// A file, or the rest of one, cannot be read. A beginning or an end of a process may have been in it,
+    /// so that nothing is sure before the next one begins; and what comes next may be of another one.
+    pub(super) fn lose(&mut self) {
+        self.unfinished_ms.get_or_insert(self.latest_ms);
+        self.lost_ms = Some(self.latest_ms);
+    }
+
+    /// Something is missing from the last entry that is known to the next one.
+    fn miss(&mut self, from_ms: u64, to_ms: u64) {
+        self.holes.push((from_ms.min(to_ms), to_ms));
+        if from_ms > to_ms {
+            // The clock was set back meanwhile; by the former one it went on for a while.
+            self.holes
+                .push((to_ms, from_ms + INTERVAL.as_millis() as u64));
         }
     }
 
@@ -85,10 +109,12 @@ impl Reading {
         if let Some(since_ms) = self.without_ms.take() {
             self.off.push((since_ms, at_ms));
         }
+        self.lost_ms = None;
         if let Some(last_ms) = self.unfinished_ms.take() {
-            self.holes.push((last_ms, at_ms));
+            self.miss(last_ms, at_ms);
         }
         self.unfinished_ms = Some(at_ms);
+        self.latest_ms = at_ms;
         self.began_ms = Some(at_ms);
         self.tapes.clear();
     }
@@ -98,6 +124,10 @@ impl Reading {
     pub(super) fn add(&mut self, chunk: Arc<Chunk>) {
         let key = (chunk.shard(), chunk.tape());
         let (end, last_ms) = extent(&chunk);
+        if let Some(since_ms) = self.lost_ms.take() {
+            self.miss(since_ms, chunk.unix_ms());
+        }
+        self.latest_ms = last_ms.max(self.latest_ms);
         // What was open at the end of a process is read behind its end.
         if let Some(unfinished_ms) = &mut self.unfinished_ms {
             *unfinished_ms = last_ms.max(*unfinished_ms);

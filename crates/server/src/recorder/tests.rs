@@ -2,7 +2,7 @@
 
 use columba_broker::recorder::{Chunk, Line, TapeName};
 
-use super::frame::{CHUNK, END, FILES_MAX, START, frame};
+use super::frame::{CHUNK, END, FILES_MAX, START, frame, make_room};
 use super::*;
 
 const SHARD: u16 = 1;
@@ -237,8 +237,13 @@ fn what_is_put_away_while_it_is_read_is_no_hole() {
     let mut writer = writer(dir.path());
     let (first, second) = (events(0, 2_000, 10), events(10, 3_000, 5));
     writer.write(&[recording(&[&first])]).unwrap();
-    let read = read_while(dir.path(), || {
-        writer.write(&[recording(&[&first, &second])]).unwrap();
+    let mut is_written = false;
+    let read = read_by(dir.path(), |path| {
+        let bytes = fs::read(path);
+        if !std::mem::replace(&mut is_written, true) {
+            writer.write(&[recording(&[&first, &second])]).unwrap();
+        }
+        bytes
     });
     let (reading, is_cut) = read.unwrap();
     let all = joined(reading, is_cut, vec![recording(&[&second])]);
@@ -324,6 +329,118 @@ fn damage_in_the_middle_is_a_hole_between_what_is_left() {
     let later = all_after_end(dir.path());
     assert_eq!(later.holes[0], (2_004, 4_000));
     assert_eq!((sequences(&later).len(), later.overwritten), (10, 5));
+}
+
+/// What somebody else has put there is neither read nor removed, and stands in the way of nothing.
+#[test]
+fn what_is_no_file_of_the_recorder_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = |name: &str| dir.path().join(name);
+    let names = [
+        "1.rec",
+        "+0000002.rec",
+        "000000003.rec",
+        "18446744073709551615.rec",
+    ];
+    for name in names {
+        fs::write(place(name), b"something else").unwrap();
+    }
+    fs::create_dir(place("00000004.rec")).unwrap();
+    for expected in [vec![5], vec![5, 6, 7]] {
+        let mut writer = writer(dir.path());
+        writer
+            .write(&[recording(&[&events(0, 2_000, 10)])])
+            .unwrap();
+        writer.end().unwrap();
+        assert_eq!(numbers(dir.path()).unwrap(), expected);
+    }
+    let now = all(dir.path(), vec![recording(&[])]);
+    assert_eq!((sequences(&now).len(), now.holes), (20, vec![]));
+    make_room(dir.path(), 8).unwrap();
+    assert_eq!(numbers(dir.path()).unwrap(), [0_u64; 0]);
+    assert!(names.iter().all(|name| place(name).exists()));
+}
+
+/// A loss of power may take the bytes of a file and leave its name, or leave zeros.
+#[test]
+fn a_process_whose_file_is_empty_is_a_hole_between_those_around_it() {
+    let garbled: [&[u8]; 4] = [&[], &[0; 9], &[0; 4096], b"no frame of any kind"];
+    for bytes in garbled {
+        let dir = tempfile::tempdir().unwrap();
+        let mut first = writer(dir.path());
+        first.write(&[recording(&[&events(0, 2_000, 10)])]).unwrap();
+        first.end().unwrap();
+        let second = writer(dir.path());
+        fs::write(path_of(dir.path(), second.number), bytes).unwrap();
+        let mut third =
+            Writer::new(dir.path(), put_open_away(dir.path()).unwrap(), 1 << 20).unwrap();
+        third.start(9_000).unwrap();
+        let now = all(dir.path(), vec![recording(&[&events(0, 9_000, 5)])]);
+        assert_eq!(now.holes, [(2_009, 9_000)], "{bytes:?}");
+        assert_eq!(sequences(&now).len(), 15);
+    }
+}
+
+/// Its end is in the part that is lost, or there was none: nothing else tells that it was killed.
+#[test]
+fn a_killed_process_whose_beginning_cannot_be_read_leaves_a_hole_up_to_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = writer(dir.path());
+    first.write(&[recording(&[&events(0, 2_000, 10)])]).unwrap();
+    first.end().unwrap();
+    let mut second = Writer::new(dir.path(), put_open_away(dir.path()).unwrap(), 1 << 20).unwrap();
+    second.start(3_000).unwrap();
+    second
+        .write(&[recording(&[&chunk(TapeName::Ledger, 0, 3_500, 10)])])
+        .unwrap();
+    fs::write(path_of(dir.path(), second.number), b"").unwrap();
+    let mut third = Writer::new(dir.path(), put_open_away(dir.path()).unwrap(), 1 << 20).unwrap();
+    third.start(9_000).unwrap();
+    let now = all(dir.path(), vec![recording(&[&events(0, 9_000, 5)])]);
+    assert!(now.holes.contains(&(2_009, 3_500)), "{:?}", now.holes);
+    assert!(now.holes.contains(&(3_509, 9_000)), "{:?}", now.holes);
+}
+
+/// By the clock of the one that was killed it went on for a while.
+#[test]
+fn a_clock_that_was_set_back_hides_no_hole() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = writer(dir.path());
+    first
+        .write(&[recording(&[&events(0, 500_000, 10)])])
+        .unwrap();
+    drop(first);
+    let mut second = Writer::new(dir.path(), put_open_away(dir.path()).unwrap(), 1 << 20).unwrap();
+    second.start(400_000).unwrap();
+    let now = all(dir.path(), vec![recording(&[&events(0, 400_000, 5)])]);
+    assert_eq!(now.holes, [(400_000, 400_000), (400_000, 530_009)]);
+    assert_eq!(sequences(&now).len(), 15);
+}
+
+/// One file that cannot be read costs what is in it, and is no reason to show nothing.
+#[test]
+fn a_file_that_cannot_be_read_is_a_hole_between_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = Writer::new(dir.path(), 0, 8 * 100).unwrap();
+    writer.start(1_000).unwrap();
+    let chunks: Vec<_> = (0..5)
+        .map(|n| events(n * 40, 2_000 + n * 100, 40))
+        .collect();
+    writer
+        .write(&[recording(&chunks.iter().collect::<Vec<_>>())])
+        .unwrap();
+    let numbers = numbers(dir.path()).unwrap();
+    let (reading, _) = read_by(dir.path(), |path| {
+        if *path == path_of(dir.path(), numbers[1]) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        fs::read(path)
+    })
+    .unwrap();
+    let all = reading.finish(false);
+    let left = sequences(&all[&SHARD]);
+    assert!(!left.is_empty() && left.len() < 200);
+    assert!(!all[&SHARD].holes.is_empty());
 }
 
 /// The bytes of `docs/recorder-format.md`, version 1. The file stays as it is; a new version gets a new

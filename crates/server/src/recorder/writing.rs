@@ -14,7 +14,7 @@ use super::frame::{CHUNK, END, OFF, OPEN, START, file_bytes, frame, make_room, p
 pub(super) struct Writer {
     pub(super) dir: PathBuf,
     bytes_max: u64,
-    number: u64,
+    pub(super) number: u64,
     file: File,
     bytes: u64,
     tapes: BTreeMap<(u16, TapeName), Progress>,
