@@ -575,7 +575,13 @@ impl World {
         let Some(store) = &mut self.store else { return };
         store.has_no_room = fault == DiskFault::Full;
         let disk = store.disk.clone();
+        let segment_bytes = u64::from(store.options.segment_bytes);
         let faults = match fault {
+            // There may be room for less than a segment.
+            DiskFault::Full if self.chance.percent(50) => Faults {
+                capacity: Some(disk.used_bytes() + self.chance.below(segment_bytes)),
+                ..Faults::default()
+            },
             DiskFault::Full => Faults {
                 capacity: Some(0),
                 ..Faults::default()

@@ -5,6 +5,7 @@ mod clean;
 mod commit;
 mod fetch;
 mod live;
+mod press;
 mod recover;
 
 use std::collections::{BTreeMap, BTreeSet};

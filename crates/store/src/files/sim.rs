@@ -109,6 +109,12 @@ impl SimDisk {
         self.state().operations
     }
 
+    /// How many bytes are taken.
+    #[must_use]
+    pub fn used_bytes(&self) -> u64 {
+        self.state().used()
+    }
+
     /// How many syncs there were since the last restart.
     #[must_use]
     pub fn syncs(&self) -> u64 {

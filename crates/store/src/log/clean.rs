@@ -8,6 +8,7 @@ use super::{Committed, Log, Stats};
 use crate::error::Error;
 use crate::files::{Files, Name};
 use crate::format::{FRAME_HEADER_BYTES, frame_bytes};
+use crate::index::Place;
 
 /// How many entries of the index one step looks at.
 const STEP_ENTRIES: usize = 16 << 10;
@@ -140,9 +141,8 @@ impl<F: Files> Log<F> {
     /// The more is written, the more is moved, or the log would outgrow what it may take: with
     /// half of the space live, four bytes looked at free two, and one of them is for the commit.
     pub(super) fn plan_moves(&mut self, bytes: u64) -> Vec<Move> {
-        let mut moves = Vec::new();
         let Some(victim) = self.victim() else {
-            return moves;
+            return Vec::new();
         };
         if self.cleaning.segment != victim {
             self.cleaning.segment = victim;
@@ -164,6 +164,13 @@ impl<F: Files> Log<F> {
         }
         // At the end of the index it starts anew, for what a full disk has kept back.
         self.cleaning.from = from.unwrap_or(0);
+        self.read_moves(found)
+    }
+
+    /// Reads what is to be moved. What is damaged is dropped: there is nothing to move, and its segment
+    /// must not stay for it.
+    pub(super) fn read_moves(&mut self, found: Vec<(u64, Place)>) -> Vec<Move> {
+        let mut moves = Vec::with_capacity(found.len());
         let mut bytes = Vec::new();
         for (position, place) in found {
             match self.read(position, place, &mut bytes) {
@@ -175,7 +182,6 @@ impl<F: Files> Log<F> {
                     });
                 }
                 Err(Error::Damaged(damage)) => {
-                    // There is nothing to move, and the segment must not stay for it.
                     self.damage.push(damage);
                     self.index.remove(position);
                     self.uncount(place);

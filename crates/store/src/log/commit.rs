@@ -89,7 +89,7 @@ impl<F: Files> Log<F> {
             // They are moved with a smaller one.
             moves.clear();
         }
-        let removals = self.plan_removals();
+        let mut removals = self.plan_removals();
         let fixed = frame_bytes(removals.len() * 4) as u64;
         let is_full = |done: &Result<Position, Error>| match done {
             Err(full) if full.is_passing() => Some(full.clone()),
@@ -107,10 +107,21 @@ impl<F: Files> Log<F> {
             fixed + moved + batches.map(|(b, _)| b.bytes_on_disk()).sum::<u64>()
         };
         self.full = None;
-        if let Err(full) = self.make_room(size(&fits, &moves), true)? {
+        let mut room = self.make_room(size(&fits, &moves), true)?;
+        if room.is_err() {
+            moves.clear();
+        }
+        let mut waiting = fits.iter().zip(batches);
+        if let Err(Error::Full { .. }) = room
+            && waiting.any(|(fit, batch)| fit.is_ok() && batch.keeps_turn())
+        {
+            room = self.press(size(&fits, &moves), room)?;
+            // It has let the oldest go.
+            removals.retain(|number| self.segments.contains_key(number));
+        }
+        if let Err(full) = room {
             self.full = Some(full.clone());
             // What frees space still goes through.
-            moves.clear();
             for (fit, batch) in fits.iter_mut().zip(batches) {
                 if fit.is_ok() && batch.keeps_turn() {
                     *fit = Err(full.clone());
@@ -336,14 +347,14 @@ impl<F: Files> Log<F> {
         has_records: bool,
     ) -> Result<Result<(), Error>, Error> {
         let bytes = bytes + GROUP_FRAME_BYTES as u64;
-        let room = self.head.map_or(0, |head| head.capacity - head.end);
+        let room = self.head.map_or(0, |head| self.room_in(head));
         // Without a spare the last of the room is for what frees space.
         let reserve = if has_records && !self.has_spare {
             u64::from(self.options.segment_bytes / 4)
         } else {
             0
         };
-        if self.head.is_some() && bytes + reserve <= u64::from(room) {
+        if self.head.is_some() && bytes + reserve <= room {
             return Ok(Ok(()));
         }
         self.roll(bytes, has_records)
@@ -352,20 +363,59 @@ impl<F: Files> Log<F> {
     /// Starts a new segment with room for a group of `bytes`. On a disk that has no room for a whole one,
     /// what frees space gets a smaller one: without it a log that was opened there could free none.
     fn roll(&mut self, bytes: u64, has_records: bool) -> Result<Result<(), Error>, Error> {
-        self.sync()?;
-        let inventory = frame_bytes(self.segments.len() * 4) as u64;
-        let needed = SEGMENT_HEADER_BYTES as u64 + inventory + bytes;
+        self.leave_head()?;
+        let needed = self.bytes_of_new(bytes);
         let whole = u64::from(self.options.segment_bytes);
         let made = self.begin_segment(needed.max(whole))?;
-        if made.is_ok() || has_records {
+        if made.is_ok() || has_records || !self.begin_small_segment(needed)? {
             return Ok(made);
         }
-        for capacity in [needed + whole / SMALL_SEGMENT_PART, needed] {
+        Ok(Ok(()))
+    }
+
+    /// The head is to be followed by another one. A small one for which too much came is blank, and goes: it
+    /// takes room, and a later inventory that names it would have it missed after a loss of power.
+    fn leave_head(&mut self) -> Result<(), Error> {
+        self.sync()?;
+        if let Some(blank) = self.head.take_if(|head| head.end == 0) {
+            self.remove_file(Name::Segment(blank.segment))?;
+            self.segments.remove(&blank.segment);
+        }
+        Ok(())
+    }
+
+    /// Makes a segment the head that is no larger than what frees space needs; whether there is room for it.
+    fn begin_small_segment(&mut self, needed: u64) -> Result<bool, Error> {
+        let part = u64::from(self.options.segment_bytes) / SMALL_SEGMENT_PART;
+        for capacity in [needed + part, needed] {
             if self.begin_segment(capacity)?.is_ok() {
-                return Ok(Ok(()));
+                return Ok(true);
             }
         }
-        Ok(made)
+        Ok(false)
+    }
+
+    /// The same with room for a group of `bytes`, behind the one that is the head now.
+    pub(super) fn roll_small(&mut self, bytes: u64) -> Result<bool, Error> {
+        self.leave_head()?;
+        let needed = self.bytes_of_new(bytes);
+        self.begin_small_segment(needed)
+    }
+
+    /// What groups may take in a head.
+    pub(super) fn room_in(&self, head: Head) -> u64 {
+        let beginning = if head.end == 0 {
+            self.bytes_of_new(0)
+        } else {
+            0
+        };
+        u64::from(head.capacity - head.end).saturating_sub(beginning)
+    }
+
+    /// What a new segment takes with a group of `bytes`.
+    fn bytes_of_new(&self, bytes: u64) -> u64 {
+        let inventory = frame_bytes(self.segments.len() * 4) as u64;
+        SEGMENT_HEADER_BYTES as u64 + inventory + bytes
     }
 
     /// Makes a segment the head. The inner error says that the disk is full.
