@@ -4,14 +4,25 @@ mod bed;
 
 use bed::exchange::{QOS_1, QOS_2, SHARDS, id};
 use bed::{Bed, ClientIx, V5};
+use columba_broker::journal::StoreEvent;
 use columba_broker::limits::Promise;
 use columba_broker::outcome::Outcome;
-use columba_codec::{Packet, PacketType, Properties};
+use columba_codec::{Packet, PacketId, PacketType, Properties};
 
 /// The types of the packets that came.
 fn types(bed: &mut Bed, client: ClientIx) -> Vec<PacketType> {
     let inbox = bed.take(client);
     inbox.packets().iter().map(Packet::packet_type).collect()
+}
+
+/// The packet ids of the PUBACKs that came.
+fn acknowledged(bed: &mut Bed, client: ClientIx) -> Vec<Option<PacketId>> {
+    let inbox = bed.take(client);
+    let ids = inbox.packets().into_iter().map(|packet| match packet {
+        Packet::PubAck(ack) => Some(ack.packet_id),
+        other => panic!("{other:?}"),
+    });
+    ids.collect()
 }
 
 /// A bed with a session that is away and two publishers: one who is told what is written, and one
@@ -199,6 +210,31 @@ fn clients_of_a_listener_that_promises_nothing_wait_for_nothing() {
         let counts = bed.crash(shards);
         assert_eq!((counts.sessions, counts.queued), (2, 1));
     }
+}
+
+/// [MQTT-v311-4.6.0-2]: what needs no store goes on when the disk has failed, and passes nothing. What waits
+/// for another shard then is not known to be stored, and need not be.
+#[test]
+fn answers_that_promise_nothing_keep_their_order_when_the_disk_fails() {
+    let mut bed = Bed::durable(3);
+    bed.promise(Promise::Nothing);
+    let publisher = bed.connect(V5, "publisher");
+    bed.is_mail_held = true;
+    // Most are kept by another shard than the publisher's.
+    let kept = (0..6).map(|number| {
+        let topic = format!("r/{number}");
+        bed.publish_with(publisher, &topic, b"x", QOS_1, true, Properties::EMPTY)
+    });
+    let mut ids: Vec<_> = kept.collect();
+    let mut answered = acknowledged(&mut bed, publisher);
+    assert!(answered.len() < ids.len(), "none waits");
+    for shard in 0..bed.shards.len() {
+        bed.store_event(shard, StoreEvent::Failed);
+    }
+    ids.push(bed.publish(publisher, "live", b"x", QOS_1));
+    bed.release_mail();
+    answered.extend(acknowledged(&mut bed, publisher));
+    assert_eq!(answered, ids);
 }
 
 /// What was acknowledged may be gone, but what comes later is no repetition of it.

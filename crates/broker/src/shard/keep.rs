@@ -278,13 +278,19 @@ impl Shard {
         0
     }
 
-    /// Nothing will be durable any more: nobody hears of what is not by now, and nothing is gathered
-    /// that waits for it.
+    /// Nothing will be durable any more: nobody hears of what is not by now but who was promised nothing, and
+    /// nothing is gathered that waits for it.
     pub(super) fn give_up_store(&mut self) {
         self.journal.on_failed();
         for exchange in self.exchanges.give_up() {
-            // The answer has not been given, and keeps back those behind it.
             let ticket = self.journal.ticket();
+            if self.standing_of(&exchange.then).promise == Promise::Nothing {
+                self.count_asked(&exchange.then, false);
+                self.do_also(false, exchange.also);
+                self.do_then(exchange.then);
+                continue;
+            }
+            // The answer has not been given, and keeps back those behind it.
             if let Some(answers) = self.answers_of(&exchange.then) {
                 answers.ticket = ticket;
             }
