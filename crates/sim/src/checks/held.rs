@@ -42,24 +42,31 @@ impl Oracle {
         let Some(session) = session.filter(|session| !session.is_loose) else {
             return;
         };
+        let mut held_topic = None;
         let may_wait = match &packet {
             Packet::Publish(publish) => {
                 let is_again = publish.packet_id.is_some_and(|id| {
                     session.received.contains(&id.get())
                         || session.received_perhaps.contains(&id.get())
                 });
-                publish.retain
+                let topic = self.topic_of_publish(link, publish);
+                let may_wait = publish.retain
                     || publish.qos == QoS::ExactlyOnce && is_again
                     || conn.answers.len() >= ANSWERS_MAX
-                    || self
-                        .stored
-                        .may_concern(&self.topic_of_publish(link, publish))
+                    || self.stored.may_concern(&topic);
+                held_topic = Some(topic);
+                may_wait
             }
             Packet::Subscribe(_) | Packet::Unsubscribe(_) => session.has_lasted,
             _ => true,
         };
-        if !may_wait {
-            let detail = format!("link {link} waits for the store with {packet:?}");
+        let detail =
+            (!may_wait).then(|| format!("link {link} waits for the store with {packet:?}"));
+        // One that was let in to the same topic just before is not what is asked about then.
+        self.truth
+            .blank
+            .extend(held_topic.map(|topic| (self.now_ms, topic)));
+        if let Some(detail) = detail {
             self.fail("held", detail);
         }
     }
