@@ -180,6 +180,8 @@ pub(crate) enum Letter {
     Group {
         group: GroupRef,
         exists: bool,
+        /// Whether a session that outlives the process is, or was, among them.
+        is_durable: bool,
         ticket: Option<Ticket>,
     },
     /// A message for a group that the receiver owns; `not` could not keep it.
@@ -288,6 +290,8 @@ pub(crate) struct NewMember {
     pub(crate) session: SessionRef,
     pub(crate) is_online: bool,
     pub(crate) room: u32,
+    /// Whether it outlives the process.
+    pub(crate) is_durable: bool,
 }
 
 #[cfg(test)]

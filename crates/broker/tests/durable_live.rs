@@ -278,44 +278,93 @@ fn what_has_to_be_stored_waits_for_a_disk_that_takes_nothing() {
     }
 }
 
-/// A member who lasts and is away may be given the message. Only the owner of a group knows the members,
-/// and what those of other shards are only these.
+/// So many that all shards have some.
+const MEMBERS: usize = 8;
+
+/// Members of `$share/g/jobs/#` and publishers, each of them on several shards if there are several.
+fn with_group(bed: &mut Bed) -> (Vec<ClientIx>, Vec<ClientIx>) {
+    let named = |bed: &mut Bed, what: &str| -> Vec<ClientIx> {
+        let names = (0..MEMBERS).map(|number| format!("{what} {number}"));
+        names.map(|name| bed.connect(V5, &name)).collect()
+    };
+    let members = named(bed, "member");
+    for member in &members {
+        bed.subscribe(*member, "$share/g/jobs/#", QOS_2);
+    }
+    (members, named(bed, "publisher"))
+}
+
+#[test]
+fn a_message_for_a_group_without_a_member_who_lasts_goes_on() {
+    for (shards, disk) in SHARDS
+        .into_iter()
+        .flat_map(|of| DISKS.map(|disk| (of, disk)))
+    {
+        let (mut bed, _) = bed(shards);
+        let (members, publishers) = with_group(&mut bed);
+        stall(&mut bed, disk);
+        for publisher in publishers {
+            bed.publish(publisher, "jobs/1", b"", QOS_1);
+            assert_eq!(types(&mut bed, publisher), [PacketType::PubAck], "{disk:?}");
+            bed.publish_exactly_once(publisher, "jobs/2", b"");
+            let answers = [PacketType::PubRec, PacketType::PubComp];
+            assert_eq!(types(&mut bed, publisher), answers, "{shards} shards");
+        }
+        let arrived = members.iter().map(|member| bed.finish(*member).len());
+        assert_eq!(arrived.sum::<usize>(), 2 * MEMBERS);
+        check(&bed, shards, disk);
+    }
+}
+
+/// A member who lasts may be given the message, wherever it and the publisher are.
 #[test]
 fn a_message_for_a_group_with_a_member_who_lasts_waits() {
     for (shards, disk) in SHARDS
         .into_iter()
         .flat_map(|of| DISKS.map(|disk| (of, disk)))
     {
-        let (mut bed, reader) = bed(shards);
-        bed.take(reader);
-        for (number, is_lasting) in [false, true].into_iter().enumerate() {
-            let name = format!("member {number}");
-            let options = keeping(V5, &name);
-            let member = match is_lasting {
-                true => bed.connect_with(&options),
-                false => bed.connect(V5, &name),
-            };
-            bed.subscribe(member, "$share/g/jobs/#", QOS_1);
-        }
-        let publisher = bed.connect(V5, "publisher");
+        let (mut bed, _) = bed(shards);
+        let (members, publishers) = with_group(&mut bed);
+        let lasting = bed.connect_keeping(V5, "lasting");
+        bed.subscribe(lasting, "$share/g/jobs/#", QOS_2);
         stall(&mut bed, disk);
-        bed.publish(publisher, "jobs/1", b"", QOS_1);
-        assert_eq!(types(&mut bed, publisher), [], "{disk:?}, {shards} shards");
+        let before = held(&bed);
+        for publisher in &publishers {
+            bed.publish(*publisher, "jobs/1", b"", QOS_1);
+            assert_eq!(types(&mut bed, *publisher), [], "{disk:?}, {shards} shards");
+        }
+        assert_eq!(held(&bed), before + MEMBERS as u64);
+        if disk == Disk::Failed {
+            continue;
+        }
+        relieve(&mut bed, disk);
+        for publisher in &publishers {
+            assert_eq!(types(&mut bed, *publisher), [PacketType::PubAck]);
+        }
+        let arrived = members.iter().map(|member| bed.finish(*member).len());
+        let arrived = arrived.sum::<usize>() + bed.finish(lasting).len();
+        assert_eq!(arrived, MEMBERS);
+        check(&bed, shards, disk);
     }
 }
 
+/// After a start the shards know of it as before.
 #[test]
-fn a_message_for_a_group_of_one_shard_without_a_member_who_lasts_goes_on() {
-    for disk in DISKS {
-        let (mut bed, reader) = bed(1);
-        let member = bed.connect(V5, "member");
-        bed.subscribe(member, "$share/g/live/#", QOS_1);
-        let publisher = bed.connect(V5, "publisher");
+fn a_group_with_a_member_who_lasts_has_one_after_a_start() {
+    for (shards, disk) in SHARDS
+        .into_iter()
+        .flat_map(|of| DISKS.map(|disk| (of, disk)))
+    {
+        let (mut bed, _) = bed(shards);
+        let lasting = bed.connect_keeping(V5, "lasting");
+        bed.subscribe(lasting, "$share/g/jobs/#", QOS_2);
+        bed.crash(shards);
+        let (_, publishers) = with_group(&mut bed);
         stall(&mut bed, disk);
-        bed.publish(publisher, "live/1", b"", QOS_1);
-        assert_eq!(types(&mut bed, publisher), [PacketType::PubAck], "{disk:?}");
-        assert_eq!(bed.finish(member).len() + bed.finish(reader).len(), 2);
-        check(&bed, 1, disk);
+        for publisher in publishers {
+            bed.publish(publisher, "jobs/1", b"", QOS_1);
+            assert_eq!(types(&mut bed, publisher), [], "{disk:?}, {shards} shards");
+        }
     }
 }
 

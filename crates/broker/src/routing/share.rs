@@ -17,6 +17,9 @@ pub(crate) struct Group {
     pub(crate) name: Arc<str>,
     /// The shard that chooses.
     pub(crate) owner: ShardId,
+    /// Whether a member ever was a session that outlives the process: what the group gets may have to be
+    /// stored.
+    pub(crate) is_durable: bool,
     /// The members; empty on shards that do not own the group.
     pub(crate) members: Indexed<Member>,
     /// Whose turn it is.
@@ -43,6 +46,8 @@ pub(crate) struct Member {
     pub(crate) place: u32,
     /// Messages given to it and not settled.
     pub(crate) outstanding: u32,
+    /// Whether it outlives the process.
+    pub(crate) is_durable: bool,
 }
 
 /// The sessions that are members of a shard's groups: what they share in all of them, so that a
@@ -143,6 +148,9 @@ pub(crate) struct Choice<'a> {
     pub(crate) publisher: u64,
     /// The member that could not keep the message, if it comes back; taken only if nobody else is.
     pub(crate) not: Option<SessionRef>,
+    /// Whether the message was accepted where the group was not known to store anything: members that do
+    /// are taken only if nobody else is.
+    pub(crate) is_unstored: bool,
     /// Members that may not have it.
     pub(crate) refused: &'a [SessionRef],
     /// Who is connected and has room.
@@ -159,8 +167,9 @@ impl Group {
     /// strategy decides.
     pub(crate) fn choose(&mut self, choice: Choice<'_>, chance: &mut Chance) -> Option<usize> {
         let class = |member: &Member| {
-            let returned = u8::from(choice.not == Some(member.session));
-            choice.members.class(member) + 3 * returned
+            let is_returned = choice.not == Some(member.session);
+            let is_late = choice.is_unstored && member.is_durable;
+            choice.members.class(member) + 3 * u8::from(is_returned || is_late)
         };
         let may_have = |member: &Member| !choice.refused.contains(&member.session);
         let best = || {
@@ -245,12 +254,14 @@ mod tests {
                 session,
                 place,
                 outstanding: *outstanding,
+                is_durable: false,
             };
             of.put(member, Hashing::with_seed(3));
         }
         let group = Group {
             name: "g".into(),
             owner: ShardId(0),
+            is_durable: false,
             members: of,
             turn: 0,
         };
@@ -266,9 +277,18 @@ mod tests {
     }
 
     fn choose(
+        group: &mut (Group, Members),
+        strategy: ShareStrategy,
+        publisher: u64,
+    ) -> Option<usize> {
+        choose_for(group, strategy, publisher, false)
+    }
+
+    fn choose_for(
         (group, members): &mut (Group, Members),
         strategy: ShareStrategy,
         publisher: u64,
+        is_unstored: bool,
     ) -> Option<usize> {
         let hashing = Hashing::with_seed(3);
         let choice = Choice {
@@ -276,6 +296,7 @@ mod tests {
             strategy,
             publisher,
             not: None,
+            is_unstored,
             refused: &[],
             hashing: &hashing,
         };
@@ -289,6 +310,35 @@ mod tests {
             .map(|_| choose(&mut group, ShareStrategy::RoundRobin, 0))
             .collect();
         assert_eq!(chosen, [Some(0), Some(3), Some(0), Some(3)]);
+    }
+
+    /// Whoever accepted it had not heard of that member, so its copy would not be stored in one step with
+    /// the packet id of the publisher.
+    #[test]
+    fn a_message_accepted_before_a_member_that_lasts_was_known_goes_to_another_one() {
+        for strategy in [
+            ShareStrategy::RoundRobin,
+            ShareStrategy::Random,
+            ShareStrategy::LeastInflight,
+            ShareStrategy::Sticky,
+        ] {
+            for lasting in 0..2 {
+                let mut group = group(&[(true, 0), (true, 0)]);
+                let member = group.0.members.find_mut(&session(lasting));
+                member.expect("a member").is_durable = true;
+                for publisher in 0..8 {
+                    let chosen = choose_for(&mut group, strategy, publisher, true);
+                    assert_eq!(chosen, Some(1 - lasting), "{strategy:?}");
+                }
+                let in_turn = ShareStrategy::RoundRobin;
+                let stored = (0..2).map(|_| choose(&mut group, in_turn, 0));
+                assert!(stored.collect::<Vec<_>>().contains(&Some(lasting)));
+            }
+            let mut alone = group(&[(true, 0)]);
+            let member = alone.0.members.find_mut(&session(0));
+            member.expect("a member").is_durable = true;
+            assert_eq!(choose_for(&mut alone, strategy, 1, true), Some(0));
+        }
     }
 
     #[test]
@@ -332,6 +382,7 @@ mod tests {
             session: session(7),
             place,
             outstanding: 0,
+            is_durable: false,
         };
         let first = member(members.join(session(7)));
         let second = member(members.join(session(7)));

@@ -104,8 +104,9 @@ impl Shard {
             Letter::Group {
                 group,
                 exists,
+                is_durable,
                 ticket,
-            } => self.on_group(from, &group, exists, ticket),
+            } => self.on_group(from, &group, (exists, is_durable), ticket),
             Letter::Share {
                 group,
                 message,

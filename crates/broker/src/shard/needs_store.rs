@@ -100,17 +100,20 @@ impl Shard {
             })
     }
 
-    /// Another shard that has a part in it answers in an exchange, which comes to its end only if the
-    /// store does not fail.
+    /// Only the owner of a group knows the members, and what those of other shards are as long as they are in
+    /// it; a group stays one that may store as long as it is there.
     fn is_stored_by_groups(&self, filter: &Filter, steps: &mut usize) -> bool {
         filter.groups.iter().any(|group| {
             *steps += 1;
-            group.owner != self.id
-                || group.members.iter().any(|member| {
-                    *steps += 1;
-                    member.session.shard != self.id
-                        || self.durable_number(member.session.slot).is_some()
-                })
+            let mut members = group.members.iter();
+            // Another shard that has a part in it answers in an exchange, which comes to its end only if
+            // the store does not fail.
+            group.is_durable
+                && (group.owner != self.id
+                    || members.any(|member| {
+                        *steps += 1;
+                        member.is_durable || member.session.shard != self.id
+                    }))
         })
     }
 }

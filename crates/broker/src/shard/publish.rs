@@ -623,7 +623,7 @@ impl Shard {
     /// Sends the message to the other shards that want it and to the groups' owners.
     fn route_elsewhere(&mut self, found: &[FilterId], publication: &mut Publication<'_>) {
         let (mut remote, mut durable) = (0u64, 0u64);
-        let mut groups: Vec<(ShardId, GroupRef)> = Vec::new();
+        let mut groups: Vec<(ShardId, bool, GroupRef)> = Vec::new();
         for filter in found.iter().filter_map(|id| self.filters.get(*id)) {
             remote |= filter.remote;
             durable |= filter.remote_durable;
@@ -633,7 +633,7 @@ impl Shard {
                     filter: Arc::clone(&filter.text),
                     name,
                 };
-                groups.push((group.owner, group_ref));
+                groups.push((group.owner, group.is_durable, group_ref));
             }
         }
         while remote != 0 {
@@ -644,9 +644,9 @@ impl Shard {
             self.post_publication(shard, publication, exchange);
         }
         self.matched += groups.len();
-        for (owner, group) in groups {
+        for (owner, is_durable, group) in groups {
             let message = publication.message().clone();
-            let keeps = owner != self.id && publication.parts.qos != QoS::AtMostOnce;
+            let keeps = is_durable && owner != self.id && publication.parts.qos != QoS::AtMostOnce;
             let exchange = if keeps { self.expect_answer() } else { None };
             self.post(
                 owner,

@@ -10,7 +10,7 @@ use super::recheck::USER_REMOVED;
 use crate::hash::{Map, hash_of};
 use crate::journal::RecordId;
 use crate::limits::QueuePolicy;
-use crate::mail::GroupRef;
+use crate::mail::{GroupRef, NewMember};
 use crate::now::Now;
 use crate::query::InflightStep;
 use crate::record::Step;
@@ -213,9 +213,15 @@ impl Shard {
             filter: Arc::clone(&group.filter),
             name: Arc::clone(&group.name),
         };
-        self.add_group(&named, group.owner);
+        self.add_group(&named, group.owner, true);
         for session in &group.members {
-            self.add_member(&named, *session, false, 0);
+            let member = NewMember {
+                session: *session,
+                is_online: false,
+                room: 0,
+                is_durable: true,
+            };
+            self.add_member(&named, member);
         }
     }
 

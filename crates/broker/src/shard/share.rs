@@ -41,12 +41,13 @@ impl Shard {
     /// A session joins a group that this shard owns. All shards learn of the group, and answer to
     /// whoever waits for it.
     pub(super) fn on_join(&mut self, group: &GroupRef, new: NewMember, ticket: Ticket) {
-        self.add_group(group, self.id);
-        self.add_member(group, new.session, new.is_online, new.room);
+        let is_durable = self.add_group(group, self.id, new.is_durable);
+        self.add_member(group, new);
         for shard in self.others() {
             let letter = Letter::Group {
                 group: group.clone(),
                 exists: true,
+                is_durable,
                 ticket: Some(ticket),
             };
             self.post(shard, letter);
@@ -60,13 +61,13 @@ impl Shard {
     }
 
     /// Adds a member to a group that this shard owns, if it is not in it.
-    pub(super) fn add_member(
-        &mut self,
-        group: &GroupRef,
-        session: SessionRef,
-        is_online: bool,
-        room: u32,
-    ) {
+    pub(super) fn add_member(&mut self, group: &GroupRef, new: NewMember) {
+        let NewMember {
+            session,
+            is_online,
+            room,
+            is_durable,
+        } = new;
         let hashing = self.hashing;
         let Self {
             filters, members, ..
@@ -78,29 +79,34 @@ impl Shard {
                 session,
                 place: members.join(session),
                 outstanding: 0,
+                is_durable,
             };
             known.members.put(member, hashing);
         }
         members.tell(session, is_online, room);
     }
 
-    pub(super) fn add_group(&mut self, group: &GroupRef, owner: ShardId) {
+    /// Adds a group, or notes that what it gets may have to be stored. Returns whether it may.
+    pub(super) fn add_group(&mut self, group: &GroupRef, owner: ShardId, is_durable: bool) -> bool {
         let hashing = self.hashing;
         let id = self.filters.id_or_new(&group.filter);
         let Some(filter) = self.filters.get_mut(id) else {
-            return;
+            return is_durable;
         };
-        if filter.groups.find(&group.name).is_some() {
-            return;
+        if let Some(known) = filter.groups.find_mut(&group.name) {
+            known.is_durable |= is_durable;
+            return known.is_durable;
         }
         let name = Arc::clone(&group.name);
         let group = Group {
             name,
             owner,
+            is_durable,
             members: Indexed::default(),
             turn: 0,
         };
         filter.groups.put(group, hashing);
+        is_durable
     }
 
     /// The owner of a group tells that it exists, or no longer does.
@@ -108,11 +114,11 @@ impl Shard {
         &mut self,
         from: ShardId,
         group: &GroupRef,
-        exists: bool,
+        (exists, is_durable): (bool, bool),
         ticket: Option<Ticket>,
     ) {
         if exists {
-            self.add_group(group, from);
+            self.add_group(group, from, is_durable);
         } else {
             self.forget_group(group);
         }
@@ -154,6 +160,7 @@ impl Shard {
             let letter = Letter::Group {
                 group: group.clone(),
                 exists: false,
+                is_durable: false,
                 ticket: None,
             };
             self.post(shard, letter);
@@ -193,8 +200,14 @@ impl Shard {
         mut refused: Vec<SessionRef>,
         exchange: Option<ExchangeRef>,
     ) {
+        // Accepted by another shard before it had heard of a member that lasts. A copy at QoS 2 would not
+        // be written in one step with the packet id of the publisher: see `is_before_subscription`.
+        let is_unstored = message.head().qos == QoS::ExactlyOnce
+            && exchange.is_none()
+            && not.is_none()
+            && !self.is_keeping();
         while refused.len() < REFUSED_MAX
-            && let Some(session) = self.choose_member(group, message, not, &refused)
+            && let Some(session) = self.choose_member(group, message, (not, is_unstored), &refused)
         {
             // Whether a member of another shard may have it, only that shard knows.
             if session.shard == self.id && !self.may_receive_shared(session, message.topic()) {
@@ -202,8 +215,11 @@ impl Shard {
                 refused.push(session);
                 continue;
             }
-            // In an exchange that begins here, one more shard has a part.
-            let keeps = session.shard != self.id && message.head().qos != QoS::AtMostOnce;
+            // In an exchange that begins here, one more shard has a part, if any member may have it
+            // stored: one that may not have the message has another one get it.
+            let keeps = session.shard != self.id
+                && message.head().qos != QoS::AtMostOnce
+                && group_in(&mut self.filters, group).is_some_and(|known| known.is_durable);
             let exchange = match exchange {
                 None if keeps => self.expect_answer(),
                 known => known,
@@ -263,7 +279,7 @@ impl Shard {
         &mut self,
         group: &GroupRef,
         message: &Message,
-        not: Option<SessionRef>,
+        (not, is_unstored): (Option<SessionRef>, bool),
         refused: &[SessionRef],
     ) -> Option<SessionRef> {
         let mut chance = self.chance.clone();
@@ -278,6 +294,7 @@ impl Shard {
             members,
             publisher: message.head().publisher,
             not,
+            is_unstored,
             refused,
             hashing,
         };

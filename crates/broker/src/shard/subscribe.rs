@@ -522,6 +522,7 @@ impl Shard {
             session: session.me,
             is_online: true,
             room,
+            is_durable: session.durable.is_some(),
         };
         self.save_membership(slot, filter, name);
         if is_new {
