@@ -1,11 +1,14 @@
 //! Who is kept out.
 
+use std::io;
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use columba_broker::ban::{Ban, BanList, Banned};
 use columba_broker::event::Command;
 use serde::{Deserialize, Serialize};
@@ -16,11 +19,12 @@ use utoipa_axum::routes;
 use super::app::App;
 use super::caller::{May, Operate, Read};
 use super::extract::{Body, PathOf};
-use super::files::failed;
+use super::files::{failed, unsynced};
 use super::page::{Listed, PageParams};
 use super::paged::Paged;
 use super::problem::Problem;
 use crate::instance::bans;
+use crate::instance::file::Written;
 
 /// Characters of a reason.
 const REASON_CHARS_MAX: usize = 500;
@@ -58,6 +62,16 @@ struct BanView {
     by: String,
     /// When, in milliseconds since 1970.
     since_unix_ms: u64,
+    /// Where it has just been made and the disk has not confirmed it: what that means.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
+}
+
+/// A ban was lifted, and the disk has not confirmed it.
+#[derive(Debug, Serialize, ToSchema)]
+struct Lifted {
+    /// What that means.
+    warning: String,
 }
 
 /// A new ban.
@@ -105,7 +119,8 @@ async fn list(
 /// Ban a client, a user or an address
 ///
 /// Whoever is connected is disconnected and kept out with the reason `connect.banned` until the ban
-/// ends. A ban for the same replaces an older one; bans outlive the broker.
+/// ends. A ban for the same replaces an older one; bans outlive the broker. It is in force in any case; where
+/// it could not be written, or the disk has not confirmed it, `warning` says so.
 #[utoipa::path(
     post, path = "/bans", tag = "bans", request_body = NewBan,
     responses((status = 201, description = "It is in force", body = BanView)),
@@ -131,12 +146,12 @@ async fn add(
         by: may.caller.recorded().to_string(),
         since_unix_ms: now_ms,
     };
-    let view = view(&whom, &ban);
-    change(&app, |bans| {
+    let mut view = view(&whom, &ban);
+    let add = |bans: &mut BanList| {
         bans.add(whom, ban)
             .map_err(|full| Problem::conflict(full.to_string()))
-    })
-    .await?;
+    };
+    view.warning = change(&app, add, Unwritten::IsInForce).await?;
     Ok((StatusCode::CREATED, Json(view)))
 }
 
@@ -147,27 +162,42 @@ async fn add(
         ("kind" = inline(Kind), Path, description = "`client`, `user` or `address`"),
         ("value" = String, Path, description = "Client id, user or address, percent-encoded"),
     ),
-    responses((status = 204, description = "It is lifted")),
+    responses(
+        (status = 204, description = "It is lifted"),
+        (status = 200, description = "It is lifted, and the disk has not confirmed it", body = Lifted),
+    ),
 )]
 async fn lift(
     _: May<Operate>,
     State(app): State<App>,
     PathOf((kind, value)): PathOf<(Kind, String)>,
-) -> Result<StatusCode, Problem> {
+) -> Result<Response, Problem> {
     let whom = whom(kind, &value)?;
-    change(&app, |bans| match bans.remove(&whom) {
+    let lift = |bans: &mut BanList| match bans.remove(&whom) {
         Some(_) => Ok(()),
         None => Err(Problem::missing(format!("{whom} is not banned"))),
+    };
+    Ok(match change(&app, lift, Unwritten::IsRefused).await? {
+        None => StatusCode::NO_CONTENT.into_response(),
+        Some(warning) => Json(Lifted { warning }).into_response(),
     })
-    .await?;
-    Ok(StatusCode::NO_CONTENT)
 }
 
-/// Changes the list, on the disk first, then for the shards.
+/// What becomes of a change that cannot be written.
+#[derive(Clone, Copy, Debug)]
+enum Unwritten {
+    /// It is in force as long as the broker runs: whoever is to be kept out now cannot wait for a disk.
+    IsInForce,
+    /// Nothing is changed.
+    IsRefused,
+}
+
+/// Changes the list, on the disk first, then for the shards. What it gives is a warning.
 async fn change(
     app: &App,
     change: impl FnOnce(&mut BanList) -> Result<(), Problem>,
-) -> Result<(), Problem> {
+    unwritten: Unwritten,
+) -> Result<Option<String>, Problem> {
     let _alone = app.editing.lock().await;
     let mut bans = BanList::clone(&app.bans());
     change(&mut bans)?;
@@ -176,10 +206,30 @@ async fn change(
     let (place, list, now_ms) = (path.clone(), Arc::clone(&bans), app.now().unix_ms);
     let written = tokio::task::spawn_blocking(move || bans::write(&path, &list, now_ms)).await;
     let written = written.unwrap_or_else(|_| Err(std::io::ErrorKind::Interrupted.into()));
-    written.map_err(|error| failed(&place, &error))?;
+    let warning = warning_of(&place, written, unwritten)?;
     app.set_bans(Arc::clone(&bans));
     app.asker.command(&Command::SetBans(bans));
-    Ok(())
+    Ok(warning)
+}
+
+/// What an operator has to know of how a change was written, which the log has, too.
+fn warning_of(
+    place: &Path,
+    written: io::Result<Written>,
+    unwritten: Unwritten,
+) -> Result<Option<String>, Problem> {
+    let error = match (written, unwritten) {
+        (Ok(Written::Safe), _) => return Ok(None),
+        (Ok(Written::Unsynced(error)), _) => return Ok(Some(unsynced(place, &error))),
+        (Err(error), Unwritten::IsRefused) => return Err(failed(place, &error)),
+        (Err(error), Unwritten::IsInForce) => error,
+    };
+    let file = place.display();
+    tracing::warn!(%file, %error, "a ban is in force until the broker ends, and cannot be written");
+    Ok(Some(format!(
+        "it is in force until the broker ends, and would not outlive that: {file} cannot be written: {error}; \
+         the next change of the bans writes all of them"
+    )))
 }
 
 /// A hundred years, as the schemas say.
@@ -224,5 +274,34 @@ fn view(whom: &Banned, ban: &Ban) -> BanView {
         reason: ban.reason.clone(),
         by: ban.by.clone(),
         since_unix_ms: ban.since_unix_ms,
+        warning: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_that_the_disk_does_not_confirm_is_in_force_with_a_warning() {
+        let place = Path::new("data/bans.json");
+        let error = || io::Error::other("the disk is ill");
+        for unwritten in [Unwritten::IsInForce, Unwritten::IsRefused] {
+            assert!(warning_of(place, Ok(Written::Safe), unwritten).is_ok_and(|of| of.is_none()));
+            let unsynced = warning_of(place, Ok(Written::Unsynced(error())), unwritten);
+            let warning = unsynced.ok().flatten().unwrap_or_default();
+            for part in [
+                "in force",
+                "data/bans.json",
+                "the disk is ill",
+                "loss of power",
+            ] {
+                assert!(warning.contains(part), "{warning}");
+            }
+        }
+        assert!(warning_of(place, Err(error()), Unwritten::IsRefused).is_err());
+        let unwritten = warning_of(place, Err(error()), Unwritten::IsInForce);
+        let warning = unwritten.ok().flatten().unwrap_or_default();
+        assert!(warning.contains("until the broker ends"), "{warning}");
     }
 }

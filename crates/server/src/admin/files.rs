@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::app::App;
 use super::problem::{FaultView, Problem};
 use crate::config::fault::{Fault, Place, Severity};
-use crate::instance::file::{SECRET_MODE, write_atomically};
+use crate::instance::file::{SECRET_MODE, Written, replace};
 
 /// Changes a file with secrets. `change` gives the new text, `None` to leave it; a file that is not
 /// there is empty.
@@ -22,7 +22,8 @@ pub(super) async fn edit<T>(
     let text = read(&path)?;
     let (new, result) = change(&text)?;
     if let Some(new) = new {
-        write(path, new, SECRET_MODE).await?;
+        // The log has the warning.
+        let _warning = write(path, new, SECRET_MODE).await?;
     }
     Ok(result)
 }
@@ -50,17 +51,20 @@ pub(super) async fn edit_checked<T>(
         let _alone = app.editing.lock().await;
         let (text, result) = change(&read(&path)?)?;
         let warnings = check(app, path.clone(), text.clone()).await?;
+        let mut warnings: Vec<_> = warnings.into_iter().map(FaultView::from).collect();
         if !is_dry {
             let old = std::fs::metadata(&path);
             let old = old.map_or(mode, |old| old.permissions().mode() & 0o777);
             // Secrets are not left open to others, whoever has opened them.
             let mode = if mode == SECRET_MODE { old & mode } else { old };
-            write(path, text.clone(), mode).await?;
+            let shown = app.running.shown(&path);
+            let unsafe_now = write(path, text.clone(), mode).await?;
+            warnings.extend(unsafe_now.map(|what| FaultView::warning(shown, what)));
         }
         Edited {
             result,
             text,
-            warnings: warnings.into_iter().map(FaultView::from).collect(),
+            warnings,
         }
     };
     if !is_dry {
@@ -78,13 +82,27 @@ pub(super) fn read(path: &Path) -> Result<String, Problem> {
     }
 }
 
-async fn write(path: PathBuf, text: String, mode: u32) -> Result<(), Problem> {
+/// Writes a file; what it gives is a warning.
+async fn write(path: PathBuf, text: String, mode: u32) -> Result<Option<String>, Problem> {
     let place = path.clone();
-    let written = tokio::task::spawn_blocking(move || write_atomically(&path, &text, mode));
+    let written = tokio::task::spawn_blocking(move || replace(&path, &text, mode));
     let written = written
         .await
         .unwrap_or_else(|_| Err(io::ErrorKind::Interrupted.into()));
-    written.map_err(|error| failed(&place, &error))
+    match written.map_err(|error| failed(&place, &error))? {
+        Written::Safe => Ok(None),
+        Written::Unsynced(error) => Ok(Some(unsynced(&place, &error))),
+    }
+}
+
+/// What was changed is in the file, and in force, but not safe.
+pub(super) fn unsynced(path: &Path, error: &io::Error) -> String {
+    let file = path.display();
+    tracing::warn!(%file, %error, "a file was changed, and a loss of power may bring back the old one");
+    format!(
+        "it is in force, but a loss of power may bring back what was before: the directory of {file} could not \
+         be synced: {error}"
+    )
 }
 
 /// Reads all files as if one had a new text; the answer is what to warn of.

@@ -42,6 +42,17 @@ pub(super) struct FaultView {
     fix: Option<String>,
 }
 
+impl FaultView {
+    pub(super) const fn warning(place: String, what: String) -> Self {
+        Self {
+            is_warning: true,
+            place,
+            what,
+            fix: None,
+        }
+    }
+}
+
 impl From<Fault> for FaultView {
     fn from(fault: Fault) -> Self {
         Self {

@@ -7,7 +7,7 @@ use std::path::Path;
 use columba_broker::ban::{Ban, BanList, Banned};
 use serde::{Deserialize, Serialize};
 
-use super::file::{SECRET_MODE, write_atomically};
+use super::file::{SECRET_MODE, Written, replace};
 
 /// Its name in the data directory.
 pub const BANS: &str = "bans.json";
@@ -67,8 +67,8 @@ pub(crate) fn read(text: &str) -> Result<BanList, String> {
 /// Writes all bans that are in force.
 ///
 /// # Errors
-/// As [`write_atomically`].
-pub(crate) fn write(path: &Path, bans: &BanList, now_unix_ms: u64) -> io::Result<()> {
+/// As [`replace`].
+pub(crate) fn write(path: &Path, bans: &BanList, now_unix_ms: u64) -> io::Result<Written> {
     let held = bans.iter().filter(|(_, ban)| ban.holds_at(now_unix_ms));
     let lines = held.map(|(whom, ban)| {
         let (kind, value) = match whom {
@@ -89,7 +89,7 @@ pub(crate) fn write(path: &Path, bans: &BanList, now_unix_ms: u64) -> io::Result
         bans: lines.collect(),
     };
     let text = serde_json::to_string_pretty(&file).map_err(io::Error::other)?;
-    write_atomically(path, &text, SECRET_MODE)
+    replace(path, &text, SECRET_MODE)
 }
 
 #[cfg(test)]

@@ -16,13 +16,42 @@ pub const SECRET_MODE: u32 = 0o600;
 /// Permissions of other files.
 pub const PLAIN_MODE: u32 = 0o644;
 
+/// How a file was written.
+#[derive(Debug)]
+pub enum Written {
+    /// It is on the disk.
+    Safe,
+    /// It is there, but its directory could not be synced: a loss of power may bring back the old one.
+    Unsynced(io::Error),
+}
+
 /// Writes a file beside the old one, then puts it in its place. It has `mode`, whatever the old one
 /// had, and the owner of the old one. A link stays, and what it leads to is written.
 ///
 /// # Errors
-/// What the file system says, or a link that is not followed; the old file is as it was. Where the
-/// directory alone could not be synced, the new file is there, and a loss of power may bring back the old.
+/// As [`replace`]. Where the directory alone could not be synced, the new file is there, and a loss of
+/// power may bring back the old.
 pub fn write_atomically(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    match replace(path, text, mode)? {
+        Written::Safe => Ok(()),
+        Written::Unsynced(error) => Err(error),
+    }
+}
+
+/// The same, for whoever goes on with the new file in any case.
+///
+/// # Errors
+/// What the file system says, or a link that is not followed; the old file is as it was.
+pub fn replace(path: &Path, text: &str, mode: u32) -> io::Result<Written> {
+    replace_by(path, text, mode, |dir| File::open(dir)?.sync_all())
+}
+
+fn replace_by(
+    path: &Path,
+    text: &str,
+    mode: u32,
+    sync_dir: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<Written> {
     let target = behind_link(path)?;
     let path = target.as_deref().unwrap_or(path);
     let dir = path
@@ -53,11 +82,11 @@ pub fn write_atomically(path: &Path, text: &str, mode: u32) -> io::Result<()> {
         }
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
-        fs::rename(&temporary, path)?;
-        // The new name is safe once its directory is on disk.
-        File::open(dir)?.sync_all()
+        fs::rename(&temporary, path)
     };
-    write().inspect_err(|_| drop(fs::remove_file(&temporary)))
+    write().inspect_err(|_| drop(fs::remove_file(&temporary)))?;
+    // The new name is safe once its directory is on disk.
+    Ok(sync_dir(dir).map_or_else(Written::Unsynced, |()| Written::Safe))
 }
 
 /// What a link leads to; `None` if there is none at this path.
@@ -170,6 +199,23 @@ mod tests {
         let error = write_atomically(&link, "new", PLAIN_MODE).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn a_file_whose_directory_cannot_be_synced_is_there_and_said_not_to_be_safe() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bans.json");
+        fs::write(&path, "old").unwrap();
+        let failing = |at: &Path| {
+            assert_eq!(at, dir.path());
+            Err(io::ErrorKind::TimedOut.into())
+        };
+        let written = replace_by(&path, "new", PLAIN_MODE, failing).unwrap();
+        assert!(matches!(written, Written::Unsynced(of) if of.kind() == io::ErrorKind::TimedOut));
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        let written = replace(&path, "newer", PLAIN_MODE).unwrap();
+        assert!(matches!(written, Written::Safe));
     }
 
     #[test]

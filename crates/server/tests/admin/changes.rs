@@ -203,6 +203,33 @@ fn a_ban_disconnects_keeps_out_and_outlives_a_restart() {
     );
 }
 
+/// Whoever floods the broker until its disk is full is kept out all the same.
+#[test]
+fn a_ban_that_cannot_be_written_is_in_force_and_says_that_it_ends_with_the_broker() {
+    let bed = Bed::new();
+    let place = bed.instance().join("data/bans.json");
+    std::fs::create_dir(&place).unwrap();
+    let mut client = bed.connect("bad");
+    let ban = json!({"kind": "client", "value": "bad"});
+    let answer = bed.request("POST", "/api/v1/bans", Some(ban));
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    let warning = answer.json()["warning"].as_str().unwrap().to_owned();
+    assert!(warning.contains("until the broker ends"), "{warning}");
+    assert_eq!(client.farewell(), ReasonCode::AdministrativeAction);
+    let refused = |bed: &Bed| bed.connect_raw("bad", None).err();
+    assert_eq!(refused(&bed), Some(ReasonCode::Banned));
+    // To lift it can wait, and nothing is changed.
+    assert_eq!(status(&bed, "DELETE", "/api/v1/bans/client/bad", None), 500);
+    assert_eq!(refused(&bed), Some(ReasonCode::Banned));
+    // The next change writes both.
+    std::fs::remove_dir(&place).unwrap();
+    let other = json!({"kind": "client", "value": "other"});
+    let answer = bed.request("POST", "/api/v1/bans", Some(other));
+    assert!(answer.json().get("warning").is_none(), "{}", answer.body);
+    let bed = bed.restart();
+    assert_eq!(refused(&bed), Some(ReasonCode::Banned));
+}
+
 #[test]
 fn tokens_are_made_listed_and_revoked() {
     let bed = Bed::new();
