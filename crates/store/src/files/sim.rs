@@ -59,6 +59,8 @@ struct Interrupted {
     offset: u64,
     /// What was there before.
     before: Vec<u8>,
+    /// How long the file was.
+    length: u64,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -127,14 +129,15 @@ impl SimDisk {
         self.state().is_down
     }
 
-    /// Power comes back: of what was not synced, each write is there, gone or torn, and of the
-    /// changes of names the first so many are there. No faults are set afterwards.
+    /// Power comes back: of what was not synced, each write is there, gone or torn, the file is longer or
+    /// not, and of the changes of names the first so many are there. No faults are set afterwards.
     pub fn restart(&self) {
         self.state().restart();
     }
 
     /// The process dies and the machine lives on: nothing is lost of what was written. Of a write in
-    /// whose middle it died the first so many bytes are there.
+    /// whose middle it died the first so many bytes are there; if it was to make the file longer, that
+    /// ends with them, or is as long already and has zeros behind them.
     pub fn restart_process(&self) {
         let mut state = self.state();
         state.cut_short();
@@ -201,6 +204,8 @@ impl State {
             return;
         };
         let kept = self.draw(of.before.len() as u64 + 1) as usize;
+        let is_longer = of.offset + of.before.len() as u64 > of.length;
+        let is_cut = is_longer && self.draw(2) == 0;
         let Some(inode) = self.inodes.get_mut(&of.inode) else {
             return;
         };
@@ -208,6 +213,14 @@ impl State {
         put(&mut inode.now, of.offset + kept as u64, rest);
         if let Some(Change::Write(_, bytes)) = inode.unsynced.last_mut() {
             bytes.truncate(kept);
+        }
+        if is_cut {
+            let length = of.length.max(of.offset + kept as u64);
+            inode.now.truncate(length as usize);
+        }
+        let length = inode.now.len() as u64;
+        if length > of.length {
+            inode.unsynced.push(Change::Length(length));
         }
     }
 
@@ -250,6 +263,11 @@ impl State {
     }
 
     fn settle_write(&mut self, inode: &mut Inode, offset: u64, bytes: &[u8]) {
+        let end = offset as usize + bytes.len();
+        // How long a file is may be on the disk before what stands in it.
+        if end > inode.durable.len() && self.draw(3) == 0 {
+            inode.durable.resize(end, 0);
+        }
         let fate = self.draw(4);
         match fate {
             0 => {}
@@ -427,16 +445,18 @@ impl Files for SimDisk {
         }
         let bytes = bytes.get(..kept).unwrap_or(bytes);
         if stops && let Some(inode) = state.names.get(&name).copied() {
-            let length = (offset as usize).saturating_add(bytes.len());
+            let end = (offset as usize).saturating_add(bytes.len());
             let mut before = state.inode(name)?.now.clone();
-            before.resize(before.len().max(length), 0);
+            let length = before.len() as u64;
+            before.resize(before.len().max(end), 0);
             state.interrupted = Some(Interrupted {
                 inode,
                 offset,
                 before: before
-                    .get(offset as usize..length)
+                    .get(offset as usize..end)
                     .unwrap_or_default()
                     .to_vec(),
+                length,
             });
         }
         let inode = state.inode(name)?;
@@ -514,5 +534,99 @@ impl Files for SimDisk {
         state.names.remove(&name);
         state.names_changed();
         if stops { Err(down()) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const FILE: Name = Name::Segment(1);
+
+    /// A file with a sector on the disk, and a write of three sectors behind that.
+    fn with_longer_write(seed: u64, is_interrupted: bool) -> SimDisk {
+        let mut disk = SimDisk::new(seed);
+        disk.create(FILE).unwrap();
+        disk.sync_directory().unwrap();
+        disk.write_at(FILE, 0, &[1; SECTOR]).unwrap();
+        disk.sync_data(FILE).unwrap();
+        let crash_at = is_interrupted.then(|| disk.operations());
+        disk.set_faults(Faults {
+            crash_at,
+            ..Faults::default()
+        });
+        let written = disk.write_at(FILE, SECTOR as u64, &[2; 3 * SECTOR]);
+        assert_eq!(written.is_err(), is_interrupted);
+        disk
+    }
+
+    /// How long the file is, in sectors that have begun, and what is at the beginning and the end of each
+    /// of those behind the first one.
+    fn shape(disk: &SimDisk) -> (usize, Vec<(u8, u8)>) {
+        let content = disk.content(FILE).unwrap();
+        assert_eq!(content[..SECTOR], [1; SECTOR]);
+        let sectors = content[SECTOR..].chunks(SECTOR);
+        let ends = sectors.map(|of| (of[0], of[of.len() - 1]));
+        (content.len().div_ceil(SECTOR), ends.collect())
+    }
+
+    #[test]
+    fn a_loss_of_power_leaves_all_that_a_disk_may_have_of_a_write_that_makes_a_file_longer() {
+        for is_interrupted in [false, true] {
+            let all: BTreeSet<_> = (0..2_000)
+                .map(|seed| {
+                    let disk = with_longer_write(seed, is_interrupted);
+                    disk.restart();
+                    shape(&disk)
+                })
+                .collect();
+            let (new, zero) = ((2, 2), (0, 0));
+            for sectors in [
+                vec![],
+                vec![new],
+                vec![new, new, new],
+                vec![zero, zero, zero],
+                vec![new, zero, zero],
+                vec![zero, new, zero],
+                vec![zero, zero, new],
+                vec![zero, new],
+                vec![new, zero, new],
+                // In the middle of a sector.
+                vec![(2, 0), zero, zero],
+            ] {
+                let wanted = (sectors.len() + 1, sectors);
+                assert!(all.contains(&wanted), "{is_interrupted}: {wanted:?}");
+            }
+            // What the block held for somebody else.
+            let is_junk = |of: &u8| !matches!(*of, 0 | 2);
+            let mut ends = all.iter().flat_map(|(_, ends)| ends);
+            assert!(ends.any(|(first, last)| is_junk(first) && is_junk(last)));
+        }
+    }
+
+    #[test]
+    fn a_process_that_dies_leaves_the_beginning_of_a_write_and_zeros_or_nothing_behind_it() {
+        let (mut shorter, mut longer) = (0, 0);
+        for seed in 0..500 {
+            let mut disk = with_longer_write(seed, true);
+            disk.restart_process();
+            let content = disk.content(FILE).unwrap();
+            let kept = content[SECTOR..].iter().filter(|byte| **byte == 2).count();
+            assert_eq!(content[SECTOR..][..kept], vec![2; kept]);
+            match content.len() - SECTOR - kept {
+                0 => shorter += 1,
+                zeros => {
+                    assert_eq!(kept + zeros, 3 * SECTOR);
+                    longer += 1;
+                }
+            }
+            // What a process has seen and had synced is there whatever happens then.
+            disk.sync_data(FILE).unwrap();
+            disk.restart();
+            assert!(disk.content(FILE) == Some(content), "{seed}");
+        }
+        assert!(shorter > 100 && longer > 100, "{shorter} and {longer}");
     }
 }
