@@ -27,6 +27,7 @@ mod query;
 mod recheck;
 mod recount;
 mod refuse;
+mod refuse_publish;
 mod report;
 mod restore;
 mod retain;

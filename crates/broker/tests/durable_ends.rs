@@ -3,8 +3,10 @@
 mod bed;
 
 use bed::exchange::{QOS_1, QOS_2, SHARDS, id};
-use bed::{Bed, ClientIx, V5};
-use columba_codec::{Packet, PacketType, QoS};
+use bed::{Bed, ClientIx, V5, V311};
+use columba_broker::access::Action;
+use columba_codec::packet::Publish;
+use columba_codec::{Packet, PacketType, Properties, QoS};
 
 /// The types of the packets that came.
 fn types(bed: &mut Bed, client: ClientIx) -> Vec<PacketType> {
@@ -93,7 +95,7 @@ fn of_two_subscriptions_on_their_way_to_the_disk_the_last_one_counts() {
             bed.store.is_held = true;
             for (number, qos) in [(1, QoS::AtMostOnce), (2, QOS_2)] {
                 let list = [(filter, bed::exchange::options(qos))];
-                let none = columba_codec::Properties::EMPTY;
+                let none = Properties::EMPTY;
                 bed.send_subscribe(client, id(number), &list, none);
             }
             commit_until(&mut bed, client, 2);
@@ -121,7 +123,7 @@ fn what_is_ended_before_the_disk_has_it_is_ended_for_good_when_that_is_said() {
         for (number, filter) in ["t", "$share/g/t", "t/+"].into_iter().enumerate() {
             let id = |turn: usize| id((2 * number + turn) as u16);
             let list = [(filter, bed::exchange::options(QOS_1))];
-            bed.send_subscribe(client, id(1), &list, columba_codec::Properties::EMPTY);
+            bed.send_subscribe(client, id(1), &list, Properties::EMPTY);
             bed.send_unsubscribe(client, id(2), &[filter]);
         }
         commit_until(&mut bed, client, 6);
@@ -155,7 +157,7 @@ fn thousands_of_ends_on_their_way_to_the_disk_cost_no_more_than_so_many_of_one()
     bed.store.is_held = true;
     for number in 1..=COUNT {
         let list = [("t", bed::exchange::options(QOS_1))];
-        bed.send_subscribe(client, id(number), &list, columba_codec::Properties::EMPTY);
+        bed.send_subscribe(client, id(number), &list, Properties::EMPTY);
         bed.send_unsubscribe(client, id(COUNT + number), &["t"]);
     }
     assert!(types(&mut bed, client).is_empty());
@@ -200,5 +202,46 @@ fn a_release_that_comes_again_is_answered_when_the_first_one_is_on_disk() {
             arrived.iter().any(|of| of.payload == "second"),
             "{arrived:?}"
         );
+    }
+}
+
+/// A refusal waits for what came before it.
+#[test]
+fn a_publish_that_is_refused_is_acknowledged_behind_those_before_it() {
+    // [MQTT-v311-4.6.0-2] [MQTT-v311-4.6.0-3]
+    for (version, qos) in [V311, V5]
+        .into_iter()
+        .flat_map(|version| [(version, QoS::AtLeastOnce), (version, QoS::ExactlyOnce)])
+    {
+        for shards in [1, 3] {
+            let mut bed = Bed::denying(shards, &[(Action::Publish, "secret")]).with_store();
+            let subscriber = bed.connect_keeping(version, "subscriber");
+            bed.subscribe(subscriber, "t", qos);
+            let publisher = bed.connect_keeping(version, "publisher");
+            bed.store.is_held = true;
+            let topics = ["t", "secret", "t", "secret"];
+            for (topic, packet_id) in topics.into_iter().zip(1..) {
+                let packet_id = Some(id(packet_id));
+                let publish = Publish {
+                    dup: false,
+                    qos,
+                    retain: false,
+                    topic,
+                    packet_id,
+                    properties: Properties::EMPTY,
+                    payload: b"x",
+                };
+                bed.send(publisher, &Packet::Publish(publish));
+            }
+            let early = bed.take(publisher);
+            assert!(early.packets().is_empty(), "{version:?} {qos:?} {shards}");
+            bed.release_store();
+            let inbox = bed.take(publisher);
+            let ids = inbox.packets().into_iter().map(|packet| match packet {
+                Packet::PubAck(ack) | Packet::PubRec(ack) => ack.packet_id.get(),
+                other => panic!("{other:?}"),
+            });
+            assert_eq!(ids.collect::<Vec<_>>(), [1, 2, 3, 4], "{version:?} {qos:?}");
+        }
     }
 }

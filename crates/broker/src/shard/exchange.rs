@@ -62,6 +62,8 @@ pub(super) enum Then {
         packet_id: PacketId,
         reason: ReasonCode,
     },
+    /// PUBACK or PUBREC that says no. Seldom, and larger than the others.
+    Refuse(Box<Refused>),
     /// A session of this client is gone for good.
     Forgotten {
         client_id: Arc<str>,
@@ -90,10 +92,21 @@ pub(super) enum Then {
     },
 }
 
+/// A PUBLISH that is refused, and why.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) conn: ConnectionId,
+    pub(super) packet: PacketType,
+    pub(super) packet_id: PacketId,
+    pub(super) reason: ReasonCode,
+    pub(super) detail: String,
+}
+
 impl Then {
     pub(super) const fn connection(&self) -> Option<ConnectionId> {
         match self {
             Self::Acknowledge { conn, .. } | Self::UnsubAck { conn, .. } => Some(*conn),
+            Self::Refuse(refused) => Some(refused.conn),
             Self::Nothing
             | Self::Forgotten { .. }
             | Self::Applied { .. }
@@ -125,7 +138,10 @@ impl Then {
             | Self::Tell(_)
             | Self::Moved { .. }
             | Self::Answer { .. } => Promise::Durable,
-            Self::Acknowledge { .. } | Self::Applied { .. } | Self::UnsubAck { .. } => {
+            Self::Acknowledge { .. }
+            | Self::Refuse(_)
+            | Self::Applied { .. }
+            | Self::UnsubAck { .. } => {
                 connection.map_or(Promise::Durable, |connection| connection.promise)
             }
         }

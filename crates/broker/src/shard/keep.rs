@@ -474,6 +474,7 @@ impl Shard {
             Then::Answer { .. } | Then::Moved { .. } => 0,
             Then::Nothing
             | Then::Acknowledge { .. }
+            | Then::Refuse(_)
             | Then::Forgotten { .. }
             | Then::Applied { .. }
             | Then::Tell(_)
@@ -604,6 +605,7 @@ impl Shard {
                 };
                 self.write_ack(conn, packet, ack);
             }
+            Then::Refuse(refused) => self.write_refusal(&refused),
             Then::Applied { number, .. } => self.on_applied(number),
             Then::Tell(told) => self.answer(told.0, told.1),
             Then::Forgotten { client_id } => self.on_forgotten(&client_id),
@@ -673,6 +675,24 @@ impl Shard {
                 packet_id,
             };
             self.journal.replace(&mut id.record, |out| fact.write(out));
+        }
+    }
+
+    /// Acknowledges what leaves nothing in the store, behind what came before it on the same connection
+    /// (`MQTT-4.6.0-2` and `MQTT-4.6.0-3` of 3.1.1).
+    pub(super) fn acknowledge_in_turn(&mut self, then: Then) {
+        let exchange = Exchange {
+            waiting: 0,
+            drafts: Drafts::default(),
+            has_released: false,
+            also: Also::Nothing,
+            then,
+        };
+        if self.must_queue(&exchange) {
+            self.count_asked(&exchange.then, true);
+            self.begin(exchange);
+        } else {
+            self.commit_then(false, exchange.then);
         }
     }
 

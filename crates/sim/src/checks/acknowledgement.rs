@@ -52,12 +52,6 @@ pub(crate) fn check(conn: &mut Conn, packet: &Packet<'_>, is_durable: bool) -> R
             (Some(true), true) if is_told => return Err(format!("not refused: {packet:?}")),
             _ => {}
         }
-        if is_durable && refused.is_some() {
-            // What is refused waits for nothing.
-            let at = conn.answers.iter().position(|due| *due == given);
-            conn.answers.remove(at.ok_or("no such answer is due")?);
-            return Ok(());
-        }
     }
     if is_durable {
         let mut alike = conn.answers.iter().enumerate().filter(|(_, due)| {
