@@ -68,6 +68,8 @@ outcomes! {
     PublishPayloadInvalid = "publish.payload_invalid", Denied;
     /// The store does not keep up, or its disk is full or failed; the client's input waits.
     PublishStoreWait = "publish.store_wait", Delayed;
+    /// Taken before the disk was found full or failed; its acknowledgement waits.
+    PublishAnswerWait = "publish.answer_wait", Delayed;
     /// No room for another retained message.
     PublishRetainQuota = "publish.retain_quota", Denied;
 

@@ -29,7 +29,7 @@ use crate::id::ShardId;
 use crate::now::Now;
 use crate::outcome::{Effectively, Outcome};
 
-pub use entry::{ANSWER_WAITS, Entry, Facts, address_of, flag};
+pub use entry::{Entry, Facts, address_of, flag};
 pub use fair::{BURST, REFILL_SECS};
 pub use payload::PayloadKind;
 pub use tape::{Chunk, Damaged, Entries, Line, TapeName};

@@ -40,6 +40,7 @@ mod store;
 mod subscribe;
 mod sys;
 mod topics;
+mod unanswered;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

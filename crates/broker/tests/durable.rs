@@ -6,10 +6,8 @@ use bed::exchange::{QOS_1, QOS_2, SHARDS, id, keeping, properties};
 use bed::{Bed, ClientIx, ConnectOptions, V5, V311};
 use columba_broker::journal::StoreEvent;
 use columba_broker::outcome::Outcome;
-use columba_broker::query::{Answer, Request, SessionsQuery, WaitingOn};
-use columba_broker::recorder::{ANSWER_WAITS, Line};
 use columba_broker::recovery::{ExpiredCounts, RecoveredCounts};
-use columba_codec::{Packet, PacketType, PropertyId, QoS, Value};
+use columba_codec::{Packet, PacketType, Properties, PropertyId, QoS, Value};
 
 /// The types of the packets that came.
 fn types(bed: &mut Bed, client: ClientIx) -> Vec<PacketType> {
@@ -451,7 +449,7 @@ fn a_subscription_is_granted_when_the_disk_has_it() {
             client,
             id(1),
             &[("t", bed::exchange::options(QOS_1))],
-            columba_codec::Properties::EMPTY,
+            Properties::EMPTY,
         );
         assert_eq!(types(&mut bed, client), []);
         bed.release_store();
@@ -485,7 +483,7 @@ fn a_qos_2_message_that_meets_a_subscription_under_way_comes_once_whatever_happe
             let subscriber = bed.connect_keeping(V5, &name);
             bed.is_mail_held = true;
             let list = [("t", bed::exchange::options(QOS_2))];
-            bed.send_subscribe(subscriber, id(1), &list, columba_codec::Properties::EMPTY);
+            bed.send_subscribe(subscriber, id(1), &list, Properties::EMPTY);
             bed.publish_as(publisher, "t", b"x", id(7));
             bed.release_mail();
             let mut arrived = bed.finish(subscriber).len();
@@ -532,112 +530,6 @@ fn a_full_disk_holds_up_who_fills_it_and_not_who_empties_it() {
         assert_eq!(types(&mut bed, publisher), [PacketType::PubAck; 2]);
         assert_eq!(bed.finish(subscriber).len(), 2);
     }
-}
-
-/// What was taken before the disk was found full waits for its answer, what comes later waits itself.
-#[test]
-fn who_waits_for_an_answer_on_a_full_disk_counts_among_those_that_wait() {
-    for shards in SHARDS {
-        let mut bed = Bed::durable(shards);
-        let subscriber = bed.connect_keeping(V5, "subscriber");
-        bed.subscribe(subscriber, "t", QOS_1);
-        let idle = bed.connect(V5, "idle");
-        let publishers = ["one", "two"].map(|name| bed.connect(V5, name));
-        bed.store.is_held = true;
-        bed.publish(publishers[0], "t", b"1", QOS_1);
-        for shard in 0..usize::from(shards) {
-            bed.store_event(shard, StoreEvent::Full);
-        }
-        assert_eq!(bed.outcome(Outcome::PublishStoreWait), 1);
-        assert_eq!(
-            recorded_waits(&mut bed),
-            [("one".to_owned(), ANSWER_WAITS[0].to_owned())]
-        );
-        bed.publish(publishers[1], "t", b"1", QOS_1);
-        assert_eq!(bed.outcome(Outcome::PublishStoreWait), 2);
-        assert_eq!(types(&mut bed, publishers[0]), []);
-        assert_eq!(connections_held(&mut bed), 2);
-        assert_eq!(waiting_on_disk(&mut bed), ["one", "two"]);
-        for shard in 0..usize::from(shards) {
-            bed.store_event(shard, StoreEvent::Room);
-        }
-        bed.release_store();
-        for publisher in publishers {
-            assert_eq!(types(&mut bed, publisher), [PacketType::PubAck]);
-        }
-        assert_eq!(connections_held(&mut bed), 0);
-        bed.take(idle);
-    }
-}
-
-/// The same where the disk fails at once, and once alone where it was full before.
-#[test]
-fn who_waits_for_an_answer_when_the_disk_fails_is_told_of() {
-    for shards in SHARDS {
-        for was_full in [false, true] {
-            let mut bed = Bed::durable(shards);
-            let subscriber = bed.connect_keeping(V5, "subscriber");
-            bed.subscribe(subscriber, "t", QOS_1);
-            let publisher = bed.connect(V5, "publisher");
-            bed.store.is_held = true;
-            bed.publish(publisher, "t", b"1", QOS_1);
-            for event in [StoreEvent::Full, StoreEvent::Failed] {
-                for shard in 0..usize::from(shards) {
-                    if was_full || event == StoreEvent::Failed {
-                        bed.store_event(shard, event);
-                    }
-                }
-            }
-            let detail = ANSWER_WAITS[usize::from(!was_full)];
-            let told = [("publisher".to_owned(), detail.to_owned())];
-            assert_eq!(recorded_waits(&mut bed), told);
-            assert_eq!(bed.outcome(Outcome::PublishStoreWait), 1);
-            assert_eq!(connections_held(&mut bed), 1);
-        }
-    }
-}
-
-/// Who waits for the store by the record, and with what.
-fn recorded_waits(bed: &mut Bed) -> Vec<(String, String)> {
-    let recordings = bed.recordings();
-    let chunks = recordings.iter().flat_map(|of| &of.chunks);
-    let lines = chunks.flat_map(|chunk| chunk.entries());
-    let waits = lines.filter_map(|line| match line.expect("a line") {
-        Line::Entry(entry) if entry.outcome == Outcome::PublishStoreWait => {
-            Some((entry.facts.client.to_owned(), entry.facts.detail.to_owned()))
-        }
-        Line::Entry(_) | Line::Gap { .. } => None,
-    });
-    waits.collect()
-}
-
-fn waiting_on_disk(bed: &mut Bed) -> Vec<String> {
-    let mut waiting = Vec::new();
-    for shard in 0..bed.shards.len() {
-        let query = SessionsQuery {
-            waiting_on: Some(WaitingOn::Disk),
-            rows_max: 100,
-            ..SessionsQuery::default()
-        };
-        let Answer::Sessions(page) = bed.request(shard, Request::Sessions(query)) else {
-            panic!("no sessions");
-        };
-        let names = page.rows.iter().map(|row| row.key.client_id.to_string());
-        waiting.extend(names);
-    }
-    waiting.sort();
-    waiting
-}
-
-fn connections_held(bed: &mut Bed) -> u64 {
-    let mut held = 0;
-    for shard in 0..bed.shards.len() {
-        let Answer::Stats(stats) = bed.request(shard, Request::Stats) else {
-            panic!("no stats");
-        };
-        held += stats.connections_held;
-    }
-    held
 }
 
 #[test]

@@ -35,6 +35,7 @@ in_chinese! {
     PublishAliasInvalid "主题别名无效"
     PublishPayloadInvalid "消息内容不符声明"
     PublishStoreWait "发布等待磁盘"
+    PublishAnswerWait "发布的确认等待磁盘"
     PublishRetainQuota "保留消息已满"
     DeliverSent "已发送"
     DeliverAcked "已确认"

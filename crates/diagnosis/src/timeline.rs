@@ -1,16 +1,17 @@
 //! What happened around a message, line by line.
 
 use crate::chosen::Item;
+use crate::code::Code;
 use crate::evidence::{Event, Evidence, Question, order};
 use crate::rules::Finding;
 
 /// Lines of a timeline at most.
 const TIMELINE_MAX: usize = 40;
 
-/// What the verdict rests on, and the connections of both around it.
+/// What the verdict rests on, what holds the message up beside it, and the connections of both around it.
 pub(crate) fn timeline(
     evidence: &Evidence,
-    found: &Finding<'_>,
+    (found, noticed): (&Finding<'_>, &[Finding<'_>]),
     item: Option<&Item<'_>>,
 ) -> Vec<Event> {
     let Question {
@@ -25,6 +26,8 @@ pub(crate) fn timeline(
         at_ms
     };
     let mut lines: Vec<Event> = found.cites.iter().map(|event| (*event).clone()).collect();
+    let by_disk = noticed.iter().filter(|other| other.code == Code::P14);
+    lines.extend(by_disk.flat_map(|other| other.cites.iter().copied().cloned()));
     lines.extend(item.and_then(|item| item.publication).cloned());
     let publication = item.and_then(|item| item.publication);
     let publisher = publisher

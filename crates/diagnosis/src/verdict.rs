@@ -240,6 +240,7 @@ fn of_topic(evidence: &Evidence, topic: &str) -> Report {
     let mut items = items(&history);
     let mut also = publisher::noticed(&history);
     let subscriber = evidence.question.subscriber.as_deref();
+    also.extend(store::unacknowledged(&history));
     also.extend(subscriber.and_then(|client| store::held_subscription(&history, client)));
     if items.is_empty() {
         items.extend(held(&history));
@@ -690,7 +691,7 @@ fn report(evidence: &Evidence, items: &[Item<'_>], mut noticed: Vec<Finding<'_>>
             stages_of_none(found.code)
         },
         fixes,
-        timeline: timeline(evidence, found, counts),
+        timeline: timeline(evidence, (found, &noticed), counts),
         also,
         judged: count(items),
         subscribers,

@@ -33,7 +33,7 @@ pub struct Facts<'a> {
     pub qos: Option<QoS>,
     /// See [`flag`].
     pub flags: u16,
-    /// The packet id of a copy.
+    /// The packet id of a copy, or of a PUBLISH of a client.
     pub packet_id: u16,
     /// Bytes of a payload. Of a login: the largest packet that the client takes. Of a session's end:
     /// copies that were lost.
@@ -41,7 +41,7 @@ pub struct Facts<'a> {
     /// Of a PUBLISH: filters that matched. Of a session's end: subscriptions that ended with it. Of a
     /// login: keep alive in seconds. Of a subscription: its identifier. Of a copy that waits: how many
     /// waited already. Of a copy that was sent: where it ends, counted from the first byte that its
-    /// connection was given.
+    /// connection was given. Of an acknowledgement that waits: how many to PUBLISH of its client do.
     pub count: u64,
     /// Seconds. Of a PUBLISH: its Message Expiry Interval. Of a login: session expiry. Of a session's
     /// end: how long it had no connection.
@@ -103,13 +103,6 @@ pub mod flag {
     /// What was lost had been sent, and was not acknowledged.
     pub const WAS_SENT: u16 = 32768;
 }
-
-/// Details of [`Outcome::PublishStoreWait`] where what a client sent was taken before its disk was known
-/// to be full, or to have failed, and what waits is the answer.
-pub const ANSWER_WAITS: [&str; 2] = [
-    "its answer waits: the disk is full",
-    "its answer waits: the disk has failed",
-];
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

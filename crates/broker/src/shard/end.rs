@@ -512,7 +512,7 @@ impl Shard {
             (client_id, None),
             (&parts, topic_hash),
             filters,
-            flag::IS_WILL,
+            (flag::IS_WILL, 0),
         );
     }
 

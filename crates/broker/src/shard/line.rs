@@ -43,6 +43,12 @@ impl Line {
         self.committing.len() + self.put_off.len()
     }
 
+    /// What follows, in no order.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Then> {
+        let all = self.committing.iter().chain(&self.put_off);
+        all.map(|waiting| &waiting.then)
+    }
+
     pub(super) fn push(&mut self, waiting: Committing) {
         self.committing.push_back(waiting);
     }

@@ -101,13 +101,13 @@ impl Shard {
 
     /// A PUBLISH or a Will went on its way to the subscriptions of so many filters. `client` is empty
     /// if nobody in particular published it, or if the session that did has a slot and nobody follows
-    /// the message.
+    /// the message. The packet id is 0 for none.
     pub(super) fn conclude_publication(
         &mut self,
         (client, slot): (&str, Option<u32>),
         (parts, topic_hash): (&MessageParts<'_>, u64),
         filters: usize,
-        flags: u16,
+        (flags, packet_id): (u16, u16),
     ) {
         let outcome = if filters > 0 {
             Outcome::PublishAccepted
@@ -131,7 +131,8 @@ impl Shard {
             known.or_else(|| (!client.is_empty()).then(|| client.into()))
         });
         if parts.number != 0 {
-            self.note_publication(client, parts, filters, outcome, flags);
+            let shape = (flags, packet_id);
+            self.note_publication(client, parts, filters, outcome, shape);
         }
     }
 
@@ -141,7 +142,7 @@ impl Shard {
         parts: &MessageParts<'_>,
         filters: usize,
         outcome: Outcome,
-        flags: u16,
+        (flags, packet_id): (u16, u16),
     ) {
         let expires_ms = parts.expires_at_ms.saturating_sub(self.now.mono_ms);
         let subject = Subject::from(parts);
@@ -149,6 +150,7 @@ impl Shard {
         let facts = Facts {
             client,
             flags: facts.flags | flags,
+            packet_id,
             count: filters as u64,
             secs: if parts.expires_at_ms == NEVER_MS {
                 0
@@ -498,6 +500,14 @@ impl Shard {
         let topic_hash = hash_of(&self.hashing, facts.topic);
         self.with_session(slot, facts, |recorder, now, hash, facts| {
             recorder.note_fault(now, outcome, hash, topic_hash, facts);
+        });
+    }
+
+    /// The acknowledgement of a PUBLISH waits: each by its packet id.
+    pub(super) fn note_answer_held(&mut self, slot: u32, facts: Facts<'_>) {
+        let place = u64::from(facts.packet_id);
+        self.with_session(slot, facts, |recorder, now, hash, facts| {
+            recorder.note_fault(now, Outcome::PublishAnswerWait, hash, place, facts);
         });
     }
 

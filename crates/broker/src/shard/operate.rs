@@ -115,7 +115,12 @@ impl Shard {
         }
         let filters = self.route(&mut publication, Scope::Everywhere, None);
         let is_matched = filters > 0;
-        self.conclude_publication(("", None), (&parts, topic_hash), filters, flag::BY_OPERATOR);
+        self.conclude_publication(
+            ("", None),
+            (&parts, topic_hash),
+            filters,
+            (flag::BY_OPERATOR, 0),
+        );
         drop(publication);
         self.scratch.forwarded = filtered;
         let answer = Answer::Published { is_matched };

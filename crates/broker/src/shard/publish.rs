@@ -319,7 +319,9 @@ impl Shard {
         let publisher = self.session(slot).filter(|_| number != 0);
         let client_id = publisher.map(|session| Arc::clone(&session.client_id));
         let client_id = client_id.as_deref().unwrap_or_default();
-        self.conclude_publication((client_id, Some(slot)), (&parts, topic_hash), filters, 0);
+        let packet_id = publish.packet_id.map_or(0, PacketId::get);
+        let (from, of) = ((client_id, Some(slot)), (&parts, topic_hash));
+        self.conclude_publication(from, of, filters, (0, packet_id));
         drop(publication);
         self.scratch.forwarded = filtered;
         filters > 0

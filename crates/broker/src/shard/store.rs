@@ -8,7 +8,7 @@ use crate::connection::Connection;
 use crate::id::ConnectionId;
 use crate::journal::{RecordId, Settled, StoreEvent};
 use crate::outcome::Outcome;
-use crate::recorder::{ANSWER_WAITS, Facts};
+use crate::recorder::Facts;
 use crate::stats::StoreWaiting;
 
 /// Answers that wait for other shards or for the disk; then clients whose packets call for more of
@@ -102,31 +102,6 @@ impl Shard {
         }
     }
 
-    /// The disk takes nothing more: whose answers wait for it is told of now, since what they sent was
-    /// taken before.
-    #[cold]
-    fn note_answers_held(&mut self) {
-        let held = &self.exchanges.held_inputs;
-        let all = (0u32..).zip(&self.connections);
-        let waiting = all.filter_map(|(index, connection)| {
-            let connection = connection.as_ref()?;
-            let is_news = !held.contains_key(&index) && self.is_answer_held(connection);
-            is_news.then_some(connection.session)
-        });
-        let slots: Vec<u32> = waiting.collect();
-        let [full, failed] = ANSWER_WAITS;
-        let has_failed = self.journal.has_failed();
-        let detail = if has_failed { failed } else { full };
-        for slot in slots {
-            self.stats.count(Outcome::PublishStoreWait);
-            let facts = Facts {
-                detail,
-                ..Facts::default()
-            };
-            self.note_session_fault(slot, Outcome::PublishStoreWait, facts);
-        }
-    }
-
     fn note_held(&mut self, id: ConnectionId, packet: &Packet<'_>) {
         let Some(slot) = self.connection(id).map(|connection| connection.session) else {
             return;
@@ -197,7 +172,8 @@ impl Shard {
             StoreEvent::Full => {
                 self.note_disk(Outcome::BrokerDiskFull);
                 self.journal.on_full();
-                self.note_answers_held();
+                let unacknowledged = self.unacknowledged();
+                self.note_answers_held(&unacknowledged);
             }
             StoreEvent::Room => {
                 self.note_disk(Outcome::BrokerDiskRoom);
@@ -206,6 +182,7 @@ impl Shard {
             StoreEvent::Failed => {
                 self.note_disk(Outcome::BrokerDiskFailed);
                 let was_full = self.journal.is_full();
+                let unacknowledged = self.unacknowledged();
                 let holding = std::mem::take(&mut self.exchanges.holding);
                 self.give_up_store();
                 for me in holding {
@@ -213,7 +190,7 @@ impl Shard {
                 }
                 self.resume_handings();
                 if !was_full {
-                    self.note_answers_held();
+                    self.note_answers_held(&unacknowledged);
                 }
             }
         }

@@ -1,7 +1,6 @@
 //! Does the disk hold a message up?
 
 use columba_broker::outcome::Outcome;
-use columba_broker::recorder::ANSWER_WAITS;
 use columba_codec::QoS;
 
 use super::Finding;
@@ -33,6 +32,37 @@ pub fn held<'e>(history: &History<'e>, event: &'e Event) -> Option<Finding<'e>> 
     Some(found.cite(gone.copied()))
 }
 
+/// A PUBLISH that was taken before the disk was full or had failed: its acknowledgement waits for it.
+pub fn unacknowledged<'e>(history: &History<'e>) -> Option<Finding<'e>> {
+    let publisher = history.evidence.question.publisher.as_deref();
+    let mut events = history.evidence.events.iter().rev();
+    let (event, disk) = events.find_map(|event| {
+        let is_it = event.outcome == Outcome::PublishAnswerWait
+            && event.topic == history.topic
+            && publisher.is_none_or(|of| event.client == of);
+        let disk = bad_disk(history, event).filter(|_| is_it)?;
+        Some((event, disk))
+    })?;
+    let (client, topic) = (&*event.client, &*event.topic);
+    let mut since = history.of(client).iter();
+    let gone = since.find(|other| {
+        other.unix_ms >= event.unix_ms && other.outcome.name().starts_with("disconnect.")
+    });
+    let text = match gone {
+        Some(_) => say::p14_answer_again(client, topic),
+        None if disk.outcome == Outcome::BrokerDiskFailed => say::p14_answer_failed(client, topic),
+        None => say::p14_answer(client, topic),
+    };
+    let key = history.key_of(event);
+    let mut own = history.of(client).iter().copied();
+    let publication = own.find(|other| is_publication(other) && history.key_of(other) == key);
+    let found = Finding::certain(Code::P14, text).cite(publication);
+    Some(found.cite([disk, event]).cite(gone.copied()))
+}
+
+/// How the detail of an answer that waits began while that was `publish.store_wait` as well.
+const ANSWER_WAITS: &str = "its answer waits: ";
+
 /// The same of a SUBSCRIBE or UNSUBSCRIBE of a client.
 pub fn held_subscription<'e>(history: &History<'e>, client: &str) -> Option<Finding<'e>> {
     let own = history.of(client).iter().copied();
@@ -42,7 +72,7 @@ pub fn held_subscription<'e>(history: &History<'e>, client: &str) -> Option<Find
     });
     // What was sent before is taken, whatever it was: its answer alone waits.
     let is_held =
-        |event: &&Event| event.topic.is_empty() && !ANSWER_WAITS.contains(&&*event.detail);
+        |event: &&Event| event.topic.is_empty() && !event.detail.starts_with(ANSWER_WAITS);
     let event = own.find(|event| event.outcome == Outcome::PublishStoreWait && is_held(event))?;
     let disk = waits_for(history, event)?;
     let text = if disk.outcome == Outcome::BrokerDiskFailed {
@@ -67,6 +97,11 @@ fn waits_for<'e>(history: &History<'e>, event: &Event) -> Option<&'e Event> {
     if history.of(&event.client).iter().any(|other| went_on(other)) {
         return None;
     }
+    bad_disk(history, event)
+}
+
+/// What is the matter with the disk since something had to wait for it, if it is still.
+fn bad_disk<'e>(history: &History<'e>, event: &Event) -> Option<&'e Event> {
     // Each shard hears how the disk is, not all at one moment.
     let own = history.of("").iter().copied();
     let disk = own

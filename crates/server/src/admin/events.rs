@@ -103,7 +103,7 @@ pub(super) struct EventView {
     /// RETAIN.
     #[serde(skip_serializing_if = "Option::is_none")]
     retain: Option<bool>,
-    /// The packet id of a copy.
+    /// The packet id of a copy, or of a PUBLISH of a client.
     #[serde(skip_serializing_if = "Option::is_none")]
     packet_id: Option<u16>,
     /// Bytes of a payload.

@@ -48,12 +48,20 @@ fn a_disk_that_one_shard_finds_full_is_full_for_clients_of_all_until_there_is_ro
         publisher.publish_qos_1("t", b"x");
     }
     until(&bed, PUBLISHERS, "full", "broker.disk_full");
-    let metrics = bed.get("/api/v1/metrics");
-    assert_eq!(metrics["outcomes"]["publish.store_wait"], PUBLISHERS);
+    // What came first was taken before anybody knew, and waits for its acknowledgement.
+    let outcomes = &bed.get("/api/v1/metrics")["outcomes"];
+    assert_eq!(outcomes["publish.answer_wait"], 1);
+    assert_eq!(outcomes["publish.store_wait"], PUBLISHERS - 1);
+    let first = bed.all("/api/v1/events?outcome=publish.answer_wait", 100);
+    let [first] = &first[..] else {
+        panic!("{first:?}");
+    };
+    assert_eq!(first["client"], "publisher 0");
+    assert_eq!(first["topic"], "t");
+    assert_eq!(first["detail"], "the disk is full");
     let waiting = bed.all("/api/v1/events?outcome=publish.store_wait", 100);
-    let waiting = waiting.iter().map(|event| {
-        let detail = event["detail"].as_str().unwrap();
-        assert!(detail.ends_with("the disk is full"), "{detail}");
+    let waiting = waiting.iter().chain([first]).map(|event| {
+        assert_eq!(event["detail"], "the disk is full");
         event["client"].as_str().unwrap().to_owned()
     });
     assert_eq!(waiting.collect::<BTreeSet<_>>(), names);
