@@ -14,6 +14,7 @@ use columba_broker::query::{Answer, Request};
 use columba_broker::recorder::Recording;
 use columba_codec::Properties;
 use columba_diagnosis::{Code, Confidence, Evidence, Presence, Question, diagnose};
+use columba_speech::Language;
 
 const TOPIC: &str = "home/kitchen/temp";
 
@@ -130,6 +131,23 @@ fn a_client_that_may_have_come_in_a_hole_is_not_said_never_to_have_been_here() {
             if !is_known {
                 asked.says("Between 2023-11-14T22:13:20.020Z and 2023-11-14T22:13:21.025Z");
             }
+        }
+        // Nor where somebody of nearly the same name was.
+        for question in [(None, Some("hubb")), (Some("hubb"), None)] {
+            let asked = of.ask(question, 500);
+            asked.is(Code::U03, sure);
+            asked.says("id you mean hub?");
+            let names = [
+                "Between",
+                "2023-11-14T22:13:20.020Z",
+                "2023-11-14T22:13:21.025Z",
+            ];
+            let text = asked.report.verdict.text.to_string(Language::English);
+            assert_eq!(
+                names.map(|part| text.contains(part)),
+                [!is_known; 3],
+                "{text}"
+            );
         }
     }
 }

@@ -63,10 +63,7 @@ pub fn silence<'e>(history: &History<'e>) -> Option<Finding<'e>> {
 /// A subscriber of which nothing is known.
 pub fn never_seen<'e>(history: &History<'e>, client: &str) -> Finding<'e> {
     let found = match publisher::like(history, client) {
-        Some(other) => {
-            let found = Finding::certain(Code::U03, say::u03_near(client, other));
-            found.fix(say::fix_ask_for(other))
-        }
+        Some(other) => publisher::nearly(history, client, other),
         None => {
             let text = match publisher::hole(history) {
                 Some((from, to)) => say::u03_hole(client, from, to),

@@ -187,9 +187,7 @@ pub(super) fn never_seen<'e>(history: &History<'e>, publisher: &str) -> Vec<Find
         (false, _) => Confidence::Possible,
     };
     if let Some(other) = like(history, publisher) {
-        let text = say::u03_near(publisher, other);
-        let found = Finding::certain(Code::U03, text).with(sure);
-        let mut found = vec![found.fix(say::fix_ask_for(other))];
+        let mut found = vec![nearly(history, publisher, other).with(sure)];
         found.extend(refusals::nameless(history, Code::P02));
         return found;
     }
@@ -205,6 +203,15 @@ pub(super) fn never_seen<'e>(history: &History<'e>, publisher: &str) -> Vec<Find
         found.push(elsewhere.with(Confidence::Possible));
     }
     found
+}
+
+/// Nobody of this name was seen, and somebody of nearly the same.
+pub(super) fn nearly<'e>(history: &History<'e>, client: &str, other: &str) -> Finding<'e> {
+    let text = match hole(history) {
+        Some((from, to)) => say::u03_near_hole(client, other, from, to),
+        None => say::u03_near(client, other),
+    };
+    Finding::certain(Code::U03, text).fix(say::fix_ask_for(other))
 }
 
 /// A client id that is nearly this one. One that differs in its digits alone is another device of a fleet.

@@ -174,6 +174,7 @@ columba_speech::catalogue! {
     u03(client) { en: "{client} was never seen here, as far as the record goes back.", zh: "在记录范围内从未见过 {client}。" }
     u03_hole(client, from, to) { en: "{client} is not in the record. Between {from} and {to} something is missing in it: {client} may have been here then.", zh: "记录中没有 {client}。{from} 到 {to} 之间的记录有缺失，{client} 在此期间可能上过线。" }
     u03_near(client, other) { en: "{client} was never seen here, as far as the record goes back. Did you mean {other}?", zh: "在记录范围内从未见过 {client}。您是指 {other} 吗？" }
+    u03_near_hole(client, other, from, to) { en: "{client} is not in the record. Between {from} and {to} something is missing in it: {client} may have been here then. Or did you mean {other}?", zh: "记录中没有 {client}。{from} 到 {to} 之间的记录有缺失，{client} 在此期间可能上过线。或者您是指 {other}？" }
 
     u04(topic, ago) { en: "No PUBLISH to {topic} came in the time that was asked about. The last one came {ago} ago.", zh: "在所查询的时间内没有发往 {topic} 的 PUBLISH，最后一条是在 {ago}之前收到的。" }
     u04_from(client, topic, ago) { en: "No PUBLISH to {topic} came from {client} in the time that was asked about. Its last one came {ago} ago.", zh: "在所查询的时间内没有来自 {client} 的发往 {topic} 的 PUBLISH，其最后一条是在 {ago}之前收到的。" }
