@@ -43,6 +43,7 @@ fn shell(name: &str, arguments: &[&str], ask: &str, dir: &Path) -> String {
         .current_dir(dir)
         .env("PATH", std::env::join_paths(paths).expect("paths"))
         .env("XDG_CONFIG_HOME", dir)
+        .env("COLUMBA_RUNTIME_DIR", dir.join("run"))
         .env("HOME", dir)
         .stdin(Stdio::null())
         .output();
