@@ -221,6 +221,37 @@ fn a_sector_that_cannot_be_read_costs_what_it_holds() {
     assert!((88..=91).contains(&there), "{there}");
 }
 
+/// What is not known to be on the disk is written again, but nothing over what cannot be read now: somebody
+/// may be able to read it, or the disk another time.
+#[test]
+fn a_sector_that_cannot_be_read_is_not_written_over() {
+    for (from, to) in [(0, 1), (4095, 4097), (9000, 9001), (40_000, 99_999)] {
+        let disk = SimDisk::new(1);
+        let (mut log, _) = Log::open(disk.clone(), Options::new(1), &mut |_| ()).unwrap();
+        for n in 0..100_u8 {
+            let mut batch = Batch::new();
+            batch.append(&[n; 400]);
+            log.commit([&batch]).unwrap();
+        }
+        let before = content(&mut log);
+        drop(log);
+        // After a loss of power it may be as old as it likes.
+        disk.damage(Name::Mark, |mark| mark.fill(0));
+        disk.set_faults(Faults {
+            unreadable: Some((Name::Segment(1), from, to)),
+            ..Faults::default()
+        });
+        let written = disk.content(Name::Segment(1)).unwrap();
+        let (_, found) = Log::open(disk.clone(), Options::new(1), &mut |_| ()).unwrap();
+        assert!(found.records < 100, "{from}");
+        let kept = disk.content(Name::Segment(1)).unwrap();
+        assert!(kept == written.get(..kept.len()).unwrap(), "{from}");
+        disk.set_faults(Faults::default());
+        let (mut log, _) = Log::open(disk, Options::new(1), &mut |_| ()).unwrap();
+        assert!(to > 50_000 || content(&mut log) == before, "{from}");
+    }
+}
+
 #[test]
 fn the_commits_of_an_only_segment_that_is_missing_are_missed_in_the_directory() {
     let (disk, _) = ten_records();

@@ -432,12 +432,11 @@ impl<F: Files> Recovery<F> {
             } else {
                 from
             };
-            let written = self.log.files.write_at(
-                file,
-                from as u64,
-                bytes.get(from..end.cut).unwrap_or_default(),
-            );
-            written.map_err(|e| Error::failed(file, "writing", e))?;
+            for piece in self.readable(file, from..end.cut) {
+                let rest = bytes.get(piece.clone()).unwrap_or_default();
+                let written = self.log.files.write_at(file, piece.start as u64, rest);
+                written.map_err(|e| Error::failed(file, "writing", e))?;
+            }
         }
         // What was durable and cannot be read is left to those who know how to read it.
         let is_lost = self.marked > self.found.commit && !end.is_torn;
@@ -453,6 +452,27 @@ impl<F: Files> Recovery<F> {
         // The name may be as new as the bytes.
         let synced = self.log.files.sync_directory();
         synced.map_err(|e| Error::failed(Name::Directory, "syncing", e))
+    }
+
+    /// What of a range of a file could be read. For the rest there is nothing to write: zeros would take
+    /// the place of what a disk may be able to read another time.
+    fn readable(&self, file: Name, range: Range<usize>) -> Vec<Range<usize>> {
+        let (mut pieces, mut from) = (Vec::new(), range.start);
+        // In the order in which they were met.
+        for gone in &self.found.damage {
+            if gone.file != file || gone.loss != Loss::Unreadable {
+                continue;
+            }
+            let start = (gone.offset as usize).min(range.end);
+            if from < start {
+                pieces.push(from..start);
+            }
+            from = from.max((gone.offset + gone.bytes) as usize);
+        }
+        if from < range.end {
+            pieces.push(from..range.end);
+        }
+        pieces
     }
 
     pub(super) fn finish(&mut self, numbers: &[u32]) -> Result<(), Error> {
