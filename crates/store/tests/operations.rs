@@ -478,6 +478,32 @@ fn a_store_in_use_takes_what_its_owner_says_it_takes() {
     assert_eq!(seen.segments, told.segments);
 }
 
+/// On a full disk the file of the next segment goes again, and another one gets its name when there is room.
+#[test]
+fn a_copy_has_what_is_in_a_file_that_took_the_name_of_one_that_had_no_room() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let (mut log, _) = on_disk(&path).unwrap();
+    let mut batch = Batch::new();
+    batch.append(&[1; 1500]);
+    log.commit([&batch]).unwrap();
+    // As it is until the disk has said that it has no room for it.
+    let next = path.join("00000002.log");
+    std::fs::write(&next, "").unwrap();
+    let mut source = DiskFiles::open_read_only(&path).unwrap();
+    assert!(source.list().unwrap().contains(&Name::Segment(2)));
+    assert_eq!(source.length(Name::Segment(2)).unwrap(), 0);
+    std::fs::remove_file(&next).unwrap();
+    for _ in 0..3 {
+        log.commit([&batch]).unwrap();
+    }
+    assert!(next.exists());
+    let target = SimDisk::new(1);
+    let done = backup(&mut source, &mut target.clone(), &mut |_| ()).unwrap();
+    assert_eq!(done.commit, log.stats().commit);
+    assert_eq!(content_of_copy(&target).len(), 4);
+}
+
 #[test]
 fn a_copy_of_a_store_in_use_is_what_it_was_at_one_commit() {
     for seed in 0..40 {

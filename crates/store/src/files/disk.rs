@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirEntryExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
@@ -19,7 +19,8 @@ const FILE_MODE: u32 = 0o600;
 /// How many writes to a directory that is gone go unnoticed at most; a commit is two.
 const LOOK_EVERY_WRITES: u32 = 32;
 
-/// A directory on a disk. Keeps every segment open that it has touched.
+/// A directory on a disk. Keeps every segment open that it has touched, until it is looked which are there
+/// and it is not, or another file has its name.
 #[derive(Debug)]
 pub struct DiskFiles {
     path: PathBuf,
@@ -239,12 +240,18 @@ impl Files for DiskFiles {
     }
 
     fn list(&mut self) -> io::Result<Vec<Name>> {
-        let mut found = Vec::new();
+        let mut found = BTreeMap::new();
         for entry in fs::read_dir(&self.path)? {
-            found.extend(entry?.file_name().to_str().and_then(Name::parse));
+            let entry = entry?;
+            let name = entry.file_name().to_str().and_then(Name::parse);
+            found.extend(name.map(|name| (name, entry.ino())));
         }
-        found.sort();
-        Ok(found)
+        // Another process may have removed one, and have given its name to another.
+        self.open.retain(|name, file| {
+            let open = file.metadata().map(|of| of.ino()).ok();
+            open.is_some() && open == found.get(name).copied()
+        });
+        Ok(found.into_keys().collect())
     }
 
     fn create(&mut self, name: Name) -> io::Result<()> {
