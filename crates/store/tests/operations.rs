@@ -231,6 +231,35 @@ fn a_store_whose_directory_or_lock_is_gone_fails_at_the_next_segment() {
     }
 }
 
+/// Somebody has put a copy in the place of a store while its process runs: what is there is not that one's.
+#[test]
+fn a_segment_of_another_store_that_stands_there_now_is_not_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("store");
+    let (mut log, _) = on_disk(&path).unwrap();
+    let mut batch = Batch::new();
+    batch.append(&[1; 1500]);
+    let mut kept = Vec::new();
+    // So many that there is room for the next segment.
+    for _ in 0..6 {
+        kept.extend(log.commit([&batch]).unwrap().batches);
+    }
+    assert!(path.join("spare").exists());
+    std::fs::rename(&path, path.with_extension("old")).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    for entry in std::fs::read_dir(path.with_extension("old")).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), path.join(entry.file_name())).unwrap();
+    }
+    let mut releases = Batch::new();
+    kept.into_iter()
+        .for_each(|of| releases.release(of.unwrap()));
+    let failed = log.commit([&releases]).and_then(|_| log.commit([]));
+    assert!(matches!(failed, Err(Error::Failed { .. })), "{failed:?}");
+    drop(log);
+    assert_eq!(on_disk(&path).unwrap().1.records, 6);
+}
+
 /// A segment may take long to be full.
 #[test]
 fn a_directory_that_is_gone_is_noticed_after_few_commits() {

@@ -339,6 +339,7 @@ impl Files for DiskFiles {
 
     fn remove(&mut self, name: Name) -> io::Result<()> {
         self.check_writable()?;
+        self.check_place()?;
         self.open.remove(&name);
         fs::remove_file(self.path_of(name))
     }
