@@ -9,7 +9,7 @@ mod deal;
 mod lost;
 mod users;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -520,11 +520,17 @@ impl Recovery {
         for session in self.sessions.values() {
             newest.insert(Arc::clone(&session.client_id), session.number);
         }
+        let shared = self.subscriptions.iter().filter(|of| of.share.is_some());
+        let sharing: BTreeSet<SessionNumber> = shared.map(|of| of.session).collect();
         self.sessions.retain(|number, session| {
-            let is_kept = session.expiry_secs > 0
-                && newest
-                    .get(&session.client_id)
-                    .is_some_and(|of| of == number);
+            // One that was to end with its connection has ended with the broker. What it has of its groups is
+            // for their other members: it ends as one that has expired.
+            let has_ended = session.expiry_secs == 0;
+            if has_ended {
+                session.will = None;
+            }
+            let is_newest = newest.get(&session.client_id) == Some(number);
+            let is_kept = is_newest && (!has_ended || sharing.contains(number));
             if !is_kept {
                 releases.push(session.position);
             }

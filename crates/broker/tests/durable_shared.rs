@@ -347,6 +347,81 @@ fn a_copy_of_a_group_that_its_member_has_left_arrives_exactly_once_whenever_the_
     }
 }
 
+/// What was acknowledged goes to the group when a session ends, whether that is because its connection
+/// ends or because the broker does.
+#[test]
+fn a_session_that_ends_with_the_broker_leaves_its_copies_to_the_group() {
+    for shards in SHARDS {
+        for shards_after in SHARDS {
+            for dies in [false, true] {
+                let mut bed = Bed::durable(shards);
+                let first = bed.connect_keeping(V5, "first");
+                bed.subscribe(first, "$share/g/s", QOS_2);
+                bed.subscribe(first, "own", QOS_1);
+                bed.disconnect(first);
+                let publisher = bed.connect(V5, "publisher");
+                for (topic, payload) in [("s", b"one"), ("own", b"own"), ("s", b"two")] {
+                    bed.publish(publisher, topic, payload, QOS_1);
+                }
+                assert_eq!(bed.take(publisher).packets().len(), 3);
+                let last = bed.connect_keeping(V5, "last");
+                bed.subscribe(last, "$share/g/s", QOS_2);
+                bed.disconnect(last);
+                // It takes its session up again, which is to end with this connection.
+                let options = ConnectOptions::new(V5, "first").clean(false);
+                let (first, _) = bed.connect_raw(&options);
+                if dies {
+                    bed.crash(shards_after);
+                } else {
+                    bed.drop_connection(first);
+                }
+                let last = bed.resume(V5, "last");
+                let arrived = bed.finish(last).into_iter().map(|of| of.payload);
+                let arrived: Vec<String> = arrived.collect();
+                assert_eq!(arrived, ["one", "two"], "{shards}, {shards_after}, {dies}");
+                let first = bed.resume(V5, "first");
+                assert!(bed.payloads(first).is_empty());
+                bed.check_books();
+                bed.check_gauges();
+            }
+        }
+    }
+}
+
+/// The same for QoS 2: what such a session was sent goes to nobody else, whenever the broker dies.
+#[test]
+fn a_copy_of_a_session_that_ends_with_the_broker_arrives_exactly_once() {
+    for shards in SHARDS {
+        for commits in 0..6 {
+            let mut bed = Bed::durable(shards);
+            let first = bed.connect_keeping(V5, "first");
+            bed.subscribe(first, "$share/g/s", QOS_2);
+            bed.disconnect(first);
+            let publisher = bed.connect(V5, "publisher");
+            publish_until_answered(&mut bed, publisher);
+            let last = bed.connect_keeping(V5, "last");
+            bed.subscribe(last, "$share/g/s", QOS_2);
+            bed.disconnect(last);
+            bed.store.is_held = true;
+            let options = ConnectOptions::new(V5, "first").clean(false);
+            let (first, mut inbox) = bed.connect_raw(&options);
+            let mut arrived = inbox.payloads();
+            for turn in 0..commits {
+                bed.commit_of(turn % usize::from(shards));
+                inbox = bed.take(first);
+                arrived.extend(inbox.payloads());
+            }
+            bed.crash(shards);
+            bed.release_store();
+            // Where it is not on the disk that its session is to end, it still has it.
+            arrived.extend(finish_both(&mut bed, ["last", "first"]));
+            assert_eq!(arrived, ["shared"], "{shards} shards, {commits} commits");
+            bed.check_books();
+            bed.check_gauges();
+        }
+    }
+}
+
 /// The end of the session is on disk, and what was its is not with its new owner yet.
 #[test]
 fn a_crash_between_the_end_of_a_member_and_its_copies_new_owner_loses_none() {
