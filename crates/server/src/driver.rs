@@ -269,7 +269,7 @@ impl Driver {
 
     /// Whether there is room for what may come of reading.
     fn may_read(&self) -> bool {
-        self.mail.room() > 0 && !self.store.as_ref().is_some_and(Store::is_behind)
+        self.mail.room() > 0
     }
 
     /// How long the thread may sleep.

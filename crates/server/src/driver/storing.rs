@@ -281,8 +281,7 @@ impl<P: Port> Storing<P> {
         }
     }
 
-    /// Whether the store takes no more for now, so that nothing should be read that leads to more.
-    /// On a full disk the core sees to that itself: acknowledgements are to come in, to make room.
+    /// Whether the store's queue takes no more for now, such as while a sync takes long.
     fn is_behind(&self) -> bool {
         matches!(self.state, State::Open | State::Draining { .. }) && !self.waiting.is_empty()
     }
@@ -525,7 +524,7 @@ impl Store {
     }
 
     /// Whether nothing should be read that leads to more records.
-    pub(super) fn is_behind(&self) -> bool {
+    fn is_behind(&self) -> bool {
         self.storing.is_behind()
     }
 
@@ -540,8 +539,15 @@ impl Store {
 }
 
 impl Driver {
-    /// Hands over what the core wants kept.
+    /// Hands over what the core wants kept, unless the store takes no more for now: the core gathers it until
+    /// then, and sees to it that this has a bound.
     pub(super) fn keep_records(&mut self) {
+        if !self.store.as_ref().is_some_and(Store::is_behind) {
+            self.keep_all_records();
+        }
+    }
+
+    fn keep_all_records(&mut self) {
         let Some(store) = &mut self.store else { return };
         if let Some(records) = self.core.poll_records() {
             store.storing.keep(records);
@@ -588,7 +594,7 @@ impl Driver {
     /// Tells `settled` when what has been handed over by the end of this tick is durable, or may
     /// never be.
     pub(super) fn settle(&mut self, settled: Sender<()>) {
-        self.keep_records();
+        self.keep_all_records();
         if let Some(store) = &mut self.store
             && let Some(upto) = store.storing.unsettled()
         {
@@ -608,7 +614,8 @@ impl Driver {
 
     /// Whether the thread may end: the store has all that can be handed over.
     pub(super) fn has_handed_over(&self) -> bool {
-        self.store.as_ref().is_none_or(|store| !store.is_behind())
+        let is_taken = |store: &Store| !store.is_behind() && self.core.records_bytes() == 0;
+        self.store.as_ref().is_none_or(is_taken)
     }
 }
 

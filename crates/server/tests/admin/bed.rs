@@ -29,7 +29,7 @@ use columba_server::listener::BoundAddress;
 use columba_server::recorder::Past;
 use columba_server::reload::Reloader;
 use columba_server::store::StoreConfig;
-use columba_store::SimDisk;
+use columba_store::Files;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -93,25 +93,30 @@ impl Bed {
         (dir, password, token)
     }
 
-    /// A fresh instance whose store is on this disk.
-    pub(crate) fn on_disk(disk: &SimDisk) -> Self {
-        let (dir, password, token) = Self::make("", &[]);
-        Self::start_on(dir, password, token, Some(disk))
+    /// A fresh instance whose store is on this disk, with more lines behind its configuration.
+    pub(crate) fn on_disk(disk: impl Files + 'static, more: &str) -> Self {
+        let (dir, password, token) = Self::make(more, &[]);
+        Self::start_on(dir, password, token, Some(Box::new(disk)))
     }
 
     fn start(dir: TempDir, password: String, token: String) -> Self {
         Self::start_on(dir, password, token, None)
     }
 
-    fn start_on(dir: TempDir, password: String, token: String, disk: Option<&SimDisk>) -> Self {
+    fn start_on(
+        dir: TempDir,
+        password: String,
+        token: String,
+        disk: Option<Box<dyn Files>>,
+    ) -> Self {
         let location = Location::of_directory(&dir.path().join("i"));
         let overrides = Overrides::default();
         let instance = Instance::load(&location, &overrides, []).unwrap();
         let authenticator = Arc::new(Authenticator::new(Arc::clone(&instance.users)).unwrap());
         let mut runtime = instance.runtime_config(authenticator.clone()).unwrap();
-        if let Some(disk) = disk {
+        if let Some(files) = disk {
             runtime.store = Some(StoreConfig {
-                files: Box::new(disk.clone()),
+                files,
                 place: "disk".to_owned(),
                 is_synced: true,
             });
@@ -222,6 +227,7 @@ impl Bed {
     pub(crate) fn raw(&self, text: &str) -> Answer {
         let mut stream = TcpStream::connect(self.address()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.write_all(text.as_bytes()).unwrap();
         answer(stream)
     }
@@ -242,6 +248,7 @@ impl Bed {
     ) -> Stream {
         let mut stream = TcpStream::connect(self.address()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
         let headers = format!(
             "Host: {}\r\nAuthorization: Bearer {}\r\nAccept: text/event-stream\r\n{headers}",
             self.address(),
@@ -262,6 +269,7 @@ impl Bed {
     pub(crate) fn local(&self, method: &str, path: &str) -> Answer {
         let mut stream = UnixStream::connect(self.instance().join("data/admin.sock")).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
         let text = request_text(method, path, "Host: columba\r\n", None);
         stream.write_all(text.as_bytes()).unwrap();
         answer(stream)
@@ -334,6 +342,7 @@ impl Bed {
         };
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
         let mut client = Client {
             stream,
             received: Vec::new(),

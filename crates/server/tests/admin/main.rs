@@ -11,6 +11,7 @@ mod full_disk;
 mod lists;
 mod logins;
 mod metrics;
+mod slow_disk;
 mod topics;
 mod traces;
 mod why;
