@@ -162,6 +162,23 @@ fn a_session_that_has_ended_in_another_way_is_waited_for_as_well() {
     }
 }
 
+/// Its client took it up again to end with the connection, and comes on another one.
+#[test]
+fn a_session_that_ends_because_its_connection_is_taken_over_is_waited_for_as_well() {
+    for shards in SHARDS {
+        let mut bed = with_absent(shards);
+        let options = ConnectOptions::new(V5, "absent").clean(false);
+        bed.connect_raw(&options);
+        bed.store.is_held = true;
+        let (client, inbox) = bed.connect_raw(&keeping(V5, "absent").clean(false));
+        assert!(inbox.bytes.is_empty());
+        bed.release_store();
+        assert_eq!(types(&mut bed, client), [PacketType::ConnAck]);
+        assert_eq!(bed.outcome(Outcome::ConnectStoreWait), 1);
+        bed.check_books();
+    }
+}
+
 /// Its record was written just before it ended, so that it goes later than the rest could.
 #[test]
 fn a_session_that_has_not_ended_on_disk_is_there_with_all_it_had() {

@@ -172,9 +172,10 @@ impl Shard {
     /// user is not for another that knows the client id.
     pub(super) fn leaves_behind(&self, slot: u32, admission: &Admission<'_>) -> bool {
         admission.connect.clean_start
-            || self
-                .session(slot)
-                .is_some_and(|session| session.identity.user != admission.identity.user)
+            || self.session(slot).is_some_and(|session| {
+                // One that ends with its connection ends when that is taken over.
+                !session.is_persistent() || session.identity.user != admission.identity.user
+            })
     }
 
     fn hand_over(&mut self, id: ConnectionId, to: crate::id::ShardId, bytes: &[u8]) {
