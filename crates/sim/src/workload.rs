@@ -163,7 +163,10 @@ impl World {
         let is_clean = is_last
             || is_v3_clean
             || (is_faulty && self.chance.percent(persona.clean_start_percent));
-        let expiry_secs = if is_last { 0 } else { persona.expiry_secs };
+        // It may take up a session that lasts and have it end with this connection.
+        let may_end = !self.swarm.is_deadly && self.mode == Mode::Faulty;
+        let is_over = is_last || (may_end && self.chance.percent(10));
+        let expiry_secs = if is_over { 0 } else { persona.expiry_secs };
         let will = (is_faulty && self.chance.percent(persona.will_percent)).then(|| {
             let message = Outbound {
                 topic: format!("w/{}", persona.client_id),

@@ -70,7 +70,7 @@ impl Oracle {
 
     /// A session has ended: until the store knows it may come back.
     pub(crate) fn keep_ghost(&mut self, client_id: &str, session: Session) {
-        if self.is_durable && session.expiry_secs > 0 {
+        if self.is_durable && session.has_lasted {
             // What is released before its position is known is released later.
             let is_recorded = self.progress.is_reported(session.saved);
             let ghost = Ghost {
@@ -113,11 +113,17 @@ impl Oracle {
             ghosts.insert(client_id, ghost.session);
         }
         for (client_id, session) in std::mem::take(&mut self.sessions) {
-            if session.expiry_secs == 0 {
+            if session.expiry_secs == 0 && !session.has_lasted {
                 self.groups.gone(&session);
                 continue;
             }
+            let has_ended = session.expiry_secs == 0;
             let session = self.survive(&client_id, session, is_moved, least);
+            if has_ended {
+                // What says so may not have come to the disk.
+                ghosts.insert(client_id, session);
+                continue;
+            }
             if !session.is_doubtful {
                 ghosts.remove(&client_id);
             }

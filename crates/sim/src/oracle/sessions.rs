@@ -15,17 +15,19 @@ impl Oracle {
     /// behind has ended.
     pub(crate) fn leave_behind(&mut self, link: LinkId) {
         let conn = &self.conns[link];
-        let Some(connect) = conn.connect.as_ref().filter(|of| of.clean_start) else {
+        let Some(connect) = &conn.connect else {
             return;
         };
-        if conn.phase != Phase::Await {
+        let (client_id, is_clean) = (connect.client_id.clone(), connect.clean_start);
+        let known = self.sessions.get(&client_id);
+        let ends = |of: &Session| of.conn.is_some() && of.expiry_secs == 0;
+        if conn.phase != Phase::Await || !(is_clean || known.is_some_and(ends)) {
             return;
         }
-        let client_id = connect.client_id.clone();
         if let Some(old) = self.sessions.get(&client_id).and_then(|known| known.conn) {
             self.detach(old, true);
         }
-        if self.sessions.contains_key(&client_id) {
+        if is_clean && self.sessions.contains_key(&client_id) {
             self.end_session(&client_id, Ending::CleanStart);
         }
     }
