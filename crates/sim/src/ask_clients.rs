@@ -159,7 +159,9 @@ impl World {
             Code::S13 | Code::S15 => is_online_fault(),
             Code::S11 => (!is_online).then(|| "it is offline".to_owned()),
             Code::R01 | Code::S03 | Code::S12 => {
-                let mut has = session.into_iter().flat_map(|of| of.subscriptions.iter());
+                // One that came back after its end may lack any of them.
+                let known = session.filter(|of| !of.is_loose);
+                let mut has = known.into_iter().flat_map(|of| of.subscriptions.iter());
                 let sure = has
                     .find(|(_, of)| of.is_acknowledged)
                     .map(|(filter, _)| filter);
@@ -171,7 +173,8 @@ impl World {
             }
             Code::S05 => {
                 let filter = param(verdict, "filter")?;
-                let held = session?.subscriptions.get(&filter)?;
+                let known = session.filter(|of| !of.is_loose)?;
+                let held = known.subscriptions.get(&filter)?;
                 held.is_acknowledged
                     .then(|| format!("it is subscribed to {filter}"))
             }
