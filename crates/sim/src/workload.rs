@@ -4,6 +4,7 @@ use columba_broker::event::{CloseCause, Command};
 use columba_codec::packet::{RetainHandling, SubscribeOptions};
 use columba_codec::{QoS, Version};
 
+use crate::chance::Chance;
 use crate::client::Outbound;
 use crate::event::Event;
 use crate::world::{Mode, World};
@@ -163,8 +164,10 @@ impl World {
         let is_clean = is_last
             || is_v3_clean
             || (is_faulty && self.chance.percent(persona.clean_start_percent));
-        // It may take up a session that lasts and have it end with this connection.
-        let may_end = !self.swarm.is_deadly && self.mode == Mode::Faulty;
+        // It may take up a session that lasts and have it end with this connection. Where it always may, few
+        // sessions last until a fault of the store would be seen in them.
+        let is_brief = Chance::new(self.seed ^ 0x656e_6473).percent(25);
+        let may_end = is_brief && !self.swarm.is_deadly && self.mode == Mode::Faulty;
         let is_over = is_last || (may_end && self.chance.percent(10));
         let expiry_secs = if is_over { 0 } else { persona.expiry_secs };
         let will = (is_faulty && self.chance.percent(persona.will_percent)).then(|| {
