@@ -131,14 +131,7 @@ impl Shard {
         };
         match gathered.number {
             None if self.exchanges.queue.is_empty() => self.write_exchange(exchange),
-            None => {
-                if self.must_queue(&exchange) {
-                    self.count_asked(&exchange.then, true);
-                    self.begin(exchange);
-                } else {
-                    self.write_exchange(exchange);
-                }
-            }
+            None => self.write_in_turn(exchange),
             Some(number) => {
                 self.count_asked(&exchange.then, true);
                 if let Some(open) = self.exchanges.get_mut(number) {
@@ -151,6 +144,16 @@ impl Shard {
                 }
                 self.on_answered(number, Vec::new());
             }
+        }
+    }
+
+    /// Writes an exchange that no other shard has a part in, now or when its turn comes.
+    fn write_in_turn(&mut self, exchange: Exchange) {
+        if self.must_queue(&exchange) {
+            self.count_asked(&exchange.then, true);
+            self.begin(exchange);
+        } else {
+            self.write_exchange(exchange);
         }
     }
 
@@ -681,19 +684,13 @@ impl Shard {
     /// Acknowledges what leaves nothing in the store, behind what came before it on the same connection
     /// (`MQTT-4.6.0-2` and `MQTT-4.6.0-3` of 3.1.1).
     pub(super) fn acknowledge_in_turn(&mut self, then: Then) {
-        let exchange = Exchange {
+        self.write_in_turn(Exchange {
             waiting: 0,
             drafts: Drafts::default(),
             has_released: false,
             also: Also::Nothing,
             then,
-        };
-        if self.must_queue(&exchange) {
-            self.count_asked(&exchange.then, true);
-            self.begin(exchange);
-        } else {
-            self.commit_then(false, exchange.then);
-        }
+        });
     }
 
     /// PUBREC for a QoS 2 message that came again: not before the first time's answer could go.
