@@ -28,12 +28,10 @@ impl Shard {
         }
     }
 
+    /// Of QoS 0 only what is retained does, which nobody has to ask here.
     fn publish_needs_store(&mut self, id: ConnectionId, slot: u32, publish: &Publish<'_>) -> bool {
         if publish.retain {
             return true;
-        }
-        if publish.qos == QoS::AtMostOnce {
-            return false;
         }
         // The packet id of QoS 2 is stored with the message, if that is. One that comes again is answered
         // when the first may be.
