@@ -115,6 +115,30 @@ fn each_message_whose_acknowledgement_waits_for_the_disk_is_named() {
     }
 }
 
+/// A client that has very much on its way does not fill the record: the newest are named, all are counted.
+#[test]
+fn of_many_messages_of_one_client_whose_acknowledgements_wait_the_newest_are_named() {
+    const SENT: u64 = 40;
+    const NAMED: u64 = 16;
+    for shards in SHARDS {
+        let mut bed = Bed::durable(shards);
+        let subscriber = bed.connect_keeping(V5, "subscriber");
+        bed.subscribe(subscriber, "#", QOS_1);
+        let publisher = bed.connect(V5, "publisher");
+        bed.store.is_held = true;
+        for number in 1..=SENT {
+            bed.publish(publisher, &format!("t/{number}"), b"1", QOS_1);
+        }
+        for shard in 0..usize::from(shards) {
+            bed.store_event(shard, StoreEvent::Full);
+        }
+        let named = (SENT - NAMED + 1..=SENT).map(|number| format!("t/{number}: the disk is full"));
+        let told: Vec<_> = named.map(|text| ("publisher".to_owned(), text)).collect();
+        assert_eq!(recorded_waits(&mut bed), told);
+        assert_eq!(bed.outcome(Outcome::PublishAnswerWait), SENT);
+    }
+}
+
 /// Whose acknowledgement waits for the store by the record, of what, and for what.
 fn recorded_waits(bed: &mut Bed) -> Vec<(String, String)> {
     let recordings = bed.recordings();
