@@ -9,8 +9,7 @@ use super::delivery::matches;
 use crate::event::LinkId;
 use crate::oracle::Oracle;
 
-/// Filters that sessions which outlive the process ever had, and those of shared groups, whose members only
-/// their owner knows: a message that matches one may have to be stored.
+/// Filters that sessions which outlive the process ever had: a message that matches one may have to be stored.
 #[derive(Debug, Default)]
 pub(crate) struct Stored(BTreeSet<String>);
 
@@ -20,7 +19,7 @@ const ANSWERS_MAX: usize = 64;
 impl Stored {
     /// Somebody subscribes.
     pub(crate) fn note(&mut self, filter: &str, is_lasting: bool) {
-        if is_lasting || filter.starts_with("$share/") {
+        if is_lasting {
             self.0.insert(filter.to_owned());
         }
     }
