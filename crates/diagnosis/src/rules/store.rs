@@ -6,7 +6,7 @@ use columba_codec::QoS;
 use super::Finding;
 use crate::code::Code;
 use crate::evidence::Event;
-use crate::history::{History, is_publication};
+use crate::history::{History, changes_connection, is_publication};
 use crate::texts::sentences as say;
 
 /// Lines of what comes again are written this much later at most.
@@ -46,7 +46,7 @@ pub fn unacknowledged<'e>(history: &History<'e>) -> Option<Finding<'e>> {
     let (client, topic) = (&*event.client, &*event.topic);
     let mut since = history.of(client).iter();
     let gone = since.find(|other| {
-        other.unix_ms >= event.unix_ms && other.outcome.name().starts_with("disconnect.")
+        other.unix_ms >= event.unix_ms && changes_connection(other.outcome) == Some(false)
     });
     let text = match gone {
         Some(_) => say::p14_answer_again(client, topic),
